@@ -1,0 +1,185 @@
+"""
+Changes: one planned action on one address, with everything a person wants to know of it.
+
+A change is made by a provider's decision and carried out by the executor; plans
+show it. Reasons inform people and never steer apply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from shplan.core.address import Address
+from shplan.core.cost import Cost
+from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.request import ApiRequest
+from shplan.core.value import JsonObject, Object, Value
+
+
+class Action(Enum):
+    """What is planned for an address."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    RUN = "run"
+    RESUME = "resume"
+    ADOPT = "adopt"
+    MOVE = "move"
+    READ = "read"
+    FORGET = "forget"
+    BLOCKED = "blocked"
+    NOOP = "noop"
+
+    @property
+    def changes(self) -> bool:
+        """Something would be sent or recorded."""
+        return self not in _QUIET
+
+
+_QUIET = frozenset({Action.NOOP, Action.READ, Action.BLOCKED})
+
+
+class Reason(Enum):
+    """Why an action was planned, for people and for programs that read plans."""
+
+    NOT_FOUND = "no such object exists"
+    GONE = "the recorded object is gone from the server"
+    DIFFERS = "a stated field differs"
+    CANNOT_UPDATE = "a field that cannot be updated differs"
+    NO_LONGER_STATED = "a field is no longer stated"
+    NO_LONGER_DECLARED = "no manifest declares it"
+    SAME_KEY = "an object with the same name and bucket exists"
+    OWN_INTENT = "an earlier apply created it and could not record it"
+    MEMBERS_DIFFER = "members differ"
+    INGESTION_FAILED = "a tile's ingestion failed"
+    FILE_CHANGED = "a tile's file changed"
+    PROTECTION_CHANGED = "the protection recorded for it differs"
+    RENAMED = "`moved` gives it a new address"
+    FORGOTTEN = "`forget` lists it"
+    FOREIGN_MEMBERS = "it holds members that are not ours"
+    NOT_OWNED = "it was adopted and not confirmed by `shplan import`"
+    UNMANAGED = "`managed: false`"
+    UP_TO_DATE = "nothing differs"
+    DEPENDENCY_BLOCKED = "something it depends on is blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """
+    One field that differs.
+
+    Args:
+        path: below `spec`
+        before: what the server says, None where it has nothing
+        after: what the manifest says, None where it is to be cleared
+        reason: why it counts
+        forces: why the API cannot change it in place; a change then replaces the object
+    """
+
+    path: tuple[str | int, ...]
+    before: Value
+    after: Value
+    reason: Reason
+    forces: str = ""
+    cleared: bool = False
+
+    @property
+    def dotted(self) -> str:
+        """The path as people write it."""
+        return ".".join(str(step) for step in self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """
+    One member of a set that changes: a tile.
+
+    Args:
+        key: its natural key, the path
+        action: CREATE, UPDATE, DELETE or ADOPT
+        id: the server's id, empty for a create
+        request: what will be sent, None where only the ledger changes
+        detail: e.g. `reingest: file not found`
+        operation: what the intent says: `create`, `update`, `reingest` or `delete`
+        stated: the fields that the manifest states
+        digest: of the member as the manifest states it
+        index: its place among the declared members, -1 for one that is not declared
+    """
+
+    key: str
+    action: Action
+    reason: Reason
+    id: str = ""
+    request: ApiRequest | None = None
+    fields: tuple[FieldChange, ...] = ()
+    operation: str = ""
+    detail: str = ""
+    stated: tuple[str, ...] = ()
+    digest: str = ""
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    One planned action.
+
+    Args:
+        requests: every request with an effect, in the order of sending, without the members'
+        members: what changes in a set
+        counts: facts worth a line: unmanaged tiles, tiles that go with a collection, ...
+        refusals: protections that forbid it (exit 5) or questions only a person answers (exit 7)
+        record: what the ledger is to hold as applied (stated fields, without secrets)
+        records: the ledger is to be told, although nothing is sent
+        waits: something that runs on the server is waited for, although nothing is sent
+        current: what the provider wants back at apply: ids, observed fields to carry
+        id: the server's id of the object concerned, empty before it exists
+        prevent_destroy: the protection to record
+        deposed: the object that a replacement left behind; the change deletes that one
+        observed: digest of what was observed, for saved plans
+    """
+
+    address: Address
+    action: Action
+    reason: Reason
+    fields: tuple[FieldChange, ...] = ()
+    requests: tuple[ApiRequest, ...] = ()
+    members: tuple[MemberChange, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+    source: SourceSpan | None = None
+    depends_on: tuple[Address, ...] = ()
+    counts: JsonObject = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    record: Object = field(default_factory=dict)
+    records: bool = False
+    waits: bool = False
+    current: Object = field(default_factory=dict)
+    id: str = ""
+    prevent_destroy: bool = False
+    deposed: bool = False
+    observed: str = ""
+
+    def blocked(self, reason: Reason, *, note: str) -> Change:
+        """Return the same change, refused for a reason that a person can remove."""
+        return replace(
+            self, action=Action.BLOCKED, reason=reason, notes=(*self.notes, note), requests=()
+        )
+
+
+class RefusalKind(Enum):
+    """Who refuses, which decides the exit code: 5 for PROTECTED, 7 for UNDECIDED."""
+
+    PROTECTED = "protected"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a planned change may not be carried out at all."""
+
+    kind: RefusalKind
+    diagnostic: Diagnostic

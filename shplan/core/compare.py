@@ -1,0 +1,110 @@
+"""
+When two values mean the same: instants as instants, geometries as geometries, numbers as numbers.
+
+The service writes values in its own spelling (a time with milliseconds, a
+folder path with its file pattern, a geometry in the tile's CRS). A difference
+of spelling is not a difference.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from shplan.core.fields import Sameness
+from shplan.core.value import Sensitive, Unknown, Value
+
+_BAND_PATTERN = re.compile(r"(?P<folder>.*)/\(BAND\)(?:\.[A-Za-z]+)?")
+
+
+def same(left: Value, right: Value, how: Sameness) -> bool:
+    """Tell whether two known values mean the same; an unknown equals nothing."""
+    if isinstance(left, Unknown) or isinstance(right, Unknown):
+        return False
+    if isinstance(left, Sensitive) or isinstance(right, Sensitive):
+        return left == right
+    if left == right and _same_types(left, right):
+        return True
+    if left is None or right is None:
+        return False
+    return _same_unequal(left, right, how)
+
+
+def same_tile_path(left: str, right: str) -> bool:
+    """
+    Tell whether two tile paths name the same files.
+
+    Source: documentation of BYOC, "path": a folder `x` becomes `x/(BAND).tiff`, with the
+    extension of its files, once it is ingested.
+    """
+    if left == right:
+        return True
+    return tile_folder(left) == tile_folder(right) and _compatible(left, right)
+
+
+def tile_folder(path: str) -> str:
+    """Return the folder that a path stands for: `x` of `x/(BAND).tiff`, else the path itself."""
+    match = _BAND_PATTERN.fullmatch(path)
+    return match["folder"] if match else path
+
+
+def instant(text: str) -> datetime | None:
+    """Read an ISO 8601 instant, in UTC, at the service's precision of a millisecond."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _same_unequal(left: Value, right: Value, how: Sameness) -> bool:
+    if how is Sameness.INSTANT and isinstance(left, str) and isinstance(right, str):
+        moment = instant(left)
+        return moment is not None and moment == instant(right)
+    if how is Sameness.TILE_PATH and isinstance(left, str) and isinstance(right, str):
+        return same_tile_path(left, right)
+    if how is Sameness.GEOMETRY and isinstance(left, dict) and isinstance(right, dict):
+        # Lazily: shapely and pyproj cost more to import than most plans take.
+        from shplan.core.geometry import same_geometry  # noqa: PLC0415
+
+        return same_geometry(left, right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return left == right
+    return _same_nested(left, right, how)
+
+
+def _same_nested(left: Value, right: Value, how: Sameness) -> bool:
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(
+            same(one, other, how) for one, other in zip(left, right, strict=True)
+        )
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(
+            same(member, right[key], how) for key, member in left.items()
+        )
+    return False
+
+
+def _same_types(left: Value, right: Value) -> bool:
+    # True == 1 in Python and nowhere else.
+    if isinstance(left, dict | list) or isinstance(right, dict | list):
+        return True
+    return isinstance(left, bool) == isinstance(right, bool)
+
+
+def _compatible(left: str, right: str) -> bool:
+    # `x` fits any extension; `x/(BAND).tif` and `x/(BAND).tiff` are different files;
+    # `x/(BAND)` has its extension found by the service.
+    extensions = {_extension(path) for path in (left, right)}
+    extensions.discard("")
+    return len(extensions) <= 1
+
+
+def _extension(path: str) -> str:
+    match = re.fullmatch(r".*/\(BAND\)(\.[A-Za-z]+)", path)
+    return match[1] if match else ""

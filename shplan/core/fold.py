@@ -1,0 +1,222 @@
+"""
+From entries to what is recorded: a fold over the ledger, one deployment at a time.
+
+An intent opens something that may have happened; its outcome teaches and closes it. The fold is
+incremental, so that a reader continues where it stopped. How entries are written and chained is
+`chain.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import assert_never, cast
+
+from shplan.core.address import Address
+from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.resource import MemberRecord, PendingIntent, Recorded
+from shplan.core.value import JsonObject, Object
+
+
+def fold(entries: Iterable[LedgerEntry], *, deployment: str) -> Mapping[Address, Recorded]:
+    """Return what the entries of one deployment record; the others are history."""
+    state = Fold(deployment)
+    for entry in entries:
+        state.add(entry)
+    return state.recorded()
+
+
+class Fold:
+    """
+    The fold so far.
+
+    Args:
+        deployment: entries of any other are ignored
+    """
+
+    __slots__ = ("_deployment", "_open", "_records")
+
+    def __init__(self, deployment: str) -> None:
+        self._deployment = deployment
+        self._records: dict[Address, _Record] = {}
+        self._open: dict[int, Address] = {}
+
+    def add(self, entry: LedgerEntry) -> None:
+        """Take in the next entry."""
+        draft = entry.draft
+        if draft.address is None or draft.deployment != self._deployment:
+            return
+        match draft.event:
+            case Event.GENESIS | Event.RECOVER:
+                pass
+            case Event.INTENT:
+                self._intend(entry, draft.address)
+            case Event.OUTCOME:
+                self._settle_intent(entry, draft.address)
+            case Event.ADOPT | Event.IMPORT | Event.PROTECT:
+                self._learn(draft.address, draft.settlement)
+            case Event.MOVE:
+                self._move(draft.data, draft.address)
+            case Event.FORGET:
+                self._forget(draft.address)
+            case _:
+                assert_never(draft.event)
+
+    def recorded(self) -> Mapping[Address, Recorded]:
+        """Return the state as it is now; what is added later does not show in it."""
+        return MappingProxyType(
+            {address: record.freeze(address) for address, record in self._records.items()}
+        )
+
+    def _intend(self, entry: LedgerEntry, address: Address) -> None:
+        draft = entry.draft
+        record = self._records.setdefault(address, _Record())
+        record.pending[entry.sequence] = PendingIntent(
+            entry.sequence,
+            draft.operation,
+            draft.data,
+            draft.server_time,
+            draft.plan,
+            draft.keys,
+        )
+        self._open[entry.sequence] = address
+
+    def _settle_intent(self, entry: LedgerEntry, address: Address) -> None:
+        settlement = entry.draft.settlement
+        if entry.draft.intent is not None:
+            # A MOVE between intent and outcome takes the intent along.
+            address = self._open.get(entry.draft.intent, address)
+            self._close(entry.draft.intent, address, settlement)
+        self._learn(address, settlement)
+
+    def _close(self, number: int, address: Address, settlement: Settlement | None) -> None:
+        record = self._records.get(address)
+        intent = None if record is None else record.pending.get(number)
+        if record is None or intent is None:
+            return
+        left = _left_open(intent, settlement)
+        if left is None:
+            del record.pending[number]
+            del self._open[number]
+        else:
+            record.pending[number] = left
+
+    def _learn(self, address: Address, settlement: Settlement | None) -> None:
+        record = self._records.get(address)
+        if record is None:
+            record = _Record()
+        if settlement is not None:
+            record = record.after(settlement)
+        if record.known or record.pending:
+            self._records[address] = record
+        else:
+            self._records.pop(address, None)
+
+    def _move(self, data: JsonObject, target: Address) -> None:
+        source = Address.parse(str(data["from"]))
+        if source == target or source not in self._records:
+            return
+        record = self._records.pop(source)
+        replaced = self._records.get(target)
+        if replaced is not None:
+            record.pending = {**replaced.pending, **record.pending}
+        self._records[target] = record
+        for number in record.pending:
+            self._open[number] = target
+        for other in self._records.values():
+            other.rename_dependency(source, target)
+
+    def _forget(self, address: Address) -> None:
+        record = self._records.pop(address, None)
+        for number in () if record is None else record.pending:
+            del self._open[number]
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is known of one address while folding; `known`: some settlement spoke of it."""
+
+    known: bool = False
+    id: str = ""
+    owned: bool = False
+    spec: JsonObject = field(default_factory=dict)
+    prevent_destroy: bool = False
+    depends_on: tuple[Address, ...] = ()
+    members: dict[str, MemberRecord] = field(default_factory=dict)
+    members_shared: bool = False
+    pending: dict[int, PendingIntent] = field(default_factory=dict)
+    data: JsonObject = field(default_factory=dict)
+
+    def after(self, settlement: Settlement) -> _Record:
+        if not settlement.gone:
+            self._learn(settlement)
+            return self
+        if settlement.id and self.id and settlement.id != self.id:
+            # The old object of a replacement: the record is already the new one's.
+            return self
+        return _Record(pending=self.pending)
+
+    def _learn(self, settlement: Settlement) -> None:
+        self.known = self.known or _states_something(settlement)
+        if settlement.id:
+            self.id = settlement.id
+        if settlement.owned is not None:
+            self.owned = settlement.owned
+        if settlement.spec is not None:
+            self.spec = settlement.spec
+        if settlement.prevent_destroy is not None:
+            self.prevent_destroy = settlement.prevent_destroy
+        if settlement.depends_on is not None:
+            self.depends_on = tuple(Address.parse(text) for text in settlement.depends_on)
+        if settlement.data:
+            self.data = {**self.data, **settlement.data}
+        if settlement.members or settlement.lost_members:
+            self._learn_members(settlement)
+
+    def freeze(self, address: Address) -> Recorded:
+        # A million members are not copied for a snapshot, but before the next change to them.
+        self.members_shared = True
+        return Recorded(
+            address=address,
+            id=self.id,
+            owned=self.owned,
+            spec=cast("Object", self.spec),
+            prevent_destroy=self.prevent_destroy,
+            depends_on=self.depends_on,
+            members=MappingProxyType(self.members),
+            pending=tuple(self.pending.values()),
+            data=self.data,
+        )
+
+    def rename_dependency(self, source: Address, target: Address) -> None:
+        if source in self.depends_on:
+            self.depends_on = tuple(
+                target if address == source else address for address in self.depends_on
+            )
+
+    def _learn_members(self, settlement: Settlement) -> None:
+        if self.members_shared:
+            self.members = dict(self.members)
+            self.members_shared = False
+        for key in settlement.lost_members:
+            self.members.pop(key, None)
+        self.members.update(settlement.members)
+
+
+def _left_open(intent: PendingIntent, settlement: Settlement | None) -> PendingIntent | None:
+    """Return what stays open of an intent after its outcome, None when nothing does."""
+    if settlement is None:
+        return None
+    if settlement.unsettled:
+        return replace(intent, keys=settlement.unsettled)
+    return intent if settlement.result is Result.UNKNOWN else None
+
+
+def _states_something(settlement: Settlement) -> bool:
+    return (
+        settlement.result is Result.DONE
+        or bool(settlement.id or settlement.members or settlement.data or settlement.owned)
+        or settlement.spec is not None
+        or settlement.prevent_destroy is not None
+    )

@@ -1,0 +1,138 @@
+"""
+Equality of geometries across rings, directions and coordinate reference systems.
+
+Order of axes is always x, y (longitude, latitude), whatever the EPSG registry
+says (source: API description, `bounds`). Only this module imports shapely and
+pyproj; the pure normal form is tried first because it costs less than their import.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+from shplan.core.value import Object, Value
+
+if TYPE_CHECKING:
+    from pyproj import Transformer
+    from shapely.geometry.base import BaseGeometry
+
+CRS84 = "OGC:CRS84"
+# One centimetre on the ground. Storing a geometry as CRS84 and returning it in another CRS
+# moves a point by far less, rounding to seven decimals by half of it.
+TOLERANCE_M = 0.01
+_DEGREES_PER_M = 1 / 111_320
+
+
+def same_geometry(left: Object, right: Object) -> bool:
+    """
+    Tell whether two GeoJSON geometries cover the same area, within a centimetre.
+
+    Args:
+        left, right: Polygon or MultiPolygon, with an optional `crs` member of type `name`;
+            without one the coordinates are CRS84 (RFC 7946 section 4)
+    """
+    left_crs, right_crs = crs_of(left), crs_of(right)
+    if left_crs == right_crs and _normal_form(left) == _normal_form(right):
+        return True
+    return _same_shape(left, left_crs, right, right_crs)
+
+
+def crs_of(geometry: Object) -> str:
+    """Return the CRS as `EPSG:N`; CRS84 and EPSG:4326 are the same with x, y order."""
+    crs = geometry.get("crs")
+    name = None
+    if isinstance(crs, dict):
+        properties = crs.get("properties")
+        name = properties.get("name") if isinstance(properties, dict) else None
+    return crs_code(name) if isinstance(name, str) else "EPSG:4326"
+
+
+def crs_code(name: str) -> str:
+    """Read `urn:ogc:def:crs:EPSG::32633`, an OGC URL, `EPSG:32633` or a spelling of CRS84."""
+    if "CRS84" in name.upper():
+        return "EPSG:4326"
+    match = re.search(r"EPSG.*?[:/](\d+)$", name, re.IGNORECASE)
+    return f"EPSG:{match[1]}" if match else name
+
+
+def _normal_form(geometry: Object) -> object:
+    coordinates = geometry.get("coordinates")
+    if not isinstance(coordinates, list):
+        return coordinates
+    if geometry.get("type") == "Polygon":
+        return (_polygon(coordinates),)
+    if geometry.get("type") == "MultiPolygon":
+        return tuple(sorted(_polygon(cast("list[Value]", polygon)) for polygon in coordinates))
+    return repr(geometry)
+
+
+def _polygon(rings: list[Value]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    outer, *holes = (_ring(cast("list[list[float]]", ring)) for ring in rings)
+    return (outer, *sorted(holes))
+
+
+def _ring(ring: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    points = [(float(point[0]), float(point[1])) for point in ring]
+    if len(points) > 1 and points[0] == points[-1]:
+        points.pop()
+    start = points.index(min(points)) if points else 0
+    forward = (*points[start:], *points[:start])
+    backward = (forward[0], *reversed(forward[1:])) if forward else forward
+    return min(forward, backward)
+
+
+def _same_shape(left: Object, left_crs: str, right: Object, right_crs: str) -> bool:
+    try:
+        one = _shape(left)
+        other = _shape(right)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return False
+    if left_crs != right_crs:
+        projected = _project(one, left_crs, right_crs)
+        if projected is None:
+            return False
+        one = projected
+    tolerance = TOLERANCE_M if _is_metric(right_crs) else TOLERANCE_M * _DEGREES_PER_M
+    return _within(one, other, tolerance)
+
+
+def _within(one: BaseGeometry, other: BaseGeometry, tolerance: float) -> bool:
+    import shapely  # noqa: PLC0415
+
+    if one.is_empty or other.is_empty:
+        return one.is_empty and other.is_empty
+    if not (one.is_valid and other.is_valid):
+        return bool(one.normalize().equals_exact(other.normalize(), tolerance))
+    return float(shapely.hausdorff_distance(one.boundary, other.boundary)) <= tolerance
+
+
+def _shape(geometry: Object) -> BaseGeometry:
+    from shapely.geometry import shape  # noqa: PLC0415
+
+    return shape({key: geometry[key] for key in ("type", "coordinates")})
+
+
+def _project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | None:
+    from shapely.ops import transform  # noqa: PLC0415
+
+    transformer = _transformer(source, target)
+    if transformer is None:
+        return None
+    return transform(transformer.transform, shape)
+
+
+@lru_cache(maxsize=64)
+def _transformer(source: str, target: str) -> Transformer | None:
+    from pyproj import Transformer  # noqa: PLC0415
+    from pyproj.exceptions import CRSError  # noqa: PLC0415
+
+    try:
+        return Transformer.from_crs(source, target, always_xy=True)
+    except CRSError:
+        return None
+
+
+def _is_metric(crs: str) -> bool:
+    return crs != "EPSG:4326"

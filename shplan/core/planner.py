@@ -1,0 +1,277 @@
+"""
+Desired, observed and recorded become a plan: the decisions that are the same for every kind.
+
+A provider asks `decide_reconciled` what to do with one object; `assemble` then looks
+at all changes together: renames, what is blocked by what, the order of things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.graph import order, reverse
+from shplan.core.resource import Desired, Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done with one object, before its provider words the requests."""
+
+    action: Action
+    reason: Reason
+    fields: tuple[FieldChange, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    records: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    The facts about one observed object that a verdict needs.
+
+    Args:
+        by_ledger: the ledger binds it to this address
+        by_intent: an intent of ours made it, and no outcome was recorded
+        owned: made by us, or confirmed by `shplan import`
+        foreign_members: members that are not ours, 0 where the kind has none
+    """
+
+    by_ledger: bool
+    by_intent: bool
+    owned: bool
+    foreign_members: int = 0
+
+
+def judge_existing(
+    desired: Desired,
+    recorded: Recorded | None,
+    found: Found,
+    fields: tuple[FieldChange, ...],
+    *,
+    stated: Mapping[str, object],
+) -> Verdict:
+    """Decide about an object that is declared and exists."""
+    forced = [change for change in fields if change.forces]
+    if not found.by_ledger:
+        return _judge_adoption(found, fields, forced=bool(forced))
+    if forced:
+        return _judge_replace(desired, recorded, found, fields)
+    if fields:
+        unstated = all(change.reason is Reason.NO_LONGER_STATED for change in fields)
+        reason = Reason.NO_LONGER_STATED if unstated else Reason.DIFFERS
+        return Verdict(Action.UPDATE, reason, fields, records=True)
+    if recorded is not None and recorded.prevent_destroy != desired.lifecycle.prevent_destroy:
+        return Verdict(Action.UPDATE, Reason.PROTECTION_CHANGED, records=True)
+    differs = recorded is not None and dict(recorded.spec) != dict(stated)
+    return Verdict(Action.NOOP, Reason.UP_TO_DATE, records=differs)
+
+
+def judge_undeclared(recorded: Recorded, found: Found) -> Verdict:
+    """Decide about an object that the ledger knows and no manifest declares any more."""
+    refusals = () if not recorded.prevent_destroy else (protected(recorded.address, "deleted"),)
+    verdict = Verdict(Action.DELETE, Reason.NO_LONGER_DECLARED, refusals=refusals, records=True)
+    return _unless_foreign(verdict, found)
+
+
+def with_verdict(change: Change, verdict: Verdict) -> Change:
+    """Put a verdict into a change."""
+    return replace(
+        change,
+        action=verdict.action,
+        reason=verdict.reason,
+        fields=verdict.fields,
+        refusals=verdict.refusals,
+        notes=verdict.notes,
+        records=verdict.records,
+    )
+
+
+def dependencies(desired: Desired) -> tuple[Address, ...]:
+    """Return what a resource depends on, by reference or by `dependsOn`, in order."""
+    referred = {reference.address for reference in desired.references}
+    return tuple(sorted(referred | set(desired.depends_on)))
+
+
+def protected(address: Address, verb: str) -> Refusal:
+    """Say that a protection forbids a change (exit 5)."""
+    return Refusal(
+        RefusalKind.PROTECTED,
+        Diagnostic(
+            code="plan/prevent-destroy",
+            summary="Protected by preventDestroy",
+            what=f"{address} would be {verb}, and it was applied with `preventDestroy: true`.",
+            why="The protection outlives the manifest, so that removing a file cannot remove data.",
+            hint=(
+                "declare it with `lifecycle: {preventDestroy: false}`, apply that, and then delete;"
+                f" or keep the object and list {address} under `forget` in shplan.yaml"
+            ),
+            address=str(address),
+        ),
+    )
+
+
+def ambiguous(address: Address, candidates: Iterable[str], *, what: str) -> Refusal:
+    """Say that several objects fit and a person must choose (exit 7)."""
+    ids = list(candidates)
+    return Refusal(
+        RefusalKind.UNDECIDED,
+        Diagnostic(
+            code="plan/ambiguous",
+            summary="Several objects fit",
+            what=f"{address}: {len(ids)} {what}: {', '.join(ids)}.",
+            why="Names are not unique on the service, and nothing tells which of them is meant.",
+            hint=f"shplan import {address} {ids[0]}",
+            address=str(address),
+        ),
+    )
+
+
+def _judge_adoption(found: Found, fields: tuple[FieldChange, ...], *, forced: bool) -> Verdict:
+    if found.by_intent:
+        return Verdict(Action.ADOPT, Reason.OWN_INTENT, fields, records=True)
+    if forced:
+        note = "it cannot be changed in place and is not ours to replace"
+        return Verdict(Action.BLOCKED, Reason.NOT_OWNED, fields, notes=(note,))
+    return Verdict(Action.ADOPT, Reason.SAME_KEY, fields, records=True)
+
+
+def _judge_replace(
+    desired: Desired, recorded: Recorded | None, found: Found, fields: tuple[FieldChange, ...]
+) -> Verdict:
+    kept = desired.lifecycle.prevent_destroy or (recorded is not None and recorded.prevent_destroy)
+    refusals = (protected(desired.address, "replaced"),) if kept else ()
+    verdict = Verdict(Action.REPLACE, Reason.CANNOT_UPDATE, fields, refusals=refusals, records=True)
+    return _unless_foreign(verdict, found)
+
+
+def _unless_foreign(verdict: Verdict, found: Found) -> Verdict:
+    if not found.owned:
+        note = "it was adopted, not created here; `shplan import` confirms that it is ours"
+        return replace(verdict, action=Action.BLOCKED, reason=Reason.NOT_OWNED, notes=(note,))
+    if found.foreign_members:
+        note = f"it holds {found.foreign_members} members that are not ours"
+        return replace(verdict, action=Action.BLOCKED, reason=Reason.FOREIGN_MEMBERS, notes=(note,))
+    return verdict
+
+
+def assemble(changes: Iterable[Change], *, moved: Mapping[Address, Address]) -> tuple[Change, ...]:
+    """
+    Look at all changes together and put them into the order of applying.
+
+    Refuses probable renames, blocks what depends on something blocked, and sorts:
+    dependencies first, deletes in reverse after everything else.
+
+    Args:
+        changes: of every address
+        moved: new addresses by the old ones, already carried out in the changes
+    """
+    found = _with_blocked_dependents(_with_renames_refused(tuple(changes), moved))
+    return _in_order(found)
+
+
+def steps_of(change: Change) -> tuple[Change, ...]:
+    """
+    Split a replacement: create the new object now, delete the old one after the dependents.
+
+    Every other change is its own only step.
+    """
+    if change.action is not Action.REPLACE:
+        return (change,)
+    *making, removing = change.requests
+    new = replace(change, requests=tuple(making))
+    old = replace(
+        change,
+        action=Action.DELETE,
+        requests=(removing,),
+        deposed=True,
+        fields=(),
+        record={},
+        current={},
+        depends_on=(),
+    )
+    return (new, old)
+
+
+def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    building = {change.address: change for change in changes if not _removes(change)}
+    removing: dict[Address, list[Change]] = {}
+    for change in changes:
+        if _removes(change):
+            removing.setdefault(change.address, []).append(change)
+    forward = order({address: change.depends_on for address, change in building.items()})
+    backward = order(reverse({address: group[0].depends_on for address, group in removing.items()}))
+    first = tuple(building[address] for address in forward)
+    return first + tuple(
+        change
+        for address in backward
+        for change in sorted(removing[address], key=lambda one: one.id)
+    )
+
+
+def _removes(change: Change) -> bool:
+    return change.deposed or change.action is Action.DELETE or _is_undeclared(change)
+
+
+def _is_undeclared(change: Change) -> bool:
+    return change.reason is Reason.NO_LONGER_DECLARED
+
+
+def _with_blocked_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    blocked: set[Address] = set()
+    result: dict[int, Change] = {}
+    position = {id(change): index for index, change in enumerate(changes)}
+    for change in _in_order(changes):
+        culprits = sorted(blocked.intersection(change.depends_on))
+        current = change
+        if culprits and change.action.changes and not _removes(change):
+            current = change.blocked(Reason.DEPENDENCY_BLOCKED, note=f"{culprits[0]} is blocked")
+        if current.action is Action.BLOCKED and not _removes(current):
+            blocked.add(current.address)
+        result[position[id(change)]] = current
+    return tuple(result[index] for index in range(len(changes)))
+
+
+def _with_renames_refused(
+    changes: tuple[Change, ...], moved: Mapping[Address, Address]
+) -> tuple[Change, ...]:
+    deletes = [c for c in changes if c.action is Action.DELETE and not c.deposed]
+    creates = [c for c in changes if c.action in (Action.CREATE, Action.ADOPT)]
+    refused: dict[Address, Refusal] = {}
+    for gone in deletes:
+        twin = next((new for new in creates if _probably_same(gone, new)), None)
+        if twin is not None and moved.get(gone.address) != twin.address:
+            refused[gone.address] = _rename(gone.address, twin.address)
+    return tuple(
+        replace(change, refusals=(*change.refusals, refused[change.address]))
+        if change.address in refused and change.action is Action.DELETE
+        else change
+        for change in changes
+    )
+
+
+def _probably_same(gone: Change, new: Change) -> bool:
+    if gone.address.kind != new.address.kind or not gone.record:
+        return False
+    if gone.record == new.record:
+        return True
+    name = gone.record.get("name")
+    return name is not None and name == new.record.get("name")
+
+
+def _rename(old: Address, new: Address) -> Refusal:
+    return Refusal(
+        RefusalKind.PROTECTED,
+        Diagnostic(
+            code="plan/probable-rename",
+            summary="Probably a rename",
+            what=f"{old} would be deleted and {new} created, and they describe the same object.",
+            why="Deleting and creating again would lose what the object holds.",
+            hint=f"moved: [{{from: {old}, to: {new}}}]",
+            address=str(old),
+        ),
+    )

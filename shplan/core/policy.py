@@ -1,0 +1,112 @@
+"""
+Policies: rules of the project over a whole plan, beside the protections of single resources.
+
+An analyser looks at the changes and adds refusals; it never removes a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from shplan.core.change import Action, Change, Refusal, RefusalKind
+from shplan.core.cost import total
+from shplan.core.diagnostic import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """
+    The limits of one environment; None is no limit.
+
+    Args:
+        budget_max_pu: processing units that one apply may cost
+        most_deletions: objects (collections, tiles) that one apply may delete
+        most_deleted_share: the same as a share of what is declared or recorded, 0 to 1
+    """
+
+    budget_max_pu: float | None = None
+    most_deletions: int | None = None
+    most_deleted_share: float | None = None
+
+
+def apply_policies(changes: tuple[Change, ...], policies: Policies) -> tuple[Change, ...]:
+    """Return the changes, with what a policy refuses attached to the first one concerned."""
+    refused = [
+        found
+        for found in (_over_budget(changes, policies), _too_many_deletions(changes, policies))
+        if found is not None
+    ]
+    for at, refusal in refused:
+        change = changes[at]
+        marked = replace(change, refusals=(*change.refusals, refusal))
+        changes = (*changes[:at], marked, *changes[at + 1 :])
+    return changes
+
+
+def deletions(change: Change) -> int:
+    """Count the objects of the server that a change deletes."""
+    own = 1 if change.action in (Action.DELETE, Action.REPLACE) and change.requests else 0
+    members = sum(1 for member in change.members if member.action is Action.DELETE)
+    with_it = sum(
+        number
+        for name, number in change.counts.items()
+        if name.startswith("tiles deleted") and isinstance(number, int)
+    )
+    return own + members + with_it
+
+
+def _over_budget(changes: tuple[Change, ...], policies: Policies) -> tuple[int, Refusal] | None:
+    limit = policies.budget_max_pu
+    cost = total(change.cost for change in changes if change.action.changes)
+    if limit is None or cost.maximum_pu <= limit:
+        return None
+    at = max(range(len(changes)), key=lambda index: changes[index].cost.maximum_pu)
+    return at, _refusal(
+        "plan/budget",
+        "Over the budget",
+        what=f"this plan can cost {cost.maximum_pu:g} PU; the budget is {limit:g} PU.",
+        why="The maximum counts, so that an apply can never spend more than was allowed.",
+        hint="raise `budget: {maxPu: ...}` of the environment, or select a part of the plan",
+        change=changes[at],
+    )
+
+
+def _too_many_deletions(
+    changes: tuple[Change, ...], policies: Policies
+) -> tuple[int, Refusal] | None:
+    counted = [deletions(change) for change in changes]
+    number = sum(counted)
+    known = sum(max(_size(change), count) for change, count in zip(changes, counted, strict=True))
+    over = policies.most_deletions is not None and number > policies.most_deletions
+    share = policies.most_deleted_share
+    over = over or (share is not None and number > share * max(known, 1))
+    if not over or not number:
+        return None
+    at = counted.index(max(counted))
+    return at, _refusal(
+        "plan/deletions",
+        "Too many deletions",
+        what=f"this plan deletes {number} of {known} objects.",
+        why="`policies.deletions` in shplan.yaml sets a limit, so that a lost file or a wrong"
+        " path is noticed before the data is gone.",
+        hint="check that no file is missing; to go on, raise `policies: {deletions: {max: ...}}`",
+        change=changes[at],
+    )
+
+
+def _size(change: Change) -> int:
+    declared = change.counts.get("declared")
+    return 1 + (declared if isinstance(declared, int) else 0)
+
+
+def _refusal(code: str, summary: str, *, what: str, why: str, hint: str, change: Change) -> Refusal:
+    diagnostic = Diagnostic(
+        code=code,
+        summary=summary,
+        what=what,
+        why=why,
+        hint=hint,
+        address=str(change.address),
+        span=change.source,
+    )
+    return Refusal(RefusalKind.PROTECTED, diagnostic)

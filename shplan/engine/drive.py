@@ -1,0 +1,84 @@
+"""
+Driving the flows of providers that only read: the refresh, side by side.
+
+Also the replies to reading steps for the executor, which adds acting and noting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from shplan.core.errors import ApiError
+from shplan.engine.ports import Api, Clock
+from shplan.providers.base import Flow, Progress, Read, Reply, Scan, Step, Together, Wait
+
+T = TypeVar("T")
+Perform = Callable[[Step], Awaitable[object]]
+
+
+async def drive(flow: Flow[T], perform: Perform) -> T:
+    """
+    Run a flow to its end: perform each step, send its reply in, throw its refusals in.
+
+    Raises:
+        ApiError, ChangeFailedError: what the flow lets pass
+    """
+    try:
+        step = next(flow)
+        while True:
+            try:
+                reply = await perform(step)
+            except ApiError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+class Reader:
+    """Performs reading steps; the number of requests in flight is bounded."""
+
+    def __init__(self, api: Api, clock: Clock, *, parallelism: int) -> None:
+        self._api = api
+        self._clock = clock
+        self._slots = asyncio.Semaphore(parallelism)
+
+    async def perform(self, step: Step) -> object:
+        """
+        Perform one reading step.
+
+        Raises:
+            TypeError: the step has an effect; a refresh never has
+        """
+        match step:
+            case Read() | Scan():
+                return await self.read(step)
+            case Together(steps=steps):
+                return await self._together(steps)
+            case Wait(seconds=seconds):
+                await self._clock.sleep(seconds)
+                return None
+            case Progress():
+                return None
+            case _:
+                message = f"a refresh does not {type(step).__name__.lower()}"
+                raise TypeError(message)
+
+    async def read(self, step: Read | Scan) -> object:
+        """Send one reading request, or read all pages of a list."""
+        async with self._slots:
+            if isinstance(step, Scan):
+                return await self._api.scan(step.request, step.sink)
+            return await self._api.send(step.request)
+
+    async def _together(self, steps: tuple[Read | Scan, ...]) -> tuple[object, ...]:
+        return tuple(await asyncio.gather(*(self._reply(step) for step in steps)))
+
+    async def _reply(self, step: Read | Scan) -> Reply | object:
+        try:
+            return await self.read(step)
+        except ApiError as error:
+            return error

@@ -1,0 +1,245 @@
+"""
+From manifests, ledger and server to a plan, level by level.
+
+A resource is filled with what the levels before it made known, refreshed together
+with everything of its kind, and decided by its provider. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change, Reason
+from shplan.core.graph import levels
+from shplan.core.plan import Plan, PlanInputs
+from shplan.core.planner import assemble
+from shplan.core.policy import Policies, apply_policies
+from shplan.core.resource import Desired, Recorded
+from shplan.core.selection import Candidate, Selection
+from shplan.core.value import Object
+from shplan.engine.drive import Reader, drive
+from shplan.engine.ports import Resolver
+from shplan.providers.base import Observation, Observed, Provider, Surroundings, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """
+    What is to be planned.
+
+    Args:
+        resources: what the manifests say; empty to destroy everything
+        recorded: what the ledger says
+        moved: new addresses by the old ones
+        forget: addresses that are no longer to be managed
+        selection: which addresses may change
+    """
+
+    resources: tuple[Desired, ...]
+    recorded: Mapping[Address, Recorded]
+    registry: Mapping[str, Provider]
+    resolver: Resolver
+    moved: Mapping[Address, Address] = field(default_factory=dict)
+    forget: frozenset[Address] = frozenset()
+    selection: Selection = field(default_factory=Selection)
+    list_lag_s: float = 0.0
+    policies: Policies = field(default_factory=Policies)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """
+    A plan, and what applying it needs beside it.
+
+    Args:
+        attributes: what is known of each address already, for references
+        recorded: by address, moves carried out
+    """
+
+    plan: Plan
+    attributes: Mapping[Address, Object]
+    recorded: Mapping[Address, Recorded]
+    observed: Mapping[Address, Observation]
+
+
+async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Planned:
+    """
+    Refresh and decide everything, in as few requests as can answer.
+
+    Raises:
+        ApiError: the server cannot be read
+        ManifestError: an expression fails on an observed value
+    """
+    ledger_only, recorded = _rewritten(subject)
+    wanted = _wanted(subject, recorded)
+    state = _State(subject, recorded)
+    for level in levels(_dependencies(wanted)):
+        await state.take_level([wanted[address] for address in level], reader)
+    ordered = assemble(_selected(state.changes, subject), moved=subject.moved)
+    plan = Plan(inputs, apply_policies((*ledger_only, *ordered), subject.policies))
+    return Planned(plan, state.attributes, recorded, state.observed)
+
+
+class _State:
+    """What the levels so far have made known."""
+
+    def __init__(self, subject: Subject, recorded: Mapping[Address, Recorded]) -> None:
+        self._subject = subject
+        self._own_members = _own_members(recorded.values())
+        self._bound = _bound_ids(recorded.values())
+        self._doomed: set[str] = set()
+        self.attributes: dict[Address, Object] = {}
+        self.observed: dict[Address, Observation] = {}
+        self.changes: list[Change] = []
+
+    async def take_level(self, level: list[Wanted], reader: Reader) -> None:
+        """Refresh and decide one level: each kind by itself, all kinds side by side."""
+        by_kind: dict[str, list[Wanted]] = defaultdict(list)
+        for one in level:
+            by_kind[one.address.kind].append(self._filled(one))
+        kinds = sorted(by_kind)
+        found = await asyncio.gather(*(self._refresh(k, by_kind[k], reader) for k in kinds))
+        for kind, observations in zip(kinds, found, strict=True):
+            for one in by_kind[kind]:
+                self._decide(one, observations[one.address])
+
+    def _filled(self, one: Wanted) -> Wanted:
+        if one.desired is None or not one.desired.references:
+            return one
+        filled = self._subject.resolver.fill(one.desired, self.attributes)
+        return replace(one, desired=filled)
+
+    async def _refresh(
+        self, kind: str, wanted: list[Wanted], reader: Reader
+    ) -> dict[Address, Observation]:
+        provider = self._subject.registry[kind]
+        flow = provider.refresh(tuple(wanted), self._surroundings(kind))
+        return await drive(flow, reader.perform)
+
+    def _decide(self, one: Wanted, observation: Observation) -> None:
+        provider = self._subject.registry[one.address.kind]
+        changes = provider.decide(one, observation, self._surroundings(one.address.kind))
+        self.observed[one.address] = observation
+        pending = one.recorded is not None and bool(one.recorded.pending)
+        for change in changes:
+            # An intent without an outcome is settled by what this refresh has found.
+            self.changes.append(replace(change, records=True) if pending else change)
+        self._doom(changes, observation)
+        known = provider.attributes(changes[0], observation)
+        if known is not None:
+            self.attributes[one.address] = known
+
+    def _doom(self, changes: tuple[Change, ...], observation: Observation) -> None:
+        for change in changes:
+            removes = change.action in (Action.DELETE, Action.REPLACE)
+            if removes and not change.refusals and change.id:
+                self._doomed.add(change.id)
+            elif removes and isinstance(observation, Observed) and observation.id:
+                self._doomed.add(observation.id)
+
+    def _surroundings(self, kind: str) -> Surroundings:
+        return Surroundings(
+            bound_ids=self._bound.get(kind, {}),
+            own_members=self._own_members,
+            doomed=frozenset(self._doomed),
+            list_lag_s=self._subject.list_lag_s,
+        )
+
+
+def _rewritten(subject: Subject) -> tuple[tuple[Change, ...], dict[Address, Recorded]]:
+    """Carry `moved` and `forget` out on the record; say so as changes of their own."""
+    recorded = dict(subject.recorded)
+    changes: list[Change] = []
+    for old, new in sorted(subject.moved.items()):
+        if old in recorded and new not in recorded:
+            recorded[new] = replace(recorded.pop(old), address=new)
+            changes.append(
+                Change(new, Action.MOVE, Reason.RENAMED, current={"from": str(old)}, records=True)
+            )
+    for address in sorted(subject.forget):
+        for known in [one for one in recorded if address in (one, one.base)]:
+            del recorded[known]
+            changes.append(Change(known, Action.FORGET, Reason.FORGOTTEN, records=True))
+    return tuple(changes), recorded
+
+
+def _wanted(subject: Subject, recorded: Mapping[Address, Recorded]) -> dict[Address, Wanted]:
+    wanted = {
+        desired.address: Wanted(desired.address, desired, recorded.get(desired.address))
+        for desired in subject.resources
+        if desired.address not in subject.forget
+    }
+    for address, record in recorded.items():
+        if address not in wanted and address.kind in subject.registry:
+            wanted[address] = Wanted(address, None, record)
+    return wanted
+
+
+def _dependencies(wanted: Mapping[Address, Wanted]) -> dict[Address, tuple[Address, ...]]:
+    result: dict[Address, tuple[Address, ...]] = {}
+    for address, one in wanted.items():
+        if one.desired is not None:
+            needed = {reference.address for reference in one.desired.references}
+            result[address] = tuple(sorted(needed | set(one.desired.depends_on)))
+        else:
+            result[address] = one.recorded.depends_on if one.recorded is not None else ()
+    return result
+
+
+def _own_members(records: Iterable[Recorded]) -> dict[str, frozenset[str]]:
+    own: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        home = record.data.get("collection")
+        if isinstance(home, str):
+            own[home].update(m.id for m in record.members.values() if m.owned)
+    return {home: frozenset(ids) for home, ids in own.items()}
+
+
+def _bound_ids(records: Iterable[Recorded]) -> dict[str, dict[str, Address]]:
+    bound: dict[str, dict[str, Address]] = defaultdict(dict)
+    for record in records:
+        if record.id:
+            bound[record.address.kind][record.id] = record.address
+    return bound
+
+
+def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]:
+    """Keep what was selected; what needs something new that was not selected is blocked."""
+    if not subject.selection:
+        return tuple(changes)
+    selected = subject.selection.addresses(_candidates(changes, subject.resources))
+    absent = {
+        change.address
+        for change in changes
+        if change.address not in selected and change.action in (Action.CREATE, Action.REPLACE)
+    }
+    kept = []
+    for change in changes:
+        if change.address not in selected:
+            continue
+        missing = sorted(absent.intersection(change.depends_on))
+        if missing and change.action.changes:
+            note = f"{missing[0]} does not exist yet and is not selected"
+            kept.append(change.blocked(Reason.DEPENDENCY_BLOCKED, note=note))
+        else:
+            kept.append(change)
+    return tuple(kept)
+
+
+def _candidates(
+    changes: Sequence[Change], resources: tuple[Desired, ...]
+) -> dict[Address, Candidate]:
+    declared = {desired.address: desired for desired in resources}
+    return {
+        change.address: Candidate(
+            depends_on=change.depends_on,
+            labels=declared[change.address].labels if change.address in declared else {},
+            file=change.source.file if change.source is not None else "",
+            changed=change.action.changes,
+        )
+        for change in changes
+    }

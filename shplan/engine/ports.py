@@ -1,0 +1,167 @@
+"""
+The ports of the engine: what it needs of the world, without knowing who gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol
+
+from shplan.core.address import Address
+from shplan.core.entry import EntryDraft, LedgerEntry
+from shplan.core.events import Event
+from shplan.core.request import Answer, ApiRequest
+from shplan.core.resource import Desired, Recorded
+from shplan.core.value import JsonValue, Object, Sensitive, Value
+
+
+class Api(Protocol):
+    """The service. Retries what is safe to retry, translates every error into an `ApiError`."""
+
+    @property
+    def server_time(self) -> str:
+        """The latest `Date` the server sent, ISO 8601 in UTC, or empty."""
+        ...
+
+    async def send(self, request: ApiRequest) -> Answer:
+        """
+        Send one request; it holds no unknowns, and its secrets are resolved while sending.
+
+        Raises:
+            RefusedError: the server answered no
+            ThrottledError: the server kept asking to come back later
+            NoAnswerError: no answer came; a request with an effect may have been carried out
+        """
+        ...
+
+    async def scan(
+        self, request: ApiRequest, sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]
+    ) -> int:
+        """Read all pages of a list, hand each page's rows to `sink`, return their number."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to append, held while changes are sent."""
+
+    async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
+        """Write entries and wait until they are on disk: one uninterruptible step."""
+        ...
+
+    async def __aenter__(self) -> Lease: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Ledger(Protocol):
+    """The ledger of one environment."""
+
+    private: bool
+
+    async def head(self) -> str:
+        """Return the hash of the last entry, the genesis hash of an empty ledger."""
+        ...
+
+    async def recorded(self, deployment: str) -> Mapping[Address, Recorded]:
+        """
+        Fold the entries of one deployment into what is recorded.
+
+        Raises:
+            DamagedLedgerError: an entry was changed, dropped, reordered or cut off
+        """
+        ...
+
+    def lease(self, *, timeout_s: float) -> Lease:
+        """
+        Return the lease, to be entered with `async with`.
+
+        Raises:
+            LockedError: on entering, somebody else held it longer than `timeout_s`
+        """
+        ...
+
+
+class Storage(Protocol):
+    """A bucket that can be read (and written, for our own files)."""
+
+    async def head(self, bucket: str, key: str) -> StoredObject | None: ...
+
+    async def get(self, bucket: str, key: str) -> bytes: ...
+
+    async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]: ...
+
+    async def put(self, bucket: str, key: str, content: bytes) -> StoredObject: ...
+
+
+class StoredObject(Protocol):
+    """One object in a bucket: its key, its size and its ETag without quotes."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def etag(self) -> str: ...
+
+
+class Resolver(Protocol):
+    """Fills unknown values; the manifest room implements it."""
+
+    def fill(self, desired: Desired, attributes: Mapping[Address, Object]) -> Desired:
+        """
+        Return the resource with every unknown evaluated that these attributes allow.
+
+        Raises:
+            ManifestError: an attribute does not exist, or an expression fails on its value
+        """
+        ...
+
+    def fill_value(self, value: Value, attributes: Mapping[Address, Object]) -> Value:
+        """The same for one value."""
+        ...
+
+
+class Secrets(Protocol):
+    """Resolves secrets, at the moment of a request."""
+
+    def reveal(self, value: Sensitive) -> str:
+        """
+        Return the text with its secrets in place.
+
+        Raises:
+            CredentialsError: a secret is not there
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> datetime:
+        """Return the present instant, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class EventSink(Protocol):
+    """Is told what happens."""
+
+    def emit(self, event: Event) -> None:
+        """Take note; never raises."""
+        ...

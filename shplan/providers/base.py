@@ -1,0 +1,307 @@
+"""
+What a kind is, and how a provider asks for things without doing them.
+
+A provider is pure. Where it needs the server it is a generator: it yields a
+step (read, act, wait, note) and is sent the reply, so that reading, deciding
+and acting stand in one place while all I/O, every intent and every outcome
+belong to the engine. A refusal is thrown into the generator as an `ApiError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from shplan.core.address import Address
+from shplan.core.change import Change
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.entry import Event, Settlement
+from shplan.core.errors import ApiError, ShplanError
+from shplan.core.fields import FieldRules
+from shplan.core.request import Answer, ApiRequest
+from shplan.core.resource import Desired, Recorded
+from shplan.core.value import JsonObject, JsonValue, Object, Path
+
+
+class Nature(Enum):
+    """How a kind lives: reconciled until equal, run once, read while planning, or only here."""
+
+    RECONCILED = "reconciled"
+    JOB = "job"
+    DATA = "data"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Send a request without effect. Reply: the `Answer`."""
+
+    request: ApiRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """
+    Read all pages of a list, in pages of a hundred. Reply: the number of rows.
+
+    Args:
+        request: the list request, with `columns`, without paging parameters
+        sink: is handed the rows of each page as it arrives
+    """
+
+    request: ApiRequest
+    sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Read and scan side by side. Reply: the tuple of replies, an `ApiError` where one failed."""
+
+    steps: tuple[Read | Scan, ...]
+
+
+Reply: TypeAlias = Answer | ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """
+    Send requests with an effect, as one intent. Reply: a tuple of `Reply`, one a request.
+
+    The engine writes the intent, sends, calls `settle` and writes the outcome; a process that
+    dies in between leaves an intent that the next run looks up.
+
+    Args:
+        operation: `create`, `update`, `delete`, ...
+        requests: at most a hundred
+        settle: what the replies teach the ledger (pure)
+        keys: natural keys of the members concerned, for a set
+        data: what finds the object again after a crash
+    """
+
+    operation: str
+    requests: tuple[ApiRequest, ...]
+    settle: Callable[[tuple[Reply, ...]], Settlement]
+    keys: tuple[str, ...] = ()
+    data: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    Write an entry without sending anything. Reply: None.
+
+    Args:
+        event: ADOPT, PROTECT, MOVE, FORGET, or OUTCOME to settle `intent`
+        settlement: what is learnt
+        intent: the intent that is settled, for OUTCOME; None: the flow's latest
+    """
+
+    event: Event
+    settlement: Settlement | None = None
+    intent: int | None = None
+    data: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let time pass. Reply: None."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Say how far the work is. Reply: None."""
+
+    done: int
+    total: int
+    what: str
+
+
+Step: TypeAlias = Read | Scan | Together | Act | Note | Wait | Progress
+T = TypeVar("T")
+# The reply's type follows the step's; each provider narrows it where it receives it.
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """
+    What the server says of one address.
+
+    Args:
+        id: the server's id, empty for a set
+        attributes: the object as answered, secret fields removed
+        binding: how it was found
+        members: number of members, None where nobody asked
+        foreign_members: members that are not ours, None where nobody asked
+        detail: what only this kind understands (the joined tiles of a set)
+    """
+
+    id: str
+    attributes: Object
+    binding: Binding
+    members: int | None = None
+    foreign_members: int | None = None
+    detail: object = None
+
+
+class Binding(Enum):
+    """How an object was found: by the ledger, by an intent of ours, by its natural key, by hand."""
+
+    RECORDED = "recorded"
+    INTENT = "intent"
+    NATURAL_KEY = "natural key"
+    DECLARED = "declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several objects fit and nothing tells which is ours: a person must decide."""
+
+    candidates: tuple[JsonObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No object fits. `gone`: the ledger knew one and the server no longer has it."""
+
+    gone: bool = False
+
+
+Observation: TypeAlias = Observed | Absent | Ambiguous
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    One address of a refresh.
+
+    Args:
+        desired: with everything filled that is known by now; None: to be deleted
+        recorded: None when the ledger has no entry
+    """
+
+    address: Address
+    desired: Desired | None
+    recorded: Recorded | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What an apply needs to know of its environment.
+
+    Args:
+        list_lag_s: how long a new object may be missing from lists, in seconds
+        private_ledger: only this machine can see the ledger, so others may create the same
+        poll_s: the pause between two looks at something that takes time
+        timeout_s: how long a wait may take before it is given up (exit 3)
+    """
+
+    list_lag_s: float = 20.0
+    private_ledger: bool = True
+    poll_s: float = 2.0
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a decision about one resource may know of the others.
+
+    Args:
+        bound_ids: objects that the ledger binds to an address; never candidates for another
+        own_members: ids of the members that are ours, by the id of what holds them
+        doomed: ids of objects that this plan deletes, with everything they hold
+        list_lag_s: how long a new object may be missing from lists
+    """
+
+    bound_ids: Mapping[str, Address] = field(default_factory=dict)
+    own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    doomed: frozenset[str] = frozenset()
+    list_lag_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    One thing that the server refused, and where the manifest says it.
+
+    Args:
+        path: from the root of the manifest, e.g. `("spec", "tiles", 3, "sensingTime")`
+        what: the server's words, without secrets
+    """
+
+    path: Path
+    what: str
+
+
+class ChangeFailedError(ShplanError):
+    """A change could not be carried out, or not wholly; what was done is in the ledger."""
+
+    def __init__(self, message: str, *, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+class Provider(Protocol):
+    """One kind. Everything here is pure; see the module's docstring for flows."""
+
+    @property
+    def kind(self) -> str:
+        """The name in manifests and addresses."""
+        ...
+
+    @property
+    def nature(self) -> Nature:
+        """How it lives."""
+        ...
+
+    @property
+    def rules(self) -> FieldRules:
+        """The rules of its fields."""
+        ...
+
+    @property
+    def natural_key(self) -> tuple[str, ...]:
+        """The fields that name an object where no id is known."""
+        ...
+
+    @property
+    def members_field(self) -> str | None:
+        """The field below `spec` that holds a set's members, None for single objects."""
+        ...
+
+    secret_fields: frozenset[str]
+
+    def check(self, desired: Desired) -> list[Diagnostic]:
+        """Say what a schema cannot: rules between fields, offline."""
+        ...
+
+    def refresh(
+        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
+    ) -> Flow[dict[Address, Observation]]:
+        """Find the objects of all these addresses with the fewest requests that can answer."""
+        ...
+
+    def decide(
+        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
+    ) -> tuple[Change, ...]:
+        """
+        Compare three ways and plan: one change, and one for each object that an earlier
+        replacement left behind.
+        """
+        ...
+
+    def attributes(self, change: Change, observation: Observation) -> Object | None:
+        """Return what references see while planning; None while nothing is known."""
+        ...
+
+    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
+        """Carry the change out; return the attributes that references see afterwards."""
+        ...

@@ -1,0 +1,399 @@
+"""
+`ByocTiles`: the tiles of one collection, declared as one set.
+
+Finding and deciding stand here, the join in `tile_join`, carrying out in
+`tile_apply`. Facts: the API description's BYOC tile operations and the
+documentation's BYOC page.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import cast
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change, MemberChange, Reason
+from shplan.core.compare import tile_folder
+from shplan.core.cost import Cost, calls, total
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import RefusedError
+from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
+from shplan.core.planner import dependencies, protected
+from shplan.core.request import Answer
+from shplan.core.resource import Desired, Recorded
+from shplan.core.value import JsonObject, JsonValue, Object, Value, digest
+from shplan.providers.base import (
+    Absent,
+    Binding,
+    Flow,
+    Nature,
+    Observation,
+    Observed,
+    Read,
+    Scan,
+    Settings,
+    Surroundings,
+    Together,
+    Wait,
+    Wanted,
+)
+from shplan.providers.tile_apply import apply_tiles
+from shplan.providers.tile_join import COVER, SharedList, TileJoin
+from shplan.providers.tile_requests import delete_tile, list_tiles, spellings, text_of
+
+
+class ByocTiles:
+    """The provider of one kind; see `providers.base.Provider`."""
+
+    kind = "ByocTiles"
+    nature = Nature.RECONCILED
+    natural_key = ("collection", "path")
+    members_field: str | None = "tiles"
+    secret_fields: frozenset[str] = frozenset()
+    # Source: schema BYOCTileUpdatePayload: an omitted cover geometry is reset, and a null
+    # sensing time takes the time away.
+    rules = FieldRules(
+        {
+            "tiles.*.path": FieldRule(immutable="a path names its tile", same=Sameness.TILE_PATH),
+            "tiles.*.sensingTime": FieldRule(clearable=True, same=Sameness.INSTANT),
+            "tiles.*.coverGeometry": FieldRule(
+                clearable=True, omitted=Omitted.CLEARS, same=Sameness.GEOMETRY
+            ),
+        }
+    )
+
+    def check(self, desired: Desired) -> list[Diagnostic]:
+        """Check what the schema cannot: cover geometries of at most a hundred points."""
+        return list(_check_covers(desired))
+
+    def refresh(
+        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
+    ) -> Flow[dict[Address, Observation]]:
+        """List the tiles of each collection once, all collections side by side."""
+        joins = {one.address: _join(one) for one in wanted if _collection(one) is not None}
+        yield from _scan(joins.values())
+        yield from _look_for_missing(joins.values(), surroundings)
+        yield from _recover_covers(joins.values())
+        return {one.address: _observation(one, joins, surroundings) for one in wanted}
+
+    def decide(
+        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
+    ) -> tuple[Change, ...]:
+        """Plan one change of the set."""
+        if wanted.desired is None:
+            return (_decide_undeclared(wanted, observation, surroundings),)
+        return (_decide_declared(wanted, wanted.desired, observation, surroundings),)
+
+    def attributes(self, change: Change, observation: Observation) -> Object | None:
+        """Return what references see: the collection, once the tiles can be there."""
+        collection = change.record.get("collection")
+        return {"collection": collection} if isinstance(collection, str) else None
+
+    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
+        """Carry the changes of the tiles out, a hundred to an intent, and wait for ingestion."""
+        return apply_tiles(change, settings)
+
+
+# --- finding -------------------------------------------------------------------------------
+
+
+def _collection(one: Wanted) -> str | None:
+    """Return the collection to look into; None while it does not exist."""
+    if one.desired is not None:
+        stated = one.desired.spec.get("collection")
+        return stated if isinstance(stated, str) else None
+    recorded = one.recorded.data.get("collection") if one.recorded is not None else None
+    return recorded if isinstance(recorded, str) and recorded else None
+
+
+def _join(one: Wanted) -> TileJoin:
+    unknown = one.desired.spec.get("collection") if one.desired is not None else None
+    return TileJoin.of(one.desired, one.recorded, _collection(one) or unknown)
+
+
+def _scan(joins: Iterable[TileJoin]) -> Flow[None]:
+    by_collection: dict[str, list[TileJoin]] = {}
+    for join in joins:
+        by_collection.setdefault(text_of(join.collection), []).append(join)
+    scans = []
+    for collection, sharing in sorted(by_collection.items()):
+        columns = max((join.columns for join in sharing), key=len)
+        shared = SharedList(sharing, columns)
+        scans.append(Scan(list_tiles(collection, columns), shared.take))
+    if not scans:
+        return
+    replies = yield Together(tuple(scans))
+    for reply in cast("tuple[int | Exception, ...]", replies):
+        # A collection that is gone has no tiles; its own change says so.
+        if isinstance(reply, Exception) and not _is_missing(reply):
+            raise reply
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, RefusedError) and error.status == 404
+
+
+def _look_for_missing(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flow[None]:
+    """
+    Look up by path what the ledger knows and the list did not show.
+
+    Absence from a list is not absence; a create without an outcome may take the list's lag
+    to become visible.
+    """
+    joins = tuple(joins)
+    for join in joins:
+        if any(_path(join, at) in join.intended for at in join.missing()) and (
+            surroundings.list_lag_s
+        ):
+            yield Wait(surroundings.list_lag_s, "an earlier create may not be listed yet")
+            break
+    for join in joins:
+        doubtful = [at for at in join.missing() if _is_doubtful(join, _path(join, at))]
+        yield from _look_up(join, doubtful)
+        for at in tuple(join.missing()):
+            join.create(at)
+        join.leave()
+
+
+def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
+    columns = join.columns
+    reads = tuple(
+        Read(list_tiles(text_of(join.collection), columns, path=spelling))
+        for at in places
+        for spelling in spellings(_path(join, at))
+    )
+    if not reads:
+        return
+    for reply in cast("tuple[Answer | Exception, ...]", (yield Together(reads))):
+        if isinstance(reply, Answer):
+            for row in reply.rows:
+                join.claims(row, columns)
+        elif not _is_missing(reply):
+            raise reply
+
+
+def _path(join: TileJoin, at: int) -> str:
+    return text_of(join.members[at]["path"])
+
+
+def _is_doubtful(join: TileJoin, path: str) -> bool:
+    return path in join.records or path in join.intended
+
+
+def _recover_covers(joins: Iterable[TileJoin]) -> Flow[None]:
+    """Read the cover geometries that updates have to carry, by one more list a collection."""
+    needy = [join for join in joins if join.uncovered]
+    for join in needy:
+        covers: dict[str, Value] = {}
+
+        def take(
+            rows: tuple[tuple[JsonValue, ...], ...],
+            covers: dict[str, Value] = covers,
+            join: TileJoin = join,
+        ) -> None:
+            covers.update(
+                {text_of(row[0]): cast("Value", row[1]) for row in rows if row[0] in join.uncovered}
+            )
+
+        yield Scan(list_tiles(text_of(join.collection), ("id", COVER)), take)
+        join.recover_covers(covers)
+
+
+def _observation(
+    one: Wanted, joins: dict[Address, TileJoin], surroundings: Surroundings
+) -> Observation:
+    join = joins.get(one.address)
+    if join is None:
+        return Absent()
+    if join.exclusive:
+        join.expel(surroundings.own_members.get(text_of(join.collection), frozenset()))
+    attributes: Object = {"collection": join.collection}
+    return Observed("", attributes, Binding.RECORDED, detail=join)
+
+
+# --- deciding ------------------------------------------------------------------------------
+
+
+def _decide_declared(
+    one: Wanted, desired: Desired, observation: Observation, surroundings: Surroundings
+) -> Change:
+    base = Change(
+        one.address,
+        Action.NOOP,
+        Reason.UP_TO_DATE,
+        source=desired.source.span(("metadata", "name")),
+        depends_on=dependencies(desired),
+        record=_record(desired),
+        prevent_destroy=desired.lifecycle.prevent_destroy,
+    )
+    moved_away = _left_behind(one.recorded, desired.spec.get("collection"), surroundings)
+    if not isinstance(observation, Observed):
+        join = _join(one)
+        for at in join.missing():
+            join.create(at)
+        return _as_change(base, join, one.recorded, moved_away)
+    return _as_change(base, cast("TileJoin", observation.detail), one.recorded, moved_away)
+
+
+def _as_change(
+    base: Change,
+    join: TileJoin,
+    recorded: Recorded | None,
+    left: tuple[MemberChange, ...],
+) -> Change:
+    members = (*join.changes, *left)
+    deletes = [member for member in members if member.action is Action.DELETE]
+    counts: JsonObject = {"declared": len(join.members), **_counts(members, join)}
+    kept = base.prevent_destroy or (recorded is not None and recorded.prevent_destroy)
+    refusals = (protected(base.address, "stripped of tiles"),) if deletes and kept else ()
+    change = replace(
+        base,
+        members=members,
+        counts=counts,
+        refusals=refusals,
+        cost=_cost(members),
+        current={
+            "lost": [*join.lost()],
+            "ingesting": [*join.ingesting],
+            "collection": join.collection,
+        },
+        waits=bool(join.ingesting),
+        observed=digest(cast("Value", counts)),
+    )
+    if members:
+        fresh = recorded is None and all(m.action is Action.CREATE for m in members)
+        action = Action.CREATE if fresh else Action.UPDATE
+        reason = _reason(members)
+        return replace(change, action=action, reason=reason, records=True)
+    return _quiet(change, recorded, join)
+
+
+def _quiet(change: Change, recorded: Recorded | None, join: TileJoin) -> Change:
+    if recorded is None:
+        return replace(change, records=True)
+    if recorded.prevent_destroy != change.prevent_destroy:
+        return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
+    records = bool(join.lost()) or recorded.spec != change.record
+    return replace(change, records=records)
+
+
+def _reason(members: tuple[MemberChange, ...]) -> Reason:
+    reasons = {member.reason for member in members}
+    return reasons.pop() if len(reasons) == 1 else Reason.MEMBERS_DIFFER
+
+
+def _counts(members: tuple[MemberChange, ...], join: TileJoin) -> JsonObject:
+    counted = Counter(member.operation for member in members)
+    shown: JsonObject = {name: number for name, number in sorted(counted.items())}
+    extra = {
+        "ingesting": len(join.ingesting),
+        "unmanaged": join.unmanaged,
+        "not confirmed": join.unconfirmed,
+    }
+    return {**shown, **{name: number for name, number in extra.items() if number}}
+
+
+def _cost(members: Iterable[MemberChange]) -> Cost:
+    counted = Counter(m.operation for m in members if m.request is not None)
+    return total(calls(number, label=f"{name} tiles") for name, number in sorted(counted.items()))
+
+
+def _left_behind(
+    recorded: Recorded | None, collection: Value, surroundings: Surroundings
+) -> tuple[MemberChange, ...]:
+    """
+    Plan to delete our tiles of a collection that this set no longer belongs to.
+
+    Where that collection is deleted by the same plan its tiles go with it.
+    """
+    if recorded is None:
+        return ()
+    former = recorded.data.get("collection")
+    if not isinstance(former, str) or former in ("", collection) or former in surroundings.doomed:
+        return ()
+    return _deletions(recorded, former)
+
+
+def _deletions(recorded: Recorded, collection: str) -> tuple[MemberChange, ...]:
+    return tuple(
+        MemberChange(
+            path,
+            Action.DELETE,
+            Reason.NO_LONGER_DECLARED,
+            id=record.id,
+            request=delete_tile(collection, record.id),
+            operation="delete",
+        )
+        for path, record in sorted(recorded.members.items())
+        if record.owned
+    )
+
+
+def _decide_undeclared(one: Wanted, observation: Observation, surroundings: Surroundings) -> Change:
+    recorded = cast("Recorded", one.recorded)
+    collection = _collection(one) or ""
+    base = Change(
+        one.address,
+        Action.DELETE,
+        Reason.NO_LONGER_DECLARED,
+        record=recorded.spec,
+        depends_on=recorded.depends_on,
+        records=True,
+        current={"collection": collection},
+    )
+    if recorded.prevent_destroy:
+        base = replace(base, refusals=(protected(one.address, "deleted"),))
+    if collection in surroundings.doomed:
+        return replace(base, counts={"deleted with the collection": len(recorded.members)})
+    join = observation.detail if isinstance(observation, Observed) else None
+    members = tuple(join.changes) if isinstance(join, TileJoin) else ()
+    counts: JsonObject = {"delete": len(members)}
+    if isinstance(join, TileJoin) and join.unconfirmed:
+        counts["not confirmed"] = join.unconfirmed
+    return replace(base, members=members, counts=counts, cost=_cost(members))
+
+
+def _record(desired: Desired) -> Object:
+    """Return what the ledger keeps of the set: where it belongs, and a digest of its paths."""
+    paths = sorted(tile_folder(text_of(member["path"])) for member in desired.members)
+    collection = desired.spec.get("collection")
+    return {"collection": collection, "paths": digest(cast("Value", paths))}
+
+
+# --- checking ------------------------------------------------------------------------------
+
+# Source: documentation of BYOC, "coverGeometry".
+_MOST_POINTS = 100
+
+
+def _check_covers(desired: Desired) -> Iterator[Diagnostic]:
+    for at, member in enumerate(desired.members):
+        cover = member.get(COVER)
+        points = _points(cover) if isinstance(cover, dict) else 0
+        if points > _MOST_POINTS:
+            yield Diagnostic(
+                code="manifest/cover-geometry",
+                summary="Cover geometry has too many points",
+                what=f"the cover geometry of {text_of(member['path'])} has {points} points.",
+                why=f"The service takes at most {_MOST_POINTS}.",
+                hint="simplify it; it decides only which tile wins where tiles overlap",
+                span=desired.source.span(("spec", "tiles", at, COVER)),
+                address=str(desired.address),
+            )
+
+
+def _points(cover: Object) -> int:
+    coordinates = cover.get("coordinates")
+    waiting: list[Value] = [coordinates]
+    count = 0
+    while waiting:
+        value = waiting.pop()
+        if not isinstance(value, list) or not value:
+            continue
+        if isinstance(value[0], list):
+            waiting.extend(value)
+        else:
+            count += 1
+    return count

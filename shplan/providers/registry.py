@@ -1,0 +1,19 @@
+"""
+The table of kinds. A new kind is one provider module and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from shplan.providers.base import Provider
+from shplan.providers.byoc_collection import ByocCollection
+from shplan.providers.byoc_tiles import ByocTiles
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {
+        "ByocCollection": ByocCollection(),
+        "ByocTiles": ByocTiles(),
+    }
+)

@@ -1,0 +1,335 @@
+"""
+The join of declared and listed tiles, page by page.
+
+Each page is compared as it arrives and dropped; only what differs is kept. Several
+sets of one collection share one list, so that a tile counts as nobody's only when
+no set of the project declares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from shplan.core.change import Action, FieldChange, MemberChange, Reason
+from shplan.core.compare import same, same_tile_path, tile_folder
+from shplan.core.fields import Sameness
+from shplan.core.request import ApiRequest
+from shplan.core.resource import Desired, MemberRecord, Recorded
+from shplan.core.value import JsonValue, Object, Value, digest
+from shplan.providers.tile_requests import (
+    CAUSE,
+    IN_PROGRESS,
+    create_tile,
+    delete_tile,
+    reingest_tile,
+    text_of,
+    update_tile,
+)
+
+BASE_COLUMNS = ("id", "path", "status", "sensingTime", CAUSE)
+COVER = "coverGeometry"
+
+
+@dataclass(slots=True)
+class TileJoin:
+    """
+    One set of tiles, joined with the listed ones.
+
+    Args:
+        collection: id of the collection, unknown while it does not exist
+        members: the declared tiles
+        records: what the ledger has of this set in this collection, by path
+        intended: paths of creates whose outcome is unknown
+        ignore: dotted paths that the manifest excludes
+        exclusive: tiles that nobody declares are wanted by name, not only counted
+    """
+
+    collection: Value
+    members: Sequence[Object]
+    records: Mapping[str, MemberRecord]
+    intended: frozenset[str]
+    ignore: tuple[str, ...]
+    exclusive: bool = False
+    seen: bytearray = field(default_factory=bytearray)
+    changes: list[MemberChange] = field(default_factory=list)
+    ingesting: list[str] = field(default_factory=list)
+    uncovered: dict[str, int] = field(default_factory=dict)
+    unmanaged: int = 0
+    unconfirmed: int = 0
+    foreign: list[tuple[str, str]] = field(default_factory=list)
+    _exact: dict[str, int] = field(default_factory=dict)
+    _folders: dict[str, int] = field(default_factory=dict)
+    _leaving: dict[str, str] = field(default_factory=dict)
+    _present: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, desired: Desired | None, recorded: Recorded | None, collection: Value) -> TileJoin:
+        """Prepare the join of one set; records of another collection do not take part."""
+        members = desired.members if desired is not None else ()
+        here = recorded is not None and recorded.data.get("collection") == collection
+        records = recorded.members if recorded is not None and here else {}
+        pending = recorded.pending if recorded is not None else ()
+        join = cls(
+            collection,
+            members,
+            records,
+            frozenset(key for intent in pending for key in intent.keys),
+            desired.lifecycle.ignore_changes if desired is not None else (),
+            exclusive=desired is not None and desired.spec.get("exclusive") is True,
+            seen=bytearray(len(members)),
+        )
+        join.prepare()
+        return join
+
+    def prepare(self) -> None:
+        """Build the index from paths to places, and the tiles of ours that nobody declares."""
+        self._exact = {text_of(member["path"]): at for at, member in enumerate(self.members)}
+        if any(key not in self._exact for key in self.records):
+            self._index_folders()
+        for key, record in self.records.items():
+            if self._place(key) is None:
+                self._leaving[record.id] = key
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the list has to show; a cover geometry only where one was ever stated."""
+        stated = any(COVER in member for member in self.members)
+        recorded = any(COVER in record.stated for record in self.records.values())
+        return (*BASE_COLUMNS, COVER) if stated or recorded else BASE_COLUMNS
+
+    def claims(self, row: tuple[JsonValue, ...], columns: tuple[str, ...]) -> bool:
+        """Take one listed tile if it is declared here, or was ours; say whether it is."""
+        tile, path = text_of(row[0]), text_of(row[1])
+        at = self._exact.get(path)
+        if at is None:
+            at = self._place(path)
+        if at is None:
+            leaving = tile in self._leaving
+            if leaving:
+                self._present.add(tile)
+            return leaving
+        if self.seen[at]:
+            return True
+        self.seen[at] = 1
+        self._compare(at, tile, row, columns)
+        return True
+
+    def missing(self) -> Iterator[int]:
+        """Yield the places of declared tiles that the list did not show."""
+        return (at for at, seen in enumerate(self.seen) if not seen)
+
+    def create(self, at: int) -> None:
+        """Plan to create a tile that certainly does not exist."""
+        member = self.members[at]
+        path = text_of(member["path"])
+        self.changes.append(
+            MemberChange(
+                path,
+                Action.CREATE,
+                Reason.GONE if path in self.records else Reason.NOT_FOUND,
+                request=create_tile(self.collection, member),
+                operation="create",
+                stated=_stated(member),
+                digest=digest(member),
+                index=at,
+            )
+        )
+
+    def leave(self) -> None:
+        """Plan to delete the tiles of ours that nobody declares any more; see `lost`."""
+        for tile, path in sorted(self._leaving.items(), key=lambda pair: pair[1]):
+            if tile in self._present and self.records[path].owned:
+                self.changes.append(self._deletion(tile, path))
+            elif tile in self._present:
+                self.unconfirmed += 1
+
+    def expel(self, own: frozenset[str]) -> None:
+        """Plan to delete the tiles that nobody declares (`exclusive: true`), but none of `own`."""
+        for tile, path in sorted(self.foreign, key=lambda pair: pair[1]):
+            if tile not in own:
+                self.changes.append(self._deletion(tile, path))
+
+    def lost(self) -> tuple[str, ...]:
+        """Return the paths of ours that nobody declares and the server no longer has."""
+        return tuple(
+            sorted(path for tile, path in self._leaving.items() if tile not in self._present)
+        )
+
+    def recover_covers(self, covers: Mapping[str, Value]) -> None:
+        """
+        Put observed cover geometries into updates that do not state one.
+
+        An omitted cover geometry is reset (schema BYOCTileUpdatePayload), so an update of
+        the time alone carries the observed one.
+        """
+        for tile, at in self.uncovered.items():
+            change = self.changes[at]
+            body = {**cast("Object", cast("ApiRequest", change.request).body)}
+            if covers.get(tile) is not None:
+                body[COVER] = covers[tile]
+            self.changes[at] = _with_body(change, self.collection, body)
+
+    def _place(self, path: str) -> int | None:
+        if not self._folders:
+            self._index_folders()
+        at = self._folders.get(tile_folder(path))
+        if at is None or not same_tile_path(path, text_of(self.members[at]["path"])):
+            return self._exact.get(path)
+        return at
+
+    def _index_folders(self) -> None:
+        self._folders = {tile_folder(path): at for path, at in self._exact.items()}
+
+    def _compare(
+        self, at: int, tile: str, row: tuple[JsonValue, ...], columns: tuple[str, ...]
+    ) -> None:
+        member = self.members[at]
+        path = text_of(member["path"])
+        status = row[2]
+        record = self.records.get(path)
+        bound = record is not None and record.id == tile
+        stated = record.stated if record is not None and bound else ()
+        if status in IN_PROGRESS:
+            self.ingesting.append(tile)
+        if bound and len(columns) == len(BASE_COLUMNS) and _same_time(member, row[3]):
+            if status == "FAILED":
+                self._reingest(at, tile, row)
+            return
+        fields = tuple(self._fields(member, stated, row, columns))
+        if not bound:
+            self._adopt(at, tile)
+        if fields:
+            self._update(at, tile, fields, row)
+        if status == "FAILED":
+            self._reingest(at, tile, row)
+
+    def _fields(
+        self,
+        member: Object,
+        stated: tuple[str, ...],
+        row: tuple[JsonValue, ...],
+        columns: tuple[str, ...],
+    ) -> Iterator[FieldChange]:
+        observed: Object = {"sensingTime": cast("Value", row[3])}
+        if len(columns) > len(BASE_COLUMNS):
+            observed[COVER] = cast("Value", row[5])
+        for name, how in (("sensingTime", Sameness.INSTANT), (COVER, Sameness.GEOMETRY)):
+            if f"tiles.{name}" in self.ignore:
+                continue
+            wanted, now = member.get(name), observed.get(name)
+            if name in member and not same(wanted, now, how):
+                yield FieldChange((name,), now, wanted, Reason.DIFFERS)
+            elif name not in member and name in stated and now is not None:
+                yield FieldChange((name,), now, None, Reason.NO_LONGER_STATED, cleared=True)
+
+    def _adopt(self, at: int, tile: str) -> None:
+        member = self.members[at]
+        path = text_of(member["path"])
+        own = path in self.intended
+        self.changes.append(
+            MemberChange(
+                path,
+                Action.ADOPT,
+                Reason.OWN_INTENT if own else Reason.SAME_KEY,
+                id=tile,
+                operation="adopt",
+                stated=_stated(member),
+                digest=digest(member),
+                index=at,
+            )
+        )
+
+    def _update(
+        self, at: int, tile: str, fields: tuple[FieldChange, ...], row: tuple[JsonValue, ...]
+    ) -> None:
+        member = self.members[at]
+        cleared = {change.path[0] for change in fields if change.cleared}
+        body: Object = {}
+        if "sensingTime" in member:
+            body["sensingTime"] = member["sensingTime"]
+        elif "sensingTime" not in cleared and row[3] is not None:
+            body["sensingTime"] = cast("Value", row[3])
+        else:
+            body["sensingTime"] = None
+        if COVER in member:
+            body[COVER] = member[COVER]
+        elif COVER not in cleared:
+            self.uncovered[tile] = len(self.changes)
+        change = MemberChange(
+            text_of(member["path"]),
+            Action.UPDATE,
+            Reason.DIFFERS,
+            id=tile,
+            fields=fields,
+            operation="update",
+            stated=_stated(member),
+            digest=digest(member),
+            index=at,
+        )
+        self.changes.append(_with_body(change, self.collection, body))
+
+    def _reingest(self, at: int, tile: str, row: tuple[JsonValue, ...]) -> None:
+        member = self.members[at]
+        self.changes.append(
+            MemberChange(
+                text_of(member["path"]),
+                Action.UPDATE,
+                Reason.INGESTION_FAILED,
+                id=tile,
+                request=reingest_tile(self.collection, tile),
+                detail=text_of(row[4]) or "no cause given",
+                operation="reingest",
+                stated=_stated(member),
+                digest=digest(member),
+                index=at,
+            )
+        )
+
+    def _deletion(self, tile: str, path: str) -> MemberChange:
+        return MemberChange(
+            path,
+            Action.DELETE,
+            Reason.NO_LONGER_DECLARED,
+            id=tile,
+            request=delete_tile(self.collection, tile),
+            operation="delete",
+        )
+
+
+@dataclass(slots=True)
+class SharedList:
+    """Hands the pages of one collection to every set that it belongs to."""
+
+    joins: list[TileJoin]
+    columns: tuple[str, ...]
+
+    def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        """Compare one page; a tile that no set claims is counted as nobody's."""
+        joins, columns = self.joins, self.columns
+        for row in rows:
+            claimed = False
+            for join in joins:
+                claimed = join.claims(row, columns) or claimed
+            if not claimed:
+                for join in joins:
+                    join.unmanaged += 1
+                    if join.exclusive:
+                        join.foreign.append((text_of(row[0]), text_of(row[1])))
+
+
+def _same_time(member: Object, listed: JsonValue) -> bool:
+    """Compare without reading the instants: equal, or only the service's milliseconds added."""
+    wanted = member.get("sensingTime")
+    if wanted == listed:
+        return True
+    return isinstance(wanted, str) and wanted[-1:] == "Z" and wanted[:-1] + ".000Z" == listed
+
+
+def _with_body(change: MemberChange, collection: Value, body: Object) -> MemberChange:
+    return replace(change, request=update_tile(collection, change.id, body))
+
+
+def _stated(member: Object) -> tuple[str, ...]:
+    return tuple(sorted(key for key in member if key != "path"))
