@@ -1,0 +1,32 @@
+"""The committed schema files are what the sources give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shplan.schema import store
+from shplan.schema.__main__ import main
+from shplan.schema.make import make
+
+
+def _tree(root: Path) -> dict[str, bytes]:
+    files = [*root.glob("api/*"), *root.glob("manifest/**/*.json"), root / "PROVENANCE.md"]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def test_the_committed_files_are_up_to_date(tmp_path: Path) -> None:
+    assert main(["derive", "--output", str(tmp_path)]) == 0
+    assert _tree(tmp_path) == _tree(store.root())
+
+
+def test_making_twice_gives_the_same_bytes() -> None:
+    source = store.root() / "source"
+    assert make(source) == make(source)
+
+
+def test_a_file_that_is_no_longer_made_is_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "manifest" / "Gone.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+    main(["--output", str(tmp_path)])
+    assert not stale.exists()
