@@ -138,6 +138,7 @@ class Change:
         current: what the provider wants back at apply: ids, observed fields to carry
         id: the server's id of the object concerned, empty before it exists
         prevent_destroy: the protection to record
+        follows: it goes with what it depends on: its record ends only when that is deleted
         deposed: the object that a replacement left behind; the change deletes that one
         observed: digest of what was observed, for saved plans
     """
@@ -160,6 +161,7 @@ class Change:
     current: Object = field(default_factory=dict)
     id: str = ""
     prevent_destroy: bool = False
+    follows: bool = False
     deposed: bool = False
     observed: str = ""
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, cast
 from shplan.core.value import Object, Value
 
 if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
     from pyproj import Transformer
     from shapely.geometry.base import BaseGeometry
 
@@ -115,12 +117,18 @@ def _shape(geometry: Object) -> BaseGeometry:
 
 
 def _project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | None:
-    from shapely.ops import transform  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
+    from numpy import column_stack  # noqa: PLC0415
 
     transformer = _transformer(source, target)
     if transformer is None:
         return None
-    return transform(transformer.transform, shape)
+
+    def project(points: NDArray[float64]) -> NDArray[float64]:
+        x, y = transformer.transform(points[:, 0], points[:, 1])
+        return column_stack((x, y))
+
+    return shapely.transform(shape, project)
 
 
 @lru_cache(maxsize=64)

@@ -451,7 +451,10 @@ def _edges(nodes: Sequence[Change]) -> tuple[dict[int, set[int]], dict[int, set[
         for on in node.depends_on:
             for removed in removing.get(on, ()):
                 if removed != at:
-                    needs[removed].add(at)
+                    # What goes with another ends after it: until then it is what proves
+                    # that the other holds nothing of a stranger's.
+                    first, then = (removed, at) if node.follows else (at, removed)
+                    needs[then].add(first)
     for address, places in removing.items():
         for at in places:
             if nodes[at].deposed and address in building:

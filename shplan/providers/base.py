@@ -139,6 +139,7 @@ class Observed:
         binding: how it was found
         members: number of members, None where nobody asked
         foreign_members: members that are not ours, None where nobody asked
+        left: what a replacement left behind
         detail: what only this kind understands (the joined tiles of a set)
     """
 
@@ -147,7 +148,24 @@ class Observed:
     binding: Binding
     members: int | None = None
     foreign_members: int | None = None
+    left: LeftBehind | None = None
     detail: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """
+    The object that a replacement replaced, which is still to be deleted.
+
+    Args:
+        id: the server's id
+        exists: the server still has it
+        foreign_members: members that came after the replacement was planned
+    """
+
+    id: str
+    exists: bool
+    foreign_members: int = 0
 
 
 class Binding(Enum):
@@ -164,6 +182,7 @@ class Ambiguous:
     """Several objects fit and nothing tells which is ours: a person must decide."""
 
     candidates: tuple[JsonObject, ...]
+    left: LeftBehind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +190,7 @@ class Absent:
     """No object fits. `gone`: the ledger knew one and the server no longer has it."""
 
     gone: bool = False
+    left: LeftBehind | None = None
 
 
 Observation: TypeAlias = Observed | Absent | Ambiguous

@@ -37,6 +37,7 @@ from shplan.providers.base import (
     Ambiguous,
     Binding,
     Flow,
+    LeftBehind,
     Nature,
     Note,
     Observation,
@@ -167,7 +168,8 @@ class ByocCollection:
         found: dict[Address, Observation] = {}
         for one in wanted:
             observation = yield from _bind(one, index, surroundings)
-            found[one.address] = observation
+            left = yield from _look_at_left(one, observation, index, surroundings)
+            found[one.address] = replace(observation, left=left)
         return (yield from _with_members(wanted, found, surroundings))
 
     def decide(
@@ -215,6 +217,7 @@ class _Index:
     @classmethod
     def of(cls, wanted: tuple[Wanted, ...]) -> _Index:
         ids = {one.recorded.id for one in wanted if one.recorded is not None}
+        ids |= {_text(one.recorded, "deposed") for one in wanted}
         ids |= {_declared(one, "id") for one in wanted}
         names = {_declared(one, "name") for one in wanted}
         keys = {key for one in wanted for key in _keys(one)}
@@ -316,6 +319,32 @@ def _bind_declared(one: Wanted, index: _Index) -> Flow[Observation]:
     return Ambiguous(tuple(_shown(c) for c in sorted(named, key=_age))) if named else Absent()
 
 
+def _look_at_left(
+    one: Wanted, observation: Observation, index: _Index, surroundings: Surroundings
+) -> Flow[LeftBehind | None]:
+    """Look at the collection that a replacement was to delete; it may be gone already."""
+    recorded = one.recorded
+    if recorded is None:
+        return None
+    bound = observation.id if isinstance(observation, Observed) else ""
+    left = _text(recorded, "deposed")
+    if isinstance(observation, Observed) and observation.binding is Binding.INTENT:
+        left = left or recorded.id
+    if not left or left == bound:
+        return None
+    listed = index.by_id.get(left) or data_object((yield from read_or_none(_get(left))))
+    if listed is None:
+        return LeftBehind(left, exists=False)
+    count = _TileCount(left, frozenset())
+    yield Scan(_list_tiles(left), count.take)
+    planned = recorded.data.get("deposedTiles")
+    ours = max(
+        planned if isinstance(planned, int) else 0,
+        len(surroundings.own_members.get(left, frozenset())),
+    )
+    return LeftBehind(left, exists=True, foreign_members=max(count.total - ours, 0))
+
+
 def _with_members(
     wanted: tuple[Wanted, ...], found: dict[Address, Observation], surroundings: Surroundings
 ) -> Flow[dict[Address, Observation]]:
@@ -410,7 +439,7 @@ def _worded(
             requests=(_post({**desired.spec}), _delete_request(observed.id)),
             cost=calls(2, label="create the new collection, delete the old one"),
             counts={"tiles deleted with the old collection": observed.members or 0},
-            current=current,
+            current={**current, "tiles": observed.members or 0},
         )
     if change.action in (Action.UPDATE, Action.ADOPT) and change.fields:
         request = _put(desired.spec, observed, change.fields)
@@ -450,28 +479,26 @@ def _decide_undeclared(one: Wanted, observation: Observation) -> Change:
 
 def _decide_deposed(one: Wanted, observation: Observation) -> tuple[Change, ...]:
     """Plan to delete what a replacement left behind when it was cut off."""
-    recorded = one.recorded
-    if recorded is None:
+    left = observation.left
+    if left is None:
         return ()
-    left = _text(recorded, "deposed")
-    if isinstance(observation, Observed) and observation.binding is Binding.INTENT:
-        left = left or recorded.id
-    if not left or (isinstance(observation, Observed) and observation.id == left):
-        return ()
-    return (
-        Change(
-            one.address,
-            Action.DELETE,
-            Reason.CANNOT_UPDATE,
-            requests=(_delete_request(left),),
-            cost=calls(1, label="delete the replaced collection"),
-            notes=("a replacement left it behind",),
-            id=left,
-            deposed=True,
-            records=True,
-            depends_on=recorded.depends_on,
-        ),
+    recorded = cast("Recorded", one.recorded)
+    change = Change(
+        one.address,
+        Action.DELETE,
+        Reason.CANNOT_UPDATE,
+        requests=(_delete_request(left.id),) if left.exists else (),
+        cost=calls(1 if left.exists else 0, label="delete the replaced collection"),
+        notes=("a replacement left it behind",),
+        id=left.id,
+        deposed=True,
+        records=True,
+        depends_on=recorded.depends_on,
     )
+    if left.foreign_members:
+        note = f"it holds {left.foreign_members} tiles that are not ours"
+        return (change.blocked(Reason.FOREIGN_MEMBERS, note=note),)
+    return (change,)
 
 
 def _decide_unmanaged(base: Change, observation: Observation) -> Change:
@@ -766,7 +793,11 @@ def _bound(learnt: Settlement, change: Change, made: str, old: str) -> Settlemen
         spec=cast("dict[str, JsonValue]", change.record),
         prevent_destroy=change.prevent_destroy,
         depends_on=tuple(str(address) for address in change.depends_on),
-        data={"deposed": old, "made": ""},
+        data={
+            "deposed": old,
+            "made": "",
+            "deposedTiles": cast("JsonValue", change.current.get("tiles")),
+        },
     )
 
 
@@ -825,6 +856,9 @@ def _delete(change: Change) -> Flow[Object]:
     learnt = Settlement(Result.DONE, gone=not change.deposed, status=204)
     if change.deposed:
         learnt = replace(learnt, data={"deposed": ""})
+    if not change.requests:
+        yield Note(Event.PROTECT, learnt)
+        return {}
     yield from _delete_object(change.id, learnt=learnt)
     return {}
 

@@ -39,9 +39,16 @@ from shplan.providers.base import (
     Wait,
     Wanted,
 )
+from shplan.providers.reconciled import data_object
 from shplan.providers.tile_apply import apply_tiles
 from shplan.providers.tile_join import COVER, SharedList, TileJoin
-from shplan.providers.tile_requests import delete_tile, list_tiles, spellings, text_of
+from shplan.providers.tile_requests import (
+    delete_tile,
+    get_tile,
+    list_tiles,
+    spellings,
+    text_of,
+)
 
 
 class ByocTiles:
@@ -158,20 +165,43 @@ def _look_for_missing(joins: Iterable[TileJoin], surroundings: Surroundings) -> 
 
 
 def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
-    columns = join.columns
-    reads = tuple(
-        Read(list_tiles(text_of(join.collection), columns, path=spelling))
+    """Read recorded tiles by id, then what is still missing by every spelling of its path."""
+    known = [join.records[path].id for at in places if (path := _path(join, at)) in join.records]
+    home = text_of(join.collection)
+    yield from _claim(join, tuple(Read(get_tile(home, tile)) for tile in known))
+    missing = set(join.missing())
+    by_path = (
+        Read(list_tiles(home, join.columns, path=spelling))
         for at in places
+        if at in missing
         for spelling in spellings(_path(join, at))
     )
+    yield from _claim(join, tuple(by_path))
+
+
+def _claim(join: TileJoin, reads: tuple[Read, ...]) -> Flow[None]:
     if not reads:
         return
     for reply in cast("tuple[Answer | Exception, ...]", (yield Together(reads))):
         if isinstance(reply, Answer):
-            for row in reply.rows:
-                join.claims(row, columns)
+            for row in reply.rows or _as_rows(reply, join.columns):
+                join.claims(row, join.columns)
         elif not _is_missing(reply):
             raise reply
+
+
+def _as_rows(answer: Answer, columns: tuple[str, ...]) -> Iterator[tuple[JsonValue, ...]]:
+    """Give a single tile the form that lists have."""
+    tile = data_object(answer)
+    if tile is not None:
+        yield tuple(cast("JsonValue", _member(tile, column.split("."))) for column in columns)
+
+
+def _member(tile: Object, steps: list[str]) -> Value:
+    value: Value = tile
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def _path(join: TileJoin, at: int) -> str:
@@ -346,10 +376,11 @@ def _decide_undeclared(one: Wanted, observation: Observation, surroundings: Surr
     if recorded.prevent_destroy:
         base = replace(base, refusals=(protected(one.address, "deleted"),))
     if collection in surroundings.doomed:
-        return replace(base, counts={"deleted with the collection": len(recorded.members)})
+        counts: JsonObject = {"deleted with the collection": len(recorded.members)}
+        return replace(base, counts=counts, follows=True)
     join = observation.detail if isinstance(observation, Observed) else None
     members = tuple(join.changes) if isinstance(join, TileJoin) else ()
-    counts: JsonObject = {"delete": len(members)}
+    counts = {"delete": len(members)}
     if isinstance(join, TileJoin) and join.unconfirmed:
         counts["not confirmed"] = join.unconfirmed
     return replace(base, members=members, counts=counts, cost=_cost(members))

@@ -182,6 +182,9 @@ def _bind_existing(work: _Work, member: MemberChange, refusal: RefusedError) -> 
     Source: API description: create lists 409; a path is unique in its collection.
     """
     found = yield from _find(work, [member])
+    if not found and work.settings.list_lag_s:
+        yield Wait(work.settings.list_lag_s, "a taken path may not be listed yet")
+        found = yield from _find(work, [member])
     tile = found.get(member.key)
     if tile is None:
         work.refuse(member, refusal)

@@ -1,0 +1,207 @@
+"""
+A whole small world for tests: the real sandbox in process, a real ledger, the real client.
+
+A test declares resources, plans and applies; nothing is patched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from shplan.api.credentials import SANDBOX_CREDENTIALS, Access
+from shplan.api.deployment import BUILT_IN
+from shplan.api.exchange import Exchange, connect
+from shplan.api.hosts import AllowedHosts
+from shplan.api.transport import in_process_transport
+from shplan.core.address import Address
+from shplan.core.diagnostic import SourceSpan
+from shplan.core.errors import ManifestError
+from shplan.core.plan import PlanInputs
+from shplan.core.policy import Policies
+from shplan.core.resource import Desired, Lifecycle
+from shplan.core.value import Object, Path as FieldPath, Reference, Unknown, Value, fill
+from shplan.engine.executor import Interrupt, World
+from shplan.engine.planning import Planned
+from shplan.engine.runs import Applied, Session, apply, plan
+from shplan.ledger.backends.directory import DirectoryBackend
+from shplan.ledger.journal import Journal
+from shplan.providers.base import Settings
+from shplan.providers.registry import PROVIDERS
+from shplan.sandbox.app import close_app, create_app
+from shplan.sandbox.settings import Settings as SandboxSettings
+from tests.support.clock import ManualClock, SandboxClock
+from tests.support.cogs import write_tile
+
+
+class FlatSource:
+    """Places of a manifest that was never a file."""
+
+    def span(self, path: FieldPath) -> SourceSpan:
+        return SourceSpan("test.yaml", 1, 1, 2)
+
+
+class FlatResolver:
+    """Fills `{{ ref(...).id }}`-like unknowns without a template language."""
+
+    def fill(self, desired: Desired, attributes: Mapping[Address, Object]) -> Desired:
+        spec = fill(desired.spec, lambda leaf: self.fill_value(leaf, attributes))
+        return replace(desired, spec=spec)  # type: ignore[arg-type]
+
+    def fill_value(self, value: Value, attributes: Mapping[Address, Object]) -> Value:
+        if isinstance(value, Unknown):
+            (reference,) = value.references
+            known = attributes.get(reference.address)
+            if known is None:
+                return value
+            name = str(reference.path[0])
+            if name not in known:
+                raise ManifestError(f"{reference} does not exist")
+            return known[name]
+        if isinstance(value, dict):
+            return {key: self.fill_value(one, attributes) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.fill_value(one, attributes) for one in value]
+        return value
+
+
+class NoSecrets:
+    def reveal(self, value: object) -> str:
+        raise AssertionError("no secrets here")
+
+
+@dataclass
+class Recorder:
+    events: list[Any] = field(default_factory=list)
+
+    def emit(self, event: Any) -> None:
+        self.events.append(event)
+
+
+@dataclass
+class Bench:
+    """One project against one sandbox."""
+
+    root: Path
+    settings: SandboxSettings = field(default_factory=lambda: SandboxSettings(seed="test"))
+    list_lag_s: float = 0.0
+    ledger_name: str = "ledger"
+    clock: ManualClock = field(default_factory=ManualClock)
+    app: Any = None
+    poll_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.app is None:
+            self.app = create_app(
+                self.root / "sandbox", clock=SandboxClock(self.clock), settings=self.settings,
+                sleep=self.clock.sleep,
+            )
+
+    def close(self) -> None:
+        close_app(self.app)
+
+    @property
+    def buckets(self) -> Path:
+        return self.root / "sandbox" / "buckets"
+
+    def second(self, name: str) -> Bench:
+        """Another project (another ledger) against the same sandbox."""
+        return replace(self, ledger_name=name)
+
+    def write_tiles(self, *folders: str, bucket: str = "fields", bands: tuple[str, ...] = ("B04",)) -> None:
+        for folder in folders:
+            write_tile(self.buckets, bucket, folder, bands=bands)
+
+    def transport(self) -> Any:
+        return in_process_transport(self.app)
+
+    def exchange(self) -> Exchange:
+        return connect(
+            BUILT_IN["sandbox"],
+            Access(SANDBOX_CREDENTIALS, AllowedHosts()),
+            transport=self.transport(),
+            clock=self.clock,
+            secrets=NoSecrets(),
+            jitter=lambda: 0.0,
+        )
+
+    def journal(self) -> Journal:
+        return Journal(
+            DirectoryBackend(self.root / self.ledger_name), clock=self.clock, actor={"user": "test"}
+        )
+
+    def session(self, exchange: Exchange, resources: Iterable[Desired], **more: Any) -> Session:
+        world = World(
+            exchange,
+            self.clock,
+            more.pop("events", Recorder()),
+            PROVIDERS,
+            FlatResolver(),
+            Settings(list_lag_s=self.list_lag_s, private_ledger=True, poll_s=self.poll_s),
+            deployment="sandbox",
+        )
+        inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
+        return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)
+
+    async def plan(self, *resources: Desired, **more: Any) -> Planned:
+        async with self.exchange() as exchange:
+            return await plan(self.session(exchange, resources, **more))
+
+    async def apply(self, *resources: Desired, **more: Any) -> Applied:
+        async def yes(_: Planned) -> bool:
+            return True
+
+        interrupt = more.pop("interrupt", None) or Interrupt()
+        async with self.exchange() as exchange:
+            session = self.session(exchange, resources, **more)
+            return await apply(session, yes, lock_timeout_s=0.0, interrupt=interrupt)
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What somebody else does: a plain request with the sandbox's own client."""
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+            form = {
+                "grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox",
+            }
+            token = (await client.post("/oauth/token", data=form)).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await client.request(method, path, json=body, headers=headers)
+            return answer.json() if answer.content else answer.status_code
+
+
+def collection(name: str = "fields", *, key: str | None = None, prevent: bool = False, ignore: tuple[str, ...] = (), **spec: Value) -> Desired:
+    body: Object = {"name": "Field imagery", "s3Bucket": "fields", **spec}
+    return Desired(
+        Address("ByocCollection", name, key),
+        body,
+        FlatSource(),
+        lifecycle=Lifecycle(prevent_destroy=prevent, ignore_changes=ignore),
+    )
+
+
+def tiles(
+    *members: Object | str,
+    name: str = "fields",
+    of: str = "fields",
+    exclusive: bool = False,
+    prevent: bool = False,
+) -> Desired:
+    reference = Reference(Address("ByocCollection", of), ("id",))
+    full = [{"path": m, "sensingTime": "2025-06-01T10:00:00Z"} if isinstance(m, str) else m for m in members]
+    address = Address("ByocTiles", name)
+    unknown = Unknown("{{ ref('ByocCollection/" + of + "').id }}", str(address), (reference,))
+    return Desired(
+        address,
+        {"collection": unknown, "exclusive": exclusive},
+        FlatSource(),
+        members=full,  # type: ignore[arg-type]
+        references=(reference,),
+        lifecycle=Lifecycle(prevent_destroy=prevent),
+    )
+
+
+__all__ = ["Bench", "Policies", "collection", "tiles"]
