@@ -1,0 +1,381 @@
+"""
+Collections and tiles as rows: the SQL of the BYOC family and how a row becomes JSON.
+
+A tile's row holds its JSON text ready but for the status, so that a page of a hundred is
+put together without decoding any. Who may do what is decided in the routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import geometry, lifecycle
+from shplan.sandbox.wire import decode_object, encode, instant
+
+if TYPE_CHECKING:
+    from sqlite3 import Row
+
+    from shplan.sandbox.lifecycle import Round
+    from shplan.sandbox.paging import Page
+    from shplan.sandbox.store import Store, Value
+    from shplan.sandbox.wire import Json, JsonObject
+
+_TILE = "select * from tiles where coll = ?"
+_PAGE = "select seq, body, outcome, queued_ms, ingesting_ms from tiles where coll = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One collection as stored; `bands` is None until it is configured."""
+
+    seq: int
+    id: str
+    account: str
+    name: str
+    bucket: str
+    no_data: float | None
+    bands: dict[str, JsonObject] | None
+    created_ms: int
+    metadata_due_ms: int | None
+    metadata: JsonObject
+
+    def as_json(self) -> JsonObject:
+        """The collection as answers show it. Source: schema `BYOCCollection`."""
+        content: JsonObject = {
+            "id": self.id,
+            "accountId": self.account,
+            "name": self.name,
+            "s3Bucket": self.bucket,
+            "isConfigured": bool(self.bands),
+            "created": instant(self.created_ms),
+            "requiresMetadataUpdate": self.metadata_due_ms is not None,
+        }
+        if self.no_data is not None:
+            content["noData"] = self.no_data
+        additional: JsonObject = dict(self.metadata)
+        if self.bands:
+            additional["bands"] = cast("JsonObject", self.bands)
+        if additional:
+            content["additionalData"] = additional
+        return content
+
+
+def collection_of(row: Row) -> Collection:
+    """The collection of a row."""
+    bands = None if row["bands"] is None else decode_object(row["bands"])
+    return Collection(
+        seq=row["seq"],
+        id=row["id"],
+        account=row["account"],
+        name=row["name"],
+        bucket=row["bucket"],
+        no_data=None if row["no_data"] is None else _number(row["no_data"]),
+        bands=cast("dict[str, JsonObject] | None", bands),
+        created_ms=row["created_ms"],
+        metadata_due_ms=row["metadata_due_ms"],
+        metadata=decode_object(row["metadata"]),
+    )
+
+
+def _number(text: str) -> float:
+    return cast("float", decode_object(f'{{"n":{text}}}')["n"])
+
+
+def insert_collection(
+    store: Store, *, collection_id: str, account: str, now_ms: int, values: JsonObject
+) -> Collection:
+    """Store a new collection; `values` has name, bucket, no_data and bands."""
+    row = store.row(
+        "insert into collections (id, account, name, bucket, no_data, bands, created_ms)"
+        " values (?, ?, ?, ?, ?, ?, ?) returning *",
+        collection_id,
+        account,
+        str(values["name"]),
+        str(values["bucket"]),
+        _text(values.get("no_data")),
+        _text(values.get("bands")),
+        now_ms,
+    )
+    assert row is not None
+    return collection_of(row)
+
+
+def update_collection(  # noqa: PLR0913 a row has many columns
+    store: Store,
+    seq: int,
+    *,
+    name: str,
+    bucket: str,
+    no_data: float | None,
+    bands: dict[str, JsonObject] | None,
+) -> None:
+    """Overwrite what a user may change."""
+    store.run(
+        "update collections set name = ?, bucket = ?, no_data = ?, bands = ? where seq = ?",
+        name,
+        bucket,
+        _text(no_data),
+        _text(cast("Json", bands)),
+        seq,
+    )
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else encode(value)
+
+
+def find_collection(store: Store, collection_id: str) -> Collection | None:
+    """The collection of an identifier."""
+    row = store.row("select * from collections where id = ?", collection_id.lower())
+    return None if row is None else collection_of(row)
+
+
+def collections_page(
+    store: Store, *, account: str, until_ms: int, page: Page, terms: list[list[str]]
+) -> tuple[list[Collection], bool]:
+    """
+    A page of an account's collections by identifier, and whether there are more.
+
+    Collections created after `until_ms` are not listed yet. Of `terms`, any group must have
+    all its words in the name.
+    """
+    values: list[Value] = [account, until_ms]
+    where = "account = ? and created_ms <= ?"
+    if terms:
+        groups = ["(" + " and ".join("instr(lower(name), ?) > 0" for _ in g) + ")" for g in terms]
+        where += " and (" + " or ".join(groups) + ")"
+        values += [word.lower() for group in terms for word in group]
+    rows, more = _page(store, f"select * from collections where {where}", values, page, "id")  # noqa: S608
+    return [collection_of(row) for row in rows], more
+
+
+def _page(  # noqa: PLR0913 private, and each is part of the query
+    store: Store, query: str, values: list[Value], page: Page, key: str, *, descending: bool = False
+) -> tuple[list[Row], bool]:
+    """One page by key: never an offset, so that the last page costs as much as the first."""
+    downward = descending != page.backward
+    if page.key is not None:
+        query += f" and {key} {'<' if downward else '>'} ?"
+        values = [*values, page.key]
+    query += f" order by {key} {'desc' if downward else 'asc'} limit {page.count + 1}"
+    rows = store.rows(query, *values)
+    more = len(rows) > page.count
+    rows = rows[: page.count]
+    return (rows[::-1] if page.backward else rows), more
+
+
+def delete_collection(store: Store, seq: int) -> None:
+    """Remove a collection and all its tiles; files in the bucket stay."""
+    store.run("delete from tiles where coll = ?", seq)
+    store.run("delete from collections where seq = ?", seq)
+
+
+def has_tiles(store: Store, seq: int) -> bool:
+    """Whether any tile is there, in whatever state."""
+    return store.row("select 1 from tiles where coll = ? limit 1", seq) is not None
+
+
+def touch_metadata(store: Store, seq: int, *, due_ms: int) -> None:
+    """The tiles changed: the metadata is refreshed at `due_ms`, or later if it already was to be."""
+    store.run(
+        "update collections set metadata_due_ms = max(coalesce(metadata_due_ms, 0), ?) where seq = ?",
+        due_ms,
+        seq,
+    )
+
+
+# Tiles.
+
+
+@dataclass(frozen=True, slots=True)
+class NewTile:
+    """What a tile is made of; `facts` are those of an ingestion, empty before the first."""
+
+    id: str
+    path: str
+    created_ms: int
+    sensing_ms: int | None
+    cover: JsonObject | None
+    outcome: str | None
+    facts: JsonObject
+
+
+def insert_tile(store: Store, coll: int, tile: NewTile, instants: Round) -> Row:
+    """Store a tile at the end of its collection."""
+    number = store.row(
+        "update collections set next_tile = next_tile + 1 where seq = ? returning next_tile - 1",
+        coll,
+    )
+    assert number is not None
+    body = tile_body(
+        tile_id=tile.id,
+        path=tile.path,
+        created_ms=tile.created_ms,
+        sensing_ms=tile.sensing_ms,
+        round_ms=instants.asked_ms,
+        cover=tile.cover,
+        facts=tile.facts,
+    )
+    row = store.row(
+        "insert into tiles values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *",
+        coll,
+        number[0],
+        tile.id,
+        tile.path,
+        tile.created_ms,
+        tile.sensing_ms,
+        _text(tile.cover),
+        instants.asked_ms,
+        instants.queued_ms,
+        instants.ingesting_ms,
+        instants.done_ms,
+        tile.outcome,
+        encode(tile.facts),
+        body,
+    )
+    assert row is not None
+    return row
+
+
+def tile_body(  # noqa: PLR0913 a tile has many members
+    *,
+    tile_id: str,
+    path: str,
+    created_ms: int,
+    sensing_ms: int | None,
+    round_ms: int,
+    cover: JsonObject | None,
+    facts: JsonObject,
+) -> str:
+    """
+    The JSON text of a tile, without its status. Source: schema `BYOCTile`.
+
+    Once the tile's CRS is known, its cover geometry is shown in that CRS.
+    """
+    content: JsonObject = {
+        "id": tile_id,
+        "path": path,
+        "created": instant(created_ms),
+        "ingestionStart": instant(round_ms),
+        "sensingTime": None if sensing_ms is None else instant(sensing_ms),
+    }
+    epsg = facts.get("epsg")
+    if isinstance(epsg, int):
+        content["tileGeometry"] = geometry.with_crs(cast("JsonObject", facts["tileGeometry"]), epsg)
+        shown = cast("JsonObject", facts["coverGeometry"]) if cover is None else cover
+        source = epsg if cover is None else geometry.WGS84
+        moved = geometry.projected(shown, source=source, target=epsg)
+        content["coverGeometry"] = geometry.with_crs(moved, epsg)
+    elif cover is not None:
+        content["coverGeometry"] = geometry.with_crs(cover, geometry.WGS84)
+    additional = facts.get("additionalData")
+    if additional:
+        content["additionalData"] = additional
+    return encode(content)
+
+
+def shown(row: Row, *, now_ms: int) -> str:
+    """The tile's JSON text with its status of this moment."""
+    status = lifecycle.status(
+        row["outcome"],
+        queued_ms=row["queued_ms"],
+        ingesting_ms=row["ingesting_ms"],
+        now_ms=now_ms,
+    )
+    return f'{row["body"][:-1]},"status":"{status}"}}'
+
+
+def rewrite_tile(store: Store, row: Row, **changes: Value) -> None:
+    """Change columns of a tile and renew its JSON text."""
+    values = {**{name: row[name] for name in row.keys()}, **changes}  # noqa: SIM118
+    cover = values["cover"]
+    changes["body"] = tile_body(
+        tile_id=values["id"],
+        path=values["path"],
+        created_ms=values["created_ms"],
+        sensing_ms=values["sensing_ms"],
+        round_ms=values["round_ms"],
+        cover=None if cover is None else decode_object(cover),
+        facts=decode_object(values["facts"]),
+    )
+    columns = ", ".join(f"{name} = ?" for name in changes)
+    store.run(
+        f"update tiles set {columns} where coll = ? and seq = ?",  # noqa: S608 names are ours
+        *changes.values(),
+        row["coll"],
+        row["seq"],
+    )
+
+
+def find_tile(store: Store, coll: int, tile_id: str) -> Row | None:
+    """The tile of an identifier, if it is in this collection."""
+    return store.row(f"{_TILE} and id = ?", coll, tile_id.lower())
+
+
+def find_tile_by_path(store: Store, coll: int, path: str) -> Row | None:
+    """The tile of an exact path."""
+    return store.row(f"{_TILE} and path = ?", coll, path)
+
+
+def delete_tile(store: Store, row: Row) -> None:
+    """Remove a tile."""
+    store.run("delete from tiles where coll = ? and seq = ?", row["coll"], row["seq"])
+
+
+def tiles_page(  # noqa: PLR0913 a page has many conditions
+    store: Store,
+    coll: int,
+    *,
+    page: Page,
+    until_ms: int,
+    status: str | None,
+    now_ms: int,
+    descending: bool,
+) -> tuple[list[Row], bool]:
+    """A page of tiles by creation, and whether there are more; `until_ms` as for collections."""
+    query, values = _PAGE, cast("list[Value]", [coll])
+    if until_ms < now_ms:
+        query += " and created_ms <= ?"
+        values.append(until_ms)
+    if status is not None:
+        condition, instants = _STATUS_CONDITION[status]
+        query += f" and {condition}"
+        values += [status if name == "status" else now_ms for name in instants]
+    return _page(store, query, values, page, "seq", descending=descending)
+
+
+_STATUS_CONDITION: dict[str, tuple[str, tuple[str, ...]]] = {
+    lifecycle.INGESTED: ("outcome = ?", ("status",)),
+    lifecycle.FAILED: ("outcome = ?", ("status",)),
+    lifecycle.WAITING: ("outcome is null and queued_ms > ?", ("now",)),
+    lifecycle.QUEUED: ("outcome is null and queued_ms <= ? and ingesting_ms > ?", ("now", "now")),
+    lifecycle.INGESTING: ("outcome is null and ingesting_ms <= ?", ("now",)),
+}
+
+
+def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
+    """The tile whose ingestion was over first and has not been checked yet."""
+    return store.row(
+        f"{_TILE} and outcome is null and done_ms <= ? order by done_ms, seq limit 1", coll, now_ms
+    )
+
+
+def bury(  # noqa: PLR0913 a row has many columns
+    store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int
+) -> None:
+    """Remember that something was deleted."""
+    store.run(
+        "insert or replace into deleted values (?, ?, ?, ?, ?)", kind, parent, name, account, now_ms
+    )
+
+
+def buried_ms(store: Store, *, kind: str, parent: str, name: str) -> tuple[str, int] | None:
+    """Whose it was and when it was deleted, if it ever was."""
+    row = store.row(
+        "select account, at_ms from deleted where kind = ? and parent = ? and name = ?",
+        kind,
+        parent,
+        name,
+    )
+    return None if row is None else (row["account"], row["at_ms"])

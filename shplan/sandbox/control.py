@@ -1,0 +1,158 @@
+"""
+The sandbox's own controls under `/_sandbox`: time, settings, faults, and a look inside.
+
+No part of the service, so no token is asked for; only callers on this machine are answered,
+and never a web page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shplan.sandbox import bulk, faults
+from shplan.sandbox.errors import ApiError, bad_payload, forbidden
+from shplan.sandbox.settings import SettingsError
+from shplan.sandbox.wire import decode, encode, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from shplan.sandbox.wire import Json, JsonObject
+    from shplan.sandbox.world import World
+
+PREFIX = "/_sandbox"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def routes(world: World) -> list[Route]:
+    """The routes of the control."""
+    table: dict[str, dict[str, Callable[[World, JsonObject], Json]]] = {
+        "instance": {"GET": _instance},
+        "reset": {"POST": _reset},
+        "tick": {"POST": _tick},
+        "settings": {"GET": _settings, "POST": _change_settings, "PATCH": _change_settings},
+        "faults": {"GET": _faults, "POST": _program, "DELETE": _clear_faults},
+        "meter": {"GET": _meter},
+        "requests": {"GET": _requests, "DELETE": _clear_requests},
+        "dump": {"GET": _dump},
+        "populate": {"POST": _populate},
+    }
+    return [
+        Route(f"{PREFIX}/{name}", _endpoint(world, actions), methods=sorted(actions))
+        for name, actions in table.items()
+    ]
+
+
+def _endpoint(
+    world: World, actions: dict[str, Callable[[World, JsonObject], Json]]
+) -> Callable[[Request], object]:
+    async def serve(request: Request) -> Response:
+        content = await request.body()
+        _refuse_strangers(request)
+        action = actions.get("GET" if request.method == "HEAD" else request.method)
+        assert action is not None  # the route admits these methods only
+        try:
+            answer = action(world, _object(content))
+        except (SettingsError, faults.FaultError) as error:
+            raise bad_payload(str(error)) from error
+        return Response(encode(answer), 200, media_type="application/json")
+
+    return serve
+
+
+def _refuse_strangers(request: Request) -> None:
+    host = request.client.host if request.client else ""
+    if host not in LOOPBACK or "origin" in request.headers:
+        msg = "The sandbox is controlled from this machine only."
+        raise forbidden(msg)
+
+
+def _object(content: bytes) -> JsonObject:
+    try:
+        value = decode(content) if content.strip() else {}
+    except ValueError as error:
+        raise bad_payload(str(error)) from error
+    if not isinstance(value, dict):
+        msg = "A JSON object is expected."
+        raise bad_payload(msg)
+    return value
+
+
+def _instance(world: World, _: JsonObject) -> Json:
+    return {"instance": world.store.instance, "now": instant(world.now_ms())}
+
+
+def _reset(world: World, _: JsonObject) -> Json:
+    world.reset()
+    return _instance(world, {})
+
+
+def _tick(world: World, body: JsonObject) -> Json:
+    seconds = body.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        raise ApiError(400, "COMMON_BAD_PAYLOAD", "seconds is a number, not below 0")
+    world.tick(seconds)
+    return _instance(world, {})
+
+
+def _settings(world: World, _: JsonObject) -> Json:
+    return world.settings.as_json(reveal_secrets=False)
+
+
+def _change_settings(world: World, body: JsonObject) -> Json:
+    world.set_settings(world.settings.patched(body))
+    return _settings(world, {})
+
+
+def _faults(world: World, _: JsonObject) -> Json:
+    return {"faults": world.store.dump()["faults"]}
+
+
+def _program(world: World, body: JsonObject) -> Json:
+    given = body.get("faults", [body])
+    for fault in [faults.parse(cast("JsonObject", one)) for one in cast("list[Json]", given)]:
+        faults.program(world.store, fault)
+    return _faults(world, {})
+
+
+def _clear_faults(world: World, _: JsonObject) -> Json:
+    faults.clear(world.store)
+    return _faults(world, {})
+
+
+def _meter(world: World, _: JsonObject) -> Json:
+    accounts = world.store.meter()
+    total = sum(cast("float", cast("JsonObject", entry)["pu"]) for entry in accounts.values())
+    return {"accounts": accounts, "pu": total}
+
+
+def _requests(world: World, _: JsonObject) -> Json:
+    return {"requests": world.store.dump()["requests"]}
+
+
+def _clear_requests(world: World, _: JsonObject) -> Json:
+    world.store.run("delete from requests")
+    return _requests(world, {})
+
+
+def _populate(world: World, body: JsonObject) -> Json:
+    collection, like, paths = (body.get(name) for name in ("collection", "like", "paths"))
+    if not (isinstance(collection, str) and isinstance(like, str) and isinstance(paths, list)):
+        msg = "collection and like are identifiers, paths is a list"
+        raise bad_payload(msg)
+    bulk.populate(world, collection, like=like, paths=[str(path) for path in paths])
+    return {"added": len(paths)}
+
+
+def _dump(world: World, _: JsonObject) -> Json:
+    return {
+        "instance": world.store.instance,
+        "now": instant(world.now_ms()),
+        "settings": world.settings.as_json(reveal_secrets=False),
+        **world.store.dump(),
+    }

@@ -1,0 +1,88 @@
+"""
+Refusals of the service, in its own body shape.
+
+Source: schema of error answers and its `code` enumeration; the page on rate limiting for
+the form without wrapper.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shplan.sandbox.wire import Json, JsonObject
+
+BAD_PAYLOAD = "COMMON_BAD_PAYLOAD"
+NOT_FOUND = "COMMON_NOT_FOUND"
+UNIQUE_KEY_VIOLATION = "COMMON_UNIQUE_KEY_VIOLATION"
+INSUFFICIENT_PERMISSIONS = "COMMON_INSUFFICIENT_PERMISSIONS"
+METHOD_NOT_ALLOWED = "COMMON_METHOD_NOT_ALLOWED"
+UNSUPPORTED_MEDIA_TYPE = "COMMON_UNSUPPORTED_MEDIA_TYPE"
+UNAUTHORIZED = "COMMON_UNAUTHORIZED"
+EXCEPTION = "COMMON_EXCEPTION"
+RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
+
+
+class ApiError(Exception):
+    """A request that the service answers with an error."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        errors: list[Json] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+    def content(self) -> JsonObject:
+        """Status, reason, message, code, and the single errors where there are any."""
+        content: JsonObject = {
+            "status": self.status,
+            "reason": HTTPStatus(self.status).phrase,
+            "message": self.message,
+            "code": self.code,
+        }
+        if self.errors:
+            content["errors"] = self.errors
+        return content
+
+
+def bad_payload(message: str, *, errors: list[Json] | None = None) -> ApiError:
+    """400: the request is wrong in itself."""
+    return ApiError(400, BAD_PAYLOAD, message, errors=errors)
+
+
+def violation(parameter: str, text: str) -> ApiError:
+    """400 for one parameter; `parameter` has its steps separated by `->`."""
+    return bad_payload("Invalid request", errors=[{"parameter": parameter, "violation": text}])
+
+
+def not_found(message: str) -> ApiError:
+    """404: there is no such thing."""
+    return ApiError(404, NOT_FOUND, message)
+
+
+def conflict(message: str) -> ApiError:
+    """409: something unique would exist twice."""
+    return ApiError(409, UNIQUE_KEY_VIOLATION, message)
+
+
+def forbidden(message: str = "You are not authorized to perform this action.") -> ApiError:
+    """403: it belongs to somebody else."""
+    return ApiError(403, INSUFFICIENT_PERMISSIONS, message)
+
+
+def unauthorized(message: str) -> ApiError:
+    """401: no token, or one that does not count."""
+    return ApiError(401, UNAUTHORIZED, message)

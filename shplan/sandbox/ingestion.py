@@ -1,0 +1,159 @@
+"""
+Ingestion brought up to date: whatever was over before now is checked and its result stored.
+
+There is no background task. Tiles are taken in the order in which their ingestion ended, so
+that the first of them configures the collection whoever looks first.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import byoc_rows as rows
+from shplan.sandbox import checks, cog, geometry, lifecycle
+from shplan.sandbox.buckets import IngestionError, locate
+from shplan.sandbox.wire import decode_object, encode, instant
+
+if TYPE_CHECKING:
+    from sqlite3 import Row
+
+    from shplan.sandbox.byoc_rows import Collection
+    from shplan.sandbox.geometry import Box
+    from shplan.sandbox.wire import Json, JsonObject
+    from shplan.sandbox.world import World
+
+# Source: the collection's resolution limit, five times the median of the coarsest overviews.
+RESOLUTION_FACTOR = 5
+
+UNREADABLE = "The files of the tile cannot be read."
+
+
+def settle(world: World, collection_id: str) -> None:
+    """Bring one collection up to date: ingestions that are over, then its metadata."""
+    now_ms = world.now_ms()
+    collection = rows.find_collection(world.store, collection_id)
+    while collection is not None:
+        due = rows.due_tile(world.store, collection.seq, now_ms=now_ms)
+        if due is None:
+            break
+        _settle_tile(world, collection, due)
+        collection = rows.find_collection(world.store, collection_id)
+    if collection is not None and (collection.metadata_due_ms or now_ms + 1) <= now_ms:
+        _refresh_metadata(world, collection)
+
+
+def settle_account(world: World, account: str) -> None:
+    """Bring every collection of an account up to date that has anything due."""
+    now_ms = world.now_ms()
+    due = world.store.rows(
+        "select id from collections where account = ? and (metadata_due_ms <= ? or exists (select 1"
+        " from tiles where coll = collections.seq and outcome is null and done_ms <= ?)) order by seq",
+        account,
+        now_ms,
+        now_ms,
+    )
+    for row in due:
+        settle(world, row["id"])
+
+
+def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
+    # The files are read before the lock is taken; what they meant is stored only if nobody
+    # changed the tile meanwhile. Another process that raced us found the same.
+    try:
+        result, path = _examine(world, collection, str(tile["path"]))
+        facts, outcome = result.facts, lifecycle.INGESTED
+    except (IngestionError, OSError) as error:
+        result, path, outcome = None, str(tile["path"]), lifecycle.FAILED
+        told = str(error) if isinstance(error, IngestionError) else UNREADABLE
+        cause: JsonObject = {"failedIngestionCause": told}
+        facts = {**decode_object(tile["facts"]), "additionalData": cause}
+    with world.store.writing():
+        fresh = rows.find_tile(world.store, collection.seq, tile["id"])
+        if fresh is None or fresh["outcome"] is not None or fresh["round_ms"] != tile["round_ms"]:
+            return
+        if _configuration(rows.find_collection(world.store, collection.id)) != _configuration(
+            collection
+        ):
+            return
+        if path != fresh["path"] and rows.find_tile_by_path(world.store, collection.seq, path):
+            path = fresh["path"]
+        rows.rewrite_tile(world.store, fresh, outcome=outcome, facts=encode(facts), path=path)
+        if result is not None:
+            rows.update_collection(
+                world.store,
+                collection.seq,
+                name=collection.name,
+                bucket=collection.bucket,
+                no_data=result.no_data,
+                bands=result.bands,
+            )
+        due_ms = tile["done_ms"] + round(world.settings.metadata_refresh_s * 1000)
+        rows.touch_metadata(world.store, collection.seq, due_ms=due_ms)
+
+
+def _configuration(collection: Collection | None) -> object:
+    if collection is None:
+        return None
+    return collection.name, collection.bucket, collection.no_data, collection.bands
+
+
+def _examine(world: World, collection: Collection, path: str) -> tuple[checks.Ingestion, str]:
+    bands = collection.bands
+    sources = sorted({str(band["source"]) for band in bands.values()}) if bands else None
+    located = locate(world.buckets, collection.bucket, path, sources)
+    files = [cog.read(source, file) for source, file in sorted(located.files.items())]
+    result = checks.ingest(
+        files,
+        bands=bands,
+        no_data=collection.no_data,
+        allow_nan=world.settings.nan_nodata == "ignore",
+    )
+    return result, located.path
+
+
+def _refresh_metadata(world: World, collection: Collection) -> None:
+    """Source: schema `BYOCCollectionAdditionalData`, its read-only fields."""
+    tiles = world.store.rows(
+        "select sensing_ms, cover, facts from tiles where coll = ? and outcome = ?",
+        collection.seq,
+        lifecycle.INGESTED,
+    )
+    metadata = _metadata(tiles) if tiles else {}
+    with world.store.writing():
+        world.store.run(
+            "update collections set metadata = ?, metadata_due_ms = null"
+            " where seq = ? and metadata_due_ms = ?",
+            encode(metadata),
+            collection.seq,
+            collection.metadata_due_ms,
+        )
+
+
+def _metadata(tiles: list[Row]) -> JsonObject:
+    times = [tile["sensing_ms"] for tile in tiles if tile["sensing_ms"] is not None]
+    extent: Box | None = None
+    coarsest = []
+    for tile in tiles:
+        facts = decode_object(tile["facts"])
+        box = _extent(tile, facts)
+        extent = box if extent is None else extent.union(box)
+        additional = cast("JsonObject", facts["additionalData"])
+        coarsest.append(cast("float", additional["maxMetersPerPixel"]))
+    has_times = "NO" if not times else "YES" if len(times) == len(tiles) else "PARTIALLY"
+    metadata: JsonObject = {
+        "extent": None if extent is None else extent.polygon(),
+        "maxMetersPerPixel": median(coarsest) * RESOLUTION_FACTOR,
+        "hasSensingTimes": has_times,
+    }
+    if times:
+        metadata["fromSensingTime"] = instant(min(times))
+        metadata["toSensingTime"] = instant(max(times))
+    return metadata
+
+
+def _extent(tile: Row, facts: JsonObject) -> Box:
+    if tile["cover"] is not None:
+        return geometry.bounds(decode_object(tile["cover"]))
+    west, south, east, north = cast("list[Json]", facts["extent"])
+    return geometry.Box(*(cast("float", side) for side in (west, south, east, north)))

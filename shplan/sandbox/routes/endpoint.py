@@ -1,0 +1,206 @@
+"""
+What every operation of the service has in common: token, limits, body, one transaction, price.
+
+A handler is a plain function from a `Call` to a `Reply`; it raises `ApiError` to refuse. This
+module turns such functions into endpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shplan.sandbox import ingestion, tokens
+from shplan.sandbox.contract import checked
+from shplan.sandbox.errors import (
+    METHOD_NOT_ALLOWED,
+    RATE_LIMIT_EXCEEDED,
+    UNSUPPORTED_MEDIA_TYPE,
+    ApiError,
+    bad_payload,
+    unauthorized,
+)
+from shplan.sandbox.wire import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from shplan.sandbox.settings import Settings
+    from shplan.sandbox.store import Store
+    from shplan.sandbox.tokens import Bearer
+    from shplan.sandbox.wire import Json, JsonObject
+    from shplan.sandbox.world import World
+
+# Source: the page on processing units: each BYOC call that is not a GET costs one.
+BYOC_CALL_PU = 1.0
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+ORIGINAL_URL = "shplan.sandbox.url"
+ACCOUNT = "shplan.sandbox.account"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    One authorised request.
+
+    Args:
+        account: identifier of the caller's account
+        params: parameters in the path
+        query: parameters in the address, the last of each name
+        url: address as the caller wrote it
+        body: valid and without nulls and read-only fields
+        said: members of the body as it came, nulls included
+    """
+
+    world: World
+    account: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    url: str
+    body: JsonObject
+    said: frozenset[str]
+    now_ms: int
+    settings: Settings
+
+    @property
+    def store(self) -> Store:
+        """The sandbox's state."""
+        return self.world.store
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers: status and JSON text, none for an empty body."""
+
+    status: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A handler, and the operation id whose body it takes, if it takes one."""
+
+    handler: Callable[[Call], Reply]
+    body: str | None = None
+    cost_pu: float = field(default=0.0)
+
+
+def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route:
+    """The route of one path: its operations by method; it answers any other with 405 itself."""
+    return Route(path, _endpoint(world, operations), methods=_METHODS)
+
+
+def _endpoint(
+    world: World, operations: Mapping[str, Operation]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        content = await request.body()
+        bearer = authorised(world, request)
+        request.scope[ACCOUNT] = bearer.account
+        _limit_requests(world, bearer)
+        operation = operations.get(request.method)
+        if operation is None:
+            allowed = ", ".join(sorted(operations))
+            msg = f"The method {request.method} is not allowed here."
+            raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
+        if "collection" in request.path_params:
+            ingestion.settle(world, request.path_params["collection"])
+        body = _body(request, content) if operation.body else None
+        settings = world.settings
+        call = Call(
+            world=world,
+            account=bearer.account,
+            params=request.path_params,
+            query=dict(request.query_params),
+            url=str(request.scope[ORIGINAL_URL]),
+            body=checked(operation.body, body, settings) if operation.body else {},
+            said=frozenset(body) if isinstance(body, dict) else frozenset(),
+            now_ms=world.now_ms(),
+            settings=settings,
+        )
+        return _answered(call, operation)
+
+    return serve
+
+
+def _answered(call: Call, operation: Operation) -> Response:
+    if not operation.cost_pu:
+        return _response(operation.handler(call), cost_pu=None)
+    with call.store.writing():
+        # The allowance and the charge share the handler's fate: a refused call costs nothing.
+        wait_ms = call.world.allow(
+            f"pu/{call.account}",
+            wanted=operation.cost_pu,
+            per_minute=call.settings.pu_per_minute,
+        )
+        refuse_after(call.settings, wait_ms)
+        reply = operation.handler(call)
+        call.store.charge(call.account, operation.cost_pu)
+    return _response(reply, cost_pu=operation.cost_pu)
+
+
+def _response(reply: Reply, *, cost_pu: float | None) -> Response:
+    headers = {} if cost_pu is None else {"X-ProcessingUnits-Spent": str(cost_pu)}
+    media_type = None if reply.text is None else "application/json"
+    return Response(reply.text, reply.status, headers, media_type)
+
+
+def authorised(world: World, request: Request) -> Bearer:
+    """
+    Whom the request's token stands for.
+
+    Raises:
+        ApiError: 401
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        msg = "A bearer token is required."
+        raise unauthorized(msg)
+    try:
+        return tokens.read(token.strip(), key=world.store.signing_key, now_s=world.now_s())
+    except tokens.BadTokenError as error:
+        raise unauthorized(str(error)) from error
+
+
+def _limit_requests(world: World, bearer: Bearer) -> None:
+    settings = world.settings
+    wait_ms = world.allow(
+        f"requests/{bearer.account}", wanted=1.0, per_minute=settings.requests_per_minute
+    )
+    refuse_after(settings, wait_ms)
+
+
+def refuse_after(settings: Settings, wait_ms: int | None) -> None:
+    """
+    Do nothing if there is nothing to wait for.
+
+    Raises:
+        ApiError: 429. Source: the page on rate limiting: `Retry-After` counts milliseconds.
+    """
+    if wait_ms is None:
+        return
+    headers = {"Retry-After": str(wait_ms)} if settings.retry_after else {}
+    msg = "You have exceeded your rate limit"
+    raise ApiError(429, RATE_LIMIT_EXCEEDED, msg, headers=headers)
+
+
+def _body(request: Request, content: bytes) -> Json:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        msg = f"Content type {kind or 'none'} is not supported; send application/json."
+        raise ApiError(415, UNSUPPORTED_MEDIA_TYPE, msg)
+    if not content.strip():
+        msg = "The request body should be non-empty."
+        raise bad_payload(msg)
+    try:
+        return decode(content)
+    except ValueError as error:
+        msg = f"The request body is not valid JSON: {error}"
+        raise bad_payload(msg) from error

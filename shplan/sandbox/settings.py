@@ -1,0 +1,212 @@
+"""
+The sandbox's knobs: durations, limits, and every behaviour that the service leaves unsure.
+
+They lie as JSON in the data directory, so that every process that opens it agrees; a value
+of the wrong type or name is refused. Nothing here is shared with the client.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal, Self, cast, get_args, get_type_hints
+
+from shplan.sandbox.wire import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from shplan.sandbox.wire import Json, JsonObject
+
+FILE_NAME = "settings.json"
+
+
+class SettingsError(ValueError):
+    """A setting that does not exist, or a value that it does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEntry:
+    """One OAuth client: its secret, and the account that it acts for."""
+
+    secret: str = field(repr=False)
+    account: str
+
+
+DEFAULT_CLIENTS = {"sandbox": ClientEntry(secret="sandbox", account="sandbox")}  # noqa: S106 the published pair
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    All settings; the numbers in brackets are those of the reference's open questions.
+
+    Args:
+        seed: what identifiers are made from; none: drawn once for the directory
+        speed: sandbox seconds for each real second
+        expires_in_s: life of a token in the client's seconds (1)
+        requests_per_minute: rate limit of an account; none: no limit
+        pu_per_minute: the same for processing units
+        token_requests_per_minute: the same for the token endpoint, by client
+        retry_after: whether a 429 says how long to wait
+        waiting_s: how long a tile is WAITING
+        queued_s: then QUEUED
+        ingesting_s: then INGESTING
+        metadata_refresh_s: from a change of the tiles to the refreshed collection metadata
+        list_lag_s: age from which an object appears in lists
+        path_lag_s: age from which a tile appears in a list by exact path
+        get_lag_s: age from which an object is found by its id
+        unique_collection_names: a second collection of one name is a 409 (2)
+        folder_path_collides: `x` and `x/(BAND).tiff` are one path (3)
+        deleted_path_blocked_s: how long the path of a deleted tile stays taken (4)
+        tile_put_path: what a tile PUT does with `path` (5)
+        bucket_change: when a collection PUT may change the bucket (6)
+        sample_format_required: a band without `sampleFormat` is a 400 (7)
+        second_delete: status of a DELETE of what was deleted before (23)
+        error_429_wrapped: the body of a 429 has the `error` wrapper (24)
+        error_401_body: a 401 has a body (25)
+        frozen_change_status: status of a PUT that changes what a tile has frozen
+        tile_put_omitted_sensing_time: what a tile PUT without `sensingTime` does to it
+        unknown_fields: what happens to fields that the document does not know
+        foreign_objects: status for what belongs to another account
+        nan_nodata: whether a file whose nodata is NaN is refused
+        location: where `/byoc/global` says that collections live
+        log_requests: whether requests are listed at `/_sandbox/requests`
+        clients: OAuth clients by id
+    """
+
+    seed: str | None = None
+    speed: float = 1.0
+    expires_in_s: float = 3600.0
+    requests_per_minute: float | None = None
+    pu_per_minute: float | None = None
+    token_requests_per_minute: float | None = None
+    retry_after: bool = True
+    waiting_s: float = 1.0
+    queued_s: float = 1.0
+    ingesting_s: float = 2.0
+    metadata_refresh_s: float = 60.0
+    list_lag_s: float = 0.0
+    path_lag_s: float = 0.0
+    get_lag_s: float = 0.0
+    unique_collection_names: bool = False
+    folder_path_collides: bool = False
+    deleted_path_blocked_s: float = 0.0
+    tile_put_path: Literal["ignore", "honour"] = "ignore"
+    bucket_change: Literal["when_empty", "never"] = "when_empty"
+    sample_format_required: bool = True
+    second_delete: Literal[404, 204] = 404
+    error_429_wrapped: bool = True
+    error_401_body: bool = True
+    frozen_change_status: Literal[400, 409] = 400
+    tile_put_omitted_sensing_time: Literal["clear", "keep"] = "clear"
+    unknown_fields: Literal["ignore", "refuse"] = "ignore"
+    foreign_objects: Literal[403, 404] = 403
+    nan_nodata: Literal["fail", "ignore"] = "fail"
+    location: str = "aws-eu-central-1"
+    log_requests: bool = True
+    clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
+
+    def patched(self, changes: JsonObject) -> Self:
+        """
+        These settings with some changed; `clients` are added to those there are.
+
+        Raises:
+            SettingsError: an unknown name, or a value of the wrong kind
+        """
+        values = {name: _checked(name, value, self) for name, value in changes.items()}
+        return replace(self, **values)  # type: ignore[arg-type]  # each value was checked by name
+
+    def as_json(self, *, reveal_secrets: bool) -> JsonObject:
+        """All settings; a secret is printed only where the file itself is written."""
+        content = asdict(self)
+        for entry in content["clients"].values():
+            if not reveal_secrets:
+                entry["secret"] = "(sensitive)"  # noqa: S105 what is printed instead
+        return cast("JsonObject", content)
+
+
+def _checked(name: str, value: Json, settings: Settings) -> object:
+    hints = get_type_hints(Settings, localns={"Mapping": dict, "Json": object})
+    if name not in {known.name for known in fields(Settings)}:
+        msg = f"there is no setting {name!r}"
+        raise SettingsError(msg)
+    if name == "clients":
+        return {**settings.clients, **_clients(value)}
+    accepted = get_args(hints[name]) or (hints[name],)
+    if not _accepts(accepted, value):
+        msg = f"{name} does not take {value!r}"
+        raise SettingsError(msg)
+    if float in accepted and value is not None:
+        return _positive(name, cast("float", value))
+    return value
+
+
+def _accepts(accepted: tuple[object, ...], value: Json) -> bool:
+    if value is None:
+        return type(None) in accepted
+    if isinstance(value, bool):
+        return bool in accepted
+    if isinstance(value, int | float) and float in accepted:
+        return True
+    return type(value) in accepted or any(
+        type(value) is type(choice) and value == choice for choice in accepted
+    )
+
+
+def _positive(name: str, number: float) -> float:
+    if number < 0 or (number == 0 and name in {"speed", "expires_in_s"}):
+        msg = f"{name} does not take {number!r}"
+        raise SettingsError(msg)
+    return float(number)
+
+
+def _clients(value: Json) -> dict[str, ClientEntry]:
+    if not isinstance(value, dict):
+        msg = "clients is a map from client id to secret and account"
+        raise SettingsError(msg)
+    clients = {}
+    for client_id, entry in value.items():
+        secret = entry.get("secret") if isinstance(entry, dict) else None
+        account = entry.get("account") if isinstance(entry, dict) else None
+        if not isinstance(secret, str) or not isinstance(account, str):
+            msg = f"client {client_id!r} needs the texts secret and account"
+            raise SettingsError(msg)
+        clients[client_id] = ClientEntry(secret=secret, account=account)
+    return clients
+
+
+class SettingsFile:
+    """The settings of a data directory; read again when another process has changed them."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / FILE_NAME
+        self._stamp: tuple[int, int] | None = None
+        self._settings = Settings()
+
+    def read(self) -> Settings:
+        """The settings as they lie there now; the defaults where no file lies."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return self._settings
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            content = decode(self._path.read_bytes())
+            if not isinstance(content, dict):
+                msg = "the settings are no JSON object"
+                raise SettingsError(msg)
+            self._settings = Settings().patched(content)
+            self._stamp = stamp
+        return self._settings
+
+    def write(self, settings: Settings) -> None:
+        """Replace the file in one step, readable by its owner only."""
+        text = encode(settings.as_json(reveal_secrets=True))
+        scratch = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text + "\n")
+        scratch.replace(self._path)
+        self._stamp = None
+        self._settings = settings

@@ -1,0 +1,254 @@
+"""
+The sandbox's state: one SQLite file that several processes may hold open at once.
+
+Here are the connection, its transactions and what belongs to no API family: identity,
+counters, the meter, allowances, faults and the list of requests. The rows of an API family
+stand in its own module.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from shplan.sandbox.clock import Anchor
+from shplan.sandbox.ids import seeded_uuid
+from shplan.sandbox.wire import decode_object, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shplan.sandbox.wire import Json, JsonObject
+
+FILE_NAME = "sandbox.sqlite"
+KEPT_REQUESTS = 100_000
+
+Value: TypeAlias = "str | int | float | None"
+
+# Tiles are keyed (collection, sequence) without a row id, so that a page is one range of one tree
+# and its token is the last key; the partial index makes "is anything due?" cost nothing.
+_SCHEMA = """
+create table if not exists meta (key text primary key, value) without rowid;
+create table if not exists collections (
+  seq integer primary key, id text not null unique, account text not null,
+  name text not null, bucket text not null, no_data text, bands text,
+  created_ms integer not null, next_tile integer not null default 1,
+  metadata_due_ms integer, metadata text not null default '{}');
+create unique index if not exists collections_by_account on collections (account, id);
+create table if not exists tiles (
+  coll integer not null, seq integer not null, id text not null, path text not null,
+  created_ms integer not null, sensing_ms integer, cover text,
+  round_ms integer not null, queued_ms integer not null, ingesting_ms integer not null,
+  done_ms integer not null, outcome text, facts text not null default '{}', body text not null,
+  primary key (coll, seq)) without rowid;
+create unique index if not exists tiles_by_path on tiles (coll, path);
+create unique index if not exists tiles_by_id on tiles (id);
+create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
+create table if not exists deleted (
+  kind text not null, parent text not null, name text not null, account text not null,
+  at_ms integer not null, primary key (kind, parent, name)) without rowid;
+create table if not exists meter (account text primary key, pu real not null, calls integer not null)
+  without rowid;
+create table if not exists allowances (
+  name text primary key, tokens real not null, at_ms integer not null) without rowid;
+create table if not exists faults (
+  seq integer primary key, spec text not null, seen integer not null default 0,
+  fired integer not null default 0);
+create table if not exists requests (
+  seq integer primary key, at_ms integer not null, method text not null, path text not null,
+  status integer, account text, fault text);
+"""
+
+_STATE_TABLES = (
+    "collections",
+    "tiles",
+    "deleted",
+    "meter",
+    "allowances",
+    "faults",
+    "requests",
+)
+
+
+class Store:
+    """The open state of one data directory."""
+
+    def __init__(self, data: Path) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(
+            data / FILE_NAME, timeout=60.0, isolation_level=None, check_same_thread=False
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._depth = 0
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768"):
+            self._connection.execute(f"pragma {pragma}")
+        if not self._is_ready():
+            with self.writing():
+                for statement in _SCHEMA.split(";"):
+                    self._connection.execute(statement)
+
+    def _is_ready(self) -> bool:
+        rows = self._connection.execute("select 1 from sqlite_master where name = 'requests'")
+        return rows.fetchone() is not None
+
+    def close(self) -> None:
+        """Close the file; the last one to leave merges the journal into it."""
+        self._connection.close()
+
+    # Statements.
+
+    def run(self, statement: str, *values: Value) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(statement, values)
+
+    def row(self, statement: str, *values: Value) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        row: sqlite3.Row | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def rows(self, statement: str, *values: Value) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock; all of it happens, or nothing."""
+        if self._depth:
+            yield
+            return
+        # At once, not at the first write: a reader that turns writer cannot wait for its turn.
+        self._connection.execute("begin immediate")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        else:
+            self._connection.execute("commit")
+        finally:
+            self._depth = 0
+
+    # Identity, time, counters.
+
+    def meta(self, key: str) -> str | None:
+        """Return a single stored text."""
+        row = self.row("select value from meta where key = ?", key)
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a single text."""
+        self.run("insert or replace into meta values (?, ?)", key, value)
+
+    def found(self, *, seed: str | None, clock_s: float, speed: float) -> None:
+        """Give a new directory its seed, its instance and its time."""
+        if self.meta("seed") is not None:
+            return
+        with self.writing():
+            if self.meta("seed") is None:
+                # A directory without a seed of its own needs an identity that no other has.
+                self.set_meta("seed", seed if seed is not None else secrets.token_hex(16))
+                self.set_meta("generation", "0")
+                self.set_meta("ids", "0")
+                self.set_anchor(Anchor(clock_s=clock_s, sandbox_s=clock_s, speed=speed))
+
+    @property
+    def instance(self) -> str:
+        """The identity that the directory got when it was made or last reset."""
+        return seeded_uuid(self.meta("seed") or "", self.meta("generation") or "", "instance")
+
+    @property
+    def signing_key(self) -> bytes:
+        """The secret that tokens of this instance are signed with."""
+        return f"{self.meta('seed')}/{self.meta('generation')}/token".encode()
+
+    def mint(self, kind: str) -> str:
+        """Return a new identifier; counts within the transaction that uses it."""
+        row = self.row(
+            "update meta set value = cast(value as integer) + 1 where key = 'ids' returning value"
+        )
+        count = 0 if row is None else int(row[0])
+        return seeded_uuid(self.meta("seed") or "", self.meta("generation") or "", kind, count)
+
+    def anchor(self) -> Anchor:
+        """Where sandbox time is anchored."""
+        stored = decode_object(self.meta("anchor") or "{}")
+        return Anchor(**stored)  # type: ignore[arg-type]  # written by set_anchor only
+
+    def set_anchor(self, anchor: Anchor) -> None:
+        """Anchor sandbox time anew, for every process on this directory."""
+        content: JsonObject = {
+            "clock_s": anchor.clock_s,
+            "sandbox_s": anchor.sandbox_s,
+            "speed": anchor.speed,
+        }
+        self.set_meta("anchor", encode(content))
+
+    def reset(self, *, seed: str | None, anchor: Anchor) -> None:
+        """Forget everything; what remains is a new instance with a time of its own."""
+        with self.writing():
+            for table in _STATE_TABLES:
+                self.run(f"delete from {table}")  # noqa: S608 names from the list above
+            if seed is not None:
+                self.set_meta("seed", seed)
+            generation = int(self.meta("generation") or "0") + 1
+            self.set_meta("generation", str(generation))
+            self.set_meta("ids", "0")
+            self.set_anchor(anchor)
+
+    # The meter and the list of requests.
+
+    def charge(self, account: str, pu: float) -> None:
+        """Add processing units to an account."""
+        self.run(
+            "insert into meter values (?, ?, 1) on conflict (account)"
+            " do update set pu = pu + excluded.pu, calls = calls + 1",
+            account,
+            pu,
+        )
+
+    def meter(self) -> JsonObject:
+        """Processing units and charged calls by account."""
+        rows = self.rows("select account, pu, calls from meter order by account")
+        return {row["account"]: {"pu": row["pu"], "calls": row["calls"]} for row in rows}
+
+    def log(  # noqa: PLR0913 a row has many columns
+        self,
+        *,
+        at_ms: int,
+        method: str,
+        path: str,
+        status: int | None,
+        account: str | None,
+        fault: str | None,
+    ) -> None:
+        """List one request; the oldest give way."""
+        cursor = self.run(
+            "insert into requests (at_ms, method, path, status, account, fault)"
+            " values (?, ?, ?, ?, ?, ?)",
+            at_ms,
+            method,
+            path,
+            status,
+            account,
+            fault,
+        )
+        last = cursor.lastrowid or 0
+        if last % 1000 == 0:
+            self.run("delete from requests where seq <= ?", last - KEPT_REQUESTS)
+
+    def dump(self) -> JsonObject:
+        """All state in a fixed order."""
+        order = {"collections": "seq", "tiles": "coll, seq", "deleted": "kind, parent, name",
+                 "meter": "account", "allowances": "name", "faults": "seq", "requests": "seq"}  # fmt: skip
+        return {
+            table: [_plain(row) for row in self.rows(f"select * from {table} order by {keys}")]  # noqa: S608
+            for table, keys in order.items()
+        }
+
+
+def _plain(row: sqlite3.Row) -> Json:
+    return {name: row[name] for name in row.keys()}  # noqa: SIM118 a row iterates its values

@@ -1,0 +1,71 @@
+"""
+Access tokens: three-part JWTs, signed with the instance's own secret.
+
+Clients decode the payload without checking it, so it holds what they look for (`azp`,
+`exp`). Source: RFC 7519, RFC 7515; the payload's names are those that clients read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shplan.sandbox.wire import decode, encode
+
+if TYPE_CHECKING:
+    from shplan.sandbox.wire import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom a token stands for."""
+
+    client_id: str
+    account: str
+
+
+class BadTokenError(ValueError):
+    """A token that is not ours, or no longer valid."""
+
+
+def issue(payload: JsonObject, *, key: bytes) -> str:
+    """Return the signed token of a payload."""
+    header = _part(encode({"alg": "HS256", "typ": "JWT"}).encode())
+    signed = f"{header}.{_part(encode(payload).encode())}"
+    return f"{signed}.{_signature(signed, key)}"
+
+
+def read(token: str, *, key: bytes, now_s: float) -> Bearer:
+    """
+    Whom the token stands for.
+
+    Raises:
+        BadTokenError: malformed, signed by another instance, or expired
+    """
+    signed, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(signed, key).encode()):
+        msg = "The token's signature does not match."
+        raise BadTokenError(msg)
+    payload = decode(_bytes(signed.partition(".")[2]))
+    assert isinstance(payload, dict)  # we signed it
+    expires, client_id, account = payload["exp"], payload["azp"], payload["account"]
+    assert isinstance(expires, int | float)
+    if expires <= now_s:
+        msg = "The token has expired."
+        raise BadTokenError(msg)
+    return Bearer(client_id=str(client_id), account=str(account))
+
+
+def _signature(signed: str, key: bytes) -> str:
+    return _part(hmac.new(key, signed.encode(), hashlib.sha256).digest())
+
+
+def _part(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _bytes(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
