@@ -1,0 +1,315 @@
+"""
+A ledger in a directory: segments of lines, and a head file that is written after them.
+
+    00000000.jsonl   the entries from number 0, 00000412.jsonl those from 412, ...
+    head.json        number, lease and hash of the last entry that is known to be on the disk
+    lock             locked by the operating system while somebody may write
+    holder.json      who that is, for the others' message
+    damaged-1/       what a recovery set aside
+
+A power cut between lines and head leaves a head that is behind, never one that is ahead, so a head
+that is ahead proves a cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from shplan.core.chain import EMPTY, Head
+from shplan.core.errors import DamagedLedgerError, LedgerError
+from shplan.ledger.backends.files import Files
+from shplan.ledger.backends.lock import FileLock
+from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
+
+SEGMENT_BYTES: Final = 32 * 2**20
+_SEGMENT = re.compile(r"\d{8,}\.jsonl")
+_HEAD = "head.json"
+_HOLDER = "holder.json"
+_LOCK = "lock"
+_RECOVERY = "recovery.json"
+_RECOVERING = "recovering"
+
+
+class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    fence: int
+    hash: str
+    sequence: int
+    v: int
+
+
+class _RecoveryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    aside: str
+    files: tuple[str, ...]
+
+
+class DirectoryBackend:
+    """
+    A ledger in a directory; nothing is created before the first lease.
+
+    Args:
+        path: the directory
+        name: what messages call it; the path by default
+        segment_bytes: a segment that has grown to this is followed by another
+        files: the file system
+    """
+
+    private = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "",
+        segment_bytes: int = SEGMENT_BYTES,
+        files: Files | None = None,
+    ) -> None:
+        self._path = path
+        self._name = name or path.as_posix()
+        self._segment_bytes = segment_bytes
+        self._files = Files() if files is None else files
+        self._lock = FileLock(path / _LOCK)
+        self._end: Mark | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call the ledger."""
+        return self._name
+
+    @property
+    def head_name(self) -> str:
+        """What messages call its head."""
+        return _HEAD
+
+    async def head(self) -> Head | None:
+        """
+        Return the head file, None where there is none yet.
+
+        Raises:
+            DamagedLedgerError: it is no head
+            LedgerError: it cannot be read, or a recovery was interrupted
+        """
+        with self._reading():
+            if (self._path / _RECOVERY).exists():
+                msg = (
+                    f"a recovery of the ledger {self._name} was interrupted; "
+                    "run `shplan ledger recover` to finish it"
+                )
+                raise LedgerError(msg)
+            return self._read_head()
+
+    async def segments(self, start: Mark | None) -> AsyncIterator[Segment]:
+        """
+        Yield the segments in order, the first one from `start` on.
+
+        Raises:
+            MarkLostError: `start` is not there
+        """
+        names = self._segment_names()
+        if start is not None:
+            if start.segment not in names or self._size(start.segment) < start.offset:
+                raise MarkLostError
+            names = names[names.index(start.segment) :]
+        for name in names:
+            offset = start.offset if start is not None and start.segment == name else 0
+            yield Segment(name, self._lines(name, offset))
+
+    async def acquire(self, holder: Holder) -> Holder | None:
+        """Try once to become the only writer; a recovery that was interrupted is finished."""
+        with self._writing():
+            self._files.make_directory(self._path)
+            if not self._lock.acquire():
+                return self._holder()
+            try:
+                # Not synced: it informs, and is believed only while the lock is held.
+                (self._path / _HOLDER).write_bytes(msgspec.json.encode(holder))
+                self._finish_recovery()
+            except BaseException:
+                self._lock.release()
+                raise
+            self._end = None
+            return None
+
+    async def release(self) -> None:
+        """Let others write."""
+        with contextlib.suppress(OSError):
+            self._files.remove(self._path / _HOLDER)
+        self._lock.release()
+
+    async def repair(self, end: Mark | None, head: Head) -> None:
+        """Cut off what follows `end`, make sure that the rest is on the disk, and keep `head`."""
+        if end is None:
+            return
+        with self._writing():
+            path = self._path / end.segment
+            if path.stat().st_size > end.offset:
+                self._files.truncate(path, end.offset)
+            self._files.sync_file(path)
+            self._files.sync_directory(self._path)
+            self._write_head(self._path, head)
+            self._end = end
+
+    async def append(self, lines: Sequence[bytes], *, expected: Head, head: Head) -> Mark:
+        """
+        Write lines, then the head: two syncs, however many lines. It never suspends.
+
+        The head's new name is not synced: a power cut can only leave a head that is behind.
+
+        Raises:
+            LedgerError: somebody else wrote, or the disk refused; what was kept is then decided
+                by the next reader
+        """
+        with self._writing():
+            if (self._read_head() or EMPTY) != expected:
+                raise LedgerError(self._moved())
+            end = self._place(expected)
+            content = b"".join(lines)
+            self._write_lines(end, content)
+            self._end = None
+            self._write_head(self._path, head)
+            self._end = Mark(end.segment, end.offset + len(content))
+            return self._end
+
+    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
+        """Set everything aside whole, put these lines in its place, and say where it went."""
+        with self._writing():
+            fresh = self._path / _RECOVERING
+            self._files.make_directory(fresh)
+            for path in fresh.iterdir():
+                self._files.remove(path)
+            self._files.write_at(fresh / f"{0:08d}.jsonl", 0, b"".join(lines))
+            self._write_head(fresh, head)
+            self._files.sync_directory(fresh)
+            aside = self._free_name()
+            present = [name for name in (*self._segment_names(), _HEAD) if self._has(name)]
+            plan = _RecoveryFile(aside=aside, files=tuple(present))
+            self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
+            self._files.sync_directory(self._path)
+            self._finish_recovery()
+            return f"{self._name}/{aside}"
+
+    def _finish_recovery(self) -> None:
+        # Each move is made once: a file that lies aside already is not moved again, so that
+        # the new file of the same name stays.
+        record = self._path / _RECOVERY
+        if not record.exists():
+            return
+        plan = msgspec.json.decode(record.read_bytes(), type=_RecoveryFile)
+        aside, fresh = self._path / plan.aside, self._path / _RECOVERING
+        self._files.make_directory(aside)
+        for name in plan.files:
+            if not (aside / name).exists():
+                self._files.rename(self._path / name, aside / name)
+        self._files.sync_directory(aside)
+        for path in sorted(fresh.iterdir(), reverse=True):
+            self._files.rename(path, self._path / path.name)
+        self._files.sync_directory(self._path)
+        self._files.remove(record)
+        self._files.sync_directory(self._path)
+
+    def _free_name(self) -> str:
+        number = 1
+        while self._has(f"damaged-{number}"):
+            number += 1
+        return f"damaged-{number}"
+
+    def _has(self, name: str) -> bool:
+        return (self._path / name).exists()
+
+    def _read_head(self) -> Head | None:
+        try:
+            content = (self._path / _HEAD).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            record = msgspec.json.decode(content, type=_HeadFile)
+        except msgspec.MsgspecError as error:
+            msg = f"the file {self._name}/{_HEAD} is not the head of a ledger: {error}"
+            raise DamagedLedgerError(msg) from error
+        return Head(record.sequence, record.fence, record.hash)
+
+    def _write_head(self, directory: Path, head: Head) -> None:
+        record = _HeadFile(fence=head.fence, hash=head.hash, sequence=head.sequence, v=1)
+        content = msgspec.json.encode(record) + b"\n"
+        self._files.replace_content(directory / _HEAD, content)
+
+    def _holder(self) -> Holder:
+        try:
+            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=Holder)
+        except (OSError, msgspec.MsgspecError):
+            # It took the lock a moment ago and has not yet said who it is.
+            return Holder(pid=0, user="", host="", since="")
+
+    def _segment_names(self) -> list[str]:
+        with self._reading():
+            try:
+                names = [path.name for path in self._path.iterdir()]
+            except FileNotFoundError:
+                return []
+        return sorted((name for name in names if _SEGMENT.fullmatch(name)), key=_first_sequence)
+
+    def _size(self, segment: str) -> int:
+        with self._reading():
+            return (self._path / segment).stat().st_size
+
+    def _lines(self, segment: str, offset: int) -> Iterator[bytes]:
+        with self._reading(), (self._path / segment).open("rb") as file:
+            file.seek(offset)
+            yield from file
+
+    def _place(self, expected: Head) -> Mark:
+        names = self._segment_names()
+        if not names:
+            return Mark(_segment_name(expected), 0)
+        end = Mark(names[-1], self._size(names[-1]))
+        if self._end is not None and end != self._end:
+            raise LedgerError(self._moved())
+        return Mark(_segment_name(expected), 0) if end.offset >= self._segment_bytes else end
+
+    def _write_lines(self, end: Mark, content: bytes) -> None:
+        path = self._path / end.segment
+        try:
+            self._files.write_at(path, end.offset, content)
+            if end.offset == 0:
+                self._files.sync_directory(self._path)
+        except OSError:
+            # After a failed sync nobody knows what the disk has. What was refused must not be
+            # found later as written; where even that fails, the next reader decides.
+            with contextlib.suppress(OSError):
+                self._files.truncate(path, end.offset)
+            raise
+
+    def _moved(self) -> str:
+        return (
+            f"somebody else wrote to the ledger {self._name} while it was held here; "
+            "does its file system keep locks?"
+        )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"the ledger {self._name} cannot be read: {error.strerror or error}"
+            raise LedgerError(msg) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"the ledger {self._name} cannot be written: {error.strerror or error}"
+            raise LedgerError(msg) from error
+
+
+def _first_sequence(name: str) -> int:
+    return int(name.removesuffix(".jsonl"))
+
+
+def _segment_name(head: Head) -> str:
+    return f"{head.sequence + 1:08d}.jsonl"

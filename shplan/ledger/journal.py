@@ -1,0 +1,188 @@
+"""
+The ledger of one environment: read, append, verify, export and recover, over a backend.
+
+A reader takes no lease and needs no right to write. What entries mean is `core/fold.py`, how they
+are chained `core/chain.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from shplan.core.address import Address
+from shplan.core.chain import Damage, DamageKind
+from shplan.core.entry import LedgerEntry
+from shplan.core.line import decode
+from shplan.core.resource import Recorded
+from shplan.ledger.lease import JournalLease, acquire
+from shplan.ledger.port import Backend, Clock
+from shplan.ledger.reading import complaint, read
+from shplan.ledger.recovery import Lost, salvage
+from shplan.ledger.tail import Tail, instant
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What `verify` found.
+
+    Args:
+        entries: number of intact entries before the first damage
+        segments: number of segments
+        head: hash of the last intact entry
+        damage: the first damage, or None
+        place: file and line of it, or the head file, or empty
+        torn_bytes: length of an unfinished last line, which the next writer cuts off
+    """
+
+    entries: int
+    segments: int
+    head: str
+    damage: Damage | None
+    place: str
+    torn_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What `recover` did: where the old ledger lies, what was kept, and what was not."""
+
+    aside: str
+    kept: int
+    lost: tuple[Lost, ...]
+    head: str
+
+
+class Journal:
+    """
+    A ledger.
+
+    Args:
+        backend: where the lines lie
+        clock: for the time of entries and for waiting
+        actor: who writes: user, CI run and commit, as far as known; no secrets
+    """
+
+    def __init__(self, backend: Backend, *, clock: Clock, actor: Mapping[str, str]) -> None:
+        self.private: bool = backend.private
+        self._backend = backend
+        self._tail = Tail(backend, clock=clock, actor=actor)
+
+    async def head(self) -> str:
+        """Return the hash of the last entry, the genesis hash of an empty ledger."""
+        return (await self._tail.head()).hash
+
+    async def recorded(self, deployment: str) -> Mapping[Address, Recorded]:
+        """
+        Fold the entries of one deployment into what is recorded.
+
+        Args:
+            deployment: its identity, as entries carry it
+
+        Raises:
+            DamagedLedgerError: an entry was changed, dropped, reordered or cut off
+        """
+        return (await self._tail.fold(deployment)).recorded()
+
+    def lease(self, *, timeout_s: float) -> JournalLease:
+        """
+        Return the lease, to be entered with `async with`.
+
+        Args:
+            timeout_s: how long to wait on entering while somebody else has it
+
+        Raises:
+            LockedError: on entering, somebody else held it longer than `timeout_s`
+        """
+        return JournalLease(self._tail, timeout_s=timeout_s)
+
+    async def verify(self) -> Report:
+        """Read everything anew and say what is there; damage is an answer, not an error."""
+        reading = await read(self._backend, _ignore)
+        damage = reading.verdict.damage
+        return Report(
+            entries=reading.verdict.head.sequence + 1,
+            segments=len(reading.segments),
+            head=reading.verdict.head.hash,
+            damage=damage,
+            place="" if damage is None else reading.place(damage, self._backend),
+            torn_bytes=reading.verdict.torn_bytes,
+        )
+
+    async def export(self) -> AsyncIterator[bytes]:
+        """
+        Yield the journal's lines byte by byte, so that their chain can be checked elsewhere.
+
+        Raises:
+            DamagedLedgerError: before the first line, when any is damaged
+        """
+        await self._demand_intact()
+        async for segment in self._backend.segments(None):
+            for line in segment.lines:
+                if line.endswith(b"\n"):
+                    yield line
+
+    async def entries(self) -> AsyncIterator[LedgerEntry]:
+        """
+        Yield every entry, in order.
+
+        Raises:
+            DamagedLedgerError: before the first entry, when any is damaged
+        """
+        async for line in self.export():
+            yield decode(line)
+
+    async def recover(self, *, timeout_s: float) -> Recovered | None:
+        """
+        Set a damaged ledger aside whole and start a new one from its intact entries.
+
+        Numbers are given anew; times and actors stay. The first entry names the old head and what
+        was lost.
+
+        Args:
+            timeout_s: how long to wait while somebody else holds the ledger
+
+        Returns:
+            what was done, None for a ledger that is intact
+
+        Raises:
+            LockedError: somebody else held it longer than `timeout_s`
+            LedgerError: it was written by a newer shplan
+        """
+        await acquire(self._tail, timeout_s=timeout_s)
+        try:
+            return await self._recover()
+        finally:
+            self._tail.forget()
+            await self._backend.release()
+
+    async def _recover(self) -> Recovered | None:
+        reading = await read(self._backend, _ignore)
+        damage = reading.verdict.damage
+        if damage is None:
+            return None
+        if damage.kind is DamageKind.NEWER:
+            raise complaint(self._backend, reading, damage)
+        lines = [
+            (f"{segment.name}:{number}", line)
+            async for segment in self._backend.segments(None)
+            for number, line in enumerate(segment.lines, start=1)
+        ]
+        rescued = salvage(
+            lines,
+            acknowledged=reading.acknowledged,
+            time=instant(self._tail.clock.now()),
+            actor=self._tail.actor,
+        )
+        aside = await self._backend.replace(rescued.lines, rescued.head)
+        return Recovered(aside, rescued.kept, rescued.lost, rescued.head.hash)
+
+    async def _demand_intact(self) -> None:
+        reading = await read(self._backend, _ignore)
+        if reading.verdict.damage is not None:
+            raise complaint(self._backend, reading, reading.verdict.damage)
+
+
+def _ignore(_: LedgerEntry) -> None:
+    return None

@@ -1,0 +1,104 @@
+"""
+The right to append: waits for it, repairs what a crash left, and writes under one number.
+
+Whoever holds it is the only writer; readers do not ask for it. How others are kept out is the
+backend's matter.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from shplan.core.entry import EntryDraft, LedgerEntry
+from shplan.core.errors import LedgerError, LockedError
+from shplan.ledger.port import Holder
+from shplan.ledger.tail import Tail, instant
+
+POLL_S: Final = 0.1
+
+
+class JournalLease:
+    """
+    The lease of one journal; it ends with the `async with`, or with the process.
+
+    Args:
+        tail: the journal's end
+        timeout_s: how long to wait while somebody else has it
+    """
+
+    def __init__(self, tail: Tail, *, timeout_s: float) -> None:
+        self._tail = tail
+        self._timeout_s = timeout_s
+        self._fence: int | None = None
+
+    async def __aenter__(self) -> Self:
+        await acquire(self._tail, timeout_s=self._timeout_s)
+        try:
+            self._fence = (await self._tail.prepare()).fence + 1
+        except BaseException:
+            await self._tail.backend.release()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._fence = None
+        await self._tail.backend.release()
+
+    async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
+        """
+        Write entries and wait until they are on disk: one uninterruptible step.
+
+        Args:
+            drafts: written together, with one sync
+
+        Raises:
+            LedgerError: the disk refused; from then on this lease refuses as well, because nobody
+                knows what the disk has until it is read again
+        """
+        if self._fence is None:
+            msg = "the ledger was asked to write without a lease, or after a write had failed"
+            raise LedgerError(msg)
+        if not drafts:
+            return ()
+        fence, self._fence = self._fence, None
+        entries = await self._tail.append(drafts, fence=fence)
+        self._fence = fence
+        return entries
+
+
+async def acquire(tail: Tail, *, timeout_s: float) -> None:
+    """
+    Become the only writer.
+
+    Args:
+        tail: the journal's end
+        timeout_s: how long to wait while somebody else is
+
+    Raises:
+        LockedError: it took longer; the message names who holds it
+    """
+    me = Holder(
+        pid=os.getpid(),
+        user=tail.actor.get("user", ""),
+        host=platform.node(),
+        since=instant(tail.clock.now()),
+    )
+    deadline = tail.clock.monotonic() + timeout_s
+    while (other := await tail.backend.acquire(me)) is not None:
+        left_s = deadline - tail.clock.monotonic()
+        if left_s <= 0:
+            msg = (
+                f"the ledger {tail.backend.name} is held by {other}; waited {timeout_s:g} s; "
+                "wait until it ends, or give more time with --lock-timeout"
+            )
+            raise LockedError(msg)
+        await tail.clock.sleep(min(POLL_S, left_s))

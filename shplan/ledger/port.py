@@ -1,0 +1,132 @@
+"""
+What a journal needs of the place where its lines lie.
+
+A backend stores lines and a head, and changes both only while the head is the expected one
+(compare and swap). It knows nothing of entries. A directory is one; an object store with
+conditional writes and a database table fit the same few operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shplan.core.chain import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place between two lines: a segment's name and the bytes before it."""
+
+    segment: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """
+    A part of the journal.
+
+    Args:
+        name: as a message shows it, and as a `Mark` names it
+        lines: with their line feeds, read as they are taken
+    """
+
+    name: str
+    lines: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the ledger: what the others are told, and nothing more; pid 0: not yet known."""
+
+    pid: int
+    user: str
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "another process"
+        return f"process {self.pid} of {self.user or 'somebody'} on {self.host} since {self.since}"
+
+
+class MarkLostError(Exception):
+    """The journal no longer has the place of a mark: it has to be read from its beginning."""
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> datetime:
+        """Return the present instant, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class Backend(Protocol):
+    """
+    A place for one ledger.
+
+    Every operation raises `LedgerError` where the place cannot be read or written.
+    """
+
+    private: bool
+    """Only this machine can see it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the ledger."""
+        ...
+
+    @property
+    def head_name(self) -> str:
+        """What messages call its head."""
+        ...
+
+    async def head(self) -> Head | None:
+        """Return the head that was kept beside the lines, None before the first."""
+        ...
+
+    def segments(self, start: Mark | None) -> AsyncIterator[Segment]:
+        """
+        Yield the segments in order, the first one from `start` on.
+
+        Raises:
+            MarkLostError: `start` is not there
+        """
+        ...
+
+    async def acquire(self, holder: Holder) -> Holder | None:
+        """Try once to become the only writer; return who else is, None on success."""
+        ...
+
+    async def release(self) -> None:
+        """Let others write."""
+        ...
+
+    async def repair(self, end: Mark | None, head: Head) -> None:
+        """Cut off what follows `end`, make sure that the rest is kept, and keep `head`."""
+        ...
+
+    async def append(self, lines: Sequence[bytes], *, expected: Head, head: Head) -> Mark:
+        """
+        Keep lines, then the head, and return the place behind them.
+
+        Raises:
+            LedgerError: the head is not `expected`, or it is unknown what was kept
+        """
+        ...
+
+    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
+        """Set everything aside whole, put these lines in its place, and say where it went."""
+        ...

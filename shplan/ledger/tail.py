@@ -1,0 +1,122 @@
+"""
+How far a journal was read and what it had folded up to there; and the step that makes it longer.
+
+Looking again costs what was added since; every doubt is settled by reading from the beginning.
+Reader and lease share one tail, so that a writer never reads its own entries back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shplan.core import chain
+from shplan.core.chain import EMPTY, Head
+from shplan.core.entry import EntryDraft, Event, LedgerEntry
+from shplan.core.fold import Fold
+from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
+from shplan.ledger.reading import Reading, complaint, read
+
+
+@dataclass(slots=True)
+class _Known:
+    """The end as it was read, and the folds up to there, by deployment."""
+
+    head: Head = EMPTY
+    end: Mark | None = None
+    folds: dict[str, Fold] = field(default_factory=dict)
+
+    def take(self, entry: LedgerEntry) -> None:
+        for fold in self.folds.values():
+            fold.add(entry)
+
+
+class Tail:
+    """
+    The end of one journal.
+
+    Args:
+        backend: where the lines lie
+        clock: for the time of entries
+        actor: who writes
+    """
+
+    def __init__(self, backend: Backend, *, clock: Clock, actor: Mapping[str, str]) -> None:
+        self.backend = backend
+        self.clock = clock
+        self.actor = dict(actor)
+        self._known: _Known | None = None
+
+    async def head(self) -> Head:
+        """Read up to the end and return it."""
+        known, _ = await self._read_up()
+        return known.head
+
+    async def fold(self, deployment: str) -> Fold:
+        """Read up to the end and return the fold of one deployment."""
+        known, _ = await self._read_up(deployment)
+        return known.folds[deployment]
+
+    async def prepare(self) -> Head:
+        """As the only writer: read what others wrote, repair what a crash left behind."""
+        known, reading = await self._read_up()
+        if reading.verdict.torn_bytes or (reading.acknowledged or EMPTY) != known.head:
+            await self.backend.repair(known.end, known.head)
+        return known.head
+
+    async def append(self, drafts: Sequence[EntryDraft], *, fence: int) -> tuple[LedgerEntry, ...]:
+        """Write entries behind the end that `prepare` or the last `append` left."""
+        known = self._known
+        if known is None:
+            await self._read_up()
+            return await self.append(drafts, fence=fence)
+        added = drafts if known.head != EMPTY else (EntryDraft(Event.GENESIS), *drafts)
+        entries, lines, head = chain.append(
+            known.head, added, fence=fence, time=instant(self.clock.now()), actor=self.actor
+        )
+        known.end = await self.backend.append(lines, expected=known.head, head=head)
+        known.head = head
+        for entry in entries:
+            known.take(entry)
+        return entries[len(added) - len(drafts) :]
+
+    def forget(self) -> None:
+        """Read from the beginning next time."""
+        self._known = None
+
+    async def _read_up(self, deployment: str | None = None) -> tuple[_Known, Reading]:
+        known, self._known = self._known, None
+        wanted = set() if deployment is None else {deployment}
+        if known is not None and wanted <= known.folds.keys():
+            reading = await self._read_on(known)
+            if reading is not None:
+                self._known = known
+                return known, reading
+        names = wanted if known is None else wanted | known.folds.keys()
+        fresh = _Known(folds={name: Fold(name) for name in sorted(names)})
+        reading = await read(self.backend, fresh.take)
+        if reading.verdict.damage is not None:
+            raise complaint(self.backend, reading, reading.verdict.damage)
+        fresh.head, fresh.end = reading.verdict.head, reading.end
+        self._known = fresh
+        return fresh, reading
+
+    async def _read_on(self, known: _Known) -> Reading | None:
+        """Read what was added; None when only reading from the beginning can tell."""
+        if known.end is None:
+            return None
+        try:
+            reading = await read(self.backend, known.take, head=known.head, start=known.end)
+        except MarkLostError:
+            return None
+        if reading.verdict.damage is not None:
+            return None
+        known.head, known.end = reading.verdict.head, reading.end
+        return reading
+
+
+def instant(moment: datetime) -> str:
+    """Print an instant as ISO 8601 in UTC, with milliseconds."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
