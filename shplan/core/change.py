@@ -107,6 +107,7 @@ class MemberChange:
         stated: the fields that the manifest states
         digest: of the member as the manifest states it
         index: its place among the declared members, -1 for one that is not declared
+        etag, size_bytes: of the file behind it, as recorded
     """
 
     key: str
@@ -120,6 +121,8 @@ class MemberChange:
     stated: tuple[str, ...] = ()
     digest: str = ""
     index: int = -1
+    etag: str = ""
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class Change:
         prevent_destroy: the protection to record
         follows: it goes with what it depends on: its record ends only when that is deleted
         deposed: the object that a replacement left behind; the change deletes that one
+        drifted: the manifest says what was last applied, and the server says something else
         observed: digest of what was observed, for saved plans
     """
 
@@ -163,6 +167,7 @@ class Change:
     prevent_destroy: bool = False
     follows: bool = False
     deposed: bool = False
+    drifted: bool = False
     observed: str = ""
 
     def blocked(self, reason: Reason, *, note: str) -> Change:

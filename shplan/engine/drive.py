@@ -10,9 +10,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
-from shplan.core.errors import ApiError
-from shplan.engine.ports import Api, Clock
-from shplan.providers.base import Flow, Progress, Read, Reply, Scan, Step, Together, Wait
+from shplan.core.errors import ApiError, StorageError
+from shplan.engine.ports import Api, Clock, Storage
+from shplan.providers.base import (
+    File,
+    Flow,
+    Look,
+    Progress,
+    Read,
+    Reply,
+    Scan,
+    Step,
+    Together,
+    Wait,
+)
 
 T = TypeVar("T")
 Perform = Callable[[Step], Awaitable[object]]
@@ -41,9 +52,12 @@ async def drive(flow: Flow[T], perform: Perform) -> T:
 class Reader:
     """Performs reading steps; the number of requests in flight is bounded."""
 
-    def __init__(self, api: Api, clock: Clock, *, parallelism: int) -> None:
+    def __init__(
+        self, api: Api, clock: Clock, *, parallelism: int, storage: Storage | None = None
+    ) -> None:
         self._api = api
         self._clock = clock
+        self._storage = storage
         self._slots = asyncio.Semaphore(parallelism)
 
     async def perform(self, step: Step) -> object:
@@ -58,6 +72,8 @@ class Reader:
                 return await self.read(step)
             case Together(steps=steps):
                 return await self._together(steps)
+            case Look(bucket=bucket, prefix=prefix):
+                return await self._look(bucket, prefix)
             case Wait(seconds=seconds):
                 await self._clock.sleep(seconds)
                 return None
@@ -73,6 +89,16 @@ class Reader:
             if isinstance(step, Scan):
                 return await self._api.scan(step.request, step.sink)
             return await self._api.send(step.request)
+
+    async def _look(self, bucket: str, prefix: str) -> tuple[File, ...] | None:
+        """List a bucket; one that cannot be read is said so, it is no error of a plan."""
+        if self._storage is None:
+            return None
+        try:
+            found = await self._storage.list(bucket, prefix)
+        except StorageError:
+            return None
+        return tuple(File(one.key, one.size_bytes, one.etag) for one in found)
 
     async def _together(self, steps: tuple[Read | Scan, ...]) -> tuple[object, ...]:
         return tuple(await asyncio.gather(*(self._reply(step) for step in steps)))

@@ -28,11 +28,12 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, digest, is_known
 from shplan.engine.drive import Reader, drive
-from shplan.engine.ports import Api, Clock, EventSink, Lease, Resolver
+from shplan.engine.ports import Api, Clock, EventSink, Lease, Resolver, Storage
 from shplan.providers.base import (
     Act,
     ChangeFailedError,
     Fault,
+    Look,
     Note,
     Progress,
     Provider,
@@ -96,7 +97,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The adapters and facts that an apply works with."""
+    """
+    The adapters and facts that an apply works with.
+
+    Args:
+        deployment: its identity, as the ledger's entries carry it
+        storage: the buckets, None where they cannot be read
+    """
 
     api: Api
     clock: Clock
@@ -106,6 +113,7 @@ class World:
     settings: Settings
     deployment: str
     parallelism: int = 8
+    storage: Storage | None = None
 
 
 class InterruptedApplyError(ShplanError):
@@ -270,7 +278,10 @@ class _Performer:
         self._world = walk._world  # noqa: SLF001 - one class in two halves
         self._change = change
         self._reader = Reader(
-            self._world.api, self._world.clock, parallelism=self._world.parallelism
+            self._world.api,
+            self._world.clock,
+            parallelism=self._world.parallelism,
+            storage=self._world.storage,
         )
         record = walk._recorded.get(change.address)  # noqa: SLF001
         self._open = [] if record is None else [intent.sequence for intent in record.pending]
@@ -280,7 +291,7 @@ class _Performer:
     async def perform(self, step: Step) -> object:
         """Perform one step of the flow; see `providers.base` for the replies."""
         match step:
-            case Read() | Scan() | Together():
+            case Read() | Scan() | Look() | Together():
                 return await self._reader.perform(step)
             case Act():
                 return await self._act(step)

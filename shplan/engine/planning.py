@@ -146,6 +146,11 @@ class _State:
             bound_ids=self._bound.get(kind, {}),
             own_members=self._own_members,
             doomed=frozenset(self._doomed),
+            objects={
+                one.id: one.attributes
+                for one in self.observed.values()
+                if isinstance(one, Observed) and one.id
+            },
             list_lag_s=self._subject.list_lag_s,
         )
 

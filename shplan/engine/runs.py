@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from shplan.core.address import Address
-from shplan.core.errors import StalePlanError
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.entry import EntryDraft, Event, Settlement
+from shplan.core.errors import PlanError, StalePlanError
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.resource import Desired
+from shplan.core.saved import History, review
 from shplan.core.selection import Selection
-from shplan.engine.drive import Reader
+from shplan.core.value import JsonObject
+from shplan.engine.drive import Reader, drive
 from shplan.engine.executor import Interrupt, Report, World, execute
 from shplan.engine.planning import Planned, Subject, make_plan
 from shplan.engine.ports import Ledger
@@ -82,9 +86,11 @@ async def plan(session: Session) -> Planned:
         policies=session.policies,
     )
     inputs = replace(session.inputs, ledger_head=head)
-    return await make_plan(
-        subject, inputs, Reader(world.api, world.clock, parallelism=world.parallelism)
-    )
+    return await make_plan(subject, inputs, _reader(world))
+
+
+def _reader(world: World) -> Reader:
+    return Reader(world.api, world.clock, parallelism=world.parallelism, storage=world.storage)
 
 
 async def apply(
@@ -120,3 +126,91 @@ async def apply(
                 return Applied(planned, report)
     message = f"the ledger moved while planning, {MAX_REPLANS} times"
     raise StalePlanError(message)
+
+
+async def apply_saved(
+    session: Session,
+    saved: JsonObject,
+    past: Callable[[], Awaitable[History]],
+    *,
+    lock_timeout_s: float,
+    interrupt: Interrupt,
+) -> Applied:
+    """
+    Plan again, and carry out what a saved plan has shown, if that is what would be done now.
+
+    Args:
+        saved: the document of a saved plan
+        past: reads from the ledger what was done under its digest
+
+    Raises:
+        StalePlanError: something moved; its diagnostics name what
+        LockedError: somebody else holds the ledger
+    """
+    async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+        planned = await plan(session)
+        if planned.plan.refusals:
+            return Applied(planned)
+        reviewed = review(saved, planned.plan, await past())
+        if reviewed.moved:
+            raise _stale(reviewed.moved)
+        report = await execute(
+            reviewed.changes,
+            plan_digest=str(saved["digest"]),
+            lease=lease,
+            world=session.world,
+            recorded=planned.recorded,
+            attributes=planned.attributes,
+            interrupt=interrupt,
+        )
+    return Applied(planned, report)
+
+
+def _stale(moved: tuple[str, ...]) -> StalePlanError:
+    diagnostics = tuple(
+        Diagnostic(
+            code="plan/stale",
+            summary="Not the plan that was reviewed",
+            what=f"{one}.",
+            why="A saved plan is applied only as it was reviewed. Nothing was sent.",
+            hint="make and review a new plan: shplan plan -o plan.json",
+        )
+        for one in moved
+    )
+    return StalePlanError(moved[0], diagnostics=diagnostics)
+
+
+async def confirm(
+    session: Session, address: Address, confirmed: str, *, lock_timeout_s: float
+) -> Settlement:
+    """
+    Write into the ledger that an object is ours: `shplan import ADDRESS ID`.
+
+    Returns:
+        what was learnt
+
+    Raises:
+        PlanError: no manifest declares the address, or its references are not known yet
+        ChangeFailedError: there is no such object
+        LockedError: somebody else holds the ledger
+    """
+    desired = next((one for one in session.resources if one.address == address), None)
+    if desired is None:
+        message = f"no manifest declares {address}"
+        raise PlanError(message)
+    world = session.world
+    planned = await plan(session)
+    filled = world.resolver.fill(desired, planned.attributes)
+    reader = _reader(world)
+    flow = world.registry[address.kind].confirm(filled, confirmed)
+    settlement = await drive(flow, reader.perform)
+    draft = EntryDraft(
+        Event.IMPORT,
+        address,
+        deployment=world.deployment,
+        settlement=settlement,
+        server_time=world.api.server_time,
+    )
+    async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+        await lease.append([draft])
+    return settlement

@@ -56,6 +56,28 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """
+    List a bucket. Reply: a tuple of `File`, or None where the bucket cannot be read.
+
+    Args:
+        prefix: only keys that begin with it
+    """
+
+    bucket: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file in a bucket."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Read and scan side by side. Reply: the tuple of replies, an `ApiError` where one failed."""
 
@@ -122,7 +144,7 @@ class Progress:
     what: str
 
 
-Step: TypeAlias = Read | Scan | Together | Act | Note | Wait | Progress
+Step: TypeAlias = Read | Scan | Look | Together | Act | Note | Wait | Progress
 T = TypeVar("T")
 # The reply's type follows the step's; each provider narrows it where it receives it.
 Flow: TypeAlias = Generator[Step, Any, T]
@@ -219,12 +241,14 @@ class Settings:
     Args:
         list_lag_s: how long a new object may be missing from lists, in seconds
         private_ledger: only this machine can see the ledger, so others may create the same
+        reads_buckets: files in buckets can be looked at
         poll_s: the pause between two looks at something that takes time
         timeout_s: how long a wait may take before it is given up (exit 3)
     """
 
     list_lag_s: float = 20.0
     private_ledger: bool = True
+    reads_buckets: bool = False
     poll_s: float = 2.0
     timeout_s: float = 3600.0
 
@@ -238,12 +262,14 @@ class Surroundings:
         bound_ids: objects that the ledger binds to an address; never candidates for another
         own_members: ids of the members that are ours, by the id of what holds them
         doomed: ids of objects that this plan deletes, with everything they hold
+        objects: what was observed so far, by id
         list_lag_s: how long a new object may be missing from lists
     """
 
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
     own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
+    objects: Mapping[str, Object] = field(default_factory=dict)
     list_lag_s: float = 0.0
 
 
@@ -324,4 +350,13 @@ class Provider(Protocol):
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry the change out; return the attributes that references see afterwards."""
+        ...
+
+    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+        """
+        Read the object that a person says is ours (`shplan import ADDRESS ID`).
+
+        Raises:
+            ChangeFailedError: there is no such object
+        """
         ...

@@ -36,6 +36,7 @@ from shplan.providers.base import (
     Act,
     Ambiguous,
     Binding,
+    ChangeFailedError,
     Flow,
     LeftBehind,
     Nature,
@@ -198,6 +199,21 @@ class ByocCollection:
                 return _adopt(change)
             case _:
                 return _update(change)
+
+    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+        """Bind a collection by its id, and own it from now on."""
+        listed = data_object((yield from read_or_none(_get(confirmed))))
+        if listed is None:
+            message = f"there is no collection {confirmed} on this deployment"
+            raise ChangeFailedError(message)
+        return Settlement(
+            Result.DONE,
+            id=confirmed,
+            owned=True,
+            spec=stated_record(desired.spec),
+            prevent_destroy=desired.lifecycle.prevent_destroy,
+            depends_on=tuple(str(address) for address in dependencies(desired)),
+        )
 
 
 # --- finding -------------------------------------------------------------------------------
@@ -422,7 +438,9 @@ def _decide_existing(one: Wanted, observed: Observed, base: Change, rules: Field
     verdict = judge_existing(
         desired, one.recorded, _found(one, observed), fields, stated=stated_record(desired.spec)
     )
-    return _worded(with_verdict(base, verdict), desired, observed, one.recorded)
+    same_as_applied = one.recorded is not None and one.recorded.spec == base.record
+    judged = replace(with_verdict(base, verdict), drifted=bool(fields) and same_as_applied)
+    return _worded(judged, desired, observed, one.recorded)
 
 
 def _worded(

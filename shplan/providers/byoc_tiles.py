@@ -18,15 +18,17 @@ from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.compare import tile_folder
 from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
 from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
 from shplan.core.planner import dependencies, protected
 from shplan.core.request import Answer
-from shplan.core.resource import Desired, Recorded
+from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Value, digest
 from shplan.providers.base import (
     Absent,
     Binding,
+    ChangeFailedError,
     Flow,
     Nature,
     Observation,
@@ -39,13 +41,14 @@ from shplan.providers.base import (
     Wait,
     Wanted,
 )
-from shplan.providers.reconciled import data_object
+from shplan.providers.reconciled import data_object, stated_record
 from shplan.providers.tile_apply import apply_tiles
 from shplan.providers.tile_join import COVER, SharedList, TileJoin
 from shplan.providers.tile_requests import (
     delete_tile,
     get_tile,
     list_tiles,
+    look_at_files,
     spellings,
     text_of,
 )
@@ -83,6 +86,7 @@ class ByocTiles:
         yield from _scan(joins.values())
         yield from _look_for_missing(joins.values(), surroundings)
         yield from _recover_covers(joins.values())
+        yield from _compare_files(joins.values(), surroundings)
         return {one.address: _observation(one, joins, surroundings) for one in wanted}
 
     def decide(
@@ -101,6 +105,27 @@ class ByocTiles:
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry the changes of the tiles out, a hundred to an intent, and wait for ingestion."""
         return apply_tiles(change, settings)
+
+    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+        """Own the tiles of a collection that are declared at this moment."""
+        join = TileJoin.of(desired, None, confirmed)
+        columns = join.columns
+        try:
+            yield Scan(list_tiles(confirmed, columns), SharedList([join], columns).take)
+        except RefusedError as error:
+            message = f"there is no collection {confirmed} on this deployment"
+            raise ChangeFailedError(message) from error
+        found = [member for member in join.changes if member.operation == "adopt"]
+        return Settlement(
+            Result.DONE,
+            id=confirmed,
+            owned=True,
+            spec=stated_record(_record(desired)),
+            prevent_destroy=desired.lifecycle.prevent_destroy,
+            depends_on=tuple(str(address) for address in dependencies(desired)),
+            members={m.key: MemberRecord(m.id, m.stated, m.digest) for m in found},
+            data={"collection": confirmed},
+        )
 
 
 # --- finding -------------------------------------------------------------------------------
@@ -231,6 +256,16 @@ def _recover_covers(joins: Iterable[TileJoin]) -> Flow[None]:
         join.recover_covers(covers)
 
 
+def _compare_files(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flow[None]:
+    """Look whether files have changed since they were ingested, where the bucket can be read."""
+    for join in joins:
+        recorded = [path for path, record in join.records.items() if record.etag]
+        home = surroundings.objects.get(text_of(join.collection), {})
+        bucket = text_of(home.get("s3Bucket"))
+        if bucket and recorded:
+            join.compare_files((yield from look_at_files(bucket, recorded)))
+
+
 def _observation(
     one: Wanted, joins: dict[Address, TileJoin], surroundings: Surroundings
 ) -> Observation:
@@ -290,6 +325,7 @@ def _as_change(
             "collection": join.collection,
         },
         waits=bool(join.ingesting),
+        drifted=join.drifted,
         observed=digest(cast("Value", counts)),
     )
     if members:

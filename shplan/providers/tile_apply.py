@@ -38,8 +38,10 @@ from shplan.providers.tile_requests import (
     CAUSE,
     GROUP,
     IN_PROGRESS,
+    get_collection,
     get_tile,
     list_tiles,
+    look_at_files,
     spellings,
     text_of,
 )
@@ -54,6 +56,7 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
             others are done and recorded
     """
     work = _Work(change, settings)
+    yield from _look_at_files(work)
     yield from _adopt(work)
     for operation in ("create", "update", "reingest", "delete"):
         todo = [m for m in change.members if m.operation == operation]
@@ -76,6 +79,7 @@ class _Work:
     settings: Settings
     awaited: dict[str, MemberChange] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    files: dict[str, tuple[str, int]] = field(default_factory=dict)
     done: int = 0
 
     @property
@@ -105,13 +109,29 @@ class _Work:
         return replace(base, **more)  # type: ignore[arg-type]
 
 
+def _look_at_files(work: _Work) -> Flow[None]:
+    """
+    Note what the files are before anything is ingested.
+
+    Before, not after: a file that changes in between is then ingested once too often, and
+    never forgotten.
+    """
+    paths = [m.key for m in work.change.members if m.operation in ("create", "reingest")]
+    if not paths or not work.settings.reads_buckets:
+        return
+    home = data_object((yield from read_or_none(get_collection(work.collection)))) or {}
+    bucket = text_of(home.get("s3Bucket"))
+    if bucket:
+        work.files = yield from look_at_files(bucket, paths)
+
+
 def _adopt(work: _Work) -> Flow[None]:
     """Bind tiles that exist; one that no intent of ours made is not ours until confirmed."""
     change = work.change
     lost = tuple(text_of(cast("Value", path)) for path in _list(change.current.get("lost")))
     adopted = [member for member in change.members if member.operation == "adopt"]
     for group in _grouped(adopted):
-        members = {m.key: _record(m, m.id, owned=_is_own(m)) for m in group}
+        members = {m.key: _record(work, m, m.id, owned=_is_own(m)) for m in group}
         yield Note(Event.ADOPT, work.learnt(members=members))
     if lost:
         yield Note(Event.ADOPT, work.learnt(lost_members=lost))
@@ -148,7 +168,7 @@ def _act(work: _Work, operation: str, todo: Sequence[MemberChange]) -> Act:
         result = Result.UNKNOWN if unsettled else Result.DONE
         return work.learnt(
             result=result if good or unsettled else Result.REFUSED,
-            members={m.key: _record(m, _id(m, r)) for m, r in good if operation != "delete"},
+            members={m.key: _record(work, m, _id(m, r)) for m, r in good if operation != "delete"},
             lost_members=tuple(m.key for m, _ in good) if operation == "delete" else (),
             unsettled=unsettled,
             cost_pu=cost_of(replies),
@@ -190,7 +210,7 @@ def _bind_existing(work: _Work, member: MemberChange, refusal: RefusedError) -> 
         work.refuse(member, refusal)
         return
     work.awaited[tile] = member
-    record = _record(member, tile, owned=False)
+    record = _record(work, member, tile, owned=False)
     yield Note(Event.ADOPT, work.learnt(members={member.key: record}))
 
 
@@ -202,7 +222,7 @@ def _look_after(work: _Work, operation: str, lost: list[MemberChange]) -> Flow[l
     members = (
         {}
         if operation == "delete"
-        else {m.key: _record(m, happened[m.key]) for m in lost if m.key in happened}
+        else {m.key: _record(work, m, happened[m.key]) for m in lost if m.key in happened}
     )
     gone = tuple(m.key for m in lost if m.key in happened) if operation == "delete" else ()
     yield Note(Event.OUTCOME, work.learnt(members=members, lost_members=gone))
@@ -345,8 +365,11 @@ def _summary(work: _Work) -> str:
     return f"{len(work.faults)} of {len(work.change.members)} tiles failed"
 
 
-def _record(member: MemberChange, tile: str, *, owned: bool = True) -> MemberRecord:
-    return MemberRecord(tile, member.stated, member.digest, owned=owned)
+def _record(work: _Work, member: MemberChange, tile: str, *, owned: bool = True) -> MemberRecord:
+    etag, size_bytes = work.files.get(member.key, (member.etag, member.size_bytes))
+    return MemberRecord(
+        tile, member.stated, member.digest, owned=owned, etag=etag, size_bytes=size_bytes
+    )
 
 
 def _id(member: MemberChange, reply: Reply) -> str:

@@ -56,6 +56,7 @@ class TileJoin:
     changes: list[MemberChange] = field(default_factory=list)
     ingesting: list[str] = field(default_factory=list)
     uncovered: dict[str, int] = field(default_factory=dict)
+    drifted: bool = False
     unmanaged: int = 0
     unconfirmed: int = 0
     foreign: list[tuple[str, str]] = field(default_factory=list)
@@ -137,6 +138,24 @@ class TileJoin:
             )
         )
 
+    def compare_files(self, files: Mapping[str, tuple[str, int]]) -> None:
+        """
+        Plan to send round again what was ingested from files that have changed since.
+
+        Source: documentation of BYOC: changed files must be ingested again.
+
+        Args:
+            files: fingerprint and size of the files behind each path
+        """
+        changed = {change.key for change in self.changes}
+        for at, member in enumerate(self.members):
+            path = text_of(member["path"])
+            record, now = self.records.get(path), files.get(path)
+            if record is None or now is None or not record.etag or path in changed:
+                continue
+            if self.seen[at] and (record.etag, record.size_bytes) != now:
+                self.changes.append(self._reingestion(at, record.id, Reason.FILE_CHANGED, ""))
+
     def leave(self) -> None:
         """Plan to delete the tiles of ours that nobody declares any more; see `lost`."""
         for tile, path in sorted(self._leaving.items(), key=lambda pair: pair[1]):
@@ -201,6 +220,7 @@ class TileJoin:
         if not bound:
             self._adopt(at, tile)
         if fields:
+            self.drifted |= record is not None and bound and record.digest == digest(member)
             self._update(at, tile, fields, row)
         if status == "FAILED":
             self._reingest(at, tile, row)
@@ -257,6 +277,7 @@ class TileJoin:
             body[COVER] = member[COVER]
         elif COVER not in cleared:
             self.uncovered[tile] = len(self.changes)
+        record = self.records.get(text_of(member["path"]))
         change = MemberChange(
             text_of(member["path"]),
             Action.UPDATE,
@@ -267,24 +288,28 @@ class TileJoin:
             stated=_stated(member),
             digest=digest(member),
             index=at,
+            etag=record.etag if record is not None else "",
+            size_bytes=record.size_bytes if record is not None else None,
         )
         self.changes.append(_with_body(change, self.collection, body))
 
     def _reingest(self, at: int, tile: str, row: tuple[JsonValue, ...]) -> None:
+        cause = text_of(row[4]) or "no cause given"
+        self.changes.append(self._reingestion(at, tile, Reason.INGESTION_FAILED, cause))
+
+    def _reingestion(self, at: int, tile: str, reason: Reason, detail: str) -> MemberChange:
         member = self.members[at]
-        self.changes.append(
-            MemberChange(
-                text_of(member["path"]),
-                Action.UPDATE,
-                Reason.INGESTION_FAILED,
-                id=tile,
-                request=reingest_tile(self.collection, tile),
-                detail=text_of(row[4]) or "no cause given",
-                operation="reingest",
-                stated=_stated(member),
-                digest=digest(member),
-                index=at,
-            )
+        return MemberChange(
+            text_of(member["path"]),
+            Action.UPDATE,
+            reason,
+            id=tile,
+            request=reingest_tile(self.collection, tile),
+            detail=detail,
+            operation="reingest",
+            stated=_stated(member),
+            digest=digest(member),
+            index=at,
         )
 
     def _deletion(self, tile: str, path: str) -> MemberChange:

@@ -6,8 +6,12 @@ Source: API description, operations `getByocCollectionTiles` to `reingestByocCol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from os.path import commonprefix
+
 from shplan.core.request import ApiRequest, Effect
-from shplan.core.value import Object, Value
+from shplan.core.value import Object, Value, digest
+from shplan.providers.base import File, Flow, Look
 
 TILES = "/byoc/v1/collections/{collectionId}/tiles"
 TILE = "/byoc/v1/collections/{collectionId}/tiles/{tileId}"
@@ -78,6 +82,17 @@ def delete_tile(collection: Value, tile: str) -> ApiRequest:
     )
 
 
+def get_collection(collection: str) -> ApiRequest:
+    """Read the collection, for its bucket."""
+    return ApiRequest(
+        "getByocCollectionById",
+        "GET",
+        "/byoc/v1/collections/{collectionId}",
+        Effect.READ,
+        parameters={"collectionId": collection},
+    )
+
+
 def get_tile(collection: str, tile: str) -> ApiRequest:
     """Read one tile."""
     return ApiRequest(
@@ -108,3 +123,38 @@ _EXTENSIONS = ("", ".tiff", ".tif")
 def text_of(value: object) -> str:
     """Return a text, empty for anything else."""
     return value if isinstance(value, str) else ""
+
+
+def fingerprints(paths: Iterable[str], files: Iterable[File]) -> dict[str, tuple[str, int]]:
+    """
+    Return fingerprint and size of the files behind each tile path.
+
+    Source: documentation of BYOC, "path": a folder holds one file a band; `(BAND)` stands
+    for the band in a file's name.
+    """
+    by_folder: dict[str, list[File]] = {}
+    for file in sorted(files, key=lambda one: one.key):
+        by_folder.setdefault(file.key.rpartition("/")[0], []).append(file)
+    return {path: found for path in paths if (found := _fingerprint(path, by_folder)) is not None}
+
+
+def _fingerprint(path: str, by_folder: dict[str, list[File]]) -> tuple[str, int] | None:
+    folder, _, name = path.rpartition("/") if "(BAND)" in path else (path, "", "")
+    before, _, after = name.partition("(BAND)")
+    files = [
+        file
+        for file in by_folder.get(folder, ())
+        if (base := file.key.rpartition("/")[2]).startswith(before) and after in base
+    ]
+    if not files:
+        return None
+    named: list[Value] = [f"{file.key} {file.size_bytes} {file.etag}" for file in files]
+    return digest(named), sum(file.size_bytes for file in files)
+
+
+def look_at_files(bucket: str, paths: Iterable[str]) -> Flow[dict[str, tuple[str, int]]]:
+    """List the bucket once for all paths; empty where it cannot be read."""
+    paths = tuple(paths)
+    prefix = commonprefix([path.partition("(BAND)")[0] for path in paths])
+    files: tuple[File, ...] | None = yield Look(bucket, prefix)
+    return fingerprints(paths, files or ())

@@ -33,6 +33,7 @@ from shplan.ledger.journal import Journal
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
+from shplan.storage.directory import DirectoryStorage
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.clock import ManualClock, SandboxClock
 from tests.support.cogs import write_tile
@@ -141,8 +142,14 @@ class Bench:
             more.pop("events", Recorder()),
             PROVIDERS,
             FlatResolver(),
-            Settings(list_lag_s=self.list_lag_s, private_ledger=True, poll_s=self.poll_s),
+            Settings(
+                list_lag_s=self.list_lag_s,
+                private_ledger=True,
+                reads_buckets=True,
+                poll_s=self.poll_s,
+            ),
             deployment="sandbox",
+            storage=DirectoryStorage(self.buckets),
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)

@@ -1,0 +1,5 @@
+"""`python -m shplan`."""
+
+from shplan.cli.main import run
+
+run()

@@ -1,0 +1,182 @@
+"""
+`shplan apply` and what `destroy` shares with it: plan, ask, carry out, report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shplan.cli.options import Options, takes
+from shplan.core.errors import PlanError
+
+if TYPE_CHECKING:
+    from shplan.engine.executor import Interrupt
+    from shplan.engine.planning import Planned
+    from shplan.engine.ports import EventSink
+    from shplan.engine.runs import Applied
+    from shplan.manifest.load import Loaded
+
+
+@click.command("apply")
+@click.argument(
+    "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--auto-approve", is_flag=True, help="Do not ask.")
+@takes("environment", "selection", "server", "lock", "format")
+def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
+    """
+    Make the server what the manifests say.
+
+    With FILE, exactly that saved plan is applied, and nothing is asked: the file is the
+    approval. Interrupting once finishes what is in flight; twice stops at once.
+    """
+    if file is not None:
+        from shplan.cli.apply_file import apply_file  # noqa: PLC0415
+
+        return apply_file(options, file)
+    return apply_project(options, auto_approve=auto_approve, destroy=False)
+
+
+def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int:
+    """Plan, show, ask, carry out; return the exit code."""
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.engine.executor import Interrupt  # noqa: PLC0415
+    from shplan.engine.runs import apply  # noqa: PLC0415
+
+    loaded = open_project(options)
+    interrupt = Interrupt()
+
+    async def approve(planned: Planned) -> bool:
+        show_plan(planned, options)
+        quiet = not planned.plan.pending
+        return auto_approve or quiet or ask(destroy=destroy)
+
+    async def run() -> int:
+        listen_for_signals(interrupt)
+        with listener(options) as events:
+            async with open_session(
+                loaded, options, applying=True, destroy=destroy, listener=events
+            ) as opened:
+                applied = await apply(
+                    opened.session,
+                    approve,
+                    lock_timeout_s=options.lock_timeout_s,
+                    interrupt=interrupt,
+                )
+        return conclude(applied, options, loaded)
+
+    return asyncio.run(run())
+
+
+def ask(*, destroy: bool) -> bool:
+    """
+    Ask on the terminal.
+
+    Raises:
+        PlanError: there is no terminal to ask on
+    """
+    if not sys.stdin.isatty():
+        from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+
+        diagnostic = Diagnostic(
+            code="cli/no-terminal",
+            summary="No terminal to ask on",
+            what="this apply needs an approval, and there is no terminal. Nothing was sent.",
+            hint="shplan apply --auto-approve, or save a plan and apply the file",
+        )
+        raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
+    verb = "Delete all this" if destroy else "Apply these changes"
+    answer: str = click.prompt(f"\n{verb}? Only `yes` is accepted", default="no", err=True)
+    return answer.strip() == "yes"
+
+
+def show_plan(planned: Planned, options: Options) -> None:
+    """Show the plan that is about to be approved."""
+    from shplan.cli.output import say, use_color, width, write_text  # noqa: PLC0415
+    from shplan.views.plan_text import render_plan  # noqa: PLC0415
+
+    text = render_plan(planned.plan, width=width(), color=use_color(options))
+    if options.output == "json":
+        say(text)
+    else:
+        write_text(text)
+
+
+def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
+    """Report what became of an apply; return the exit code."""
+    from shplan.cli.output import say, use_color, write_json, write_text  # noqa: PLC0415
+    from shplan.cli.report import report_json, report_text  # noqa: PLC0415
+
+    plan = applied.planned.plan
+    if applied.declined:
+        say("Declined. Nothing was sent.")
+        return 1
+    if applied.report is None:
+        if options.output == "json":
+            write_json(report_json(applied, loaded))
+        elif plan.refusals or not plan.pending:
+            show_plan(applied.planned, options)
+        return plan.exit_code()
+    if options.output == "json":
+        write_json(report_json(applied, loaded))
+    else:
+        text = report_text(applied, loaded, color=use_color(options))
+        if text:
+            write_text(text)
+    return plan.exit_code() or applied.report.exit_code()
+
+
+def listen_for_signals(interrupt: Interrupt) -> None:
+    """
+    First interrupt: start nothing new. Second: cancel, leaving open intents behind.
+
+    SIGTERM counts as an interrupt: that is how CI and containers stop a program.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def heard() -> None:
+        if interrupt.wanted and task is not None:
+            task.cancel()
+            return
+        interrupt.event.set()
+        click.echo("\nInterrupted: finishing what is in flight. Once more stops at once.", err=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, heard)
+        except NotImplementedError:
+            # Windows has no signal handlers on its loop: Ctrl-C then stops at once.
+            return
+
+
+def listener(options: Options) -> Listening:
+    """Return what shows the progress on stderr."""
+    return Listening(options)
+
+
+class Listening:
+    """The progress on stderr, closed at the end."""
+
+    def __init__(self, options: Options) -> None:
+        from shplan.views.progress import make_progress  # noqa: PLC0415
+
+        self._sink = make_progress(
+            sys.stderr,
+            live=sys.stderr.isatty() and options.log == "text",
+            as_json=options.log == "json",
+            color=options.color,
+        )
+
+    def __enter__(self) -> EventSink:
+        return self._sink
+
+    def __exit__(self, *error: object) -> None:
+        self._sink.close()

@@ -1,0 +1,106 @@
+"""
+The one door by which commands leave: an error becomes a message and an exit code.
+
+    0 done   1 error   2 pending changes   3 partly done   4 stale plan   5 refused
+    6 locked   7 undecided   70 a bug in shplan   130 interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from shplan.core.errors import (
+    LockedError,
+    NoAnswerError,
+    ProtectedError,
+    ShplanError,
+    StalePlanError,
+    UndecidedError,
+)
+
+CODES: tuple[tuple[type[ShplanError], int], ...] = (
+    (LockedError, 6),
+    (UndecidedError, 7),
+    (ProtectedError, 5),
+    (StalePlanError, 4),
+)
+BUG = 70
+INTERRUPTED = 130
+CRASH_LOG = Path(".shplan") / "crash.log"
+
+
+def through(program: click.Command, arguments: Sequence[str]) -> int:
+    """Run the program and return its exit code; says what went wrong on stderr."""
+    try:
+        result = program.main(args=list(arguments), prog_name="shplan", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.Abort:
+        _say("interrupted")
+        return INTERRUPTED
+    except click.ClickException as wrong:
+        # click's own 2 would read as "changes are pending".
+        wrong.show(sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except ShplanError as error:
+        _say(message(error))
+        return code_of(error)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except Exception as error:  # noqa: BLE001 - the last door: a bug must not end in a traceback
+        _say(_bug(error))
+        return BUG
+    return result if isinstance(result, int) else 0
+
+
+def code_of(error: ShplanError) -> int:
+    """Return the exit code of an error."""
+    return next((code for kind, code in CODES if isinstance(error, kind)), 1)
+
+
+def message(error: ShplanError) -> str:
+    """Word an error: its diagnostics where it has any, else its own text."""
+    from shplan.views.snippet import render_all  # noqa: PLC0415
+
+    texts = getattr(error, "texts", None)
+    if error.diagnostics:
+        return render_all(error.diagnostics, texts if isinstance(texts, Mapping) else {}).rstrip()
+    note = ""
+    if isinstance(error, NoAnswerError):
+        note = "\n  It may have happened; the same command looks before it repeats anything."
+    return f"error: {error}{note}"
+
+
+def _bug(error: Exception) -> str:
+    """Keep the traceback for the developers, out of the way of the person."""
+    log = ""
+    try:
+        CRASH_LOG.parent.mkdir(exist_ok=True)
+        CRASH_LOG.write_text("".join(traceback.format_exception(error)))
+        log = f"\n  The details are in {CRASH_LOG}; they name files and lines, no values."
+    except OSError:
+        pass
+    kind = type(error).__name__
+    return (
+        f"error[bug/{kind}]: This is a bug in shplan\n"
+        "  It stopped at a place where it should never come to."
+        f"{log}\n  What was done before is in the ledger; the same command resumes."
+    )
+
+
+def _broken_pipe() -> int:
+    # The reader has gone (`shplan plan | head`); Python would complain once more at exit.
+    sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 - left to the interpreter's end
+    return 0
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

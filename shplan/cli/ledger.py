@@ -1,0 +1,102 @@
+"""
+`shplan ledger`: read, verify, export and recover the record of what was done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from shplan.cli.options import Options, takes
+
+if TYPE_CHECKING:
+    from shplan.ledger.journal import Journal
+
+
+@click.group("ledger")
+def command() -> None:
+    """Read, verify, export or recover the ledger."""
+
+
+@command.command("show")
+@click.argument("address", required=False)
+@takes("environment", "format")
+def show(options: Options, address: str | None) -> int:
+    """Show the entries, oldest first; with ADDRESS, only those of one resource."""
+    from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
+    from shplan.views.tables import entry_json, render_entries  # noqa: PLC0415
+
+    async def run() -> int:
+        entries = [
+            entry
+            async for entry in _journal(options).entries()
+            if address is None or _concerns(entry.draft.address, address)
+        ]
+        if options.output == "json":
+            write_json([entry_json(entry) for entry in entries])
+        else:
+            write_text(render_entries(entries, width=width(), color=use_color(options)))
+        return 0
+
+    return asyncio.run(run())
+
+
+@command.command("verify")
+@takes("environment", "format")
+def verify(options: Options) -> int:
+    """Check every entry against the chain and the head; leaves with 1 on damage."""
+    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.views.tables import render_verification, verification_json  # noqa: PLC0415
+
+    report = asyncio.run(_journal(options).verify())
+    if options.output == "json":
+        write_json(verification_json(report))
+    else:
+        write_text(render_verification(report))
+    return 0 if report.damage is None else 1
+
+
+@command.command("export")
+@takes("environment")
+def export(options: Options) -> int:
+    """Write the entries to stdout, line by line as they stand, for keeping elsewhere."""
+
+    async def run() -> int:
+        async for line in _journal(options).export():
+            sys.stdout.buffer.write(line)
+        return 0
+
+    return asyncio.run(run())
+
+
+@command.command("recover")
+@takes("environment", "lock")
+def recover(options: Options) -> int:
+    """Set a damaged ledger aside whole and start a new one from its intact entries."""
+    from shplan.cli.output import write_text  # noqa: PLC0415
+
+    journal = _journal(options)
+    done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
+    if done is None:
+        write_text("The ledger is intact; nothing was done.")
+        return 0
+    write_text(
+        f"Kept {done.kept} entries; {len(done.lost)} were damaged.\n"
+        f"The old ledger lies whole in {done.aside}.\n"
+        "What was lost is found again on the server by the next plan:\n  shplan plan"
+    )
+    return 0
+
+
+def _journal(options: Options) -> Journal:
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.session import open_journal  # noqa: PLC0415
+
+    return open_journal(open_project(options), applying=False)
+
+
+def _concerns(address: object, wanted: str) -> bool:
+    return str(address) == wanted or str(address).startswith(f"{wanted}[")

@@ -1,0 +1,46 @@
+"""
+Data to stdout, talk to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+from shplan.cli.options import Options
+from shplan.core.value import JsonValue
+
+PLAIN_WIDTH = 100
+
+
+def write_json(document: JsonValue) -> None:
+    """Write one JSON document to stdout, the same bytes for the same content."""
+    import orjson  # noqa: PLC0415
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    click.echo(orjson.dumps(document, option=options).decode(), nl=False)
+
+
+def write_text(text: str) -> None:
+    """Write text to stdout, with exactly one line break at its end."""
+    click.echo(text.rstrip("\n"))
+
+
+def say(text: str) -> None:
+    """Write to stderr."""
+    click.echo(text, err=True)
+
+
+def use_color(options: Options) -> bool:
+    """Tell whether stdout may be coloured (https://no-color.org)."""
+    return options.color and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
+
+
+def width() -> int:
+    """Return the columns of the terminal, a fixed number without one."""
+    if not sys.stdout.isatty():
+        return PLAIN_WIDTH
+    return max(60, min(shutil.get_terminal_size().columns, 140))

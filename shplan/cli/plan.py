@@ -1,0 +1,68 @@
+"""
+`shplan plan`: what apply would do; writes nothing but the file it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shplan.cli.options import Options, takes
+
+if TYPE_CHECKING:
+    from shplan.core.plan import Plan
+
+
+@click.command("plan")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan here."
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Leave with 2 when changes are pending.")
+@click.option("--destroy", is_flag=True, help="Plan to delete everything that is managed.")
+@click.option("--drift", is_flag=True, help="Show only what the server changed since the apply.")
+@takes("environment", "selection", "server", "format")
+def command(
+    options: Options, out: Path | None, *, detailed_exitcode: bool, destroy: bool, drift: bool
+) -> int:
+    """
+    Show what apply would do, and what it would cost.
+
+    Reads the server, changes nothing, and needs no right to write.
+    """
+    from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.core.drift import drifted  # noqa: PLC0415
+    from shplan.core.plan import plan_json  # noqa: PLC0415
+    from shplan.engine.runs import plan  # noqa: PLC0415
+
+    loaded = open_project(options)
+
+    async def run() -> int:
+        async with open_session(loaded, options, applying=False, destroy=destroy) as opened:
+            planned = (await plan(opened.session)).plan
+        shown = drifted(planned) if drift else planned
+        if options.output == "json":
+            write_json(plan_json(shown))
+        else:
+            from shplan.views.plan_text import render_plan  # noqa: PLC0415
+
+            write_text(render_plan(shown, width=width(), color=use_color(options)))
+        if out is not None:
+            _save(planned, out)
+        refused = planned.exit_code()
+        pending = bool(planned.pending)
+        return refused or (2 if detailed_exitcode and pending else 0)
+
+    return asyncio.run(run())
+
+
+def _save(planned: Plan, out: Path) -> None:
+    from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.views.saved_plan import save_plan  # noqa: PLC0415
+
+    out.write_bytes(save_plan(planned))
+    say(f"Saved to {out}. To apply exactly this plan:\n  shplan apply {out}")

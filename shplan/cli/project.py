@@ -1,0 +1,113 @@
+"""
+Opening a project for a command: files, variables and environment become values.
+
+Here, and in `session`, the process's environment is read; nothing below does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from shplan.cli.options import Options
+from shplan.core.diagnostic import Diagnostic, has_errors
+from shplan.core.errors import ManifestError
+from shplan.manifest.load import Loaded, load
+from shplan.manifest.source import find_project
+from shplan.manifest.variables import ENVIRONMENT_PREFIX, VariableFile, VariableInputs
+from shplan.providers.registry import PROVIDERS
+
+
+class ProjectError(ManifestError):
+    """The project's files are wrong; `texts` holds them for the messages."""
+
+    def __init__(
+        self, message: str, *, diagnostics: tuple[Diagnostic, ...], texts: Mapping[str, str]
+    ) -> None:
+        super().__init__(message, diagnostics=diagnostics)
+        self.texts = texts
+
+
+def open_project(options: Options) -> Loaded:
+    """
+    Load the project that the options mean.
+
+    Raises:
+        ProjectError: there is none, or its files are wrong: all faults at once
+    """
+    return load_project(options, variable_inputs(options))
+
+
+def load_project(options: Options, variables: VariableInputs) -> Loaded:
+    """
+    Load the project with variables that were gathered already.
+
+    Raises:
+        ProjectError: there is none, or its files are wrong: all faults at once
+    """
+    loaded = load(
+        find_root(options.project),
+        registry=PROVIDERS,
+        environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
+        variables=variables,
+        ci=in_ci(),
+    )
+    if has_errors(loaded.diagnostics):
+        message = "the project's files are wrong; nothing was sent"
+        raise ProjectError(message, diagnostics=loaded.diagnostics, texts=loaded.texts)
+    return loaded
+
+
+def find_root(start: Path | None) -> Path:
+    """
+    Find the directory with `shplan.yaml`.
+
+    Raises:
+        ProjectError: there is none here and above
+    """
+    root = find_project(start or Path.cwd())
+    if root is None or (start is not None and root != start.resolve()):
+        where = "here or above" if start is None else f"in {start}"
+        diagnostic = Diagnostic(
+            code="project/not-found",
+            summary="No project",
+            what=f"there is no shplan.yaml {where}.",
+            why="Every command but `init`, `schema` and `sandbox` works on a project.",
+            hint="shplan init",
+        )
+        raise ProjectError(diagnostic.what, diagnostics=(diagnostic,), texts={})
+    return root
+
+
+def variable_inputs(options: Options) -> VariableInputs:
+    """
+    Gather variables from the command line, from files and from the process's environment.
+
+    Raises:
+        ProjectError: a `--var` is not NAME=VALUE
+    """
+    given: dict[str, str] = {}
+    for text in options.variables:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            diagnostic = Diagnostic(
+                code="cli/variable",
+                summary="Not a variable",
+                what=f"`--var {name}` has no value.",
+                hint="write --var NAME=VALUE",
+            )
+            raise ProjectError(diagnostic.what, diagnostics=(diagnostic,), texts={})
+        given[name] = value
+    exported = {
+        name.removeprefix(ENVIRONMENT_PREFIX): value
+        for name, value in os.environ.items()
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
+    files = tuple(VariableFile(str(path), path.read_text()) for path in options.variable_files)
+    return VariableInputs(given, exported, files)
+
+
+def in_ci() -> bool:
+    """Tell whether nobody watches: `CI` is set to anything but a no."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")

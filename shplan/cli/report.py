@@ -1,0 +1,84 @@
+"""
+The report of an apply, with the server's refusals mapped back to the manifests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from shplan.core.diagnostic import Diagnostic, ordered
+from shplan.core.value import JsonObject
+from shplan.engine.executor import ChangeResult, Ending
+
+if TYPE_CHECKING:
+    from shplan.engine.runs import Applied
+    from shplan.manifest.load import Loaded
+
+
+def diagnostics_of(applied: Applied, loaded: Loaded) -> tuple[Diagnostic, ...]:
+    """Return what the server refused, each at the place in the manifest that caused it."""
+    if applied.report is None:
+        return ()
+    return ordered(one for result in applied.report.results for one in _faults(result, loaded))
+
+
+def _faults(result: ChangeResult, loaded: Loaded) -> Iterator[Diagnostic]:
+    desired = {one.address: one for one in loaded.resources}.get(result.change.address)
+    if result.ending is not Ending.FAILED:
+        return
+    if not result.faults:
+        yield Diagnostic(
+            code="apply/refused",
+            summary="The server refused",
+            what=result.message,
+            span=result.change.source,
+            address=str(result.change.address),
+        )
+    for fault in result.faults:
+        yield Diagnostic(
+            code="apply/refused",
+            summary="The server refused",
+            what=fault.what,
+            span=desired.source.span(fault.path) if desired is not None else None,
+            address=str(result.change.address),
+        )
+
+
+def report_text(applied: Applied, loaded: Loaded, *, color: bool) -> str:
+    """Word the report of an apply."""
+    from shplan.views.results import render_results  # noqa: PLC0415
+    from shplan.views.snippet import render_all  # noqa: PLC0415
+
+    if applied.report is None:
+        return ""
+    problems = render_all(diagnostics_of(applied, loaded), loaded.texts)
+    summary = render_results(applied.report, color=color)
+    return f"{problems}\n{summary}" if problems else summary
+
+
+def report_json(applied: Applied, loaded: Loaded) -> JsonObject:
+    """Return the report of an apply as one JSON document."""
+    from shplan.core.plan import plan_json  # noqa: PLC0415
+    from shplan.views.errors import diagnostics_json  # noqa: PLC0415
+
+    report = applied.report
+    results = () if report is None else report.results
+    return {
+        "format": 1,
+        "plan": plan_json(applied.planned.plan),
+        "applied": report is not None,
+        "interrupted": report is not None and report.interrupted,
+        "results": [
+            {
+                "address": str(result.change.address),
+                "action": result.change.action.value,
+                "ending": result.ending.value,
+                "message": result.message,
+                "costPU": result.cost_pu,
+            }
+            for result in results
+        ],
+        "diagnostics": diagnostics_json(diagnostics_of(applied, loaded)),
+        "costPU": 0.0 if report is None else report.cost_pu,
+    }

@@ -1,0 +1,67 @@
+"""
+`shplan sandbox`: the embedded Sentinel Hub as a server, for other programs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group("sandbox")
+def command() -> None:
+    """Run the embedded Sentinel Hub for other programs, or reset a project's own."""
+
+
+@command.command("serve")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".shplan/sandbox"),
+    show_default=True,
+    help="Directory of the state and the buckets.",
+)
+def serve(port: int, host: str, data: Path) -> int:
+    """Serve until interrupted; prints how other clients are pointed at it."""
+    from shplan.cli.embedded import require_packages  # noqa: PLC0415
+
+    require_packages()
+    from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
+
+    serve_forever(data, port=port, host=host, announce=click.echo)
+    return 0
+
+
+@command.command("reset")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(".shplan/sandbox"),
+    show_default=True,
+    help="Directory of the state and the buckets.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(data: Path, *, yes: bool) -> int:
+    """Forget every object; the files in the buckets stay."""
+    from shplan.cli.embedded import require_packages  # noqa: PLC0415
+
+    require_packages()
+    if not yes:
+        click.confirm(f"Forget every object of the sandbox in {data}?", abort=True, err=True)
+    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+
+    app = create_app(data, clock=SystemClock())
+    app.state.world.reset()
+    close_app(app)
+    click.echo("The sandbox is empty. Its buckets are as they were.", err=True)
+    return 0

@@ -1,0 +1,347 @@
+"""
+The composition root of everything that talks to a server: adapters are made and joined here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shplan import __version__
+from shplan.cli.clock import SystemClock
+from shplan.cli.options import Options
+from shplan.cli.project import in_ci
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import CredentialsError, LedgerError, PlanError
+from shplan.core.events import Event, Retrying
+from shplan.core.plan import PlanInputs
+from shplan.core.policy import Policies
+from shplan.core.selection import Selection
+from shplan.core.value import SecretReference, Sensitive
+from shplan.engine.executor import World
+from shplan.engine.ports import EventSink, Storage
+from shplan.engine.runs import Session
+from shplan.manifest.load import Loaded
+from shplan.providers.base import Settings
+from shplan.providers.registry import PROVIDERS
+
+if TYPE_CHECKING:
+    from shplan.api.credentials import Access
+    from shplan.api.deployment import Deployment
+    from shplan.api.exchange import Exchange
+    from shplan.api.wire import Transport
+    from shplan.ledger.journal import Journal
+
+SANDBOX = "sandbox"
+# The service's lists are assumed to show a new object within this time.
+SERVICE_LIST_LAG_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session and the adapters behind it."""
+
+    session: Session
+    exchange: Exchange
+    journal: Journal
+
+
+class Environ:
+    """Resolves `env:NAME` from the process's environment, at the moment of a request."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def reveal(self, value: Sensitive) -> str:
+        """
+        Return the text with its secrets in place.
+
+        Raises:
+            CredentialsError: a variable is not set
+        """
+        return "".join(
+            part if isinstance(part, str) else self._secret(part) for part in value.parts
+        )
+
+    def _secret(self, part: SecretReference) -> str:
+        scheme, _, name = part.text.partition(":")
+        found = self._environment.get(name) if scheme == "env" else None
+        if found is None:
+            diagnostic = Diagnostic(
+                code="credentials/secret",
+                summary="Secret not found",
+                what=f"secret('{part.text}') is not set.",
+                why="Secrets are read at the moment of the request, never earlier.",
+                hint=f"export {name}=...",
+            )
+            raise CredentialsError(diagnostic.what, diagnostics=(diagnostic,))
+        return found
+
+
+class Ears:
+    """An event sink that can be given its listener late."""
+
+    def __init__(self, listener: EventSink | None) -> None:
+        self._listener = listener
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        if self._listener is not None:
+            self._listener.emit(event)
+
+
+def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
+    """
+    Open the ledger of the environment.
+
+    Raises:
+        LedgerError: with `CI` set, an apply would write to a directory that vanishes
+    """
+    from shplan.ledger.backends.directory import DirectoryBackend  # noqa: PLC0415
+    from shplan.ledger.journal import Journal  # noqa: PLC0415
+
+    environment = loaded.environment
+    named = environment.ledger
+    if applying and in_ci() and not named and environment.deployment != SANDBOX:
+        diagnostic = Diagnostic(
+            code="ledger/vanishing",
+            summary="The ledger would vanish",
+            what=f"environment {environment.name} names no ledger, and this runs in CI.",
+            why="The runner's disk is about to vanish, and with it the record of what was done.",
+            hint="set `ledger:` of the environment to a place that stays",
+        )
+        raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
+    if "://" in named and not named.startswith("file://"):
+        diagnostic = Diagnostic(
+            code="ledger/backend",
+            summary="No such ledger backend",
+            what=f"`ledger: {named}` is not a directory.",
+            why="This version keeps ledgers in directories only.",
+            hint=f"ledger: ledgers/{environment.name}",
+            span=environment.span,
+        )
+        raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
+    home = named.removeprefix("file://") or f".shplan/ledger/{environment.name}"
+    path = loaded.root / home
+    backend = DirectoryBackend(path, name=home)
+    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root))
+
+
+def actor(root: Path) -> dict[str, str]:
+    """Say who acts: the user, the run of CI, the commit; as far as known."""
+    environment = os.environ
+    user = environment.get("USER") or environment.get("USERNAME") or ""
+    run = environment.get("GITHUB_RUN_ID") or environment.get("CI_PIPELINE_ID") or ""
+    found = {"user": user, "ciRun": run, "commit": commit(root)}
+    return {name: value for name, value in found.items() if value}
+
+
+def commit(root: Path) -> str:
+    """Return the commit that is checked out, empty where there is no repository."""
+    for directory in (root, *root.parents):
+        head = directory / ".git" / "HEAD"
+        if not head.is_file():
+            continue
+        text = head.read_text().strip()
+        if not text.startswith("ref: "):
+            return text
+        reference = directory / ".git" / text.removeprefix("ref: ")
+        return reference.read_text().strip() if reference.is_file() else ""
+    return ""
+
+
+@asynccontextmanager
+async def open_session(
+    loaded: Loaded,
+    options: Options,
+    *,
+    applying: bool,
+    destroy: bool = False,
+    listener: EventSink | None = None,
+) -> AsyncIterator[Opened]:
+    """
+    Open everything that a plan or an apply needs, and close it afterwards.
+
+    Args:
+        applying: something will be written
+        destroy: no resource is wanted any more
+
+    Raises:
+        CredentialsError: there are none, or they may not go to this host
+        LedgerError: the ledger may not be used
+    """
+    journal = open_journal(loaded, applying=applying)
+    async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
+        clock = SystemClock()
+        settings = _settings(loaded, deployment, private=journal.private)
+        world = World(
+            exchange,
+            clock,
+            Ears(listener),
+            PROVIDERS,
+            loaded.resolver,
+            settings,
+            deployment=deployment.identity,
+            parallelism=options.parallelism,
+            storage=_storage(loaded),
+        )
+        session = Session(
+            world,
+            journal,
+            _inputs(loaded, options, deployment.identity, destroy=destroy),
+            resources=() if destroy else loaded.resources,
+            moved={move.source: move.target for move in loaded.moved},
+            forget=frozenset(one.address for one in loaded.forget),
+            selection=Selection(options.select, options.exclude),
+            policies=_policies(loaded),
+        )
+        yield Opened(session, exchange, journal)
+
+
+@asynccontextmanager
+async def _connected(
+    loaded: Loaded, options: Options, ears: Ears
+) -> AsyncIterator[tuple[Exchange, Deployment]]:
+    from shplan.api.exchange import Retry, Tempo, connect  # noqa: PLC0415
+
+    deployment = _deployment(loaded)
+    access = _access(loaded, deployment)
+
+    def told(retry: Retry) -> None:
+        ears.emit(Retrying(retry.operation, retry.reason, retry.wait_s))
+
+    with _transport(loaded, deployment, options) as (transport, instance):
+        named = deployment.of_instance(instance) if instance else deployment
+        async with connect(
+            named,
+            access,
+            transport=transport,
+            clock=SystemClock(),
+            secrets=Environ(os.environ),
+            tempo=Tempo(parallelism=options.parallelism),
+            on_retry=told,
+        ) as exchange:
+            yield exchange, named
+
+
+def _deployment(loaded: Loaded) -> Deployment:
+    from shplan.api.deployment import BUILT_IN, custom  # noqa: PLC0415
+    from shplan.api.hosts import BadUrlError  # noqa: PLC0415
+
+    environment = loaded.environment
+    if environment.deployment:
+        return BUILT_IN[environment.deployment]
+    try:
+        return custom(base_url=environment.base_url, token_url=environment.token_url)
+    except BadUrlError as error:
+        diagnostic = Diagnostic(
+            code="project/url",
+            summary="Not a URL of a service",
+            what=f"environment {environment.name}: {error}",
+            hint="write https://host or, on this machine, http://127.0.0.1:PORT",
+            span=environment.span,
+        )
+        raise PlanError(diagnostic.what, diagnostics=(diagnostic,)) from error
+
+
+def _access(loaded: Loaded, deployment: Deployment) -> Access:
+    from shplan.api.credentials import find_access  # noqa: PLC0415
+
+    return find_access(
+        deployment,
+        environment=os.environ,
+        home=Path.home(),
+        profile=loaded.environment.profile,
+    )
+
+
+class _transport:  # noqa: N801 - reads as a function at its only use
+    """The way to the server: a socket, or the sandbox in this process."""
+
+    def __init__(self, loaded: Loaded, deployment: Deployment, options: Options) -> None:
+        self._loaded = loaded
+        self._deployment = deployment
+        self._options = options
+        self._close: Callable[[], None] | None = None
+
+    def __enter__(self) -> tuple[Transport, str]:
+        if self._loaded.environment.deployment == SANDBOX:
+            return self._sandbox()
+        from shplan.api.network import network_transport  # noqa: PLC0415
+        from shplan.api.proxies import proxies_for  # noqa: PLC0415
+        from shplan.api.wire import Network  # noqa: PLC0415
+
+        urls = (self._deployment.base_url, self._deployment.token_url)
+        proxies = proxies_for(urls, os.environ)
+        network = Network(
+            connections=self._options.parallelism,
+            proxies=proxies,
+            ca_file=os.environ.get("SSL_CERT_FILE"),
+        )
+        return network_transport(network), ""
+
+    def __exit__(self, *error: object) -> None:
+        if self._close is not None:
+            self._close()
+
+    def _sandbox(self) -> tuple[Transport, str]:
+        from shplan.api.transport import in_process_transport  # noqa: PLC0415
+        from shplan.cli.embedded import open_sandbox  # noqa: PLC0415
+
+        app, instance, self._close = open_sandbox(self._loaded.root)
+        return in_process_transport(app), instance
+
+
+def _storage(loaded: Loaded) -> Storage | None:
+    """Return the buckets of the embedded sandbox; other buckets are not read yet."""
+    if loaded.environment.deployment != SANDBOX:
+        return None
+    from shplan.cli.embedded import DATA  # noqa: PLC0415
+    from shplan.storage.directory import DirectoryStorage  # noqa: PLC0415
+
+    return DirectoryStorage(loaded.root / DATA / "buckets")
+
+
+def _settings(loaded: Loaded, deployment: Deployment, *, private: bool) -> Settings:
+    from shplan.api.hosts import Url  # noqa: PLC0415
+
+    embedded = loaded.environment.deployment == SANDBOX
+    near = embedded or Url.parse(deployment.base_url).origin.is_loopback
+    stated = loaded.environment.list_lag_s
+    lag = stated if stated is not None else (0.0 if near else SERVICE_LIST_LAG_S)
+    return Settings(
+        list_lag_s=lag,
+        private_ledger=private,
+        reads_buckets=embedded,
+        poll_s=0.2 if embedded else (0.5 if near else 5.0),
+    )
+
+
+def _inputs(loaded: Loaded, options: Options, deployment: str, *, destroy: bool) -> PlanInputs:
+    return PlanInputs(
+        loaded.project.name,
+        loaded.environment.name,
+        deployment,
+        ledger_head="",
+        version=__version__,
+        commit=commit(loaded.root),
+        variables=loaded.variables,
+        files=loaded.files,
+        select=options.select,
+        exclude=options.exclude,
+        destroy=destroy,
+    )
+
+
+def _policies(loaded: Loaded) -> Policies:
+    stated = loaded.project.policies
+    percent = stated.max_deletions_percent
+    return Policies(
+        budget_max_pu=loaded.environment.budget_max_pu,
+        most_deletions=stated.max_deletions,
+        most_deleted_share=None if percent is None else percent / 100,
+    )

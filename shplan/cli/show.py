@@ -1,0 +1,79 @@
+"""
+`shplan show`: a saved plan, or one resource as it would be sent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shplan.cli.options import Options, takes
+
+
+@click.command("show")
+@click.argument("what", metavar="FILE|ADDRESS")
+@click.option("--request", "request_", is_flag=True, help="Only the body of the request, offline.")
+@takes("environment", "format")
+def command(options: Options, what: str, *, request_: bool) -> int:
+    """
+    Show a saved plan, or one resource with its variables and expressions resolved.
+
+    Works offline. Secrets are shown as where they come from; what only apply knows as
+    `(known after apply)`.
+    """
+    path = Path(what)
+    if path.is_file():
+        return _show_file(options, path)
+    return _show_address(options, what, body_only=request_)
+
+
+def _show_file(options: Options, path: Path) -> int:
+    from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
+    from shplan.views.saved_plan import load_plan, render_saved  # noqa: PLC0415
+
+    saved = load_plan(path.read_bytes(), name=str(path))
+    if options.output == "json":
+        write_json(saved.document)
+    else:
+        write_text(render_saved(saved, width=width(), color=use_color(options)))
+    return 0
+
+
+def _show_address(options: Options, text: str, *, body_only: bool) -> int:
+    import difflib  # noqa: PLC0415
+
+    from shplan.cli.output import write_json  # noqa: PLC0415
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+    from shplan.core.errors import PlanError  # noqa: PLC0415
+    from shplan.core.value import printable  # noqa: PLC0415
+
+    loaded = open_project(options)
+    known = {str(one.address): one for one in loaded.resources}
+    if text not in known:
+        near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
+        diagnostic = Diagnostic(
+            code="cli/address",
+            summary="No such address",
+            what=f"there is neither a file nor a resource {text}.",
+            hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(list(known)[:5])}",
+        )
+        raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
+    desired = known[text]
+    body = printable(desired.spec)
+    if body_only:
+        write_json(body)
+        return 0
+    write_json(
+        {
+            "address": text,
+            "spec": body,
+            "members": len(desired.members),
+            "dependsOn": [str(one) for one in desired.depends_on],
+            "references": [str(one) for one in desired.references],
+            "labels": {**desired.labels},
+            "source": str(desired.source.span(("metadata", "name"))),
+        }
+    )
+    return 0

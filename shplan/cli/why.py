@@ -1,0 +1,92 @@
+"""
+`shplan why`: what is planned for one address, why, and what it costs, term by term.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from shplan.cli.options import Options, takes
+
+if TYPE_CHECKING:
+    from shplan.core.change import Change
+    from shplan.core.plan import Plan
+
+
+@click.command("why")
+@click.argument("address")
+@takes("environment", "server", "format")
+def command(options: Options, address: str) -> int:
+    """Explain what is planned for ADDRESS: the reason, the fields, each term of the cost."""
+    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.core.plan import change_json  # noqa: PLC0415
+    from shplan.engine.runs import plan  # noqa: PLC0415
+
+    loaded = open_project(options)
+
+    async def run() -> int:
+        async with open_session(loaded, options, applying=False) as opened:
+            planned = (await plan(opened.session)).plan
+        changes = found(planned, address)
+        if options.output == "json":
+            write_json([change_json(change) for change in changes])
+        else:
+            write_text("\n\n".join(explain(change) for change in changes))
+        return 0
+
+    return asyncio.run(run())
+
+
+def found(plan: Plan, address: str) -> list[Change]:
+    """
+    Return the changes of one address, or of all instances of one manifest.
+
+    Raises:
+        PlanError: the project has no such address, with the nearest one
+    """
+    import difflib  # noqa: PLC0415
+
+    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+    from shplan.core.errors import PlanError  # noqa: PLC0415
+
+    changes = [c for c in plan.changes if address in (str(c.address), str(c.address.base))]
+    if changes:
+        return changes
+    names = sorted({str(change.address) for change in plan.changes})
+    near = difflib.get_close_matches(address, names, n=1, cutoff=0.4)
+    diagnostic = Diagnostic(
+        code="cli/address",
+        summary="No such address",
+        what=f"neither the manifests nor the ledger have {address}.",
+        hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:5])}",
+    )
+    raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
+
+
+def explain(change: Change) -> str:
+    """Word one change: action, reason, place, fields, and the terms of its cost."""
+    lines = [f"{change.address}: {change.action.value}, because {change.reason.value}."]
+    if change.source is not None:
+        lines.append(f"  declared at {change.source}")
+    if change.id:
+        lines.append(f"  on the server: {change.id}")
+    for field in change.fields:
+        forced = f" (forces a replacement: {field.forces})" if field.forces else ""
+        lines.append(f"  {field.dotted}: {field.reason.value}{forced}")
+    for name, number in change.counts.items():
+        lines.append(f"  {name}: {number}")
+    lines += [f"  {note}" for note in change.notes]
+    lines += [f"  {refusal.diagnostic.what}" for refusal in change.refusals]
+    if not change.action.changes:
+        return "\n".join(lines)
+    lines.append(f"  cost: {change.cost.maximum_pu:g} PU")
+    lines += [
+        f"    {term.count} x {term.each_pu:g} PU to {term.label} ({term.source})"
+        for term in change.cost.terms
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""
+Applying a saved plan: is what would be done now what was reviewed?
+
+One rule refuses the stale, the foreign and the tampered, and lets the same command resume:
+every remaining change is in the file with the same address, action, protections and
+requests. An id that was made under this plan counts as the hole that the file has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change, MemberChange, Reason
+from shplan.core.entry import Event, LedgerEntry, Result
+from shplan.core.plan import Plan, change_essence, member_essence
+from shplan.core.value import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """
+    What the ledger has under the digest of a saved plan.
+
+    Args:
+        touched: addresses with an intent or an outcome
+        failed: addresses of which something was refused, or failed
+        made: ids of objects that were made
+    """
+
+    touched: frozenset[Address] = frozenset()
+    failed: frozenset[Address] = frozenset()
+    made: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """
+    The comparison of a saved plan with what would be done now.
+
+    Args:
+        changes: what may be carried out, in order; what failed before is blocked
+        moved: what is not as it was reviewed, one sentence each; empty if nothing is
+    """
+
+    changes: tuple[Change, ...]
+    moved: tuple[str, ...]
+
+
+def history(entries: Iterable[LedgerEntry], digest: str) -> History:
+    """Gather what was done under a digest."""
+    touched: set[Address] = set()
+    failed: set[Address] = set()
+    made: set[str] = set()
+    for entry in entries:
+        draft = entry.draft
+        if draft.plan != digest or draft.address is None:
+            continue
+        touched.add(draft.address)
+        settlement = draft.settlement
+        if settlement is None:
+            continue
+        if settlement.id:
+            made.add(settlement.id)
+        made.update(member.id for member in settlement.members.values())
+        if draft.event is Event.OUTCOME and settlement.result is Result.REFUSED:
+            failed.add(draft.address)
+    return History(frozenset(touched), frozenset(failed), frozenset(made))
+
+
+def review(saved: JsonObject, plan: Plan, past: History) -> Review:
+    """
+    Compare a saved plan with the plan of now.
+
+    Args:
+        saved: the document of `plan_json`, checked for its form
+        past: what the ledger has under its digest
+    """
+    reviewed = _Reviewed.of(saved)
+    moved: list[str] = []
+    admitted: list[Change] = []
+    if saved_text(saved, "deployment") != plan.inputs.deployment:
+        moved.append(
+            f"the plan is for {saved_text(saved, 'deployment')}, this is {plan.inputs.deployment}"
+        )
+    for change in plan.changes:
+        kept, found = _admit(change, reviewed, past)
+        moved += found
+        admitted.append(kept)
+    if plan.cost.maximum_pu > reviewed.maximum_pu:
+        moved.append(
+            f"the cost is {plan.cost.maximum_pu:g} PU now; {reviewed.maximum_pu:g} were reviewed"
+        )
+    return Review(tuple(admitted), tuple(moved))
+
+
+def saved_text(saved: JsonObject, name: str) -> str:
+    """Return one of the texts that a saved plan was computed from."""
+    inputs = saved.get("inputs")
+    value = inputs.get(name) if isinstance(inputs, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    """The changes of a saved plan by address; a replacement's left-over stands beside it."""
+
+    changes: Mapping[tuple[str, bool], JsonObject]
+    maximum_pu: float
+    members: dict[str, dict[tuple[str, str], JsonValue]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, saved: JsonObject) -> _Reviewed:
+        listed = [cast("JsonObject", one) for one in cast("list[JsonValue]", saved["changes"])]
+        by_address = {(str(one["address"]), bool(one["deposed"])): one for one in listed}
+        cost = cast("JsonObject", cast("JsonObject", saved["summary"])["costPU"])
+        members = {
+            str(one["address"]): {
+                (str(m["key"]), str(m["operation"])): m.get("request")
+                for m in cast("list[JsonObject]", one["members"])
+            }
+            for one in listed
+        }
+        return cls(by_address, float(cast("float", cost["maximum"])), members)
+
+
+def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, list[str]]:
+    if not change.action.changes:
+        return change, []
+    touched = change.address in past.touched
+    if change.address in past.failed:
+        note = "it failed under this saved plan; another attempt needs another plan"
+        return change.blocked(Reason.DEPENDENCY_BLOCKED, note=note), []
+    if touched and change.reason is Reason.OWN_INTENT and not change.requests:
+        return change, []
+    then = reviewed.changes.get((str(change.address), change.deposed))
+    if then is None and change.deposed:
+        return change, _compare_left_over(change, reviewed)
+    if then is None:
+        return change, [f"{change.address}: {change.action.value} was not in the reviewed plan"]
+    return _compare(change, then, reviewed, past, touched=touched)
+
+
+def _compare(
+    change: Change, then: JsonObject, reviewed: _Reviewed, past: History, *, touched: bool
+) -> tuple[Change, list[str]]:
+    now = change_essence(change)
+    moved = []
+    resumed = touched and then["action"] == Action.CREATE.value and now["action"] == "update"
+    if now["action"] != then["action"] and not resumed:
+        moved.append(f"{change.address}: {then['action']} was reviewed, now {now['action']}")
+    if now["preventDestroy"] != then["preventDestroy"]:
+        moved.append(f"{change.address}: its protection is another one now")
+    if not _fits(then["requests"], now["requests"], past.made):
+        moved.append(f"{change.address}: its request is another one now")
+    kept: list[MemberChange] = []
+    for member in change.members:
+        known = reviewed.members[str(change.address)]
+        place = (member.key, member.operation)
+        if place in known and _fits(known[place], member_essence(member)["request"], past.made):
+            kept.append(member)
+        elif touched and member.operation in ("reingest", "adopt"):
+            continue
+        else:
+            moved.append(f"{change.address}: {member.operation} {member.key} was not reviewed")
+    return replace(change, members=tuple(kept)), moved
+
+
+def _compare_left_over(change: Change, reviewed: _Reviewed) -> list[str]:
+    """A replacement that was cut off leaves one request: the last one that was reviewed."""
+    then = reviewed.changes.get((str(change.address), False))
+    requests = [] if then is None else cast("list[JsonValue]", then["requests"])
+    left = [request.as_json() for request in change.requests]
+    if then is not None and then["action"] == Action.REPLACE.value and requests[-1:] == left:
+        return []
+    return [f"{change.address}: deleting {change.id} was not in the reviewed plan"]
+
+
+def _fits(then: JsonValue, now: JsonValue, made: frozenset[str]) -> bool:
+    """Compare two requests; a hole of the file fits an id that was made under its digest."""
+    if isinstance(then, dict) and set(then) == {"$unknown"}:
+        return now == then or (isinstance(now, str) and any(one in now for one in made))
+    if isinstance(then, dict) and isinstance(now, dict):
+        return then.keys() == now.keys() and all(
+            _fits(member, now[key], made) for key, member in then.items()
+        )
+    if isinstance(then, list) and isinstance(now, list):
+        return len(then) == len(now) and all(
+            _fits(one, other, made) for one, other in zip(then, now, strict=True)
+        )
+    return then == now

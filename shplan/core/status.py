@@ -1,0 +1,63 @@
+"""
+The status of every address, as one line each: a reading of a plan, for operators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change
+from shplan.core.drift import has_drifted
+from shplan.core.plan import Plan
+from shplan.core.value import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    Where one address stands.
+
+    Args:
+        state: `up to date`, `drifted`, `pending`, `absent`, `blocked`, `ingesting` or `unmanaged`
+        detail: what is different, in few words
+        id: the server's id, empty where there is none
+        counts: of the members of a set
+    """
+
+    address: Address
+    state: str
+    detail: str
+    id: str
+    counts: JsonObject
+
+
+def statuses(plan: Plan) -> tuple[Status, ...]:
+    """Return one status for each address, in the order of addresses."""
+    shown = {change.address: _status(change) for change in plan.changes if not change.deposed}
+    return tuple(shown[address] for address in sorted(shown))
+
+
+def _status(change: Change) -> Status:
+    return Status(change.address, _state(change), _detail(change), change.id, {**change.counts})
+
+
+def _state(change: Change) -> str:
+    if change.action is Action.BLOCKED or change.refusals:
+        return "blocked"
+    if change.action is Action.READ:
+        return "unmanaged"
+    if change.action is Action.CREATE:
+        return "absent"
+    if change.action.changes:
+        return "drifted" if has_drifted(change) else "pending"
+    return "ingesting" if change.waits else "up to date"
+
+
+def _detail(change: Change) -> str:
+    if change.action is Action.NOOP:
+        return ""
+    names = [one.dotted for one in change.fields]
+    if change.action is Action.CREATE or not names:
+        return change.reason.value
+    return f"{change.action.value}: {', '.join(names)}"
