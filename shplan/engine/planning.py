@@ -127,7 +127,8 @@ class _State:
         pending = one.recorded is not None and bool(one.recorded.pending)
         for change in changes:
             # An intent without an outcome is settled by what this refresh has found.
-            self.changes.append(replace(change, records=True) if pending else change)
+            settled = replace(change, records=True) if pending else change
+            self.changes.append(_placed(settled, one.desired))
         self._doom(changes, observation)
         known = provider.attributes(changes[0], observation)
         if known is not None:
@@ -153,6 +154,13 @@ class _State:
             },
             list_lag_s=self._subject.list_lag_s,
         )
+
+
+def _placed(change: Change, desired: Desired | None) -> Change:
+    """Say where a change is declared; of what does not change nobody asks, and it costs time."""
+    if desired is None or (change.action is Action.NOOP and not change.refusals):
+        return change
+    return replace(change, source=desired.source.span(("metadata", "name")))
 
 
 def _rewritten(subject: Subject) -> tuple[tuple[Change, ...], dict[Address, Recorded]]:
@@ -243,8 +251,12 @@ def _candidates(
         change.address: Candidate(
             depends_on=change.depends_on,
             labels=declared[change.address].labels if change.address in declared else {},
-            file=change.source.file if change.source is not None else "",
+            file=_file(declared.get(change.address)),
             changed=change.action.changes,
         )
         for change in changes
     }
+
+
+def _file(desired: Desired | None) -> str:
+    return "" if desired is None else desired.source.span(("metadata", "name")).file

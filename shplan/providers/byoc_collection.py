@@ -532,7 +532,6 @@ def _base(desired: Desired, observation: Observation) -> Change:
         desired.address,
         Action.NOOP,
         Reason.UP_TO_DATE,
-        source=desired.source.span(("metadata", "name")),
         depends_on=dependencies(desired),
         record=cast("Object", stated_record(desired.spec)),
         prevent_destroy=desired.lifecycle.prevent_destroy,

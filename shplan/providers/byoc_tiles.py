@@ -288,7 +288,6 @@ def _decide_declared(
         one.address,
         Action.NOOP,
         Reason.UP_TO_DATE,
-        source=desired.source.span(("metadata", "name")),
         depends_on=dependencies(desired),
         record=_record(desired),
         prevent_destroy=desired.lifecycle.prevent_destroy,
