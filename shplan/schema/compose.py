@@ -176,7 +176,7 @@ def _document(kind: str, declaration: Schema) -> Schema:
         "title": kind,
         "description": as_text(declaration["description"]),
         "type": "object",
-        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "required": ["apiVersion", "kind", "metadata", *_required_spec(declaration)],
         "additionalProperties": False,
         "properties": properties,
     }
@@ -184,6 +184,11 @@ def _document(kind: str, declaration: Schema) -> Schema:
         return {**document, **_by_management(kind)}
     properties["spec"] = {"$ref": f"{DEFS}{kind}Spec", **as_object(properties["spec"])}
     return document
+
+
+def _required_spec(declaration: Schema) -> list[str]:
+    """A kind whose every setting has a default needs no `spec` at all."""
+    return [] if declaration.get("specOptional") is True else ["spec"]
 
 
 def _by_management(kind: str) -> Schema:

@@ -2,7 +2,7 @@
 A plan as text: what changes, why, what it costs, what to type next.
 
     +  create    ~  update    -  delete    -/+  replace    *  adopt
-    >  move      x  forget    !  blocked   =  read
+    >  move      x  forget    !  blocked
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ SIGNS = {
     Action.MOVE: ">",
     Action.FORGET: "x",
     Action.BLOCKED: "!",
-    Action.READ: "=",
     Action.RUN: "+",
     Action.RESUME: "~",
 }
@@ -49,7 +48,8 @@ def render_plan(plan: Plan, *, width: int, color: bool) -> str:
         color: with ANSI colours
     """
     paint = _Paint(color=color)
-    told = [change for change in plan.changes if change.action is not Action.NOOP]
+    quiet = (Action.NOOP, Action.READ)
+    told = [change for change in plan.changes if change.action not in quiet]
     blocks = ["\n".join(_change(change, paint, width=width)) for change in told]
     blocks += ["\n".join(_refusal(refusal.diagnostic, paint)) for refusal in plan.refusals]
     blocks.append("\n".join(_summary(plan, paint)))
@@ -85,7 +85,6 @@ def _headline(change: Change) -> str:
     said = {
         Action.MOVE: f"was {change.current.get('from')}",
         Action.BLOCKED: f"blocked: {change.reason.value}",
-        Action.READ: "read, never changed",
     }
     return said.get(change.action, f"{change.action.value}: {change.reason.value}")
 
