@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from shplan.cli.exit_door import INTERRUPTED
 from shplan.cli.options import Options, takes
 from shplan.core.errors import PlanError
 
@@ -72,7 +74,18 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
                 )
         return conclude(applied, options, loaded)
 
-    return asyncio.run(run())
+    return until_cancelled(run())
+
+
+def until_cancelled(running: Coroutine[None, None, int]) -> int:
+    """Run to the end; a second interrupt cancels it, and what was in flight stays open."""
+    try:
+        return asyncio.run(running)
+    except asyncio.CancelledError:
+        click.echo(
+            "Stopped at once. What was in flight is looked up by the next plan or apply.", err=True
+        )
+        return INTERRUPTED
 
 
 def ask(*, destroy: bool) -> bool:

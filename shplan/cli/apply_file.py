@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,7 +11,7 @@ from typing import cast
 import click
 import orjson
 
-from shplan.cli.apply import conclude, listen_for_signals, listener
+from shplan.cli.apply import conclude, listen_for_signals, listener, until_cancelled
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
 from shplan.cli.session import open_session
@@ -69,7 +68,7 @@ def apply_file(options: Options, file: Path) -> int:
                 )
         return conclude(applied, chosen, loaded)
 
-    return asyncio.run(run())
+    return until_cancelled(run())
 
 
 async def _past(journal: Journal, digest: str) -> History:

@@ -1,0 +1,281 @@
+"""What a person types, what they read, and how the program leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Project
+
+
+def test_apply_then_plan_says_no_changes(project: Project) -> None:
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    applied = project.run("apply", "--auto-approve")
+    assert (applied.code, applied.out.splitlines()[-1]) == (0, "Done: 2 created; 3 PU spent.")
+    again = project.run("plan", "--detailed-exitcode")
+    assert (again.code, again.out) == (
+        0,
+        "No changes. 2 resources and 2 tiles are as declared.\n",
+    )
+
+
+def test_plan_and_status_write_nothing(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    ledger = project.root / ".shplan" / "ledger" / "sandbox"
+    before = {path: path.read_bytes() for path in ledger.iterdir() if path.is_file()}
+    project.replace("Field imagery", "Fields")
+    assert project.run("plan").code == 0
+    assert project.run("status").code == 0
+    assert {path: path.read_bytes() for path in ledger.iterdir() if path.is_file()} == before
+
+
+def test_apply_without_a_terminal_and_without_approval_sends_nothing(project: Project) -> None:
+    said = project.run("apply")
+    assert said.code == 1
+    assert "error[cli/no-terminal]" in said.err
+    assert "--auto-approve" in said.err
+    assert not (project.root / ".shplan" / "ledger").exists()
+
+
+def test_a_wrong_manifest_is_never_sent(project: Project) -> None:
+    project.replace("s3Bucket: fields", "s3bucket: fields")
+    for command in (("validate",), ("plan",), ("apply", "--auto-approve")):
+        said = project.run(*command)
+        assert said.code == 1
+        assert "manifests/fields.yaml:4:" in said.err
+        assert "s3Bucket" in said.err
+    assert not (project.root / ".shplan" / "ledger").exists()
+
+
+def test_destroy_deletes_dependents_first_and_leaves_nothing(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    said = project.run("destroy", "--auto-approve")
+    assert said.code == 0
+    assert "2 tiles deleted with it" in said.out
+    assert said.out.splitlines()[-1] == "Done: 2 deleted; 1 PU spent."
+    assert project.run("plan", "--detailed-exitcode", "--destroy").out.startswith("No changes.")
+
+
+def test_a_protection_refuses_with_five(project: Project) -> None:
+    project.replace("metadata: {name: fields}\nspec: {name: Field", "metadata: {name: fields, lifecycle: {preventDestroy: true}}\nspec: {name: Field")
+    project.run("apply", "--auto-approve")
+    for command in (("destroy", "--auto-approve"), ("plan", "--destroy")):
+        said = project.run(*command)
+        assert said.code == 5
+        assert "preventDestroy" in said.out
+
+
+def test_a_saved_plan_is_applied_as_reviewed_and_resumes(project: Project) -> None:
+    assert project.run("plan", "-o", "plan.json").code == 0
+    assert "apply" in project.run("show", "plan.json").out
+    assert project.run("apply", "plan.json").code == 0
+    assert project.run("apply", "plan.json").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_stale_plan_is_refused_with_four_and_names_what_moved(project: Project) -> None:
+    project.run("plan", "-o", "plan.json")
+    project.replace("Field imagery", "Fields")
+    said = project.run("apply", "plan.json")
+    assert said.code == 4
+    assert "ByocCollection/fields: its request is another one now" in said.err
+
+
+def test_a_tampered_plan_is_refused_with_four(project: Project) -> None:
+    project.run("plan", "-o", "plan.json")
+    plan = Path("plan.json")
+    plan.write_text(plan.read_text().replace('"s3Bucket": "fields"', '"s3Bucket": "stolen"'))
+    said = project.run("apply", "plan.json")
+    assert said.code == 4
+    assert "plan/tampered" in said.err
+
+
+def test_a_saved_plan_takes_no_other_variables(project: Project) -> None:
+    project.run("plan", "-o", "plan.json")
+    said = project.run("apply", "plan.json", "--var", "a=b")
+    assert said.code == 1
+    assert "brings its own environment" in said.err
+
+
+def test_what_is_no_plan_is_said_so(project: Project) -> None:
+    Path("plan.json").write_text('{"hello": 1}')
+    said = project.run("apply", "plan.json")
+    assert said.code == 1
+    assert "plan/not-a-plan" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("ouptut",), "Did you mean `shplan output`?"),
+        (("plan", "--selekt", "x"), "--select"),
+        (("plan", "--select", "ByocCollection/feilds"), "did you mean ByocCollection/fields?"),
+        (("why", "ByocTiles/field"), "did you mean ByocTiles/fields?"),
+        (("show", "ByocTile/fields"), "did you mean ByocTiles/fields?"),
+        (("output", "colection"), "did you mean collection?"),
+        (("import", "fields", "x"), "write Kind/name"),
+        (("plan", "-e", "sandbx"), "sandbox"),
+        (("plan", "--var", "nonsense"), "write --var NAME=VALUE"),
+        (("plan", "--var", "year=1"), "year"),
+        (("schema", "Byoccollection"), "ByocCollection"),
+        (("apply", "--lock-timeout", "soon"), "write 90s, 5m or 1h30m"),
+    ],
+)
+def test_wrong_usage_leaves_with_one_and_the_nearest_name(
+    project: Project, arguments: tuple[str, ...], hint: str
+) -> None:
+    said = project.run(*arguments)
+    assert said.code == 1
+    assert hint in said.err
+    assert "Traceback" not in said.err
+
+
+def test_without_a_project_the_next_step_is_init(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = run("plan")
+    assert said.code == 1
+    assert "shplan init" in said.err
+
+
+def test_a_damaged_ledger_is_refused_and_recovered(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    assert project.run("ledger", "verify").code == 0
+    journal = project.root / ".shplan" / "ledger" / "sandbox" / "00000000.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    verified = project.run("ledger", "verify")
+    assert verified.code == 1
+    assert "shplan ledger recover" in verified.out
+    refused = project.run("plan")
+    assert refused.code == 1
+    assert "ledger" in refused.err
+    assert project.run("ledger", "recover").code == 0
+    assert project.run("apply", "--auto-approve").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_held_ledger_leaves_with_six(project: Project) -> None:
+    import asyncio
+
+    from shplan.cli.clock import SystemClock
+    from shplan.ledger.backends.directory import DirectoryBackend
+    from shplan.ledger.journal import Journal
+
+    home = project.root / ".shplan" / "ledger" / "sandbox"
+    other = Journal(DirectoryBackend(home), clock=SystemClock(), actor={"user": "bob"})
+    lease = other.lease(timeout_s=0)
+    asyncio.run(lease.__aenter__())
+    try:
+        said = project.run("apply", "--auto-approve")
+    finally:
+        asyncio.run(lease.__aexit__(None, None, None))
+    assert said.code == 6
+
+
+def test_import_confirms_what_was_adopted(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    found = project.run("output", "collection").out.strip()
+    ledger = project.root / ".shplan" / "ledger"
+    ledger.rename(project.root / "lost")
+    adopted = project.run("apply", "--auto-approve")
+    assert adopted.code == 0
+    refused = project.run("destroy", "--auto-approve")
+    assert refused.code == 3
+    assert "shplan import" in refused.out
+    assert project.run("import", "ByocCollection/fields", found).code == 0
+    assert project.run("import", "ByocTiles/fields", found).code == 0
+    assert project.run("destroy", "--auto-approve").code == 0
+
+
+def test_json_goes_to_stdout_as_one_document(project: Project) -> None:
+    planned = json.loads(project.run("plan", "--format", "json").out)
+    assert planned["format"] == 1
+    assert [change["address"] for change in planned["changes"]] == [
+        "ByocCollection/fields",
+        "ByocTiles/fields",
+    ]
+    applied = json.loads(project.run("apply", "--auto-approve", "--format", "json").out)
+    assert {result["ending"] for result in applied["results"]} == {"done"}
+    status = json.loads(project.run("status", "--format", "json").out)
+    assert {one["state"] for one in status} == {"up to date"}
+    entries = json.loads(project.run("ledger", "show", "--format", "json").out)
+    assert [entry["sequence"] for entry in entries] == list(range(len(entries)))
+
+
+def test_planning_twice_gives_the_same_bytes(project: Project) -> None:
+    first = project.run("plan", "--format", "json").out
+    assert project.run("plan", "--format", "json").out == first
+
+
+def test_why_names_each_term_of_the_cost(project: Project) -> None:
+    said = project.run("why", "ByocTiles/fields")
+    assert "2 x 1 PU to create tiles" in said.out
+
+
+def test_show_resolves_offline(project: Project) -> None:
+    body = json.loads(project.run("show", "ByocCollection/fields", "--request").out)
+    assert body == {"name": "Field imagery", "s3Bucket": "fields"}
+
+
+def test_fmt_check_leaves_with_two_and_fmt_mends(project: Project) -> None:
+    project.manifest.write_text("spec: {name: A, s3Bucket: fields}\nkind: ByocCollection\napiVersion: shplan/v1\nmetadata: {name: fields}\n")
+    assert project.run("fmt", "--check").code == 2
+    assert project.run("fmt").code == 0
+    assert project.run("fmt", "--check").code == 0
+
+
+def test_a_pull_request_cannot_send_the_secret_elsewhere(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.root / "shplan.yaml").write_text(
+        "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: demo}\nspec:\n"
+        "  defaultEnvironment: evil\n  environments:\n"
+        "    evil: {baseUrl: https://services.sentinel-hub.com, tokenUrl: https://evil.example/token}\n"
+    )
+    monkeypatch.setenv("SH_CLIENT_ID", "canary-id")
+    monkeypatch.setenv("SH_CLIENT_SECRET", "canary-secret")
+    said = project.run("plan")
+    assert said.code == 1
+    assert "evil.example" in said.err
+    assert "canary-secret" not in said.out + said.err
+
+
+def test_in_ci_an_unnamed_ledger_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.root / "shplan.yaml").write_text(
+        "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: demo}\nspec:\n"
+        "  defaultEnvironment: near\n  environments:\n"
+        "    near: {baseUrl: 'http://127.0.0.1:1', tokenUrl: 'http://127.0.0.1:1/oauth/token'}\n"
+    )
+    monkeypatch.setenv("CI", "true")
+    said = project.run("apply", "--auto-approve")
+    assert said.code == 1
+    assert "ledger/vanishing" in said.err
+
+
+def test_a_server_refusal_names_the_line_in_the_manifest(project: Project) -> None:
+    """Ingestion of a tile without files fails, and the message underlines that tile."""
+    project.replace("path: b", "path: missing")
+    said = project.run("apply", "--auto-approve")
+    assert said.code == 3
+    assert "manifests/fields.yaml:13:" in said.out
+    assert "missing: ingestion failed" in said.out
+    assert "The same command resumes" in said.out
+    again = project.run("plan")
+    assert "reingest" in again.out
+
+
+def test_a_bug_is_said_to_be_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shplan.cli.status as status
+
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(status.command, "callback", broken)
+    said = project.run("status")
+    assert said.code == 70
+    assert "This is a bug in shplan" in said.err
+    assert "Traceback" not in said.err
