@@ -115,7 +115,7 @@ def show_plan(planned: Planned, options: Options) -> None:
     from shplan.cli.output import say, use_color, width, write_text  # noqa: PLC0415
     from shplan.views.plan_text import render_plan  # noqa: PLC0415
 
-    text = render_plan(planned.plan, width=width(), color=use_color(options))
+    text = render_plan(planned.plan, width=width(), color=use_color(options), next_step=False)
     if options.output == "json":
         say(text)
     else:

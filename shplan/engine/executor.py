@@ -28,6 +28,7 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, digest, is_known
 from shplan.engine.drive import Reader, drive
+from shplan.engine.edges import edges, rewrites
 from shplan.engine.ports import Api, Clock, EventSink, Lease, Resolver, Storage
 from shplan.providers.base import (
     Act,
@@ -119,6 +120,9 @@ class World:
 class InterruptedApplyError(ShplanError):
     """Nothing new is started any more."""
 
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
 
 @dataclass(slots=True)
 class Interrupt:
@@ -151,7 +155,15 @@ async def execute(
         recorded: what the ledger says, with intents that are still open
         attributes: what is known of each address before the first change
     """
-    walk = _Walk(changes, plan_digest, lease, world, recorded, dict(attributes), interrupt)
+    walk = _Walk(
+        changes,
+        plan_digest=plan_digest,
+        lease=lease,
+        world=world,
+        recorded=recorded,
+        attributes=dict(attributes),
+        interrupt=interrupt,
+    )
     return await walk.run()
 
 
@@ -161,6 +173,7 @@ class _Walk:
     def __init__(
         self,
         changes: Sequence[Change],
+        *,
         plan_digest: str,
         lease: Lease,
         world: World,
@@ -181,7 +194,7 @@ class _Walk:
     async def run(self) -> Report:
         loop = asyncio.get_running_loop()
         self._endings = {at: loop.create_future() for at in range(len(self._nodes))}
-        needs, after = _edges(self._nodes)
+        needs, after = edges(self._nodes)
         # Not a task group: one failure must not cancel its neighbours.
         tasks = [
             asyncio.create_task(self._node(at, needs[at], after[at]), name=str(node.address))
@@ -246,7 +259,7 @@ class _Walk:
 
     async def _attempt(self, change: Change, performer: _Performer) -> ChangeResult:
         try:
-            if _rewrites(change):
+            if rewrites(change):
                 await performer.rewrite()
             else:
                 filled = fill_change(change, self._world.resolver, self._attributes)
@@ -319,7 +332,7 @@ class _Performer:
 
     async def _act(self, act: Act) -> tuple[Reply, ...]:
         if self._walk._interrupt.wanted:  # noqa: SLF001
-            raise InterruptedApplyError("interrupted")
+            raise InterruptedApplyError
         intent = EntryDraft(
             Event.INTENT,
             self._change.address,
@@ -408,7 +421,7 @@ class _Performer:
             stopping.cancel()
             await asyncio.gather(sleeping, stopping, return_exceptions=True)
         if interrupt.wanted:
-            raise InterruptedApplyError("interrupted while waiting")
+            raise InterruptedApplyError
 
 
 def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address, Object]) -> Change:
@@ -431,54 +444,6 @@ def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address,
         record={name: value(one) for name, one in change.record.items()},
         current={name: value(one) for name, one in change.current.items()},
     )
-
-
-def _edges(nodes: Sequence[Change]) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-    """
-    Return for each node what must have ended well, and what must have ended.
-
-    Rewriting the ledger comes first. Building needs its dependencies. Removing needs its dependents removed, or moved away,
-    and waits until everything else has ended.
-    """
-    rewriting = {at for at, node in enumerate(nodes) if _rewrites(node)}
-    building = {
-        node.address: at
-        for at, node in enumerate(nodes)
-        if not _removes(node) and at not in rewriting
-    }
-    removing: dict[Address, list[int]] = {}
-    for at, node in enumerate(nodes):
-        if _removes(node):
-            removing.setdefault(node.address, []).append(at)
-    needs = {at: set[int]() if at in rewriting else {*rewriting} for at in range(len(nodes))}
-    after: dict[int, set[int]] = {at: set() for at in range(len(nodes))}
-    for at, node in enumerate(nodes):
-        if _removes(node):
-            after[at] |= set(building.values())
-            continue
-        if at not in rewriting:
-            needs[at] |= {building[on] for on in node.depends_on if on in building}
-    for at, node in enumerate(nodes):
-        for on in node.depends_on:
-            for removed in removing.get(on, ()):
-                if removed != at:
-                    # What goes with another ends after it: until then it is what proves
-                    # that the other holds nothing of a stranger's.
-                    first, then = (removed, at) if node.follows else (at, removed)
-                    needs[then].add(first)
-    for address, places in removing.items():
-        for at in places:
-            if nodes[at].deposed and address in building:
-                needs[at].add(building[address])
-    return needs, after
-
-
-def _removes(change: Change) -> bool:
-    return change.deposed or change.action is Action.DELETE
-
-
-def _rewrites(change: Change) -> bool:
-    return change.action in (Action.MOVE, Action.FORGET)
 
 
 def _is_told(result: ChangeResult) -> bool:

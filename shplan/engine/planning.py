@@ -152,6 +152,8 @@ class _State:
                 for one in self.observed.values()
                 if isinstance(one, Observed) and one.id
             },
+            declared=self._subject.resources,
+            attributes=self.attributes,
             list_lag_s=self._subject.list_lag_s,
         )
 

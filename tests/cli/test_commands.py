@@ -59,7 +59,10 @@ def test_destroy_deletes_dependents_first_and_leaves_nothing(project: Project) -
 
 
 def test_a_protection_refuses_with_five(project: Project) -> None:
-    project.replace("metadata: {name: fields}\nspec: {name: Field", "metadata: {name: fields, lifecycle: {preventDestroy: true}}\nspec: {name: Field")
+    project.replace(
+        "metadata: {name: fields}\nspec: {name: Field",
+        "metadata: {name: fields, lifecycle: {preventDestroy: true}}\nspec: {name: Field",
+    )
     project.run("apply", "--auto-approve")
     for command in (("destroy", "--auto-approve"), ("plan", "--destroy")):
         said = project.run(*command)
@@ -220,7 +223,9 @@ def test_show_resolves_offline(project: Project) -> None:
 
 
 def test_fmt_check_leaves_with_two_and_fmt_mends(project: Project) -> None:
-    project.manifest.write_text("spec: {name: A, s3Bucket: fields}\nkind: ByocCollection\napiVersion: shplan/v1\nmetadata: {name: fields}\n")
+    project.manifest.write_text(
+        "spec: {name: A, s3Bucket: fields}\nkind: ByocCollection\napiVersion: shplan/v1\nmetadata: {name: fields}\n"
+    )
     assert project.run("fmt", "--check").code == 2
     assert project.run("fmt").code == 0
     assert project.run("fmt", "--check").code == 0

@@ -49,7 +49,9 @@ def later(project: Project) -> None:
     close_app(app)
 
 
-@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
+)
 def test_interrupted_while_waiting_and_resumed(project: Project, signals: tuple[int, ...]) -> None:
     slow(project, 3600.0)
     process = start(project.root)

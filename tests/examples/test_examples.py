@@ -35,9 +35,13 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
 
 
 def shplan(home: Path, *arguments: str, code: int = 0) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SH_", "SHPLAN_", "CI"))}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("SH_", "SHPLAN_", "CI"))
+    }
     command = [sys.executable, "-m", "shplan", *arguments]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=home, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -56,7 +60,11 @@ async def share(data: Path) -> None:
     app = create_app(data, clock=SystemClock(), settings=Settings(seed="shared", speed=20))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
-        form = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox"}
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": "sandbox",
+            "client_secret": "sandbox",
+        }
         token = (await client.post("/oauth/token", data=form)).json()["access_token"]
         made = await client.post(
             "/byoc/v1/collections",

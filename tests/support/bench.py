@@ -24,7 +24,8 @@ from shplan.core.errors import ManifestError
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.resource import Desired, Lifecycle
-from shplan.core.value import Object, Path as FieldPath, Reference, Unknown, Value, fill
+from shplan.core.value import Object, Reference, Unknown, Value, fill
+from shplan.core.value import Path as FieldPath
 from shplan.engine.executor import Interrupt, World
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, Session, apply, plan
@@ -33,8 +34,8 @@ from shplan.ledger.journal import Journal
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
-from shplan.storage.directory import DirectoryStorage
 from shplan.sandbox.settings import Settings as SandboxSettings
+from shplan.storage.directory import DirectoryStorage
 from tests.support.clock import ManualClock, SandboxClock
 from tests.support.cogs import write_tile
 
@@ -98,7 +99,9 @@ class Bench:
     def __post_init__(self) -> None:
         if self.app is None:
             self.app = create_app(
-                self.root / "sandbox", clock=SandboxClock(self.clock), settings=self.settings,
+                self.root / "sandbox",
+                clock=SandboxClock(self.clock),
+                settings=self.settings,
                 sleep=self.clock.sleep,
             )
 
@@ -113,7 +116,9 @@ class Bench:
         """Another project (another ledger) against the same sandbox."""
         return replace(self, ledger_name=name)
 
-    def write_tiles(self, *folders: str, bucket: str = "fields", bands: tuple[str, ...] = ("B04",)) -> None:
+    def write_tiles(
+        self, *folders: str, bucket: str = "fields", bands: tuple[str, ...] = ("B04",)
+    ) -> None:
         for folder in folders:
             write_tile(self.buckets, bucket, folder, bands=bands)
 
@@ -172,7 +177,9 @@ class Bench:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
             form = {
-                "grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox",
+                "grant_type": "client_credentials",
+                "client_id": "sandbox",
+                "client_secret": "sandbox",
             }
             token = (await client.post("/oauth/token", data=form)).json()["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
@@ -180,7 +187,14 @@ class Bench:
             return answer.json() if answer.content else answer.status_code
 
 
-def collection(name: str = "fields", *, key: str | None = None, prevent: bool = False, ignore: tuple[str, ...] = (), **spec: Value) -> Desired:
+def collection(
+    name: str = "fields",
+    *,
+    key: str | None = None,
+    prevent: bool = False,
+    ignore: tuple[str, ...] = (),
+    **spec: Value,
+) -> Desired:
     body: Object = {"name": "Field imagery", "s3Bucket": "fields", **spec}
     return Desired(
         Address("ByocCollection", name, key),
@@ -198,7 +212,10 @@ def tiles(
     prevent: bool = False,
 ) -> Desired:
     reference = Reference(Address("ByocCollection", of), ("id",))
-    full = [{"path": m, "sensingTime": "2025-06-01T10:00:00Z"} if isinstance(m, str) else m for m in members]
+    full = [
+        {"path": m, "sensingTime": "2025-06-01T10:00:00Z"} if isinstance(m, str) else m
+        for m in members
+    ]
     address = Address("ByocTiles", name)
     unknown = Unknown("{{ ref('ByocCollection/" + of + "').id }}", str(address), (reference,))
     return Desired(

@@ -34,7 +34,9 @@ def cog_bytes(*, dtype: str = "uint16", nodata: int | None = 0, east: float = 50
         return memory.read()
 
 
-def write_tile(buckets: Path, bucket: str, folder: str, *, bands: tuple[str, ...] = ("B04",)) -> None:
+def write_tile(
+    buckets: Path, bucket: str, folder: str, *, bands: tuple[str, ...] = ("B04",)
+) -> None:
     """Write one COG a band into a folder of a bucket."""
     home = buckets / bucket / folder
     home.mkdir(parents=True, exist_ok=True)

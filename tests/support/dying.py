@@ -100,6 +100,6 @@ class _DyingLease:
         await self._inner.__aenter__()
         return self
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: object) -> None:
         # The operating system releases a dead holder's lock.
         await self._inner.__aexit__(*error)

@@ -1,0 +1,78 @@
+# Everything a person or CI does here. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test laws golden examples fmt format-check lint type schemas schemas-check \
+        docs docs-check bench build wheel-test check clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Make .venv and install shplan into it
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "shplan needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[sandbox,dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## See it work: init, plan, apply, change, apply, verify, on the sandbox
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
+
+test: $(STAMP)  ## Run all tests
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+laws: $(STAMP)  ## Run only the laws (crashes, properties)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
+
+golden: $(STAMP)  ## Write the golden files anew; review their difference as code
+	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples
+
+examples: $(STAMP)  ## Validate, plan, apply and plan again every example
+	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/examples
+
+fmt: $(STAMP)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+format-check: $(STAMP)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)  ## Lint
+	$(BIN)/ruff check .
+
+type: $(STAMP)  ## Check the types
+	$(BIN)/mypy
+
+schemas: $(STAMP)  ## Derive the schemas again from the extract
+	$(BIN)/python -m shplan.schema
+
+schemas-check: schemas
+	git diff --exit-code -- schemas
+
+docs: $(STAMP)  ## Write docs/cli.md from --help
+	$(BIN)/python -m shplan.cli.docs
+
+docs-check: docs
+	git diff --exit-code -- docs
+
+bench: $(STAMP)  ## Measure against a floor of the same run
+	$(BIN)/python benchmarks/run.py
+
+build: $(STAMP)  ## Build the wheel
+	rm -rf dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+wheel-test: build  ## Try the installed wheel, outside the checkout
+	sh scripts/wheel_test.sh dist/*.whl
+
+check: format-check lint type schemas-check docs-check test wheel-test  ## Everything that CI runs
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,23 @@
+#!/bin/sh
+# The installed wheel, in an environment of its own, outside the checkout.
+set -eu
+
+wheel=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+"${PYTHON:-python3}" -m venv "$scratch/venv"
+"$scratch/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[sandbox]"
+cd "$scratch"
+PATH="$scratch/venv/bin:$PATH"
+export PATH
+unset PYTHONPATH || true
+
+shplan --version
+shplan schema ByocTiles > /dev/null
+shplan init farm > /dev/null
+cd farm
+shplan validate
+shplan apply --auto-approve > /dev/null
+shplan plan --detailed-exitcode
+shplan ledger verify
+echo "The installed wheel works."
