@@ -112,7 +112,7 @@ class _Prepared:
 class Exchange:
     """The service. Made by `connect`; used as `async with`."""
 
-    def __init__(  # noqa: PLR0913  one name for each part; `connect` is the door
+    def __init__(
         self,
         deployment: Deployment,
         access: Access,
@@ -361,7 +361,7 @@ class Exchange:
         )
 
 
-def connect(  # noqa: PLR0913  the composition root hands in each part by name
+def connect(
     deployment: Deployment,
     access: Access,
     *,

@@ -92,7 +92,7 @@ class GiveUp:
     reason: str
 
 
-def decide(  # noqa: PLR0913  each is named at the call
+def decide(
     failure: Failure,
     *,
     effect: Effect,

@@ -156,7 +156,7 @@ class _OneRoute:
     def opened(self) -> tuple[httpx.AsyncBaseTransport, ...]:
         return (self.transport,)
 
-    def to(self, url: str) -> httpx.AsyncBaseTransport:  # noqa: ARG002  one way for all
+    def to(self, url: str) -> httpx.AsyncBaseTransport:
         return self.transport
 
     def never_left(self, error: Exception) -> bool:

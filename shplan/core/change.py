@@ -106,6 +106,7 @@ class MemberChange:
         operation: what the intent says: `create`, `update`, `reingest` or `delete`
         stated: the fields that the manifest states
         digest: of the member as the manifest states it
+        owned: the ledger is to count it as ours, so that it may be deleted one day
         index: its place among the declared members, -1 for one that is not declared
         etag, size_bytes: of the file behind it, as recorded
     """
@@ -120,6 +121,7 @@ class MemberChange:
     detail: str = ""
     stated: tuple[str, ...] = ()
     digest: str = ""
+    owned: bool = True
     index: int = -1
     etag: str = ""
     size_bytes: int | None = None

@@ -25,6 +25,8 @@ def same(left: Value, right: Value, how: Sameness) -> bool:
         return left == right
     if left == right and _same_types(left, right):
         return True
+    if left == right and not isinstance(left, dict | list):
+        return False
     if left is None or right is None:
         return False
     return _same_unequal(left, right, how)
@@ -52,11 +54,11 @@ def instant(text: str) -> datetime | None:
     """Read an ISO 8601 instant, in UTC, at the service's precision of a millisecond."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            return None
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return None
-    moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -91,9 +93,11 @@ def _same_nested(left: Value, right: Value, how: Sameness) -> bool:
 
 
 def _same_types(left: Value, right: Value) -> bool:
-    # True == 1 in Python and nowhere else.
-    if isinstance(left, dict | list) or isinstance(right, dict | list):
-        return True
+    """Tell whether equal values are equal in JSON too: True == 1 in Python and nowhere else."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(_same_types(member, right[key]) for key, member in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return all(_same_types(one, other) for one, other in zip(left, right, strict=True))
     return isinstance(left, bool) == isinstance(right, bool)
 
 

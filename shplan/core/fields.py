@@ -59,6 +59,14 @@ class FieldRules:
 
     by_path: Mapping[str, FieldRule] = field(default_factory=dict)
 
+    def cleared_by_silence(self) -> tuple[str, ...]:
+        """Return the top-level fields that an update has to carry, or the API clears them."""
+        return tuple(
+            path
+            for path, rule in self.by_path.items()
+            if rule.omitted is Omitted.CLEARS and "." not in path
+        )
+
     def rule(self, path: tuple[str | int, ...]) -> FieldRule:
         """Return the rule of a field; a field without one is mutable and compared exactly."""
         dotted = ".".join(str(step) for step in path)

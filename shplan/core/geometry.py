@@ -36,7 +36,7 @@ def same_geometry(left: Object, right: Object) -> bool:
             without one the coordinates are CRS84 (RFC 7946 section 4)
     """
     left_crs, right_crs = crs_of(left), crs_of(right)
-    if left_crs == right_crs and _normal_form(left) == _normal_form(right):
+    if left_crs == right_crs and _same_normal_form(left, right):
         return True
     return _same_shape(left, left_crs, right, right_crs)
 
@@ -55,8 +55,16 @@ def crs_code(name: str) -> str:
     """Read `urn:ogc:def:crs:EPSG::32633`, an OGC URL, `EPSG:32633` or a spelling of CRS84."""
     if "CRS84" in name.upper():
         return "EPSG:4326"
-    match = re.search(r"EPSG.*?[:/](\d+)$", name, re.IGNORECASE)
+    match = re.search(r"EPSG.*?[:/#](\d+)$", name, re.IGNORECASE)
     return f"EPSG:{match[1]}" if match else name
+
+
+def _same_normal_form(left: Object, right: Object) -> bool:
+    try:
+        return _normal_form(left) == _normal_form(right)
+    except (ValueError, TypeError, IndexError):
+        # Not a geometry: it is the same only as itself.
+        return left == right
 
 
 def _normal_form(geometry: Object) -> object:
@@ -86,34 +94,45 @@ def _ring(ring: list[list[float]]) -> tuple[tuple[float, float], ...]:
 
 
 def _same_shape(left: Object, left_crs: str, right: Object, right_crs: str) -> bool:
-    try:
-        one = _shape(left)
-        other = _shape(right)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    one, other = _shape(left), _shape(right)
+    if one is None or other is None:
         return False
     if left_crs != right_crs:
         projected = _project(one, left_crs, right_crs)
         if projected is None:
             return False
         one = projected
-    tolerance = TOLERANCE_M if _is_metric(right_crs) else TOLERANCE_M * _DEGREES_PER_M
+    tolerance = TOLERANCE_M * _DEGREES_PER_M if _is_geographic(right_crs) else TOLERANCE_M
     return _within(one, other, tolerance)
 
 
 def _within(one: BaseGeometry, other: BaseGeometry, tolerance: float) -> bool:
+    import numpy  # noqa: PLC0415, ICN001 - one name for one import
     import shapely  # noqa: PLC0415
 
     if one.is_empty or other.is_empty:
         return one.is_empty and other.is_empty
+    if not numpy.isfinite(shapely.get_coordinates([one, other])).all():
+        return False
     if not (one.is_valid and other.is_valid):
         return bool(one.normalize().equals_exact(other.normalize(), tolerance))
-    return float(shapely.hausdorff_distance(one.boundary, other.boundary)) <= tolerance
+    if float(shapely.hausdorff_distance(one.boundary, other.boundary)) > tolerance:
+        return False
+    # The distance is measured from vertices: two rings through the same points in another
+    # order are at distance zero, and cover different areas.
+    apart = float(one.symmetric_difference(other).area)
+    return apart <= 2 * tolerance * float(one.length + other.length)
 
 
-def _shape(geometry: Object) -> BaseGeometry:
+def _shape(geometry: Object) -> BaseGeometry | None:
+    """Read a geometry; None where it is not one."""
+    from shapely.errors import ShapelyError  # noqa: PLC0415
     from shapely.geometry import shape  # noqa: PLC0415
 
-    return shape({key: geometry[key] for key in ("type", "coordinates")})
+    try:
+        return shape({key: geometry[key] for key in ("type", "coordinates")})
+    except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def _project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | None:
@@ -142,5 +161,15 @@ def _transformer(source: str, target: str) -> Transformer | None:
         return None
 
 
-def _is_metric(crs: str) -> bool:
-    return crs != "EPSG:4326"
+@lru_cache(maxsize=64)
+def _is_geographic(crs: str) -> bool:
+    """Tell whether the coordinates are degrees."""
+    if crs == "EPSG:4326":
+        return True
+    from pyproj import CRS  # noqa: PLC0415
+    from pyproj.exceptions import CRSError  # noqa: PLC0415
+
+    try:
+        return bool(CRS.from_user_input(crs).is_geographic)
+    except CRSError:
+        return False

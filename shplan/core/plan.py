@@ -126,9 +126,14 @@ class Plan:
 
 
 def change_essence(change: Change) -> JsonObject:
-    """Return what decides whether two changes are the same change (design, "Planning")."""
+    """
+    Return what decides whether two changes are the same change (design, "Planning").
+
+    An adoption sends nothing that would name its object, so the id stands for it.
+    """
     return {
         "address": str(change.address),
+        "adopts": change.id if change.action is Action.ADOPT else "",
         "action": change.action.value,
         "deposed": change.deposed,
         "preventDestroy": change.prevent_destroy,
@@ -139,8 +144,12 @@ def change_essence(change: Change) -> JsonObject:
 
 def member_essence(member: MemberChange) -> JsonObject:
     """The same for one member of a set."""
-    request = None if member.request is None else member.request.as_json()
-    return {"key": member.key, "operation": member.operation, "request": request}
+    return {
+        "key": member.key,
+        "operation": member.operation,
+        "adopts": member.id if member.action is Action.ADOPT else "",
+        "request": None if member.request is None else member.request.as_json(),
+    }
 
 
 def plan_json(plan: Plan) -> JsonObject:

@@ -15,6 +15,7 @@ from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, Ref
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.graph import order, reverse
 from shplan.core.resource import Desired, Recorded
+from shplan.core.value import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ def judge_existing(
         return Verdict(Action.UPDATE, reason, fields, records=True)
     if recorded is not None and recorded.prevent_destroy != desired.lifecycle.prevent_destroy:
         return Verdict(Action.UPDATE, Reason.PROTECTION_CHANGED, records=True)
-    differs = recorded is not None and dict(recorded.spec) != dict(stated)
-    return Verdict(Action.NOOP, Reason.UP_TO_DATE, records=differs)
+    return Verdict(
+        Action.NOOP, Reason.UP_TO_DATE, records=_is_recorded_otherwise(desired, recorded, stated)
+    )
 
 
 def judge_undeclared(recorded: Recorded, found: Found) -> Verdict:
@@ -115,8 +117,13 @@ def protected(address: Address, verb: str) -> Refusal:
     )
 
 
-def ambiguous(address: Address, candidates: Iterable[str], *, what: str) -> Refusal:
-    """Say that several objects fit and a person must choose (exit 7)."""
+def ambiguous(address: Address, candidates: Iterable[str], *, what: str, hint: str = "") -> Refusal:
+    """
+    Say that several objects fit and a person must choose (exit 7).
+
+    Args:
+        hint: how to choose, where an import is not the way
+    """
     ids = list(candidates)
     return Refusal(
         RefusalKind.UNDECIDED,
@@ -125,10 +132,37 @@ def ambiguous(address: Address, candidates: Iterable[str], *, what: str) -> Refu
             summary="Several objects fit",
             what=f"{address}: {len(ids)} {what}: {', '.join(ids)}.",
             why="Names are not unique on the service, and nothing tells which of them is meant.",
-            hint=f"shplan import {address} {ids[0]}",
+            hint=hint or f"shplan import {address} {ids[0]}",
             address=str(address),
         ),
     )
+
+
+def same_key(address: Address, others: Iterable[Address]) -> Refusal:
+    """Say that several resources name the same object, so that none of them is told apart."""
+    names = ", ".join(str(other) for other in others)
+    return Refusal(
+        RefusalKind.PROTECTED,
+        Diagnostic(
+            code="plan/same-key",
+            summary="Two resources name the same object",
+            what=f"{address} and {names} have the same natural key, and no ids yet.",
+            why="Objects are found by it where no id is known, so both would bind the same one.",
+            hint="give one of them another name",
+            address=str(address),
+        ),
+    )
+
+
+def _is_recorded_otherwise(
+    desired: Desired, recorded: Recorded | None, stated: Mapping[str, object]
+) -> bool:
+    """Tell whether the ledger should learn what is stated now, though nothing is to be sent."""
+    if recorded is None:
+        return False
+    # What it depends on is recorded for the order of a later delete.
+    moved = recorded.depends_on != dependencies(desired)
+    return moved or dict(recorded.spec) != dict(stated)
 
 
 def _judge_adoption(found: Found, fields: tuple[FieldChange, ...], *, forced: bool) -> Verdict:
@@ -151,7 +185,10 @@ def _judge_replace(
 
 def _unless_foreign(verdict: Verdict, found: Found) -> Verdict:
     if not found.owned:
-        note = "it was adopted, not created here; `shplan import` confirms that it is ours"
+        note = (
+            "it was adopted, not created here; `shplan import` confirms that it is ours,"
+            " `forget` lets go of it"
+        )
         return replace(verdict, action=Action.BLOCKED, reason=Reason.NOT_OWNED, notes=(note,))
     if found.foreign_members:
         note = f"it holds {found.foreign_members} members that are not ours"
@@ -191,7 +228,6 @@ def steps_of(change: Change) -> tuple[Change, ...]:
         deposed=True,
         fields=(),
         record={},
-        current={},
         depends_on=(),
     )
     return (new, old)
@@ -239,13 +275,19 @@ def _with_blocked_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 def _with_renames_refused(
     changes: tuple[Change, ...], moved: Mapping[Address, Address]
 ) -> tuple[Change, ...]:
-    deletes = [c for c in changes if c.action is Action.DELETE and not c.deposed]
-    creates = [c for c in changes if c.action in (Action.CREATE, Action.ADOPT)]
+    creates: dict[tuple[str, str, str], Address] = {}
+    for new in changes:
+        if new.action in (Action.CREATE, Action.ADOPT):
+            for key in _likenesses(new):
+                creates.setdefault(key, new.address)
     refused: dict[Address, Refusal] = {}
-    for gone in deletes:
-        twin = next((new for new in creates if _probably_same(gone, new)), None)
-        if twin is not None and moved.get(gone.address) != twin.address:
-            refused[gone.address] = _rename(gone.address, twin.address)
+    for gone in changes:
+        if gone.action is not Action.DELETE or gone.deposed:
+            continue
+        twins = (creates.get(key) for key in _likenesses(gone))
+        twin = next((one for one in twins if one is not None), None)
+        if twin is not None and moved.get(gone.address) != twin:
+            refused[gone.address] = _rename(gone.address, twin)
     return tuple(
         replace(change, refusals=(*change.refusals, refused[change.address]))
         if change.address in refused and change.action is Action.DELETE
@@ -254,13 +296,13 @@ def _with_renames_refused(
     )
 
 
-def _probably_same(gone: Change, new: Change) -> bool:
-    if gone.address.kind != new.address.kind or not gone.record:
-        return False
-    if gone.record == new.record:
-        return True
-    name = gone.record.get("name")
-    return name is not None and name == new.record.get("name")
+def _likenesses(change: Change) -> tuple[tuple[str, str, str], ...]:
+    """Return what a delete and a create have in common when they are probably one object."""
+    if not change.record:
+        return ()
+    kind, name = change.address.kind, change.record.get("name")
+    whole = (kind, "all", digest(change.record))
+    return (whole, (kind, "name", name)) if isinstance(name, str) else (whole,)
 
 
 def _rename(old: Address, new: Address) -> Refusal:

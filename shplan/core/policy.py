@@ -61,14 +61,14 @@ def _over_budget(changes: tuple[Change, ...], policies: Policies) -> tuple[int, 
     if limit is None or cost.maximum_pu <= limit:
         return None
     at = max(range(len(changes)), key=lambda index: changes[index].cost.maximum_pu)
-    return at, _refusal(
-        "plan/budget",
-        "Over the budget",
+    diagnostic = Diagnostic(
+        code="plan/budget",
+        summary="Over the budget",
         what=f"this plan can cost {cost.maximum_pu:g} PU; the budget is {limit:g} PU.",
         why="The maximum counts, so that an apply can never spend more than was allowed.",
         hint="raise `budget: {maxPu: ...}` of the environment, or select a part of the plan",
-        change=changes[at],
     )
+    return at, _refusal(changes[at], diagnostic)
 
 
 def _too_many_deletions(
@@ -83,15 +83,15 @@ def _too_many_deletions(
     if not over or not number:
         return None
     at = counted.index(max(counted))
-    return at, _refusal(
-        "plan/deletions",
-        "Too many deletions",
+    diagnostic = Diagnostic(
+        code="plan/deletions",
+        summary="Too many deletions",
         what=f"this plan deletes {number} of {known} objects.",
         why="`policies.deletions` in shplan.yaml sets a limit, so that a lost file or a wrong"
         " path is noticed before the data is gone.",
         hint="check that no file is missing; to go on, raise `policies: {deletions: {max: ...}}`",
-        change=changes[at],
     )
+    return at, _refusal(changes[at], diagnostic)
 
 
 def _size(change: Change) -> int:
@@ -99,14 +99,6 @@ def _size(change: Change) -> int:
     return 1 + (declared if isinstance(declared, int) else 0)
 
 
-def _refusal(code: str, summary: str, *, what: str, why: str, hint: str, change: Change) -> Refusal:
-    diagnostic = Diagnostic(
-        code=code,
-        summary=summary,
-        what=what,
-        why=why,
-        hint=hint,
-        address=str(change.address),
-        span=change.source,
-    )
-    return Refusal(RefusalKind.PROTECTED, diagnostic)
+def _refusal(change: Change, diagnostic: Diagnostic) -> Refusal:
+    placed = replace(diagnostic, address=str(change.address), span=change.source)
+    return Refusal(RefusalKind.PROTECTED, placed)

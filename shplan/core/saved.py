@@ -9,8 +9,8 @@ requests. An id that was made under this plan counts as the hole that the file h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
@@ -93,7 +93,24 @@ def review(saved: JsonObject, plan: Plan, past: History) -> Review:
         moved.append(
             f"the cost is {plan.cost.maximum_pu:g} PU now; {reviewed.maximum_pu:g} were reviewed"
         )
-    return Review(tuple(admitted), tuple(moved))
+    return Review(_with_removals_blocked(tuple(admitted), past), tuple(moved))
+
+
+def _with_removals_blocked(changes: tuple[Change, ...], past: History) -> tuple[Change, ...]:
+    """Block the removal of what something is in that could not be removed."""
+    held = {
+        on
+        for change in changes
+        if change.action is Action.BLOCKED and change.address in past.failed
+        for on in change.depends_on
+    }
+    note = "what depends on it failed under this saved plan"
+    return tuple(
+        change.blocked(Reason.DEPENDENCY_BLOCKED, note=note)
+        if change.action is Action.DELETE and change.address in held
+        else change
+        for change in changes
+    )
 
 
 def saved_text(saved: JsonObject, name: str) -> str:
@@ -103,27 +120,38 @@ def saved_text(saved: JsonObject, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+_Place: TypeAlias = tuple[str, str, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class _Reviewed:
     """The changes of a saved plan by address; a replacement's left-over stands beside it."""
 
-    changes: Mapping[tuple[str, bool], JsonObject]
+    changes: Mapping[_Place, JsonObject]
     maximum_pu: float
-    members: dict[str, dict[tuple[str, str], JsonValue]] = field(default_factory=dict)
+    members: Mapping[_Place, Mapping[tuple[str, str], JsonObject]]
 
     @classmethod
     def of(cls, saved: JsonObject) -> _Reviewed:
         listed = [cast("JsonObject", one) for one in cast("list[JsonValue]", saved["changes"])]
-        by_address = {(str(one["address"]), bool(one["deposed"])): one for one in listed}
-        cost = cast("JsonObject", cast("JsonObject", saved["summary"])["costPU"])
-        members = {
-            str(one["address"]): {
-                (str(m["key"]), str(m["operation"])): m.get("request")
-                for m in cast("list[JsonObject]", one["members"])
-            }
+        by_place = {
+            _place(str(one["address"]), str(one["action"]), deposed=bool(one["deposed"])): one
             for one in listed
         }
-        return cls(by_address, float(cast("float", cost["maximum"])), members)
+        cost = cast("JsonObject", cast("JsonObject", saved["summary"])["costPU"])
+        members = {
+            place: {
+                (str(m["key"]), str(m["operation"])): m
+                for m in cast("list[JsonObject]", one["members"])
+            }
+            for place, one in by_place.items()
+        }
+        return cls(by_place, float(cast("float", cost["maximum"])), members)
+
+
+def _place(address: str, action: str, *, deposed: bool) -> _Place:
+    """Tell apart what one address may have side by side: a move, a change, a left-over."""
+    return (address, "move" if action == Action.MOVE.value else "", deposed)
 
 
 def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, list[str]]:
@@ -133,44 +161,70 @@ def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, 
     if change.address in past.failed:
         note = "it failed under this saved plan; another attempt needs another plan"
         return change.blocked(Reason.DEPENDENCY_BLOCKED, note=note), []
-    if touched and change.reason is Reason.OWN_INTENT and not change.requests:
+    if touched and _settles(change):
         return change, []
-    then = reviewed.changes.get((str(change.address), change.deposed))
+    place = _place(str(change.address), change.action.value, deposed=change.deposed)
+    then = reviewed.changes.get(place)
     if then is None and change.deposed:
         return change, _compare_left_over(change, reviewed)
     if then is None:
         return change, [f"{change.address}: {change.action.value} was not in the reviewed plan"]
-    return _compare(change, then, reviewed, past, touched=touched)
+    moved = _compare(change, then, past, touched=touched)
+    kept, found = _admit_members(change, reviewed.members[place], past, touched=touched)
+    return kept, moved + found
 
 
-def _compare(
-    change: Change, then: JsonObject, reviewed: _Reviewed, past: History, *, touched: bool
-) -> tuple[Change, list[str]]:
+def _settles(change: Change) -> bool:
+    """Tell whether a change only records what an earlier apply of ours has made."""
+    return change.reason is Reason.OWN_INTENT and not change.requests
+
+
+def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) -> list[str]:
     now = change_essence(change)
     moved = []
     resumed = touched and then["action"] == Action.CREATE.value and now["action"] == "update"
     if now["action"] != then["action"] and not resumed:
         moved.append(f"{change.address}: {then['action']} was reviewed, now {now['action']}")
+    elif now["adopts"] != then["adopts"]:
+        moved.append(f"{change.address}: adopting {then['adopts']} was reviewed, now {change.id}")
     if now["preventDestroy"] != then["preventDestroy"]:
         moved.append(f"{change.address}: its protection is another one now")
     if not _fits(then["requests"], now["requests"], past.made):
         moved.append(f"{change.address}: its request is another one now")
+    return moved
+
+
+def _admit_members(
+    change: Change,
+    reviewed: Mapping[tuple[str, str], JsonObject],
+    past: History,
+    *,
+    touched: bool,
+) -> tuple[Change, list[str]]:
     kept: list[MemberChange] = []
+    moved: list[str] = []
     for member in change.members:
-        known = reviewed.members[str(change.address)]
-        place = (member.key, member.operation)
-        if place in known and _fits(known[place], member_essence(member)["request"], past.made):
+        then = reviewed.get((member.key, member.operation))
+        now = member_essence(member)
+        own = touched and member.operation == "adopt" and member.owned
+        if own or (then is not None and _is_as_reviewed(then, now, past)):
             kept.append(member)
-        elif touched and member.operation in ("reingest", "adopt"):
-            continue
+        elif touched and member.operation == "reingest":
+            # Its ingestion failed under this plan. It stays failed, and is said so.
+            kept.append(replace(member, request=None))
         else:
             moved.append(f"{change.address}: {member.operation} {member.key} was not reviewed")
     return replace(change, members=tuple(kept)), moved
 
 
+def _is_as_reviewed(then: JsonObject, now: JsonObject, past: History) -> bool:
+    same_request = _fits(then["request"], now["request"], past.made)
+    return same_request and then["adopts"] == now["adopts"]
+
+
 def _compare_left_over(change: Change, reviewed: _Reviewed) -> list[str]:
     """A replacement that was cut off leaves one request: the last one that was reviewed."""
-    then = reviewed.changes.get((str(change.address), False))
+    then = reviewed.changes.get((str(change.address), "", False))
     requests = [] if then is None else cast("list[JsonValue]", then["requests"])
     left = [request.as_json() for request in change.requests]
     if then is not None and then["action"] == Action.REPLACE.value and requests[-1:] == left:

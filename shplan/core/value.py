@@ -83,7 +83,7 @@ Object: TypeAlias = dict[str, Value]
 
 
 class NotCanonicalError(ValueError):
-    """A value has no canonical form: NaN, an infinity, or an integer over 64 bits."""
+    """A value has no canonical form: NaN, an infinity, an integer over 64 bits, half a character."""
 
 
 def canonical(value: Value) -> bytes:
@@ -94,9 +94,13 @@ def canonical(value: Value) -> bytes:
     as marked objects, so that the form of a plan never holds a secret.
 
     Raises:
-        NotCanonicalError: a number that JSON cannot carry
+        NotCanonicalError: a number or a text that JSON cannot carry
     """
-    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        msg = f"a value has no form in JSON: {error}"
+        raise NotCanonicalError(msg) from error
 
 
 def digest(value: Value) -> str:
@@ -168,7 +172,7 @@ def _plain(value: Value) -> JsonValue:
         return [_plain(member) for member in value]
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
+    if isinstance(value, int) and not isinstance(value, bool) and not _fits(value):
         msg = f"the integer {value} does not fit into 64 bits"
         raise NotCanonicalError(msg)
     return _plain(_mark(value)) if isinstance(value, Unknown | Sensitive) else value
@@ -178,4 +182,8 @@ def _number(value: float) -> int | float:
     if not math.isfinite(value):
         msg = f"{value} has no form in JSON"
         raise NotCanonicalError(msg)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return int(value) if value.is_integer() and _fits(value) else value
+
+
+def _fits(number: float) -> bool:
+    return -(2**63) <= number < 2**64

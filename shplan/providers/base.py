@@ -9,7 +9,7 @@ belong to the engine. A refusal is thrown into the generator as an `ApiError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -162,6 +162,7 @@ class Observed:
         members: number of members, None where nobody asked
         foreign_members: members that are not ours, None where nobody asked
         left: what a replacement left behind
+        others: ids of other objects that have the wanted natural key
         detail: what only this kind understands (the joined tiles of a set)
     """
 
@@ -171,6 +172,7 @@ class Observed:
     members: int | None = None
     foreign_members: int | None = None
     left: LeftBehind | None = None
+    others: tuple[str, ...] = ()
     detail: object = None
 
 
@@ -182,11 +184,13 @@ class LeftBehind:
     Args:
         id: the server's id
         exists: the server still has it
+        members: how many it holds
         foreign_members: members that came after the replacement was planned
     """
 
     id: str
     exists: bool
+    members: int = 0
     foreign_members: int = 0
 
 
@@ -201,18 +205,31 @@ class Binding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several objects fit and nothing tells which is ours: a person must decide."""
+    """
+    Several objects fit and nothing tells which is ours: a person must decide.
+
+    Args:
+        rivals: other addresses without an id that name the same object
+    """
 
     candidates: tuple[JsonObject, ...]
+    rivals: tuple[Address, ...] = ()
     left: LeftBehind | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No object fits. `gone`: the ledger knew one and the server no longer has it."""
+    """
+    No object fits.
+
+    Args:
+        gone: the ledger knew one and the server no longer has it
+        others: ids of objects that have the natural key and belong to other addresses
+    """
 
     gone: bool = False
     left: LeftBehind | None = None
+    others: tuple[str, ...] = ()
 
 
 Observation: TypeAlias = Observed | Absent | Ambiguous
@@ -263,6 +280,8 @@ class Surroundings:
         own_members: ids of the members that are ours, by the id of what holds them
         doomed: ids of objects that this plan deletes, with everything they hold
         objects: what was observed so far, by id
+        declared: everything that the manifests declare, references unfilled
+        attributes: what references see so far
         list_lag_s: how long a new object may be missing from lists
     """
 
@@ -270,6 +289,8 @@ class Surroundings:
     own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
     objects: Mapping[str, Object] = field(default_factory=dict)
+    declared: Sequence[Desired] = ()
+    attributes: Mapping[Address, Object] = field(default_factory=dict)
     list_lag_s: float = 0.0
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from shplan.core.address import Address
-from shplan.core.change import Action, Change, FieldChange, Reason
+from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
 from shplan.core.cost import calls
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.diff import diff_object
+from shplan.core.diff import diff_object, value_at, with_changes
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import RefusedError
 from shplan.core.fields import FieldRule, FieldRules, Omitted
@@ -26,6 +26,7 @@ from shplan.core.planner import (
     dependencies,
     judge_existing,
     judge_undeclared,
+    same_key,
     with_verdict,
 )
 from shplan.core.request import Answer, ApiRequest, Effect
@@ -119,6 +120,10 @@ _RESERVED = frozenset(
         "yield",
     ]
 )
+_BANDS = ("additionalData", "bands")
+# Where the ledger keeps what is still to be deleted: the object that a replacement replaced,
+# and the one that lost a race.
+_LEFT = ("deposed", "loser")
 _FROZEN = "bands keep their structure once the collection has tiles"
 
 
@@ -167,14 +172,19 @@ class ByocCollection:
             index = _Index.of(wanted)
             yield Scan(_list_collections(), index.take)
         found: dict[Address, Observation] = {}
+        bound = yield from _bind_all(wanted, index, surroundings)
         for one in wanted:
-            observation = yield from _bind(one, index, surroundings)
+            observation = bound[one.address]
             left = yield from _look_at_left(one, observation, index, surroundings)
-            found[one.address] = replace(observation, left=left)
+            found[one.address] = replace(_beside(one, observation, index), left=left)
+        found = _with_rivals(wanted, found, surroundings)
         return (yield from _with_members(wanted, found, surroundings))
 
     def decide(
-        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
+        self,
+        wanted: Wanted,
+        observation: Observation,
+        surroundings: Surroundings,
     ) -> tuple[Change, ...]:
         """Compare three ways; see the module for the rules of the fields."""
         change = _decide(wanted, observation, self.rules)
@@ -197,6 +207,8 @@ class ByocCollection:
                 return _delete(change)
             case Action.ADOPT:
                 return _adopt(change)
+            case Action.READ:
+                return _nothing()
             case _:
                 return _update(change)
 
@@ -233,7 +245,7 @@ class _Index:
     @classmethod
     def of(cls, wanted: tuple[Wanted, ...]) -> _Index:
         ids = {one.recorded.id for one in wanted if one.recorded is not None}
-        ids |= {_text(one.recorded, "deposed") for one in wanted}
+        ids |= {_text(one.recorded, slot) for one in wanted for slot in _LEFT}
         ids |= {_declared(one, "id") for one in wanted}
         names = {_declared(one, "name") for one in wanted}
         keys = {key for one in wanted for key in _keys(one)}
@@ -255,9 +267,35 @@ class _Index:
 
     def lacks_intended(self, one: Wanted) -> bool:
         """An intent of ours may have created what the list does not show (yet)."""
-        intents = _pending_creates(one.recorded)
-        keys = {_natural_key(cast("Object", intent.data)) for intent in intents}
-        return not keys <= self.by_key.keys()
+        known = _known_before(one)
+        keys = {_natural_key(cast("Object", i.data)) for i in _pending_creates(one.recorded)}
+        return any(
+            key is not None and all(c["id"] in known for c in self.by_key.get(key, ()))
+            for key in keys
+        )
+
+
+def _bind_all(
+    wanted: tuple[Wanted, ...], index: _Index, surroundings: Surroundings
+) -> Flow[dict[Address, Observation]]:
+    """Bind each; what the ledger knows and the server does not show gets a second look."""
+    found: dict[Address, Observation] = {}
+    for one in wanted:
+        found[one.address] = yield from _bind(one, index, surroundings)
+    lost = [one for one in wanted if _is_lost(one, found[one.address])]
+    if lost and surroundings.list_lag_s:
+        # A 404 right after a create means "not yet": believing it would create a second one.
+        yield Wait(surroundings.list_lag_s, "a collection of ours may not be visible yet")
+        for one in lost:
+            found[one.address] = yield from _bind(one, index, surroundings)
+    return found
+
+
+def _is_lost(one: Wanted, observation: Observation) -> bool:
+    if one.recorded is None or not one.recorded.id or _is_unmanaged(one):
+        return False
+    sure = (Binding.RECORDED, Binding.INTENT)
+    return not isinstance(observation, Observed) or observation.binding not in sure
 
 
 def _bind(one: Wanted, index: _Index, surroundings: Surroundings) -> Flow[Observation]:
@@ -291,13 +329,50 @@ def _bind_intended(
     if not _pending_creates(one.recorded):
         return None
     made = _text(one.recorded, "made")
-    before = "" if one.recorded is None else one.recorded.id
-    free = [c for c in _free(one, index, surroundings) if c["id"] != before]
+    known = _known_before(one)
+    free = [c for c in _free(one, index, surroundings) if c["id"] not in known]
     if free:
         own = free[0]["id"] == made if made else len(free) == 1
         return _observed(free[0], Binding.INTENT, own=own)
     lone = data_object((yield from read_or_none(_get(made)))) if made else None
     return None if lone is None else _observed(lone, Binding.INTENT, own=True)
+
+
+def _known_before(one: Wanted) -> set[str]:
+    """Return the objects that existed when the creates without an outcome were planned."""
+    known = {"" if one.recorded is None else one.recorded.id}
+    for intent in _pending_creates(one.recorded):
+        others = intent.data.get("others")
+        known |= {str(other) for other in others} if isinstance(others, list) else set()
+    return known
+
+
+def _beside(one: Wanted, observation: Observation, index: _Index) -> Observation:
+    """Add which other objects have the wanted name and bucket: a create does not bind them."""
+    key = None if one.desired is None else _natural_key(one.desired.spec)
+    if key is None or isinstance(observation, Ambiguous):
+        return observation
+    bound = observation.id if isinstance(observation, Observed) else ""
+    ids = {str(listed["id"]) for listed in index.by_key.get(key, ())}
+    return replace(observation, others=tuple(sorted(ids - {bound})))
+
+
+def _with_rivals(
+    wanted: tuple[Wanted, ...], found: dict[Address, Observation], surroundings: Surroundings
+) -> dict[Address, Observation]:
+    """Refuse addresses without an id that would all bind what has their name and bucket."""
+    bound = set(surroundings.bound_ids.values())
+    by_key: dict[tuple[str, str], set[Address]] = {}
+    declared = (*surroundings.declared, *(one.desired for one in wanted if one.desired is not None))
+    for desired in declared:
+        key = _natural_key(desired.spec)
+        managed = desired.address.kind == ByocCollection.kind and desired.lifecycle.managed
+        if managed and key is not None and desired.address not in bound:
+            by_key.setdefault(key, set()).add(desired.address)
+    for same in by_key.values():
+        for address in same & found.keys() if len(same) > 1 else ():
+            found[address] = Ambiguous((), tuple(sorted(same - {address})))
+    return found
 
 
 def _bind_by_key(
@@ -343,9 +418,9 @@ def _look_at_left(
     if recorded is None:
         return None
     bound = observation.id if isinstance(observation, Observed) else ""
-    left = _text(recorded, "deposed")
+    left = next((text for slot in _LEFT if (text := _text(recorded, slot))), "")
     if isinstance(observation, Observed) and observation.binding is Binding.INTENT:
-        left = left or recorded.id
+        left = recorded.id or left
     if not left or left == bound:
         return None
     listed = index.by_id.get(left) or data_object((yield from read_or_none(_get(left))))
@@ -353,12 +428,13 @@ def _look_at_left(
         return LeftBehind(left, exists=False)
     count = _TileCount(left, frozenset())
     yield Scan(_list_tiles(left), count.take)
-    planned = recorded.data.get("deposedTiles")
+    planned = recorded.data.get("deposedTiles") if left == _text(recorded, "deposed") else 0
     ours = max(
         planned if isinstance(planned, int) else 0,
         len(surroundings.own_members.get(left, frozenset())),
     )
-    return LeftBehind(left, exists=True, foreign_members=max(count.total - ours, 0))
+    foreign = max(count.total - ours, 0)
+    return LeftBehind(left, exists=True, members=count.total, foreign_members=foreign)
 
 
 def _with_members(
@@ -402,7 +478,8 @@ def _needs_members(one: Wanted, observed: Observed) -> bool:
         return False
     if one.desired is None:
         return True
-    return any(change.forces for change in _raw_diff(one, observed, ByocCollection.rules))
+    fields = _raw_diff(one, observed, ByocCollection.rules)
+    return any(change.forces or _is_added_band(change) for change in fields)
 
 
 # --- deciding ------------------------------------------------------------------------------
@@ -413,8 +490,7 @@ def _decide(one: Wanted, observation: Observation, rules: FieldRules) -> Change:
         return _decide_undeclared(one, observation)
     base = _base(one.desired, observation)
     if isinstance(observation, Ambiguous):
-        ids = [str(candidate["id"]) for candidate in observation.candidates]
-        refusal = ambiguous(one.address, ids, what="collections have this name and bucket")
+        refusal = _undecided(one, observation)
         return replace(base, action=Action.BLOCKED, reason=Reason.SAME_KEY, refusals=(refusal,))
     if _is_unmanaged(one):
         return _decide_unmanaged(base, observation)
@@ -428,8 +504,19 @@ def _decide(one: Wanted, observation: Observation, rules: FieldRules) -> Change:
             fields=_as_created(body),
             requests=(_post(body),),
             cost=calls(1, label="create the collection"),
+            current={"others": [*observation.others]},
         )
     return _decide_existing(one, observation, base, rules)
+
+
+def _undecided(one: Wanted, observation: Ambiguous) -> Refusal:
+    if observation.rivals:
+        return same_key(one.address, observation.rivals)
+    ids = [str(candidate["id"]) for candidate in observation.candidates]
+    if _is_unmanaged(one):
+        hint = f"state `id: {ids[0]}` instead of the name"
+        return ambiguous(one.address, ids, what="collections have this name", hint=hint)
+    return ambiguous(one.address, ids, what="collections have this name and bucket")
 
 
 def _decide_existing(one: Wanted, observed: Observed, base: Change, rules: FieldRules) -> Change:
@@ -447,10 +534,11 @@ def _worded(
     change: Change, desired: Desired, observed: Observed, recorded: Recorded | None
 ) -> Change:
     made = _text(recorded, "made")
-    current: Object = {"owned": observed.detail == _OWN}
+    current: Object = {"owned": observed.detail == _OWN, "others": [*observed.others]}
     if observed.binding is Binding.INTENT:
         current["loser"] = made if made != observed.id else ""
         current["deposed"] = "" if recorded is None else recorded.id
+        current["tiles"] = observed.left.members if observed.left is not None else 0
     if change.action is Action.REPLACE:
         return replace(
             change,
@@ -460,7 +548,7 @@ def _worded(
             current={**current, "tiles": observed.members or 0},
         )
     if change.action in (Action.UPDATE, Action.ADOPT) and change.fields:
-        request = _put(desired.spec, observed, change.fields)
+        request = _put(desired.spec, observed.id, observed.attributes, change.fields)
         return replace(
             change,
             requests=(request,),
@@ -492,6 +580,7 @@ def _decide_undeclared(one: Wanted, observation: Observation) -> Change:
         requests=(_delete_request(observation.id),),
         cost=calls(1, label="delete the collection"),
         counts={"tiles deleted with it": observation.members or 0},
+        current={"tiles": observation.members or 0},
     )
 
 
@@ -512,6 +601,10 @@ def _decide_deposed(one: Wanted, observation: Observation) -> tuple[Change, ...]
         deposed=True,
         records=True,
         depends_on=recorded.depends_on,
+        current={
+            "tiles": left.members,
+            "slot": "loser" if left.id == _text(recorded, "loser") else "deposed",
+        },
     )
     if left.foreign_members:
         note = f"it holds {left.foreign_members} tiles that are not ours"
@@ -579,35 +672,58 @@ def _judged_fields(
     fields: tuple[FieldChange, ...], spec: Object, observed: Observed
 ) -> tuple[FieldChange, ...]:
     """Settle what depends on tiles: with none, nearly everything can be changed in place."""
-    empty = observed.members == 0 or not _bands(observed.attributes)
-    return tuple(_judged(change, fields, spec, observed, empty=empty) for change in fields)
+    empty = observed.members == 0
+    fields = (*fields, *_no_data_elsewhere(fields, observed.attributes))
+    return tuple(
+        change if empty and not change.forces else _judged(change, fields, spec, observed)
+        for change in sorted(fields, key=lambda one: one.dotted)
+    )
 
 
 def _judged(
-    change: FieldChange,
-    fields: tuple[FieldChange, ...],
-    spec: Object,
-    observed: Observed,
-    *,
-    empty: bool,
+    change: FieldChange, fields: tuple[FieldChange, ...], spec: Object, observed: Observed
 ) -> FieldChange:
-    if _is_whole_band(change) and change.before is None and not empty:
-        renamed = _renamed_from(str(change.path[-1]), spec, observed, fields)
+    if _is_added_band(change) and _bands(observed.attributes):
+        renamed = _renamed_from(str(change.path[-1]), spec, observed.attributes, fields)
         why = "bands are not added to a collection with tiles"
         return replace(change, forces="" if renamed else why)
     rule = ByocCollection.rules.rule(change.path)
     first_time = change.path[-1] == "sampleFormat" and change.before is None
-    if (empty and rule.mutable_while_empty) or first_time:
+    if (observed.members == 0 and rule.mutable_while_empty) or first_time:
         return replace(change, forces="")
     return change
 
 
+def _no_data_elsewhere(fields: tuple[FieldChange, ...], observed: Object) -> Iterator[FieldChange]:
+    """
+    Clear the no-data value on the other level, where one is about to be set.
+
+    Source: schema BYOCFormat: it stands either for the collection or for its bands; ingestion
+    may have set either.
+    """
+    given = {change.path for change in fields if change.after is not None}
+    present = {change.path for change in fields}
+    bands = _bands(observed)
+    on_band = any(path[:2] == _BANDS and path[-1:] == ("noData",) for path in given)
+    if on_band and ("noData",) not in present and observed.get("noData") is not None:
+        yield FieldChange(("noData",), observed["noData"], None, Reason.DIFFERS, cleared=True)
+    for name, band in bands.items() if ("noData",) in given else ():
+        path = (*_BANDS, name, "noData")
+        value = value_at(band, ("noData",))
+        if value is not None and path not in present:
+            yield FieldChange(path, value, None, Reason.DIFFERS, cleared=True)
+
+
 def _is_whole_band(change: FieldChange) -> bool:
-    return len(change.path) == 3 and change.path[:2] == ("additionalData", "bands")
+    return len(change.path) == 3 and change.path[:2] == _BANDS
+
+
+def _is_added_band(change: FieldChange) -> bool:
+    return _is_whole_band(change) and change.before is None
 
 
 def _renamed_from(
-    name: str, spec: Object, observed: Observed, fields: tuple[FieldChange, ...]
+    name: str, spec: Object, observed: Object, fields: tuple[FieldChange, ...]
 ) -> str:
     """
     Return the observed band that a new name stands for, or an empty text.
@@ -615,14 +731,13 @@ def _renamed_from(
     Source: schema BYOCCollectionUpdatePayload: bands are renamed by sending the current map
     with other names, everything else unchanged.
     """
-    observed_bands = _bands(_with_band_defaults(observed.attributes))
+    observed_bands = _bands(_with_band_defaults(observed))
     gone = [str(c.path[-1]) for c in fields if _is_whole_band(c) and c.after is None]
     new = cast("Object", _bands(spec).get(name) or {})
     for old in gone:
         before = cast("Object", observed_bands[old])
-        if all(before.get(key) == value for key, value in new.items() if key != "noData") and (
-            new.get("source", name) == before.get("source")
-        ):
+        stated = {"source": name, "bandIndex": 1, **new}
+        if all(before.get(key) == value for key, value in stated.items() if key != "noData"):
             return old
     return ""
 
@@ -681,141 +796,201 @@ def _delete_request(collection: str) -> ApiRequest:
     )
 
 
-def _put(spec: Object, observed: Observed, fields: tuple[FieldChange, ...]) -> ApiRequest:
+def _put(
+    spec: Object, collection: str, observed: Object, fields: tuple[FieldChange, ...]
+) -> ApiRequest:
     """
-    Build the update that erases nothing by silence.
+    Build the update that changes these fields and erases nothing by silence.
 
+    Everything else is sent as it was observed, what `ignoreChanges` lists included.
     Source: schema BYOCCollectionUpdatePayload: name and bucket are required, an omitted
     `noData` is deleted, omitted `additionalData` leaves the bands alone, a given one
     overwrites them.
     """
-    changed = {change.path[0] for change in fields}
-    cleared = {change.dotted for change in fields if change.cleared}
-    before = observed.attributes
-    body: Object = {
-        "name": spec.get("name", before.get("name")),
-        "s3Bucket": spec["s3Bucket"] if "s3Bucket" in changed else before.get("s3Bucket"),
-    }
-    no_data = spec.get("noData", before.get("noData"))
-    if no_data is not None and "noData" not in cleared:
-        body["noData"] = no_data
-    if "additionalData" in changed:
-        body["additionalData"] = _additional_data(spec, observed, fields)
+    before = _with_band_defaults(observed)
+    after = with_changes(before, fields, spec)
+    body: Object = {"name": after["name"], "s3Bucket": after["s3Bucket"]}
+    for name in ByocCollection.rules.cleared_by_silence():
+        if after.get(name) is not None:
+            body[name] = after[name]
+    if any(change.path[0] == "additionalData" for change in fields):
+        body["additionalData"] = _additional_data(spec, before, after, fields)
     return ApiRequest(
         "updateByocCollectionById",
         "PUT",
         COLLECTION,
         Effect.UPDATE,
-        parameters={"collectionId": observed.id},
+        parameters={"collectionId": collection},
         body=body,
     )
 
 
-def _additional_data(spec: Object, observed: Observed, fields: tuple[FieldChange, ...]) -> Object:
-    additional = {**cast("Object", spec.get("additionalData") or {})}
-    cleared = {change.path for change in fields if change.cleared}
-    before = _bands(_with_band_defaults(observed.attributes))
+def _additional_data(
+    spec: Object, before: Object, after: Object, fields: tuple[FieldChange, ...]
+) -> Object:
+    """Return the whole of it, without what only the server writes."""
+    stated = spec.get("additionalData")
+    names = {"bands", *(stated if isinstance(stated, dict) else ())}
     bands: Object = {}
-    for name, band in _bands(spec).items():
-        old = name if name in before else _renamed_from(name, spec, observed, fields)
-        kept = cast("Object", before.get(old) or {})
-        merged = {**kept, **cast("Object", band)}
-        bands[name] = {
-            key: value
-            for key, value in merged.items()
-            if key != "aliases" and ("additionalData", "bands", name, key) not in cleared
-        }
-    return {**additional, "bands": bands}
+    for name, band in _bands(after).items():
+        old = "" if name in _bands(before) else _renamed_from(name, spec, before, fields)
+        merged = {**cast("Object", _bands(before).get(old) or {}), **cast("Object", band)}
+        bands[name] = {key: value for key, value in merged.items() if key != "aliases"}
+    whole = {**cast("Object", after.get("additionalData") or {}), "bands": bands}
+    return {name: whole[name] for name in sorted(names) if name in whole}
 
 
 # --- applying ------------------------------------------------------------------------------
 
 
 def _create(change: Change, settings: Settings) -> Flow[Object]:
-    post = change.requests[0]
-    body = cast("Object", post.body)
-    looked_for: Object = {"name": body["name"], "s3Bucket": body["s3Bucket"]}
-    old = change.id if change.action is Action.REPLACE else ""
-
-    def settle(replies: tuple[Reply, ...]) -> Settlement:
-        (reply,) = replies
-        failed = failure(reply)
-        if failed is not None:
-            return failed
-        made = data_object(cast("Answer", reply)) or {}
-        learnt = Settlement(
-            Result.UNKNOWN if settings.private_ledger else Result.DONE,
-            status=201,
-            cost_pu=cost_of(replies),
-            data={"made": str(made.get("id", ""))},
-        )
-        return learnt if settings.private_ledger else _bound(learnt, change, str(made["id"]), old)
-
-    act = Act("create", (post,), settle, data=cast("dict[str, JsonValue]", looked_for))
-
+    race = _Race.of(change, settings)
     found: list[Object] = []
 
+    def settle(replies: tuple[Reply, ...]) -> Settlement:
+        failed = failure(replies[0])
+        if failed is not None:
+            return failed
+        made = _made(replies[0])
+        cost_pu = cost_of(replies)
+        if settings.private_ledger or not made:
+            # Not settled yet: others may have made the same at this moment.
+            open_ = Settlement(Result.UNKNOWN, status=201, cost_pu=cost_pu)
+            return replace(open_, data={"made": made})
+        return replace(race.bound(made), status=201, cost_pu=cost_pu)
+
     def seen() -> Flow[Settlement | None]:
-        listed = yield from _look(looked_for)
-        found[:] = [one for one in listed if one["id"] != old]
+        found[:] = yield from race.look()
         if not found:
             return None
-        learnt = _bound(Settlement(Result.DONE), change, str(found[0]["id"]), old)
-        return replace(learnt, owned=len(found) == 1)
+        return replace(race.bound(str(found[0]["id"])), owned=len(found) == 1)
 
+    act = Act("create", (change.requests[0],), settle, data=race.intent)
     reply = yield from act_until_seen(act, settled=seen, lag_s=settings.list_lag_s)
+    if isinstance(reply, RefusedError) and reply.status == 409:
+        return (yield from _bind_existing(race, reply))
     made = data_object(raise_refusal(reply))
     if made is None:
         return found[0]
     if not settings.private_ledger:
         return made
-    return (yield from _settle_race(change, made, looked_for, settings, old=old))
+    return (yield from _settle_race(race, made))
 
 
-def _settle_race(
-    change: Change, made: Object, looked_for: Object, settings: Settings, *, old: str
-) -> Flow[Object]:
+def _made(reply: Reply) -> str:
+    made = data_object(reply) if isinstance(reply, Answer) else None
+    return str((made or {}).get("id") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Race:
+    """
+    One create among others of the same name and bucket.
+
+    Args:
+        key: the name and the bucket
+        known: ids that had them before, which nobody binds: bound elsewhere, or replaced
+        old: the object that is replaced, empty for a plain create
+    """
+
+    change: Change
+    key: tuple[str, str]
+    known: frozenset[str]
+    old: str
+    lag_s: float
+
+    @classmethod
+    def of(cls, change: Change, settings: Settings) -> _Race:
+        body = cast("Object", change.requests[0].body)
+        old = change.id if change.action is Action.REPLACE else ""
+        others = cast("list[str]", change.current.get("others") or [])
+        key = (str(body["name"]), str(body["s3Bucket"]))
+        return cls(change, key, frozenset({*others, old}), old, settings.list_lag_s)
+
+    @property
+    def intent(self) -> JsonObject:
+        """What finds the new object again after a crash."""
+        name, bucket = self.key
+        return {"name": name, "s3Bucket": bucket, "others": [*sorted(self.known - {""})]}
+
+    def look(self) -> Flow[list[Object]]:
+        """List what has this name and bucket and had not before, oldest first."""
+        index = _Index(frozenset(), frozenset({self.key}), frozenset())
+        yield Scan(_list_collections(), index.take)
+        listed = {str(one["id"]): one for one in index.by_key.get(self.key, [])}
+        return sorted((one for i, one in listed.items() if i not in self.known), key=_age)
+
+    def bound(self, made: str) -> Settlement:
+        """Return what the ledger learns when the address is bound to an object."""
+        change = self.change
+        tiles = cast("JsonValue", change.current.get("tiles"))
+        return Settlement(
+            Result.DONE,
+            id=made,
+            owned=True,
+            spec=cast("dict[str, JsonValue]", change.record),
+            prevent_destroy=change.prevent_destroy,
+            depends_on=tuple(str(address) for address in change.depends_on),
+            data={"deposed": self.old, "made": "", "deposedTiles": tiles},
+        )
+
+
+def _bind_existing(race: _Race, refusal: RefusedError) -> Flow[Object]:
+    """
+    Bind what somebody else made in the meantime, without owning it.
+
+    Source: API description: create lists 409.
+    """
+    if race.lag_s:
+        yield Wait(race.lag_s, "a taken name may not be listed yet")
+    found = yield from race.look()
+    if len(found) != 1:
+        raise refusal
+    yield Note(Event.ADOPT, replace(race.bound(str(found[0]["id"])), owned=False))
+    return found[0]
+
+
+def _settle_race(race: _Race, made: Object) -> Flow[Object]:
     """
     Look again once the list must show what others created at the same moment.
 
     Everybody binds the smallest (created, id), so that appliers that share no ledger end
     with one collection; the loser deletes its own, which is still empty.
     """
-    if settings.list_lag_s:
-        yield Wait(settings.list_lag_s, "others may have created the same collection")
-    listed = yield from _look(looked_for)
-    rivals = [rival for rival in listed if rival["id"] != old]
+    if race.lag_s:
+        yield Wait(race.lag_s, "others may have created the same collection")
+    rivals = yield from race.look()
     winner = rivals[0] if rivals else made
     won = winner["id"] == made["id"]
-    learnt = _bound(Settlement(Result.DONE), change, str(winner["id"]), old)
-    yield Note(Event.OUTCOME, replace(learnt, owned=won))
+    bound = replace(race.bound(str(winner["id"])), owned=won)
+    if not won:
+        # Until it is deleted, the ledger knows that it is to be.
+        bound = replace(bound, data={**bound.data, "loser": str(made["id"])})
+    yield Note(Event.OUTCOME, bound)
     if not won:
         yield from _delete_loser(str(made["id"]))
     return winner
 
 
 def _delete_loser(loser: str) -> Flow[None]:
+    """Delete what lost a race, while it is empty; otherwise somebody uses it, and it stays."""
+    settled = Settlement(Result.DONE, status=204, data={"loser": ""})
     count = _TileCount(loser, frozenset())
-    yield Scan(_list_tiles(loser), count.take)
+    try:
+        yield Scan(_list_tiles(loser), count.take)
+    except RefusedError as error:
+        if error.status != 404:
+            raise
     if count.total:
+        yield Note(Event.PROTECT, replace(settled, status=0))
         return
-    yield from _delete_object(loser, learnt=Settlement(Result.DONE, status=204))
+    yield from _delete_object(loser, learnt=settled)
 
 
-def _bound(learnt: Settlement, change: Change, made: str, old: str) -> Settlement:
-    return replace(
-        learnt,
-        id=made,
-        owned=True,
-        spec=cast("dict[str, JsonValue]", change.record),
-        prevent_destroy=change.prevent_destroy,
-        depends_on=tuple(str(address) for address in change.depends_on),
-        data={
-            "deposed": old,
-            "made": "",
-            "deposedTiles": cast("JsonValue", change.current.get("tiles")),
-        },
-    )
+def _nothing() -> Flow[Object]:
+    """Do nothing to what is only referred to: not even the ledger binds it."""
+    yield from ()
+    return {}
 
 
 def _update(change: Change) -> Flow[Object]:
@@ -834,12 +1009,17 @@ def _adopt(change: Change) -> Flow[Object]:
     `shplan import` has confirmed it.
     """
     owned = change.current.get("owned") is True
-    left = {"deposed": str(change.current.get("deposed") or ""), "made": ""}
-    yield Note(Event.ADOPT, replace(_learnt(change, owned=owned), data={**left}))
+    loser = str(change.current.get("loser") or "")
+    left: JsonObject = {
+        "deposed": str(change.current.get("deposed") or ""),
+        "deposedTiles": cast("JsonValue", change.current.get("tiles")),
+        "loser": loser,
+        "made": "",
+    }
+    yield Note(Event.ADOPT, replace(_learnt(change, owned=owned), data=left))
     if change.requests:
         yield from _send_update(change, owned=owned)
-    loser = change.current.get("loser")
-    if isinstance(loser, str) and loser:
+    if loser:
         yield from _delete_loser(loser)
     return {**change.record, "id": change.id}
 
@@ -856,28 +1036,59 @@ def _send_update(change: Change, *, owned: bool | None) -> Flow[None]:
     def seen() -> Flow[Settlement | None]:
         now = data_object((yield from read_or_none(_get(change.id))))
         body = cast("Object", put.body)
-        return _learnt(change, owned=owned) if now is not None and _has(now, body) else None
+        happened = now is not None and _has(now, body, change.fields)
+        return _learnt(change, owned=owned) if happened else None
 
     reply = yield from act_until_seen(Act("update", (put,), settle), settled=seen)
     raise_refusal(reply)
 
 
-def _has(now: Object, body: Object) -> bool:
-    fields = diff_object(
-        desired=body, recorded={}, observed=_with_band_defaults(now), rules=ByocCollection.rules
-    )
-    return not fields and ("noData" in body or now.get("noData") is None)
+def _has(now: Object, body: Object, fields: tuple[FieldChange, ...]) -> bool:
+    """Tell whether an update has taken effect: each of its fields is as it was sent."""
+    observed = _with_band_defaults(now)
+    return all(_is_there(change, observed, body) for change in fields)
+
+
+def _is_there(change: FieldChange, observed: Object, body: Object) -> bool:
+    here = value_at(observed, change.path)
+    if change.cleared:
+        return here is None
+    sent: Object = {"value": value_at(body, change.path)}
+    return not diff_object(desired=sent, recorded={}, observed={"value": here}, rules=FieldRules())
 
 
 def _delete(change: Change) -> Flow[Object]:
     learnt = Settlement(Result.DONE, gone=not change.deposed, status=204)
     if change.deposed:
-        learnt = replace(learnt, data={"deposed": ""})
+        learnt = replace(learnt, data={str(change.current.get("slot") or "deposed"): ""})
     if not change.requests:
         yield Note(Event.PROTECT, learnt)
         return {}
+    yield from _refuse_newcomers(change)
     yield from _delete_object(change.id, learnt=learnt)
     return {}
+
+
+def _refuse_newcomers(change: Change) -> Flow[None]:
+    """
+    Count the tiles once more: since the plan, somebody may have added their own.
+
+    Between the creation of a replacement and this moment all its tiles were ingested.
+
+    Raises:
+        ChangeFailedError: there are more than the plan has shown
+    """
+    planned = change.current.get("tiles")
+    count = _TileCount(change.id, frozenset())
+    try:
+        yield Scan(_list_tiles(change.id), count.take)
+    except RefusedError as error:
+        if error.status != 404:
+            raise
+    if isinstance(planned, int) and count.total > planned:
+        more = count.total - planned
+        message = f"{more} tiles were added to {change.id} since the plan was made; plan again"
+        raise ChangeFailedError(message)
 
 
 def _delete_object(collection: str, *, learnt: Settlement) -> Flow[None]:
@@ -908,14 +1119,6 @@ def _learnt(change: Change, *, owned: bool | None) -> Settlement:
         prevent_destroy=change.prevent_destroy,
         depends_on=tuple(str(address) for address in change.depends_on),
     )
-
-
-def _look(looked_for: Object) -> Flow[list[Object]]:
-    """List the collections with this name and bucket, oldest first."""
-    key = (str(looked_for["name"]), str(looked_for["s3Bucket"]))
-    index = _Index(frozenset(), frozenset({key}), frozenset())
-    yield Scan(_list_collections(), index.take)
-    return sorted(index.by_key.get(key, []), key=_age)
 
 
 # --- small facts ---------------------------------------------------------------------------

@@ -9,24 +9,24 @@ documentation's BYOC page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
-from shplan.core.compare import tile_folder
+from shplan.core.compare import same_tile_path, tile_folder
 from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.diff import value_at
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
-from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
 from shplan.core.planner import dependencies, protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Value, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Unknown, Value, digest
 from shplan.providers.base import (
-    Absent,
     Binding,
     ChangeFailedError,
     Flow,
@@ -43,9 +43,8 @@ from shplan.providers.base import (
 )
 from shplan.providers.reconciled import data_object, stated_record
 from shplan.providers.tile_apply import apply_tiles
-from shplan.providers.tile_join import COVER, SharedList, TileJoin
+from shplan.providers.tile_join import COVER, RULES, SharedList, TileJoin
 from shplan.providers.tile_requests import (
-    delete_tile,
     get_tile,
     list_tiles,
     look_at_files,
@@ -62,17 +61,7 @@ class ByocTiles:
     natural_key = ("collection", "path")
     members_field: str | None = "tiles"
     secret_fields: frozenset[str] = frozenset()
-    # Source: schema BYOCTileUpdatePayload: an omitted cover geometry is reset, and a null
-    # sensing time takes the time away.
-    rules = FieldRules(
-        {
-            "tiles.*.path": FieldRule(immutable="a path names its tile", same=Sameness.TILE_PATH),
-            "tiles.*.sensingTime": FieldRule(clearable=True, same=Sameness.INSTANT),
-            "tiles.*.coverGeometry": FieldRule(
-                clearable=True, omitted=Omitted.CLEARS, same=Sameness.GEOMETRY
-            ),
-        }
-    )
+    rules = RULES
 
     def check(self, desired: Desired) -> list[Diagnostic]:
         """Check what the schema cannot: cover geometries of at most a hundred points."""
@@ -82,22 +71,35 @@ class ByocTiles:
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
     ) -> Flow[dict[Address, Observation]]:
         """List the tiles of each collection once, all collections side by side."""
-        joins = {one.address: _join(one) for one in wanted if _collection(one) is not None}
-        yield from _scan(joins.values())
-        yield from _look_for_missing(joins.values(), surroundings)
-        yield from _recover_covers(joins.values())
-        yield from _compare_files(joins.values(), surroundings)
-        return {one.address: _observation(one, joins, surroundings) for one in wanted}
+        sets = {one.address: _Set.of(one, surroundings) for one in wanted}
+        here = [one.join for one in sets.values() if one.is_there]
+        former = [one.former for one in sets.values() if one.former is not None]
+        yield from _scan((*here, *former))
+        yield from _look_for_missing(here, surroundings)
+        yield from _recover_covers(here)
+        yield from _compare_files(here, surroundings)
+        elsewhere = _Elsewhere(surroundings)
+        for address, one in sets.items():
+            one.finish(address, elsewhere)
+        return {
+            address: Observed("", {"collection": one.join.collection}, Binding.RECORDED, detail=one)
+            for address, one in sets.items()
+        }
 
     def decide(
         self, wanted: Wanted, observation: Observation, surroundings: Surroundings
     ) -> tuple[Change, ...]:
         """Plan one change of the set."""
+        found = cast("_Set", cast("Observed", observation).detail)
         if wanted.desired is None:
-            return (_decide_undeclared(wanted, observation, surroundings),)
-        return (_decide_declared(wanted, wanted.desired, observation, surroundings),)
+            return (_decide_undeclared(wanted, found, surroundings),)
+        return (_decide_declared(wanted, wanted.desired, found),)
 
-    def attributes(self, change: Change, observation: Observation) -> Object | None:
+    def attributes(
+        self,
+        change: Change,
+        observation: Observation,
+    ) -> Object | None:
         """Return what references see: the collection, once the tiles can be there."""
         collection = change.record.get("collection")
         return {"collection": collection} if isinstance(collection, str) else None
@@ -108,6 +110,10 @@ class ByocTiles:
 
     def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
         """Own the tiles of a collection that are declared at this moment."""
+        stated = desired.spec.get("collection")
+        if stated != confirmed:
+            message = f"{desired.address} belongs to collection {stated}, not to {confirmed}"
+            raise ChangeFailedError(message)
         join = TileJoin.of(desired, None, confirmed)
         columns = join.columns
         try:
@@ -131,18 +137,101 @@ class ByocTiles:
 # --- finding -------------------------------------------------------------------------------
 
 
-def _collection(one: Wanted) -> str | None:
-    """Return the collection to look into; None while it does not exist."""
+@dataclass(slots=True)
+class _Set:
+    """
+    What was found of one set.
+
+    Args:
+        join: with the collection that it belongs to, which may not exist yet
+        former: with the collection that it belonged to, where that is another one
+        is_there: there is a collection to look into
+    """
+
+    join: TileJoin
+    former: TileJoin | None
+    is_there: bool
+
+    @classmethod
+    def of(cls, one: Wanted, surroundings: Surroundings) -> _Set:
+        collection = _collection(one)
+        ours = surroundings.own_members.get(text_of(collection), frozenset())
+        join = TileJoin.of(one.desired, one.recorded, collection, ours=ours)
+        # What goes with a collection that this plan deletes is not looked at one by one.
+        is_there = isinstance(collection, str) and collection not in surroundings.doomed
+        return cls(join, _former(one, collection, surroundings), is_there)
+
+    @property
+    def changes(self) -> tuple[MemberChange, ...]:
+        left = () if self.former is None else tuple(self.former.changes)
+        return (*self.join.changes, *left)
+
+    def finish(self, address: Address, elsewhere: _Elsewhere) -> None:
+        """Plan what is to go, now that everything that is there was seen."""
+        if not self.is_there:
+            for at in self.join.missing():
+                self.join.create(at)
+        for join in (self.join, self.former):
+            if join is not None:
+                declared = partial(elsewhere.declares, address, join.collection)
+                join.leave(declared)
+                join.expel(declared)
+
+
+def _collection(one: Wanted) -> Value:
+    """Return the collection to look into; unknown while it does not exist."""
     if one.desired is not None:
-        stated = one.desired.spec.get("collection")
-        return stated if isinstance(stated, str) else None
-    recorded = one.recorded.data.get("collection") if one.recorded is not None else None
-    return recorded if isinstance(recorded, str) and recorded else None
+        return one.desired.spec.get("collection")
+    return _recorded_collection(one.recorded) or None
 
 
-def _join(one: Wanted) -> TileJoin:
-    unknown = one.desired.spec.get("collection") if one.desired is not None else None
-    return TileJoin.of(one.desired, one.recorded, _collection(one) or unknown)
+def _recorded_collection(recorded: Recorded | None) -> str:
+    return "" if recorded is None else text_of(cast("Value", recorded.data.get("collection")))
+
+
+def _former(one: Wanted, collection: Value, surroundings: Surroundings) -> TileJoin | None:
+    """
+    Return the join with the collection that a set no longer belongs to.
+
+    Where that collection is deleted by the same plan its tiles go with it.
+    """
+    former = _recorded_collection(one.recorded)
+    if former in ("", collection) or former in surroundings.doomed:
+        return None
+    return TileJoin.of(None, one.recorded, former)
+
+
+class _Elsewhere:
+    """Knows which tiles the other sets of the project declare; indexed when first asked."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._index: dict[tuple[str, str], list[tuple[Address, str]]] | None = None
+
+    def declares(self, address: Address, collection: Value, path: str) -> bool:
+        """Tell whether a set other than `address` declares a path of a collection."""
+        if self._index is None:
+            self._index = self._indexed()
+        found = self._index.get((text_of(collection), tile_folder(path)), ())
+        return any(other != address and same_tile_path(path, declared) for other, declared in found)
+
+    def _indexed(self) -> dict[tuple[str, str], list[tuple[Address, str]]]:
+        index: dict[tuple[str, str], list[tuple[Address, str]]] = {}
+        for desired in self._surroundings.declared:
+            home = self._home(desired) if desired.address.kind == ByocTiles.kind else ""
+            for member in desired.members if home else ():
+                path = text_of(member.get("path"))
+                index.setdefault((home, tile_folder(path)), []).append((desired.address, path))
+        return index
+
+    def _home(self, desired: Desired) -> str:
+        """Return the id of a set's collection; one that is not known yet is nobody's here."""
+        value = desired.spec.get("collection")
+        if isinstance(value, Unknown) and len(value.references) == 1:
+            (reference,) = value.references
+            known = self._surroundings.attributes.get(reference.address, {})
+            value = value_at(known, reference.path)
+        return text_of(value)
 
 
 def _scan(joins: Iterable[TileJoin]) -> Flow[None]:
@@ -167,14 +256,13 @@ def _is_missing(error: Exception) -> bool:
     return isinstance(error, RefusedError) and error.status == 404
 
 
-def _look_for_missing(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flow[None]:
+def _look_for_missing(joins: Sequence[TileJoin], surroundings: Surroundings) -> Flow[None]:
     """
     Look up by path what the ledger knows and the list did not show.
 
     Absence from a list is not absence; a create without an outcome may take the list's lag
     to become visible.
     """
-    joins = tuple(joins)
     for join in joins:
         if any(_path(join, at) in join.intended for at in join.missing()) and (
             surroundings.list_lag_s
@@ -186,7 +274,6 @@ def _look_for_missing(joins: Iterable[TileJoin], surroundings: Surroundings) -> 
         yield from _look_up(join, doubtful)
         for at in tuple(join.missing()):
             join.create(at)
-        join.leave()
 
 
 def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
@@ -194,6 +281,7 @@ def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
     known = [join.records[path].id for at in places if (path := _path(join, at)) in join.records]
     home = text_of(join.collection)
     yield from _claim(join, tuple(Read(get_tile(home, tile)) for tile in known))
+    join.take_rivals()
     missing = set(join.missing())
     by_path = (
         Read(list_tiles(home, join.columns, path=spelling))
@@ -202,6 +290,7 @@ def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
         for spelling in spellings(_path(join, at))
     )
     yield from _claim(join, tuple(by_path))
+    join.take_rivals()
 
 
 def _claim(join: TileJoin, reads: tuple[Read, ...]) -> Flow[None]:
@@ -237,23 +326,38 @@ def _is_doubtful(join: TileJoin, path: str) -> bool:
     return path in join.records or path in join.intended
 
 
-def _recover_covers(joins: Iterable[TileJoin]) -> Flow[None]:
-    """Read the cover geometries that updates have to carry, by one more list a collection."""
-    needy = [join for join in joins if join.uncovered]
-    for join in needy:
-        covers: dict[str, Value] = {}
-
-        def take(
-            rows: tuple[tuple[JsonValue, ...], ...],
-            covers: dict[str, Value] = covers,
-            join: TileJoin = join,
-        ) -> None:
-            covers.update(
-                {text_of(row[0]): cast("Value", row[1]) for row in rows if row[0] in join.uncovered}
-            )
-
-        yield Scan(list_tiles(text_of(join.collection), ("id", COVER)), take)
+def _recover_covers(joins: Sequence[TileJoin]) -> Flow[None]:
+    """Read the cover geometries that updates have to carry: one by one, or by one more list."""
+    for join in joins:
+        if not join.uncovered:
+            continue
+        home = text_of(join.collection)
+        if len(join.uncovered) <= max(join.listed // 100, 1):
+            reads = tuple(Read(get_tile(home, tile)) for tile in join.uncovered)
+            covers = _covers_of((yield Together(reads)))
+        else:
+            covers = {}
+            yield Scan(list_tiles(home, ("id", COVER)), partial(_take_covers, join, covers))
         join.recover_covers(covers)
+
+
+def _covers_of(replies: tuple[Answer | Exception, ...]) -> dict[str, Value]:
+    covers: dict[str, Value] = {}
+    for reply in replies:
+        if isinstance(reply, Answer):
+            tile = data_object(reply) or {}
+            covers[text_of(tile.get("id"))] = tile.get(COVER)
+        elif not _is_missing(reply):
+            raise reply
+    return covers
+
+
+def _take_covers(
+    join: TileJoin, covers: dict[str, Value], rows: tuple[tuple[JsonValue, ...], ...]
+) -> None:
+    covers.update(
+        {text_of(tile): cast("Value", cover) for tile, cover in rows if tile in join.uncovered}
+    )
 
 
 def _compare_files(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flow[None]:
@@ -266,48 +370,24 @@ def _compare_files(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flo
             join.compare_files((yield from look_at_files(bucket, recorded)))
 
 
-def _observation(
-    one: Wanted, joins: dict[Address, TileJoin], surroundings: Surroundings
-) -> Observation:
-    join = joins.get(one.address)
-    if join is None:
-        return Absent()
-    if join.exclusive:
-        join.expel(surroundings.own_members.get(text_of(join.collection), frozenset()))
-    attributes: Object = {"collection": join.collection}
-    return Observed("", attributes, Binding.RECORDED, detail=join)
-
-
 # --- deciding ------------------------------------------------------------------------------
 
 
-def _decide_declared(
-    one: Wanted, desired: Desired, observation: Observation, surroundings: Surroundings
-) -> Change:
+def _decide_declared(one: Wanted, desired: Desired, found: _Set) -> Change:
     base = Change(
         one.address,
         Action.NOOP,
         Reason.UP_TO_DATE,
+        source=desired.source.span(("metadata", "name")),
         depends_on=dependencies(desired),
         record=_record(desired),
         prevent_destroy=desired.lifecycle.prevent_destroy,
     )
-    moved_away = _left_behind(one.recorded, desired.spec.get("collection"), surroundings)
-    if not isinstance(observation, Observed):
-        join = _join(one)
-        for at in join.missing():
-            join.create(at)
-        return _as_change(base, join, one.recorded, moved_away)
-    return _as_change(base, cast("TileJoin", observation.detail), one.recorded, moved_away)
+    return _as_change(base, found, one.recorded)
 
 
-def _as_change(
-    base: Change,
-    join: TileJoin,
-    recorded: Recorded | None,
-    left: tuple[MemberChange, ...],
-) -> Change:
-    members = (*join.changes, *left)
+def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
+    join, members = found.join, found.changes
     deletes = [member for member in members if member.action is Action.DELETE]
     counts: JsonObject = {"declared": len(join.members), **_counts(members, join)}
     kept = base.prevent_destroy or (recorded is not None and recorded.prevent_destroy)
@@ -340,7 +420,8 @@ def _quiet(change: Change, recorded: Recorded | None, join: TileJoin) -> Change:
         return replace(change, records=True)
     if recorded.prevent_destroy != change.prevent_destroy:
         return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
-    records = bool(join.lost()) or recorded.spec != change.record
+    moved = recorded.depends_on != change.depends_on
+    records = bool(join.lost()) or moved or recorded.spec != change.record
     return replace(change, records=records)
 
 
@@ -351,7 +432,7 @@ def _reason(members: tuple[MemberChange, ...]) -> Reason:
 
 def _counts(members: tuple[MemberChange, ...], join: TileJoin) -> JsonObject:
     counted = Counter(member.operation for member in members)
-    shown: JsonObject = {name: number for name, number in sorted(counted.items())}
+    shown: JsonObject = {**dict(sorted(counted.items()))}
     extra = {
         "ingesting": len(join.ingesting),
         "unmanaged": join.unmanaged,
@@ -365,40 +446,9 @@ def _cost(members: Iterable[MemberChange]) -> Cost:
     return total(calls(number, label=f"{name} tiles") for name, number in sorted(counted.items()))
 
 
-def _left_behind(
-    recorded: Recorded | None, collection: Value, surroundings: Surroundings
-) -> tuple[MemberChange, ...]:
-    """
-    Plan to delete our tiles of a collection that this set no longer belongs to.
-
-    Where that collection is deleted by the same plan its tiles go with it.
-    """
-    if recorded is None:
-        return ()
-    former = recorded.data.get("collection")
-    if not isinstance(former, str) or former in ("", collection) or former in surroundings.doomed:
-        return ()
-    return _deletions(recorded, former)
-
-
-def _deletions(recorded: Recorded, collection: str) -> tuple[MemberChange, ...]:
-    return tuple(
-        MemberChange(
-            path,
-            Action.DELETE,
-            Reason.NO_LONGER_DECLARED,
-            id=record.id,
-            request=delete_tile(collection, record.id),
-            operation="delete",
-        )
-        for path, record in sorted(recorded.members.items())
-        if record.owned
-    )
-
-
-def _decide_undeclared(one: Wanted, observation: Observation, surroundings: Surroundings) -> Change:
+def _decide_undeclared(one: Wanted, found: _Set, surroundings: Surroundings) -> Change:
     recorded = cast("Recorded", one.recorded)
-    collection = _collection(one) or ""
+    collection = text_of(_collection(one))
     base = Change(
         one.address,
         Action.DELETE,
@@ -413,11 +463,10 @@ def _decide_undeclared(one: Wanted, observation: Observation, surroundings: Surr
     if collection in surroundings.doomed:
         counts: JsonObject = {"deleted with the collection": len(recorded.members)}
         return replace(base, counts=counts, follows=True)
-    join = observation.detail if isinstance(observation, Observed) else None
-    members = tuple(join.changes) if isinstance(join, TileJoin) else ()
+    members = found.changes
     counts = {"delete": len(members)}
-    if isinstance(join, TileJoin) and join.unconfirmed:
-        counts["not confirmed"] = join.unconfirmed
+    if found.join.unconfirmed:
+        counts["not confirmed"] = found.join.unconfirmed
     return replace(base, members=members, counts=counts, cost=_cost(members))
 
 

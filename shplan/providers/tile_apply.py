@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from shplan.core.change import Action, Change, MemberChange
+from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.compare import same
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import ApiError, NoAnswerError, RefusedError
@@ -34,6 +34,7 @@ from shplan.providers.base import (
     Wait,
 )
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, data_object, read_or_none
+from shplan.providers.tile_join import COVER, is_reset
 from shplan.providers.tile_requests import (
     CAUSE,
     GROUP,
@@ -45,6 +46,8 @@ from shplan.providers.tile_requests import (
     spellings,
     text_of,
 )
+
+_FAILED = "ingestion failed"
 
 
 def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
@@ -58,8 +61,13 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
     work = _Work(change, settings)
     yield from _look_at_files(work)
     yield from _adopt(work)
+    work.faults += [
+        Fault(_place(member), f"{member.key}: {_FAILED}: {member.detail}")
+        for member in change.members
+        if member.operation == "reingest" and member.request is None
+    ]
     for operation in ("create", "update", "reingest", "delete"):
-        todo = [m for m in change.members if m.operation == operation]
+        todo = [m for m in change.members if m.operation == operation and m.request is not None]
         for group in _grouped(todo):
             yield from _carry_out(work, operation, group)
     if change.action is Action.DELETE:
@@ -90,9 +98,9 @@ class _Work:
 
     def refuse(self, member: MemberChange, error: ApiError) -> None:
         """Note a refusal beside the place in the manifest that caused it."""
-        path: tuple[str | int, ...] = ("spec",)
+        path = _place(member)
         if member.index >= 0:
-            path = ("spec", "tiles", member.index, *_parameter(error))
+            path = (*path, *_parameter(error))
         self.faults.append(Fault(path, f"{member.key}: {error}"))
 
     def learnt(self, **more: object) -> Settlement:
@@ -116,7 +124,8 @@ def _look_at_files(work: _Work) -> Flow[None]:
     Before, not after: a file that changes in between is then ingested once too often, and
     never forgotten.
     """
-    paths = [m.key for m in work.change.members if m.operation in ("create", "reingest")]
+    looked_at = ("create", "reingest", "adopt")
+    paths = [m.key for m in work.change.members if m.operation in looked_at]
     if not paths or not work.settings.reads_buckets:
         return
     home = data_object((yield from read_or_none(get_collection(work.collection)))) or {}
@@ -131,16 +140,12 @@ def _adopt(work: _Work) -> Flow[None]:
     lost = tuple(text_of(cast("Value", path)) for path in _list(change.current.get("lost")))
     adopted = [member for member in change.members if member.operation == "adopt"]
     for group in _grouped(adopted):
-        members = {m.key: _record(work, m, m.id, owned=_is_own(m)) for m in group}
+        members = {m.key: _record(work, m, m.id) for m in group}
         yield Note(Event.ADOPT, work.learnt(members=members))
     if lost:
         yield Note(Event.ADOPT, work.learnt(lost_members=lost))
     elif not adopted and change.records and not change.members:
         yield Note(Event.PROTECT, work.learnt())
-
-
-def _is_own(member: MemberChange) -> bool:
-    return member.reason.name == "OWN_INTENT"
 
 
 def _carry_out(work: _Work, operation: str, group: Sequence[MemberChange]) -> Flow[None]:
@@ -210,7 +215,7 @@ def _bind_existing(work: _Work, member: MemberChange, refusal: RefusedError) -> 
         work.refuse(member, refusal)
         return
     work.awaited[tile] = member
-    record = _record(work, member, tile, owned=False)
+    record = _record(work, replace(member, owned=False), tile)
     yield Note(Event.ADOPT, work.learnt(members={member.key: record}))
 
 
@@ -260,22 +265,32 @@ def _updated(work: _Work, members: list[MemberChange]) -> Flow[dict[str, str]]:
             body["coverGeometry"], now.get("coverGeometry"), Sameness.GEOMETRY
         )
         reset = any(change.cleared and change.dotted == "coverGeometry" for change in member.fields)
-        if times and covers and not reset:
+        if times and covers and (not reset or is_reset(COVER, now)):
             happened[member.key] = member.id
     return happened
 
 
 def _sent_round(work: _Work, members: list[MemberChange]) -> Flow[dict[str, str]]:
-    """Find which tiles were sent round again: they are no longer FAILED."""
+    """
+    Find which tiles were sent round again: they are on their way, or no longer FAILED.
+
+    One that had been INGESTED and still is may not have been: it is sent once more, because a
+    changed file that is never read would be worse than a price paid twice.
+    """
     happened: dict[str, str] = {}
     for member in members:
         now = data_object((yield from read_or_none(get_tile(work.collection, member.id)))) or {}
-        if now and now.get("status") != "FAILED":
+        had_failed = member.reason is Reason.INGESTION_FAILED
+        recovered = had_failed and now.get("status") == "INGESTED"
+        if recovered or now.get("status") in IN_PROGRESS:
             happened[member.key] = member.id
     return happened
 
 
-def _deleted(work: _Work, members: list[MemberChange]) -> Flow[dict[str, str]]:
+def _deleted(
+    work: _Work,  # noqa: ARG001 - one of the looks
+    members: list[MemberChange],
+) -> Flow[dict[str, str]]:
     """Find which tiles are gone."""
     happened: dict[str, str] = {}
     for member in members:
@@ -328,11 +343,10 @@ def _on_their_way(work: _Work, ours: set[str]) -> Flow[int]:
         nonlocal counted
         counted += sum(1 for (tile,) in rows if tile in ours)
 
-    lists = (list_tiles(work.collection, ("id",), status=status) for status in IN_PROGRESS)
-    replies = yield Together(tuple(Scan(one, take) for one in lists))
-    for reply in cast("tuple[object, ...]", replies):
-        if isinstance(reply, ApiError):
-            raise reply
+    # One after the other, in the order in which a tile passes through: side by side, one that
+    # moves on between two lists could be missing from both.
+    for status in IN_PROGRESS:
+        yield Scan(list_tiles(work.collection, ("id",), status=status), take)
     return counted
 
 
@@ -348,11 +362,8 @@ def _collect_failures(work: _Work, ours: set[str]) -> Flow[None]:
 
     yield Scan(list_tiles(work.collection, ("id", "path", CAUSE), status="FAILED"), take)
     for tile, path, cause in sorted(failed, key=lambda one: one[1]):
-        member = work.awaited.get(tile)
-        place: tuple[str | int, ...] = ("spec",)
-        if member is not None and member.index >= 0:
-            place = ("spec", "tiles", member.index)
-        work.faults.append(Fault(place, f"{path}: ingestion failed: {cause}"))
+        place = _place(work.awaited.get(tile))
+        work.faults.append(Fault(place, f"{path}: {_FAILED}: {cause}"))
 
 
 def _finish_delete(work: _Work) -> Flow[None]:
@@ -365,10 +376,17 @@ def _summary(work: _Work) -> str:
     return f"{len(work.faults)} of {len(work.change.members)} tiles failed"
 
 
-def _record(work: _Work, member: MemberChange, tile: str, *, owned: bool = True) -> MemberRecord:
+def _place(member: MemberChange | None) -> tuple[str | int, ...]:
+    """Return where the manifest declares a tile."""
+    if member is None or member.index < 0:
+        return ("spec",)
+    return ("spec", "tiles", member.index)
+
+
+def _record(work: _Work, member: MemberChange, tile: str) -> MemberRecord:
     etag, size_bytes = work.files.get(member.key, (member.etag, member.size_bytes))
     return MemberRecord(
-        tile, member.stated, member.digest, owned=owned, etag=etag, size_bytes=size_bytes
+        tile, member.stated, member.digest, owned=member.owned, etag=etag, size_bytes=size_bytes
     )
 
 

@@ -8,13 +8,14 @@ no set of the project declares it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from shplan.core.change import Action, FieldChange, MemberChange, Reason
 from shplan.core.compare import same, same_tile_path, tile_folder
-from shplan.core.fields import Sameness
+from shplan.core.diff import is_ignored
+from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonValue, Object, Value, digest
@@ -30,6 +31,22 @@ from shplan.providers.tile_requests import (
 
 BASE_COLUMNS = ("id", "path", "status", "sensingTime", CAUSE)
 COVER = "coverGeometry"
+TIME = "sensingTime"
+# Source: schema BYOCTileUpdatePayload: an omitted cover geometry is reset, a null sensing time
+# takes the time away; whether an omitted one does is not said, so it counts as if it did.
+RULES = FieldRules(
+    {
+        "tiles.*.path": FieldRule(immutable="a path names its tile", same=Sameness.TILE_PATH),
+        "tiles.*.sensingTime": FieldRule(
+            clearable=True, omitted=Omitted.CLEARS, same=Sameness.INSTANT
+        ),
+        "tiles.*.coverGeometry": FieldRule(
+            clearable=True, omitted=Omitted.CLEARS, same=Sameness.GEOMETRY
+        ),
+    }
+)
+_COMPARED = {name: RULES.rule(("tiles", "*", name)) for name in (TIME, COVER)}
+_Row = tuple[JsonValue, ...]
 
 
 @dataclass(slots=True)
@@ -42,16 +59,20 @@ class TileJoin:
         members: the declared tiles
         records: what the ledger has of this set in this collection, by path
         intended: paths of creates whose outcome is unknown
-        ignore: dotted paths that the manifest excludes
+        ignored: fields that the manifest leaves alone once a tile exists
+        ours: ids of tiles that the ledger counts as ours, in whatever set
         exclusive: tiles that nobody declares are wanted by name, not only counted
+        listed: how many tiles the list of the collection has shown
     """
 
     collection: Value
     members: Sequence[Object]
     records: Mapping[str, MemberRecord]
     intended: frozenset[str]
-    ignore: tuple[str, ...]
+    ignored: frozenset[str] = frozenset()
+    ours: frozenset[str] = frozenset()
     exclusive: bool = False
+    listed: int = 0
     seen: bytearray = field(default_factory=bytearray)
     changes: list[MemberChange] = field(default_factory=list)
     ingesting: list[str] = field(default_factory=list)
@@ -64,11 +85,21 @@ class TileJoin:
     _folders: dict[str, int] = field(default_factory=dict)
     _leaving: dict[str, str] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
+    _released: set[str] = field(default_factory=set)
+    _rivals: dict[int, tuple[_Row, tuple[str, ...]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, desired: Desired | None, recorded: Recorded | None, collection: Value) -> TileJoin:
+    def of(
+        cls,
+        desired: Desired | None,
+        recorded: Recorded | None,
+        collection: Value,
+        *,
+        ours: frozenset[str] = frozenset(),
+    ) -> TileJoin:
         """Prepare the join of one set; records of another collection do not take part."""
         members = desired.members if desired is not None else ()
+        ignore = desired.lifecycle.ignore_changes if desired is not None else ()
         here = recorded is not None and recorded.data.get("collection") == collection
         records = recorded.members if recorded is not None and here else {}
         pending = recorded.pending if recorded is not None else ()
@@ -76,8 +107,11 @@ class TileJoin:
             collection,
             members,
             records,
-            frozenset(key for intent in pending for key in intent.keys),
-            desired.lifecycle.ignore_changes if desired is not None else (),
+            frozenset(
+                key for intent in pending if intent.operation == "create" for key in intent.keys
+            ),
+            frozenset(name for name in _COMPARED if is_ignored(("tiles", "*", name), ignore)),
+            ours,
             exclusive=desired is not None and desired.spec.get("exclusive") is True,
             seen=bytearray(len(members)),
         )
@@ -95,12 +129,19 @@ class TileJoin:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What the list has to show; a cover geometry only where one was ever stated."""
-        stated = any(COVER in member for member in self.members)
-        recorded = any(COVER in record.stated for record in self.records.values())
-        return (*BASE_COLUMNS, COVER) if stated or recorded else BASE_COLUMNS
+        """
+        What the list has to show; a cover geometry only where one was ever stated.
 
-    def claims(self, row: tuple[JsonValue, ...], columns: tuple[str, ...]) -> bool:
+        One that is to be reset already is, where it equals the tile's own geometry.
+        """
+        if any(
+            COVER in record.stated and self._lacks_cover(p) for p, record in self.records.items()
+        ):
+            return (*BASE_COLUMNS, COVER, "tileGeometry")
+        stated = any(COVER in member for member in self.members)
+        return (*BASE_COLUMNS, COVER) if stated else BASE_COLUMNS
+
+    def claims(self, row: _Row, columns: tuple[str, ...]) -> bool:
         """Take one listed tile if it is declared here, or was ours; say whether it is."""
         tile, path = text_of(row[0]), text_of(row[1])
         at = self._exact.get(path)
@@ -113,9 +154,22 @@ class TileJoin:
             return leaving
         if self.seen[at]:
             return True
+        record = self.records.get(text_of(self.members[at]["path"]))
+        if record is not None and record.id != tile:
+            # Ours may come later, in another spelling: it goes before somebody else's.
+            self._rivals.setdefault(at, (row, columns))
+            return True
         self.seen[at] = 1
         self._compare(at, tile, row, columns)
         return True
+
+    def take_rivals(self) -> None:
+        """Bind what others have made where ours is gone."""
+        for at, (row, columns) in sorted(self._rivals.items()):
+            if not self.seen[at]:
+                self.seen[at] = 1
+                self._compare(at, text_of(row[0]), row, columns)
+        self._rivals.clear()
 
     def missing(self) -> Iterator[int]:
         """Yield the places of declared tiles that the list did not show."""
@@ -156,25 +210,36 @@ class TileJoin:
             if self.seen[at] and (record.etag, record.size_bytes) != now:
                 self.changes.append(self._reingestion(at, record.id, Reason.FILE_CHANGED, ""))
 
-    def leave(self) -> None:
-        """Plan to delete the tiles of ours that nobody declares any more; see `lost`."""
+    def leave(self, elsewhere: Callable[[str], bool]) -> None:
+        """
+        Plan to delete the tiles of ours that nobody declares any more; see `lost`.
+
+        Args:
+            elsewhere: tells whether another set declares a path; that set takes the tile over
+        """
         for tile, path in sorted(self._leaving.items(), key=lambda pair: pair[1]):
-            if tile in self._present and self.records[path].owned:
+            if tile not in self._present:
+                continue
+            if elsewhere(path):
+                self._released.add(tile)
+            elif self.records[path].owned:
                 self.changes.append(self._deletion(tile, path))
-            elif tile in self._present:
+            else:
                 self.unconfirmed += 1
 
-    def expel(self, own: frozenset[str]) -> None:
-        """Plan to delete the tiles that nobody declares (`exclusive: true`), but none of `own`."""
+    def expel(self, elsewhere: Callable[[str], bool]) -> None:
+        """Plan to delete the tiles that nobody in the project declares (`exclusive: true`)."""
         for tile, path in sorted(self.foreign, key=lambda pair: pair[1]):
-            if tile not in own:
+            if tile not in self.ours and not elsewhere(path):
                 self.changes.append(self._deletion(tile, path))
+                self.unmanaged -= 1
 
     def lost(self) -> tuple[str, ...]:
-        """Return the paths of ours that nobody declares and the server no longer has."""
-        return tuple(
-            sorted(path for tile, path in self._leaving.items() if tile not in self._present)
+        """Return the paths of ours that the server no longer has, or that another set took over."""
+        gone = (
+            p for t, p in self._leaving.items() if t not in self._present or t in self._released
         )
+        return tuple(sorted(gone))
 
     def recover_covers(self, covers: Mapping[str, Value]) -> None:
         """
@@ -201,9 +266,19 @@ class TileJoin:
     def _index_folders(self) -> None:
         self._folders = {tile_folder(path): at for path, at in self._exact.items()}
 
-    def _compare(
-        self, at: int, tile: str, row: tuple[JsonValue, ...], columns: tuple[str, ...]
-    ) -> None:
+    def _lacks_cover(self, path: str) -> bool:
+        at = self._exact.get(path)
+        return at is not None and COVER not in self.members[at]
+
+    def _is_ours(self, at: int, tile: str) -> bool:
+        """Tell whether an intent of ours made a tile, or a person has confirmed it."""
+        path = text_of(self.members[at]["path"])
+        record = self.records.get(path)
+        if record is not None and record.id == tile:
+            return record.owned
+        return path in self.intended or tile in self.ours
+
+    def _compare(self, at: int, tile: str, row: _Row, columns: tuple[str, ...]) -> None:
         member = self.members[at]
         path = text_of(member["path"])
         status = row[2]
@@ -229,54 +304,49 @@ class TileJoin:
         self,
         member: Object,
         stated: tuple[str, ...],
-        row: tuple[JsonValue, ...],
+        row: _Row,
         columns: tuple[str, ...],
     ) -> Iterator[FieldChange]:
-        observed: Object = {"sensingTime": cast("Value", row[3])}
-        if len(columns) > len(BASE_COLUMNS):
-            observed[COVER] = cast("Value", row[5])
-        for name, how in (("sensingTime", Sameness.INSTANT), (COVER, Sameness.GEOMETRY)):
-            if f"tiles.{name}" in self.ignore:
+        observed = {name: cast("Value", value) for name, value in zip(columns, row, strict=True)}
+        for name, rule in _COMPARED.items():
+            if name in self.ignored:
                 continue
             wanted, now = member.get(name), observed.get(name)
-            if name in member and not same(wanted, now, how):
+            if name in member and not same(wanted, now, rule.same):
                 yield FieldChange((name,), now, wanted, Reason.DIFFERS)
-            elif name not in member and name in stated and now is not None:
+            elif name not in member and name in stated and not is_reset(name, observed):
                 yield FieldChange((name,), now, None, Reason.NO_LONGER_STATED, cleared=True)
 
     def _adopt(self, at: int, tile: str) -> None:
         member = self.members[at]
         path = text_of(member["path"])
-        own = path in self.intended
         self.changes.append(
             MemberChange(
                 path,
                 Action.ADOPT,
-                Reason.OWN_INTENT if own else Reason.SAME_KEY,
+                Reason.OWN_INTENT if path in self.intended else Reason.SAME_KEY,
                 id=tile,
                 operation="adopt",
                 stated=_stated(member),
                 digest=digest(member),
+                owned=self._is_ours(at, tile),
                 index=at,
             )
         )
 
-    def _update(
-        self, at: int, tile: str, fields: tuple[FieldChange, ...], row: tuple[JsonValue, ...]
-    ) -> None:
+    def _update(self, at: int, tile: str, fields: tuple[FieldChange, ...], row: _Row) -> None:
         member = self.members[at]
         cleared = {change.path[0] for change in fields if change.cleared}
-        body: Object = {}
-        if "sensingTime" in member:
-            body["sensingTime"] = member["sensingTime"]
-        elif "sensingTime" not in cleared and row[3] is not None:
-            body["sensingTime"] = cast("Value", row[3])
-        else:
-            body["sensingTime"] = None
-        if COVER in member:
-            body[COVER] = member[COVER]
-        elif COVER not in cleared:
-            self.uncovered[tile] = len(self.changes)
+        body: Object = {TIME: None}
+        for name, rule in _COMPARED.items():
+            if name in member and name not in self.ignored:
+                body[name] = member[name]
+            elif name in cleared or rule.omitted is Omitted.KEEPS:
+                continue
+            elif name == COVER:
+                self.uncovered[tile] = len(self.changes)
+            else:
+                body[name] = cast("Value", row[BASE_COLUMNS.index(name)])
         record = self.records.get(text_of(member["path"]))
         change = MemberChange(
             text_of(member["path"]),
@@ -287,13 +357,14 @@ class TileJoin:
             operation="update",
             stated=_stated(member),
             digest=digest(member),
+            owned=self._is_ours(at, tile),
             index=at,
             etag=record.etag if record is not None else "",
             size_bytes=record.size_bytes if record is not None else None,
         )
         self.changes.append(_with_body(change, self.collection, body))
 
-    def _reingest(self, at: int, tile: str, row: tuple[JsonValue, ...]) -> None:
+    def _reingest(self, at: int, tile: str, row: _Row) -> None:
         cause = text_of(row[4]) or "no cause given"
         self.changes.append(self._reingestion(at, tile, Reason.INGESTION_FAILED, cause))
 
@@ -309,6 +380,7 @@ class TileJoin:
             operation="reingest",
             stated=_stated(member),
             digest=digest(member),
+            owned=self._is_ours(at, tile),
             index=at,
         )
 
@@ -330,9 +402,11 @@ class SharedList:
     joins: list[TileJoin]
     columns: tuple[str, ...]
 
-    def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+    def take(self, rows: tuple[_Row, ...]) -> None:
         """Compare one page; a tile that no set claims is counted as nobody's."""
         joins, columns = self.joins, self.columns
+        for join in joins:
+            join.listed += len(rows)
         for row in rows:
             claimed = False
             for join in joins:
@@ -350,6 +424,15 @@ def _same_time(member: Object, listed: JsonValue) -> bool:
     if wanted == listed:
         return True
     return isinstance(wanted, str) and wanted[-1:] == "Z" and wanted[:-1] + ".000Z" == listed
+
+
+def is_reset(name: str, observed: Object) -> bool:
+    """Tell whether a field has what the service gives it where nobody states it."""
+    now = observed.get(name)
+    if now is None:
+        return True
+    default = observed.get("tileGeometry")
+    return name == COVER and default is not None and same(now, default, Sameness.GEOMETRY)
 
 
 def _with_body(change: MemberChange, collection: Value, body: Object) -> MemberChange:

@@ -7,7 +7,6 @@ Source: API description, operations `getByocCollectionTiles` to `reingestByocCol
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os.path import commonprefix
 
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.value import Object, Value, digest
@@ -130,10 +129,13 @@ def fingerprints(paths: Iterable[str], files: Iterable[File]) -> dict[str, tuple
     Return fingerprint and size of the files behind each tile path.
 
     Source: documentation of BYOC, "path": a folder holds one file a band; `(BAND)` stands
-    for the band in a file's name.
+    for the band in a file's name. Only TIFF files count: what viewers leave beside them
+    (`.aux.xml`, `.ovr`) is not ingested.
     """
     by_folder: dict[str, list[File]] = {}
     for file in sorted(files, key=lambda one: one.key):
+        if not file.key.lower().endswith((".tif", ".tiff")):
+            continue
         by_folder.setdefault(file.key.rpartition("/")[0], []).append(file)
     return {path: found for path in paths if (found := _fingerprint(path, by_folder)) is not None}
 
@@ -144,7 +146,7 @@ def _fingerprint(path: str, by_folder: dict[str, list[File]]) -> tuple[str, int]
     files = [
         file
         for file in by_folder.get(folder, ())
-        if (base := file.key.rpartition("/")[2]).startswith(before) and after in base
+        if (base := file.key.rpartition("/")[2]).startswith(before) and _ends(base, after)
     ]
     if not files:
         return None
@@ -152,9 +154,22 @@ def _fingerprint(path: str, by_folder: dict[str, list[File]]) -> tuple[str, int]
     return digest(named), sum(file.size_bytes for file in files)
 
 
+def _ends(base: str, after: str) -> bool:
+    """Match what follows `(BAND)`; without an extension the service finds it."""
+    return base.endswith(after) or base.rpartition(".")[0].endswith(after)
+
+
 def look_at_files(bucket: str, paths: Iterable[str]) -> Flow[dict[str, tuple[str, int]]]:
     """List the bucket once for all paths; empty where it cannot be read."""
     paths = tuple(paths)
-    prefix = commonprefix([path.partition("(BAND)")[0] for path in paths])
+    # A prefix of keys, not a path: it need not end at a slash.
+    prefix = _common_prefix([path.partition("(BAND)")[0] for path in paths])
     files: tuple[File, ...] | None = yield Look(bucket, prefix)
     return fingerprints(paths, files or ())
+
+
+def _common_prefix(texts: list[str]) -> str:
+    """Return what all texts begin with: keys in a bucket know no directories."""
+    low, high = min(texts), max(texts)
+    equal = next((at for at, letter in enumerate(low) if letter != high[at : at + 1]), len(low))
+    return low[:equal]

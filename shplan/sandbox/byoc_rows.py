@@ -101,7 +101,7 @@ def insert_collection(
     return collection_of(row)
 
 
-def update_collection(  # noqa: PLR0913 a row has many columns
+def update_collection(
     store: Store,
     seq: int,
     *,
@@ -150,7 +150,7 @@ def collections_page(
     return [collection_of(row) for row in rows], more
 
 
-def _page(  # noqa: PLR0913 private, and each is part of the query
+def _page(
     store: Store, query: str, values: list[Value], page: Page, key: str, *, descending: bool = False
 ) -> tuple[list[Row], bool]:
     """One page by key: never an offset, so that the last page costs as much as the first."""
@@ -238,7 +238,7 @@ def insert_tile(store: Store, coll: int, tile: NewTile, instants: Round) -> Row:
     return row
 
 
-def tile_body(  # noqa: PLR0913 a tile has many members
+def tile_body(
     *,
     tile_id: str,
     path: str,
@@ -323,7 +323,7 @@ def delete_tile(store: Store, row: Row) -> None:
     store.run("delete from tiles where coll = ? and seq = ?", row["coll"], row["seq"])
 
 
-def tiles_page(  # noqa: PLR0913 a page has many conditions
+def tiles_page(
     store: Store,
     coll: int,
     *,
@@ -361,7 +361,7 @@ def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
     )
 
 
-def bury(  # noqa: PLR0913 a row has many columns
+def bury(
     store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int
 ) -> None:
     """Remember that something was deleted."""

@@ -50,7 +50,7 @@ def instructions(port: int, *, host: str = LOOPBACK) -> tuple[str, str]:
     return profile, INSECURE_TRANSPORT
 
 
-def serve(  # noqa: PLR0913 everything that a command line may set
+def serve(
     data: Path,
     *,
     port: int = 0,

@@ -215,7 +215,7 @@ class Store:
         rows = self.rows("select account, pu, calls from meter order by account")
         return {row["account"]: {"pu": row["pu"], "calls": row["calls"]} for row in rows}
 
-    def log(  # noqa: PLR0913 a row has many columns
+    def log(
         self,
         *,
         at_ms: int,

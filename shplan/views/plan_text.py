@@ -39,20 +39,21 @@ _MEMBER_SIGNS = {"create": "+", "update": "~", "reingest": "~", "delete": "-", "
 SHOWN_MEMBERS = 5
 
 
-def render_plan(plan: Plan, *, width: int, color: bool) -> str:
+def render_plan(plan: Plan, *, width: int, color: bool, next_step: bool = True) -> str:
     """
     Return a plan as text with a final line break.
 
     Args:
         width: columns to keep within where a value can be shortened
         color: with ANSI colours
+        next_step: end with what to type next
     """
     paint = _Paint(color=color)
     quiet = (Action.NOOP, Action.READ)
     told = [change for change in plan.changes if change.action not in quiet]
     blocks = ["\n".join(_change(change, paint, width=width)) for change in told]
     blocks += ["\n".join(_refusal(refusal.diagnostic, paint)) for refusal in plan.refusals]
-    blocks.append("\n".join(_summary(plan, paint)))
+    blocks.append("\n".join((*_summary(plan, paint), *(_next_step(plan) if next_step else ()))))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -168,7 +169,6 @@ def _summary(plan: Plan, paint: _Paint) -> Iterator[str]:
     if tiles:
         yield f"Tiles: {tiles} of {declared:,} declared."
     yield f"Costs {_total(plan)}."
-    yield from _next_step(plan)
 
 
 def _counted(plan: Plan) -> Iterator[str]:

@@ -64,6 +64,7 @@ class _Field(_Strict):
 class _Member(_Strict):
     key: str
     operation: str
+    adopts: str
     request: _Request | None
     action: str
     reason: str
@@ -92,6 +93,7 @@ class _Cost(_Strict):
 
 class _Change(_Strict):
     address: str
+    adopts: str
     action: str
     deposed: bool
     preventDestroy: bool  # noqa: N815 - the document's own names
@@ -203,7 +205,7 @@ def _digest(plan: JsonObject) -> str:
         {
             **{key: one[key] for key in _ESSENCE},
             "members": [
-                {key: member[key] for key in ("key", "operation", "request")}
+                {key: member[key] for key in ("key", "operation", "adopts", "request")}
                 for member in cast("list[JsonObject]", one["members"])
             ],
         }
@@ -220,7 +222,7 @@ def _digest(plan: JsonObject) -> str:
     return digest(cast("Value", essence))
 
 
-_ESSENCE = ("address", "action", "deposed", "preventDestroy", "requests")
+_ESSENCE = ("address", "adopts", "action", "deposed", "preventDestroy", "requests")
 
 
 def _wrong(name: str, why: str) -> PlanError:

@@ -62,7 +62,7 @@ def render_entries(entries: Iterable[LedgerEntry], *, width: int, color: bool) -
 def _entry(entry: LedgerEntry) -> str:
     draft = entry.draft
     head = f"{entry.sequence:>5}  {entry.time}  {draft.event.value:<8}"
-    return f"{head}  {str(draft.address or ''):<28}  {' '.join(_facts(entry))}".rstrip()
+    return f"{head}  {draft.address or ''!s:<28}  {' '.join(_facts(entry))}".rstrip()
 
 
 def _facts(entry: LedgerEntry) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-
 from shplan.core.change import Reason
 from tests.support.bench import Bench, collection, tiles
 from tests.support.cogs import cog_bytes

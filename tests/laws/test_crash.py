@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,10 @@ COVER = {
     "type": "Polygon",
     "coordinates": [[[15.0, 46.0], [15.05, 46.0], [15.05, 46.03], [15.0, 46.03], [15.0, 46.0]]],
 }
-ONE = (collection(noData=0), tiles("a", "b", {"path": "c", "sensingTime": "2025-06-03T00:00:00Z", "coverGeometry": COVER}))
+ONE = (
+    collection(noData=0),
+    tiles("a", "b", {"path": "c", "sensingTime": "2025-06-03T00:00:00Z", "coverGeometry": COVER}),
+)
 TWO = (
     replace(ONE[0], spec={**ONE[0].spec, "name": "Renamed", "noData": 5}),
     tiles("a", {"path": "b", "sensingTime": "2025-07-01T00:00:00Z"}, "d"),
@@ -41,7 +43,12 @@ PHASES: dict[str, tuple[tuple[Any, ...], ...]] = {
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "colliding spellings": {"folder_path_collides": True, "second_delete": 204},
-    "lagging lists": {"list_lag_s": 8.0, "path_lag_s": 8.0, "tile_put_path": "honour", "error_429_wrapped": False},
+    "lagging lists": {
+        "list_lag_s": 8.0,
+        "path_lag_s": 8.0,
+        "tile_put_path": "honour",
+        "error_429_wrapped": False,
+    },
 }
 
 

@@ -1,0 +1,591 @@
+"""
+YAML text to plain values: the core schema of YAML 1.2, from libyaml's events.
+
+Rules: YAML 1.2.2 section 10.3 (core schema). Values are plain lists and dictionaries; where each of
+them stands is found by a second walk over the events (`places`), which costs nothing until
+somebody asks. Expressions are only noticed here; `expressions.py` evaluates them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import cast
+
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.value import JsonValue
+from shplan.manifest.lines import Lines
+from shplan.manifest.positions import NO_CHILDREN, Children, Place
+from shplan.manifest.yaml_errors import Problem, syntax_error
+
+MAX_DEPTH = 100
+# A document may repeat itself through aliases; this is how far that may go.
+MAX_EXPANDED_NODES = 5_000_000
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE = frozenset({"true", "True", "TRUE"})
+_FALSE = frozenset({"false", "False", "FALSE"})
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(_NULL),
+    **dict.fromkeys(_TRUE, True),
+    **dict.fromkeys(_FALSE, False),
+}
+_NUMERIC_START = frozenset("0123456789+-.")
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_LOWEST_INTEGER = -(2**63)
+_HIGHEST_INTEGER = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """
+    One YAML document.
+
+    Args:
+        value: plain data; equal anchors are one shared object
+        index: its number among the documents of its file, from 0
+        start: offset of its first character
+        dynamic: ids of the containers that hold an expression somewhere below
+    """
+
+    value: JsonValue
+    index: int
+    start: int
+    dynamic: frozenset[int]
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What one file holds, as far as it could be read."""
+
+    documents: list[Document] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    complete: bool = True
+
+
+def parse(text: str, *, file: str) -> Parsed:
+    """
+    Read every document of a file; empty ones are skipped.
+
+    Args:
+        text: without a byte order mark
+        file: path relative to the project, for messages
+    """
+    parsed = Parsed()
+    builder = _Builder(text, file, parsed)
+    try:
+        builder.stream()
+    except YAMLError as error:
+        parsed.diagnostics.append(syntax_error(_problem(error), builder.lines, file))
+        parsed.complete = False
+    return parsed
+
+
+def _problem(error: YAMLError) -> Problem:
+    if not isinstance(error, MarkedYAMLError):  # the reader: an unprintable character
+        return Problem(str(getattr(error, "reason", error)), int(getattr(error, "position", 0)))
+    mark, context = error.problem_mark, error.context_mark
+    return Problem(
+        str(error.problem or ""),
+        mark.index if mark else 0,
+        str(error.context or ""),
+        context.index if context else None,
+    )
+
+
+def scalar(text: str) -> JsonValue:
+    """
+    Return the value of a plain scalar.
+
+    Source: YAML 1.2.2, section 10.3.2: so `yes`, `1:30`, `1_000` and dates are texts, `017` is 17.
+
+    Raises:
+        ValueError: a number that JSON cannot carry; the message says which
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    return _number(text) if text[0] in _NUMERIC_START else text
+
+
+def _number(text: str) -> JsonValue:
+    if _INTEGER.fullmatch(text):
+        return _bounded(text, 10)
+    if _FLOAT.fullmatch(text):
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            msg = "is too large for a floating-point number"
+            raise ValueError(msg)
+        return value
+    if _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text):
+        return _bounded(text[2:], 8 if text[1] == "o" else 16)
+    if _NOT_FINITE.fullmatch(text):
+        msg = "is no number that JSON can carry"
+        raise ValueError(msg)
+    return text
+
+
+def _bounded(digits: str, base: int) -> int:
+    value = int(digits, base) if len(digits) < 100 else _HIGHEST_INTEGER + 1
+    if not _LOWEST_INTEGER <= value <= _HIGHEST_INTEGER:
+        msg = "does not fit into 64 bits"
+        raise ValueError(msg)
+    return value
+
+
+def places(text: str) -> list[Place]:
+    """Return where each document stands, empty ones included, as far as the file can be read."""
+    walk = _Walk(cast("Callable[[], Event]", CParser(text).get_event))
+    with suppress(YAMLError):
+        walk.stream()
+    return walk.roots
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Reads the events a second time, for offsets only."""
+
+    following: Callable[[], Event]
+    roots: list[Place] = field(default_factory=list)
+    anchors: dict[str, Children] = field(default_factory=dict)
+
+    def stream(self) -> None:
+        while not isinstance(event := self.following(), StreamEndEvent):
+            if isinstance(event, DocumentStartEvent):
+                self.anchors = {}
+                self.roots.append(self.node(self.following(), (-1, -1), 0))
+
+    def node(self, event: Event, key: tuple[int, int], depth: int) -> Place:
+        first, last = _start(event), _end(event)
+        if isinstance(event, ScalarEvent):
+            return Place(first, last, *key, NO_CHILDREN, is_scalar=True)
+        if isinstance(event, AliasEvent):
+            # An alias is a place of its own; what lies below it stands at the anchor.
+            below = self.anchors.get(event.anchor or "", NO_CHILDREN)
+            return Place(first, last, *key, below, is_scalar=True)
+        if depth >= MAX_DEPTH:
+            _skip(self.following)
+            return Place(first, last, *key, NO_CHILDREN, is_scalar=True)
+        is_mapping = isinstance(event, MappingStartEvent)
+        children, end = self.mapping(depth) if is_mapping else self.sequence(depth)
+        if isinstance(event, NodeEvent) and event.anchor is not None:
+            self.anchors[event.anchor] = children
+        return Place(first, end, *key, children, is_scalar=False)
+
+    def mapping(self, depth: int) -> tuple[Children, int]:
+        members: dict[str, Place] = {}
+        while not isinstance(event := self.following(), MappingEndEvent):
+            key = (_start(event), _end(event))
+            if not isinstance(event, ScalarEvent):
+                self.node(event, (-1, -1), depth + 1)
+            place = self.node(self.following(), key, depth + 1)
+            if isinstance(event, ScalarEvent):
+                members[event.value] = place
+        return members, _end(event)
+
+    def sequence(self, depth: int) -> tuple[Children, int]:
+        items: list[Place] = []
+        while not isinstance(event := self.following(), SequenceEndEvent):
+            items.append(self.node(event, (-1, -1), depth + 1))
+        return items, _end(event)
+
+
+def _start(event: Event) -> int:
+    mark = event.start_mark
+    assert mark is not None
+    return mark.index
+
+
+def _end(event: Event) -> int:
+    mark = event.end_mark
+    assert mark is not None
+    return mark.index
+
+
+def _skip(following: Callable[[], Event]) -> None:
+    """Read to the end of a container whose start was just read, without recursion."""
+    depth = 1
+    while depth:
+        event = following()
+        depth += isinstance(event, MappingStartEvent | SequenceStartEvent)
+        depth -= isinstance(event, MappingEndEvent | SequenceEndEvent)
+
+
+class _Builder:
+    """Builds values while it reads events; one file, once."""
+
+    def __init__(self, text: str, file: str, parsed: Parsed) -> None:
+        self.lines = Lines(text)
+        self._text = text
+        self._file = file
+        self._parsed = parsed
+        self._parser = CParser(text)
+        self._next = cast("Callable[[], Event]", self._parser.get_event)
+        self._anchors: dict[str, JsonValue] = {}
+        self._open: set[str] = set()
+        self._plain: dict[str, JsonValue] = {}
+        self._dynamic: set[int] = set()
+        self._expressions = 0
+        self._aliases = False
+
+    def stream(self) -> None:
+        index = 0
+        while True:
+            event = self._next()
+            if isinstance(event, StreamEndEvent):
+                return
+            if isinstance(event, DocumentStartEvent):
+                self._document(event, index)
+                index += 1
+
+    def _document(self, start: DocumentStartEvent, index: int) -> None:
+        self._anchors, self._open, self._dynamic = {}, set(), set()
+        self._aliases = False
+        event = self._next()
+        offset = _start(event)
+        value = self._node(event, 0)
+        end = self._next()
+        assert isinstance(end, DocumentEndEvent)
+        if value is None and isinstance(event, ScalarEvent):
+            return
+        if self._aliases and _expanded(value) > MAX_EXPANDED_NODES:
+            self._complain(
+                "manifest/too-large",
+                "Document too large",
+                _start(start),
+                offset + 1,
+                f"with its aliases written out, this document has more than "
+                f"{MAX_EXPANDED_NODES:,} values.",
+                "Aliases that hold aliases multiply.",
+                "write the values where they are needed",
+            )
+            return
+        self._parsed.documents.append(Document(value, index, offset, frozenset(self._dynamic)))
+
+    def _node(self, event: Event, depth: int) -> JsonValue:
+        if isinstance(event, ScalarEvent):
+            if event.anchor is None and event.tag is None:
+                return self._scalar(event)
+            value = self._scalar(event)
+        elif isinstance(event, AliasEvent):
+            return self._alias(event)
+        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
+            value = self._container(event, depth)
+        else:  # pragma: no cover - libyaml sends nothing else where a node is due
+            msg = f"unexpected event {event!r}"
+            raise TypeError(msg)
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _container(self, event: MappingStartEvent | SequenceStartEvent, depth: int) -> JsonValue:
+        if depth >= MAX_DEPTH:
+            return self._too_deep(event)
+        before = self._expressions
+        if event.anchor is not None:
+            self._open.add(event.anchor)
+        value: JsonValue = (
+            self._mapping(event, depth)
+            if isinstance(event, MappingStartEvent)
+            else self._sequence(depth)
+        )
+        if event.anchor is not None:
+            self._open.discard(event.anchor)
+        if self._expressions != before:
+            self._dynamic.add(id(value))
+        return value
+
+    def _sequence(self, depth: int) -> list[JsonValue]:
+        items: list[JsonValue] = []
+        following, node = self._next, self._node
+        while not isinstance(event := following(), SequenceEndEvent):
+            items.append(node(event, depth + 1))
+        return items
+
+    def _mapping(self, start: MappingStartEvent, depth: int) -> dict[str, JsonValue]:
+        members: dict[str, JsonValue] = {}
+        first: dict[str, Event] = {}
+        following, node = self._next, self._node
+        while not isinstance(event := following(), MappingEndEvent):
+            key = self._key(event, start, depth)
+            if key is None:
+                node(following(), depth + 1)
+                continue
+            if key in members:
+                self._duplicate(key, _start(first[key]), event)
+            first[key] = event
+            members[key] = node(following(), depth + 1)
+        return members
+
+    def _key(self, event: Event, start: MappingStartEvent, depth: int) -> str | None:
+        """Return the key, or None after a complaint (its value is then read and dropped)."""
+        if not isinstance(event, ScalarEvent):
+            self._no_scalar_key(event, start, depth)
+            return None
+        key = event.value
+        if event.anchor is not None:
+            self._anchors[event.anchor] = key
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if event.style:
+            return self._clean_key(event)
+        if key == "<<":
+            self._refuse_merge(event)
+            return None
+        if key in _WORDS or key[0] in _NUMERIC_START:
+            return self._number_key(event)
+        return self._clean_key(event)
+
+    def _clean_key(self, event: ScalarEvent) -> str | None:
+        key: str = event.value
+        if "{{" in key:
+            self._complain(
+                "manifest/expression-in-key",
+                "Expression in a key",
+                _start(event),
+                _end(event),
+                f"the key {_shown(key)} holds an expression.",
+                "Expressions stand only in values, so that a manifest's shape can be read from it.",
+                "write the key out, or use `metadata.forEach` for several resources",
+            )
+            return None
+        return key
+
+    def _number_key(self, event: ScalarEvent) -> str | None:
+        try:
+            value = scalar(event.value)
+        except ValueError:
+            value = 0
+        if isinstance(value, str):
+            return self._clean_key(event)
+        self._complain(
+            "manifest/key-not-text",
+            "Key is not a text",
+            _start(event),
+            max(_end(event), _start(event) + 1),
+            f"the key `{event.value}` is {kind_of(value)}; keys must be texts.",
+            "JSON, which the API speaks, has no other keys.",
+            f'write `"{event.value}":`' if event.value else "give the key a name",
+        )
+        return None
+
+    def _scalar(self, event: ScalarEvent) -> JsonValue:
+        text: str = event.value
+        if event.style:
+            if "{{" in text or "{%" in text or "{#" in text:
+                self._expressions += 1
+            return text
+        known = self._plain
+        if text in known:
+            return known[text]
+        if "{{" in text or "{%" in text or "{#" in text:
+            self._expressions += 1
+            return text
+        try:
+            value = known[text] = scalar(text)
+        except ValueError as error:
+            self._complain(
+                "manifest/number",
+                "Number cannot be represented",
+                _start(event),
+                _end(event),
+                f"{text[:40]} {error}.",
+                "",
+                f'write "{text}" with quotes if a text is meant' if len(text) < 40 else "",
+            )
+            return 0
+        return value
+
+    def _alias(self, event: AliasEvent) -> JsonValue:
+        name = event.anchor or ""
+        self._aliases = True
+        if name in self._anchors and name not in self._open:
+            value = self._anchors[name]
+            if id(value) in self._dynamic or (isinstance(value, str) and "{{" in value):
+                self._expressions += 1
+            return value
+        what = (
+            f"`*{name}` stands inside the value that it names."
+            if name in self._open
+            else f"`*{name}` refers to an anchor that this document does not have above this line."
+        )
+        self._complain(
+            "manifest/alias",
+            "Alias cannot be resolved",
+            _start(event),
+            _end(event),
+            what,
+            "An alias repeats a value that was marked with `&name` earlier in the same document.",
+            f'write "*{name}" with quotes if a text is meant',
+        )
+        return None
+
+    def _too_deep(self, event: NodeEvent) -> JsonValue:
+        self._complain(
+            "manifest/too-deep",
+            "Nesting too deep",
+            _start(event),
+            _start(event) + 1,
+            f"values are nested more than {MAX_DEPTH} levels deep here.",
+            "",
+            "",
+        )
+        _skip(self._next)
+        return None
+
+    def _no_scalar_key(self, event: Event, start: MappingStartEvent, depth: int) -> None:
+        first = _start(event)
+        unquoted = (
+            isinstance(event, MappingStartEvent)
+            and self._text[first : first + 1] == "{"
+            and self._text[first - 1 : first] == "{"
+            and _start(start) == first - 1
+        )
+        mute = len(self._parsed.diagnostics)
+        if isinstance(event, AliasEvent):
+            self._alias(event)
+        else:
+            self._node(event, depth + 1)
+        del self._parsed.diagnostics[mute:]
+        if unquoted:
+            self._unquoted(first - 1)
+            return
+        self._complain(
+            "manifest/key-not-text",
+            "Key is not a text",
+            first,
+            first + 1,
+            "a list, a mapping or an alias is used as a key here; keys must be texts.",
+            "JSON, which the API speaks, has no other keys.",
+            "write the key out as a text",
+        )
+
+    def _unquoted(self, first: int) -> None:
+        line_end = self.lines.end_of_line(first)
+        close = self._text.find("}}", first, line_end)
+        last = close + 2 if close >= 0 else line_end
+        expression = self._text[first:last]
+        self._complain(
+            "manifest/unquoted-expression",
+            "Expression without quotes",
+            first,
+            last,
+            f"{expression} stands without quotes.",
+            "YAML reads a brace at the start of a value as the beginning of a mapping.",
+            f"write {quoted(expression)}",
+        )
+
+    def _refuse_tag(self, event: NodeEvent) -> None:
+        first = _start(event)
+        self._complain(
+            "manifest/tag",
+            "Tag not supported",
+            first,
+            self._word_end(first),
+            f"the tag `{self._text[first : self._word_end(first)]}` has no meaning here.",
+            "Manifests hold only what JSON has: texts, numbers, booleans, null, lists, mappings.",
+            'leave the tag out; for a text, write the value in quotes ("...")',
+        )
+
+    def _word_end(self, first: int) -> int:
+        match = re.compile(r"[^\s,\]}]+").match(self._text, first)
+        return match.end() if match else first + 1
+
+    def _refuse_merge(self, event: ScalarEvent) -> None:
+        self._complain(
+            "manifest/merge-key",
+            "Merge key not supported",
+            _start(event),
+            _end(event),
+            "`<<` merges another mapping into this one.",
+            "Merge keys were part of YAML 1.1; YAML 1.2 has none, and editors disagree about them.",
+            "repeat the fields, use an alias for a whole value (`key: *name`), or `metadata.forEach`",
+        )
+
+    def _duplicate(self, key: str, first: int, event: Event) -> None:
+        here, there = _start(event), self.lines.span(self._file, first, first + len(key))
+        self._parsed.diagnostics.append(
+            Diagnostic(
+                "manifest/duplicate-key",
+                "Key given twice",
+                what=f"the key `{key}` stands here a second time; it was given on line "
+                f"{there.line} already.",
+                why="Only one of the two values could count.",
+                hint="remove one of them",
+                span=self.lines.span(self._file, here, _end(event)),
+                related=(there,),
+            )
+        )
+
+    def _complain(
+        self, code: str, summary: str, first: int, last: int, what: str, why: str, hint: str
+    ) -> None:
+        self._parsed.diagnostics.append(
+            Diagnostic(
+                code, summary, what, why, hint, span=self.lines.span(self._file, first, last)
+            )
+        )
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a value as a sentence wants it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int):
+        return "an integer"
+    if isinstance(value, float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list | tuple) else "a mapping"
+
+
+def quoted(text: str) -> str:
+    """Return a YAML scalar in double quotes, or in single ones where that is shorter."""
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
+def _shown(text: str) -> str:
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
+
+
+def _expanded(value: JsonValue) -> int:
+    """Count the values of a tree as if every alias were written out."""
+    sizes: dict[int, int] = {}
+
+    def size(node: JsonValue) -> int:
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) not in sizes:
+            children: Iterable[JsonValue] = node.values() if isinstance(node, dict) else node
+            sizes[id(node)] = 1 + sum(size(child) for child in children)
+        return sizes[id(node)]
+
+    return size(value)
