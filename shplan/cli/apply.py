@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from shplan.cli.exit_door import INTERRUPTED
+from shplan.cli.listening import Listening
 from shplan.cli.options import Options, takes
 from shplan.core.errors import PlanError
 
 if TYPE_CHECKING:
     from shplan.engine.executor import Interrupt
     from shplan.engine.planning import Planned
-    from shplan.engine.ports import EventSink
     from shplan.engine.runs import Applied
     from shplan.manifest.load import Loaded
 
@@ -62,7 +62,7 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
 
     async def run() -> int:
         listen_for_signals(interrupt)
-        with listener(options) as events:
+        with Listening(options) as events:
             async with open_session(
                 loaded, options, applying=True, destroy=destroy, listener=events
             ) as opened:
@@ -168,28 +168,3 @@ def listen_for_signals(interrupt: Interrupt) -> None:
         except NotImplementedError:
             # Windows has no signal handlers on its loop: Ctrl-C then stops at once.
             return
-
-
-def listener(options: Options) -> Listening:
-    """Return what shows the progress on stderr."""
-    return Listening(options)
-
-
-class Listening:
-    """The progress on stderr, closed at the end."""
-
-    def __init__(self, options: Options) -> None:
-        from shplan.views.progress import make_progress  # noqa: PLC0415
-
-        self._sink = make_progress(
-            sys.stderr,
-            live=sys.stderr.isatty() and options.log == "text",
-            as_json=options.log == "json",
-            color=options.color,
-        )
-
-    def __enter__(self) -> EventSink:
-        return self._sink
-
-    def __exit__(self, *error: object) -> None:
-        self._sink.close()

@@ -11,7 +11,8 @@ from typing import cast
 import click
 import orjson
 
-from shplan.cli.apply import conclude, listen_for_signals, listener, until_cancelled
+from shplan.cli.apply import conclude, listen_for_signals, until_cancelled
+from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
 from shplan.cli.session import open_session
@@ -51,7 +52,7 @@ def apply_file(options: Options, file: Path) -> int:
 
     async def run() -> int:
         listen_for_signals(interrupt)
-        with listener(chosen) as events:
+        with Listening(chosen) as events:
             async with open_session(
                 loaded,
                 chosen,

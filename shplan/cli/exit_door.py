@@ -21,6 +21,7 @@ from shplan.core.errors import (
     ShplanError,
     StalePlanError,
     UndecidedError,
+    UnreachableError,
 )
 
 CODES: tuple[tuple[type[ShplanError], int], ...] = (
@@ -74,6 +75,8 @@ def message(error: ShplanError) -> str:
     if error.diagnostics:
         return render_all(error.diagnostics, texts if isinstance(texts, Mapping) else {}).rstrip()
     note = ""
+    if isinstance(error, UnreachableError):
+        note = "\n  hint: is the deployment reachable from here? -e chooses another environment"
     if isinstance(error, NoAnswerError):
         note = "\n  It may have happened; the same command looks before it repeats anything."
     return f"error: {error}{note}"

@@ -18,6 +18,7 @@ def command(options: Options, name: str | None) -> int:
     """Print the project's outputs; with NAME, that value alone, for scripts."""
     import difflib  # noqa: PLC0415
 
+    from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
@@ -38,8 +39,9 @@ def command(options: Options, name: str | None) -> int:
         raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
     async def run() -> int:
-        async with open_session(loaded, options, applying=False) as opened:
-            planned = await plan(opened.session)
+        with Listening(options) as events:
+            async with open_session(loaded, options, applying=False, listener=events) as opened:
+                planned = await plan(opened.session)
         values = {
             key: loaded.resolver.fill_value(value, planned.attributes)
             for key, value in loaded.outputs.items()

@@ -32,6 +32,7 @@ def command(
 
     Reads the server, changes nothing, and needs no right to write.
     """
+    from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
@@ -42,8 +43,11 @@ def command(
     loaded = open_project(options)
 
     async def run() -> int:
-        async with open_session(loaded, options, applying=False, destroy=destroy) as opened:
-            planned = (await plan(opened.session)).plan
+        with Listening(options) as events:
+            async with open_session(
+                loaded, options, applying=False, destroy=destroy, listener=events
+            ) as opened:
+                planned = (await plan(opened.session)).plan
         shown = drifted(planned) if drift else planned
         if options.output == "json":
             write_json(plan_json(shown))

@@ -37,7 +37,13 @@ def serve(port: int, host: str, data: Path) -> int:
     require_packages()
     from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
 
-    serve_forever(data, port=port, host=host, announce=click.echo)
+    def announce(text: str) -> None:
+        click.echo(f"The sandbox is ready; its state and buckets lie in {data}.", err=True)
+        click.echo("For the sentinelhub package (config.toml, and the environment):\n", err=True)
+        click.echo(text)
+        click.echo("\nCtrl-C stops it.", err=True)
+
+    serve_forever(data, port=port, host=host, announce=announce)
     return 0
 
 

@@ -15,6 +15,7 @@ from shplan.cli.options import Options, takes
 @takes("environment", "selection", "server", "format")
 def command(options: Options) -> int:
     """Show every resource, and whether it has drifted. Writes nothing."""
+    from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
@@ -25,8 +26,9 @@ def command(options: Options) -> int:
     loaded = open_project(options)
 
     async def run() -> int:
-        async with open_session(loaded, options, applying=False) as opened:
-            planned = await plan(opened.session)
+        with Listening(options) as events:
+            async with open_session(loaded, options, applying=False, listener=events) as opened:
+                planned = await plan(opened.session)
         rows = statuses(planned.plan)
         if options.output == "json":
             write_json(status_json(rows))

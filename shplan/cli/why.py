@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @takes("environment", "server", "format")
 def command(options: Options, address: str) -> int:
     """Explain what is planned for ADDRESS: the reason, the fields, each term of the cost."""
+    from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
@@ -30,8 +31,9 @@ def command(options: Options, address: str) -> int:
     loaded = open_project(options)
 
     async def run() -> int:
-        async with open_session(loaded, options, applying=False) as opened:
-            planned = (await plan(opened.session)).plan
+        with Listening(options) as events:
+            async with open_session(loaded, options, applying=False, listener=events) as opened:
+                planned = (await plan(opened.session)).plan
         changes = found(planned, address)
         if options.output == "json":
             write_json([change_json(change) for change in changes])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shplan.core.chain import Damage
-from shplan.core.entry import LedgerEntry
+from shplan.core.entry import LedgerEntry, Result
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
 
@@ -75,7 +75,11 @@ def _facts(entry: LedgerEntry) -> Iterator[str]:
         yield f"of {draft.intent}"
     if settled is None:
         return
-    yield settled.result.value
+    made = settled.data.get("made")
+    if made and settled.result is Result.UNKNOWN:
+        yield f"made {made}, not bound yet"
+    else:
+        yield settled.result.value
     if settled.id:
         yield settled.id
     if settled.members:

@@ -1,0 +1,104 @@
+"""Over a real port: the same commands, and what another program sees of what they made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Project
+from tests.support.cogs import write_tile
+
+PROJECT = """\
+apiVersion: shplan/v1
+kind: Project
+metadata: {{name: demo}}
+spec:
+  defaultEnvironment: near
+  environments:
+    near: {{baseUrl: "{base}", tokenUrl: "{base}/oauth/token"}}
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[str]:
+    data = tmp_path / "data"
+    for folder in ("a", "b"):
+        write_tile(data / "buckets", "fields", folder)
+    command = [
+        sys.executable,
+        "-m",
+        "shplan",
+        "sandbox",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+    assert server.stdout is not None
+    try:
+        for line in server.stdout:
+            if line.startswith("sh_base_url"):
+                yield line.split('"')[1]
+                break
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+        server.stdout.close()
+
+
+@pytest.fixture
+def served(project: Project, base: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (project.root / "shplan.yaml").write_text(PROJECT.format(base=base))
+    monkeypatch.setenv("SH_CLIENT_ID", "sandbox")
+    monkeypatch.setenv("SH_CLIENT_SECRET", "sandbox")
+    return project
+
+
+def test_another_client_sees_what_was_applied(
+    served: Project, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied = served.run("apply", "--auto-approve")
+    assert applied.code == 0, applied.err
+    assert served.run("plan", "--detailed-exitcode").code == 0
+
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    from sentinelhub import SentinelHubBYOC, SHConfig
+
+    config = SHConfig()
+    config.sh_client_id = config.sh_client_secret = "sandbox"
+    config.sh_base_url = base
+    config.sh_token_url = f"{base}/auth/realms/main/protocol/openid-connect/token"
+    client = SentinelHubBYOC(config=config)
+    (collection,) = client.iter_collections()
+    assert collection["name"] == "Field imagery"
+    tiles = list(client.iter_tiles(collection["id"]))
+    assert {(tile["path"], tile["status"]) for tile in tiles} == {
+        ("a/(BAND).tiff", "INGESTED"),
+        ("b/(BAND).tiff", "INGESTED"),
+    }
+
+
+def test_wrong_credentials_are_explained_and_not_shown(
+    served: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SH_CLIENT_SECRET", "canary-wrong-secret")
+    said = served.run("plan")
+    assert said.code == 1
+    assert "credentials/" in said.err
+    assert "canary-wrong-secret" not in said.out + said.err
+
+
+def test_without_credentials_the_way_on_is_named(
+    served: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SH_CLIENT_SECRET")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
+    said = served.run("plan")
+    assert said.code == 1
+    assert "SH_CLIENT_SECRET" in said.err
