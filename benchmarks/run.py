@@ -64,13 +64,26 @@ def measure(command: list[str], **options: object) -> Measured:
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     return Measured(
-        usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, wall, os.waitstatus_to_exitcode(status)
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024,
+        wall,
+        os.waitstatus_to_exitcode(status),
     )
 
 
 @contextmanager
 def sandbox(data: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "shplan", "sandbox", "serve", "--port", "0", "--data", str(data)]
+    command = [
+        sys.executable,
+        "-m",
+        "shplan",
+        "sandbox",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
@@ -86,19 +99,19 @@ def sandbox(data: Path) -> Iterator[str]:
 
 
 def call(base: str, method: str, path: str, body: object = None, token: str = "") -> object:
-    request = urllib.request.Request(base + path, method=method)  # noqa: S310 - loopback
+    request = urllib.request.Request(base + path, method=method)
     request.add_header("Content-Type", "application/json")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(request, data) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, data) as answer:
         content = answer.read()
     return json.loads(content) if content else None
 
 
 def token(base: str) -> str:
     form = b"grant_type=client_credentials&client_id=sandbox&client_secret=sandbox"
-    with urllib.request.urlopen(base + "/oauth/token", form) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(base + "/oauth/token", form) as answer:
         found: str = json.loads(answer.read())["access_token"]
     return found
 
@@ -119,7 +132,12 @@ def prepare(home: Path, base: str, count: int) -> tuple[Path, str]:
     tiles = call(base, "GET", f"/api/v1/byoc/collections/{collection}/tiles", token=access)
     first = tiles["data"][0]["id"]  # type: ignore[index]
     listed = [f"{path}/(BAND).tiff" for path in paths[1:]]
-    call(base, "POST", "/_sandbox/populate", {"collection": collection, "like": first, "paths": listed})
+    call(
+        base,
+        "POST",
+        "/_sandbox/populate",
+        {"collection": collection, "like": first, "paths": listed},
+    )
     manifest.write_text(COLLECTION + TILES + rows([f"{path}/(BAND).tiff" for path in paths]))
     subprocess.run(run, cwd=home, check=True, stdout=subprocess.DEVNULL)
     return manifest, collection
@@ -167,7 +185,9 @@ def bench_plan(rounds: int, count: int) -> None:
     print(f"  tile-list requests  {requests}")
     print(f"  CPU floor           {median([one.cpu_s for one, _ in pairs]):.2f} s")
     print(f"  CPU shplan plan     {median([two.cpu_s for _, two in pairs]):.2f} s")
-    print(f"  ratio               {median(ratios):.2f}  (min {min(ratios):.2f}, max {max(ratios):.2f})")
+    print(
+        f"  ratio               {median(ratios):.2f}  (min {min(ratios):.2f}, max {max(ratios):.2f})"
+    )
     print(f"  peak memory floor   {median([one.peak_mb for one, _ in pairs]):.0f} MB")
     print(f"  peak memory shplan  {median([two.peak_mb for _, two in pairs]):.0f} MB")
 

@@ -191,6 +191,7 @@ class Later:
         self.run, self.references, self.pure = run, references, pure
 
     def member(self, step: str | int) -> Later:
+        """Return an attribute of what is not known yet."""
         if not self.pure:
             return self.touched()
         reference = self.references[0]
@@ -240,6 +241,7 @@ class Hidden:
         self.value = value
 
     def refuse(self, *_: object) -> NoReturn:
+        """Refuse every use but passing the secret on."""
         msg = "secret-used"
         raise ExpressionError(
             msg,
@@ -319,6 +321,7 @@ class Run:
         self.references: dict[Reference, None] = {}
 
     def defer(self, later: Later) -> None:
+        """Remember that the scalar waits for an attribute."""
         self.deferred = True
         self.references.update(dict.fromkeys(later.references))
 
@@ -446,6 +449,7 @@ class Run:
         return self.call(function, tree.name, [self._tree(one) for one in tree.arguments], {})
 
     def function(self, name: str) -> Callable[..., Item]:
+        """Return a function by the name that expressions call it."""
         own = {
             "ref": self.ref,
             "secret": self.secret,
@@ -486,6 +490,7 @@ class Run:
         return names
 
     def name(self, name: str) -> Item:
+        """Return what a name stands for in this scope."""
         names = self.names()
         if name in names:
             return names[name]
@@ -587,6 +592,7 @@ def _file_name(value: object, function: str) -> str:
 
 
 def no_name(name: str, names: Mapping[str, Item], *, called: bool = False) -> ExpressionError:
+    """Word that a name is not defined, with the nearest one."""
     if name in {"now", "today", "utcnow", "timestamp"}:
         return ExpressionError(
             "undefined",
@@ -626,6 +632,7 @@ def no_name(name: str, names: Mapping[str, Item], *, called: bool = False) -> Ex
 
 
 def no_member(item: Item, step: Item, owner: str) -> ExpressionError:
+    """Word that a value has no such member, with the nearest one."""
     known = [key for key in item if isinstance(key, str)] if isinstance(item, dict) else []
     similar = nearest(str(step), known)
     of = f"`{owner}`" if owner else kind_of(item)
@@ -774,6 +781,7 @@ def _bounded(items: Iterable[Item]) -> list[Item]:
 
 
 def too_large() -> ExpressionError:
+    """Word that a result would be larger than any manifest needs."""
     return ExpressionError(
         "expression-too-large",
         "Expression too large",

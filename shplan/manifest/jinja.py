@@ -347,20 +347,36 @@ def _check_size(size: int) -> None:
 
 
 def _check_operands(operator: str, left: Any, right: Any) -> None:
-    if operator == "*":
-        for one, times in ((left, right), (right, left)):
-            if isinstance(one, str | list | tuple) and isinstance(times, int):
-                if len(one) * times > (MAX_TEXT if isinstance(one, str) else MAX_ITEMS):
-                    raise too_large()
-    elif operator == "%" and isinstance(left, str):
-        if _WIDTH.search(left):
-            raise too_large()
-    elif operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, type(left)):
-        if len(left) + len(right) > MAX_TEXT:
-            raise too_large()
-    elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-        if abs(right) * max(abs(left).bit_length(), 1) > 128:
-            raise too_large()
+    """Refuse what would make a huge value out of small ones, before it is made."""
+    checks = {"*": _repeats, "%": _pads, "+": _joins, "**": _powers}
+    check = checks.get(operator)
+    if check is not None and check(left, right):
+        raise too_large()
+
+
+def _repeats(left: Any, right: Any) -> bool:
+    return any(
+        isinstance(one, str | list | tuple)
+        and isinstance(times, int)
+        and len(one) * times > (MAX_TEXT if isinstance(one, str) else MAX_ITEMS)
+        for one, times in ((left, right), (right, left))
+    )
+
+
+def _pads(left: Any, _: Any) -> bool:
+    return isinstance(left, str) and _WIDTH.search(left) is not None
+
+
+def _joins(left: Any, right: Any) -> bool:
+    if not (isinstance(left, str | list | tuple) and isinstance(right, type(left))):
+        return False
+    return len(left) + len(right) > MAX_TEXT
+
+
+def _powers(left: Any, right: Any) -> bool:
+    if not (isinstance(left, int) and isinstance(right, int)):
+        return False
+    return abs(right) * max(abs(left).bit_length(), 1) > 128
 
 
 def _divide(left: Any, right: Any) -> Any:

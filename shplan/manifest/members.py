@@ -147,6 +147,7 @@ def _read_rows(
             try:
                 ordered[geometry][-1] = _geometry_text(row[geometry])
             except GeometryError as error:
+                ordered[geometry][-1] = None
                 problems.append(_wrong(file, line, f"coverGeometry {error.what}", hint=error.hint))
     return Rows(columns, lines), problems
 

@@ -153,9 +153,8 @@ class Resolution:
         try:
             if function == "geojson" and is_package:
                 msg = "is a GeoPackage; geojson(...) reads GeoJSON."
-                raise GeometryError(
-                    msg, hint=f"write {{{{ bounds('{path.name}') }}}} as the value of `bounds`"
-                )
+                hint = f"write {{{{ bounds('{path.name}') }}}} as the value of `bounds`"
+                return GeometryError(msg, hint=hint)
             if function == "geojson":
                 return read_geojson(content)
             return geopackage_bounds(path) if is_package else geojson_bounds(content)

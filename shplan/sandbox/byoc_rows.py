@@ -361,9 +361,7 @@ def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
     )
 
 
-def bury(
-    store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int
-) -> None:
+def bury(store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int) -> None:
     """Remember that something was deleted."""
     store.run(
         "insert or replace into deleted values (?, ?, ?, ?, ?)", kind, parent, name, account, now_ms

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shplan.core.chain import Damage
-from shplan.core.entry import LedgerEntry, Result
+from shplan.core.entry import LedgerEntry, Result, Settlement
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
 
@@ -66,30 +66,29 @@ def _entry(entry: LedgerEntry) -> str:
 
 
 def _facts(entry: LedgerEntry) -> Iterator[str]:
-    draft, settled = entry.draft, entry.draft.settlement
+    draft = entry.draft
     if draft.operation:
         yield draft.operation
     if draft.keys:
         yield f"{len(draft.keys)} tiles"
     if draft.intent is not None:
         yield f"of {draft.intent}"
-    if settled is None:
-        return
+    if draft.settlement is not None:
+        yield from _learnt(draft.settlement)
+
+
+def _learnt(settled: Settlement) -> Iterator[str]:
     made = settled.data.get("made")
-    if made and settled.result is Result.UNKNOWN:
-        yield f"made {made}, not bound yet"
-    else:
-        yield settled.result.value
-    if settled.id:
-        yield settled.id
-    if settled.members:
-        yield f"{len(settled.members)} tiles"
-    if settled.lost_members:
-        yield f"{len(settled.lost_members)} tiles gone"
-    if settled.cost_pu:
-        yield f"{settled.cost_pu:g} PU"
-    if settled.message:
-        yield settled.message
+    provisional = bool(made) and settled.result is Result.UNKNOWN
+    yield f"made {made}, not bound yet" if provisional else settled.result.value
+    counted = (
+        (len(settled.members), "tiles"),
+        (len(settled.lost_members), "tiles gone"),
+        (settled.cost_pu, "PU"),
+    )
+    yield from (settled.id,) if settled.id else ()
+    yield from (f"{number:g} {what}" for number, what in counted if number)
+    yield from (settled.message,) if settled.message else ()
 
 
 def entry_json(entry: LedgerEntry) -> JsonObject:
