@@ -10,9 +10,8 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from shplan.api.lean_httpx import httpx
 from shplan.api.transport import BORDER, HttpxTransport, never_left
 from shplan.api.wire import Network
 
@@ -76,6 +75,8 @@ class _NetworkRoutes:
     def _make(self, *, secure: bool, proxy: str | None) -> httpx.AsyncBaseTransport:
         context = self._tls() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limit = self._network.connections
+        from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - after the lean import of httpx
+
         # The package has no types; what it returns is one of httpx's transports.
         transport: httpx.AsyncBaseTransport = AiohttpTransport(
             verify=context,

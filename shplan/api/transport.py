@@ -16,8 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import httpx
-
+from shplan.api.lean_httpx import httpx
 from shplan.api.redaction import scrub
 from shplan.api.wire import Network, Received, Timeouts, TransportFault
 

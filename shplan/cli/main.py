@@ -83,8 +83,12 @@ def program() -> None:
 
 def run() -> None:
     """Run the program and leave with its exit code."""
+    import gc  # noqa: PLC0415
+
     from shplan.cli.exit_door import through  # noqa: PLC0415
 
+    # A command builds large trees and ends: collecting them on the way costs more than parsing.
+    gc.set_threshold(200_000, 50, 100)
     sys.exit(through(program, sys.argv[1:]))
 
 

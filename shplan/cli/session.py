@@ -22,9 +22,8 @@ from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.selection import Selection
 from shplan.core.value import SecretReference, Sensitive
-from shplan.engine.executor import World
-from shplan.engine.ports import EventSink, Storage
 from shplan.engine.runs import Session
+from shplan.engine.world import World
 from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from shplan.api.deployment import Deployment
     from shplan.api.exchange import Exchange
     from shplan.api.wire import Transport
+    from shplan.engine.ports import EventSink, Storage
     from shplan.ledger.journal import Journal
 
 SANDBOX = "sandbox"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from shplan.core.errors import ApiError, StorageError
-from shplan.engine.ports import Api, Clock, Storage
 from shplan.providers.base import (
     File,
     Flow,
@@ -24,6 +23,9 @@ from shplan.providers.base import (
     Together,
     Wait,
 )
+
+if TYPE_CHECKING:
+    from shplan.engine.ports import Api, Clock, Storage
 
 T = TypeVar("T")
 Perform = Callable[[Step], Awaitable[object]]

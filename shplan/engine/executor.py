@@ -29,7 +29,8 @@ from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, digest, is_known
 from shplan.engine.drive import Reader, drive
 from shplan.engine.edges import edges, rewrites
-from shplan.engine.ports import Api, Clock, EventSink, Lease, Resolver, Storage
+from shplan.engine.ports import Lease, Resolver
+from shplan.engine.world import World
 from shplan.providers.base import (
     Act,
     ChangeFailedError,
@@ -37,11 +38,9 @@ from shplan.providers.base import (
     Look,
     Note,
     Progress,
-    Provider,
     Read,
     Reply,
     Scan,
-    Settings,
     Step,
     Together,
     Wait,
@@ -94,27 +93,6 @@ class Report:
             return 130
         endings = {result.ending for result in self.results}
         return 3 if endings - {Ending.DONE} else 0
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """
-    The adapters and facts that an apply works with.
-
-    Args:
-        deployment: its identity, as the ledger's entries carry it
-        storage: the buckets, None where they cannot be read
-    """
-
-    api: Api
-    clock: Clock
-    events: EventSink
-    registry: Mapping[str, Provider]
-    resolver: Resolver
-    settings: Settings
-    deployment: str
-    parallelism: int = 8
-    storage: Storage | None = None
 
 
 class InterruptedApplyError(ShplanError):

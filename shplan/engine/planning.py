@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
@@ -22,8 +23,10 @@ from shplan.core.resource import Desired, Recorded
 from shplan.core.selection import Candidate, Selection
 from shplan.core.value import Object
 from shplan.engine.drive import Reader, drive
-from shplan.engine.ports import Resolver
 from shplan.providers.base import Observation, Observed, Provider, Surroundings, Wanted
+
+if TYPE_CHECKING:
+    from shplan.engine.ports import Resolver
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
@@ -14,13 +15,16 @@ from shplan.core.errors import PlanError, StalePlanError
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.resource import Desired
-from shplan.core.saved import History, review
 from shplan.core.selection import Selection
-from shplan.core.value import JsonObject
 from shplan.engine.drive import Reader, drive
-from shplan.engine.executor import Interrupt, Report, World, execute
 from shplan.engine.planning import Planned, Subject, make_plan
-from shplan.engine.ports import Ledger
+
+if TYPE_CHECKING:
+    from shplan.core.saved import History
+    from shplan.core.value import JsonObject
+    from shplan.engine.executor import Interrupt, Report
+    from shplan.engine.ports import Ledger
+    from shplan.engine.world import World
 
 MAX_REPLANS = 5
 Approve = Callable[[Planned], Awaitable[bool]]
@@ -106,6 +110,8 @@ async def apply(
         LockedError: somebody else holds the ledger
         StalePlanError: the ledger kept moving
     """
+    from shplan.engine.executor import execute  # noqa: PLC0415 - a plan does not need it
+
     for _ in range(MAX_REPLANS):
         planned = await plan(session)
         if planned.plan.refusals or not planned.plan.can_apply():
@@ -147,6 +153,9 @@ async def apply_saved(
         StalePlanError: something moved; its diagnostics name what
         LockedError: somebody else holds the ledger
     """
+    from shplan.core.saved import review  # noqa: PLC0415 - only a saved plan is reviewed
+    from shplan.engine.executor import execute  # noqa: PLC0415
+
     async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
         planned = await plan(session)
         if planned.plan.refusals:

@@ -42,9 +42,9 @@ from shplan.providers.base import (
     Wanted,
 )
 from shplan.providers.reconciled import data_object, stated_record
-from shplan.providers.tile_apply import apply_tiles
 from shplan.providers.tile_join import COVER, RULES, SharedList, TileJoin
 from shplan.providers.tile_requests import (
+    CAUSE,
     get_tile,
     list_tiles,
     look_at_files,
@@ -77,6 +77,7 @@ class ByocTiles:
         yield from _scan((*here, *former))
         yield from _look_for_missing(here, surroundings)
         yield from _recover_covers(here)
+        yield from _explain_failures(here)
         yield from _compare_files(here, surroundings)
         elsewhere = _Elsewhere(surroundings)
         for address, one in sets.items():
@@ -106,6 +107,8 @@ class ByocTiles:
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry the changes of the tiles out, a hundred to an intent, and wait for ingestion."""
+        from shplan.providers.tile_apply import apply_tiles  # noqa: PLC0415 - plans do not need it
+
         return apply_tiles(change, settings)
 
     def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
@@ -341,6 +344,13 @@ def _recover_covers(joins: Sequence[TileJoin]) -> Flow[None]:
         join.recover_covers(covers)
 
 
+def _explain_failures(joins: Sequence[TileJoin]) -> Flow[None]:
+    for join in joins:
+        if join.failed:
+            request = list_tiles(text_of(join.collection), ("id", CAUSE), status="FAILED")
+            yield Scan(request, join.explain_failures)
+
+
 def _covers_of(replies: tuple[Answer | Exception, ...]) -> dict[str, Value]:
     covers: dict[str, Value] = {}
     for reply in replies:
@@ -378,7 +388,6 @@ def _decide_declared(one: Wanted, desired: Desired, found: _Set) -> Change:
         one.address,
         Action.NOOP,
         Reason.UP_TO_DATE,
-        source=desired.source.span(("metadata", "name")),
         depends_on=dependencies(desired),
         record=_record(desired),
         prevent_destroy=desired.lifecycle.prevent_destroy,

@@ -20,7 +20,6 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonValue, Object, Value, digest
 from shplan.providers.tile_requests import (
-    CAUSE,
     IN_PROGRESS,
     create_tile,
     delete_tile,
@@ -29,8 +28,9 @@ from shplan.providers.tile_requests import (
     update_tile,
 )
 
-BASE_COLUMNS = ("id", "path", "status", "sensingTime", CAUSE)
+BASE_COLUMNS = ("id", "path", "status", "sensingTime")
 COVER = "coverGeometry"
+NO_CAUSE = "no cause given"
 TIME = "sensingTime"
 # Source: schema BYOCTileUpdatePayload: an omitted cover geometry is reset, a null sensing time
 # takes the time away; whether an omitted one does is not said, so it counts as if it did.
@@ -77,6 +77,7 @@ class TileJoin:
     changes: list[MemberChange] = field(default_factory=list)
     ingesting: list[str] = field(default_factory=list)
     uncovered: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
     drifted: bool = False
     unmanaged: int = 0
     unconfirmed: int = 0
@@ -289,7 +290,7 @@ class TileJoin:
             self.ingesting.append(tile)
         if bound and len(columns) == len(BASE_COLUMNS) and _same_time(member, row[3]):
             if status == "FAILED":
-                self._reingest(at, tile, row)
+                self._reingest(at, tile)
             return
         fields = tuple(self._fields(member, stated, row, columns))
         if not bound:
@@ -298,7 +299,7 @@ class TileJoin:
             self.drifted |= record is not None and bound and record.digest == digest(member)
             self._update(at, tile, fields, row)
         if status == "FAILED":
-            self._reingest(at, tile, row)
+            self._reingest(at, tile)
 
     def _fields(
         self,
@@ -364,9 +365,16 @@ class TileJoin:
         )
         self.changes.append(_with_body(change, self.collection, body))
 
-    def _reingest(self, at: int, tile: str, row: _Row) -> None:
-        cause = text_of(row[4]) or "no cause given"
-        self.changes.append(self._reingestion(at, tile, Reason.INGESTION_FAILED, cause))
+    def _reingest(self, at: int, tile: str) -> None:
+        self.failed[tile] = len(self.changes)
+        self.changes.append(self._reingestion(at, tile, Reason.INGESTION_FAILED, NO_CAUSE))
+
+    def explain_failures(self, rows: tuple[_Row, ...]) -> None:
+        """Put the service's causes into what is sent round again; few lists need them at all."""
+        for tile, cause in rows:
+            at = self.failed.get(text_of(tile))
+            if at is not None and cause:
+                self.changes[at] = replace(self.changes[at], detail=text_of(cause))
 
     def _reingestion(self, at: int, tile: str, reason: Reason, detail: str) -> MemberChange:
         member = self.members[at]

@@ -26,9 +26,10 @@ from shplan.core.policy import Policies
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import Object, Reference, Unknown, Value, fill
 from shplan.core.value import Path as FieldPath
-from shplan.engine.executor import Interrupt, World
+from shplan.engine.executor import Interrupt
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, Session, apply, plan
+from shplan.engine.world import World
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.journal import Journal
 from shplan.providers.base import Settings
