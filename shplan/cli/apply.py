@@ -136,7 +136,7 @@ def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
             write_json(report_json(applied, loaded))
         elif plan.refusals or not plan.pending:
             show_plan(applied.planned, options)
-        return plan.exit_code()
+        return plan.exit_code() or (3 if plan.blocked else 0)
     if options.output == "json":
         write_json(report_json(applied, loaded))
     else:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from shplan.core.change import Action, Change, FieldChange, MemberChange
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.plan import Plan
-from shplan.views.values import amount, brief
+from shplan.views.values import amount, brief, pu
 
 SIGNS = {
     Action.CREATE: "+",
@@ -92,8 +92,8 @@ def _headline(change: Change) -> str:
 
 def _cost(change: Change) -> str:
     if change.cost.minimum_pu == change.cost.maximum_pu:
-        return f"{change.cost.maximum_pu:g} PU"
-    return f"{change.cost.minimum_pu:g} to {change.cost.maximum_pu:g} PU"
+        return pu(change.cost.maximum_pu)
+    return f"{pu(change.cost.minimum_pu)} to {pu(change.cost.maximum_pu)}"
 
 
 def _field(field: FieldChange, action: Action, paint: _Paint, *, width: int) -> Iterator[str]:
@@ -193,8 +193,8 @@ def _declared(change: Change) -> int:
 def _total(plan: Plan) -> str:
     cost = plan.cost
     if cost.minimum_pu == cost.maximum_pu:
-        return f"{cost.maximum_pu:g} PU"
-    return f"{cost.minimum_pu:g} to {cost.maximum_pu:g} PU, {cost.expected_pu:g} expected"
+        return pu(cost.maximum_pu)
+    return f"{pu(cost.minimum_pu)} to {pu(cost.maximum_pu)}, {pu(cost.expected_pu)} expected"
 
 
 def _next_step(plan: Plan) -> Iterator[str]:

@@ -19,6 +19,7 @@ from shplan.core.events import (
     Retrying,
     Waiting,
 )
+from shplan.views.values import pu
 
 # At most a line so often for one change: logs of CI are read by people.
 QUIET_S = 5.0
@@ -170,7 +171,7 @@ def sentence(event: Event) -> str:
 
 
 def _finished(event: ChangeFinished) -> str:
-    cost = f", {event.cost_pu:g} PU" if event.cost_pu else ""
+    cost = f", {pu(event.cost_pu)}" if event.cost_pu else ""
     reason = f": {event.message}" if event.message else ""
     return f"{event.address}: {event.outcome} in {event.seconds:.1f} s{cost}{reason}"
 

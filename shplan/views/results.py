@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from shplan.core.change import Change
+from shplan.views.values import pu
 
 
 class Result(Protocol):
@@ -61,7 +62,7 @@ def _lines(report: Report, *, color: bool) -> Iterator[str]:
     words = [f"{number} {_VERBS.get(name, name)}" for name, number in sorted(counted.items())]
     head = "Interrupted" if report.interrupted else "Done" if not left else "Partly done"
     shown = f"\x1b[1m{head}\x1b[0m" if color else head
-    yield f"{shown}: {', '.join(words) or 'nothing changed'}; {report.cost_pu:g} PU spent."
+    yield f"{shown}: {', '.join(words) or 'nothing changed'}; {pu(report.cost_pu)} spent."
     for result in left:
         yield f"  {result.change.address}: {result.ending.value}: {result.message}"
     if left:

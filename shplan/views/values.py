@@ -25,6 +25,11 @@ def brief(value: Value, *, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+def pu(number: float) -> str:
+    """Word processing units, as exactly as they are billed: `1.5 PU`, `200,001 PU`."""
+    return f"{number:,.3f}".rstrip("0").rstrip(".") + " PU"
+
+
 def amount(number: int, noun: str) -> str:
     """Count a thing: `1 tile`, `12,000 tiles`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
