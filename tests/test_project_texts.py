@@ -1,0 +1,59 @@
+"""What the project says of itself is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from shplan.cli import docs
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    first = [line for line in (ROOT / "README.md").read_text().splitlines() if line][:4]
+    assert first[0] == "# shplan"
+    assert [line.split("#")[0].strip() for line in first[2:]] == ["make demo", "make test"]
+
+
+def test_every_direct_dependency_says_why() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
+    names = {re.split(r"[<>=\[]", one)[0] for one in listed}
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert {name for name in names if name not in text} == set()
+
+
+def test_the_reference_of_commands_is_up_to_date() -> None:
+    """`make docs` writes it."""
+    assert (ROOT / "docs" / "cli.md").read_text() == docs.reference()
+
+
+def test_every_example_is_listed() -> None:
+    text = (ROOT / "examples" / "README.md").read_text()
+    for path in (ROOT / "examples").iterdir():
+        if path.is_dir():
+            assert f"]({path.name})" in text
+            assert len((path / "README.md").read_text().strip().splitlines()) <= 8
+
+
+@pytest.mark.parametrize("pattern", [r"/home/\w+/", r"/root/", r"C:\\Users"])
+def test_no_file_names_a_machine(pattern: str) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py", "*.md", "*.yaml", "*.toml", "Makefile", "*.sh", ".ci/*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    here = Path(__file__).relative_to(ROOT).as_posix()
+    found = [
+        n
+        for n in tracked
+        if n != here and re.search(pattern, (ROOT / n).read_text(errors="replace"))
+    ]
+    assert found == []
