@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +104,43 @@ def test_without_credentials_the_way_on_is_named(
     said = served.run("plan")
     assert said.code == 1
     assert "SH_CLIENT_SECRET" in said.err
+
+
+def test_no_secret_is_in_any_file_or_message(
+    served: Project, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of its own, known to the sandbox; then everything that commands leave behind."""
+    secret = "canary-7f3a-secret"
+    settings = {"clients": {"canary": {"secret": secret, "account": "canary"}}}
+    request = urllib.request.Request(
+        f"{base}/_sandbox/settings",
+        json.dumps(settings).encode(),
+        {"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request).close()
+    monkeypatch.setenv("SH_CLIENT_ID", "canary")
+    monkeypatch.setenv("SH_CLIENT_SECRET", secret)
+    said = [
+        served.run(*command.split())
+        for command in (
+            "validate",
+            "plan -o plan.json -v",
+            "apply plan.json --log json",
+            "plan --format json",
+            "status",
+            "why ByocTiles/fields",
+            "show plan.json",
+            "output",
+            "ledger show --format json",
+            "ledger export",
+            "destroy --auto-approve --format json",
+            "import ByocCollection/fields nonsense",
+        )
+    ]
+    assert [one.code for one in said[:-1]] == [0] * 11
+    written = [path.read_bytes() for path in served.root.rglob("*") if path.is_file()]
+    spoken = "".join(one.out + one.err for one in said).encode()
+    for content in (*written, spoken):
+        assert secret.encode() not in content
+        # Every token is a JSON Web Token: its first part is `{"alg"` in base64.
+        assert b"eyJhbGciOi" not in content
