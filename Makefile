@@ -16,7 +16,7 @@ install: $(STAMP)  ## Make .venv and install shplan into it
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "shplan needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "shplan needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[sandbox,dev]"
@@ -70,9 +70,9 @@ build: $(STAMP)  ## Build the wheel
 	$(BIN)/python -m build --wheel --outdir dist .
 
 wheel-test: build  ## Try the installed wheel, outside the checkout
-	sh scripts/wheel_test.sh dist/*.whl
+	PYTHON=$(CURDIR)/$(BIN)/python sh scripts/wheel_test.sh dist/*.whl
 
 check: format-check lint type schemas-check docs-check test wheel-test  ## Everything that CI runs
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) *.egg-info dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,13 +1,23 @@
 #!/bin/sh
-# The demonstration: every command is shown before it runs.
+# The demonstration: every command is shown before it runs. Needs `shplan` on the PATH.
 set -eu
+unset SHPLAN_ENVIRONMENT || true
 
 rm -rf .demo
 mkdir .demo
 cd .demo
 
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+
+show() {
+  printf '\n%s$ %s%s\n' "$bold" "$*" "$plain"
+}
+
 say() {
-  printf '\n\033[1m$ %s\033[0m\n' "$*"
+  show "$@"
   "$@"
 }
 
@@ -17,11 +27,12 @@ say shplan validate
 say shplan plan
 say shplan apply --auto-approve
 say shplan plan --detailed-exitcode
-printf '\n\033[1m$ %s\033[0m\n' "sed -i 's/Field imagery/Fields of Slovenia/' manifests/fields.yaml"
+show "sed -i 's/Field imagery/Fields of Slovenia/' manifests/fields.yaml"
 sed 's/Field imagery/Fields of Slovenia/' manifests/fields.yaml > changed.yaml
 mv changed.yaml manifests/fields.yaml
 say shplan plan
 say shplan apply --auto-approve
+say shplan plan --detailed-exitcode
 say shplan status
 say shplan ledger verify
 printf '\nThe project of this demonstration lies in .demo/farm.\n'

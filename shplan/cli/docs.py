@@ -34,25 +34,26 @@ EXIT_CODES = """\
 
 def reference() -> str:
     """Return the whole reference as Markdown."""
-    pages = "\n".join(_pages(program, ("shplan",)))
+    pages = "\n".join(_pages(program, "shplan", above=None))
     return f"# The command line\n\nMade from `--help` by `make docs`.\n\n{EXIT_CODES}\n{pages}"
 
 
-def _pages(command: click.Command, names: tuple[str, ...]) -> Iterator[str]:
-    context = click.Context(
-        command, info_name=" ".join(names), terminal_width=WIDTH, max_content_width=WIDTH
-    )
-    yield f"## `{' '.join(names)}`\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+def _pages(command: click.Command, name: str, *, above: click.Context | None) -> Iterator[str]:
+    # As click makes it when the program runs: the settings of a command hold for those below.
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=above, **settings)
+    text = command.get_help(context).rstrip()
+    yield f"## `{context.command_path}`\n\n```text\n{text}\n```\n"
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            below = command.get_command(context, name)
+        for one in command.list_commands(context):
+            below = command.get_command(context, one)
             if below is not None:
-                yield from _pages(below, (*names, name))
+                yield from _pages(below, one, above=context)
 
 
 if __name__ == "__main__":
     text = reference()
     TARGET.parent.mkdir(exist_ok=True)
-    changed = not TARGET.exists() or TARGET.read_text() != text
-    TARGET.write_text(text)
+    changed = not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text
+    TARGET.write_text(text, encoding="utf-8")
     sys.stderr.write(f"docs/cli.md is {'written anew' if changed else 'as it was'}\n")

@@ -4,22 +4,34 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import ShplanError
+
 TEMPLATE = Path(__file__).parent / "template"
-BUCKET = Path(".shplan/sandbox/buckets/fields")
-# Where the manifests of the template tell editors to look; made anew on every machine.
-SCHEMA = Path(".shplan/schema.json")
+BUCKET = ".shplan/sandbox/buckets/fields"
+# Where the manifests of the template tell editors to look: no path of this machine in a file
+# that is committed. The template's README says how a clone gets its own.
+SCHEMA = ".shplan/schema.json"
 # Acquisitions that the template declares, and the bands of each.
 DATES = ("2025/06/01", "2025/06/11")
 BANDS = ("B04", "B08")
-IGNORED = ".shplan/\n"
+GITIGNORE = ".gitignore"
+IGNORED = ".shplan/"
+# Source: schemas/manifest/Project.json, `Name`.
+LONGEST = 100
 # A corner near Ljubljana in EPSG:32633, metres; 512 x 512 pixels of 10 m.
 WEST_M, NORTH_M, PIXEL_M, SIZE = 461_000.0, 5_101_000.0, 10.0, 512
+# Source: YAML 1.1 "bool" and "null", 1.2 core schema: words that are not text without quotes.
+NOT_TEXT = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
 
 @click.command("init")
@@ -31,62 +43,143 @@ def command(directory: Path, *, name: str | None, force: bool) -> int:
     Make a new project in DIR that works at once, on the sandbox.
 
     Writes a collection with two tiles, an area of interest, and small real COGs into the
-    sandbox's bucket.
+    sandbox's bucket. A .gitignore that is there keeps its lines.
     """
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
     require_packages()
-    called = name or project_name(directory.resolve().name)
-    files = dict(texts(called))
-    there = sorted(path for path in files if (directory / path).exists())
-    if there and not force:
-        listed = "".join(f"\n  {directory / path}" for path in there)
-        message = f"these files are there already:{listed}\nUse --force to overwrite them."
-        raise click.ClickException(message)
-    for path, text in files.items():
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    write_imagery(directory / BUCKET)
-    write_schema(directory / SCHEMA)
-    where = "" if directory == Path() else f"  cd {directory}\n"
+    called = project_name(directory.resolve().name) if name is None else checked_name(name)
+    files = dict(contents(called))
+    with _obstacles_named(directory):
+        if not force:
+            refuse_overwriting(files, directory)
+        write(files, directory)
     click.echo(f"Project {called} is ready, with two real tiles in the sandbox's bucket. Next:\n")
+    where = "" if directory == Path() else f"  cd {shown(directory)}\n"
     click.echo(f"{where}  shplan plan\n  shplan apply")
     return 0
 
 
 def project_name(directory: str) -> str:
     """Make a valid name of a directory's: letters, digits, dots, dashes and underscores."""
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", directory).strip("-._")
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", directory).strip("-._")[:LONGEST].strip("-._")
     return kept or "project"
 
 
-def texts(name: str) -> Iterator[tuple[str, str]]:
-    """Yield each file of the template with its content, by its path in the project."""
+def checked_name(name: str) -> str:
+    """
+    Return the name that a person gave.
+
+    Raises:
+        click.BadParameter: a project cannot be called so
+    """
+    if len(name) <= LONGEST and re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+        return name
+    message = (
+        f"{name!r} is no name for a project: letters, digits, dots, dashes and underscores, "
+        f"at most {LONGEST}, a letter or digit at both ends, e.g. {project_name(name)}"
+    )
+    raise click.BadParameter(message, param_hint="--name")
+
+
+def scalar(text: str) -> str:
+    """Return a name as a YAML scalar that is text to every reader: `2024` needs quotes."""
+    plain = text[0].isalpha() and text.lower() not in NOT_TEXT
+    return text if plain else json.dumps(text)
+
+
+def contents(name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield every file of a new project but `.gitignore`, by its path in the project."""
+    from shplan.schema.store import path_of  # noqa: PLC0415
+
     for path in sorted(TEMPLATE.rglob("*")):
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            yield path.relative_to(TEMPLATE).as_posix(), text.replace("@NAME@", name)
-    yield ".gitignore", IGNORED
-
-
-def write_schema(target: Path) -> None:
-    """Write the schema of all kinds for the editors of this machine."""
-    import shutil  # noqa: PLC0415
-
-    from shplan.schema.store import path_of  # noqa: PLC0415
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path_of("shplan"), target)
-
-
-def write_imagery(bucket: Path) -> None:
-    """Write one COG for each date and band; the same bytes every time."""
+            called = name if path.suffix == ".md" else scalar(name)
+            yield path.relative_to(TEMPLATE).as_posix(), text.replace("@NAME@", called).encode()
+    yield SCHEMA, path_of("shplan").read_bytes()
     for index, date in enumerate(DATES):
         for band_index, band in enumerate(BANDS):
-            target = bucket / date / f"{band}.tiff"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(cog(greenness=index * 3 + band_index * 5))
+            yield f"{BUCKET}/{date}/{band}.tiff", cog(greenness=index * 3 + band_index * 5)
+
+
+def refuse_overwriting(files: Mapping[str, bytes], directory: Path) -> None:
+    """
+    Look whether a new project would take somebody's files away.
+
+    Raises:
+        ShplanError: files are there; those that shplan made below `.shplan/` may be if they
+            are the same
+    """
+    there = [
+        directory / path
+        for path, content in sorted(files.items())
+        if _in_the_way(directory / path, content, ours=path.startswith(IGNORED))
+    ]
+    if not there:
+        return
+    raise _failed(
+        code="init/exists",
+        summary="There are files already",
+        what="init would overwrite " + ", ".join(shown(path) for path in there) + ".",
+        why="What stands there may be nowhere else.",
+        hint="choose another directory, or add --force to overwrite them",
+    )
+
+
+def _in_the_way(path: Path, content: bytes, *, ours: bool) -> bool:
+    if not path.exists() or path.name == Path(SCHEMA).name:
+        return False
+    return not (ours and path.is_file() and path.read_bytes() == content)
+
+
+def write(files: Mapping[str, bytes], directory: Path) -> None:
+    """Write all files, and the line that keeps `.shplan/` out of the repository."""
+    for path, content in files.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    _ignore(directory / GITIGNORE)
+
+
+@contextmanager
+def _obstacles_named(directory: Path) -> Iterator[None]:
+    """
+    Translate what the file system refuses.
+
+    Raises:
+        ShplanError: something stands in the way, or may not be read or written
+    """
+    try:
+        yield
+    except OSError as error:
+        at = shown(Path(error.filename)) if error.filename else shown(directory)
+        raise _failed(
+            code="init/not-written",
+            summary="A file cannot be written",
+            what=f"{at}: {error.strerror or error}.",
+            why="Files of the project that come before it are written, the rest is not.",
+            hint="make room for it; the same command with --force then writes them all",
+        ) from error
+
+
+def _ignore(path: Path) -> None:
+    """Add the line; what stands there stays as it is, in whatever encoding and line ends."""
+    before = path.read_bytes() if path.exists() else b""
+    if IGNORED.encode() in (line.strip() for line in before.splitlines()):
+        return
+    gap = b"" if before.endswith((b"\n", b"\r")) or not before else b"\n"
+    path.write_bytes(before + gap + IGNORED.encode() + b"\n")
+
+
+def _failed(*, code: str, summary: str, what: str, why: str, hint: str) -> ShplanError:
+    diagnostic = Diagnostic(code=code, summary=summary, what=what, why=why, hint=hint)
+    return ShplanError(what, diagnostics=(diagnostic,))
+
+
+def shown(path: Path) -> str:
+    """Return a path as one types it in a shell, with forward slashes."""
+    return shlex.quote(path.as_posix())
 
 
 def cog(*, greenness: int) -> bytes:

@@ -1,0 +1,122 @@
+"""
+Lay out what an example finds when it begins: `python examples/prepare.py 01-first-collection`.
+
+Imagery in the sandbox's buckets, a collection of somebody else, an earlier apply. The tests call the same
+functions. Nothing here belongs into a repository: all of it is made below `.shplan/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from shplan.cli.init import cog
+
+HERE = Path(__file__).parent
+SANDBOX = Path(".shplan/sandbox")
+# What lies in the buckets of an example: bucket, folders, bands.
+IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
+    "01-first-collection": (("acme-fields", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
+    "02-tiles-from-csv": (
+        ("acme-orchards", ("2025/06/01", "2025/06/11", "2025/06/21"), ("B04", "B08")),
+    ),
+    "03-tiles-from-geojson": (("acme-meadows", ("2025/06/01", "2025/06/11"), ("B04",)),),
+    "04-for-each": (
+        ("acme-north", ("2025/06/01",), ("B04",)),
+        ("acme-south", ("2025/06/01",), ("B04",)),
+    ),
+    "05-environments-and-variables": (("acme-2024", ("2024/06/01",), ("B04",)),),
+    "06-unmanaged-collection": (("shared", ("2025/06/01",), ("B04",)),),
+    "07-moved-and-forget": (("acme-vineyards", ("2025/06/01",), ("B04",)),),
+}
+# Somebody else's collections, as the body of the request that makes them.
+FOREIGN = {"06-unmanaged-collection": {"name": "Shared by everybody", "s3Bucket": "shared"}}
+
+
+def prepare(name: str, home: Path) -> None:
+    """Lay out everything that the example finds, in its directory or a copy of it."""
+    # The earlier repository is applied first: its `.shplan` becomes this one's.
+    start = home / "before" if (home / "before").is_dir() else home
+    write_imagery(name, start / SANDBOX / "buckets")
+    if name in FOREIGN:
+        asyncio.run(share(home / SANDBOX, FOREIGN[name]))
+    if start != home:
+        run_shplan(start, "apply", "--auto-approve")
+        shutil.move(start / ".shplan", home / ".shplan")
+
+
+def write_imagery(name: str, buckets: Path) -> None:
+    """Write one COG for each folder and band; the same bytes every time."""
+    for bucket, folders, bands in IMAGERY[name]:
+        for index, folder in enumerate(folders):
+            for band_index, band in enumerate(bands):
+                target = buckets / bucket / folder / f"{band}.tiff"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(cog(greenness=index * 3 + band_index * 5))
+
+
+async def share(data: Path, body: dict[str, str]) -> None:
+    """Make a collection as another user of the sandbox."""
+    import httpx  # noqa: PLC0415
+
+    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+    from shplan.sandbox.settings import Settings  # noqa: PLC0415
+
+    app = create_app(data, clock=SystemClock(), settings=Settings(seed="shared", speed=20))
+    transport = httpx.ASGITransport(app)
+    form = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        token = (await client.post("/oauth/token", data=form)).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        made = await client.post("/byoc/v1/collections", json=body, headers=headers)
+        made.raise_for_status()
+    close_app(app)
+
+
+def run_shplan(home: Path, *arguments: str, code: int = 0) -> str:
+    """
+    Run a command as a person would, without settings of this machine.
+
+    Returns:
+        what it wrote to stdout
+
+    Raises:
+        SystemExit: it left with another exit code
+    """
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("SH_", "SHPLAN_")) and key != "CI"
+    }
+    command = [sys.executable, "-m", "shplan", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, cwd=home, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != code:
+        shown = " ".join(("shplan", *arguments))
+        message = f"{shown}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        raise SystemExit(message)
+    return done.stdout
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare one example where it stands."""
+    if len(arguments) != 1 or arguments[0] not in IMAGERY:
+        sys.stderr.write(f"usage: prepare.py EXAMPLE, one of: {', '.join(IMAGERY)}\n")
+        return 1
+    home = HERE / arguments[0]
+    if (home / ".shplan").exists():
+        sys.stderr.write(f"{home / '.shplan'} is there already; remove it to begin again\n")
+        return 1
+    prepare(arguments[0], home)
+    sys.stderr.write(f"{arguments[0]} is prepared\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

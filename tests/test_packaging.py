@@ -1,0 +1,113 @@
+"""What is installed: dependencies that are declared, data that ships, a script that starts."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import entry_points, packages_distributions, version
+from pathlib import Path
+
+import pytest
+
+import shplan
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# Declared though nothing below shplan/ imports them, and why.
+SILENT = {
+    "jsonschema": "the tests check the schemas with it, as the users of schemas do",
+    "sniffio": "httpx's locks look for it on every request",
+}
+
+
+def canonical(name: str) -> str:
+    """Source: PyPA specifications, "Name normalization"."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(group: str | None) -> set[str]:
+    project = PROJECT["project"]
+    lines = project["optional-dependencies"][group] if group else project["dependencies"]
+    return {canonical(re.split(r"[<>=!~;\[ ]", line, maxsplit=1)[0]) for line in lines}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def distributions(modules: set[str]) -> set[str]:
+    known = packages_distributions()
+    foreign = modules - sys.stdlib_module_names - {"shplan"}
+    return {canonical(known[module][0]) for module in foreign}
+
+
+def modules_of(*rooms: str) -> set[str]:
+    paths = [path for room in rooms for path in (ROOT / "shplan" / room).rglob("*.py")]
+    assert paths
+    return {name for path in paths for name in imported(path)}
+
+
+ROOMS = sorted(
+    path.name
+    for path in (ROOT / "shplan").iterdir()
+    if (path / "__init__.py").exists() and path.name not in ("sandbox", "cli")
+)
+
+
+def test_what_the_client_imports_is_declared_without_extras() -> None:
+    """A client of the real service installs neither rasterio nor a server."""
+    assert distributions(modules_of(*ROOMS)) <= declared(None)
+
+
+def test_what_the_sandbox_imports_is_declared_with_its_extra() -> None:
+    assert distributions(modules_of("sandbox", "cli")) <= declared(None) | declared("sandbox")
+
+
+def test_nothing_is_declared_that_nobody_imports() -> None:
+    used = distributions(modules_of(*ROOMS, "sandbox", "cli"))
+    assert (declared(None) | declared("sandbox")) - used == set(SILENT)
+
+
+def test_every_command_starts_without_the_packages_of_the_sandbox() -> None:
+    """Their modules are imported when they are used, so that help and validation work without."""
+    program = (
+        "import importlib, sys\n"
+        f"for name in {sorted(declared('sandbox'))!r}: sys.modules[name] = None\n"
+        "from shplan.cli.main import COMMANDS\n"
+        "for module, _ in COMMANDS.values(): importlib.import_module(f'shplan.cli.{module}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_script_is_the_entry_of_the_program() -> None:
+    (script,) = entry_points(group="console_scripts", name="shplan")
+    assert script.value == PROJECT["project"]["scripts"]["shplan"]
+    assert callable(script.load())
+
+
+def test_there_is_one_version() -> None:
+    assert version("shplan") == shplan.__version__
+
+
+def test_types_are_published() -> None:
+    assert (Path(shplan.__file__).parent / "py.typed").exists()
+
+
+@pytest.mark.parametrize("part", ["api", "manifest", "source"])
+def test_the_wheel_takes_the_schemas_along(part: str) -> None:
+    """`make wheel-test` tries the wheel itself; here the place they go to is where they are read."""
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    store = importlib.import_module("shplan.schema.store")
+    assert included == {"schemas": "shplan/schema/data"}
+    assert Path(store.__file__).parent / "data" == ROOT / included["schemas"]
+    assert any((ROOT / "schemas" / part).glob("*.json"))
