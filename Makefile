@@ -26,7 +26,7 @@ demo: $(STAMP)  ## See it work: init, plan, apply, change, apply, verify, on the
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test: $(STAMP)  ## Run all tests
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow"
 
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws

@@ -73,10 +73,6 @@ def _same_unequal(left: Value, right: Value, how: Sameness) -> bool:
         from shplan.core.geometry import same_geometry  # noqa: PLC0415
 
         return same_geometry(left, right)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return False
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return left == right
     return _same_nested(left, right, how)
 
 

@@ -70,12 +70,14 @@ def _same_normal_form(left: Object, right: Object) -> bool:
 def _normal_form(geometry: Object) -> object:
     coordinates = geometry.get("coordinates")
     if not isinstance(coordinates, list):
-        return coordinates
+        message = "a geometry without coordinates"
+        raise TypeError(message)
     if geometry.get("type") == "Polygon":
         return (_polygon(coordinates),)
     if geometry.get("type") == "MultiPolygon":
         return tuple(sorted(_polygon(cast("list[Value]", polygon)) for polygon in coordinates))
-    return repr(geometry)
+    message = "only areas have a normal form"
+    raise TypeError(message)
 
 
 def _polygon(rings: list[Value]) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -97,13 +99,23 @@ def _same_shape(left: Object, left_crs: str, right: Object, right_crs: str) -> b
     one, other = _shape(left), _shape(right)
     if one is None or other is None:
         return False
-    if left_crs != right_crs:
-        projected = _project(one, left_crs, right_crs)
-        if projected is None:
-            return False
-        one = projected
-    tolerance = TOLERANCE_M * _DEGREES_PER_M if _is_geographic(right_crs) else TOLERANCE_M
-    return _within(one, other, tolerance)
+    if left_crs == right_crs:
+        return _within(one, other, _tolerance(right_crs))
+    # In either CRS: degrees were rounded as degrees, metres as metres, and a projection
+    # stretches the one or the other.
+    return _within_projected(one, left_crs, other, right_crs) or _within_projected(
+        other, right_crs, one, left_crs
+    )
+
+
+def _within_projected(one: BaseGeometry, one_crs: str, other: BaseGeometry, other_crs: str) -> bool:
+    projected = _project(one, one_crs, other_crs)
+    return projected is not None and _within(projected, other, _tolerance(other_crs))
+
+
+def _tolerance(crs: str) -> float:
+    """Return the tolerance in the unit of a CRS."""
+    return TOLERANCE_M * _DEGREES_PER_M if _is_geographic(crs) else TOLERANCE_M
 
 
 def _within(one: BaseGeometry, other: BaseGeometry, tolerance: float) -> bool:
@@ -125,10 +137,12 @@ def _within(one: BaseGeometry, other: BaseGeometry, tolerance: float) -> bool:
 
 
 def _shape(geometry: Object) -> BaseGeometry | None:
-    """Read a geometry; None where it is not one."""
+    """Read an area; None where it is not one."""
     from shapely.errors import ShapelyError  # noqa: PLC0415
     from shapely.geometry import shape  # noqa: PLC0415
 
+    if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        return None
     try:
         return shape({key: geometry[key] for key in ("type", "coordinates")})
     except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):

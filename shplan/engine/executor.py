@@ -183,6 +183,12 @@ class _Walk:
         except asyncio.CancelledError:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        except BaseException:
+            # The ledger failed, or this is a bug: nobody may go on sending without the lease.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
         told = tuple(r for r in results if _is_told(r))
         return Report(told, interrupted=self._interrupt.wanted)
 
@@ -200,7 +206,8 @@ class _Walk:
 
     async def _result(self, change: Change, needs: set[int], after: set[int]) -> ChangeResult:
         for other in sorted(needs | after):
-            ended = await self._endings[other]
+            # Shielded: who waits and is cancelled does not cancel what the others wait for.
+            ended = await asyncio.shield(self._endings[other])
             if other in needs and ended.ending is not Ending.DONE:
                 return ChangeResult(
                     change, Ending.SKIPPED, f"{ended.change.address} did not end well"

@@ -8,7 +8,7 @@ with everything of its kind, and decided by its provider. Nothing is written.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -93,6 +93,7 @@ class _State:
     def __init__(self, subject: Subject, recorded: Mapping[Address, Recorded]) -> None:
         self._subject = subject
         self._own_members = _own_members(recorded.values())
+        self._left_members = _left_members(recorded.values())
         self._bound = _bound_ids(recorded.values())
         self._doomed: set[str] = set()
         self.attributes: dict[Address, Object] = {}
@@ -149,6 +150,7 @@ class _State:
         return Surroundings(
             bound_ids=self._bound.get(kind, {}),
             own_members=self._own_members,
+            left_members=self._left_members,
             doomed=frozenset(self._doomed),
             objects={
                 one.id: one.attributes
@@ -217,6 +219,15 @@ def _own_members(records: Iterable[Recorded]) -> dict[str, frozenset[str]]:
     return {home: frozenset(ids) for home, ids in own.items()}
 
 
+def _left_members(records: Iterable[Recorded]) -> dict[str, int]:
+    left: Counter[str] = Counter()
+    for record in records:
+        homes = record.data.get("left")
+        for home, number in homes.items() if isinstance(homes, dict) else ():
+            left[home] += number if isinstance(number, int) else 0
+    return dict(left)
+
+
 def _bound_ids(records: Iterable[Recorded]) -> dict[str, dict[str, Address]]:
     bound: dict[str, dict[str, Address]] = defaultdict(dict)
     for record in records:
@@ -235,9 +246,20 @@ def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]
         for change in changes
         if change.address not in selected and change.action in (Action.CREATE, Action.REPLACE)
     }
+    apart = {
+        change.address
+        for change in changes
+        if change.address not in selected and change.action is Action.DELETE
+    }
     kept = []
     for change in changes:
         if change.address not in selected:
+            continue
+        holders = sorted(apart.intersection(change.depends_on)) if change.follows else []
+        if holders:
+            # Forgetting its members while they stay would make them a stranger's.
+            note = f"it goes with {holders[0]}, which is not selected"
+            kept.append(change.blocked(Reason.DEPENDENCY_BLOCKED, note=note))
             continue
         missing = sorted(absent.intersection(change.depends_on))
         if missing and change.action.changes:

@@ -209,6 +209,7 @@ async def confirm(
         raise PlanError(message)
     world = session.world
     planned = await plan(session)
+    _refuse_bound(address, confirmed, planned, world)
     filled = world.resolver.fill(desired, planned.attributes)
     reader = _reader(world)
     flow = world.registry[address.kind].confirm(filled, confirmed)
@@ -223,3 +224,13 @@ async def confirm(
     async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
         await lease.append([draft])
     return settlement
+
+
+def _refuse_bound(address: Address, confirmed: str, planned: Planned, world: World) -> None:
+    """Refuse an id that the ledger binds to another address: it would be deleted with either."""
+    if world.registry[address.kind].members_field is not None:
+        return
+    for other, record in planned.recorded.items():
+        if other != address and other.kind == address.kind and record.id == confirmed:
+            message = f"{confirmed} is {other} already; `moved` in shplan.yaml renames it"
+            raise PlanError(message)

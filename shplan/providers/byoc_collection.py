@@ -18,7 +18,7 @@ from shplan.core.cost import calls
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.diff import diff_object, value_at, with_changes
 from shplan.core.entry import Event, Result, Settlement
-from shplan.core.errors import RefusedError
+from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.fields import FieldRule, FieldRules, Omitted
 from shplan.core.planner import (
     Found,
@@ -57,6 +57,7 @@ from shplan.providers.reconciled import (
     cost_of,
     data_object,
     failure,
+    nothing,
     raise_refusal,
     read_or_none,
     stated_record,
@@ -124,6 +125,8 @@ _BANDS = ("additionalData", "bands")
 # Where the ledger keeps what is still to be deleted: the object that a replacement replaced,
 # and the one that lost a race.
 _LEFT = ("deposed", "loser")
+# `created` has milliseconds.
+_TICK_S = 0.002
 _FROZEN = "bands keep their structure once the collection has tiles"
 
 
@@ -208,7 +211,7 @@ class ByocCollection:
             case Action.ADOPT:
                 return _adopt(change)
             case Action.READ:
-                return _nothing()
+                return nothing()
             case _:
                 return _update(change)
 
@@ -446,7 +449,8 @@ def _with_members(
         observation = found[one.address]
         if isinstance(observation, Observed) and _needs_members(one, observation):
             ours = surroundings.own_members.get(observation.id, frozenset())
-            counted[one.address] = _TileCount(observation.id, ours)
+            left = surroundings.left_members.get(observation.id, 0)
+            counted[one.address] = _TileCount(observation.id, ours, left)
     if counted:
         yield Together(tuple(Scan(_list_tiles(c.collection), c.take) for c in counted.values()))
     return {
@@ -465,12 +469,18 @@ class _TileCount:
 
     collection: str
     ours: frozenset[str]
+    left: int = 0
     total: int = 0
-    foreign: int = 0
+    unknown: int = 0
+
+    @property
+    def foreign(self) -> int:
+        """Those that neither are ours nor were, before their set went elsewhere."""
+        return max(self.unknown - self.left, 0)
 
     def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
         self.total += len(rows)
-        self.foreign += sum(1 for (tile,) in rows if tile not in self.ours)
+        self.unknown += sum(1 for (tile,) in rows if tile not in self.ours)
 
 
 def _needs_members(one: Wanted, observed: Observed) -> bool:
@@ -830,7 +840,8 @@ def _additional_data(
 ) -> Object:
     """Return the whole of it, without what only the server writes."""
     stated = spec.get("additionalData")
-    names = {"bands", *(stated if isinstance(stated, dict) else ())}
+    # What a user may set is carried along, for what is given overwrites the whole.
+    names = {"bands", "storageIdentifier", *(stated if isinstance(stated, dict) else ())}
     bands: Object = {}
     for name, band in _bands(after).items():
         old = "" if name in _bands(before) else _renamed_from(name, spec, before, fields)
@@ -870,8 +881,11 @@ def _create(change: Change, settings: Settings) -> Flow[Object]:
     if isinstance(reply, RefusedError) and reply.status == 409:
         return (yield from _bind_existing(race, reply))
     made = data_object(raise_refusal(reply))
-    if made is None:
+    if found:
         return found[0]
+    if made is None:
+        message = "create: the answer holds no collection; run again to look for it"
+        raise NoAnswerError(message)
     if not settings.private_ledger:
         return made
     return (yield from _settle_race(race, made))
@@ -957,8 +971,8 @@ def _settle_race(race: _Race, made: Object) -> Flow[Object]:
     Everybody binds the smallest (created, id), so that appliers that share no ledger end
     with one collection; the loser deletes its own, which is still empty.
     """
-    if race.lag_s:
-        yield Wait(race.lag_s, "others may have created the same collection")
+    # Never none at all: what is created after the look must have a later `created` than ours.
+    yield Wait(max(race.lag_s, _TICK_S), "others may have created the same collection")
     rivals = yield from race.look()
     winner = rivals[0] if rivals else made
     won = winner["id"] == made["id"]
@@ -985,12 +999,6 @@ def _delete_loser(loser: str) -> Flow[None]:
         yield Note(Event.PROTECT, replace(settled, status=0))
         return
     yield from _delete_object(loser, learnt=settled)
-
-
-def _nothing() -> Flow[Object]:
-    """Do nothing to what is only referred to: not even the ledger binds it."""
-    yield from ()
-    return {}
 
 
 def _update(change: Change) -> Flow[Object]:

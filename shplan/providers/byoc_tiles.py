@@ -41,10 +41,11 @@ from shplan.providers.base import (
     Wait,
     Wanted,
 )
-from shplan.providers.reconciled import data_object, stated_record
-from shplan.providers.tile_join import COVER, RULES, SharedList, TileJoin
+from shplan.providers.reconciled import data_object, nothing, stated_record
+from shplan.providers.tile_join import COVER, RESPELL, RULES, SharedList, TileJoin
 from shplan.providers.tile_requests import (
     CAUSE,
+    MOST_SPELLINGS,
     get_tile,
     list_tiles,
     look_at_files,
@@ -94,6 +95,8 @@ class ByocTiles:
         found = cast("_Set", cast("Observed", observation).detail)
         if wanted.desired is None:
             return (_decide_undeclared(wanted, found, surroundings),)
+        if not wanted.desired.lifecycle.managed:
+            return (replace(_base(wanted.desired), action=Action.READ, reason=Reason.UNMANAGED),)
         return (_decide_declared(wanted, wanted.desired, found),)
 
     def attributes(
@@ -109,7 +112,7 @@ class ByocTiles:
         """Carry the changes of the tiles out, a hundred to an intent, and wait for ingestion."""
         from shplan.providers.tile_apply import apply_tiles  # noqa: PLC0415 - plans do not need it
 
-        return apply_tiles(change, settings)
+        return nothing() if change.action is Action.READ else apply_tiles(change, settings)
 
     def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
         """Own the tiles of a collection that are declared at this moment."""
@@ -158,6 +161,8 @@ class _Set:
     @classmethod
     def of(cls, one: Wanted, surroundings: Surroundings) -> _Set:
         collection = _collection(one)
+        if one.desired is not None and not one.desired.lifecycle.managed:
+            return cls(TileJoin.of(None, None, collection), None, is_there=False)
         ours = surroundings.own_members.get(text_of(collection), frozenset())
         join = TileJoin.of(one.desired, one.recorded, collection, ours=ours)
         # What goes with a collection that this plan deletes is not looked at one by one.
@@ -179,6 +184,7 @@ class _Set:
                 declared = partial(elsewhere.declares, address, join.collection)
                 join.leave(declared)
                 join.expel(declared)
+                join.respell()
 
 
 def _collection(one: Wanted) -> Value:
@@ -285,14 +291,16 @@ def _look_up(join: TileJoin, places: list[int]) -> Flow[None]:
     home = text_of(join.collection)
     yield from _claim(join, tuple(Read(get_tile(home, tile)) for tile in known))
     join.take_rivals()
-    missing = set(join.missing())
-    by_path = (
-        Read(list_tiles(home, join.columns, path=spelling))
-        for at in places
-        if at in missing
-        for spelling in spellings(_path(join, at))
-    )
-    yield from _claim(join, tuple(by_path))
+    # One spelling after the other, in the order in which a tile takes them: side by side, one
+    # that is ingested between two answers could be missing from both.
+    for spelling in range(MOST_SPELLINGS):
+        missing = set(join.missing())
+        by_path = (
+            Read(list_tiles(home, join.columns, path=tried[spelling]))
+            for at in places
+            if at in missing and spelling < len(tried := spellings(_path(join, at)))
+        )
+        yield from _claim(join, tuple(by_path))
     join.take_rivals()
 
 
@@ -378,21 +386,40 @@ def _compare_files(joins: Iterable[TileJoin], surroundings: Surroundings) -> Flo
         bucket = text_of(home.get("s3Bucket"))
         if bucket and recorded:
             join.compare_files((yield from look_at_files(bucket, recorded)))
+            yield from _look_at_rounds(join)
+
+
+def _look_at_rounds(join: TileJoin) -> Flow[None]:
+    """Find out which tiles an earlier run has sent round again without recording it."""
+    tiles = join.perhaps_sent
+    if not tiles:
+        return
+    home = text_of(join.collection)
+    reads = tuple(Read(get_tile(home, tile)) for tile in tiles)
+    for reply in cast("tuple[Answer | Exception, ...]", (yield Together(reads))):
+        if isinstance(reply, Answer):
+            tile = data_object(reply) or {}
+            join.take_round(text_of(tile.get("id")), text_of(tile.get("ingestionStart")))
+        elif not _is_missing(reply):
+            raise reply
 
 
 # --- deciding ------------------------------------------------------------------------------
 
 
 def _decide_declared(one: Wanted, desired: Desired, found: _Set) -> Change:
-    base = Change(
-        one.address,
+    return _as_change(_base(desired), found, one.recorded)
+
+
+def _base(desired: Desired) -> Change:
+    return Change(
+        desired.address,
         Action.NOOP,
         Reason.UP_TO_DATE,
         depends_on=dependencies(desired),
         record=_record(desired),
         prevent_destroy=desired.lifecycle.prevent_destroy,
     )
-    return _as_change(base, found, one.recorded)
 
 
 def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
@@ -408,7 +435,8 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
         refusals=refusals,
         cost=_cost(members),
         current={
-            "lost": [*join.lost()],
+            "lost": [*join.lost(), *_replaced(found, recorded)],
+            "left": cast("Value", _left(found, recorded)),
             "ingesting": [*join.ingesting],
             "collection": join.collection,
         },
@@ -416,21 +444,45 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
         drifted=join.drifted,
         observed=digest(cast("Value", counts)),
     )
-    if members:
+    if any(member.operation != RESPELL for member in members):
         fresh = recorded is None and all(m.action is Action.CREATE for m in members)
         action = Action.CREATE if fresh else Action.UPDATE
-        reason = _reason(members)
+        reason = _reason(tuple(m for m in members if m.operation != RESPELL))
         return replace(change, action=action, reason=reason, records=True)
-    return _quiet(change, recorded, join)
+    return _quiet(change, recorded)
 
 
-def _quiet(change: Change, recorded: Recorded | None, join: TileJoin) -> Change:
+def _replaced(found: _Set, recorded: Recorded | None) -> Iterator[str]:
+    """Yield the recorded paths that go with a collection which this plan deletes."""
+    if recorded is not None and _is_left(found, recorded):
+        declared = {text_of(member["path"]) for member in found.join.members}
+        yield from sorted(recorded.members.keys() - declared)
+
+
+def _left(found: _Set, recorded: Recorded | None) -> JsonObject:
+    """
+    Return how many tiles of ours stay in a collection until this plan deletes it.
+
+    The ledger keeps it, so that a run that is cut off does not take them for a stranger's.
+    """
+    if recorded is None or not _is_left(found, recorded):
+        return {}
+    former = _recorded_collection(recorded)
+    return {former: sum(1 for member in recorded.members.values() if member.owned)}
+
+
+def _is_left(found: _Set, recorded: Recorded) -> bool:
+    former = _recorded_collection(recorded)
+    return found.former is None and former not in ("", found.join.collection)
+
+
+def _quiet(change: Change, recorded: Recorded | None) -> Change:
     if recorded is None:
         return replace(change, records=True)
     if recorded.prevent_destroy != change.prevent_destroy:
         return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
     moved = recorded.depends_on != change.depends_on
-    records = bool(join.lost()) or moved or recorded.spec != change.record
+    records = bool(change.current.get("lost")) or moved or recorded.spec != change.record
     return replace(change, records=records)
 
 
@@ -440,7 +492,7 @@ def _reason(members: tuple[MemberChange, ...]) -> Reason:
 
 
 def _counts(members: tuple[MemberChange, ...], join: TileJoin) -> JsonObject:
-    counted = Counter(member.operation for member in members)
+    counted = Counter(member.operation for member in members if member.operation != RESPELL)
     shown: JsonObject = {**dict(sorted(counted.items()))}
     extra = {
         "ingesting": len(join.ingesting),

@@ -108,6 +108,12 @@ def raise_refusal(reply: Reply) -> Answer:
     return reply
 
 
+def nothing() -> Flow[Object]:
+    """Do nothing to what is only referred to: not even the ledger binds it."""
+    yield from ()
+    return {}
+
+
 def stated_record(spec: Object) -> JsonObject:
     """Return the stated fields as the ledger keeps them: no unknowns, secrets by name."""
     shown = printable(spec)

@@ -34,11 +34,12 @@ from shplan.providers.base import (
     Wait,
 )
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, data_object, read_or_none
-from shplan.providers.tile_join import COVER, is_reset
+from shplan.providers.tile_join import COVER, RESPELL, is_reset
 from shplan.providers.tile_requests import (
     CAUSE,
     GROUP,
     IN_PROGRESS,
+    MOST_SPELLINGS,
     get_collection,
     get_tile,
     list_tiles,
@@ -66,8 +67,14 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
         for member in change.members
         if member.operation == "reingest" and member.request is None
     ]
+    # What lies in the collection that the set belonged to goes first: until then the ledger
+    # says that it belongs there, so that a run that is cut off leaves nothing behind.
+    todo = [m for m in change.members if _home(m) not in ("", work.collection)]
+    for group in _grouped(todo):
+        yield from _carry_out(work, "delete", group)
     for operation in ("create", "update", "reingest", "delete"):
         todo = [m for m in change.members if m.operation == operation and m.request is not None]
+        todo = [m for m in todo if _home(m) in ("", work.collection)]
         for group in _grouped(todo):
             yield from _carry_out(work, operation, group)
     if change.action is Action.DELETE:
@@ -96,6 +103,11 @@ class _Work:
             self.change.current.get("collection")
         )
 
+    @property
+    def left(self) -> JsonObject:
+        left = self.change.current.get("left")
+        return {"left": cast("JsonValue", left)} if left else {}
+
     def refuse(self, member: MemberChange, error: ApiError) -> None:
         """Note a refusal beside the place in the manifest that caused it."""
         path = _place(member)
@@ -112,7 +124,7 @@ class _Work:
             spec=cast("JsonObject", self.change.record),
             prevent_destroy=self.change.prevent_destroy,
             depends_on=tuple(str(address) for address in self.change.depends_on),
-            data={"collection": self.collection},
+            data={"collection": self.collection, **self.left},
         )
         return replace(base, **more)  # type: ignore[arg-type]
 
@@ -138,7 +150,7 @@ def _adopt(work: _Work) -> Flow[None]:
     """Bind tiles that exist; one that no intent of ours made is not ours until confirmed."""
     change = work.change
     lost = tuple(text_of(cast("Value", path)) for path in _list(change.current.get("lost")))
-    adopted = [member for member in change.members if member.operation == "adopt"]
+    adopted = [member for member in change.members if member.operation in ("adopt", RESPELL)]
     for group in _grouped(adopted):
         members = {m.key: _record(work, m, m.id) for m in group}
         yield Note(Event.ADOPT, work.learnt(members=members))
@@ -171,7 +183,9 @@ def _act(work: _Work, operation: str, todo: Sequence[MemberChange]) -> Act:
         good = [(m, r) for m, r in pairs if _is_good(operation, r)]
         refused = next((r for _, r in pairs if isinstance(r, RefusedError)), None)
         result = Result.UNKNOWN if unsettled else Result.DONE
-        return work.learnt(
+        return _learnt_of(
+            work,
+            todo,
             result=result if good or unsettled else Result.REFUSED,
             members={m.key: _record(work, m, _id(m, r)) for m, r in good if operation != "delete"},
             lost_members=tuple(m.key for m, _ in good) if operation == "delete" else (),
@@ -183,6 +197,22 @@ def _act(work: _Work, operation: str, todo: Sequence[MemberChange]) -> Act:
 
     keys = tuple(member.key for member in todo)
     return Act(operation, requests, settle, keys=keys, data={"collection": work.collection})
+
+
+def _learnt_of(work: _Work, todo: Sequence[MemberChange], **more: object) -> Settlement:
+    """Return what the ledger learns of a group; the set stays where the group is."""
+    learnt = work.learnt(**more)
+    home = _home(todo[0])
+    if home in ("", work.collection):
+        return learnt
+    return replace(learnt, id=home, spec=None, data={"collection": home})
+
+
+def _home(member: MemberChange) -> str:
+    """Return the collection that a delete is about, empty for everything else."""
+    if member.operation != "delete" or member.request is None:
+        return ""
+    return text_of(member.request.parameters.get("collectionId"))
 
 
 def _take(
@@ -230,7 +260,7 @@ def _look_after(work: _Work, operation: str, lost: list[MemberChange]) -> Flow[l
         else {m.key: _record(work, m, happened[m.key]) for m in lost if m.key in happened}
     )
     gone = tuple(m.key for m in lost if m.key in happened) if operation == "delete" else ()
-    yield Note(Event.OUTCOME, work.learnt(members=members, lost_members=gone))
+    yield Note(Event.OUTCOME, _learnt_of(work, lost, members=members, lost_members=gone))
     for member in lost:
         if member.key in happened and operation != "delete":
             work.awaited[happened[member.key]] = member
@@ -239,19 +269,35 @@ def _look_after(work: _Work, operation: str, lost: list[MemberChange]) -> Flow[l
 
 
 def _find(work: _Work, members: list[MemberChange]) -> Flow[dict[str, str]]:
-    """Find tiles by their paths, in every spelling."""
-    wanted = [(m.key, spelling) for m in members for spelling in spellings(m.key)]
+    """
+    Find tiles by their paths, in every spelling.
+
+    One spelling after the other, in the order in which a tile takes them: side by side, one
+    that is ingested between two answers could be missing from both.
+    """
+    found: dict[str, str] = {}
+    for spelling in range(MOST_SPELLINGS):
+        wanted = [
+            (member.key, tried[spelling])
+            for member in members
+            if member.key not in found and spelling < len(tried := spellings(member.key))
+        ]
+        yield from _find_spelled(work, wanted, found)
+    return found
+
+
+def _find_spelled(work: _Work, wanted: list[tuple[str, str]], found: dict[str, str]) -> Flow[None]:
     reads = tuple(
         Read(list_tiles(work.collection, ("id", "path"), path=spelling)) for _, spelling in wanted
     )
+    if not reads:
+        return
     replies: tuple[Reply, ...] = yield Together(reads)
-    found: dict[str, str] = {}
     for (key, _), reply in zip(wanted, replies, strict=True):
         if isinstance(reply, ApiError):
             raise reply
         for row in reply.rows:
             found.setdefault(key, text_of(cast("Value", row[0])))
-    return found
 
 
 def _updated(work: _Work, members: list[MemberChange]) -> Flow[dict[str, str]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from shplan.core.change import Action, FieldChange, MemberChange, Reason
-from shplan.core.compare import same, same_tile_path, tile_folder
+from shplan.core.compare import instant, same, same_tile_path, tile_folder
 from shplan.core.diff import is_ignored
 from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
 from shplan.core.request import ApiRequest
@@ -30,6 +30,7 @@ from shplan.providers.tile_requests import (
 
 BASE_COLUMNS = ("id", "path", "status", "sensingTime")
 COVER = "coverGeometry"
+RESPELL = "respell"
 NO_CAUSE = "no cause given"
 TIME = "sensingTime"
 # Source: schema BYOCTileUpdatePayload: an omitted cover geometry is reset, a null sensing time
@@ -61,6 +62,7 @@ class TileJoin:
         intended: paths of creates whose outcome is unknown
         ignored: fields that the manifest leaves alone once a tile exists
         ours: ids of tiles that the ledger counts as ours, in whatever set
+        rounds: when a tile was to be sent round again, by path, where the outcome is unknown
         exclusive: tiles that nobody declares are wanted by name, not only counted
         listed: how many tiles the list of the collection has shown
     """
@@ -82,11 +84,15 @@ class TileJoin:
     unmanaged: int = 0
     unconfirmed: int = 0
     foreign: list[tuple[str, str]] = field(default_factory=list)
+    respelled: dict[str, str] = field(default_factory=dict)
+    perhaps_sent: dict[str, int] = field(default_factory=dict)
+    rounds: Mapping[str, str] = field(default_factory=dict)
     _exact: dict[str, int] = field(default_factory=dict)
     _folders: dict[str, int] = field(default_factory=dict)
     _leaving: dict[str, str] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
     _released: set[str] = field(default_factory=set)
+    _files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     _rivals: dict[int, tuple[_Row, tuple[str, ...]]] = field(default_factory=dict)
 
     @classmethod
@@ -115,6 +121,12 @@ class TileJoin:
             ours,
             exclusive=desired is not None and desired.spec.get("exclusive") is True,
             seen=bytearray(len(members)),
+            rounds={
+                key: intent.server_time
+                for intent in pending
+                if intent.operation == "reingest"
+                for key in intent.keys
+            },
         )
         join.prepare()
         return join
@@ -124,9 +136,19 @@ class TileJoin:
         self._exact = {text_of(member["path"]): at for at, member in enumerate(self.members)}
         if any(key not in self._exact for key in self.records):
             self._index_folders()
+        renamed: dict[str, MemberRecord] = {}
         for key, record in self.records.items():
-            if self._place(key) is None:
+            if key in self._exact:
+                continue
+            at = self._place(key)
+            if at is None:
                 self._leaving[record.id] = key
+            else:
+                path = text_of(self.members[at]["path"])
+                self.respelled[key] = path
+                renamed.setdefault(path, record)
+        if renamed:
+            self.records = {**renamed, **self.records}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -148,20 +170,23 @@ class TileJoin:
         at = self._exact.get(path)
         if at is None:
             at = self._place(path)
-        if at is None:
-            leaving = tile in self._leaving
-            if leaving:
-                self._present.add(tile)
-            return leaving
+            if at is None:
+                leaving = tile in self._leaving
+                if leaving:
+                    self._present.add(tile)
+                return leaving
+            path = text_of(self.members[at]["path"])
         if self.seen[at]:
             return True
-        record = self.records.get(text_of(self.members[at]["path"]))
+        record = self.records.get(path)
         if record is not None and record.id != tile:
             # Ours may come later, in another spelling: it goes before somebody else's.
             self._rivals.setdefault(at, (row, columns))
             return True
         self.seen[at] = 1
-        self._compare(at, tile, row, columns)
+        # Nearly every tile is what it was: it is known by its row alone.
+        if record is None or not _is_settled(self.members[at], row, columns):
+            self._compare(at, tile, row, columns)
         return True
 
     def take_rivals(self) -> None:
@@ -208,8 +233,33 @@ class TileJoin:
             record, now = self.records.get(path), files.get(path)
             if record is None or now is None or not record.etag or path in changed:
                 continue
-            if self.seen[at] and (record.etag, record.size_bytes) != now:
+            if not self.seen[at] or (record.etag, record.size_bytes) == now:
+                continue
+            if record.id not in self.ingesting:
+                if path in self.rounds:
+                    self.perhaps_sent[record.id] = len(self.changes)
                 self.changes.append(self._reingestion(at, record.id, Reason.FILE_CHANGED, ""))
+            elif path in self.rounds:
+                # It is on its way because of us: what it reads is what lies there now.
+                self.changes.append(self._as_recorded(at, record, etag=now[0], size_bytes=now[1]))
+            # Any other tile on its way cannot be sent round: the next plan looks again.
+        self._files = files
+
+    def take_round(self, tile: str, started: str) -> None:
+        """
+        Record what an earlier run has sent round again, where its round began after the intent.
+
+        `ingestionStart` is seen in answers and not described, so it may be absent.
+        """
+        change = self.changes[self.perhaps_sent[tile]]
+        begun, asked = instant(started), instant(self.rounds[change.key])
+        if begun is None or asked is None or begun < asked:
+            return
+        etag, size_bytes = self._files[change.key]
+        record = self.records[change.key]
+        self.changes[self.perhaps_sent[tile]] = self._as_recorded(
+            change.index, record, etag=etag, size_bytes=size_bytes
+        )
 
     def leave(self, elsewhere: Callable[[str], bool]) -> None:
         """
@@ -235,12 +285,26 @@ class TileJoin:
                 self.changes.append(self._deletion(tile, path))
                 self.unmanaged -= 1
 
+    def respell(self) -> None:
+        """
+        Plan to record tiles under the spelling that the manifest has now; nothing is sent.
+
+        What was stated stays as it was recorded, for an update may still have to take it back.
+        """
+        for old, path in sorted(self.respelled.items()):
+            record, at = self.records[path], self._exact[path]
+            if record is self.records[old] and self.seen[at]:
+                unchanged = self._as_recorded(
+                    at, record, etag=record.etag, size_bytes=record.size_bytes
+                )
+                self.changes.append(unchanged)
+
     def lost(self) -> tuple[str, ...]:
-        """Return the paths of ours that the server no longer has, or that another set took over."""
+        """Return the recorded paths that no longer name a tile of this set."""
         gone = (
             p for t, p in self._leaving.items() if t not in self._present or t in self._released
         )
-        return tuple(sorted(gone))
+        return tuple(sorted((*gone, *self.respelled)))
 
     def recover_covers(self, covers: Mapping[str, Value]) -> None:
         """
@@ -288,10 +352,6 @@ class TileJoin:
         stated = record.stated if record is not None and bound else ()
         if status in IN_PROGRESS:
             self.ingesting.append(tile)
-        if bound and len(columns) == len(BASE_COLUMNS) and _same_time(member, row[3]):
-            if status == "FAILED":
-                self._reingest(at, tile)
-            return
         fields = tuple(self._fields(member, stated, row, columns))
         if not bound:
             self._adopt(at, tile)
@@ -392,6 +452,24 @@ class TileJoin:
             index=at,
         )
 
+    def _as_recorded(
+        self, at: int, record: MemberRecord, *, etag: str, size_bytes: int | None
+    ) -> MemberChange:
+        """Record a tile under the path that is declared now; nothing is sent."""
+        return MemberChange(
+            text_of(self.members[at]["path"]),
+            Action.ADOPT,
+            Reason.UP_TO_DATE,
+            id=record.id,
+            operation=RESPELL,
+            stated=record.stated,
+            digest=record.digest,
+            owned=record.owned,
+            index=at,
+            etag=etag,
+            size_bytes=size_bytes,
+        )
+
     def _deletion(self, tile: str, path: str) -> MemberChange:
         return MemberChange(
             path,
@@ -424,6 +502,11 @@ class SharedList:
                     join.unmanaged += 1
                     if join.exclusive:
                         join.foreign.append((text_of(row[0]), text_of(row[1])))
+
+
+def _is_settled(member: Object, row: _Row, columns: tuple[str, ...]) -> bool:
+    """Tell whether a row of a tile of ours leaves nothing to look at: no cover, no new time."""
+    return len(columns) == len(BASE_COLUMNS) and row[2] == "INGESTED" and _same_time(member, row[3])
 
 
 def _same_time(member: Object, listed: JsonValue) -> bool:

@@ -105,18 +105,19 @@ def get_tile(collection: str, tile: str) -> ApiRequest:
 
 def spellings(path: str) -> tuple[str, ...]:
     """
-    Return the spellings under which the service may list a path.
+    Return the spellings under which the service may list a path, the first one first.
 
     Source: documentation of BYOC, "path": a folder `x` becomes `x/(BAND).tiff`, with the
     extension of its files, once it is ingested.
     """
     if "(BAND)" in path:
         folder, _, rest = path.rpartition("/(BAND)")
-        return (path, folder) if folder and rest in _EXTENSIONS else (path,)
+        return (folder, path) if folder and rest in _EXTENSIONS else (path,)
     return (path, *(f"{path}/(BAND){extension}" for extension in _EXTENSIONS if extension))
 
 
 _EXTENSIONS = ("", ".tiff", ".tif")
+MOST_SPELLINGS = len(_EXTENSIONS)
 
 
 def text_of(value: object) -> str:

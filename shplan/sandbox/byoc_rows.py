@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store, Value
     from shplan.sandbox.wire import Json, JsonObject
 
+# What a user may state in `additionalData` beside the bands; a refresh of the metadata keeps it.
+STORAGE = "storageIdentifier"
 _TILE = "select * from tiles where coll = ?"
 _PAGE = "select seq, body, outcome, queued_ms, ingesting_ms from tiles where coll = ?"
 
@@ -85,16 +87,17 @@ def _number(text: str) -> float:
 def insert_collection(
     store: Store, *, collection_id: str, account: str, now_ms: int, values: JsonObject
 ) -> Collection:
-    """Store a new collection; `values` has name, bucket, no_data and bands."""
+    """Store a new collection; `values` has name, bucket, no_data, bands and metadata."""
     row = store.row(
-        "insert into collections (id, account, name, bucket, no_data, bands, created_ms)"
-        " values (?, ?, ?, ?, ?, ?, ?) returning *",
+        "insert into collections (id, account, name, bucket, no_data, bands, metadata, created_ms)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?) returning *",
         collection_id,
         account,
         str(values["name"]),
         str(values["bucket"]),
         _text(values.get("no_data")),
         _text(values.get("bands")),
+        encode(values.get("metadata") or {}),
         now_ms,
     )
     assert row is not None
@@ -119,6 +122,11 @@ def update_collection(
         _text(cast("Json", bands)),
         seq,
     )
+
+
+def set_metadata(store: Store, seq: int, metadata: JsonObject) -> None:
+    """Overwrite what `additionalData` has beside the bands."""
+    store.run("update collections set metadata = ? where seq = ?", encode(metadata), seq)
 
 
 def _text(value: Json) -> str | None:

@@ -119,7 +119,8 @@ def _refresh_metadata(world: World, collection: Collection) -> None:
         collection.seq,
         lifecycle.INGESTED,
     )
-    metadata = _metadata(tiles) if tiles else {}
+    stated = {n: v for n, v in collection.metadata.items() if n == rows.STORAGE}
+    metadata = {**stated, **(_metadata(tiles) if tiles else {})}
     with world.store.writing():
         world.store.run(
             "update collections set metadata = ?, metadata_due_ms = null"

@@ -3,17 +3,23 @@ A plan as text: what changes, why, what it costs, what to type next.
 
     +  create    ~  update    -  delete    -/+  replace    *  adopt
     >  move      x  forget    !  blocked
+
+What nothing is done with (unchanged, only read) is counted and not listed. A diagnostic is
+worded by `snippet`; here it only finds its place between the changes and the summary.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
-from shplan.core.change import Action, Change, FieldChange, MemberChange
-from shplan.core.diagnostic import Diagnostic
+from shplan.core.change import Action, Change, FieldChange, MemberChange, Reason
+from shplan.core.cost import Cost
 from shplan.core.plan import Plan
-from shplan.views.values import amount, brief, pu
+from shplan.core.value import Value
+from shplan.views.snippet import render
+from shplan.views.values import Paint, amount, brief, clip, contrast, pairs, pu, safe
 
 SIGNS = {
     Action.CREATE: "+",
@@ -24,22 +30,38 @@ SIGNS = {
     Action.MOVE: ">",
     Action.FORGET: "x",
     Action.BLOCKED: "!",
+    Action.READ: "=",
+    Action.NOOP: " ",
     Action.RUN: "+",
     Action.RESUME: "~",
 }
-_COLORS = {
-    Action.CREATE: "32",
-    Action.UPDATE: "33",
-    Action.DELETE: "31",
-    Action.REPLACE: "31",
-    Action.ADOPT: "36",
-    Action.BLOCKED: "35",
+COLORS = {
+    Action.CREATE: "green",
+    Action.UPDATE: "yellow",
+    Action.DELETE: "red",
+    Action.REPLACE: "red",
+    Action.ADOPT: "cyan",
+    Action.MOVE: "cyan",
+    Action.BLOCKED: "magenta",
 }
-_MEMBER_SIGNS = {"create": "+", "update": "~", "reingest": "~", "delete": "-", "adopt": "*"}
 SHOWN_MEMBERS = 5
+SHOWN_FIELDS = 30
+_INDENT = " " * 6
+_QUIET = (Action.NOOP, Action.READ)
+_MEMBER_SIGNS = {"create": "+", "update": "~", "reingest": "~", "delete": "-", "adopt": "*"}
+# Whoever loses or keeps an object on the server wants to know which one.
+_NAMES_OBJECT = (Action.ADOPT, Action.DELETE, Action.REPLACE)
 
 
-def render_plan(plan: Plan, *, width: int, color: bool, next_step: bool = True) -> str:
+def render_plan(
+    plan: Plan,
+    *,
+    width: int,
+    color: bool,
+    next_step: bool = True,
+    default_environment: str = "sandbox",
+    texts: Mapping[str, str] | None = None,
+) -> str:
     """
     Return a plan as text with a final line break.
 
@@ -47,128 +69,174 @@ def render_plan(plan: Plan, *, width: int, color: bool, next_step: bool = True) 
         width: columns to keep within where a value can be shortened
         color: with ANSI colours
         next_step: end with what to type next
+        default_environment: the one that a command without `-e` works on
+        texts: the files that refusals point to, by path, to show the line
     """
-    paint = _Paint(color=color)
-    quiet = (Action.NOOP, Action.READ)
-    told = [change for change in plan.changes if change.action not in quiet]
+    paint = Paint(color=color)
+    told = [change for change in plan.changes if change.action not in _QUIET]
     blocks = ["\n".join(_change(change, paint, width=width)) for change in told]
-    blocks += ["\n".join(_refusal(refusal.diagnostic, paint)) for refusal in plan.refusals]
-    blocks.append("\n".join((*_summary(plan, paint), *(_next_step(plan) if next_step else ()))))
-    return "\n\n".join(blocks) + "\n"
+    blocks += [render(refusal.diagnostic, texts or {}) for refusal in plan.refusals]
+    last = [*_summary(plan, paint)]
+    if next_step:
+        last += _next_step(plan, default_environment)
+    return "\n\n".join([*blocks, "\n".join(last)]) + "\n"
 
 
-class _Paint:
-    """ANSI colours, or none at all."""
+def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
+    """Wrap a sentence to a width; words, and so commands' names, stay whole."""
+    import textwrap  # noqa: PLC0415
 
-    def __init__(self, *, color: bool) -> None:
-        self._color = color
+    return textwrap.wrap(
+        safe(text),
+        max(width, 40),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
-    def __call__(self, text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._color and code else text
 
-
-def _change(change: Change, paint: _Paint, *, width: int) -> Iterator[str]:
-    sign = paint(f"{SIGNS.get(change.action, '?'):>3}", _COLORS.get(change.action, ""))
+def _change(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
+    sign = paint(f"{SIGNS[change.action]:>3}", COLORS.get(change.action, ""))
     left = " (left behind)" if change.deposed else ""
-    yield f"{sign} {paint(str(change.address), '1')}{left}   {_headline(change)}"
+    refused = f"   {paint('refused, see below', 'red')}" if change.refusals else ""
+    address = paint(safe(str(change.address)), "bold")
+    yield f"{sign} {address}{left}   {_headline(change)}{refused}"
     if change.source is not None:
-        yield paint(f"      {change.source}", "2")
-    for field in change.fields:
-        yield from _field(field, change.action, paint, width=width)
-    yield from _members(change.members, paint)
-    yield from (f"      {line}" for line in _counts(change))
-    yield from (f"      {note}" for note in change.notes)
+        yield paint(f"{_INDENT}{safe(str(change.source))}", "dim")
+    if change.id and change.action in _NAMES_OBJECT:
+        yield f"{_INDENT}id on the server: {safe(change.id)}"
+    if change.reason is Reason.PROTECTION_CHANGED:
+        yield f"{_INDENT}preventDestroy: {_protection(change)}"
+    yield from _fields(change, paint, width=width)
+    yield from _members(change.members, paint, width=width)
+    yield from (f"{_INDENT}{line}" for line in _counts(change))
+    for note in change.notes:
+        yield from prose(note, width=width)
     if change.action.changes and change.cost.maximum_pu:
-        yield paint(f"      costs {_cost(change)}", "2")
+        yield paint(f"{_INDENT}costs {_cost(change.cost)}", "dim")
 
 
 def _headline(change: Change) -> str:
-    said = {
-        Action.MOVE: f"was {change.current.get('from')}",
-        Action.BLOCKED: f"blocked: {change.reason.value}",
-    }
-    return said.get(change.action, f"{change.action.value}: {change.reason.value}")
+    former = change.current.get("from")
+    if change.action is Action.MOVE and isinstance(former, str):
+        return safe(f"was {former}")
+    return f"{change.action.value}: {change.reason.value}"
 
 
-def _cost(change: Change) -> str:
-    if change.cost.minimum_pu == change.cost.maximum_pu:
-        return pu(change.cost.maximum_pu)
-    return f"{pu(change.cost.minimum_pu)} to {pu(change.cost.maximum_pu)}"
+def _protection(change: Change) -> str:
+    return "false -> true" if change.prevent_destroy else "true -> false"
 
 
-def _field(field: FieldChange, action: Action, paint: _Paint, *, width: int) -> Iterator[str]:
-    room = max(20, (width - 24 - len(field.dotted)) // 2)
-    if action is Action.CREATE:
-        yield f"      {field.dotted}: {brief(field.after, longest=2 * room)}"
-        return
-    before, after = brief(field.before, longest=room), brief(field.after, longest=room)
-    forced = f"   {paint('forces replacement', '31')}: {field.forces}" if field.forces else ""
-    yield f"      {field.dotted}: {before} -> {after}{forced}"
+def _fields(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
+    lines = (
+        line for field in change.fields for line in _field(field, change.action, paint, width=width)
+    )
+    yield from islice(lines, SHOWN_FIELDS)
+    more = sum(1 for _ in lines)
+    if more:
+        yield paint(f"{_INDENT}... and {amount(more, 'more line')}", "dim")
 
 
-def _members(members: tuple[MemberChange, ...], paint: _Paint) -> Iterator[str]:
-    by_operation: dict[str, list[MemberChange]] = {}
-    for member in members:
-        by_operation.setdefault(member.operation, []).append(member)
-    for operation, group in by_operation.items():
-        yield f"      {amount(len(group), 'tile')} to {operation}"
-        sign = _MEMBER_SIGNS.get(operation, "?")
+def _field(field: FieldChange, action: Action, paint: Paint, *, width: int) -> Iterator[str]:
+    for path, before, after in pairs(field.before, field.after, field.dotted):
+        yield f"{_INDENT}{safe(path)}: {_values(before, after, path, action, width=width)}"
+    if field.forces:
+        yield f"{_INDENT}  {paint('forces replacement', 'red')}: {safe(field.forces)}"
+
+
+def _values(before: Value, after: Value, path: str, action: Action, *, width: int) -> str:
+    room = max(40, width - len(_INDENT) - len(path) - 2)
+    if action is Action.CREATE and before is None:
+        return brief(after, longest=room)
+    return contrast(before, after, longest=(room - 4) // 2)
+
+
+def _members(members: tuple[MemberChange, ...], paint: Paint, *, width: int) -> Iterator[str]:
+    for operation, group in _by_operation(members).items():
+        yield f"{_INDENT}{amount(len(group), 'tile')} to {operation}"
         for member in group[:SHOWN_MEMBERS]:
-            yield f"        {sign} {member.key}{_member_detail(member)}"
+            yield from _member(member, width=width)
         if len(group) > SHOWN_MEMBERS:
-            yield paint(f"        ... and {len(group) - SHOWN_MEMBERS:,} more", "2")
+            yield paint(f"{_INDENT}  ... and {len(group) - SHOWN_MEMBERS:,} more", "dim")
 
 
-def _member_detail(member: MemberChange) -> str:
+def _member(member: MemberChange, *, width: int) -> Iterator[str]:
+    line = f"{_INDENT}  {_MEMBER_SIGNS[member.operation]} {safe(member.key)}"
+    fields = () if member.operation == "create" else member.fields
+    changed = [
+        f"{safe(path)}: {_values(before, after, path, member.action, width=width - 8)}"
+        for one in fields
+        for path, before, after in pairs(one.before, one.after, one.dotted)
+    ]
     if member.detail:
-        return f"   {member.detail}"
-    changed = (f"{one.dotted}: {brief(one.before)} -> {brief(one.after)}" for one in member.fields)
-    joined = ", ".join(changed)
-    if joined:
-        return f"   {joined}"
-    return f"   {member.reason.value}" if member.operation in ("reingest", "adopt") else ""
+        told = member.detail
+    elif not changed and member.operation in ("reingest", "adopt"):
+        told = member.reason.value
+    else:
+        told = ""
+    if len(changed) == 1 and not told and len(line) + len(changed[0]) + 3 <= width:
+        told = changed.pop()
+    yield f"{line}   {clip(told, longest=max(width - len(line) - 3, 40))}" if told else line
+    yield from (f"{_INDENT}      {one}" for one in changed)
+
+
+def _by_operation(members: Iterable[MemberChange]) -> dict[str, list[MemberChange]]:
+    """Group what is done with members; what only the ledger notes is not worth a line."""
+    groups: dict[str, list[MemberChange]] = {}
+    for member in members:
+        if member.operation in _MEMBER_SIGNS:
+            groups.setdefault(member.operation, []).append(member)
+    return groups
 
 
 _OWN_LINES = frozenset({"create", "update", "reingest", "delete", "adopt", "declared"})
+_FACTS = {
+    "unmanaged": "declared by nobody: left alone",
+    "ingesting": "still being ingested: waited for",
+    "not confirmed": "no longer declared, adopted and never confirmed: left alone",
+}
 
 
 def _counts(change: Change) -> Iterator[str]:
-    words = {
-        "unmanaged": "that nobody declares, left alone",
-        "ingesting": "on their way, waited for",
-        "not confirmed": "no longer declared, but adopted and never confirmed: left alone",
-    }
     for name, number in change.counts.items():
-        if name in _OWN_LINES or not isinstance(number, int) or not number:
-            continue
-        told = words.get(name, name.removeprefix("tiles "))
-        yield f"{amount(number, 'tile')} {told}"
+        if name not in _OWN_LINES and isinstance(number, int) and number:
+            told = _FACTS.get(name, name.removeprefix("tiles "))
+            yield f"{amount(number, 'tile')} {told}"
 
 
-def _refusal(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
-    yield f"{paint('refused', '31')}[{diagnostic.code}]: {diagnostic.summary}"
-    yield from (f"  {line}" for line in (diagnostic.what, diagnostic.why) if line)
-    if diagnostic.hint:
-        yield f"  hint: {diagnostic.hint}"
+def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
+    changes = plan.changes
+    declared = _sum(changes, "declared")
+    if not plan.pending and not plan.blocked and not plan.refusals:
+        yield paint("No changes.", "bold") + _as_declared(plan, declared)
+    else:
+        counted = ", ".join(_counted(plan))
+        changing = len({change.address for change in plan.pending})
+        of = amount(_resources(plan), "resource")
+        yield paint("Plan:", "bold") + f" {counted}; {changing} of {of} change."
+        tiles = _tiles(plan.pending)
+        if tiles:
+            yield f"Tiles: {tiles}{f' of {declared:,} declared' if declared else ''}."
+        yield f"Costs {_total(plan.cost)}."
+    quiet = [change for change in changes if change.action in _QUIET]
+    for name, told in _FACTS.items():
+        number = _sum(quiet, name)
+        if number:
+            yield f"{amount(number, 'tile')} {told}."
 
 
-def _summary(plan: Plan, paint: _Paint) -> Iterator[str]:
-    resources = len({change.address for change in plan.changes})
-    declared = sum(_declared(change) for change in plan.changes)
-    pending = plan.pending
-    if not pending and not plan.blocked and not plan.refusals:
-        tiles = f" and {amount(declared, 'tile')}" if declared else ""
-        verb = "is" if resources == 1 and not tiles else "are"
-        what = f"{amount(resources, 'resource')}{tiles} {verb} as declared"
-        yield paint("No changes.", "1") + f" {what}."
-        return
-    counted = ", ".join(_counted(plan))
-    tiles = _tiles(pending)
-    changing = len({change.address for change in pending})
-    yield paint("Plan:", "1") + f" {counted}; {changing} of {amount(resources, 'resource')} change."
-    if tiles:
-        yield f"Tiles: {tiles} of {declared:,} declared."
-    yield f"Costs {_total(plan)}."
+def _as_declared(plan: Plan, declared: int) -> str:
+    resources = _resources(plan)
+    if not resources:
+        return ""
+    tiles = f" and {amount(declared, 'tile')}" if declared else ""
+    verb = "is" if resources == 1 and not tiles else "are"
+    return f" {amount(resources, 'resource')}{tiles} {verb} as declared."
+
+
+def _resources(plan: Plan) -> int:
+    return len({change.address for change in plan.changes})
 
 
 def _counted(plan: Plan) -> Iterator[str]:
@@ -177,30 +245,53 @@ def _counted(plan: Plan) -> Iterator[str]:
         number = plan.counts[action]
         if action in always or (number and action is not Action.NOOP):
             verb = "blocked" if action is Action.BLOCKED else f"to {action.value}"
-            yield f"{number} {verb}"
+            yield f"{number:,} {verb}"
 
 
 def _tiles(changes: Iterable[Change]) -> str:
-    counted = Counter(member.operation for change in changes for member in change.members)
+    counted: Counter[str] = Counter()
+    for change in changes:
+        counted.update({name: len(group) for name, group in _by_operation(change.members).items()})
     return ", ".join(f"{number:,} to {name}" for name, number in sorted(counted.items()))
 
 
-def _declared(change: Change) -> int:
-    number = change.counts.get("declared")
-    return number if isinstance(number, int) else 0
+def _sum(changes: Iterable[Change], name: str) -> int:
+    found = (change.counts.get(name) for change in changes)
+    return sum(number for number in found if isinstance(number, int))
 
 
-def _total(plan: Plan) -> str:
-    cost = plan.cost
+def _cost(cost: Cost) -> str:
     if cost.minimum_pu == cost.maximum_pu:
         return pu(cost.maximum_pu)
-    return f"{pu(cost.minimum_pu)} to {pu(cost.maximum_pu)}, {pu(cost.expected_pu)} expected"
+    return f"{pu(cost.minimum_pu).removesuffix(' PU')} to {pu(cost.maximum_pu)}"
 
 
-def _next_step(plan: Plan) -> Iterator[str]:
+def _total(cost: Cost) -> str:
+    if cost.minimum_pu == cost.maximum_pu:
+        return pu(cost.maximum_pu)
+    return f"{_cost(cost)}, {pu(cost.expected_pu)} expected"
+
+
+def _next_step(plan: Plan, default_environment: str) -> Iterator[str]:
     if plan.refusals:
-        yield "Nothing can be applied until the refusals above are settled."
-    elif plan.inputs.destroy:
-        yield "To delete all this:\n  shplan destroy"
-    elif plan.pending:
-        yield "To make it so:\n  shplan apply"
+        yield "Nothing can be applied until what is refused above is settled."
+        return
+    if plan.blocked:
+        yield "What is blocked says above what unblocks it."
+    if not plan.pending:
+        return
+    said = "To delete all this" if plan.inputs.destroy else "To make it so"
+    rest = " without what is blocked" if plan.blocked else ""
+    verb = "destroy" if plan.inputs.destroy else "apply"
+    yield f"{said}{rest}:\n  shplan {' '.join([verb, *_options(plan, default_environment)])}"
+
+
+def _options(plan: Plan, default_environment: str) -> Iterator[str]:
+    """Yield what makes a command work on what this plan was made of, and on nothing else."""
+    from shlex import quote  # noqa: PLC0415
+
+    inputs = plan.inputs
+    if inputs.environment != default_environment:
+        yield f"-e {quote(safe(inputs.environment))}"
+    yield from (f"--select {quote(safe(one))}" for one in inputs.select)
+    yield from (f"--exclude {quote(safe(one))}" for one in inputs.exclude)

@@ -1,5 +1,8 @@
 """
 The report of an apply as text: what became of the plan, what it cost, what to do next.
+
+What a server refused is said once, as a diagnostic at its place in the manifest (`snippet`);
+here its address is only counted among those that did not end well.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 from shplan.core.change import Change
-from shplan.views.values import pu
+from shplan.views.values import Paint, clip, pu, safe
 
 
 class Result(Protocol):
@@ -47,23 +50,64 @@ _VERBS = {
     "adopt": "adopted",
     "move": "moved",
     "forget": "forgotten",
+    "read": "read",
+    "noop": "recorded",
 }
+_COLORS = {"failed": "red", "unknown": "magenta", "skipped": "yellow", "interrupted": "yellow"}
+# In the order of how much they matter to a person; anything else comes after them.
+_ORDER = ("failed", "unknown", "interrupted", "skipped")
+# A server's message can be a page of HTML.
+_LONGEST_MESSAGE = 300
 
 
 def render_results(report: Report, *, color: bool) -> str:
     """Return the report as text with a final line break."""
-    return "\n".join(_lines(report, color=color)) + "\n"
+    return "\n".join(_lines(report, Paint(color=color))) + "\n"
 
 
-def _lines(report: Report, *, color: bool) -> Iterator[str]:
+def _lines(report: Report, paint: Paint) -> Iterator[str]:
     left = [result for result in report.results if result.ending.value != "done"]
-    done = [result for result in report.results if result.ending.value == "done"]
-    counted = Counter(result.change.action.value for result in done if not result.change.deposed)
-    words = [f"{number} {_VERBS.get(name, name)}" for name, number in sorted(counted.items())]
-    head = "Interrupted" if report.interrupted else "Done" if not left else "Partly done"
-    shown = f"\x1b[1m{head}\x1b[0m" if color else head
-    yield f"{shown}: {', '.join(words) or 'nothing changed'}; {pu(report.cost_pu)} spent."
-    for result in left:
-        yield f"  {result.change.address}: {result.ending.value}: {result.message}"
-    if left:
-        yield "What was done is recorded. The same command resumes:\n  shplan apply"
+    yield from (_left(result, paint) for result in sorted(left, key=_weight))
+    yield f"{paint(_head(report, left), 'bold')}: {_counted(report, left)}."
+    yield from _next_step(report, left)
+
+
+def _head(report: Report, left: Sequence[Result]) -> str:
+    if report.interrupted:
+        return "Interrupted"
+    if not left:
+        return "Done"
+    return "Partly done" if len(left) < len(report.results) else "Not done"
+
+
+def _left(result: Result, paint: Paint) -> str:
+    ending = result.ending.value
+    message = f": {clip(result.message, longest=_LONGEST_MESSAGE)}" if result.message else ""
+    return (
+        f"  {safe(str(result.change.address))}: {paint(ending, _COLORS.get(ending, ''))}{message}"
+    )
+
+
+def _weight(result: Result) -> int:
+    ending = result.ending.value
+    return _ORDER.index(ending) if ending in _ORDER else len(_ORDER)
+
+
+def _counted(report: Report, left: Sequence[Result]) -> str:
+    done = Counter(
+        result.change.action.value
+        for result in report.results
+        if result.ending.value == "done" and not result.change.deposed
+    )
+    words = [f"{number:,} {_VERBS.get(name, name)}" for name, number in sorted(done.items())]
+    ended = Counter(result.ending.value for result in sorted(left, key=_weight))
+    words += [f"{number:,} {name}" for name, number in ended.items()]
+    return f"{', '.join(words) or 'nothing changed'}; {pu(report.cost_pu)} spent"
+
+
+def _next_step(report: Report, left: Sequence[Result]) -> Iterator[str]:
+    endings = {result.ending.value for result in left}
+    if "unknown" in endings:
+        yield "No answer came for what is unknown: it is looked up before anything is repeated."
+    if left or report.interrupted:
+        yield "What was done is recorded. The same command resumes what is left."

@@ -2,28 +2,74 @@
 Saved plans: the plan as one JSON document, read back with suspicion.
 
 Foreign data enters here, so pydantic says whether it has the form; whether it was changed
-since it was made is told by its digest.
+since it was made is told by its digest. Whether it still holds is decided by `core.saved`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
+from shplan.core.address import Address
+from shplan.core.change import Action, Reason, RefusalKind
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import PlanError, StalePlanError
-from shplan.core.plan import PLAN_FORMAT, Plan, plan_json
-from shplan.core.value import JsonObject, JsonValue, Value, digest
+from shplan.core.plan import PLAN_FORMAT, Plan, PlanInputs, plan_json
+from shplan.core.value import (
+    JsonObject,
+    JsonValue,
+    NotCanonicalError,
+    Value,
+    digest,
+)
+from shplan.views.plan_document import plan_of
+from shplan.views.plan_text import render_plan
+from shplan.views.values import Paint, safe
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A saved plan whose form and digest are right."""
+    """
+    A saved plan whose form and digest are right.
+
+    Args:
+        name: what people call the file
+    """
 
     document: JsonObject
+    name: str = "FILE"
+
+
+def _address(text: str) -> str:
+    Address.parse(text)
+    return text
+
+
+def _reason(code: str) -> str:
+    if code.upper() not in Reason.__members__:
+        msg = f"{code!r} is no reason of this format"
+        raise ValueError(msg)
+    return code
+
+
+_Address = Annotated[str, AfterValidator(_address)]
+_Code = Annotated[
+    str,
+    AfterValidator(_reason),
+    WithJsonSchema({"type": "string", "enum": [one.name.lower() for one in Reason]}),
+]
+_Place = Annotated[str, Field(pattern=r"^.+:[0-9]{1,9}:[0-9]{1,9}$")]
 
 
 class _Strict(BaseModel):
@@ -31,6 +77,8 @@ class _Strict(BaseModel):
 
 
 class _Inputs(_Strict):
+    """What the plan was computed from."""
+
     project: str
     environment: str
     deployment: str
@@ -45,6 +93,8 @@ class _Inputs(_Strict):
 
 
 class _Request(_Strict):
+    """One request, secrets by name, and holes for the ids that this plan creates."""
+
     operation: str
     method: str
     path: str
@@ -54,30 +104,38 @@ class _Request(_Strict):
 
 
 class _Field(_Strict):
+    """One field that differs: what the server says, what the manifest says."""
+
     path: str
     before: object
     after: object
-    reason: str
+    reason: _Code
     forces: str
 
 
 class _Member(_Strict):
+    """One member of a set that changes: a tile."""
+
     key: str
     operation: str
     adopts: str
     request: _Request | None
-    action: str
-    reason: str
+    action: Action
+    reason: _Code
     detail: str
     fields: list[_Field]
 
 
 class _Reason(_Strict):
-    code: str
+    """Why an action is planned, for programs and for people."""
+
+    code: _Code
     text: str
 
 
 class _Term(_Strict):
+    """A summand: `count` times `each` processing units, and where the price comes from."""
+
     label: str
     count: int
     each: float
@@ -85,6 +143,8 @@ class _Term(_Strict):
 
 
 class _Cost(_Strict):
+    """Processing units."""
+
     minimum: float
     expected: float
     maximum: float
@@ -92,9 +152,11 @@ class _Cost(_Strict):
 
 
 class _Change(_Strict):
-    address: str
+    """One planned action on one address, in the order of applying."""
+
+    address: _Address
     adopts: str
-    action: str
+    action: Action
     deposed: bool
     preventDestroy: bool  # noqa: N815 - the document's own names
     requests: list[_Request]
@@ -104,20 +166,24 @@ class _Change(_Strict):
     cost: _Cost
     counts: dict[str, object]
     notes: list[str]
-    dependsOn: list[str]  # noqa: N815 - the document's own names
-    source: str | None
+    dependsOn: list[_Address]  # noqa: N815 - the document's own names
+    source: _Place | None
     id: str
     observed: str
 
 
 class _Refusal(_Strict):
-    kind: str
+    """What forbids applying the plan."""
+
+    kind: RefusalKind
     code: str
     what: str
     hint: str
 
 
 class _Summary(_Strict):
+    """How many changes of each action, out of how many resources, and what they cost."""
+
     resources: int
     counts: dict[str, int]
     costPU: _Cost  # noqa: N815 - the document's own names
@@ -125,12 +191,33 @@ class _Summary(_Strict):
 
 
 class _Document(_Strict):
+    """A plan of shplan, as `shplan plan -o FILE` and `shplan plan --format json` write it."""
+
     format: Literal[1]
     digest: str
     inputs: _Inputs
     summary: _Summary
     changes: list[_Change]
-    unchanged: list[str]
+    unchanged: list[_Address]
+
+
+def plan_schema() -> JsonObject:
+    """Return the JSON Schema (2020-12) of the document."""
+    schema = cast("JsonObject", _untitled(_Document.model_json_schema()))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _untitled(schema: object) -> object:
+    """Leave pydantic's titles out: they only repeat names, and name our classes."""
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _untitled(one)
+        for key, one in schema.items()
+        if key != "title" or not isinstance(one, str)
+    }
 
 
 def save_plan(plan: Plan) -> bytes:
@@ -164,38 +251,38 @@ def load_plan(content: bytes, *, name: str) -> SavedPlan:
         place = ".".join(str(step) for step in first["loc"]) or "its root"
         raise _wrong(name, f"{place}: {first['msg'].lower()}") from error
     plan = cast("JsonObject", document)
-    if _digest(plan) != plan["digest"]:
+    try:
+        genuine = _digest(plan) == plan["digest"]
+    except (NotCanonicalError, RecursionError) as error:
+        raise _wrong(name, "it holds what no plan can hold") from error
+    if not genuine:
         raise _tampered(name)
-    return SavedPlan(plan)
+    return SavedPlan(plan, name)
 
 
 def render_saved(saved: SavedPlan, *, width: int, color: bool) -> str:
-    """Return a saved plan as text: what it was computed from, and every change."""
-    del width, color
-    inputs = cast("JsonObject", saved.document["inputs"])
-    lines = [
-        f"Plan {saved.document['digest']}",
-        f"for environment {inputs['environment']} ({inputs['deployment']}), "
-        f"made by shplan {inputs['version']}"
-        + (f" at commit {inputs['commit']}" if inputs["commit"] else ""),
-        "",
-    ]
-    changes = cast("list[JsonObject]", saved.document["changes"])
-    lines += [line for change in changes for line in _lines(change)]
-    cost = cast("JsonObject", cast("JsonObject", saved.document["summary"])["costPU"])
-    maximum = cast("float", cost["maximum"])
-    lines += ["", f"{len(changes)} changes, at most {maximum:g} PU. To apply it:"]
-    return "\n".join([*lines, "  shplan apply FILE"]) + "\n"
+    """Return a saved plan as text: what it was computed from, and all that it would do."""
+    from shlex import quote  # noqa: PLC0415
+
+    plan = plan_of(saved.document)
+    paint = Paint(color=color)
+    head = "\n".join(_head(plan.inputs, str(saved.document["digest"]), paint))
+    body = render_plan(plan, width=width, color=color, next_step=False)
+    if plan.refusals or not plan.pending:
+        return f"{head}\n\n{body}"
+    return f"{head}\n\n{body}To apply exactly this:\n  shplan apply {quote(safe(saved.name))}\n"
 
 
-def _lines(change: JsonObject) -> list[str]:
-    reason = cast("JsonObject", change["reason"])
-    members = cast("list[JsonObject]", change["members"])
-    shown = [f"  {change['action']:<8} {change['address']}   {reason['text']}"]
-    if members:
-        shown.append(f"           {len(members)} tiles")
-    requests = cast("list[JsonObject]", change["requests"])
-    return shown + [f"           {request['method']} {request['path']}" for request in requests]
+def _head(inputs: PlanInputs, name: str, paint: Paint) -> Iterator[str]:
+    yield f"{paint('Saved plan', 'bold')} {safe(name)}"
+    where = f"environment {inputs.environment} ({inputs.deployment})"
+    yield safe(f"  project {inputs.project}, {where}, ledger at {inputs.ledger_head[:19]}")
+    commit = f", commit {inputs.commit[:12]}" if inputs.commit else ""
+    yield safe(f"  made by shplan {inputs.version}{commit}")
+    chosen = [f"--select {one}" for one in inputs.select]
+    chosen += [f"--exclude {one}" for one in inputs.exclude]
+    if chosen:
+        yield safe(f"  {' '.join(chosen)}")
 
 
 def _digest(plan: JsonObject) -> str:

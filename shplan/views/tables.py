@@ -4,6 +4,7 @@ Lists of things as text: the status of resources, entries of the ledger, its ver
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -11,24 +12,51 @@ from shplan.core.chain import Damage
 from shplan.core.entry import LedgerEntry, Result, Settlement
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
+from shplan.views.values import Paint, amount, clip, pu, safe
 
-_COLORS = {"up to date": "32", "drifted": "33", "pending": "33", "absent": "36", "blocked": "31"}
+_COLORS = {
+    "up to date": "green",
+    "unmanaged": "green",
+    "ingesting": "cyan",
+    "absent": "cyan",
+    "drifted": "yellow",
+    "pending": "yellow",
+    "blocked": "red",
+}
+_SETTLED = ("up to date", "unmanaged")
+# Past this, one long address would push every other line off the screen.
+_WIDEST_ADDRESS = 48
 
 
 def render_status(rows: Sequence[Status], *, width: int, color: bool) -> str:
-    """Return one line a resource, and one that counts them."""
+    """Return one line a resource, one that counts them, and what to type next."""
     if not rows:
         return "Nothing is declared and nothing is recorded.\n"
-    longest = max(len(str(row.address)) for row in rows)
+    paint = Paint(color=color)
+    column = _column(safe(str(row.address)) for row in rows)
+    state = max(len(row.state) for row in rows)
     lines = []
     for row in rows:
-        state = f"{row.state:<10}"
-        shown = f"\x1b[{_COLORS.get(row.state, '0')}m{state}\x1b[0m" if color else state
-        detail = "  ".join(part for part in (row.id, _members(row), row.detail) if part)
-        lines.append(f"{row.address!s:<{longest}}  {shown}  {detail}".rstrip()[: width + 20])
-    settled = sum(row.state in ("up to date", "unmanaged") for row in rows)
-    lines.append(f"\n{settled} of {len(rows)} resources are as declared.")
-    return "\n".join(lines) + "\n"
+        known = f"{safe(str(row.address)):<{column}}  "
+        parts = [safe(row.id), _members(row), safe(row.detail)]
+        detail = "  ".join(part for part in parts if part)
+        room = max(width - len(known) - state - 2, 40)
+        shown = paint(f"{row.state:<{state}}", _COLORS.get(row.state, ""))
+        lines.append(f"{known}{shown}  {clip(detail, longest=room)}".rstrip())
+    return "\n".join([*lines, "", *_settled(rows)]) + "\n"
+
+
+def _settled(rows: Sequence[Status]) -> Iterator[str]:
+    counted = Counter(row.state for row in rows)
+    settled = sum(counted[state] for state in _SETTLED)
+    verb = "is" if settled == 1 == len(rows) else "are"
+    yield f"{settled:,} of {amount(len(rows), 'resource')} {verb} as declared."
+    if counted["drifted"] or counted["pending"] or counted["absent"] or counted["blocked"]:
+        yield "What differs, and what apply would do:\n  shplan plan"
+
+
+def _column(texts: Iterable[str]) -> int:
+    return min(max((len(text) for text in texts), default=0), _WIDEST_ADDRESS)
 
 
 def status_json(rows: Sequence[Status]) -> list[JsonValue]:
@@ -48,21 +76,41 @@ def status_json(rows: Sequence[Status]) -> list[JsonValue]:
 def _members(row: Status) -> str:
     declared = row.counts.get("declared")
     unmanaged = row.counts.get("unmanaged")
-    text = f"{declared:,} tiles" if isinstance(declared, int) else ""
+    text = amount(declared, "tile") if isinstance(declared, int) else ""
     return text + (f" (+{unmanaged:,} unmanaged)" if isinstance(unmanaged, int) else "")
 
 
 def render_entries(entries: Iterable[LedgerEntry], *, width: int, color: bool) -> str:
-    """Return one line an entry: number, time, event, address, what was learnt."""
-    del color
-    lines = [_entry(entry)[:width] for entry in entries]
-    return "\n".join(lines or ["The ledger is empty."]) + "\n"
+    """
+    Return one line an entry: number, time, event, address, what was learnt.
+
+    Ids stay whole, because people look for them; only a message is shortened.
+    """
+    paint = Paint(color=color)
+    listed = list(entries)
+    if not listed:
+        return "The ledger is empty.\n"
+    column = _column(safe(str(entry.draft.address or "")) for entry in listed)
+    return "".join(f"{_entry(entry, paint, column, width)}\n" for entry in listed)
 
 
-def _entry(entry: LedgerEntry) -> str:
+def _entry(entry: LedgerEntry, paint: Paint, column: int, width: int) -> str:
     draft = entry.draft
-    head = f"{entry.sequence:>5}  {entry.time}  {draft.event.value:<8}"
-    return f"{head}  {draft.address or ''!s:<28}  {' '.join(_facts(entry))}".rstrip()
+    # To the second: the milliseconds are in the ledger, and in `--format json`.
+    time = safe(entry.time[:19].replace("T", " ")) + "Z"
+    address = safe(str(draft.address or ""))
+    head = f"{entry.sequence:>5}  {time}  {draft.event.value:<7}  {address:<{column}}  "
+    text = safe(" ".join(_facts(entry)))
+    settled = draft.settlement
+    if settled is None:
+        return (head + text).rstrip()
+    if settled.message:
+        room = max(width - len(head) - len(text) - 2, 40)
+        text += f": {clip(settled.message, longest=room)}"
+    return head + paint(text, _RESULTS.get(settled.result, ""))
+
+
+_RESULTS = {Result.REFUSED: "red", Result.FAILED: "yellow", Result.UNKNOWN: "magenta"}
 
 
 def _facts(entry: LedgerEntry) -> Iterator[str]:
@@ -70,7 +118,9 @@ def _facts(entry: LedgerEntry) -> Iterator[str]:
     if draft.operation:
         yield draft.operation
     if draft.keys:
-        yield f"{len(draft.keys)} tiles"
+        yield amount(len(draft.keys), "tile")
+    if "from" in draft.data:
+        yield f"from {draft.data['from']}"
     if draft.intent is not None:
         yield f"of {draft.intent}"
     if draft.settlement is not None:
@@ -81,14 +131,14 @@ def _learnt(settled: Settlement) -> Iterator[str]:
     made = settled.data.get("made")
     provisional = bool(made) and settled.result is Result.UNKNOWN
     yield f"made {made}, not bound yet" if provisional else settled.result.value
-    counted = (
-        (len(settled.members), "tiles"),
-        (len(settled.lost_members), "tiles gone"),
-        (settled.cost_pu, "PU"),
-    )
-    yield from (settled.id,) if settled.id else ()
-    yield from (f"{number:g} {what}" for number, what in counted if number)
-    yield from (settled.message,) if settled.message else ()
+    if settled.id:
+        yield settled.id
+    if settled.members:
+        yield amount(len(settled.members), "tile")
+    if settled.lost_members:
+        yield f"{amount(len(settled.lost_members), 'tile')} gone"
+    if settled.cost_pu:
+        yield pu(settled.cost_pu)
 
 
 def entry_json(entry: LedgerEntry) -> JsonObject:
@@ -125,21 +175,23 @@ class Verification(Protocol):
 
 def render_verification(report: Verification) -> str:
     """Word a verification: intact, or the first damage and the way on."""
-    if report.damage is None:
-        torn = (
-            f"\nThe last line is unfinished ({report.torn_bytes} bytes); the next writer cuts it."
-        )
-        files = "file" if report.segments == 1 else "files"
+    entries = _entries(report.entries)
+    if report.damage is not None:
         return (
-            f"Intact: {report.entries} entries in {report.segments} {files}.\nhead {report.head}"
-            + (torn if report.torn_bytes else "")
-            + "\n"
+            f"Damaged at {safe(report.place)}: {safe(report.damage.what)}.\n"
+            f"{entries} before it {'is' if report.entries == 1 else 'are'} intact."
+            " To go on from what is intact:\n"
+            "  shplan ledger recover\n"
         )
-    return (
-        f"Damaged at {report.place}: {report.damage.what}.\n"
-        f"{report.entries} entries before it are intact. To go on from what is intact:\n"
-        "  shplan ledger recover\n"
-    )
+    lines = [f"Intact: {entries} in {amount(report.segments, 'file')}.", f"head {report.head}"]
+    if report.torn_bytes:
+        torn = amount(report.torn_bytes, "byte")
+        lines.append(f"The last line is unfinished ({torn}); the next writer cuts it.")
+    return "\n".join(lines) + "\n"
+
+
+def _entries(number: int) -> str:
+    return f"{number:,} entry" if number == 1 else f"{number:,} entries"
 
 
 def verification_json(report: Verification) -> JsonObject:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from shplan.core.compare import same, same_tile_path
+from shplan.core.compare import instant, same, same_tile_path
 from shplan.core.fields import Sameness
-from shplan.core.value import Unknown
+from shplan.core.value import SecretReference, Sensitive, Unknown
 
 SQUARE = [[14.5, 46.0], [14.6, 46.0], [14.6, 46.1], [14.5, 46.1], [14.5, 46.0]]
 HOLE = [[14.52, 46.02], [14.54, 46.02], [14.54, 46.04], [14.52, 46.02]]
@@ -124,3 +124,45 @@ def test_same_is_reflexive(number: float) -> None:
         float(math.floor(number)) if abs(number) < 2**53 else 0.0,
         Sameness.NUMBER,
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        ([True], [1], False),
+        ({"a": [False]}, {"a": [0]}, False),
+        ({"a": [1]}, {"a": [1.0]}, True),
+        ([True, {"a": None}], [True, {"a": None}], True),
+        ([1], [1, 2], False),
+        ({"a": 1}, {"b": 1}, False),
+        ({"a": 1}, [1], False),
+        (None, 0, False),
+    ],
+)
+def test_booleans_are_no_numbers_at_any_depth(left, right, equal: bool) -> None:
+    assert same(left, right, Sameness.EXACT) is equal
+    assert same(right, left, Sameness.EXACT) is equal
+
+
+def test_secrets_are_compared_by_where_they_come_from() -> None:
+    one, other = (Sensitive((SecretReference(f"env:{name}"),)) for name in ("A", "B"))
+    assert same(one, Sensitive(one.parts), Sameness.EXACT)
+    assert not same(one, other, Sameness.EXACT)
+    assert not same(one, "A", Sameness.EXACT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00:00+02:00",
+        "9999-12-31T23:59:59-02:00",
+        "2025-06-01",
+        "2025-06-01T10:00:00",
+        "soon",
+        "",
+    ],
+)
+def test_what_is_no_instant_is_only_itself(text: str) -> None:
+    assert instant(text) is None
+    assert same(text, text, Sameness.INSTANT)
+    assert not same(text, "2025-06-01T10:00:00Z", Sameness.INSTANT)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shplan.core.change import Reason
-from shplan.core.diff import diff_object
+from shplan.core.diff import diff_object, is_ignored, value_at, with_changes
 from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
+from shplan.core.value import Unknown
 
 RULES = FieldRules(
     {
@@ -101,3 +103,72 @@ def test_applying_the_differences_leaves_none(
         else:
             after[path] = value
     assert diff(desired, desired, after) == []
+
+
+def paths(desired: Any, observed: Any, **more: Any) -> list[tuple[str, Any, Any]]:
+    found = diff_object(desired=desired, recorded={}, observed=observed, rules=FieldRules(), **more)
+    return [(change.dotted, change.before, change.after) for change in found]
+
+
+def test_a_list_that_differs_is_told_by_the_places_that_do() -> None:
+    before = {"list": [{"a": 1, "b": 2}, {"a": 3}, 5]}
+    after = {"list": [{"a": 1, "b": 9}, {"a": 3.0, "c": "new"}, 5, "more"]}
+    assert paths(after, before) == [
+        ("list.0.b", 2, 9),
+        ("list.1.c", None, "new"),
+        ("list.3", None, "more"),
+    ]
+
+
+def test_a_list_is_told_as_a_whole_where_its_places_say_nothing() -> None:
+    hole = Unknown("{{ x }}", "s", ())
+    assert [path for path, *_ in paths({"list": [hole]}, {"list": [1]})] == ["list"]
+    long = list(range(3000))
+    assert [path for path, *_ in paths({"list": long}, {"list": long[1:]})] == ["list"]
+    assert [path for path, *_ in paths({"list": [1]}, {"list": None})] == ["list"]
+
+
+def test_what_differs_inside_a_list_changes_the_whole_list() -> None:
+    before, after = {"x": 1, "list": [1, 2]}, {"list": [1, 3, 4]}
+    found = diff_object(desired=after, recorded={}, observed=before, rules=FieldRules())
+    assert with_changes(before, found, after) == {"x": 1, "list": [1, 3, 4]}
+
+
+def test_an_empty_object_is_what_the_server_leaves_out() -> None:
+    assert paths({"a": {}, "b": {"c": {}}}, {}) == []
+    assert paths({"a": {"b": 1}}, {}) == [("a", None, {"b": 1})]
+
+
+def test_a_key_of_a_whole_map_goes_though_it_was_recorded() -> None:
+    """Otherwise taking a band out of the manifest would do nothing."""
+    rules = FieldRules({"bands": FieldRule(whole=True)})
+    for recorded in ({}, {"bands": {"a": 1, "b": 2}}):
+        (gone,) = diff_object(
+            desired={"bands": {"a": 1}},
+            recorded=recorded,
+            observed={"bands": {"a": 1, "b": 2}},
+            rules=rules,
+        )
+        assert (gone.dotted, gone.cleared, gone.forces) == ("bands.b", True, "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignored"),
+    [
+        ("a", True),
+        ("a.b", True),
+        ("a.*", True),
+        ("*.b", True),
+        ("a.b.c", False),
+        ("b", False),
+        ("a.bc", False),
+    ],
+)
+def test_ignored_paths_cover_what_is_below_them(pattern: str, ignored: bool) -> None:
+    assert is_ignored(("a", "b"), (pattern,)) is ignored
+
+
+def test_a_value_is_found_by_its_path() -> None:
+    assert value_at({"a": {"b": 1}}, ("a", "b")) == 1
+    assert value_at({"a": {"b": 1}}, ("a", "b", "c")) is None
+    assert value_at({}, ("a",)) is None

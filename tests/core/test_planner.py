@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,14 @@ from shplan.core.change import Action, Change, FieldChange, Reason, RefusalKind
 from shplan.core.cost import calls
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.plan import Plan, PlanInputs
-from shplan.core.planner import Found, assemble, judge_existing, judge_undeclared, steps_of
+from shplan.core.planner import (
+    Found,
+    assemble,
+    judge_existing,
+    judge_undeclared,
+    same_key,
+    steps_of,
+)
 from shplan.core.policy import Policies, apply_policies
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired, Lifecycle, Recorded
@@ -165,3 +173,61 @@ def test_policies_refuse_with_five(policies: Policies, code: str | None) -> None
     found = plan(*apply_policies((made, gone), policies))
     assert [refusal.diagnostic.code for refusal in found.refusals] == ([code] if code else [])
     assert found.exit_code() == (5 if code else 0)
+
+
+def test_a_rename_is_found_by_name_or_by_everything_else_and_in_any_order() -> None:
+    old = Change(A, Action.DELETE, Reason.NO_LONGER_DECLARED, record={"name": "x", "s3Bucket": "b"})
+    named = Change(B, Action.CREATE, Reason.NOT_FOUND, record={"name": "x", "s3Bucket": "other"})
+    for changes in ((old, named), (named, old)):
+        (refused,) = [c for c in assemble(changes, moved={}) if c.refusals]
+        assert refused.address == A
+    assert not any(c.refusals for c in assemble((old, named), moved={A: B}))
+    equal = {"collection": "c1", "paths": "sha256:0"}
+    gone = Change(TILES, Action.DELETE, Reason.NO_LONGER_DECLARED, record=equal)
+    new = Change(Address("ByocTiles", "b"), Action.ADOPT, Reason.SAME_KEY, record=dict(equal))
+    assert [c.address for c in assemble((gone, new), moved={}) if c.refusals] == [TILES]
+
+
+def test_what_a_replacement_left_behind_and_what_says_nothing_is_no_rename() -> None:
+    left = Change(A, Action.DELETE, Reason.CANNOT_UPDATE, record={"name": "x"}, deposed=True)
+    empty = Change(A, Action.DELETE, Reason.NO_LONGER_DECLARED)
+    new = Change(B, Action.CREATE, Reason.NOT_FOUND, record={"name": "x"})
+    for old in (left, empty):
+        assert not any(c.refusals for c in assemble((old, new), moved={}))
+
+
+def test_renames_are_looked_for_in_linear_time() -> None:
+    many = [
+        Change(
+            Address("ByocCollection", f"{action.value}-{n}"),
+            action,
+            Reason.DIFFERS,
+            record={"name": f"{action.value}-{n}"},
+        )
+        for n in range(3000)
+        for action in (Action.DELETE, Action.CREATE)
+    ]
+    begun = time.perf_counter()
+    assert len(assemble(many, moved={})) == 6000
+    assert time.perf_counter() - begun < 5
+
+
+def test_new_dependencies_are_recorded_for_the_order_of_a_later_delete() -> None:
+    for before, records in (((), True), ((B,), False)):
+        known = Recorded(A, spec={"name": "y"}, depends_on=before)
+        wanted = replace(desired(), depends_on=(B,))
+        verdict = judge_existing(wanted, known, OURS, (), stated={"name": "y"})
+        assert (verdict.action, verdict.records) == (Action.NOOP, records)
+
+
+def test_an_adopted_object_that_nobody_declares_says_what_to_do() -> None:
+    verdict = judge_undeclared(Recorded(A), replace(OURS, owned=False))
+    assert verdict.action is Action.BLOCKED
+    assert "shplan import" in verdict.notes[0]
+    assert "forget" in verdict.notes[0]
+
+
+def test_two_resources_of_one_key_name_each_other() -> None:
+    refusal = same_key(A, [B])
+    assert refusal.kind is RefusalKind.PROTECTED
+    assert refusal.diagnostic.what.startswith("ByocCollection/a and ByocCollection/b ")

@@ -141,3 +141,94 @@ def test_any_change_of_the_file_is_found() -> None:
     ):
         with pytest.raises(PlanError):
             load_plan(text.replace(old, new).encode(), name="plan.json")
+
+
+DONE = History(touched=frozenset({A, TILES}), made=frozenset({"c1"}))
+
+
+def member(operation: str, action: Action = Action.UPDATE, **more: Any) -> MemberChange:
+    return replace(tile("c1"), operation=operation, action=action, **more)
+
+
+def test_a_move_stands_beside_the_change_of_its_address() -> None:
+    move = Change(A, Action.MOVE, Reason.RENAMED, current={"from": "ByocCollection/old"})
+    made = plan(move, replace(create(), action=Action.UPDATE))
+    assert review(plan_json(made), made, History()).moved == ()
+
+
+@pytest.mark.parametrize("action", [Action.ADOPT, Action.UPDATE])
+def test_what_is_adopted_must_be_what_was_reviewed(action: Action) -> None:
+    adoption = Change(A, action, Reason.SAME_KEY, id="c1")
+    if action is Action.UPDATE:
+        adopts = member("adopt", Action.ADOPT, id="t1", request=None)
+        adoption = replace(adoption, members=(adopts,))
+        other = replace(adoption, members=(replace(adopts, id="t2"),))
+    else:
+        other = replace(adoption, id="c2")
+    reviewed = plan_json(plan(adoption))
+    assert review(reviewed, plan(adoption), History()).moved == ()
+    assert len(review(reviewed, plan(other), History()).moved) == 1
+
+
+def test_what_our_own_create_made_is_bound_and_a_strangers_is_not() -> None:
+    """Leaving it out would close the intent and lose whose it is."""
+    reviewed = plan_json(plan(create(), tiles(HOLE, "t")))
+    adopted = member("adopt", Action.ADOPT, id="t1", request=None)
+    now = replace(tiles("c1", action=Action.UPDATE), members=(adopted,))
+    found = review(reviewed, plan(now), DONE)
+    assert (found.moved, found.changes[0].members) == ((), (adopted,))
+    theirs = replace(now, members=(replace(adopted, owned=False),))
+    assert review(reviewed, plan(theirs), DONE).moved == ("ByocTiles/a: adopt t was not reviewed",)
+
+
+def test_an_own_collection_that_was_not_recorded_is_bound() -> None:
+    own = Change(A, Action.ADOPT, Reason.OWN_INTENT, id="c1")
+    assert review(plan_json(plan(create())), plan(own), DONE).moved == ()
+    assert review(plan_json(plan(create())), plan(own), History()).moved
+
+
+def test_a_tile_whose_ingestion_failed_stays_failed_and_is_not_sent_again() -> None:
+    reviewed = plan_json(plan(create(), tiles(HOLE, "t")))
+    again = member("reingest", detail="no file")
+    now = replace(tiles("c1", action=Action.UPDATE), members=(again,))
+    found = review(reviewed, plan(now), DONE)
+    assert (found.moved, found.changes[0].members) == ((), (replace(again, request=None),))
+
+
+def test_what_holds_something_that_could_not_be_removed_is_not_removed() -> None:
+    inner = Change(TILES, Action.DELETE, Reason.NO_LONGER_DECLARED, depends_on=(A,))
+    outer = Change(A, Action.DELETE, Reason.NO_LONGER_DECLARED)
+    made = plan(inner, outer)
+    past = History(touched=frozenset({TILES}), failed=frozenset({TILES}))
+    found = review(plan_json(made), made, past)
+    assert [change.action for change in found.changes] == [Action.BLOCKED, Action.BLOCKED]
+    assert [c.action for c in review(plan_json(made), made, History()).changes] == [
+        Action.DELETE
+    ] * 2
+
+
+def test_what_a_reviewed_replacement_left_behind_is_deleted() -> None:
+    post, delete = (
+        ApiRequest(name, "X", "/c", Effect.DELETE, parameters={"id": "c0"})
+        for name in ("post", "delete")
+    )
+    replacement = Change(A, Action.REPLACE, Reason.CANNOT_UPDATE, requests=(post, delete), id="c0")
+    left = Change(A, Action.DELETE, Reason.CANNOT_UPDATE, requests=(delete,), id="c0", deposed=True)
+    assert review(plan_json(plan(replacement)), plan(left), DONE).moved == ()
+    other = replace(left, requests=(replace(delete, parameters={"id": "c9"}),))
+    for reviewed, now in ((replacement, other), (create(), left)):
+        (moved,) = review(plan_json(plan(reviewed)), plan(now), DONE).moved
+        assert moved == "ByocCollection/a: deleting c0 was not in the reviewed plan"
+    both = plan_json(plan(left))
+    assert review(both, plan(left), History()).moved == ()
+
+
+def test_a_hole_inside_a_body_is_filled_like_one_in_a_path() -> None:
+    def nested(value: Any) -> Plan:
+        request = ApiRequest("x", "POST", "/x", Effect.CREATE, body={"list": [{"id": value}, 1]})
+        return plan(replace(create(), requests=(request,)))
+
+    reviewed = plan_json(nested(HOLE))
+    assert review(reviewed, nested("byoc-c1"), DONE).moved == ()
+    assert review(reviewed, nested("byoc-c2"), DONE).moved
+    assert review(reviewed, nested(HOLE), History()).moved == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,3 +68,21 @@ def test_an_unknown_is_a_value_of_its_own_type() -> None:
     assert str(unknown) == "(known after apply)"
     assert not is_known({"a": [unknown]})
     assert printable(unknown) == {"$unknown": "{{ ref('A/b').id }}"}
+
+
+@pytest.mark.parametrize("number", [10**16, 2**53, 2**63, -(2**63)])
+def test_a_number_has_one_form_whatever_its_type(number: int) -> None:
+    assert canonical(float(number)) == canonical(number)
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(NotCanonicalError):
+        canonical({"text": "\ud800"})
+
+
+def test_nesting_without_end_is_refused() -> None:
+    value: Any = 1
+    for _ in range(300):
+        value = [value]
+    with pytest.raises(NotCanonicalError):
+        canonical(value)

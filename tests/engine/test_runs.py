@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from shplan.core.change import Reason
+from shplan.core.errors import LedgerError
 from tests.support.bench import Bench, collection, tiles
 from tests.support.cogs import cog_bytes
 
@@ -49,5 +53,66 @@ def test_a_changed_file_is_ingested_again(tmp_path: Path) -> None:
         await bench.apply(*wanted)
         assert not (await bench.plan(*wanted)).plan.pending
         bench.close()
+
+    asyncio.run(scenario())
+
+
+class _Broken:
+    """A ledger whose disk is full from the n-th append on."""
+
+    def __init__(self, inner, left: int) -> None:
+        self._inner = inner
+        self.left = left
+        self.private = inner.private
+
+    def __getattr__(self, name: str):
+        return getattr(self._inner, name)
+
+    def lease(self, *, timeout_s: float):
+        return _BrokenLease(self._inner.lease(timeout_s=timeout_s), self)
+
+
+class _BrokenLease:
+    def __init__(self, inner, ledger: _Broken) -> None:
+        self._inner = inner
+        self._ledger = ledger
+
+    async def append(self, drafts):
+        self._ledger.left -= 1
+        if self._ledger.left < 0:
+            raise LedgerError("the disk is full")
+        return await self._inner.append(drafts)
+
+    async def __aenter__(self):
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._inner.__aexit__(*error)
+
+
+def test_nothing_more_is_sent_once_the_ledger_cannot_be_written(tmp_path: Path) -> None:
+    """Not by the changes beside the one that failed, either: they no longer hold the lease."""
+
+    async def scenario() -> None:
+        for left in range(6):
+            bench = Bench(tmp_path / str(left))
+            wanted = [
+                replace(collection(f"c{n}"), spec={"name": f"Fields {n}", "s3Bucket": "fields"})
+                for n in range(4)
+            ]
+            with pytest.raises(LedgerError, match="disk is full"):
+                await bench.apply(*wanted, ledger=_Broken(bench.journal(), left))
+            asked = len((await bench.call("GET", "/_sandbox/requests"))["requests"])
+            for _ in range(200):
+                await asyncio.sleep(0)
+            told = (await bench.call("GET", "/_sandbox/requests"))["requests"][asked:]
+            assert [one["path"] for one in told if "/byoc/" in one["path"]] == []
+            again = await bench.apply(*wanted)
+            assert again.report is not None
+            assert again.report.exit_code() == 0
+            made = (await bench.call("GET", "/byoc/v1/collections"))["data"]
+            assert len(made) == 4
+            bench.close()
 
     asyncio.run(scenario())

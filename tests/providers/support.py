@@ -81,7 +81,7 @@ async def imported(world: Bench, desired: Desired, confirmed: str, *others: Desi
 
 
 async def meter_pu(world: Bench) -> float:
-    return (await world.call("GET", "/_sandbox/meter"))["accounts"]["sandbox"]["pu"]
+    return (await world.call("GET", "/_sandbox/meter"))["pu"]
 
 
 async def collections(world: Bench) -> list[Any]:

@@ -147,7 +147,7 @@ class Bench:
             self.clock,
             more.pop("events", Recorder()),
             PROVIDERS,
-            FlatResolver(),
+            more.pop("resolver", None) or FlatResolver(),
             Settings(
                 list_lag_s=self.list_lag_s,
                 private_ledger=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import byoc_rows as rows
 from shplan.sandbox import ingestion, lifecycle
+from shplan.sandbox.byoc_rows import STORAGE
 from shplan.sandbox.checks import MAX_BANDS, is_band_name
 from shplan.sandbox.errors import (
     ApiError,
@@ -123,6 +124,7 @@ def create(call: Call) -> Reply:
         "bucket": str(call.body["s3Bucket"]),
         "no_data": no_data,
         "bands": cast("JsonObject", bands) or None,
+        "metadata": _storage_of(call.body.get("additionalData")),
     }
     collection = rows.insert_collection(
         call.store,
@@ -168,8 +170,10 @@ def update(call: Call) -> Reply:
         raise _frozen(call, "s3Bucket", "cannot be changed")
     if name != collection.name:
         _refuse_taken_name(call, name, beside=collection.id)
-    bands = collection.bands
+    bands, metadata = collection.bands, collection.metadata
     if "additionalData" in call.body:
+        kept = {name: value for name, value in metadata.items() if name != STORAGE}
+        metadata = {**kept, **_storage_of(call.body["additionalData"])}
         given = _bands_of(call.body["additionalData"]) or {}
         bands = _changed_bands(call, collection.bands or {}, given, is_empty=is_empty) or None
     no_data = cast("float | None", call.body.get("noData"))
@@ -177,6 +181,7 @@ def update(call: Call) -> Reply:
     rows.update_collection(
         call.store, collection.seq, name=name, bucket=bucket, no_data=no_data, bands=bands
     )
+    rows.set_metadata(call.store, collection.seq, metadata)
     return Reply(204)
 
 
@@ -184,6 +189,12 @@ def _frozen(call: Call, parameter: str, text: str) -> ApiError:
     error = violation(parameter, text)
     error.status = call.settings.frozen_change_status
     return error
+
+
+def _storage_of(additional: Json) -> JsonObject:
+    """What a user may state beside the bands."""
+    stated = additional.get(STORAGE) if isinstance(additional, dict) else None
+    return {} if stated is None else {STORAGE: stated}
 
 
 def _bands_of(additional: Json) -> Bands | None:

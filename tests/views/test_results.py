@@ -1,0 +1,112 @@
+"""The report of an apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import pytest
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change, Reason
+from shplan.views.results import render_results
+from tests.views.plans import FIELDS, ORCHARDS, TILES
+
+
+class Ending(Enum):
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class One:
+    change: Change
+    ending: Ending = Ending.DONE
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Whole:
+    results: Sequence[One]
+    interrupted: bool = False
+    cost_pu: float = 0.0
+
+
+def change(address: Address, action: Action = Action.CREATE) -> Change:
+    return Change(address, action, Reason.NOT_FOUND)
+
+
+def told(*results: One, interrupted: bool = False, cost_pu: float = 0.0) -> str:
+    return render_results(Whole(results, interrupted, cost_pu), color=False)
+
+
+def test_what_is_done_is_one_line() -> None:
+    report = told(
+        One(change(FIELDS)), One(change(TILES)), One(change(ORCHARDS, Action.UPDATE)), cost_pu=4
+    )
+    assert report == "Done: 2 created, 1 updated; 4 PU spent.\n"
+
+
+def test_nothing_is_done_when_nothing_changed() -> None:
+    assert told() == "Done: nothing changed; 0 PU spent.\n"
+
+
+def test_what_did_not_end_well_is_named_the_worst_first() -> None:
+    report = told(
+        One(change(ORCHARDS)),
+        One(change(TILES), Ending.SKIPPED, f"{FIELDS} did not end well"),
+        One(change(Address("ByocCollection", "x")), Ending.UNKNOWN, "no answer within 30 s"),
+        One(change(FIELDS), Ending.FAILED, "the bucket does not exist"),
+        cost_pu=1.5,
+    )
+    assert report == (
+        "  ByocCollection/fields: failed: the bucket does not exist\n"
+        "  ByocCollection/x: unknown: no answer within 30 s\n"
+        "  ByocTiles/fields: skipped: ByocCollection/fields did not end well\n"
+        "Partly done: 1 created, 1 failed, 1 unknown, 1 skipped; 1.5 PU spent.\n"
+        "No answer came for what is unknown: it is looked up before anything is repeated.\n"
+        "What was done is recorded. The same command resumes what is left.\n"
+    )
+
+
+def test_an_interrupted_apply_says_so() -> None:
+    report = told(
+        One(change(FIELDS)),
+        One(change(TILES), Ending.INTERRUPTED, "interrupted before it began"),
+        interrupted=True,
+        cost_pu=1,
+    )
+    assert report == (
+        "  ByocTiles/fields: interrupted: interrupted before it began\n"
+        "Interrupted: 1 created, 1 interrupted; 1 PU spent.\n"
+        "What was done is recorded. The same command resumes what is left.\n"
+    )
+
+
+def test_only_failures_are_not_called_done() -> None:
+    report = told(One(change(FIELDS), Ending.FAILED, "no"))
+    assert report.splitlines()[1] == "Not done: 1 failed; 0 PU spent."
+
+
+def test_the_second_half_of_a_replacement_is_not_counted_again() -> None:
+    new = change(FIELDS, Action.REPLACE)
+    old = replace(change(FIELDS, Action.DELETE), deposed=True)
+    assert told(One(new), One(old)) == "Done: 1 replaced; 0 PU spent.\n"
+
+
+@pytest.mark.parametrize("message", ["a\nb", "\x1b[31mred", "x" * 5000])
+def test_the_servers_words_stay_on_one_line(message: str) -> None:
+    first, *rest = told(One(change(FIELDS), Ending.FAILED, message)).splitlines()
+    assert first.isprintable()
+    assert len(first) < 400
+    assert len(rest) == 2
+
+
+def test_colour_is_only_there_when_asked_for() -> None:
+    report = Whole([One(change(FIELDS), Ending.FAILED, "no")])
+    assert "\x1b[31mfailed\x1b[0m" in render_results(report, color=True)
+    assert "\x1b" not in render_results(report, color=False)
