@@ -1,18 +1,21 @@
 """
 The floor: what any program has to do to find that 10,000 tiles are unchanged.
 
-Parse the YAML with positions, check it against a schema, hash it, read a hundred pages over
-HTTP, compare. No plan, no ledger, no messages: shplan is measured against this, in the same run.
+Parse the YAML with positions (or the CSV), check it against a schema, hash it, read a hundred
+pages over HTTP, compare. No plan, no ledger, no messages: shplan is measured against this, in the
+same run.
 
-    python benchmarks/floor.py MANIFEST BASE_URL COLLECTION
+    python benchmarks/floor.py MANIFEST_OR_CSV BASE_URL COLLECTION
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import click  # noqa: F401 - part of what a command line has to import
@@ -49,14 +52,15 @@ class Page(msgspec.Struct):
     links: Links
 
 
-class Positions(dict):
+class Positions(dict[str, Any]):
     __slots__ = ("line",)
+    line: int
 
 
-def parse(text: str) -> list[object]:
+def parse(text: str) -> list[Any]:
     """Build the documents of a file from libyaml's events, with the line of every mapping."""
-    parser = yaml.cyaml.CParser(text)
-    documents: list[object] = []
+    parser: Any = yaml.cyaml.CParser(text)  # type: ignore[attr-defined]
+    documents: list[Any] = []
     while True:
         event = parser.get_event()
         if event is None or type(event) is yaml.StreamEndEvent:
@@ -65,7 +69,7 @@ def parse(text: str) -> list[object]:
             documents.append(node(parser, parser.get_event()))
 
 
-def node(parser: object, event: object) -> object:
+def node(parser: Any, event: Any) -> object:
     kind = type(event)
     if kind is yaml.ScalarEvent:
         return event.value
@@ -79,6 +83,19 @@ def node(parser: object, event: object) -> object:
     while type(item := parser.get_event()) is not yaml.SequenceEndEvent:
         items.append(node(parser, item))
     return items
+
+
+def listed(stated: Path) -> list[dict[str, str]]:
+    if stated.suffix == ".csv":
+        with stated.open(newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader)
+            return [dict(zip(header, row, strict=True)) for row in reader]
+    documents = parse(stated.read_text())
+    tiles: list[dict[str, str]] = next(
+        one["spec"]["tiles"] for one in documents if "tiles" in one["spec"]
+    )
+    return tiles
 
 
 async def compare(tiles: list[dict[str, str]], base: str, collection: str) -> int:
@@ -104,9 +121,8 @@ async def compare(tiles: list[dict[str, str]], base: str, collection: str) -> in
 
 
 def main() -> None:
-    manifest, base, collection = sys.argv[1:]
-    documents = parse(Path(manifest).read_text())
-    tiles = next(d["spec"]["tiles"] for d in documents if "tiles" in d["spec"])
+    stated, base, collection = sys.argv[1:]
+    tiles = listed(Path(stated))
     assert jsonschema_rs.validator_for(SCHEMA).is_valid(tiles)
     for tile in tiles:
         hashlib.sha256(orjson.dumps(tile, option=orjson.OPT_SORT_KEYS)).digest()
