@@ -149,7 +149,7 @@ def _values(before: Value, after: Value, path: str, action: Action, *, width: in
     room = max(40, width - len(_INDENT) - len(path) - 2)
     if action is Action.CREATE and before is None:
         return brief(after, longest=room)
-    return contrast(before, after, longest=(room - 4) // 2)
+    return contrast(before, after, longest=room)
 
 
 def _members(members: tuple[MemberChange, ...], paint: Paint, *, width: int) -> Iterator[str]:

@@ -276,9 +276,10 @@ def render_saved(saved: SavedPlan, *, width: int, color: bool) -> str:
 def _head(inputs: PlanInputs, name: str, paint: Paint) -> Iterator[str]:
     yield f"{paint('Saved plan', 'bold')} {safe(name)}"
     where = f"environment {inputs.environment} ({inputs.deployment})"
-    yield safe(f"  project {inputs.project}, {where}, ledger at {inputs.ledger_head[:19]}")
+    yield safe(f"  project {inputs.project}, {where}")
     commit = f", commit {inputs.commit[:12]}" if inputs.commit else ""
-    yield safe(f"  made by shplan {inputs.version}{commit}")
+    ledger = f", ledger at {inputs.ledger_head[:19]}" if inputs.ledger_head else ""
+    yield safe(f"  made by shplan {inputs.version}{commit}{ledger}")
     chosen = [f"--select {one}" for one in inputs.select]
     chosen += [f"--exclude {one}" for one in inputs.exclude]
     if chosen:

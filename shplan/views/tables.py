@@ -124,15 +124,17 @@ def _facts(entry: LedgerEntry) -> Iterator[str]:
     if draft.intent is not None:
         yield f"of {draft.intent}"
     if draft.settlement is not None:
-        yield from _learnt(draft.settlement)
+        yield ", ".join(_learnt(draft.settlement))
 
 
 def _learnt(settled: Settlement) -> Iterator[str]:
     made = settled.data.get("made")
     provisional = bool(made) and settled.result is Result.UNKNOWN
-    yield f"made {made}, not bound yet" if provisional else settled.result.value
-    if settled.id:
-        yield settled.id
+    ended = "made" if provisional else settled.result.value
+    found = str(made) if provisional else settled.id
+    yield f"{ended} {found}".rstrip()
+    if provisional:
+        yield "not bound yet"
     if settled.members:
         yield amount(len(settled.members), "tile")
     if settled.lost_members:

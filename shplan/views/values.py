@@ -21,6 +21,10 @@ from shplan.core.value import (
 )
 
 LONGEST = 60
+_ARROW = " -> "
+_DOTS = "..."
+# Less than this of a value tells nothing.
+_LEAST = 15
 _STYLES = {
     "bold": "1",
     "dim": "2",
@@ -52,15 +56,23 @@ def brief(value: Value, *, longest: int = LONGEST) -> str:
     return _cut(_whole(value), longest)
 
 
-def contrast(before: Value, after: Value, *, longest: int = LONGEST) -> str:
-    """Return `before -> after`; where both are long, from where they begin to differ."""
+def contrast(before: Value, after: Value, *, longest: int = 2 * LONGEST) -> str:
+    """
+    Return `before -> after`, and of long ones what stands around the first difference.
+
+    Args:
+        longest: columns for both together
+    """
     left, right = _whole(before), _whole(after)
     if _as_geometry(after) is not None:
         return f"{left} -> {'another ' if left == right else ''}{right}"
-    start = _first_difference(left, right) - longest // 3
-    if max(len(left), len(right)) > longest and start > 0:
-        left, right = f"...{left[start:]}", f"...{right[start:]}"
-    return f"{_cut(left, longest)} -> {_cut(right, longest)}"
+    if len(left) + len(right) + len(_ARROW) <= longest:
+        return left + _ARROW + right
+    each = max((longest - len(_ARROW)) // 2, _LEAST)
+    start = _first_difference(left, right) - each // 3
+    if max(len(left), len(right)) > each and start > len(_DOTS):
+        left, right = _DOTS + left[start:], _DOTS + right[start:]
+    return _cut(left, each) + _ARROW + _cut(right, each)
 
 
 def pairs(before: Value, after: Value, path: str) -> Iterator[tuple[str, Value, Value]]:
@@ -124,7 +136,7 @@ def _json(value: JsonValue) -> str:
 
 
 def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return text if len(text) <= longest else text[: longest - len(_DOTS)] + _DOTS
 
 
 def _first_difference(left: str, right: str) -> int:

@@ -119,12 +119,12 @@ def test_entries_are_one_line_each_with_whole_ids() -> None:
     assert lines[:4] == [
         f"    0  {head}  genesis",
         f"    1  {head}  intent   ByocCollection/fields  create",
-        f"    2  {head}  outcome  ByocCollection/fields  of 1 done {ID} 1 PU",
+        f"    2  {head}  outcome  ByocCollection/fields  of 1 done {ID}, 1 PU",
         f"    3  {head}  intent   ByocTiles/fields       create 2 tiles",
     ]
     assert lines[4].startswith(
         f"    4  {head}  outcome  ByocTiles/fields       "
-        "of 3 refused 1 tile 2 tiles gone: the bucket is not readable xxx"
+        "of 3 refused, 1 tile, 2 tiles gone: the bucket is not readable xxx"
     )
     assert lines[4].endswith("...")
     assert lines[5:] == [

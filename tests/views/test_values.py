@@ -58,13 +58,13 @@ def test_a_long_value_is_shortened() -> None:
     ],
 )
 def test_two_values_are_told_from_where_they_differ(before: Value, after: Value, told: str) -> None:
-    assert contrast(before, after, longest=20) == told
+    assert contrast(before, after, longest=44) == told
 
 
 @given(*[st.text("ab", max_size=60)] * 3)
 def test_what_differs_looks_different(common: str, before: str, after: str) -> None:
     """A shortened text that hides the only difference would tell nothing."""
-    left, right = contrast(common + before, common + after, longest=30).split(" -> ")
+    left, right = contrast(common + before, common + after, longest=40).split(" -> ")
     assert (left == right) == (before == after)
 
 
