@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -173,7 +174,7 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
             msg = "the answer is not a list of objects with `data` and `links`"
             raise MalformedAnswerError(msg) from error
         rows = to_rows(page.data)
-        if any(type(cell) in _NESTED for row in rows for cell in row) and may_hold_secrets(content):
+        if _has_nested(rows) and may_hold_secrets(content):
             rows = tuple(tuple(redact(cell) for cell in row) for row in rows)
         token = None if page.links is None else page.links.nextToken
         return Page(rows, "" if token is None else str(token))
@@ -182,6 +183,10 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
 
 
 _NESTED = frozenset({dict, list})
+
+
+def _has_nested(rows: tuple[Row, ...]) -> bool:
+    return not _NESTED.isdisjoint(map(type, chain.from_iterable(rows)))
 
 
 def _row_type(columns: tuple[str, ...]) -> Any:

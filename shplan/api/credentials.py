@@ -9,7 +9,6 @@ directory come in as values; where credentials may go is decided in `hosts`.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +174,8 @@ def read_profile(text: str, name: str) -> Profile | None:
     Raises:
         CredentialsError: the text is not TOML; the message never quotes it
     """
+    import tomllib  # noqa: PLC0415 - few machines have the file
+
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -216,7 +217,7 @@ def _profile(environment: Mapping[str, str], home: Path, wanted: str) -> Profile
             why="Profiles are read from it.",
             hint="make it readable, or set SH_CLIENT_ID and SH_CLIENT_SECRET",
         ) from None
-    found = read_profile(text, name or DEFAULT_PROFILE)
+    found = read_profile(text, name or DEFAULT_PROFILE) if text else None
     complete = environment.get("SH_CLIENT_ID") and environment.get("SH_CLIENT_SECRET")
     if found is None and name and not complete:
         raise _unknown_profile(name, text)
@@ -224,6 +225,8 @@ def _profile(environment: Mapping[str, str], home: Path, wanted: str) -> Profile
 
 
 def _unknown_profile(name: str, text: str) -> CredentialsError:
+    import tomllib  # noqa: PLC0415 - as above
+
     tables = tomllib.loads(text)
     known = sorted(key for key, value in tables.items() if isinstance(value, dict))
     return _failed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from shplan.core.value import SENSITIVE, JsonValue
 
@@ -47,16 +48,6 @@ _TRACES = (
     b"session",
 )
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
-_IN_TEXT = (
-    re.compile(r"(?P<kept>[Bb]earer\s+)[A-Za-z0-9._~+/=-]+"),
-    re.compile(r"(?P<kept>[?&](?:X-Amz-[A-Za-z-]+|Signature|AWSAccessKeyId|sig)=)[^&\s\"']+"),
-    re.compile(r"(?P<kept>://)[^/\s@]+(?=@)"),
-    re.compile(
-        r"(?P<kept>\b(?:client_?secret|secret_?access_?key|access_?key|access_?token|password)"
-        r"[\"']?\s*[=:]\s*[\"']?)[^\s\"',&}]+",
-        re.IGNORECASE,
-    ),
-)
 _SHORTEST_SECRET = 4
 
 
@@ -89,7 +80,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, SENSITIVE)
-    for pattern in _IN_TEXT:
+    for pattern in _in_text():
         text = pattern.sub(rf"\g<kept>{SENSITIVE}", text)
     return text
 
@@ -103,3 +94,18 @@ def scrub_value(value: JsonValue, secrets: tuple[str, ...]) -> JsonValue:
     if isinstance(value, list):
         return [scrub_value(member, secrets) for member in value]
     return value
+
+
+@cache
+def _in_text() -> tuple[re.Pattern[str], ...]:
+    """Return what looks like a secret; compiled when the first text is scrubbed, not at import."""
+    return (
+        re.compile(r"(?P<kept>[Bb]earer\s+)[A-Za-z0-9._~+/=-]+"),
+        re.compile(r"(?P<kept>[?&](?:X-Amz-[A-Za-z-]+|Signature|AWSAccessKeyId|sig)=)[^&\s\"']+"),
+        re.compile(r"(?P<kept>://)[^/\s@]+(?=@)"),
+        re.compile(
+            r"(?P<kept>\b(?:client_?secret|secret_?access_?key|access_?key|access_?token|password)"
+            r"[\"']?\s*[=:]\s*[\"']?)[^\s\"',&}]+",
+            re.IGNORECASE,
+        ),
+    )

@@ -8,13 +8,12 @@ of spelling is not a difference.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from shplan.core.fields import Sameness
 from shplan.core.value import Sensitive, Unknown, Value
 
-_BAND_PATTERN = re.compile(r"(?P<folder>.*)/\(BAND\)(?:\.[A-Za-z]+)?")
+_BAND = "/(BAND)"
 
 
 def same(left: Value, right: Value, how: Sameness) -> bool:
@@ -46,8 +45,7 @@ def same_tile_path(left: str, right: str) -> bool:
 
 def tile_folder(path: str) -> str:
     """Return the folder that a path stands for: `x` of `x/(BAND).tiff`, else the path itself."""
-    match = _BAND_PATTERN.fullmatch(path)
-    return match["folder"] if match else path
+    return _taken_apart(path)[0]
 
 
 def instant(text: str) -> datetime | None:
@@ -106,5 +104,16 @@ def _compatible(left: str, right: str) -> bool:
 
 
 def _extension(path: str) -> str:
-    match = re.fullmatch(r".*/\(BAND\)(\.[A-Za-z]+)", path)
-    return match[1] if match else ""
+    return _taken_apart(path)[1]
+
+
+def _taken_apart(path: str) -> tuple[str, str]:
+    """Return the folder of `x/(BAND).tiff` and its extension; any other path is a folder."""
+    folder, found, extension = path.rpartition(_BAND)
+    if found and (not extension or _is_extension(extension)):
+        return folder, extension
+    return path, ""
+
+
+def _is_extension(text: str) -> bool:
+    return text[0] == "." and text[1:].isalpha() and text.isascii()

@@ -11,7 +11,6 @@ Selections: which addresses a command is about.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -95,6 +94,8 @@ def _fits(body: str, address: Address, facts: Candidate) -> bool:
 
 
 def _nothing(expression: str, body: str, candidates: Mapping[Address, Candidate]) -> PlanError:
+    import difflib  # noqa: PLC0415 - only who mistypes pays for it
+
     names = sorted({str(address) for address in candidates})
     near = difflib.get_close_matches(body, names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:5]) or 'nothing'}"

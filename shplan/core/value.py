@@ -166,6 +166,8 @@ def _secret_text(part: str | SecretReference) -> str:
 
 
 def _plain(value: Value) -> JsonValue:
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: _plain(member) for key, member in value.items()}
     if isinstance(value, list):

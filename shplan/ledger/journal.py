@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.chain import Damage, DamageKind
@@ -18,8 +19,10 @@ from shplan.core.resource import Recorded
 from shplan.ledger.lease import JournalLease, acquire
 from shplan.ledger.port import Backend, Clock
 from shplan.ledger.reading import complaint, read
-from shplan.ledger.recovery import Lost, salvage
 from shplan.ledger.tail import Tail, instant
+
+if TYPE_CHECKING:
+    from shplan.ledger.recovery import Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,8 @@ class Journal:
             await self._backend.release()
 
     async def _recover(self) -> Recovered | None:
+        from shplan.ledger.recovery import salvage  # noqa: PLC0415 - only a damaged ledger needs it
+
         reading = await read(self._backend, _ignore)
         damage = reading.verdict.damage
         if damage is None:

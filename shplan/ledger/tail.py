@@ -21,15 +21,25 @@ from shplan.ledger.reading import Reading, complaint, read
 
 @dataclass(slots=True)
 class _Known:
-    """The end as it was read, and the folds up to there, by deployment."""
+    """
+    The end as it was read, and the folds up to there, by deployment.
+
+    Every deployment is folded while the lines go by: who asks for the head of a journal asks for
+    a fold next, and a second reading would cost as much as the first.
+    """
 
     head: Head = EMPTY
     end: Mark | None = None
     folds: dict[str, Fold] = field(default_factory=dict)
 
     def take(self, entry: LedgerEntry) -> None:
-        for fold in self.folds.values():
-            fold.add(entry)
+        self.fold(entry.draft.deployment).add(entry)
+
+    def fold(self, deployment: str) -> Fold:
+        found = self.folds.get(deployment)
+        if found is None:
+            found = self.folds[deployment] = Fold(deployment)
+        return found
 
 
 class Tail:
@@ -55,8 +65,8 @@ class Tail:
 
     async def fold(self, deployment: str) -> Fold:
         """Read up to the end and return the fold of one deployment."""
-        known, _ = await self._read_up(deployment)
-        return known.folds[deployment]
+        known, _ = await self._read_up()
+        return known.fold(deployment)
 
     async def prepare(self) -> Head:
         """As the only writer: read what others wrote, repair what a crash left behind."""
@@ -85,16 +95,14 @@ class Tail:
         """Read from the beginning next time."""
         self._known = None
 
-    async def _read_up(self, deployment: str | None = None) -> tuple[_Known, Reading]:
+    async def _read_up(self) -> tuple[_Known, Reading]:
         known, self._known = self._known, None
-        wanted = set() if deployment is None else {deployment}
-        if known is not None and wanted <= known.folds.keys():
+        if known is not None:
             reading = await self._read_on(known)
             if reading is not None:
                 self._known = known
                 return known, reading
-        names = wanted if known is None else wanted | known.folds.keys()
-        fresh = _Known(folds={name: Fold(name) for name in sorted(names)})
+        fresh = _Known()
         reading = await read(self.backend, fresh.take)
         if reading.verdict.damage is not None:
             raise complaint(self.backend, reading, reading.verdict.damage)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -20,6 +19,9 @@ from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.parse import kind_of
 from shplan.manifest.source import FileError
 from shplan.manifest.validate import listed
+
+if TYPE_CHECKING:
+    import sqlite3
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _CRS84_NAMES = frozenset(
@@ -252,6 +254,8 @@ def geopackage_bounds(path: Path) -> JsonObject:
     Raises:
         GeometryError: no GeoPackage, several layers, or geometries that cannot be joined
     """
+    import sqlite3  # noqa: PLC0415 - only who has a GeoPackage pays for it
+
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     except sqlite3.Error as error:

@@ -60,9 +60,7 @@ class Rows(Sequence[Object]):
     def __getitem__(self, index: int | slice) -> Object | list[Object]:
         if isinstance(index, slice):
             return [self._row(one) for one in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self._row(index % len(self))
+        return self._row(range(len(self._lines))[index])
 
     def __iter__(self) -> Iterator[Object]:
         return (self._row(index) for index in range(len(self)))

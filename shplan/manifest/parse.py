@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.error import MarkedYAMLError, YAMLError
@@ -34,7 +34,9 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.value import JsonValue
 from shplan.manifest.lines import Lines
 from shplan.manifest.positions import NO_CHILDREN, Children, Place
-from shplan.manifest.yaml_errors import Problem, syntax_error
+
+if TYPE_CHECKING:
+    from shplan.manifest.yaml_errors import Problem
 
 MAX_DEPTH = 100
 # A document may repeat itself through aliases; this is how far that may go.
@@ -98,12 +100,16 @@ def parse(text: str, *, file: str) -> Parsed:
     try:
         builder.stream()
     except YAMLError as error:
+        from shplan.manifest.yaml_errors import syntax_error  # noqa: PLC0415 - only when wrong
+
         parsed.diagnostics.append(syntax_error(_problem(error), builder.lines, file))
         parsed.complete = False
     return parsed
 
 
 def _problem(error: YAMLError) -> Problem:
+    from shplan.manifest.yaml_errors import Problem  # noqa: PLC0415 - only when wrong
+
     if not isinstance(error, MarkedYAMLError):  # the reader: an unprintable character
         return Problem(str(getattr(error, "reason", error)), int(getattr(error, "position", 0)))
     mark, context = error.problem_mark, error.context_mark

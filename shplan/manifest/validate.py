@@ -8,7 +8,6 @@ What no schema can say is in `meaning.py`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +75,8 @@ def dotted(path: Path) -> str:
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that was probably meant; letter case and separators weigh nothing."""
+    import difflib  # noqa: PLC0415 - only who mistypes pays for it
+
     folded: dict[str, str] = {}
     for candidate in sorted(candidates):
         folded.setdefault(_folded(candidate), candidate)

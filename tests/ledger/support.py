@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.backends.files import Files
 from shplan.ledger.journal import Journal
+from shplan.ledger.port import Mark, Segment
 
 T = TypeVar("T")
 HERE = "sandbox:1"
@@ -100,6 +101,18 @@ class CountedFiles(Files):
     def remove(self, path: Path) -> None:
         self.step("remove")
         super().remove(path)
+
+
+class CountedReadings(DirectoryBackend):
+    """Counts how often the lines are read from the beginning."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, name=".shplan/ledger")
+        self.from_the_beginning = 0
+
+    def segments(self, start: Mark | None) -> AsyncIterator[Segment]:
+        self.from_the_beginning += start is None
+        return super().segments(start)
 
 
 def backend(path: Path, files: Files | None = None, **options: int) -> DirectoryBackend:

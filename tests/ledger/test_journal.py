@@ -14,11 +14,13 @@ from shplan.core.chain import EMPTY, DamageKind
 from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import DamagedLedgerError, LedgerError, LockedError
 from shplan.core.resource import Recorded
+from shplan.ledger.journal import Journal
 
 from .support import (
     FIELDS,
     HERE,
     CountedFiles,
+    CountedReadings,
     HandClock,
     adopt,
     content,
@@ -72,6 +74,17 @@ def test_what_is_recorded_is_the_fold_of_what_is_there(path: Path) -> None:
     run(write(ledger, adopt(2)))
     assert run(ledger.recorded(HERE)) == {FIELDS: Recorded(FIELDS, id="id-2")}
     assert run(journal(path).recorded(HERE)) == run(ledger.recorded(HERE))
+
+
+def test_the_head_and_what_is_recorded_cost_one_reading(path: Path) -> None:
+    run(write(journal(path), adopt(1)))
+    counted = CountedReadings(path)
+    ledger = Journal(counted, clock=HandClock(), actor={})
+    head = run(ledger.head())
+    assert run(ledger.recorded(HERE)) == {FIELDS: Recorded(FIELDS, id="id-1")}
+    assert run(ledger.recorded("elsewhere")) == {}
+    assert run(ledger.head()) == head
+    assert counted.from_the_beginning == 1
 
 
 def test_a_reader_sees_what_another_appends(path: Path) -> None:
