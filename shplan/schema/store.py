@@ -155,6 +155,20 @@ def response_schema(operation_id: str, status: int) -> Schema | None:
 
 
 @cache
+def table(name: str) -> Schema:
+    """
+    Return a published table of the service as data, e.g. `tiling-grids`.
+
+    Raises:
+        UnknownSchemaError: there is no such table
+    """
+    if not (root() / "tables" / f"{name}.json").is_file():
+        msg = f"there is no table {name!r}"
+        raise UnknownSchemaError(msg)
+    return _load(f"tables/{name}.json")
+
+
+@cache
 def _load(name: str) -> Schema:
     return cast(Schema, json.loads((root() / name).read_bytes()))
 
