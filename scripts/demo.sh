@@ -33,6 +33,7 @@ mv changed.yaml manifests/fields.yaml
 say shplan plan
 say shplan apply --auto-approve
 say shplan plan --detailed-exitcode
+say shplan why 'BatchProcess/ndvi[2025-06-01]'
 say shplan status
 say shplan ledger verify
 printf '\nThe project of this demonstration lies in .demo/farm.\n'

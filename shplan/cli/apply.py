@@ -19,7 +19,7 @@ from shplan.cli.options import Options, takes
 from shplan.core.errors import PlanError
 
 if TYPE_CHECKING:
-    from shplan.engine.executor import Interrupt
+    from shplan.engine.performer import Interrupt
     from shplan.engine.planning import Planned
     from shplan.engine.runs import Applied
     from shplan.manifest.load import Loaded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@takes("environment", "selection", "server", "lock", "format")
+@takes("environment", "selection", "server", "lock", "wait", "format")
 def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
     """
     Make the server what the manifests say.
@@ -49,7 +49,7 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
     """Plan, show, ask, carry out; return the exit code."""
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
-    from shplan.engine.executor import Interrupt  # noqa: PLC0415
+    from shplan.engine.performer import Interrupt  # noqa: PLC0415
     from shplan.engine.runs import apply  # noqa: PLC0415
 
     loaded = open_project(options)

@@ -18,7 +18,7 @@ from shplan.cli.project import load_project
 from shplan.cli.session import open_session
 from shplan.core.saved import History, history, saved_text
 from shplan.core.value import JsonObject
-from shplan.engine.executor import Interrupt
+from shplan.engine.performer import Interrupt
 from shplan.engine.runs import apply_saved
 from shplan.ledger.journal import Journal
 from shplan.manifest.variables import VariableFile, VariableInputs

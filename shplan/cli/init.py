@@ -42,8 +42,8 @@ def command(directory: Path, *, name: str | None, force: bool) -> int:
     """
     Make a new project in DIR that works at once, on the sandbox.
 
-    Writes a collection with two tiles, an area of interest, and small real COGs into the
-    sandbox's bucket. A .gitignore that is there keeps its lines.
+    Writes a collection with two tiles, an evalscript, two batch requests, an area of interest,
+    and small real COGs into the sandbox's bucket. A .gitignore that is there keeps its lines.
     """
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 

@@ -48,6 +48,7 @@ class Options:
         environment: as typed, None for the default
         variables: `NAME=VALUE`, as typed
         log: `text`, or `json` for one event a line on stderr
+        wait: an apply waits for the jobs that it has started
     """
 
     project: Path | None = None
@@ -62,6 +63,7 @@ class Options:
     log: str = "text"
     color: bool = True
     verbose: int = 0
+    wait: bool = True
 
 
 _PROJECT = (
@@ -129,7 +131,17 @@ _LOCK = (
         help="Wait so long for the ledger, e.g. 5m.",
     ),
 )
+_WAIT = (
+    click.option(
+        "--no-wait",
+        "wait",
+        flag_value=False,
+        default=True,
+        help="Leave jobs running; a later apply collects them.",
+    ),
+)
 GROUPS = {
+    "wait": _WAIT,
     "project": _PROJECT,
     "environment": _ENVIRONMENT,
     "selection": _SELECTION,

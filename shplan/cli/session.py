@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from shplan.engine.world import World
 from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
+from shplan.schema.store import table
 
 if TYPE_CHECKING:
     from shplan.api.credentials import Access
@@ -177,7 +178,7 @@ async def open_session(
     journal = open_journal(loaded, applying=applying)
     async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
         clock = SystemClock()
-        settings = _settings(loaded, deployment, private=journal.private)
+        settings = _settings(loaded, deployment, options, private=journal.private)
         world = World(
             exchange,
             clock,
@@ -188,6 +189,7 @@ async def open_session(
             deployment=deployment.identity,
             parallelism=options.parallelism,
             storage=_storage(loaded),
+            tables={"tiling-grids": table("tiling-grids")},
         )
         session = Session(
             world,
@@ -306,7 +308,9 @@ def _storage(loaded: Loaded) -> Storage | None:
     return DirectoryStorage(loaded.root / DATA / "buckets")
 
 
-def _settings(loaded: Loaded, deployment: Deployment, *, private: bool) -> Settings:
+def _settings(
+    loaded: Loaded, deployment: Deployment, options: Options, *, private: bool
+) -> Settings:
     from shplan.api.hosts import Url  # noqa: PLC0415
 
     embedded = loaded.environment.deployment == SANDBOX
@@ -314,6 +318,10 @@ def _settings(loaded: Loaded, deployment: Deployment, *, private: bool) -> Setti
     stated = loaded.environment.list_lag_s
     lag = stated if stated is not None else (0.0 if near else SERVICE_LIST_LAG_S)
     return Settings(
+        # Without the instance of a sandbox: a key says what is wanted, not who answered once.
+        deployment=replace(deployment, instance="").identity,
+        project=loaded.project.name,
+        waits_for_jobs=options.wait,
         list_lag_s=lag,
         private_ledger=private,
         reads_buckets=embedded,

@@ -14,6 +14,7 @@ from shplan.cli.options import Options, takes
 if TYPE_CHECKING:
     from shplan.core.change import Change
     from shplan.core.plan import Plan
+    from shplan.core.value import JsonObject
 
 
 @click.command("why")
@@ -36,7 +37,7 @@ def command(options: Options, address: str) -> int:
                 planned = (await plan(opened.session)).plan
         changes = found(planned, address)
         if options.output == "json":
-            write_json([change_json(change) for change in changes])
+            write_json([_with_key(change_json(change), change) for change in changes])
         else:
             write_text("\n\n".join(explain(change) for change in changes))
         return 0
@@ -83,6 +84,7 @@ def explain(change: Change) -> str:
     for name, number in change.counts.items():
         lines.append(f"  {name}: {number}")
     lines += [f"  {note}" for note in change.notes]
+    lines += _key_lines(change)
     lines += [f"  {refusal.diagnostic.what}" for refusal in change.refusals]
     if not change.action.changes:
         return "\n".join(lines)
@@ -92,3 +94,31 @@ def explain(change: Change) -> str:
         for term in change.cost.terms
     ]
     return "\n".join(lines)
+
+
+def _with_key(shown: JsonObject, change: Change) -> JsonObject:
+    """Add what a run key is made of, and what the one before was made of."""
+    if not change.key:
+        return shown
+    return {**shown, "key": change.key, "parts": change.parts, "formerParts": change.former}
+
+
+def _key_lines(change: Change) -> list[str]:
+    from shplan.core.run_key import differing_parts  # noqa: PLC0415 - only of jobs
+    from shplan.views.values import contrast  # noqa: PLC0415
+
+    if not change.key:
+        return []
+    lines = [f"  run key: {change.key}"]
+    if change.former:
+        lines.append("  the run before had another key; these parts differ:")
+        lines += [
+            f"    {path}: {contrast(old, new)}"
+            for path, old, new in differing_parts(change.former, change.parts)
+        ]
+        return lines
+    plain = {name: part for name, part in change.parts.items() if name != "request"}
+    lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
+    request = change.parts.get("request")
+    shown = contrast(None, request).removeprefix("(none) -> ") if request else ""
+    return [*lines, f"    request: {shown}"] if shown else lines

@@ -64,6 +64,24 @@ class Reason(Enum):
     UNMANAGED = "`managed: false`"
     UP_TO_DATE = "nothing differs"
     DEPENDENCY_BLOCKED = "something it depends on is blocked"
+    LOCAL = "it is a file of the repository"
+    NEVER_RUN = "this request never ran"
+    KEY_UNKNOWN = "what it asks for depends on an id of this plan"
+    NOT_STARTED = "a task of it exists and was not started"
+    ANOTHER_ATTEMPT = "the earlier attempt did not end well, and `onFailure: rerun`"
+    RAN = "it ran already"
+    RUNNING = "it is running"
+    START_WAITS = "its task waits to be started by somebody"
+    NOT_RECORDED = "it has finished and has no receipt yet"
+    OTHERS_TASK = "a task with the same request exists"
+    SAME_RUN = "another address asks for the same"
+    RUN_FAILED = "the run failed"
+    RUN_STOPPED = "the run was stopped"
+    PARTLY_DONE = "some features of the run failed"
+    OUTCOME_UNKNOWN = "it was started, its task is gone, and nothing tells how it ended"
+    TOO_DEAR = "it can cost more than its `maxPu`"
+    COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
+    PLACES_TAKEN = "an earlier run of ours has delivered to the same places"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,10 @@ class Change:
         deposed: the object that a replacement left behind; the change deletes that one
         drifted: the manifest says what was last applied, and the server says something else
         observed: digest of what was observed, for saved plans
+        key: the run key of a job, empty while it is not known
+        attempt: which attempt of it would be made, 0 for none
+        parts: what the key is made of, for people (`shplan why`)
+        former: what the key of the run before was made of, where that was another one
     """
 
     address: Address
@@ -171,6 +193,10 @@ class Change:
     deposed: bool = False
     drifted: bool = False
     observed: str = ""
+    key: str = ""
+    attempt: int = 0
+    parts: JsonObject = field(default_factory=dict)
+    former: JsonObject = field(default_factory=dict)
 
     def blocked(self, reason: Reason, *, note: str) -> Change:
         """Return the same change, refused for a reason that a person can remove."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from shplan.core.address import Address
-from shplan.core.resource import MemberRecord
+from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.value import JsonObject
 
 
@@ -24,6 +24,7 @@ class Event(Enum):
     OUTCOME = "outcome"
     ADOPT = "adopt"
     IMPORT = "import"
+    RECEIPT = "receipt"
     PROTECT = "protect"
     MOVE = "move"
     FORGET = "forget"
@@ -59,6 +60,7 @@ class Settlement:
         cost_pu: processing units spent
         message: the server's own words on a refusal, without secrets
         data: anything else that the kind wants back
+        receipt: of a run that has finished
     """
 
     result: Result
@@ -75,6 +77,7 @@ class Settlement:
     cost_pu: float = 0.0
     message: str = ""
     data: JsonObject = field(default_factory=dict)
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,16 @@ class EntryDraft:
         plan: digest of the plan under which it happens, or empty
         deployment: identity of the deployment (its built-in name or host, and the sandbox's
             instance), so that entries of another one are history
-        operation: with INTENT, what is about to be done: `create`, `update`, `delete`, ...
+        operation: with INTENT, what is about to be done: `create`, `update`, `delete`, `start`,
+            ...; with the OUTCOME of a run's intent, the same again
         request: with INTENT, digest of the request (of all requests, for a set)
         keys: with INTENT on a set, natural keys of the members it covers, at most a hundred
         data: with INTENT, what finds the object again; with MOVE, `{"from": ...}`
         intent: with OUTCOME, the number of the intent that it settles
-        settlement: with OUTCOME, ADOPT, IMPORT and PROTECT, what is learnt
+        settlement: with OUTCOME, ADOPT, IMPORT, RECEIPT and PROTECT, what is learnt
         server_time: the server's `Date` known when it was written, or empty
+        key: the run key, for what is done for a run
+        attempt: which attempt of it, 0 where no run is concerned
     """
 
     event: Event
@@ -108,6 +114,8 @@ class EntryDraft:
     intent: int | None = None
     settlement: Settlement | None = None
     server_time: str = ""
+    key: str = ""
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import assert_never, cast
 from shplan.core.address import Address
 from shplan.core.entry import Event, LedgerEntry, Result, Settlement
 from shplan.core.resource import MemberRecord, PendingIntent, Recorded
+from shplan.core.runs import RunFold, RunRecord
 from shplan.core.value import JsonObject, Object
 
 
@@ -35,18 +36,20 @@ class Fold:
         deployment: entries of any other are ignored
     """
 
-    __slots__ = ("_deployment", "_open", "_records")
+    __slots__ = ("_deployment", "_open", "_records", "_runs")
 
     def __init__(self, deployment: str) -> None:
         self._deployment = deployment
         self._records: dict[Address, _Record] = {}
         self._open: dict[int, Address] = {}
+        self._runs = RunFold()
 
     def add(self, entry: LedgerEntry) -> None:
         """Take in the next entry."""
         draft = entry.draft
         if draft.address is None or draft.deployment != self._deployment:
             return
+        self._runs.add(entry)
         match draft.event:
             case Event.GENESIS | Event.RECOVER:
                 pass
@@ -54,7 +57,7 @@ class Fold:
                 self._intend(entry, draft.address)
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
-            case Event.ADOPT | Event.IMPORT | Event.PROTECT:
+            case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
             case Event.MOVE:
                 self._move(draft.data, draft.address)
@@ -68,6 +71,10 @@ class Fold:
         return MappingProxyType(
             {address: record.freeze(address) for address, record in self._records.items()}
         )
+
+    def runs(self) -> Mapping[str, RunRecord]:
+        """Return every run by its key, whatever became of its address."""
+        return self._runs.runs()
 
     def _intend(self, entry: LedgerEntry, address: Address) -> None:
         draft = entry.draft

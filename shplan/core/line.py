@@ -16,7 +16,7 @@ import msgspec
 from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import LedgerError
-from shplan.core.resource import MemberRecord
+from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.value import JsonObject, JsonValue, Object, canonical
 
 FORMAT: Final = 1
@@ -56,8 +56,11 @@ def encode(entry: LedgerEntry) -> bytes:
             keys=list(draft.keys),
             data=draft.data,
             serverTime=draft.server_time,
+            key=draft.key,
         ),
     }
+    if draft.attempt:
+        record["attempt"] = draft.attempt
     if draft.intent is not None:
         record["intent"] = draft.intent
     if draft.settlement is not None:
@@ -111,6 +114,8 @@ def _settlement_record(settlement: Settlement) -> JsonObject:
         data=settlement.data,
     )
     record["result"] = settlement.result.value
+    if settlement.receipt is not None:
+        record["receipt"] = _receipt_record(settlement.receipt)
     optional: JsonObject = {
         "owned": settlement.owned,
         "spec": settlement.spec,
@@ -121,6 +126,20 @@ def _settlement_record(settlement: Settlement) -> JsonObject:
         "costPu": settlement.cost_pu or None,
     }
     record.update({name: value for name, value in optional.items() if value is not None})
+    return record
+
+
+def _receipt_record(receipt: Receipt) -> JsonObject:
+    record = _stated(
+        account=receipt.account,
+        parts=receipt.parts,
+        request=receipt.request,
+        outputs=receipt.outputs,
+        failed=dict(receipt.failed),
+    )
+    record.update(key=receipt.key, attempt=receipt.attempt, id=receipt.id, status=receipt.status)
+    if receipt.cost_pu is not None:
+        record["costPu"] = receipt.cost_pu
     return record
 
 
@@ -152,6 +171,19 @@ class _MemberLine(_Wire, frozen=True, gc=False):
     size_bytes: int | None = None
 
 
+class _ReceiptLine(_Wire, frozen=True, gc=False):
+    key: str
+    attempt: int
+    id: str
+    status: str
+    parts: dict[str, object] = {}
+    request: dict[str, object] = {}
+    cost_pu: float | None = None
+    outputs: dict[str, object] = {}
+    failed: dict[str, str] = {}
+    account: str = ""
+
+
 class _SettlementLine(_Wire, frozen=True, gc=False):
     result: Result
     id: str = ""
@@ -167,6 +199,7 @@ class _SettlementLine(_Wire, frozen=True, gc=False):
     cost_pu: float = 0.0
     message: str = ""
     data: dict[str, object] = {}
+    receipt: _ReceiptLine | None = None
 
 
 class _Line(_Wire, frozen=True, gc=False):
@@ -187,6 +220,8 @@ class _Line(_Wire, frozen=True, gc=False):
     intent: int | None = None
     settlement: _SettlementLine | None = None
     server_time: str = ""
+    key: str = ""
+    attempt: int = 0
 
 
 _DECODER = msgspec.json.Decoder(_Line)
@@ -208,6 +243,8 @@ def _entry(line: _Line) -> LedgerEntry:
         intent=line.intent,
         settlement=None if line.settlement is None else _settlement(line.settlement),
         server_time=line.server_time,
+        key=line.key,
+        attempt=line.attempt,
     )
     return LedgerEntry(line.sequence, line.fence, line.time, line.actor, line.previous, draft)
 
@@ -228,6 +265,22 @@ def _settlement(line: _SettlementLine) -> Settlement:
         cost_pu=line.cost_pu,
         message=line.message,
         data=cast("JsonObject", line.data),
+        receipt=None if line.receipt is None else _receipt(line.receipt),
+    )
+
+
+def _receipt(line: _ReceiptLine) -> Receipt:
+    return Receipt(
+        line.key,
+        line.attempt,
+        line.id,
+        line.status,
+        parts=cast("JsonObject", line.parts),
+        request=cast("JsonObject", line.request),
+        cost_pu=line.cost_pu,
+        outputs=cast("JsonObject", line.outputs),
+        failed=line.failed,
+        account=line.account,
     )
 
 

@@ -136,6 +136,7 @@ def change_essence(change: Change) -> JsonObject:
         "adopts": change.id if change.action is Action.ADOPT else "",
         "action": change.action.value,
         "deposed": change.deposed,
+        "attempt": change.attempt if change.action is Action.RUN else 0,
         "preventDestroy": change.prevent_destroy,
         "requests": [request.as_json() for request in change.requests],
         "members": [member_essence(member) for member in change.members],
@@ -196,6 +197,7 @@ def change_json(change: Change) -> JsonObject:
         "dependsOn": [str(address) for address in change.depends_on],
         "source": None if change.source is None else str(change.source),
         "id": change.id,
+        "key": change.key,
         "observed": change.observed,
     }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
+from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.graph import order, reverse
 from shplan.core.resource import Desired, Recorded
@@ -200,15 +201,46 @@ def assemble(changes: Iterable[Change], *, moved: Mapping[Address, Address]) -> 
     """
     Look at all changes together and put them into the order of applying.
 
-    Refuses probable renames, blocks what depends on something blocked, and sorts:
+    Makes one run of those that ask for the same, refuses probable renames, blocks what depends on
+    something blocked, and sorts:
     dependencies first, deletes in reverse after everything else.
 
     Args:
         changes: of every address
         moved: new addresses by the old ones, already carried out in the changes
     """
-    found = _with_blocked_dependents(_with_renames_refused(tuple(changes), moved))
+    single = _with_shared_runs(tuple(changes))
+    found = _with_blocked_dependents(_with_renames_refused(single, moved))
     return _in_order(found)
+
+
+def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Two addresses with one key are one run: the first one makes it, the others record it."""
+    first: dict[str, Address] = {}
+    for change in sorted(changes, key=lambda one: one.address):
+        if change.key and (change.action in _RUNS or change.waits):
+            first.setdefault(change.key, change.address)
+    return tuple(
+        replace(
+            change,
+            action=Action.NOOP,
+            reason=Reason.SAME_RUN,
+            requests=(),
+            cost=Cost(),
+            refusals=(),
+            notes=(f"it is the run of {first[change.key]}",),
+            depends_on=tuple(sorted({*change.depends_on, first[change.key]})),
+            records=True,
+            waits=True,
+        )
+        if first.get(change.key, change.address) != change.address
+        and (change.action in _RUNS or change.waits)
+        else change
+        for change in changes
+    )
+
+
+_RUNS = frozenset({Action.RUN, Action.RESUME, Action.ADOPT})
 
 
 def steps_of(change: Change) -> tuple[Change, ...]:

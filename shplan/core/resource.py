@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.value import JsonObject, Object, Path, Reference
+
+if TYPE_CHECKING:
+    from shplan.core.job_cost import ScriptShape
 
 
 class Source(Protocol):
@@ -50,6 +53,7 @@ class Desired:
         depends_on: `metadata.dependsOn`, expanded to instances
         references: what the expressions in `spec` refer to
         run: the `run` options of a job, empty otherwise
+        script: the facts of the evalscript in `spec`, None where there is none or it is not known
     """
 
     address: Address
@@ -62,6 +66,7 @@ class Desired:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     run: Object = field(default_factory=dict)
+    script: ScriptShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,36 @@ class MemberRecord:
     owned: bool = True
     etag: str = ""
     size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """
+    What is kept of a finished run, for ever: also after the server has forgotten it.
+
+    Args:
+        key: the run key
+        attempt: which attempt it was, from 1
+        id: the server's id of the task
+        status: `DONE`, or `PARTIAL` where some features failed
+        parts: what the key was made of, without secrets (`RunKey.parts`)
+        request: the request as it was sent, without secrets and marker
+        cost_pu: processing units as the server billed them, None where nobody said
+        outputs: the delivery: its template, and how many files of which size it holds
+        failed: names of features that failed, with their causes
+        account: whose task it was, as the server said, empty where it did not
+    """
+
+    key: str
+    attempt: int
+    id: str
+    status: str
+    parts: JsonObject = field(default_factory=dict)
+    request: JsonObject = field(default_factory=dict)
+    cost_pu: float | None = None
+    outputs: JsonObject = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
-from shplan.core.entry import Event, LedgerEntry, Result
+from shplan.core.entry import Event, LedgerEntry, Result, Settlement
 from shplan.core.plan import Plan, change_essence, member_essence
 from shplan.core.value import JsonObject, JsonValue
 
@@ -65,9 +65,14 @@ def history(entries: Iterable[LedgerEntry], digest: str) -> History:
         if settlement.id:
             made.add(settlement.id)
         made.update(member.id for member in settlement.members.values())
-        if draft.event is Event.OUTCOME and settlement.result is Result.REFUSED:
+        if draft.event is Event.OUTCOME and _is_failure(settlement):
             failed.add(draft.address)
     return History(frozenset(touched), frozenset(failed), frozenset(made))
+
+
+def _is_failure(settlement: Settlement) -> bool:
+    """A refusal, or a run that has ended without success: another attempt is another plan's."""
+    return settlement.result is Result.REFUSED or "ended" in settlement.data
 
 
 def review(saved: JsonObject, plan: Plan, past: History) -> Review:
@@ -175,8 +180,9 @@ def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, 
 
 
 def _settles(change: Change) -> bool:
-    """Tell whether a change only records what an earlier apply of ours has made."""
-    return change.reason is Reason.OWN_INTENT and not change.requests
+    """Tell whether a change only records, or goes on with, what an earlier apply of ours made."""
+    goes_on = change.action is Action.RESUME and bool(change.key)
+    return goes_on or (change.reason is Reason.OWN_INTENT and not change.requests)
 
 
 def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) -> list[str]:

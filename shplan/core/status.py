@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shplan.core.address import Address
-from shplan.core.change import Action, Change
+from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import has_drifted
 from shplan.core.plan import Plan
 from shplan.core.value import JsonObject
@@ -19,7 +19,8 @@ class Status:
     Where one address stands.
 
     Args:
-        state: `up to date`, `drifted`, `pending`, `absent`, `blocked`, `ingesting` or `unmanaged`
+        state: `up to date`, `drifted`, `pending`, `absent`, `blocked`, `ingesting` or `unmanaged`;
+            of a job also `not run`, `running`, `waiting` and `done`
         detail: what is different, in few words
         id: the server's id, empty where there is none
         counts: of the members of a set
@@ -49,14 +50,26 @@ def _state(change: Change) -> str:
         return "unmanaged"
     if change.action is Action.CREATE:
         return "absent"
+    if change.key or change.action in (Action.RUN, Action.RESUME):
+        return _state_of_job(change)
     if change.action.changes:
         return "drifted" if has_drifted(change) else "pending"
     return "ingesting" if change.waits else "up to date"
 
 
+def _state_of_job(change: Change) -> str:
+    if change.action is Action.RUN:
+        return "not run"
+    if change.reason in (Reason.RUNNING, Reason.SAME_RUN) or change.waits:
+        return "running"
+    if change.reason in (Reason.START_WAITS, Reason.NOT_STARTED):
+        return "waiting"
+    return "pending" if change.action.changes else "done"
+
+
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        return ""
+        return "; ".join(change.notes) if change.waits else ""
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

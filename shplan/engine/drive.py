@@ -11,7 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from shplan.core.errors import ApiError, StorageError
+from shplan.core.request import ApiRequest
+from shplan.core.value import JsonValue
 from shplan.providers.base import (
+    Fetch,
     File,
     Flow,
     Look,
@@ -51,16 +54,60 @@ async def drive(flow: Flow[T], perform: Perform) -> T:
         return cast("T", end.value)
 
 
+Rows = tuple[tuple[JsonValue, ...], ...]
+
+
+class SharedLists:
+    """
+    Lists that many ask for at the same time, each read once for all of them.
+
+    Whoever asks is answered by a reading that begins after the question: one that is under way may
+    have passed the place where something has changed since.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._next: dict[str, asyncio.Task[Rows]] = {}
+        self._under_way: dict[str, asyncio.Lock] = {}
+
+    async def read(self, request: ApiRequest) -> Rows:
+        """Read a list; the reading is shared by all that ask before it begins."""
+        name = request.digest
+        if name not in self._next:
+            self._next[name] = asyncio.create_task(self._read(name, request))
+        # Shielded: one that is cancelled does not take the answer away from the others.
+        return await asyncio.shield(self._next[name])
+
+    async def _read(self, name: str, request: ApiRequest) -> Rows:
+        async with self._under_way.setdefault(name, asyncio.Lock()):
+            del self._next[name]
+            rows: list[tuple[JsonValue, ...]] = []
+            await self._api.scan(request, rows.extend)
+            return tuple(rows)
+
+
 class Reader:
     """Performs reading steps; the number of requests in flight is bounded."""
 
     def __init__(
-        self, api: Api, clock: Clock, *, parallelism: int, storage: Storage | None = None
+        self,
+        api: Api,
+        clock: Clock,
+        *,
+        parallelism: int,
+        storage: Storage | None = None,
+        shared: SharedLists | None = None,
     ) -> None:
         self._api = api
         self._clock = clock
         self._storage = storage
         self._slots = asyncio.Semaphore(parallelism)
+        self._shared = shared or SharedLists(api)
+
+    @property
+    def server_time(self) -> str:
+        """The latest `Date` the server sent, ISO 8601 in UTC, or empty."""
+        return self._api.server_time
 
     async def perform(self, step: Step) -> object:
         """
@@ -76,6 +123,8 @@ class Reader:
                 return await self._together(steps)
             case Look(bucket=bucket, prefix=prefix):
                 return await self._look(bucket, prefix)
+            case Fetch(bucket=bucket, key=key):
+                return await self._fetch(bucket, key)
             case Wait(seconds=seconds):
                 await self._clock.sleep(seconds)
                 return None
@@ -87,10 +136,22 @@ class Reader:
 
     async def read(self, step: Read | Scan) -> object:
         """Send one reading request, or read all pages of a list."""
+        if isinstance(step, Scan) and step.shared:
+            rows = await self._shared.read(step.request)
+            step.sink(rows)
+            return len(rows)
         async with self._slots:
             if isinstance(step, Scan):
                 return await self._api.scan(step.request, step.sink)
             return await self._api.send(step.request)
+
+    async def _fetch(self, bucket: str, key: str) -> bytes | None:
+        if self._storage is None:
+            return None
+        try:
+            return await self._storage.get(bucket, key)
+        except StorageError:
+            return None
 
     async def _look(self, bucket: str, prefix: str) -> tuple[File, ...] | None:
         """List a bucket; one that cannot be read is said so, it is no error of a plan."""

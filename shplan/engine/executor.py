@@ -10,47 +10,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
-from shplan.core.entry import EntryDraft, Event, Result, Settlement
-from shplan.core.errors import ApiError, NoAnswerError, RefusedError, ShplanError
-from shplan.core.events import (
-    ChangeFinished,
-    ChangeProgress,
-    ChangeStarted,
-    Waiting,
-)
+from shplan.core.errors import ApiError, NoAnswerError, RefusedError
+from shplan.core.events import ChangeFinished, ChangeStarted
 from shplan.core.planner import steps_of
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
-from shplan.core.value import Object, Value, digest, is_known
-from shplan.engine.drive import Reader, drive
+from shplan.core.value import Object, Value, is_known
+from shplan.engine.drive import SharedLists, drive
 from shplan.engine.edges import edges, rewrites
+from shplan.engine.performer import Interrupt, InterruptedApplyError, Performer, Runs, Walk
 from shplan.engine.ports import Lease, Resolver
 from shplan.engine.world import World
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Fault,
-    Look,
-    Note,
-    Progress,
-    Read,
-    Reply,
-    Scan,
-    Step,
-    Together,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError, Fault, StillRunningError
 
 
 class Ending(Enum):
-    """How one change ended."""
+    """
+    How one change ended.
+
+    RUNNING: what it started runs on, and nobody waits. LEFT: it depends on something that does.
+    """
 
     DONE = "done"
+    RUNNING = "running"
+    LEFT = "left for later"
     FAILED = "failed"
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
@@ -92,26 +80,7 @@ class Report:
         if self.interrupted:
             return 130
         endings = {result.ending for result in self.results}
-        return 3 if endings - {Ending.DONE} else 0
-
-
-class InterruptedApplyError(ShplanError):
-    """Nothing new is started any more."""
-
-    def __init__(self) -> None:
-        super().__init__("interrupted")
-
-
-@dataclass(slots=True)
-class Interrupt:
-    """The wish to stop; set by a signal, read between two steps."""
-
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def wanted(self) -> bool:
-        """Tell whether somebody asked to stop."""
-        return self.event.is_set()
+        return 3 if endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
 
 
 async def execute(
@@ -122,6 +91,7 @@ async def execute(
     world: World,
     recorded: Mapping[Address, Recorded],
     attributes: Mapping[Address, Object],
+    runs: Runs,
     interrupt: Interrupt,
 ) -> Report:
     """
@@ -132,41 +102,37 @@ async def execute(
         plan_digest: the name of the plan, written into every entry
         recorded: what the ledger says, with intents that are still open
         attributes: what is known of each address before the first change
+        runs: what the ledger knows of runs by now
     """
-    walk = _Walk(
-        changes,
-        plan_digest=plan_digest,
-        lease=lease,
-        world=world,
-        recorded=recorded,
-        attributes=dict(attributes),
-        interrupt=interrupt,
+    walk = Walk(
+        plan_digest,
+        lease,
+        world,
+        interrupt,
+        runs,
+        asyncio.Semaphore(world.parallelism),
+        SharedLists(world.api),
     )
-    return await walk.run()
+    nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
+    return await nodes.run()
 
 
-class _Walk:
+class _Nodes:
     """One apply: nodes, who waits for whom, and what came of each."""
 
     def __init__(
         self,
         changes: Sequence[Change],
+        walk: Walk,
         *,
-        plan_digest: str,
-        lease: Lease,
-        world: World,
         recorded: Mapping[Address, Recorded],
         attributes: dict[Address, Object],
-        interrupt: Interrupt,
     ) -> None:
         self._nodes = tuple(step for change in changes for step in steps_of(change))
-        self._plan = plan_digest
-        self._lease = lease
-        self._world = world
+        self._walk = walk
+        self._world = walk.world
         self._recorded = recorded
         self._attributes = attributes
-        self._interrupt = interrupt
-        self._slots = asyncio.Semaphore(world.parallelism)
         self._endings: dict[int, asyncio.Future[ChangeResult]] = {}
 
     async def run(self) -> Report:
@@ -190,7 +156,7 @@ class _Walk:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
         told = tuple(r for r in results if _is_told(r))
-        return Report(told, interrupted=self._interrupt.wanted)
+        return Report(told, interrupted=self._walk.interrupt.wanted)
 
     async def _node(self, at: int, needs: set[int], after: set[int]) -> ChangeResult:
         change = self._nodes[at]
@@ -208,6 +174,9 @@ class _Walk:
         for other in sorted(needs | after):
             # Shielded: who waits and is cancelled does not cancel what the others wait for.
             ended = await asyncio.shield(self._endings[other])
+            if other in needs and ended.ending in (Ending.RUNNING, Ending.LEFT):
+                message = f"{ended.change.address} runs on; a later apply goes on from there"
+                return ChangeResult(change, Ending.LEFT, message)
             if other in needs and ended.ending is not Ending.DONE:
                 return ChangeResult(
                     change, Ending.SKIPPED, f"{ended.change.address} did not end well"
@@ -216,7 +185,7 @@ class _Walk:
             return ChangeResult(change, Ending.SKIPPED, change.reason.value)
         if not (change.action.changes or change.records or change.waits):
             return ChangeResult(change, Ending.DONE)
-        if self._interrupt.wanted:
+        if self._walk.interrupt.wanted:
             return ChangeResult(change, Ending.INTERRUPTED, "interrupted before it began")
         return await self._carry_out(change)
 
@@ -226,8 +195,13 @@ class _Walk:
         told = change.action.changes
         if told:
             world.events.emit(ChangeStarted(change.address, change.action, len(change.members)))
-        performer = _Performer(self, change)
-        result = await self._attempt(change, performer)
+        record = self._recorded.get(change.address)
+        pending = () if record is None else (intent.sequence for intent in record.pending)
+        performer = Performer(self._walk, change, pending=pending)
+        try:
+            result = await self._attempt(change, performer)
+        finally:
+            performer.release()
         if told or result.ending is not Ending.DONE:
             elapsed = world.clock.monotonic() - started
             world.events.emit(
@@ -242,7 +216,7 @@ class _Walk:
             )
         return result
 
-    async def _attempt(self, change: Change, performer: _Performer) -> ChangeResult:
+    async def _attempt(self, change: Change, performer: Performer) -> ChangeResult:
         try:
             if rewrites(change):
                 await performer.rewrite()
@@ -257,6 +231,9 @@ class _Walk:
             return ChangeResult(
                 change, Ending.INTERRUPTED, "interrupted", cost_pu=performer.cost_pu
             )
+        except StillRunningError as error:
+            await performer.settle_open()
+            return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
         except ChangeFailedError as error:
             return ChangeResult(change, Ending.FAILED, str(error), error.faults, performer.cost_pu)
         except NoAnswerError as error:
@@ -266,147 +243,6 @@ class _Walk:
                 change, Ending.FAILED, str(error), _faults(error), performer.cost_pu
             )
         return ChangeResult(change, Ending.DONE, cost_pu=performer.cost_pu)
-
-
-class _Performer:
-    """Performs the steps of one change: reads, acts with intent and outcome, notes, waits."""
-
-    def __init__(self, walk: _Walk, change: Change) -> None:
-        self._walk = walk
-        self._world = walk._world  # noqa: SLF001 - one class in two halves
-        self._change = change
-        self._reader = Reader(
-            self._world.api,
-            self._world.clock,
-            parallelism=self._world.parallelism,
-            storage=self._world.storage,
-        )
-        record = walk._recorded.get(change.address)  # noqa: SLF001
-        self._open = [] if record is None else [intent.sequence for intent in record.pending]
-        self._latest: int | None = None
-        self.cost_pu = 0.0
-
-    async def perform(self, step: Step) -> object:
-        """Perform one step of the flow; see `providers.base` for the replies."""
-        match step:
-            case Read() | Scan() | Look() | Together():
-                return await self._reader.perform(step)
-            case Act():
-                return await self._act(step)
-            case Note():
-                await self._note(step)
-                return None
-            case Wait(seconds=seconds, reason=reason):
-                await self._wait(seconds, reason)
-                return None
-            case Progress(done=done, total=total, what=what):
-                self._world.events.emit(ChangeProgress(self._change.address, done, total, what))
-                return None
-
-    async def rewrite(self) -> None:
-        """Write a move or a forgetting into the ledger: nothing is sent."""
-        event = Event.MOVE if self._change.action is Action.MOVE else Event.FORGET
-        source = self._change.current.get("from")
-        data = {"from": source} if isinstance(source, str) else {}
-        await self._append([self._draft(event, data={**data})])
-
-    async def settle_open(self) -> None:
-        """Close the intents of earlier runs: this run has found out what came of them."""
-        if self._open:
-            await self._append([])
-
-    async def _act(self, act: Act) -> tuple[Reply, ...]:
-        if self._walk._interrupt.wanted:  # noqa: SLF001
-            raise InterruptedApplyError
-        intent = EntryDraft(
-            Event.INTENT,
-            self._change.address,
-            plan=self._walk._plan,  # noqa: SLF001
-            deployment=self._world.deployment,
-            operation=act.operation,
-            request=_digest_of(act.requests),
-            keys=act.keys,
-            data=act.data,
-            server_time=self._world.api.server_time,
-        )
-        # The intent is on disk before the request leaves: after a crash, an intent without an
-        # outcome names exactly what must be looked for before anything is created again.
-        (number, *_) = await self._append([intent])
-        self._latest = number
-        try:
-            replies = await asyncio.gather(*(self._send(request) for request in act.requests))
-        except asyncio.CancelledError:
-            unsettled = Settlement(Result.UNKNOWN, unsettled=act.keys, message="cancelled")
-            await self._outcome(number, unsettled)
-            raise
-        settlement = act.settle(tuple(replies))
-        self.cost_pu += settlement.cost_pu
-        await self._outcome(number, settlement)
-        return tuple(replies)
-
-    async def _send(self, request: ApiRequest) -> Reply:
-        async with self._walk._slots:  # noqa: SLF001
-            try:
-                return await self._world.api.send(request)
-            except ApiError as error:
-                return error
-
-    async def _note(self, note: Note) -> None:
-        if note.event is Event.OUTCOME:
-            number = self._latest if note.intent is None else note.intent
-            await self._outcome(number, note.settlement)
-            return
-        await self._append([self._draft(note.event, settlement=note.settlement, data=note.data)])
-
-    async def _outcome(self, intent: int | None, settlement: Settlement | None) -> None:
-        draft = self._draft(Event.OUTCOME, settlement=settlement)
-        await self._append([replace(draft, intent=intent)])
-
-    async def _append(self, drafts: list[EntryDraft]) -> list[int]:
-        """
-        Append entries, and behind the first of them what closes the intents of earlier runs.
-
-        In this order, so that a torn write leaves an intent open rather than closed too early.
-        """
-        closed = Settlement(Result.FAILED, message="looked up by a later run")
-        closing = [
-            replace(self._draft(Event.OUTCOME, settlement=closed), intent=number)
-            for number in self._open
-        ]
-        self._open = []
-        entries = await self._walk._lease.append([*drafts, *closing])  # noqa: SLF001
-        return [entry.sequence for entry in entries]
-
-    def _draft(
-        self,
-        event: Event,
-        *,
-        settlement: Settlement | None = None,
-        data: Mapping[str, object] | None = None,
-    ) -> EntryDraft:
-        return EntryDraft(
-            event,
-            self._change.address,
-            plan=self._walk._plan,  # noqa: SLF001
-            deployment=self._world.deployment,
-            settlement=settlement,
-            data=dict(data or {}),  # type: ignore[arg-type]
-            server_time=self._world.api.server_time,
-        )
-
-    async def _wait(self, seconds: float, reason: str) -> None:
-        self._world.events.emit(Waiting(self._change.address, reason, seconds))
-        interrupt = self._walk._interrupt  # noqa: SLF001
-        sleeping = asyncio.ensure_future(self._world.clock.sleep(seconds))
-        stopping = asyncio.ensure_future(interrupt.event.wait())
-        try:
-            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            stopping.cancel()
-            await asyncio.gather(sleeping, stopping, return_exceptions=True)
-        if interrupt.wanted:
-            raise InterruptedApplyError
 
 
 def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address, Object]) -> Change:
@@ -433,12 +269,6 @@ def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address,
 
 def _is_told(result: ChangeResult) -> bool:
     return result.change.action.changes or result.ending is not Ending.DONE
-
-
-def _digest_of(requests: tuple[ApiRequest, ...]) -> str:
-    if len(requests) == 1:
-        return requests[0].digest
-    return digest([request.digest for request in requests])
 
 
 def _faults(error: ApiError) -> tuple[Fault, ...]:

@@ -20,8 +20,9 @@ from shplan.core.plan import Plan, PlanInputs
 from shplan.core.planner import assemble
 from shplan.core.policy import Policies, apply_policies
 from shplan.core.resource import Desired, Recorded
+from shplan.core.runs import RunRecord
 from shplan.core.selection import Candidate, Selection
-from shplan.core.value import Object
+from shplan.core.value import JsonObject, Object
 from shplan.engine.drive import Reader, drive
 from shplan.providers.base import Observation, Observed, Provider, Surroundings, Wanted
 
@@ -40,6 +41,9 @@ class Subject:
         moved: new addresses by the old ones
         forget: addresses that are no longer to be managed
         selection: which addresses may change
+        runs: what the ledger knows of runs, by key
+        deployment: as run keys name it
+        tables: published tables of the service by name, as data
     """
 
     resources: tuple[Desired, ...]
@@ -51,6 +55,9 @@ class Subject:
     selection: Selection = field(default_factory=Selection)
     list_lag_s: float = 0.0
     policies: Policies = field(default_factory=Policies)
+    runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    deployment: str = "sandbox"
+    tables: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class _State:
         self._left_members = _left_members(recorded.values())
         self._bound = _bound_ids(recorded.values())
         self._doomed: set[str] = set()
+        self._now = ""
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
         self.changes: list[Change] = []
@@ -107,6 +115,7 @@ class _State:
             by_kind[one.address.kind].append(self._filled(one))
         kinds = sorted(by_kind)
         found = await asyncio.gather(*(self._refresh(k, by_kind[k], reader) for k in kinds))
+        self._now = reader.server_time
         for kind, observations in zip(kinds, found, strict=True):
             for one in by_kind[kind]:
                 self._decide(one, observations[one.address])
@@ -160,6 +169,10 @@ class _State:
             declared=self._subject.resources,
             attributes=self.attributes,
             list_lag_s=self._subject.list_lag_s,
+            runs=self._subject.runs,
+            deployment=self._subject.deployment,
+            tables=self._subject.tables,
+            now=self._now,
         )
 
 

@@ -14,6 +14,7 @@ from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.events import Event
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
+from shplan.core.runs import RunRecord
 from shplan.core.value import JsonValue, Object, Sensitive, Value
 
 
@@ -75,6 +76,15 @@ class Ledger(Protocol):
 
         Raises:
             DamagedLedgerError: an entry was changed, dropped, reordered or cut off
+        """
+        ...
+
+    async def runs(self, deployment: str) -> Mapping[str, RunRecord]:
+        """
+        Return what the entries of one deployment know of runs, by key.
+
+        Raises:
+            DamagedLedgerError: as `recorded`
         """
         ...
 

@@ -18,11 +18,13 @@ from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import Planned, Subject, make_plan
+from shplan.providers.base import Surroundings
 
 if TYPE_CHECKING:
     from shplan.core.saved import History
     from shplan.core.value import JsonObject
-    from shplan.engine.executor import Interrupt, Report
+    from shplan.engine.executor import Report
+    from shplan.engine.performer import Interrupt
     from shplan.engine.ports import Ledger
     from shplan.engine.world import World
 
@@ -88,6 +90,9 @@ async def plan(session: Session) -> Planned:
         selection=session.selection,
         list_lag_s=world.settings.list_lag_s,
         policies=session.policies,
+        runs=await ledger.runs(world.deployment),
+        deployment=world.settings.deployment,
+        tables=world.tables,
     )
     inputs = replace(session.inputs, ledger_head=head)
     return await make_plan(subject, inputs, _reader(world))
@@ -127,6 +132,7 @@ async def apply(
                     world=session.world,
                     recorded=planned.recorded,
                     attributes=planned.attributes,
+                    runs=lambda: session.ledger.runs(session.world.deployment),
                     interrupt=interrupt,
                 )
                 return Applied(planned, report)
@@ -170,6 +176,7 @@ async def apply_saved(
             world=session.world,
             recorded=planned.recorded,
             attributes=planned.attributes,
+            runs=lambda: session.ledger.runs(session.world.deployment),
             interrupt=interrupt,
         )
     return Applied(planned, report)
@@ -212,7 +219,10 @@ async def confirm(
     _refuse_bound(address, confirmed, planned, world)
     filled = world.resolver.fill(desired, planned.attributes)
     reader = _reader(world)
-    flow = world.registry[address.kind].confirm(filled, confirmed)
+    surroundings = Surroundings(
+        runs=await session.ledger.runs(world.deployment), deployment=world.settings.deployment
+    )
+    flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
     settlement = await drive(flow, reader.perform)
     draft = EntryDraft(
         Event.IMPORT,

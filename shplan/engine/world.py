@@ -5,8 +5,10 @@ The adapters and facts that a command hands to the engine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from shplan.core.value import JsonObject
 
 if TYPE_CHECKING:
     from shplan.engine.ports import Api, Clock, EventSink, Resolver, Storage
@@ -21,6 +23,7 @@ class World:
     Args:
         deployment: its identity, as the ledger's entries carry it
         storage: the buckets, None where they cannot be read
+        tables: published tables of the service by name, as data
     """
 
     api: Api
@@ -32,3 +35,4 @@ class World:
     deployment: str
     parallelism: int = 8
     storage: Storage | None = None
+    tables: Mapping[str, JsonObject] = field(default_factory=dict)

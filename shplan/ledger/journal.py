@@ -16,6 +16,7 @@ from shplan.core.chain import Damage, DamageKind
 from shplan.core.entry import LedgerEntry
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
+from shplan.core.runs import RunRecord
 from shplan.ledger.lease import JournalLease, acquire
 from shplan.ledger.port import Backend, Clock
 from shplan.ledger.reading import complaint, read
@@ -87,6 +88,15 @@ class Journal:
             DamagedLedgerError: an entry was changed, dropped, reordered or cut off
         """
         return (await self._tail.fold(deployment)).recorded()
+
+    async def runs(self, deployment: str) -> Mapping[str, RunRecord]:
+        """
+        Return every run that the entries of one deployment know, by its key.
+
+        Raises:
+            DamagedLedgerError: as `recorded`
+        """
+        return (await self._tail.fold(deployment)).runs()
 
     def lease(self, *, timeout_s: float) -> JournalLease:
         """

@@ -92,6 +92,15 @@ class World(Protocol):
         """Return what is known of a resource by now, None for nothing."""
         ...
 
+    def local_text(self, address: Address, *, scope: Scope) -> str | None:
+        """
+        Return the text that a local resource stands for (an evalscript), None for other kinds.
+
+        Raises:
+            ExpressionError: its file cannot be read, which was said where it is declared
+        """
+        ...
+
     def scope(self, name: str) -> Scope:
         """Return the names that a waiting scalar sees."""
         ...
@@ -546,6 +555,9 @@ class Run:
         return self._attributes(address)
 
     def _attributes(self, address: Address) -> Item:
+        text = self.world.local_text(address, scope=self.scope)
+        if text is not None:
+            return text
         known = self.world.attributes(address)
         return Later(self, (Reference(address),)) if known is None else _enter(known, self)
 

@@ -8,6 +8,7 @@ Observed attributes are no part of it; what needs them stays unknown and is fill
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
@@ -45,6 +46,8 @@ from shplan.manifest.resolve import (
     references_of,
 )
 from shplan.manifest.scanner import holds_expression
+from shplan.manifest.scripts import Scripts
+from shplan.manifest.scripts import complaint as script_complaint
 from shplan.manifest.source import (
     PROJECT_FILE,
     DiskReader,
@@ -76,6 +79,16 @@ class Kind(Protocol):
     @property
     def secret_fields(self) -> frozenset[str]:
         """Names of fields that take only `secret(...)`."""
+        ...
+
+    @property
+    def script_path(self) -> ValuePath | None:
+        """Where below `spec` an evalscript stands, None for a kind without one."""
+        ...
+
+    @property
+    def text_field(self) -> str | None:
+        """The field of `spec` that names the file which references to it stand for."""
         ...
 
     def check(self, desired: Desired) -> list[Diagnostic]:
@@ -171,6 +184,8 @@ class _Loader:
         self.manifests: dict[Address, _Manifest] = {}
         self.variables: JsonObject = {}
         self.incomplete = False
+        self.scripts = Scripts()
+        self.local_texts: dict[Address, str | None] = {}
         self.resolution = self._resolution()
 
     def load(
@@ -188,7 +203,10 @@ class _Loader:
         self.resolution = self._resolution()
         scope = Scope(PROJECT_SCOPE, self.variables, whole_references=True)
         self.resolution.add_scope(scope)
-        resources = self._resources()
+        try:
+            resources = self._resources()
+        finally:
+            self.scripts.close()
         outputs = self._outputs(project, document, origin, scope)
         self._check_addresses(project, resources)
         return Loaded(
@@ -208,7 +226,11 @@ class _Loader:
 
     def _resolution(self) -> Resolution:
         return Resolution(
-            self.files, declared=self.manifests, expand=self._keys, incomplete=self.incomplete
+            self.files,
+            declared=self.manifests,
+            expand=self._keys,
+            local=self._local_text,
+            incomplete=self.incomplete,
         )
 
     def complain(
@@ -544,23 +566,109 @@ class _Loader:
         resources.sort(key=lambda one: one.address)
         self.diagnostics += cycles(resources)
         self.diagnostics += members_twice(sets)
+        resources = [self._with_script(one) for one in resources]
         for desired in resources:
             self.diagnostics += self.registry[desired.address.kind].check(desired)
         return tuple(resources)
+
+    # --- scripts -----------------------------------------------------------------------------
+
+    def _local_text(self, address: Address) -> str | None:
+        """
+        Return what a reference to a local resource stands for, None for other kinds.
+
+        Raises:
+            ExpressionError: its file cannot be read, which is said where it is declared
+        """
+        manifest = self.manifests.get(address.base)
+        if manifest is None or manifest.kind.text_field is None:
+            return None
+        if address not in self.local_texts:
+            # What refers to itself finds nothing here.
+            self.local_texts[address] = None
+            self.local_texts[address] = self._read_local(manifest, address)
+        text = self.local_texts[address]
+        if text is None:
+            msg = "follows"
+            raise ExpressionError(msg, "", "")
+        return text
+
+    def _read_local(self, manifest: _Manifest, address: Address) -> str | None:
+        spec, field_name = manifest.body.get("spec"), cast(str, manifest.kind.text_field)
+        stated = spec.get(field_name) if isinstance(spec, dict) else None
+        if not isinstance(stated, str):
+            return None  # the schema says so
+        instance = next((one for one in manifest.instances or () if one.key == address.key), None)
+        path = ("spec", field_name)
+        try:
+            scope = self._scope(manifest, instance, address)
+            name = evaluate(stated, scope, self.resolution) if holds_expression(stated) else stated
+            if not isinstance(name, str):
+                self.complain(
+                    "file",
+                    "File cannot be used",
+                    f"the file of {address} is not known while planning.",
+                    why="A script is checked before anything is sent.",
+                    span=manifest.origin.span(path),
+                    address=str(address),
+                )
+                return None
+            place = self.files.locate(name, base=self.files.root / manifest.directory)
+            text = self.files.read_text(place)
+        except ExpressionError as error:
+            self._expression_error(manifest.origin, path, error, str(address.base))
+            return None
+        except FileError as error:
+            self.complain(
+                "file",
+                "File cannot be used",
+                f"{name} {sentence(error)}",
+                why=f"Paths are relative to the manifest's directory, {manifest.directory}/.",
+                span=manifest.origin.span(path),
+                address=str(address),
+            )
+            return None
+        self.texts.remember(self.files.relative(place), text)
+        self.scripts.files[text] = self.files.relative(place)
+        return text
+
+    def _with_script(self, desired: Desired) -> Desired:
+        """Look at the evalscript of a resource: its own file, or the one in a request."""
+        kind = self.registry[desired.address.kind]
+        if kind.text_field is not None:
+            text = self.local_texts.get(desired.address)
+            if text is None and desired.address not in self.local_texts:
+                with suppress(ExpressionError):
+                    text = self._local_text(desired.address)
+            if text is not None:
+                self._check_script(text, desired, None)
+            return desired
+        found: Value = desired.spec
+        for step in kind.script_path or ():
+            found = found.get(str(step)) if isinstance(found, dict) else None
+        if kind.script_path is None or not isinstance(found, str):
+            return desired
+        if found not in self.scripts.files:
+            self._check_script(found, desired, kind.script_path)
+        return replace(desired, script=self.scripts.shape(found))
+
+    def _check_script(self, text: str, desired: Desired, path: ValuePath | None) -> None:
+        fault = self.scripts.fault(text)
+        if fault is None:
+            return
+        inline = None if path is None else desired.source.span(("spec", *path))
+        file = self.scripts.files.get(text, "")
+        found = script_complaint(
+            fault, file=file, text=text, address=str(desired.address.base), inline=inline
+        )
+        if found not in self.diagnostics:
+            self.diagnostics.append(found)
 
     def _desired(self, manifest: _Manifest, instance: Instance | None) -> Desired | None:
         address = manifest.address
         if instance is not None:
             address = Address(address.kind, address.name, instance.key)
-        scope = self.resolution.add_scope(
-            Scope(
-                str(address),
-                self.variables,
-                each=instance.each if instance else None,
-                directory=manifest.directory,
-                has_run="run" in manifest.body,
-            )
-        )
+        scope = self._scope(manifest, instance, address)
 
         def complain(here: ValuePath, error: ExpressionError) -> None:
             self._expression_error(manifest.origin, here, error, str(manifest.address))
@@ -586,6 +694,17 @@ class _Loader:
             return None
         return self._assembled(manifest, address, document, result.fresh)
 
+    def _scope(self, manifest: _Manifest, instance: Instance | None, address: Address) -> Scope:
+        return self.resolution.add_scope(
+            Scope(
+                str(address),
+                self.variables,
+                each=instance.each if instance else None,
+                directory=manifest.directory,
+                has_run=manifest.kind.script_path is not None,
+            )
+        )
+
     def _assembled(
         self, manifest: _Manifest, address: Address, document: Object, fresh: set[int]
     ) -> Desired:
@@ -593,7 +712,8 @@ class _Loader:
         metadata = cast(Object, document["metadata"])
         origin = manifest.origin
         members, origin = self._members(manifest, spec, document, address)
-        references = references_of(document, fresh)
+        waiting = references_of(document, fresh)
+        references = (*waiting, *self.resolution.used(str(address)))
         desired = Desired(
             address=address,
             spec=spec,

@@ -7,20 +7,18 @@ Nothing is looked up in the process's environment: what a user typed or exported
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.duration import seconds_of
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.origin import Origin
 from shplan.manifest.validate import listed, nearest
 
 DEFAULT_ENVIRONMENT = "sandbox"
 DEFAULT_MANIFESTS = "manifests/"
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +206,6 @@ def check_version(project: Project, version: str, origin: Origin) -> list[Diagno
     ]
 
 
-def duration_s(text: str) -> float:
-    """Return the seconds of a duration such as `1h30m`, whose form the schema has accepted."""
-    return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(text))
-
-
 def _unknown_environment(
     name: str, project: Project, origin: Origin, span: SourceSpan | None = None
 ) -> Diagnostic:
@@ -265,7 +258,7 @@ def _environment(name: str, spec: JsonObject, span: SourceSpan) -> Environment:
         ledger=str(spec.get("ledger", "")),
         budget_max_pu=float(budget) if isinstance(budget, int | float) else None,
         variables=_object(spec.get("variables", {})),
-        list_lag_s=duration_s(lag) if isinstance(lag, str) else None,
+        list_lag_s=seconds_of(lag) if isinstance(lag, str) else None,
         span=span,
     )
 

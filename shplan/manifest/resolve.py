@@ -64,6 +64,7 @@ class Resolution:
 
     Args:
         expand: returns the keys of a declared resource, None for a single one
+        local: returns the text that an address stands for, None for what exists on the server
         declared: every address without its key
         incomplete: a file could not be read whole, so that what is missing may be in it
     """
@@ -74,11 +75,14 @@ class Resolution:
         *,
         declared: Iterable[Address],
         expand: Callable[[Address], tuple[str, ...] | None],
+        local: Callable[[Address], str | None],
         incomplete: bool,
     ) -> None:
         self._files = files
         self._declared = {str(address): address for address in declared}
         self._expand = expand
+        self._local = local
+        self._used: dict[str, dict[Reference, None]] = {}
         self._incomplete = incomplete
         self._scopes: dict[str, Scope] = {}
         self._geometries: dict[tuple[str, str], JsonValue | GeometryError] = {}
@@ -118,6 +122,17 @@ class Resolution:
             return self._expand(base)
         finally:
             self._expanding.pop()
+
+    def local_text(self, address: Address, *, scope: Scope) -> str | None:
+        """Return the text of a local resource, and remember who uses it."""
+        text = self._local(address)
+        if text is not None:
+            self._used.setdefault(scope.name, {})[Reference(address)] = None
+        return text
+
+    def used(self, scope: str) -> tuple[Reference, ...]:
+        """Return the local resources whose texts a scope has taken."""
+        return tuple(self._used.get(scope, ()))
 
     def attributes(self, address: Address) -> Object | None:
         """Return None: while loading nothing is known of what the server has."""
@@ -270,6 +285,7 @@ class _Filler:
         self._base = base
         self._attributes = attributes
         self.instances = base.instances
+        self.local_text = base.local_text
         self.geojson = base.geojson
         self.bounds = base.bounds
         self.scope = base.scope

@@ -22,6 +22,7 @@ from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
+from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Path
 
 
@@ -49,10 +50,13 @@ class Scan:
     Args:
         request: the list request, with `columns`, without paging parameters
         sink: is handed the rows of each page as it arrives
+        shared: others that ask for the same list from now on may be answered by one reading that
+            begins after all of them have asked, so that a thousand that watch read it once
     """
 
     request: ApiRequest
     sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,26 @@ class File:
     key: str
     size_bytes: int
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Read a file of a bucket. Reply: its bytes, or None where it is not there or not readable."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    Have a run key for oneself until the change ends. Reply: the `RunRecord` of now, or None.
+
+    Two addresses of one apply may turn out to be one run: the second waits, and then sees what the
+    first has recorded.
+    """
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,7 @@ class Act:
         settle: what the replies teach the ledger (pure)
         keys: natural keys of the members concerned, for a set
         data: what finds the object again after a crash
+        run: the run key and the attempt, for a job
     """
 
     operation: str
@@ -108,6 +133,15 @@ class Act:
     settle: Callable[[tuple[Reply, ...]], Settlement]
     keys: tuple[str, ...] = ()
     data: JsonObject = field(default_factory=dict)
+    run: RunMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """Which run, and which attempt of it."""
+
+    key: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +150,19 @@ class Note:
     Write an entry without sending anything. Reply: None.
 
     Args:
-        event: ADOPT, PROTECT, MOVE, FORGET, or OUTCOME to settle `intent`
+        event: ADOPT, RECEIPT, PROTECT, MOVE, FORGET, or OUTCOME to settle `intent`
         settlement: what is learnt
         intent: the intent that is settled, for OUTCOME; None: the flow's latest
+        operation: which operation of a run it is about; `start` with ADOPT: it was started
+        run: the run key and the attempt, for a job
     """
 
     event: Event
     settlement: Settlement | None = None
     intent: int | None = None
     data: JsonObject = field(default_factory=dict)
+    operation: str = ""
+    run: RunMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +182,7 @@ class Progress:
     what: str
 
 
-Step: TypeAlias = Read | Scan | Look | Together | Act | Note | Wait | Progress
+Step: TypeAlias = Read | Scan | Look | Fetch | Claim | Together | Act | Note | Wait | Progress
 T = TypeVar("T")
 # The reply's type follows the step's; each provider narrows it where it receives it.
 Flow: TypeAlias = Generator[Step, Any, T]
@@ -261,8 +299,14 @@ class Settings:
         reads_buckets: files in buckets can be looked at
         poll_s: the pause between two looks at something that takes time
         timeout_s: how long a wait may take before it is given up (exit 3)
+        deployment: as run keys name it: the built-in name, else scheme, host and port
+        project: the project's name, for markers
+        waits_for_jobs: False with `--no-wait`: a job that was started is left running
     """
 
+    deployment: str = "sandbox"
+    project: str = ""
+    waits_for_jobs: bool = True
     list_lag_s: float = 20.0
     private_ledger: bool = True
     reads_buckets: bool = False
@@ -284,6 +328,10 @@ class Surroundings:
         declared: everything that the manifests declare, references unfilled
         attributes: what references see so far
         list_lag_s: how long a new object may be missing from lists
+        runs: what the ledger knows of runs, by key
+        deployment: as run keys name it
+        tables: published tables of the service by name, as data: `tiling-grids`
+        now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
     """
 
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
@@ -294,6 +342,10 @@ class Surroundings:
     declared: Sequence[Desired] = ()
     attributes: Mapping[Address, Object] = field(default_factory=dict)
     list_lag_s: float = 0.0
+    runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    deployment: str = "sandbox"
+    tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    now: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +368,10 @@ class ChangeFailedError(ShplanError):
     def __init__(self, message: str, *, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
+
+
+class StillRunningError(ShplanError):
+    """What a change has started runs on, and this apply does not wait for it: no failure."""
 
 
 class Provider(Protocol):
@@ -344,6 +400,16 @@ class Provider(Protocol):
     @property
     def members_field(self) -> str | None:
         """The field below `spec` that holds a set's members, None for single objects."""
+        ...
+
+    @property
+    def script_path(self) -> Path | None:
+        """Where below `spec` an evalscript stands, None for a kind without one."""
+        ...
+
+    @property
+    def text_field(self) -> str | None:
+        """The field of `spec` that names the file which references to it stand for."""
         ...
 
     secret_fields: frozenset[str]
@@ -375,7 +441,9 @@ class Provider(Protocol):
         """Carry the change out; return the attributes that references see afterwards."""
         ...
 
-    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+    def confirm(
+        self, desired: Desired, confirmed: str, surroundings: Surroundings
+    ) -> Flow[Settlement]:
         """
         Read the object that a person says is ours (`shplan import ADDRESS ID`).
 

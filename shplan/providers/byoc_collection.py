@@ -31,7 +31,7 @@ from shplan.core.planner import (
 )
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired, PendingIntent, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Value, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest
 from shplan.providers.base import (
     Absent,
     Act,
@@ -137,6 +137,8 @@ class ByocCollection:
     nature = Nature.RECONCILED
     natural_key = ("name", "s3Bucket")
     members_field: str | None = None
+    script_path: Path | None = None
+    text_field: str | None = None
     secret_fields: frozenset[str] = frozenset()
     # Source: schema BYOCCollectionUpdatePayload.
     rules = FieldRules(
@@ -215,7 +217,9 @@ class ByocCollection:
             case _:
                 return _update(change)
 
-    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+    def confirm(
+        self, desired: Desired, confirmed: str, surroundings: Surroundings
+    ) -> Flow[Settlement]:
         """Bind a collection by its id, and own it from now on."""
         listed = data_object((yield from read_or_none(_get(confirmed))))
         if listed is None:

@@ -25,7 +25,7 @@ from shplan.core.errors import RefusedError
 from shplan.core.planner import dependencies, protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Unknown, Value, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Unknown, Value, digest
 from shplan.providers.base import (
     Binding,
     ChangeFailedError,
@@ -61,6 +61,8 @@ class ByocTiles:
     nature = Nature.RECONCILED
     natural_key = ("collection", "path")
     members_field: str | None = "tiles"
+    script_path: Path | None = None
+    text_field: str | None = None
     secret_fields: frozenset[str] = frozenset()
     rules = RULES
 
@@ -114,7 +116,9 @@ class ByocTiles:
 
         return nothing() if change.action is Action.READ else apply_tiles(change, settings)
 
-    def confirm(self, desired: Desired, confirmed: str) -> Flow[Settlement]:
+    def confirm(
+        self, desired: Desired, confirmed: str, surroundings: Surroundings
+    ) -> Flow[Settlement]:
         """Own the tiles of a collection that are declared at this moment."""
         stated = desired.spec.get("collection")
         if stated != confirmed:

@@ -80,6 +80,8 @@ def _change(one: JsonObject) -> Change:
         id=str(one["id"]),
         prevent_destroy=one["preventDestroy"] is True,
         deposed=one["deposed"] is True,
+        key=str(one["key"]),
+        attempt=cast("int", one["attempt"]),
     )
 
 

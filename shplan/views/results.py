@@ -52,7 +52,11 @@ _VERBS = {
     "forget": "forgotten",
     "read": "read",
     "noop": "recorded",
+    "run": "run",
+    "resume": "resumed",
 }
+# What was started as asked, or waits for that: nothing of it is left undone by this apply.
+_LATER = frozenset({"running", "left for later"})
 _COLORS = {"failed": "red", "unknown": "magenta", "skipped": "yellow", "interrupted": "yellow"}
 # In the order of how much they matter to a person; anything else comes after them.
 _ORDER = ("failed", "unknown", "interrupted", "skipped")
@@ -77,6 +81,8 @@ def _head(report: Report, left: Sequence[Result]) -> str:
         return "Interrupted"
     if not left:
         return "Done"
+    if all(result.ending.value in _LATER for result in left):
+        return "Done for now"
     return "Partly done" if len(left) < len(report.results) else "Not done"
 
 
@@ -109,5 +115,7 @@ def _next_step(report: Report, left: Sequence[Result]) -> Iterator[str]:
     endings = {result.ending.value for result in left}
     if "unknown" in endings:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."
-    if left or report.interrupted:
+    if endings and not endings - _LATER and not report.interrupted:
+        yield "What runs on is watched with `shplan status`; the next apply collects it."
+    elif left or report.interrupted:
         yield "What was done is recorded. The same command resumes what is left."

@@ -158,6 +158,8 @@ class _Change(_Strict):
     adopts: str
     action: Action
     deposed: bool
+    attempt: int
+    key: str
     preventDestroy: bool  # noqa: N815 - the document's own names
     requests: list[_Request]
     members: list[_Member]
@@ -310,7 +312,15 @@ def _digest(plan: JsonObject) -> str:
     return digest(cast("Value", essence))
 
 
-_ESSENCE = ("address", "adopts", "action", "deposed", "preventDestroy", "requests")
+_ESSENCE = (
+    "address",
+    "adopts",
+    "action",
+    "deposed",
+    "attempt",
+    "preventDestroy",
+    "requests",
+)
 
 
 def _wrong(name: str, why: str) -> PlanError:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shplan.engine.executor import Interrupt
+from shplan.engine.performer import Interrupt
 from tests.support.bench import Bench
 from tests.support.dying import Fate, Moment
 from tests.support.phases import PHASES, SETTINGS, bench, ended, never, prepared, struck

@@ -12,7 +12,7 @@ from shplan.core.address import Address
 from shplan.core.change import Change
 from shplan.core.errors import ApiError
 from shplan.core.resource import Desired, Lifecycle, Recorded
-from shplan.engine.executor import Interrupt
+from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, apply, confirm
 from shplan.providers.base import Flow, Scan

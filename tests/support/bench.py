@@ -26,7 +26,7 @@ from shplan.core.policy import Policies
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import Object, Reference, Unknown, Value, fill
 from shplan.core.value import Path as FieldPath
-from shplan.engine.executor import Interrupt
+from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, Session, apply, plan
 from shplan.engine.world import World

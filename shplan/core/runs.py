@@ -1,0 +1,149 @@
+"""
+What the ledger knows of runs: by run key, whatever address they were made for.
+
+A job runs once for each key. Addresses come and go (a rename, another manifest with the same
+request), the run stays: so its attempts, its STARTs and its receipt are folded by key, beside what
+is recorded of addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.resource import Receipt
+
+START = "start"
+CREATE = "create"
+STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """
+    One attempt of a run.
+
+    Args:
+        ids: tasks that the ledger knows for it, in the order of becoming known
+        started: tasks whose START was written down; it may have been carried out
+        confirmed: those of them whose START the server has answered
+        ended: how it ended, in the server's words (`FAILED`, `STOPPED`), empty while it has not
+        cause: why, as the server said
+        stopped_over_pu: the `maxPu` that it passed when shplan stopped it, None otherwise
+    """
+
+    ids: tuple[str, ...] = ()
+    started: frozenset[str] = frozenset()
+    confirmed: frozenset[str] = frozenset()
+    ended: str = ""
+    cause: str = ""
+    stopped_over_pu: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """
+    What the ledger says of one run key.
+
+    Args:
+        attempts: by number, from 1
+        receipt: of the latest attempt that has one
+    """
+
+    key: str
+    attempts: Mapping[int, Attempt] = field(default_factory=dict)
+    receipt: Receipt | None = None
+
+    @property
+    def latest(self) -> int:
+        """The number of the latest attempt, 0 before the first."""
+        return max(self.attempts, default=0)
+
+    @property
+    def started(self) -> frozenset[str]:
+        """Every task for which a START was written down."""
+        return frozenset[str]().union(*(one.started for one in self.attempts.values()))
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every task that the ledger knows for this run."""
+        return frozenset(made for one in self.attempts.values() for made in one.ids)
+
+
+class RunFold:
+    """The runs so far; an incremental fold, as `fold.Fold` is."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunRecord] = {}
+
+    def add(self, entry: LedgerEntry) -> None:
+        """Take in the next entry of one deployment."""
+        draft = entry.draft
+        receipt = None if draft.settlement is None else draft.settlement.receipt
+        if not draft.key and receipt is None:
+            return
+        if draft.key and draft.attempt:
+            known = self._runs.get(draft.key, RunRecord(draft.key))
+            attempt = known.attempts.get(draft.attempt, Attempt())
+            self._put(known, draft.attempt, _after(attempt, entry))
+        if receipt is not None:
+            known = self._runs.get(receipt.key, RunRecord(receipt.key))
+            self._runs[receipt.key] = replace(known, receipt=receipt)
+
+    def runs(self) -> Mapping[str, RunRecord]:
+        """Return the state as it is now; what is added later does not show in it."""
+        return MappingProxyType(dict(self._runs))
+
+    def _put(self, known: RunRecord, number: int, attempt: Attempt) -> None:
+        attempts = {**known.attempts, number: attempt}
+        self._runs[known.key] = replace(known, attempts=attempts)
+
+
+def _after(attempt: Attempt, entry: LedgerEntry) -> Attempt:
+    draft = entry.draft
+    if draft.event is Event.INTENT:
+        return _intended(attempt, draft.operation, draft.data)
+    settlement = draft.settlement
+    if settlement is None:
+        return attempt
+    known = _with_id(attempt, settlement.id)
+    if draft.operation == START:
+        known = _start_settled(known, settlement)
+    ended, cause = settlement.data.get("ended"), settlement.data.get("cause")
+    if isinstance(ended, str):
+        known = replace(known, ended=ended, cause=cause if isinstance(cause, str) else "")
+    return known
+
+
+def _intended(attempt: Attempt, operation: str, data: Mapping[str, object]) -> Attempt:
+    task = data.get("task")
+    if operation == START and isinstance(task, str):
+        # A START of a stopped task is an attempt of its own: what ended before is over.
+        return replace(_with_id(attempt, task), started=attempt.started | {task}, ended="")
+    limit = data.get("maxPu")
+    if operation == STOP and isinstance(limit, int | float):
+        return replace(attempt, stopped_over_pu=float(limit))
+    return attempt
+
+
+def _start_settled(attempt: Attempt, settlement: Settlement) -> Attempt:
+    if settlement.result is Result.DONE:
+        # Also what somebody else has started, and we have adopted: it is paid.
+        started = {settlement.id}
+        return replace(
+            attempt, started=attempt.started | started, confirmed=attempt.confirmed | started
+        )
+    if settlement.result in (Result.REFUSED, Result.FAILED):
+        # The server said no, or a look has shown that it did not happen.
+        return replace(attempt, started=attempt.started - {settlement.id})
+    return attempt
+
+
+def _with_id(attempt: Attempt, task: str) -> Attempt:
+    if not task or task in attempt.ids:
+        return attempt
+    return replace(attempt, ids=(*attempt.ids, task))

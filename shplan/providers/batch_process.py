@@ -1,0 +1,241 @@
+"""
+`BatchProcess`: a Batch Processing V2 task.
+
+Facts: the API description's operations of `/batch/v2/process` and the documentation's page on
+Batch V2. There is no DELETE: a task that is no longer wanted can only be stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from shplan.core.address import Address
+from shplan.core.change import Action, Change
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.entry import Settlement
+from shplan.core.fields import FieldRules
+from shplan.core.marker import Marker, with_marker
+from shplan.core.paths import template_problems
+from shplan.core.request import ApiRequest, Effect
+from shplan.core.resource import Desired
+from shplan.core.value import JsonValue, Object, Path, Value
+from shplan.providers.base import (
+    Flow,
+    Nature,
+    Observation,
+    Observed,
+    Settings,
+    Surroundings,
+    Wanted,
+)
+from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
+from shplan.providers.job_apply import apply_job
+from shplan.providers.job_confirm import confirm_job
+from shplan.providers.job_decide import decide_job
+
+TASKS = "/batch/v2/process"
+TASK = "/batch/v2/process/{taskId}"
+_COLUMNS = (
+    "id",
+    "created",
+    "status",
+    "userAction",
+    "userActionUpdated",
+    "completionPercentage",
+    "costPU",
+    "error",
+    "stoppedStatusReason",
+    "projectId",
+    "domainAccountId",
+    "description",
+    "request",
+)
+_ENDED = frozenset({"FAILED", "STOPPED"})
+
+
+def _listing() -> ApiRequest:
+    return ApiRequest("getAllBatchV2ProcessRequests", "GET", TASKS, Effect.READ, columns=_COLUMNS)
+
+
+def _create(body: Object) -> ApiRequest:
+    operation = "createNewBatchV2ProcessingRequest"
+    return ApiRequest(operation, "POST", TASKS, Effect.CREATE, body=body)
+
+
+def _get(task: Value) -> ApiRequest:
+    operation = "getSingleBatchV2ProcessTaskById"
+    return ApiRequest(operation, "GET", TASK, Effect.READ, {"taskId": task})
+
+
+def _analyse(task: Value) -> ApiRequest:
+    return _action("batchV2Analyse", "analyse", task)
+
+
+def _start(task: Value) -> ApiRequest:
+    return _action("batchV2StartProcessRequest", "start", task)
+
+
+def _stop(task: Value) -> ApiRequest:
+    return _action("batchV2StopProcessRequest", "stop", task)
+
+
+def _action(operation: str, verb: str, task: Value) -> ApiRequest:
+    return ApiRequest(operation, "POST", f"{TASK}/{verb}", Effect.ACTION, {"taskId": task})
+
+
+def task_of(listed: Mapping[str, JsonValue]) -> Task:
+    """
+    Read a task. Source: schema BatchV2ProcessTask.
+
+    Whoever sees `userAction: START` sees a task that will be billed, whatever its status says
+    yet: it may stay CREATED for minutes.
+    """
+    status, action = str(listed.get("status")), str(listed.get("userAction") or "NONE")
+    request = listed.get("request")
+    echo = request if isinstance(request, dict) else None
+    description = listed.get("description") or (echo or {}).get("description")
+    cost, percent = listed.get("costPU"), listed.get("completionPercentage")
+    account = listed.get("projectId") or listed.get("domainAccountId")
+    return Task(
+        id=str(listed["id"]),
+        created=str(listed.get("created") or ""),
+        phase=_phase(status, action),
+        status=status,
+        analysed=status in ("ANALYSING", "ANALYSIS_DONE") or action == "ANALYSE",
+        percent=float(percent) if isinstance(percent, int | float) else 0.0,
+        cost_pu=float(cost) if isinstance(cost, int | float) else None,
+        cause=_cause(listed),
+        acted=str(listed.get("userActionUpdated") or ""),
+        account=str(account or ""),
+        description=str(description or ""),
+        request=echo,
+    )
+
+
+def _phase(status: str, action: str) -> Phase:
+    if status == "DONE":
+        return Phase.DONE
+    if status in _ENDED:
+        return Phase.ENDED
+    if status == "PROCESSING" or action == "START":
+        return Phase.RUNNING
+    return Phase.WAITING
+
+
+def _cause(listed: Mapping[str, JsonValue]) -> str:
+    parts = (listed.get("error"), listed.get("stoppedStatusReason"))
+    return "; ".join(str(part) for part in parts if part)
+
+
+def delivery_of(spec: Object) -> str:
+    """Return the URL that results go to, empty where none is stated or it is not known."""
+    output = spec.get("output")
+    delivery = output.get("delivery") if isinstance(output, dict) else None
+    for store in ("s3", "gs"):
+        place = delivery.get(store) if isinstance(delivery, dict) else None
+        url = place.get("url") if isinstance(place, dict) else None
+        if isinstance(url, str):
+            return url
+    return ""
+
+
+def _with_marker(body: Object, marker: Marker) -> Object:
+    description = body.get("description")
+    text = description if isinstance(description, str) else ""
+    return {**body, "description": with_marker(text, marker)}
+
+
+def _skipping(body: Object) -> Object:
+    """Leave alone what an earlier attempt has delivered. Source: schema BatchV2RasterOutput."""
+    output = cast("Object", body.get("output") or {})
+    return {**body, "output": {**output, "skipExisting": True}}
+
+
+API = JobApi(
+    kind="BatchProcess",
+    api="v2",
+    listing=_listing(),
+    get=_get,
+    analyse=_analyse,
+    start=_start,
+    stop=_stop,
+    create=_create,
+    task_of=task_of,
+    delivery=delivery_of,
+    with_marker=_with_marker,
+    skipping=_skipping,
+    outcome_file=lambda task: f"execution-{task}.sqlite",
+)
+
+
+class BatchProcess:
+    """The provider of the kind."""
+
+    kind = "BatchProcess"
+    nature = Nature.JOB
+    natural_key: tuple[str, ...] = ()
+    members_field: str | None = None
+    script_path: Path | None = ("processRequest", "evalscript")
+    text_field: str | None = None
+    secret_fields = frozenset({"accessKey", "secretAccessKey", "credentials"})
+    # A job is compared by its run key, never field by field.
+    rules = FieldRules()
+
+    def check(self, desired: Desired) -> list[Diagnostic]:
+        """Check the template of the delivery. Source: documentation of Batch V2, output paths."""
+        url = delivery_of(desired.spec)
+        output = desired.spec.get("output")
+        if not url or not isinstance(output, dict) or output.get("type") != "raster":
+            return []
+        span = desired.source.span(("spec", "output", "delivery"))
+        return [
+            Diagnostic(
+                code="run/output-path",
+                summary="Output path cannot be used",
+                what=f"{desired.address}: {problem.what}",
+                why=problem.why,
+                hint=problem.hint,
+                span=span,
+                address=str(desired.address.base),
+            )
+            for problem in template_problems(url, _output_ids(desired.spec))
+        ]
+
+    def refresh(
+        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
+    ) -> Flow[dict[Address, Observation]]:
+        """Find all tasks by one list; a job that has its receipt is not looked for."""
+        return refresh_jobs(API, wanted, surroundings)
+
+    def decide(
+        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
+    ) -> tuple[Change, ...]:
+        """Decide by the run key; see `job_decide`."""
+        return (decide_job(API, wanted, observation, surroundings),)
+
+    def attributes(self, change: Change, observation: Observation) -> Object | None:
+        """Return what references see: nothing before the run has its receipt."""
+        run = view_of(observation).run if isinstance(observation, Observed) else None
+        receipt = None if run is None else run.receipt
+        if receipt is None or change.action is not Action.NOOP:
+            return None
+        return {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+
+    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
+        """Carry one change out."""
+        return apply_job(API, change, settings)
+
+    def confirm(
+        self, desired: Desired, confirmed: str, surroundings: Surroundings
+    ) -> Flow[Settlement]:
+        """Bind a task by its id: what its echo or the ledger shows to be this run."""
+        return confirm_job(API, desired, confirmed, surroundings)
+
+
+def _output_ids(spec: Object) -> tuple[str, ...]:
+    process = spec.get("processRequest")
+    output = process.get("output") if isinstance(process, dict) else None
+    responses = output.get("responses") if isinstance(output, dict) else None
+    listed = responses if isinstance(responses, list) else []
+    return tuple(str(one.get("identifier", "default")) for one in listed if isinstance(one, dict))

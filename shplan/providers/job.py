@@ -1,0 +1,445 @@
+"""
+What a job is: tasks on the server, the run that they belong to, and how they are found again.
+
+A kind of job is declared by a `JobApi`; everything here is the same for all of them. A marker only
+finds candidates: a task belongs to a run if its marker names the key and its echoed request gives
+it (design, "Jobs"). Deciding is `job_decide`, carrying out `job_apply`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import cast
+
+from shplan.core.address import Address
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import ManifestError
+from shplan.core.marker import Marker, read_marker
+from shplan.core.request import Answer, ApiRequest
+from shplan.core.resource import Desired, Receipt
+from shplan.core.run_key import RunInput, RunKey, key_of_echo, referred_files, run_key
+from shplan.core.runs import CREATE, RunRecord
+from shplan.core.value import JsonObject, JsonValue, Object, Value, is_known
+from shplan.providers.base import (
+    Absent,
+    Binding,
+    Fetch,
+    Flow,
+    Observation,
+    Observed,
+    Scan,
+    Surroundings,
+    Wait,
+    Wanted,
+)
+from shplan.providers.reconciled import read_or_none
+
+
+class Phase(Enum):
+    """Where a task stands, as far as money is concerned."""
+
+    WAITING = "waiting"  # nothing is paid: it was created, perhaps analysed, and not started
+    RUNNING = "running"  # it was started
+    DONE = "done"
+    ENDED = "ended"  # failed or stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """
+    One task as the server shows it.
+
+    Args:
+        created: ISO 8601, as the server said; with the id it orders the tasks of a run
+        status: the server's own word
+        analysed: the analysis is done, or under way
+        percent: how much is processed, 0 to 100
+        cost_pu: billed so far, None where the server does not say
+        cause: the server's words on why it failed or was stopped
+        acted: when a user last acted on it, ISO 8601, or empty
+        account: whose it is, empty where the server does not say
+        description: the free text that holds the marker
+        request: the echo of the request, None where it was not asked for
+    """
+
+    id: str
+    created: str
+    phase: Phase
+    status: str
+    analysed: bool = False
+    percent: float = 0.0
+    cost_pu: float | None = None
+    cause: str = ""
+    acted: str = ""
+    account: str = ""
+    description: str = ""
+    request: JsonObject | None = None
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """What everybody orders the tasks of one run by."""
+        return (self.created, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class JobApi:
+    """
+    One API of tasks: its requests, and what its answers mean.
+
+    Args:
+        api: its version, as run keys name it
+        listing: lists all tasks, with the columns that `task_of` needs
+        get, analyse, start, stop: the request for one task
+        create: the request that makes one from a body
+        task_of: reads a task from an object of the API
+        delivery: the URL that results are delivered to, from a request body
+        with_marker: the body with a marker where this API carries one
+        skipping: the body of another attempt that leaves alone what is there already
+        evidence: the names of files that tell how a task has ended, in the root of its delivery
+    """
+
+    kind: str
+    api: str
+    listing: ApiRequest
+    get: Callable[[Value], ApiRequest]
+    analyse: Callable[[Value], ApiRequest]
+    start: Callable[[Value], ApiRequest]
+    stop: Callable[[Value], ApiRequest]
+    create: Callable[[Object], ApiRequest]
+    task_of: Callable[[Mapping[str, JsonValue]], Task]
+    delivery: Callable[[Object], str]
+    with_marker: Callable[[Object, Marker], Object]
+    skipping: Callable[[Object], Object]
+    outcome_file: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """
+    What a plan knows of one job.
+
+    Args:
+        given: what the key is made of, None while something of it is not known
+        run: what the ledger knows of the key
+        tasks: those that belong to the run, in the order of age
+        evidence: how a task that is gone has ended, from the files that it left
+        now: the server's time, ISO 8601, or empty
+    """
+
+    given: RunInput | None = None
+    key: RunKey | None = None
+    run: RunRecord | None = None
+    tasks: tuple[Task, ...] = ()
+    evidence: Receipt | None = None
+    now: str = ""
+
+    def attempt_of(self, task: Task) -> int:
+        """Return which attempt a task is: a stopped one may have been started again."""
+        known = {} if self.run is None else self.run.attempts
+        counted = [number for number, one in known.items() if task.id in one.ids]
+        marker = read_marker(task.description)
+        return max(counted, default=1 if marker is None else marker.attempt)
+
+    @property
+    def latest(self) -> int:
+        """The number of the latest attempt, 0 where there was none."""
+        known = 0 if self.run is None else self.run.latest
+        return max((self.attempt_of(task) for task in self.tasks), default=known)
+
+    def of_attempt(self, number: int) -> tuple[Task, ...]:
+        """Return the tasks of one attempt, in the order of age."""
+        return tuple(task for task in self.tasks if self.attempt_of(task) == number)
+
+
+def input_of(
+    api: JobApi,
+    spec: Object,
+    run: Mapping[str, Value],
+    *,
+    deployment: str,
+    files: Mapping[str, str],
+) -> RunInput:
+    """Return what a run key is made of."""
+    generation = run.get("generation", 1)
+    triggers = run.get("triggers") or {}
+    return RunInput(
+        api.kind,
+        api.api,
+        deployment,
+        spec,
+        files=dict(files),
+        generation=generation if isinstance(generation, int) else 1,
+        triggers=cast("JsonObject", triggers),
+    )
+
+
+def belongs(api: JobApi, task: Task, given: RunInput, key: RunKey) -> bool:
+    """
+    Tell whether a task is one of this run.
+
+    One without a marker counts as the first attempt of generation 1 without triggers, and never
+    matches a request that refers to files: their content cannot be seen in an echo.
+    """
+    if task.request is None:
+        return False
+    marker = read_marker(task.description)
+    if marker is None and (given.generation != 1 or given.triggers or given.files):
+        return False
+    if marker is not None and marker.key != key.short:
+        return False
+    try:
+        echoed = key_of_echo(task.request, given, key=key.short)
+    except ValueError:
+        # An echo that cannot be keyed is another request.
+        return False
+    return echoed.digest == key.digest
+
+
+def refresh_jobs(
+    api: JobApi, wanted: tuple[Wanted, ...], surroundings: Surroundings
+) -> Flow[dict[Address, Observation]]:
+    """
+    Find the tasks of all these jobs by one list; none is asked for that has its receipt.
+
+    Raises:
+        ManifestError: a file that a request refers to can neither be read nor is its digest stated
+    """
+    digests = yield from _file_digests(api, wanted)
+    seeking: dict[Address, _Sought] = {}
+    for one in wanted:
+        seeking[one.address] = _sought(api, one, digests, surroundings)
+    open_ = [one for one in seeking.values() if one.is_open]
+    if open_:
+        yield from _find(api, open_, surroundings)
+    found: dict[Address, Observation] = {}
+    for address, one in seeking.items():
+        evidence = yield from _evidence(api, one, surroundings)
+        view = JobView(
+            one.given,
+            one.key,
+            one.run,
+            tuple(sorted(one.tasks.values(), key=lambda task: task.age)),
+            evidence,
+            surroundings.now,
+        )
+        found[address] = _observation(view)
+    return found
+
+
+@dataclass(slots=True)
+class _Sought:
+    """One job while its tasks are looked for."""
+
+    given: RunInput | None
+    key: RunKey | None
+    run: RunRecord | None
+    ids: frozenset[str]
+    removed: bool
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Something about it can only be learnt from the server."""
+        if self.removed:
+            return bool(self.ids) and (self.run is None or self.run.receipt is None)
+        if self.key is None:
+            return False
+        receipt = None if self.run is None else self.run.receipt
+        # A partial one may have a later attempt, made by somebody else.
+        return receipt is None or receipt.status != "DONE"
+
+    @property
+    def lacks_intended(self) -> bool:
+        """A create of ours may have made a task that no list has shown."""
+        run = self.run
+        return run is not None and any(
+            not set(one.ids) & self.tasks.keys() and not one.ended for one in run.attempts.values()
+        )
+
+
+def _sought(
+    api: JobApi, one: Wanted, digests: Mapping[str, str], surroundings: Surroundings
+) -> _Sought:
+    desired = one.desired
+    if desired is None:
+        recorded = "" if one.recorded is None else str(one.recorded.data.get("key", ""))
+        run = surroundings.runs.get(recorded)
+        own = "" if one.recorded is None else one.recorded.id
+        return _Sought(None, None, run, frozenset({own} - {""}), removed=True)
+    if not is_known(desired.spec) or not is_known(desired.run):
+        return _Sought(None, None, None, frozenset(), removed=False)
+    stated = desired.run.get("files")
+    files = {
+        url: str(stated[url]) if isinstance(stated, dict) and url in stated else digests[url]
+        for url in referred_files(api.kind, api.api, desired.spec)
+    }
+    given = input_of(
+        api, desired.spec, desired.run, deployment=surroundings.deployment, files=files
+    )
+    key = run_key(given)
+    run = surroundings.runs.get(key.digest)
+    return _Sought(given, key, run, frozenset() if run is None else run.ids, removed=False)
+
+
+def _find(api: JobApi, seeking: list[_Sought], surroundings: Surroundings) -> Flow[None]:
+    index = _Index(api, seeking)
+    yield Scan(api.listing, index.take)
+    if surroundings.list_lag_s and any(one.lacks_intended for one in seeking):
+        yield Wait(surroundings.list_lag_s, "an earlier create may not be listed yet")
+        yield Scan(api.listing, index.take)
+    for one in seeking:
+        for task in sorted(one.ids - one.tasks.keys()):
+            # Absence from a list is not absence.
+            answer: Answer | None = yield from read_or_none(api.get(task))
+            if answer is not None and isinstance(answer.body, dict):
+                seen = api.task_of(answer.body)
+                one.tasks[seen.id] = seen
+
+
+class _Index:
+    """Hands each listed task to the job that it belongs to; everything else is dropped."""
+
+    def __init__(self, api: JobApi, seeking: Iterable[_Sought]) -> None:
+        self._api = api
+        self._by_id: dict[str, list[_Sought]] = {}
+        self._by_key: dict[str, list[_Sought]] = {}
+        self._unmarked: list[_Sought] = []
+        for one in seeking:
+            for task in one.ids:
+                self._by_id.setdefault(task, []).append(one)
+            if one.key is not None and one.given is not None:
+                self._by_key.setdefault(one.key.short, []).append(one)
+                if one.given.generation == 1 and not one.given.triggers and not one.given.files:
+                    self._unmarked.append(one)
+
+    def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        columns = self._api.listing.columns
+        for row in rows:
+            task = self._api.task_of(dict(zip(columns, row, strict=True)))
+            for one in self._by_id.get(task.id, ()):
+                one.tasks[task.id] = task
+            for one in self._candidates(task):
+                one.tasks[task.id] = task
+
+    def _candidates(self, task: Task) -> list[_Sought]:
+        marker = read_marker(task.description)
+        if marker is not None:
+            named = self._by_key.get(marker.key, ())
+            return [
+                one
+                for one in named
+                if one.given is not None
+                and one.key is not None
+                and belongs(self._api, task, one.given, one.key)
+            ]
+        if not self._unmarked or task.request is None:
+            return []
+        # All of them have the same generation, triggers and files: the echo is keyed once.
+        like = cast("RunInput", self._unmarked[0].given)
+        try:
+            echoed = key_of_echo(task.request, like, key="").digest
+        except ValueError:
+            return []
+        return [one for one in self._unmarked if one.key is not None and one.key.digest == echoed]
+
+
+def _observation(view: JobView) -> Observation:
+    if view.key is None and view.run is None and not view.tasks:
+        return Absent()
+    task = view.tasks[0].id if view.tasks else ""
+    return Observed(task, {}, Binding.RECORDED if view.run else Binding.NATURAL_KEY, detail=view)
+
+
+def view_of(observation: Observation) -> JobView:
+    """Return what `refresh_jobs` has found."""
+    detail = observation.detail if isinstance(observation, Observed) else None
+    return detail if isinstance(detail, JobView) else JobView()
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """Split `s3://bucket/key`; the bucket is empty for anything else."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return (bucket, key) if scheme == "s3" else ("", "")
+
+
+def _file_digests(api: JobApi, wanted: tuple[Wanted, ...]) -> Flow[dict[str, str]]:
+    """Read the files that requests refer to and whose digests nobody has stated."""
+    digests: dict[str, str] = {}
+    missing: list[Diagnostic] = []
+    for one in wanted:
+        desired = one.desired
+        if desired is None or not is_known(desired.spec):
+            continue
+        stated = desired.run.get("files")
+        known = stated if isinstance(stated, dict) else {}
+        for url in referred_files(api.kind, api.api, desired.spec):
+            if url in known or url in digests:
+                continue
+            bucket, key = bucket_and_key(url)
+            content: bytes | None = (yield Fetch(bucket, key)) if bucket else None
+            if content is None:
+                missing.append(_unreadable(desired, url))
+            else:
+                digests[url] = hashlib.sha256(content).hexdigest()
+    if missing:
+        raise ManifestError(missing[0].what, diagnostics=tuple(missing))
+    return digests
+
+
+def _unreadable(desired: Desired, url: str) -> Diagnostic:
+    return Diagnostic(
+        code="run/file",
+        summary="Referenced file not identified",
+        what=f"{desired.address} refers to {url}, which cannot be read from here.",
+        why="What the file says is part of the run: without its digest nobody can tell whether it"
+        " ran already.",
+        hint=f'state it:\nrun:\n  files: {{"{url}": SHA256}}',
+        span=desired.source.span(("spec",)),
+        address=str(desired.address),
+    )
+
+
+def _evidence(api: JobApi, one: _Sought, surroundings: Surroundings) -> Flow[Receipt | None]:
+    """
+    Read how a task has ended that was started and is gone, from what it left in the bucket.
+
+    A START without a receipt and without a task is never run again on a guess.
+    """
+    from shplan.providers.job_outcome import receipt_from_bucket  # noqa: PLC0415 - rarely needed
+
+    del surroundings
+    run = one.run
+    if run is None or one.given is None or one.key is None or run.receipt is not None:
+        return None
+    for number in sorted(run.attempts, reverse=True):
+        attempt = run.attempts[number]
+        for task in sorted(attempt.started - one.tasks.keys()):
+            if attempt.ended:
+                continue
+            found: Receipt | None = yield from receipt_from_bucket(
+                api, one.given, one.key, task=task, attempt=number
+            )
+            if found is not None:
+                return found
+    return None
+
+
+__all__ = [
+    "CREATE",
+    "JobApi",
+    "JobView",
+    "Phase",
+    "Task",
+    "belongs",
+    "bucket_and_key",
+    "input_of",
+    "refresh_jobs",
+    "view_of",
+]

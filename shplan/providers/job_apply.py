@@ -1,0 +1,472 @@
+"""
+Carrying out a job: create, analyse, look again, start once, wait, write the receipt.
+
+Creating is free and START is the payment. So whatever makes a task is looked up before it is
+repeated, and before START everybody chooses the same task: the oldest of the run and attempt,
+whoever made it (design, "Jobs").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+from shplan.core.change import Action, Change
+from shplan.core.entry import Event, Result, Settlement
+from shplan.core.errors import NoAnswerError, RefusedError
+from shplan.core.marker import make_marker, read_marker
+from shplan.core.request import Answer, ApiRequest
+from shplan.core.resource import Receipt
+from shplan.core.run_key import RunInput, RunKey, run_key
+from shplan.core.runs import CREATE, START, STOP, RunRecord
+from shplan.core.value import JsonObject, JsonValue, Object, Value, fill
+from shplan.providers.base import (
+    Act,
+    ChangeFailedError,
+    Claim,
+    Flow,
+    Note,
+    Progress,
+    Reply,
+    RunMark,
+    Scan,
+    Settings,
+    StillRunningError,
+    Wait,
+)
+from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
+from shplan.providers.job_decide import Options
+from shplan.providers.job_outcome import features_of, outputs_of, receipt_from_bucket, receipt_of
+from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none
+
+ANALYSE = "analyse"
+# What an outcome says it is about when a run has ended without success.
+RUN = "run"
+_TICK_S = 0.002
+# A server that loses sight of a task for so many looks has lost it.
+_MOST_BLIND_LOOKS = 10
+_SLOWEST_POLL = 12
+
+
+def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
+    """
+    Carry one change of a job out; return what references see.
+
+    Raises:
+        ChangeFailedError: it failed, was stopped, or some of its features failed
+        StillRunningError: it runs, and nobody waits for it
+    """
+    if change.action is Action.DELETE:
+        return (yield from _stop_removed(api, change))
+    job = _Job.of(api, change, settings)
+    known: RunRecord | None = yield Claim(job.key.digest)
+    receipt = None if known is None else known.receipt
+    if receipt is not None and (receipt.status == "DONE" or change.action is not Action.RUN):
+        yield from _bind(job, receipt.id)
+        return _attributes(job, receipt)
+    if change.current.get("evidence"):
+        return (yield from _adopt_evidence(job))
+    task = yield from _task_to_run(job)
+    if task.phase is Phase.WAITING:
+        task = yield from _advance(job, task)
+    if task.phase is Phase.WAITING:
+        return {"id": task.id, "key": job.key.digest}
+    return (yield from _follow(job, task))
+
+
+@dataclass(slots=True)
+class _Job:
+    """
+    What one apply of a job has in hand.
+
+    Args:
+        starts: this flow has sent START, so that the cost is this apply's
+    """
+
+    api: JobApi
+    change: Change
+    settings: Settings
+    options: Options
+    given: RunInput
+    key: RunKey
+    starts: bool = False
+
+    @classmethod
+    def of(cls, api: JobApi, change: Change, settings: Settings) -> _Job:
+        run = cast("Object", change.current.get("run") or {})
+        files = cast("dict[str, str]", change.current.get("files") or {})
+        given = input_of(api, change.record, run, deployment=settings.deployment, files=files)
+        return cls(api, change, settings, Options.of(run), given, run_key(given))
+
+    @property
+    def mark(self) -> RunMark:
+        return RunMark(self.key.digest, max(self.change.attempt, 1))
+
+    @property
+    def delivery(self) -> str:
+        return self.api.delivery(self.given.request).replace("{{ run.key }}", self.key.short)
+
+    def body(self) -> Object:
+        """Return the body to send: marked, with the key where the manifest wants it."""
+        marker = make_marker(
+            project=self.settings.project,
+            address=str(self.change.address),
+            key=self.key.short,
+            attempt=self.mark.attempt,
+        )
+        stated = cast("Object", self.change.requests[0].body)
+        keyed = cast("Object", fill(stated, self._keyed))
+        return self.api.with_marker(keyed, marker)
+
+    def _keyed(self, leaf: Value) -> Value:
+        return leaf.replace("{{ run.key }}", self.key.short) if isinstance(leaf, str) else leaf
+
+    def learnt(self, **more: object) -> Settlement:
+        """Return what every entry about this job repeats."""
+        base = Settlement(
+            Result.DONE,
+            owned=True,
+            spec=cast("JsonObject", self.change.record),
+            prevent_destroy=self.change.prevent_destroy,
+            depends_on=tuple(str(address) for address in self.change.depends_on),
+            data={
+                "key": self.key.digest,
+                "onRemove": cast("JsonValue", self.change.current.get("onRemove", "keep")),
+            },
+        )
+        return replace(base, **more)  # type: ignore[arg-type]
+
+
+def _attributes(job: _Job, receipt: Receipt) -> Object:
+    return {"id": receipt.id, "key": job.key.digest, "status": receipt.status}
+
+
+def _bind(job: _Job, task: str) -> Flow[None]:
+    """Record at this address which run is its own."""
+    yield Note(Event.ADOPT, job.learnt(id=task))
+
+
+def _adopt_evidence(job: _Job) -> Flow[Object]:
+    """Write the receipt of a task that is gone, as the files that it left say."""
+    task, attempt = str(job.change.current["evidence"]), job.mark.attempt
+    receipt: Receipt | None = yield from receipt_from_bucket(
+        job.api, job.given, job.key, task=task, attempt=attempt
+    )
+    if receipt is None:
+        message = f"the files that task {task} left are no longer there"
+        raise ChangeFailedError(message)
+    yield Note(Event.RECEIPT, job.learnt(id=task, receipt=receipt), run=job.mark)
+    return _attributes(job, receipt)
+
+
+# --- finding and making --------------------------------------------------------------------
+
+
+def _task_to_run(job: _Job) -> Flow[Task]:
+    """Return the task that this attempt runs: one that there is, or a new one."""
+    known = job.change.current.get("task")
+    if isinstance(known, str):
+        return (yield from _get(job, known))
+    found = yield from _look(job)
+    if not found:
+        made = yield from _create(job)
+        found = yield from _look_until_seen(job, made)
+    running = [task for task in found if task.phase in (Phase.RUNNING, Phase.DONE)]
+    return (running or found)[0]
+
+
+def _look(job: _Job) -> Flow[list[Task]]:
+    """Return the tasks of this attempt by age, those that have ended not among them."""
+    found: dict[str, Task] = {}
+    columns = job.api.listing.columns
+
+    def take(rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        for row in rows:
+            task = job.api.task_of(dict(zip(columns, row, strict=True)))
+            if _is_of_attempt(job, task):
+                found[task.id] = task
+
+    yield Scan(job.api.listing, take, shared=True)
+    return sorted(found.values(), key=lambda task: task.age)
+
+
+def _is_of_attempt(job: _Job, task: Task) -> bool:
+    if task.phase is Phase.ENDED:
+        return False
+    marker = read_marker(task.description)
+    attempt = 1 if marker is None else marker.attempt
+    return attempt == job.mark.attempt and belongs(job.api, task, job.given, job.key)
+
+
+def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
+    """
+    Wait until the list shows our own task and has had time to show everybody's.
+
+    What is created after that look has a later `created` than ours, so that whoever made it
+    chooses ours.
+    """
+    for _ in range(_MOST_BLIND_LOOKS):
+        yield Wait(max(job.settings.list_lag_s, _TICK_S), "others may have made the same task")
+        found = yield from _look(job)
+        if any(task.id == made for task in found):
+            return found
+    message = f"task {made} was created and the list does not show it; the same command goes on"
+    raise ChangeFailedError(message)
+
+
+def _create(job: _Job) -> Flow[str]:
+    """Create the task; where no answer comes, look before it is tried again."""
+    request = replace(job.change.requests[0], body=job.body())
+    act = Act(CREATE, (request,), lambda replies: _made(job, replies[0]), run=job.mark)
+    for _ in range(MAX_REPEATS):
+        (reply,) = cast("tuple[Reply, ...]", (yield act))
+        if isinstance(reply, Answer):
+            return _id_of(reply)
+        if not isinstance(reply, NoAnswerError):
+            raise reply
+        if job.settings.list_lag_s:
+            yield Wait(job.settings.list_lag_s, "the answer was lost; looking whether it happened")
+        found = yield from _look(job)
+        if found:
+            yield _outcome(job, CREATE, job.learnt(id=found[0].id))
+            return found[0].id
+        yield _outcome(job, CREATE, Settlement(Result.FAILED, message="no answer, no effect"))
+    message = f"create: the server gave no answer {MAX_REPEATS} times, without effect"
+    raise ChangeFailedError(message)
+
+
+def _made(job: _Job, reply: Reply) -> Settlement:
+    return failure(reply) or job.learnt(id=_id_of(cast("Answer", reply)), status=201)
+
+
+def _id_of(answer: Answer) -> str:
+    body = answer.body
+    return str(body["id"]) if isinstance(body, dict) and "id" in body else ""
+
+
+def _outcome(job: _Job, operation: str, settlement: Settlement) -> Note:
+    return Note(Event.OUTCOME, settlement, operation=operation, run=job.mark)
+
+
+def _get(job: _Job, task: str) -> Flow[Task]:
+    answer: Answer | None = yield from read_or_none(job.api.get(task))
+    if answer is None or not isinstance(answer.body, dict):
+        message = f"task {task} is gone from the server; plan again"
+        raise ChangeFailedError(message)
+    return job.api.task_of(answer.body)
+
+
+# --- starting ------------------------------------------------------------------------------
+
+
+def _advance(job: _Job, task: Task) -> Flow[Task]:
+    """Analyse or start a task that waits, as the manifest says."""
+    if job.options.start == "manual":
+        yield from _bind(job, task.id)
+        return task
+    if job.options.start == "analyse":
+        if not task.analysed:
+            yield from _act_once(job, ANALYSE, job.api.analyse(task.id), task)
+        return task
+    return (yield from _start(job, task))
+
+
+def _start(job: _Job, task: Task) -> Flow[Task]:
+    """
+    Start a task, which is the payment, after everything that forbids it was looked at.
+
+    Raises:
+        ChangeFailedError: it could cost more than `maxPu`
+    """
+    limit, cost = job.options.max_pu, job.change.cost.maximum_pu
+    if limit is not None and cost > limit:
+        message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not started"
+        raise ChangeFailedError(message)
+    now = yield from _get(job, task.id)
+    if now.phase is not Phase.WAITING and not _restarts(job, now):
+        return now
+    yield from _act_once(job, START, job.api.start(task.id), now)
+    job.starts = True
+    return (yield from _get(job, task.id))
+
+
+def _restarts(job: _Job, task: Task) -> bool:
+    """A stopped task is started again by an attempt of its own."""
+    return task.phase is Phase.ENDED and job.change.action is Action.RUN
+
+
+def _act_once(job: _Job, operation: str, request: ApiRequest, task: Task) -> Flow[None]:
+    """Send one action on a task; where no answer comes, look before it is repeated."""
+    act = Act(
+        operation,
+        (request,),
+        lambda replies: _acted(job, task.id, replies[0]),
+        data={"task": task.id},
+        run=job.mark,
+    )
+    for _ in range(MAX_REPEATS):
+        (reply,) = cast("tuple[Reply, ...]", (yield act))
+        if isinstance(reply, Answer):
+            return
+        if isinstance(reply, NoAnswerError) and job.settings.list_lag_s:
+            yield Wait(job.settings.list_lag_s, "the answer was lost; looking whether it happened")
+        now = yield from _get(job, task.id)
+        if _has_moved(operation, task, now):
+            # Ours, or somebody else's at the same moment: it is under way either way.
+            yield _outcome(job, operation, job.learnt(id=task.id))
+            return
+        if isinstance(reply, RefusedError) or not isinstance(reply, NoAnswerError):
+            raise reply
+        nothing = Settlement(Result.FAILED, id=task.id, message="no answer, no effect")
+        yield _outcome(job, operation, nothing)
+    message = f"{operation}: the server gave no answer {MAX_REPEATS} times, without effect"
+    raise ChangeFailedError(message)
+
+
+def _acted(job: _Job, task: str, reply: Reply) -> Settlement:
+    refused = failure(reply)
+    if refused is not None:
+        return replace(refused, id=task if refused.result is not Result.UNKNOWN else "")
+    return job.learnt(id=task, status=204, cost_pu=cost_of((reply,)) if _billed(reply) else 0.0)
+
+
+def _billed(reply: Reply) -> bool:
+    return isinstance(reply, Answer) and reply.spent_pu is not None
+
+
+def _has_moved(operation: str, before: Task, now: Task) -> bool:
+    """Tell whether an action has taken effect."""
+    if operation == ANALYSE:
+        return now.analysed
+    if operation == STOP:
+        return now.phase is not Phase.RUNNING
+    if before.phase is Phase.ENDED:
+        return now.phase in (Phase.RUNNING, Phase.DONE)
+    return now.phase is not Phase.WAITING
+
+
+# --- waiting -------------------------------------------------------------------------------
+
+
+def _follow(job: _Job, task: Task) -> Flow[Object]:
+    """Bind a task that was started, and wait for its end."""
+    if _restarts(job, task):
+        task = yield from _start(job, task)
+    if not job.starts:
+        yield from _adopt(job, task)
+    waited, looks = 0.0, 0
+    while task.phase is Phase.RUNNING:
+        yield from _stop_if_too_dear(job, task)
+        if not job.settings.waits_for_jobs:
+            message = f"task {task.id} runs; the next apply collects it"
+            raise StillRunningError(message)
+        if job.options.timeout_s is not None and waited >= job.options.timeout_s:
+            message = f"task {task.id} still runs after `timeout`; the same command goes on waiting"
+            raise ChangeFailedError(message)
+        yield Progress(round(task.percent), 100, "percent processed")
+        # Every few seconds in the beginning, then once a minute: jobs take hours.
+        pause = job.settings.poll_s * min(1 + looks, _SLOWEST_POLL)
+        yield Wait(pause, f"task {task.id} is running")
+        waited, looks = waited + pause, looks + 1
+        task = yield from _look_at(job, task)
+    return (yield from _conclude(job, task))
+
+
+def _adopt(job: _Job, task: Task) -> Flow[None]:
+    """Bind a task to this address and this run, whoever made and started it."""
+    paid = START if task.phase is not Phase.WAITING else ""
+    yield Note(Event.ADOPT, job.learnt(id=task.id), operation=paid, run=job.mark)
+
+
+def _look_at(job: _Job, task: Task) -> Flow[Task]:
+    """Find a task in the list that all waiting changes share; a missing one is asked for."""
+    seen: list[Task] = []
+    columns = job.api.listing.columns
+    at = columns.index("id")
+
+    def take(rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        for row in rows:
+            if row[at] == task.id:
+                seen.append(job.api.task_of(dict(zip(columns, row, strict=True))))
+
+    yield Scan(job.api.listing, take, shared=True)
+    return seen[0] if seen else (yield from _get(job, task.id))
+
+
+def _stop_if_too_dear(job: _Job, task: Task) -> Flow[None]:
+    limit = job.options.max_pu
+    if limit is None or task.cost_pu is None or task.cost_pu <= limit:
+        return
+    stop = job.api.stop(task.id)
+    act = Act(
+        STOP,
+        (stop,),
+        lambda replies: _acted(job, task.id, replies[0]),
+        data={"task": task.id, "maxPu": limit},
+        run=job.mark,
+    )
+    yield act
+    ended = job.learnt(id=task.id)
+    cause = f"it had cost {task.cost_pu:g} PU and `maxPu` is {limit:g}"
+    ended = replace(ended, data={**ended.data, "ended": "STOPPED", "cause": cause})
+    yield _outcome(job, RUN, ended)
+    message = f"task {task.id} was stopped: {cause}; it stays blocked until that is raised"
+    raise ChangeFailedError(message)
+
+
+def _conclude(job: _Job, task: Task) -> Flow[Object]:
+    """Write down how a task has ended; what was not wholly done is a failed change."""
+    features = yield from features_of(job.api, job.delivery, task.id)
+    if task.phase is not Phase.DONE:
+        cause = task.cause or "no cause given"
+        ended = job.learnt(id=task.id)
+        ended = replace(ended, data={**ended.data, "ended": task.status, "cause": cause})
+        yield _outcome(job, RUN, ended)
+        failed = {} if features is None else features.failed
+        message = f"task {task.id}: {task.status}: {cause}{_named(failed)}"
+        raise ChangeFailedError(message)
+    outputs = yield from outputs_of(job.delivery, task.id)
+    receipt = receipt_of(
+        job.given,
+        job.key,
+        task=task.id,
+        attempt=job.mark.attempt,
+        features=features,
+        outputs=outputs,
+        cost_pu=task.cost_pu,
+        account=task.account,
+    )
+    spent = task.cost_pu if job.starts and task.cost_pu is not None else 0.0
+    settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)
+    yield Note(Event.RECEIPT, settlement, run=job.mark)
+    if receipt.failed:
+        message = f"task {task.id}: {len(receipt.failed)} features failed{_named(receipt.failed)}"
+        raise ChangeFailedError(message)
+    return _attributes(job, receipt)
+
+
+def _named(failed: object) -> str:
+    shown = [f"{name}: {cause}" for name, cause in sorted(dict(failed).items())[:5]]  # type: ignore[call-overload]
+    return "".join(f"\n  {one}" for one in shown)
+
+
+def _stop_removed(api: JobApi, change: Change) -> Flow[Object]:
+    """Stop the task of a job whose manifest is gone, and let go of it."""
+    task = str(change.current["task"])
+    settled = Settlement(Result.DONE, id=task, status=204)
+
+    def settle(replies: tuple[Reply, ...]) -> Settlement:
+        return failure(replies[0]) or settled
+
+    (reply,) = cast(
+        "tuple[Reply, ...]",
+        (yield Act(STOP, change.requests, settle, data={"task": task})),
+    )
+    if not isinstance(reply, Answer):
+        answer: Answer | None = yield from read_or_none(api.get(task))
+        body = None if answer is None else answer.body
+        if isinstance(body, dict) and api.task_of(body).phase is Phase.RUNNING:
+            raise reply
+        yield Note(Event.OUTCOME, settled)
+    yield Note(Event.FORGET)
+    return {}

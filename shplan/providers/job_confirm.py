@@ -1,0 +1,90 @@
+"""
+`shplan import ADDRESS ID` for a job: a person says which task is this run.
+
+A live task is believed if its echo gives the run key. For one that is gone the ledger must have
+started it, for this address or this run; it then gets a receipt without a cost, because nobody can
+say any more what it was billed.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from shplan.core.entry import Result, Settlement
+from shplan.core.planner import dependencies
+from shplan.core.request import Answer
+from shplan.core.resource import Desired, Receipt
+from shplan.core.run_key import RunInput, RunKey, run_key
+from shplan.core.value import JsonObject, is_known
+from shplan.providers.base import ChangeFailedError, Flow, Surroundings
+from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
+from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
+from shplan.providers.reconciled import read_or_none, stated_record
+
+
+def confirm_job(
+    api: JobApi, desired: Desired, confirmed: str, surroundings: Surroundings
+) -> Flow[Settlement]:
+    """
+    Bind a task by its id.
+
+    Raises:
+        ChangeFailedError: nothing shows that it is this run
+    """
+    if not is_known(desired.spec):
+        message = f"the key of {desired.address} is not known yet: apply what it depends on first"
+        raise ChangeFailedError(message)
+    stated = desired.run.get("files")
+    files = cast("dict[str, str]", stated) if isinstance(stated, dict) else {}
+    given = input_of(
+        api, desired.spec, desired.run, deployment=surroundings.deployment, files=files
+    )
+    key = run_key(given)
+    run = surroundings.runs.get(key.digest)
+    answer: Answer | None = yield from read_or_none(api.get(confirmed))
+    if answer is not None and isinstance(answer.body, dict):
+        task = api.task_of(answer.body)
+        if not belongs(api, task, given, key):
+            message = f"task {confirmed} asks for something else than {desired.address}"
+            raise ChangeFailedError(message)
+        return (yield from _living(api, desired, given, key, task))
+    if run is None or confirmed not in run.started:
+        message = f"there is no task {confirmed}, and the ledger did not start one of that id"
+        raise ChangeFailedError(message)
+    attempt = max(number for number, one in run.attempts.items() if confirmed in one.ids)
+    receipt = yield from _receipt(api, given, key, confirmed, attempt=attempt, cost_pu=None)
+    return _settled(desired, key, confirmed, receipt)
+
+
+def _living(
+    api: JobApi, desired: Desired, given: RunInput, key: RunKey, task: Task
+) -> Flow[Settlement]:
+    if task.phase is not Phase.DONE:
+        return _settled(desired, key, task.id, None)
+    receipt = yield from _receipt(api, given, key, task.id, attempt=1, cost_pu=task.cost_pu)
+    return _settled(desired, key, task.id, receipt)
+
+
+def _receipt(
+    api: JobApi, given: RunInput, key: RunKey, task: str, *, attempt: int, cost_pu: float | None
+) -> Flow[Receipt]:
+    delivery = api.delivery(given.request).replace("{{ run.key }}", key.short)
+    features = yield from features_of(api, delivery, task)
+    outputs = yield from outputs_of(delivery, task)
+    return receipt_of(
+        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=cost_pu
+    )
+
+
+def _settled(desired: Desired, key: RunKey, task: str, receipt: Receipt | None) -> Settlement:
+    data: JsonObject = {"key": key.digest, "onRemove": str(desired.run.get("onRemove", "keep"))}
+    return Settlement(
+        Result.DONE,
+        id=task,
+        owned=True,
+        spec=stated_record(desired.spec),
+        prevent_destroy=desired.lifecycle.prevent_destroy,
+        depends_on=tuple(str(address) for address in dependencies(desired)),
+        data=data,
+        receipt=receipt,
+    )

@@ -1,0 +1,474 @@
+"""
+What is to be done with a job: the decisions of the design's section "Jobs", one function a case.
+
+Nothing here reads or sends. The order of the questions is the order of what is certain: a receipt
+first, then live tasks, then what the ledger has written down, and only then a new run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
+from shplan.core.cost import Cost
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.duration import seconds_of
+from shplan.core.job_cost import batch_cost, cost_input
+from shplan.core.paths import has_request_id, same_places
+from shplan.core.planner import dependencies, protected
+from shplan.core.resource import Desired, Receipt
+from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
+from shplan.providers.base import Observation, Surroundings, Wanted
+from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
+from shplan.providers.reconciled import stated_record
+
+# Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
+RESTART_AFTER = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The `run` options of a manifest, defaults filled in."""
+
+    start: str = "auto"
+    max_pu: float | None = None
+    timeout_s: float | None = None
+    reruns: bool = False
+    on_remove: str = "keep"
+
+    @classmethod
+    def of(cls, run: Object) -> Options:
+        """Read them; unknown values were refused while loading."""
+        limit, timeout = run.get("maxPu"), run.get("timeout")
+        return cls(
+            start=str(run.get("start", "auto")),
+            max_pu=float(limit) if isinstance(limit, int | float) else None,
+            timeout_s=seconds_of(timeout) if isinstance(timeout, str) else None,
+            reruns=run.get("onFailure") == "rerun",
+            on_remove=str(run.get("onRemove", "keep")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One declared job, and everything that a decision about it may look at."""
+
+    api: JobApi
+    wanted: Wanted
+    desired: Desired
+    view: JobView
+    surroundings: Surroundings
+    options: Options
+    base: Change
+
+    @property
+    def spec(self) -> Object:
+        return self.desired.spec
+
+    def task(self, change: Change, task: Task) -> Change:
+        """Point a change at a task."""
+        return replace(change, id=task.id, current={**change.current, "task": task.id})
+
+
+def decide_job(
+    api: JobApi, wanted: Wanted, observation: Observation, surroundings: Surroundings
+) -> Change:
+    """Decide about one address."""
+    view = view_of(observation)
+    if wanted.desired is None:
+        return _decide_removed(api, wanted, view)
+    case = _case(api, wanted, wanted.desired, view, surroundings)
+    if view.key is None:
+        return _priced(case, _run(case, attempt=1, reason=Reason.KEY_UNKNOWN))
+    decided = _decide_known(case)
+    return _with_protection(case, decided)
+
+
+def _case(
+    api: JobApi, wanted: Wanted, desired: Desired, view: JobView, surroundings: Surroundings
+) -> _Case:
+    options = Options.of(desired.run)
+    current: Object = {
+        "run": cast("Value", {k: v for k, v in desired.run.items() if is_known(v)}),
+        "files": dict(view.given.files) if view.given is not None else {},
+        "onRemove": options.on_remove,
+    }
+    base = Change(
+        wanted.address,
+        Action.NOOP,
+        Reason.RAN,
+        depends_on=dependencies(desired),
+        record=cast("Object", stated_record(desired.spec)),
+        prevent_destroy=desired.lifecycle.prevent_destroy,
+        current=current,
+        key="" if view.key is None else view.key.digest,
+        parts={} if view.key is None else view.key.parts,
+        former=_former(wanted, view, surroundings),
+    )
+    return _Case(api, wanted, desired, view, surroundings, options, base)
+
+
+def _former(wanted: Wanted, view: JobView, surroundings: Surroundings) -> JsonObject:
+    """Return the parts of the key that this address ran under before, if it was another one."""
+    recorded = "" if wanted.recorded is None else str(wanted.recorded.data.get("key", ""))
+    run = surroundings.runs.get(recorded)
+    if run is None or run.receipt is None or (view.key is not None and view.key.digest == recorded):
+        return {}
+    return run.receipt.parts
+
+
+def _decide_known(case: _Case) -> Change:
+    receipt = None if case.view.run is None else case.view.run.receipt
+    latest = case.view.latest
+    if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
+        return _bound(case, replace(case.base, id=receipt.id, attempt=receipt.attempt))
+    tasks = case.view.of_attempt(latest)
+    alive = [task for task in tasks if task.phase in (Phase.RUNNING, Phase.DONE)]
+    # One that only this ledger knows to be partly done counts like the task that it was.
+    if receipt is not None and receipt.attempt >= latest:
+        return _decide_partial(case, receipt)
+    if alive:
+        return _decide_started(case, alive[0])
+    waiting = [task for task in tasks if task.phase is Phase.WAITING]
+    lost = _lost_starts(case)
+    if lost:
+        return _decide_lost(case, lost)
+    if waiting:
+        return _decide_waiting(case, waiting[0])
+    ended = [task for task in tasks if task.phase is Phase.ENDED]
+    if ended:
+        return _decide_ended(case, ended[-1])
+    if _ended_before(case):
+        return _decide_ended(case, None)
+    return _priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
+
+
+def _same_account(receipt: Receipt, view: JobView) -> bool:
+    """A receipt counts unless it is known to be another account's."""
+    shown = {task.account for task in view.tasks if task.account}
+    return not receipt.account or not shown or receipt.account in shown
+
+
+# --- the cases -----------------------------------------------------------------------------
+
+
+def _bound(case: _Case, change: Change) -> Change:
+    """Record at this address what ran, perhaps for another one: free, and no change."""
+    recorded = case.wanted.recorded
+    bound = recorded is not None and recorded.data.get("key") == change.key
+    same = bound and recorded is not None and recorded.depends_on == change.depends_on
+    return replace(change, records=not same)
+
+
+def _decide_started(case: _Case, task: Task) -> Change:
+    change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
+    known = case.view.run is not None and task.id in case.view.run.ids
+    if task.phase is Phase.RUNNING:
+        note = f"{task.percent:.0f} % of it is processed"
+        change = replace(change, notes=(note,), waits=True, records=True)
+        if known:
+            return replace(change, action=Action.NOOP, reason=Reason.RUNNING)
+        return replace(change, action=Action.ADOPT, reason=Reason.OTHERS_TASK)
+    action, reason = (
+        (Action.RESUME, Reason.NOT_RECORDED) if known else (Action.ADOPT, Reason.OTHERS_TASK)
+    )
+    return replace(change, action=action, reason=reason, records=True)
+
+
+def _decide_waiting(case: _Case, task: Task) -> Change:
+    change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
+    start = case.options.start
+    if start == "manual" or (start == "analyse" and task.analysed):
+        note = f"`start: {start}`: shplan does not start it"
+        return replace(change, reason=Reason.START_WAITS, notes=(note,), records=not _known(case))
+    request = case.api.start(task.id) if start == "auto" else case.api.analyse(task.id)
+    change = replace(
+        change, action=Action.RESUME, reason=Reason.NOT_STARTED, requests=(request,), records=True
+    )
+    return _priced(case, change) if start == "auto" else change
+
+
+def _known(case: _Case) -> bool:
+    recorded = case.wanted.recorded
+    return recorded is not None and recorded.data.get("key") == case.base.key
+
+
+def _lost_starts(case: _Case) -> tuple[str, ...]:
+    """Return tasks whose START was written down, that are gone, and that have not ended."""
+    run = case.view.run
+    if run is None:
+        return ()
+    shown = {task.id for task in case.view.tasks}
+    return tuple(
+        task
+        for one in run.attempts.values()
+        if not one.ended
+        for task in sorted(one.started - shown)
+    )
+
+
+def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
+    found = case.view.evidence
+    if found is not None:
+        note = f"the files that task {found.id} left say that it finished"
+        change = replace(case.base, id=found.id, attempt=found.attempt, notes=(note,))
+        current: Object = {**change.current, "evidence": found.id}
+        return replace(
+            change, action=Action.ADOPT, reason=Reason.NOT_RECORDED, records=True, current=current
+        )
+    address = case.wanted.address
+    diagnostic = Diagnostic(
+        code="run/outcome-unknown",
+        summary="Outcome of a run unknown",
+        what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
+        " bucket does not tell how it ended.",
+        why="Running again would pay again for what may lie in the bucket already.",
+        hint=f"if it is there: shplan import {address} {lost[0]}; to run and pay again, raise"
+        " `run: {generation: ...}`",
+        span=case.desired.source.span(("metadata", "name")),
+        address=str(address),
+    )
+    return replace(
+        case.base,
+        action=Action.BLOCKED,
+        reason=Reason.OUTCOME_UNKNOWN,
+        refusals=(Refusal(RefusalKind.UNDECIDED, diagnostic),),
+    )
+
+
+def _ended_before(case: _Case) -> bool:
+    run = case.view.run
+    return run is not None and bool(run.attempts) and bool(run.attempts[run.latest].ended)
+
+
+def _decide_ended(case: _Case, task: Task | None) -> Change:
+    """A failed or stopped attempt is blocked, unless the manifest says to try again."""
+    run = case.view.run
+    latest = case.view.latest
+    known = None if run is None else run.attempts.get(latest)
+    stopped = (task.status if task is not None else known.ended if known else "") == "STOPPED"
+    reason = Reason.RUN_STOPPED if stopped else Reason.RUN_FAILED
+    cause = (task.cause if task is not None else known.cause if known else "") or "no cause given"
+    change = replace(case.base, reason=reason, attempt=latest, records=not _known(case))
+    if task is not None:
+        change = case.task(change, task)
+    over = known.stopped_over_pu if known is not None else None
+    if over is not None and (case.options.max_pu is None or case.options.max_pu <= over):
+        limit = f"it was stopped because it passed `maxPu: {over:g}`; raise that to go on"
+        return replace(change, action=Action.BLOCKED, notes=(cause, limit))
+    if not case.options.reruns:
+        ways = "`run: {onFailure: rerun}` tries again, `generation` makes another run of it"
+        return replace(change, action=Action.BLOCKED, notes=(cause, ways))
+    if stopped and task is not None:
+        return _decide_restart(case, change, task)
+    note = f"attempt {latest} ended: {cause}"
+    another = _run(case, attempt=latest + 1, reason=Reason.ANOTHER_ATTEMPT)
+    return _priced(case, replace(another, notes=(*another.notes, note)))
+
+
+def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
+    """A stopped task is started again; what it has done is kept by the service."""
+    free = _restart_at(task)
+    now = _instant(case.view.now)
+    if free is not None and now is not None and now < free:
+        note = f"the service takes no restart before {free:%Y-%m-%d %H:%M} UTC"
+        return replace(change, action=Action.BLOCKED, notes=(task.cause, note))
+    change = replace(
+        change,
+        action=Action.RUN,
+        reason=Reason.ANOTHER_ATTEMPT,
+        attempt=case.view.latest + 1,
+        requests=(case.api.start(task.id),),
+        records=True,
+    )
+    return _priced(case, change)
+
+
+def _restart_at(task: Task) -> datetime | None:
+    acted = _instant(task.acted)
+    return None if acted is None else acted + RESTART_AFTER
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _decide_partial(case: _Case, receipt: Receipt) -> Change:
+    """
+    Some features failed, and the service has no way to repeat only these.
+
+    Another attempt can leave alone what is there, but only where it delivers to the same places.
+    """
+    names = ", ".join(list(receipt.failed)[:3])
+    note = f"{len(receipt.failed)} features failed: {names}"
+    change = replace(
+        case.base, id=receipt.id, attempt=receipt.attempt, reason=Reason.PARTLY_DONE, notes=(note,)
+    )
+    if not case.options.reruns:
+        ways = "`run: {onFailure: rerun}` makes another attempt"
+        return _bound(case, replace(change, action=Action.BLOCKED, notes=(note, ways)))
+    again = _run(case, attempt=receipt.attempt + 1, reason=Reason.ANOTHER_ATTEMPT)
+    if has_request_id(case.api.delivery(case.spec)):
+        paid = "the places hold <requestId>, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
+    (create, *rest) = again.requests
+    body = case.api.skipping(cast("Object", create.body))
+    requests = (case.api.create(body), *rest)
+    kept = "`skipExisting` leaves alone what is there"
+    return _priced(case, replace(again, requests=requests, notes=(note, kept)))
+
+
+def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
+    own = Reference(case.wanted.address, ("id",))
+    made = Unknown(f"{{{{ ref('{case.wanted.address}').id }}}}", "", (own,))
+    create = case.api.create({**case.spec})
+    follow = {"auto": (case.api.start(made),), "analyse": (case.api.analyse(made),)}
+    known_later = ("once its key is known, it is left alone if that has run already",)
+    return replace(
+        case.base,
+        action=Action.RUN,
+        reason=reason,
+        attempt=attempt,
+        requests=(create, *follow.get(case.options.start, ())),
+        notes=() if case.base.key else known_later,
+        records=True,
+    )
+
+
+# --- limits --------------------------------------------------------------------------------
+
+
+def _priced(case: _Case, change: Change) -> Change:
+    """Add what it costs, and refuse what is over its own limit or would hit what lies there."""
+    if not any(request.operation == case.api.start("").operation for request in change.requests):
+        return _unless_taken(case, change)
+    cost = _cost(case)
+    limit = case.options.max_pu
+    if cost is None:
+        if limit is not None:
+            return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
+        return _unless_taken(case, replace(change, notes=(*change.notes, "its cost is not known")))
+    priced = replace(change, cost=cost)
+    if limit is not None and cost.maximum_pu > limit:
+        return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
+    return _unless_taken(case, priced)
+
+
+def _cost(case: _Case) -> Cost | None:
+    script, table = case.desired.script, case.surroundings.tables.get("tiling-grids")
+    if script is None or table is None or not is_known(_without_ids(case.spec)):
+        return None
+    given = cost_input(cast("JsonObject", case.spec), script, table)
+    return None if given is None else batch_cost(given)
+
+
+def _without_ids(spec: Object) -> Object:
+    """Leave out what never decides a cost: the collection's id, and where results go."""
+    process = spec.get("processRequest")
+    if not isinstance(process, dict):
+        return spec
+    source = process.get("input")
+    bounds = source.get("bounds") if isinstance(source, dict) else None
+    return {"input": spec.get("input"), "bounds": bounds, "evalscript": process.get("evalscript")}
+
+
+def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
+    diagnostic = Diagnostic(
+        code="run/max-pu",
+        summary="Dearer than its maxPu",
+        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.0f} PU; its `maxPu` is {limit:g}.",
+        why="The maximum counts, so that a run can never spend more than was allowed.",
+        hint=f"raise it: run: {{maxPu: {cost.maximum_pu:.0f}}}, or make the area, the time range"
+        " or the resolution smaller",
+        span=case.desired.source.span(("run", "maxPu")),
+        address=str(case.wanted.address),
+    )
+    return Refusal(RefusalKind.PROTECTED, diagnostic)
+
+
+def _unless_taken(case: _Case, change: Change) -> Change:
+    """Refuse to deliver to where an earlier run of ours has delivered: the service would fail it."""
+    delivery = case.api.delivery(case.spec)
+    output = case.spec.get("output")
+    stated = output if isinstance(output, dict) else {}
+    harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True
+    if change.attempt > 1 or harmless or not isinstance(delivery, str) or has_request_id(delivery):
+        return change
+    for run in case.surroundings.runs.values():
+        receipt = run.receipt
+        if receipt is None or run.key == change.key:
+            continue
+        template = receipt.outputs.get("template")
+        if isinstance(template, str) and same_places(template, delivery):
+            return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
+    return change
+
+
+def _taken(case: _Case, receipt: Receipt, delivery: str) -> Refusal:
+    diagnostic = Diagnostic(
+        code="run/places-taken",
+        summary="Results lie there already",
+        what=f"{case.wanted.address} delivers to {delivery}, and so did task {receipt.id}.",
+        why="The service fails a request whose files exist, after it was created.",
+        hint="write <requestId> or {{ run.key }} into the URL, or state `overwrite: true` or"
+        " `skipExisting: true` in `output`",
+        span=case.desired.source.span(("spec", "output", "delivery")),
+        address=str(case.wanted.address),
+    )
+    return Refusal(RefusalKind.PROTECTED, diagnostic)
+
+
+# --- protections, removal ------------------------------------------------------------------
+
+
+def _with_protection(case: _Case, change: Change) -> Change:
+    """Taking a protection away is a change of its own, and so is another `onRemove`."""
+    recorded = case.wanted.recorded
+    if recorded is None or change.action is not Action.NOOP or change.waits:
+        return change
+    other = recorded.prevent_destroy != case.desired.lifecycle.prevent_destroy
+    other = other or recorded.data.get("onRemove", "keep") != case.options.on_remove
+    if not other:
+        return change
+    return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
+
+
+def _decide_removed(api: JobApi, wanted: Wanted, view: JobView) -> Change:
+    """
+    A job whose manifest is gone is let go of; its task is stopped only if that was asked for.
+
+    What it has delivered stays, and so does its receipt.
+    """
+    recorded = wanted.recorded
+    assert recorded is not None, "an address that is neither declared nor recorded"
+    change = Change(
+        wanted.address,
+        Action.FORGET,
+        Reason.NO_LONGER_DECLARED,
+        depends_on=recorded.depends_on,
+        records=True,
+        id=recorded.id,
+        prevent_destroy=recorded.prevent_destroy,
+        notes=("its results stay where they are",),
+    )
+    running = [task for task in view.tasks if task.phase is Phase.RUNNING]
+    if recorded.data.get("onRemove") != "stop" or not running:
+        return change
+    refusals = (protected(wanted.address, "stopped"),) if recorded.prevent_destroy else ()
+    return replace(
+        change,
+        action=Action.DELETE,
+        requests=(api.stop(running[0].id),),
+        refusals=refusals,
+        notes=("its task is stopped: `onRemove: stop`", *change.notes),
+        current={"task": running[0].id},
+        key=str(recorded.data.get("key", "")),
+    )
+
+
+__all__ = ["Options", "decide_job"]

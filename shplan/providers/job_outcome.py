@@ -1,0 +1,121 @@
+"""
+How a task has ended, read from the files that the service leaves in the root of its delivery.
+
+Source: documentation of Batch V2: the execution database `execution-<id>.sqlite` has a table
+`features` with the columns `name`, `status` (PENDING, DONE, FATAL) and `error`; empty features are
+DONE with a text.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from shplan.core.paths import template_root
+from shplan.core.resource import Receipt
+from shplan.core.run_key import RunInput, RunKey
+from shplan.core.value import JsonObject
+from shplan.providers.base import Fetch, File, Flow, Look
+from shplan.providers.job import JobApi, bucket_and_key
+from shplan.providers.reconciled import stated_record
+
+# A receipt is read by people and by every later plan: the worst are named, all are counted.
+MOST_NAMED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The features of a task: how many, how many are not finished, and why which failed."""
+
+    total: int
+    pending: int
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_features(database: bytes) -> Features | None:
+    """Read an execution database; None where it is none, or half written."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(database)
+        rows = connection.execute("select name, status, error from features order by name, id")
+        found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
+    except sqlite3.Error:
+        return None
+    finally:
+        connection.close()
+    failed = {name: error for name, status, error in found if status == "FATAL"}
+    pending = sum(1 for _, status, _ in found if status not in ("DONE", "FATAL"))
+    return Features(len(found), pending, failed)
+
+
+def features_of(api: JobApi, delivery: str, task: str) -> Flow[Features | None]:
+    """Fetch and read the execution database of a task; None where it cannot be read."""
+    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    if not bucket:
+        return None
+    name = api.outcome_file(task)
+    key = f"{root.rstrip('/')}/{name}" if root.strip("/") else name
+    content: bytes | None = yield Fetch(bucket, key)
+    return None if content is None else read_features(content)
+
+
+def outputs_of(delivery: str, task: str) -> Flow[JsonObject]:
+    """Say what lies where the results were delivered: counts where the bucket can be read."""
+    outputs: JsonObject = {"template": delivery}
+    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
+    if files is None:
+        return outputs
+    kept = [one for one in files if not one.key.endswith((".sqlite", ".gpkg", ".json"))]
+    outputs["files"] = len(kept)
+    outputs["bytes"] = sum(one.size_bytes for one in kept)
+    outputs["first"] = [
+        {"key": one.key, "size": one.size_bytes, "etag": one.etag} for one in kept[:MOST_NAMED]
+    ]
+    return outputs
+
+
+def receipt_of(
+    given: RunInput,
+    key: RunKey,
+    *,
+    task: str,
+    attempt: int,
+    features: Features | None,
+    outputs: JsonObject,
+    cost_pu: float | None,
+    account: str = "",
+) -> Receipt:
+    """Put a receipt together."""
+    failed = {} if features is None else dict(features.failed)
+    named = dict(sorted(failed.items())[:MOST_NAMED])
+    if len(failed) > len(named):
+        named["..."] = f"{len(failed) - len(named)} more"
+    return Receipt(
+        key.digest,
+        attempt,
+        task,
+        "PARTIAL" if failed else "DONE",
+        parts=key.parts,
+        request=stated_record(cast("dict[str, object]", given.request)),  # type: ignore[arg-type]
+        cost_pu=cost_pu,
+        outputs=outputs,
+        failed=named,
+        account=account,
+    )
+
+
+def receipt_from_bucket(
+    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
+) -> Flow[Receipt | None]:
+    """Make the receipt of a task that is gone, if its execution database says that it finished."""
+    delivery = api.delivery(given.request).replace("{{ run.key }}", key.short)
+    features = yield from features_of(api, delivery, task)
+    if features is None or features.pending:
+        return None
+    outputs = yield from outputs_of(delivery, task)
+    return receipt_of(
+        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=None
+    )

@@ -1,0 +1,105 @@
+"""Builders of jobs for tests, and what the sandbox says of money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shplan.core.address import Address
+from shplan.core.job_cost import ScriptShape
+from shplan.core.resource import Desired, Lifecycle
+from shplan.core.value import Object, Reference, Unknown
+from tests.support.bench import Bench, FlatSource
+
+SCRIPT = """\
+//VERSION=3
+function setup() {
+  return {input: ["B04", "B08"], output: {bands: 1, sampleType: "FLOAT32"}};
+}
+function evaluatePixel(sample) {
+  return [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)];
+}
+"""
+SHAPE = ScriptShape(
+    inputs=(("", ("B04", "B08"), "SIMPLE"),), outputs=(("default", 1, "FLOAT32"),)
+)
+# About 1 km by 1 km in zone 33N: it touches one tile of the 20 km grid.
+AREA = {
+    "type": "Polygon",
+    "coordinates": [[[14.5, 46.05], [14.513, 46.05], [14.513, 46.06], [14.5, 46.06], [14.5, 46.05]]],
+}
+
+
+def body(
+    day: str = "2025-06-01",
+    *,
+    data: Any = "sentinel-2-l2a",
+    script: str = SCRIPT,
+    url: str = "",
+    **output: Any,
+) -> Object:
+    """The request of a batch job, as a manifest has it."""
+    delivery = {"s3": {"url": url or f"s3://results/{day}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
+    return {
+        "processRequest": {
+            "input": {
+                "bounds": {"geometry": AREA},
+                "data": [
+                    {
+                        "type": data,
+                        "dataFilter": {
+                            "timeRange": {"from": f"{day}T00:00:00Z", "to": f"{day}T23:59:59Z"}
+                        },
+                    }
+                ],
+            },
+            "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
+            "evalscript": script,
+        },
+        "input": {"type": "tiling-grid", "id": 0, "resolution": 10},
+        "output": {"type": "raster", "delivery": delivery, **output},
+    }
+
+
+def job(
+    name: str = "ndvi",
+    *,
+    key: str | None = None,
+    run: Mapping[str, Any] | None = None,
+    prevent: bool = False,
+    depends_on: tuple[Address, ...] = (),
+    spec: Object | None = None,
+    **more: Any,
+) -> Desired:
+    """A batch job; `more` goes into its request."""
+    return Desired(
+        Address("BatchProcess", name, key),
+        spec if spec is not None else body(**more),
+        FlatSource(),
+        lifecycle=Lifecycle(prevent_destroy=prevent),
+        depends_on=depends_on,
+        run=dict(run or {}),
+        script=SHAPE,
+    )
+
+
+def job_on(collection: str = "fields", name: str = "ndvi", **more: Any) -> Desired:
+    """A batch job on a collection of this plan: its key depends on an id."""
+    reference = Reference(Address("ByocCollection", collection), ("id",))
+    # The flat resolver puts the bare id where the template language would build a text.
+    unknown = Unknown(
+        "byoc-{{ ref('ByocCollection/" + collection + "').id }}", f"BatchProcess/{name}", (reference,)
+    )
+    return replace(job(name, data=unknown, **more), references=(reference,))
+
+
+async def tasks(world: Bench) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        page = await world.call("GET", f"/batch/v2/process?count=100{token}")
+        found += page["data"]
+        if not page["links"].get("nextToken"):
+            return sorted(found, key=lambda one: (one["created"], one["id"]))
+        token = f"&viewtoken={page['links']['nextToken']}"
