@@ -133,6 +133,22 @@ def _instance_type(document: Schema) -> None:
     _properties(document, "BatchV2ProcessRequest")["instanceType"] = _choice("normal", "large")
 
 
+def _batch_bounds(document: Schema) -> None:
+    _no_longer_required(document, "ProcessRequestInputForBatchV2", "bounds")
+    request = _schema(document, "BatchV2ProcessRequest")
+    request["if"] = _below({"const": "tiling-grid"}, "input", "type")
+    # These name one member of many: what they do not name stays allowed where definitions are closed.
+    needed: Schema = {"properties": {"input": {"required": ["bounds"]}}}
+    request["then"] = {"properties": {"processRequest": {"additionalProperties": True, **needed}}}
+
+
+def _below(test: Schema, *path: str) -> Schema:
+    """Return the condition that the member at a path is there and passes a test."""
+    for name in reversed(path):
+        test = {"type": "object", "properties": {name: test}, "required": [name]}
+    return test
+
+
 def _filter_language(document: Schema) -> None:
     body = _schema(document, "CatalogItemSearchFilterSearchBody")
     properties = _at(body, "properties")
@@ -291,6 +307,14 @@ OVERLAYS: tuple[Overlay, ...] = (
         "the Python client always sends `normal`; the vendor's web reference also has `large`",
         "an optional enum of both",
         _instance_type,
+    ),
+    Overlay(
+        "batch-bounds",
+        "ProcessRequestInputForBatchV2.bounds",
+        "required",
+        "the document's own prose: with a GeoPackage they may be left out, then all its features are processed",
+        "required with a tiling grid",
+        _batch_bounds,
     ),
     Overlay(
         "catalog-filter-language",
