@@ -188,6 +188,8 @@ def _document(kind: str, declaration: Schema) -> Schema:
     }
     if "reference" in declaration:
         return {**document, **_by_management(kind)}
+    if "metadata" not in declaration:
+        document["allOf"] = [_always_managed()]
     properties["spec"] = {"$ref": f"{DEFS}{kind}Spec", **as_object(properties["spec"])}
     return document
 
@@ -217,6 +219,18 @@ def _by_management(kind: str) -> Schema:
         "then": {"properties": {"spec": {"$ref": f"{DEFS}{kind}Reference", LITERAL: True}}},
         "else": {"properties": {"spec": {"$ref": f"{DEFS}{kind}Spec", LITERAL: True}}},
     }
+
+
+def _always_managed() -> Schema:
+    """A kind that says nothing of a reference cannot stand for what exists already."""
+    condition: Schema = {
+        "description": "Manifests of this kind cannot refer to what exists already.",
+        "const": True,
+        LITERAL: True,
+    }
+    for name in ("managed", "lifecycle", "metadata"):
+        condition = {"properties": {name: condition}, LITERAL: True}
+    return condition
 
 
 def _dispatch(documents: Mapping[str, Schema], envelope: Schema) -> Schema:
