@@ -139,9 +139,7 @@ def _excused(error: ValidationError, deferred: set[Path]) -> bool:
     if not branches:
         return False
     # A branch without errors holds as it is: nothing that is still unknown would change that.
-    return any(
-        branch and all(_excused(inner, deferred) for inner in branch) for branch in branches
-    )
+    return any(branch and all(_excused(inner, deferred) for inner in branch) for branch in branches)
 
 
 def _explain(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object
+from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object, copy
 
 _DATE_TIME_OR_OPEN = (
     r"^(?:\.\.|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2}))$"
@@ -140,6 +140,12 @@ def _batch_bounds(document: Schema) -> None:
     # These name one member of many: what they do not name stays allowed where definitions are closed.
     needed: Schema = {"properties": {"input": {"required": ["bounds"]}}}
     request["then"] = {"properties": {"processRequest": {"additionalProperties": True, **needed}}}
+
+
+def _array_overrides(document: Schema) -> None:
+    every = _schema(document, "BatchV2ZarrOutputArrayParameters")
+    single = {key: value for key, value in every.items() if key != "required"}
+    as_list(_schema(document, "BatchV2ArrayOverride")["allOf"])[0] = copy(single)
 
 
 def _below(test: Schema, *path: str) -> Schema:
@@ -315,6 +321,14 @@ OVERLAYS: tuple[Overlay, ...] = (
         "the document's own prose: with a GeoPackage they may be left out, then all its features are processed",
         "required with a tiling grid",
         _batch_bounds,
+    ),
+    Overlay(
+        "zarr-array-overrides",
+        "BatchV2ArrayOverride",
+        "requires every field of an array",
+        "the document's own prose: `arrayOverrides` change single values of `arrayParameters`",
+        "no field is required",
+        _array_overrides,
     ),
     Overlay(
         "catalog-filter-language",
