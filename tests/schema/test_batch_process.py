@@ -128,6 +128,39 @@ def test_collections_of_ones_own_are_taken_by_their_id() -> None:
         assert _both(_job(processRequest=_process(collection))) == ([], [])
 
 
+def test_one_manifest_for_many_months_completes_in_an_editor() -> None:
+    data: Schema = {
+        "type": "byoc-{{ ref('ByocCollection/fields').id }}",
+        "dataFilter": {
+            "timeRange": {
+                "from": "{{ each.month }}-01T00:00:00Z",
+                "to": "{{ month_end(each.month) }}",
+            }
+        },
+    }
+    process: Schema = {
+        "input": {
+            "bounds": {"geometry": "{{ geojson('../aoi/farm.geojson') }}"},
+            "data": [data],
+        },
+        "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
+        "evalscript": "{{ ref('Evalscript/ndvi') }}",
+    }
+    job = _job(
+        processRequest=process,
+        input={"type": "tiling-grid", "id": 0, "resolution": 10},
+        output={"type": "raster", "delivery": {"s3": {"url": "s3://acme-out/{{ each.month }}"}}},
+        run={"maxPu": 500, "timeout": "6h"},
+    )
+    job["metadata"] = {
+        "name": "ndvi",
+        "forEach": {"month": ["2025-06", "2025-07"]},
+        "dependsOn": ["ByocTiles/fields"],
+    }
+    assert faults(store.manifest_schema("BatchProcess", expressions=True), job) == []
+    assert faults(store.dispatch_schema(), job) == []
+
+
 def test_the_body_may_consist_of_expressions_in_an_editor() -> None:
     expression = "{{ var.it }}"
     schema = store.manifest_schema("BatchProcess", expressions=True)
