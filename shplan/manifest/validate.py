@@ -138,7 +138,8 @@ def _excused(error: ValidationError, deferred: set[Path]) -> bool:
     branches = getattr(error.kind, "context", None)
     if not branches:
         return False
-    return any(all(_excused(inner, deferred) for inner in branch) for branch in branches)
+    # A branch without errors holds as it is: nothing that is still unknown would change that.
+    return any(branch and all(_excused(inner, deferred) for inner in branch) for branch in branches)
 
 
 def _explain(
@@ -224,20 +225,26 @@ def _descend(schema: Schema, steps: Sequence[str | int]) -> Schema:
 
 
 def _description(schema: Schema, steps: Sequence[str | int]) -> str:
-    """Walk the evaluation, references followed, and return the last description on the way."""
+    """Walk the evaluation, references and branches followed, to the last field's description."""
     node: JsonValue = dict(schema)
     found = ""
     for step in steps:
-        if not isinstance(node, dict):
+        if isinstance(node, list) and isinstance(step, int):
+            node = node[step]
+        elif not isinstance(node, dict):
             break
-        if step == "$ref":
+        elif step == "$ref":
             pointer = str(node.get("$ref", "")).removeprefix("#/").split("/")
             node = dict(_descend(schema, pointer))
         else:
             node = node.get(str(step))
             said = node.get("description") if isinstance(node, dict) else None
-            found = said if isinstance(said, str) else ""
+            kept = found if step in _BRANCHES else ""
+            found = said if isinstance(said, str) else kept
     return found
+
+
+_BRANCHES = ("allOf", "anyOf", "oneOf", "then", "else")
 
 
 def _type(case: _Case) -> list[Violation]:
@@ -297,7 +304,10 @@ def _required(case: _Case) -> list[Violation]:
     guard = case.error.schema_path[-2:-1] == ["else"]
     alternative = _guarded(case) if guard else ""
     node = case.node
-    told = _property_description(case.schema, node, missing)
+    declared = _declared(case.schema, case.path)
+    told = _property_description(case.schema, node, missing) or (
+        _property_description(case.schema, declared, missing)
+    )
     if alternative:
         return [
             case.violation(
@@ -320,6 +330,15 @@ def _required(case: _Case) -> list[Violation]:
             hint=f"rename `{similar}` to `{missing}`" if similar else f"add `{missing}: ...`",
         )
     ]
+
+
+def _declared(schema: Schema, path: Path) -> Schema:
+    """Return what declares the object at a path; a condition that failed may only demand of it."""
+    node = schema
+    for step in path:
+        member = _properties(_followed(schema, node)).get(str(step))
+        node = member if isinstance(member, dict) else {}
+    return _followed(schema, node)
 
 
 def _guarded(case: _Case) -> str:
@@ -501,7 +520,23 @@ def _limit(sentence: str, option: str = "limit") -> Callable[[_Case], list[Viola
     return explain
 
 
+_INSTANT = "An instant has a date, a time and an offset, as RFC 3339 says."
 _PATTERNS = {
+    "TimeRange": (
+        "is {value}, which is no instant.",
+        f"{_INSTANT} `..` leaves the end open.",
+        "",
+    ),
+    "ObjectUrl": (
+        "is {value}, which is no address in a bucket.",
+        "It is s3://BUCKET/PATH or gs://BUCKET/PATH, as the request has it.",
+        "",
+    ),
+    "Sha256": (
+        "is {value}, which is no SHA-256.",
+        "It is 64 digits, 0 to 9 and a to f, as `sha256sum` prints them.",
+        "",
+    ),
     "Name": (
         "is {value}, which is no name.",
         (
@@ -568,7 +603,7 @@ def _pattern(case: _Case) -> list[Violation]:
             "Value not allowed",
             f"{case.name} {what.format(value=shown(value))}",
             why=why,
-            hint=_filled(hint, value),
+            hint=_instant_hint(case) if case.definition == "TimeRange" else _filled(hint, value),
         )
     ]
 
@@ -595,10 +630,7 @@ def _only(value: str, signs: str, *, instead: str) -> str:
 
 
 _FORMATS = {
-    "date-time": (
-        "no instant",
-        "An instant has a date, a time and an offset, as RFC 3339 says.",
-    ),
+    "date-time": ("no instant", _INSTANT),
     "uuid": ("no UUID", "Ids of the service look like 7c2d9bfe-4a5e-4d9e-9f86-1b1f6f4a9c11."),
     "regex": ("no regular expression", ""),
     "date": ("no date", "A date is written YYYY-MM-DD."),
@@ -625,7 +657,8 @@ def _instant_hint(case: _Case) -> str:
     text = str(case.value).strip()
     field = dotted(case.path[-1:])
     if len(text) == 10 and text.count("-") == 2:
-        return f'write `{field}: "{text}T00:00:00Z"`'
+        time = "23:59:59" if field == "to" else "00:00:00"
+        return f'write `{field}: "{text}T{time}Z"`'
     if len(text) >= 19 and text[10] in " Tt":
         rest = text[11:].replace(" ", "")
         offset = rest[8:] if rest[8:] and rest[8] in "+-Z." else "Z"
@@ -661,6 +694,47 @@ def _names(case: _Case) -> list[Violation]:
             at_key=True,
         )
     ]
+
+
+def _one_of(case: _Case) -> list[Violation]:
+    """Explain members of which exactly one is wanted; other alternatives as `_best_branch` does."""
+    branches = case.node.get("oneOf")
+    names = [_only_required(branch) for branch in branches] if isinstance(branches, list) else []
+    if not names or not all(names):
+        return _best_branch(case)
+    given = [name for name in names if isinstance(case.value, dict) and name in case.value]
+    if len(given) > 1:
+        return [_one_too_many(case, given)]
+    written = case.value if isinstance(case.value, dict) else {}
+    similar = next((n for n in names if nearest(n, written)), None)
+    return [
+        case.violation(
+            "missing-field",
+            "Field missing",
+            f"{case.name} has neither {' nor '.join(f'`{name}`' for name in names)}.",
+            why=case.description,
+            hint=f"rename `{nearest(similar, written)}` to `{similar}`"
+            if similar
+            else f"add {_either([f'`{name}`' for name in names])}",
+        )
+    ]
+
+
+def _only_required(branch: JsonValue) -> str:
+    names = branch.get("required") if isinstance(branch, dict) and len(branch) == 1 else None
+    return str(names[0]) if isinstance(names, list) and len(names) == 1 else ""
+
+
+def _one_too_many(case: _Case, given: list[str]) -> Violation:
+    return case.violation(
+        "contradiction",
+        "Fields exclude each other",
+        f"{case.name} has both {' and '.join(f'`{name}`' for name in given)}.",
+        why=case.description,
+        hint=f"remove {_either([f'`{name}`' for name in given])}",
+        below=(given[-1],),
+        at_key=True,
+    )
 
 
 def _best_branch(case: _Case) -> list[Violation]:
@@ -755,6 +829,6 @@ _EXPLANATIONS: Mapping[str, Callable[[_Case], list[Violation]]] = {
     "format": _format,
     "propertyNames": _names,
     "uniqueItems": _unique,
-    "oneOf": _best_branch,
+    "oneOf": _one_of,
     "anyOf": _best_branch,
 }

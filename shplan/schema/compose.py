@@ -2,9 +2,10 @@
 `schemas/manifest`: one schema a kind, for editors and for validation, composed from the API's and ours.
 
 A kind is one file in `schemas/source/kinds`: its own descriptions, its `spec` (a definition of the API or a
-schema of ours) and what refers to it when it is not managed. API definitions lose their read-only members and
-are closed against unknown fields. From the same source come two forms: `manifest/strict/KIND.json` describes
-the evaluated document, `manifest/KIND.json` also takes an expression wherever its value is not a text anyway.
+schema of ours), the options of its `run` if it is a job, and what refers to it when it is not managed. API
+definitions lose their read-only members and are closed against unknown fields. From the same source come two
+forms: `manifest/strict/KIND.json` describes the evaluated document, `manifest/KIND.json` also takes an
+expression wherever its value is not a text anyway.
 """
 
 from __future__ import annotations
@@ -152,6 +153,9 @@ def _definitions(kind: str, declaration: Schema) -> dict[str, Schema]:
     defs[f"{kind}Spec"] = {"description": description, **as_object(declaration["spec"])}
     if "reference" in declaration:
         defs[f"{kind}Reference"] = as_object(declaration["reference"])
+    if "run" in declaration:
+        options = as_object(declaration["run"])
+        defs[f"{kind}Run"] = {"type": "object", "additionalProperties": False, **options}
     return defs
 
 
@@ -171,6 +175,8 @@ def _document(kind: str, declaration: Schema) -> Schema:
         },
         "spec": {"description": as_text(declaration["specDescription"]), LITERAL: True},
     }
+    if "run" in declaration:
+        properties["run"] = _run(kind, as_object(declaration["run"]))
     document: Schema = {
         "$schema": DIALECT,
         "title": kind,
@@ -182,8 +188,19 @@ def _document(kind: str, declaration: Schema) -> Schema:
     }
     if "reference" in declaration:
         return {**document, **_by_management(kind)}
+    if "metadata" not in declaration:
+        document["allOf"] = [_always_managed()]
     properties["spec"] = {"$ref": f"{DEFS}{kind}Spec", **as_object(properties["spec"])}
     return document
+
+
+def _run(kind: str, options: Schema) -> Schema:
+    """The member itself is literal: that a document has it is known before expressions are."""
+    return {
+        "$ref": f"{DEFS}{kind}Run",
+        "description": as_text(options["description"]),
+        LITERAL: True,
+    }
 
 
 def _required_spec(declaration: Schema) -> list[str]:
@@ -202,6 +219,18 @@ def _by_management(kind: str) -> Schema:
         "then": {"properties": {"spec": {"$ref": f"{DEFS}{kind}Reference", LITERAL: True}}},
         "else": {"properties": {"spec": {"$ref": f"{DEFS}{kind}Spec", LITERAL: True}}},
     }
+
+
+def _always_managed() -> Schema:
+    """A kind that says nothing of a reference cannot stand for what exists already."""
+    condition: Schema = {
+        "description": "Manifests of this kind cannot refer to what exists already.",
+        "const": True,
+        LITERAL: True,
+    }
+    for name in ("managed", "lifecycle", "metadata"):
+        condition = {"properties": {name: condition}, LITERAL: True}
+    return condition
 
 
 def _dispatch(documents: Mapping[str, Schema], envelope: Schema) -> Schema:

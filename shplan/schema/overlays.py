@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object
+from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object, copy
 
 _DATE_TIME_OR_OPEN = (
     r"^(?:\.\.|\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2}))$"
@@ -131,6 +131,28 @@ def _raster_group(document: Schema) -> None:
 
 def _instance_type(document: Schema) -> None:
     _properties(document, "BatchV2ProcessRequest")["instanceType"] = _choice("normal", "large")
+
+
+def _batch_bounds(document: Schema) -> None:
+    _no_longer_required(document, "ProcessRequestInputForBatchV2", "bounds")
+    request = _schema(document, "BatchV2ProcessRequest")
+    request["if"] = _below({"const": "tiling-grid"}, "input", "type")
+    # These name one member of many: what they do not name stays allowed where definitions are closed.
+    needed: Schema = {"properties": {"input": {"required": ["bounds"]}}}
+    request["then"] = {"properties": {"processRequest": {"additionalProperties": True, **needed}}}
+
+
+def _array_overrides(document: Schema) -> None:
+    every = _schema(document, "BatchV2ZarrOutputArrayParameters")
+    single = {key: value for key, value in every.items() if key != "required"}
+    as_list(_schema(document, "BatchV2ArrayOverride")["allOf"])[0] = copy(single)
+
+
+def _below(test: Schema, *path: str) -> Schema:
+    """Return the condition that the member at a path is there and passes a test."""
+    for name in reversed(path):
+        test = {"type": "object", "properties": {name: test}, "required": [name]}
+    return test
 
 
 def _filter_language(document: Schema) -> None:
@@ -291,6 +313,22 @@ OVERLAYS: tuple[Overlay, ...] = (
         "the Python client always sends `normal`; the vendor's web reference also has `large`",
         "an optional enum of both",
         _instance_type,
+    ),
+    Overlay(
+        "batch-bounds",
+        "ProcessRequestInputForBatchV2.bounds",
+        "required",
+        "the document's own prose: with a GeoPackage they may be left out, then all its features are processed",
+        "required with a tiling grid",
+        _batch_bounds,
+    ),
+    Overlay(
+        "zarr-array-overrides",
+        "BatchV2ArrayOverride",
+        "requires every field of an array",
+        "the document's own prose: `arrayOverrides` change single values of `arrayParameters`",
+        "no field is required",
+        _array_overrides,
     ),
     Overlay(
         "catalog-filter-language",

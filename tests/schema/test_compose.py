@@ -369,6 +369,35 @@ def test_a_kind_is_one_declaration() -> None:
     assert list(undescribed(strict)) == []
 
 
+def test_a_job_states_the_options_of_its_run() -> None:
+    envelope = json.loads((store.root() / "source/envelope.json").read_bytes())
+    tries: Schema = {"description": "D.", "type": "integer"}
+    declaration: Schema = {
+        "description": "A.",
+        "specDescription": "B.",
+        "spec": {"type": "object"},
+        "run": {"description": "C.", "properties": {"tries": tries}},
+    }
+    made = compose({"Thing": declaration}, envelope, {}, {})
+    for name, expression_faults in (("strict/Thing", ["run/tries"]), ("Thing", [])):
+        schema = as_object(made[f"manifest/{name}.json"])
+        assert paths(schema, _manifest("Thing", {})) == []
+        assert paths(schema, {**_manifest("Thing", {}), "run": {"tries": 2}}) == []
+        assert paths(schema, {**_manifest("Thing", {}), "run": {"times": 2}}) == ["run"]
+        assert paths(schema, {**_manifest("Thing", {}), "run": _EXPRESSION}) == ["run"]
+        hidden: Schema = {**_manifest("Thing", {}), "run": {"tries": _EXPRESSION}}
+        assert paths(schema, hidden) == expression_faults
+
+
+def test_a_kind_without_a_reference_is_always_managed() -> None:
+    for kind, spec in (("Evalscript", {"file": "a.js"}), ("ByocTiles", {"collection": "c"})):
+        unmanaged = _manifest(kind, spec, lifecycle={"managed": False})
+        where = ["metadata/lifecycle/managed"] if kind == "Evalscript" else []
+        assert _places(unmanaged) == where
+        assert _places(unmanaged, expressions=True) == where
+    assert _places(_manifest("Evalscript", {"file": "a"}, lifecycle={"managed": True})) == []
+
+
 def test_a_member_without_a_description_is_an_error() -> None:
     envelope = json.loads((store.root() / "source/envelope.json").read_bytes())
     spec: Schema = {"type": "object", "properties": {"size": {"type": "integer"}}}

@@ -10,7 +10,7 @@ from shplan.schema.compose import closed
 from shplan.schema.derive import Api
 from shplan.schema.overlays import OVERLAYS
 from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object, copy
-from tests.schema.support import client_body, derived, extract, faults
+from tests.schema.support import client_body, derived, extract, faults, paths
 
 Look = Callable[[Api], Schema]
 
@@ -46,6 +46,22 @@ def _statistics(stats: Schema) -> JsonValue:
     return {"data": [{"outputs": outputs}], "status": "OK"}
 
 
+def _batch(name: str, **changes: JsonValue) -> Schema:
+    return {**as_object(copy(client_body(name))), **changes}
+
+
+def _without_bounds(name: str) -> Schema:
+    body = _batch(name)
+    del as_object(as_object(body["processRequest"])["input"])["bounds"]
+    return body
+
+
+def _overriding(override: Schema) -> Schema:
+    body = _batch("batch-zarr")
+    as_object(body["output"])["arrayOverrides"] = {"ndvi": override}
+    return body
+
+
 _COMPARISON: Schema = {"op": "=", "args": [{"property": "sat:orbit_state"}, "ascending"]}
 
 LOOSENED: dict[str, tuple[Look, JsonValue]] = {
@@ -60,6 +76,14 @@ LOOSENED: dict[str, tuple[Look, JsonValue]] = {
     "batch-instance-type": (
         _closed_request("createNewBatchV2ProcessingRequest"),
         client_body("batch"),
+    ),
+    "batch-bounds": (
+        _closed_request("createNewBatchV2ProcessingRequest"),
+        _without_bounds("batch-gpkg"),
+    ),
+    "zarr-array-overrides": (
+        _closed_request("createNewBatchV2ProcessingRequest"),
+        _overriding({"fill_value": 0}),
     ),
     "catalog-filter-language": (_request("postCatalogItemSearch"), client_body("catalog-time")),
     "catalog-and-of-one": (
@@ -139,6 +163,12 @@ def test_a_body_that_cannot_be_meant_passes_without_the_overlay_only(overlay: st
     assert faults(look(derived(without=overlay)), bad) == []
     assert faults(look(derived()), bad) != []
     assert faults(look(derived()), good) == []
+
+
+def test_a_tiling_grid_needs_bounds_all_the_same() -> None:
+    schema = derived().request("createNewBatchV2ProcessingRequest")
+    assert paths(schema, _without_bounds("batch")) == ["processRequest/input"]
+    assert paths(schema, client_body("batch")) == []
 
 
 def test_members_set_by_the_service_are_marked() -> None:

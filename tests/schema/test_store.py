@@ -14,7 +14,13 @@ from tests.schema.support import faults
 
 
 def test_kinds_are_those_with_a_schema() -> None:
-    assert store.manifest_kinds() == ("ByocCollection", "ByocTiles", "Project")
+    assert store.manifest_kinds() == (
+        "BatchProcess",
+        "ByocCollection",
+        "ByocTiles",
+        "Evalscript",
+        "Project",
+    )
 
 
 @pytest.mark.parametrize("kind", ["Nothing", "shplan", "../api/byoc"])
@@ -76,6 +82,18 @@ def test_what_has_no_documented_body_has_no_schema() -> None:
         store.request_schema("nothing")
     with pytest.raises(UnknownSchemaError):
         store.response_schema("nothing", 200)
+
+
+def test_asking_for_a_kind_reads_its_file_alone() -> None:
+    """The schema of a job is ten times as large as that of a set of tiles."""
+    code = (
+        "import sys; read = [];"
+        "sys.addaudithook(lambda event, about: read.append(str(about[0])) if event == 'open' else None);"
+        "from shplan.schema import store; store.manifest_schema('ByocTiles');"
+        "print([name.rpartition('/')[2] for name in read if name.endswith('.json')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "['ByocTiles.json']"
 
 
 def test_asking_for_a_kind_imports_no_validator_and_no_yaml() -> None:
