@@ -36,6 +36,7 @@ from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.settings import Settings as SandboxSettings
+from shplan.schema.store import table
 from shplan.storage.directory import DirectoryStorage
 from tests.support.clock import ManualClock, SandboxClock
 from tests.support.cogs import write_tile
@@ -153,9 +154,12 @@ class Bench:
                 private_ledger=True,
                 reads_buckets=True,
                 poll_s=self.poll_s,
+                project="test",
+                waits_for_jobs=more.pop("wait", True),
             ),
             deployment="sandbox",
             storage=DirectoryStorage(self.buckets),
+            tables={"tiling-grids": table("tiling-grids")},
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)

@@ -83,6 +83,9 @@ class DyingLedger:
     async def recorded(self, deployment: str) -> Any:
         return await self._inner.recorded(deployment)
 
+    async def runs(self, deployment: str) -> Any:
+        return await self._inner.runs(deployment)
+
     def lease(self, *, timeout_s: float) -> Any:
         return _DyingLease(self._inner.lease(timeout_s=timeout_s), self._fate)
 
