@@ -18,6 +18,8 @@ Handle: TypeAlias = object
 Place: TypeAlias = tuple[int, int | None]
 # Our own JavaScript is evaluated this many lines down, so that its places are told from a script's.
 OWN_LINES = 100_000
+# Engines write no longer ones; what a script writes must not keep us busy.
+_LONGEST_FRAME = 500
 
 
 class EngineError(Exception):
@@ -82,9 +84,16 @@ class Engine(Protocol):
         """Give its memory back."""
 
 
-def innermost(places: re.Pattern[str], stack: str) -> Place | None:
-    """Return the first place of a stack trace that is not in our own JavaScript."""
-    for found in places.finditer(stack):
-        if int(found["line"]) < OWN_LINES:
+def innermost(frame: re.Pattern[str], stack: str) -> Place | None:
+    """
+    Return the first place of a stack trace that is not in our own JavaScript.
+
+    Args:
+        frame: matches one line with a place and names its `line` and `column`
+        stack: as the engine gives it, or as a script pretends
+    """
+    for text in stack.split("\n"):
+        found = frame.match(text) if len(text) < _LONGEST_FRAME else None
+        if found and int(found["line"]) < OWN_LINES:
             return int(found["line"]), int(found["column"])
     return None

@@ -19,7 +19,7 @@ from pathlib import Path
 from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
 from shplan.script.errors import Fault
 from shplan.script.facts import FUNCTIONS
-from shplan.script.source import own_place, place_of_units
+from shplan.script.source import is_behind, own_place, place_of_units
 from shplan.script.wire import Message
 
 # The script's first act hands over a way to each of its functions, wherever and however it makes them.
@@ -70,7 +70,7 @@ class Session:
             self._call = self._engine.evaluate(_ours())
             program = self._engine.evaluate(PREFIX + self._text + SUFFIX)
             expected = (PREFIX + self._text + SUFFIX)[1:-1]
-            found = json.loads(self._engine.call(self._call, "load", program, expected))
+            found = json.loads(self._engine.call(self._call, program, expected))
         except EngineError as error:
             return self._fault(error, PREFIX)
         if "unbalanced" in found:
@@ -81,7 +81,7 @@ class Session:
         """Run `setup()` and answer with its value."""
         self._engine.begin()
         try:
-            found = json.loads(self._engine.call(self._call, "setup"))
+            found = json.loads(self._engine.call(self._call))
         except EngineError as error:
             return self._fault(error, PREFIX)
         return self._thrown(found["thrown"]) if "thrown" in found else found
@@ -134,12 +134,11 @@ class Session:
 
     def _fault(self, error: EngineError, prefix: str) -> Message:
         line, column = self._own(error.place, prefix)
-        return {
-            "fault": error.fault.value,
-            "message": error.message,
-            "line": line,
-            "column": column,
-        }
+        message = error.message
+        if error.fault is Fault.SYNTAX and error.place and is_behind(self._text, error.place[0]):
+            # What the engine stumbles over there is ours.
+            message = "Unexpected end of input"
+        return {"fault": error.fault.value, "message": message, "line": line, "column": column}
 
     def _own(self, place: Place | None, prefix: str) -> tuple[int | None, int | None]:
         if place is None:
