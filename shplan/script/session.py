@@ -60,7 +60,7 @@ class Session:
         try:
             self._engine.evaluate(PREFIX + self._text + SUFFIX)
         except EngineError as error:
-            return self._fault(error, PREFIX)
+            return self._refused(error)
         return {"simple": self._returns()}
 
     def load(self) -> Message:
@@ -72,9 +72,9 @@ class Session:
             expected = (PREFIX + self._text + SUFFIX)[1:-1]
             found = json.loads(self._engine.call(self._call, program, expected))
         except EngineError as error:
-            return self._fault(error, PREFIX)
+            return self._refused(error)
         if "unbalanced" in found:
-            return self._unbalanced()
+            return self._syntax(EngineError(Fault.SYNTAX, "Unexpected token '}'"))
         return self._loaded(found)
 
     def setup(self) -> Message:
@@ -108,22 +108,27 @@ class Session:
 
     def _returns(self) -> bool:
         """Tell whether the text returns outside of all functions: then it is no text of its own."""
-        try:
-            self._engine.evaluate(_PARSE_ONLY + self._text)
-        except EngineError as error:
-            return error.fault is Fault.SYNTAX and any(
-                one in error.message for one in _RETURN_OUTSIDE
-            )
-        return False
+        error = self._bare()
+        return error is not None and _is_return(error)
 
-    def _unbalanced(self) -> Message:
-        """Find where a text that closed our function closes what it has not opened."""
+    def _bare(self) -> EngineError | None:
+        """Return what is wrong with the text as it stands, wrapped in nothing."""
         try:
             self._engine.evaluate(_PARSE_ONLY + self._text)
         except EngineError as error:
-            if error.fault is Fault.SYNTAX:
-                return self._fault(error, _PARSE_ONLY)
-        return self._fault(EngineError(Fault.SYNTAX, "Unexpected token '}'"), _PARSE_ONLY)
+            return error if error.fault is Fault.SYNTAX else None
+        return None
+
+    def _syntax(self, wrapped: EngineError) -> Message:
+        """
+        Answer with a fault of syntax, in the place where the text itself goes wrong.
+
+        A brace too many closes our function, and what follows is then the first thing that is wrong.
+        """
+        bare = self._bare()
+        if bare is None or _is_return(bare):
+            return self._fault(wrapped, PREFIX)
+        return self._fault(bare, _PARSE_ONLY)
 
     def _thrown(self, thrown: dict[str, str]) -> Message:
         words = thrown["text"]
@@ -131,6 +136,9 @@ class Session:
         # V8 opens the trace with the message, which may hold anything.
         stack = thrown.get("stack", "").removeprefix(words)
         return self._fault(EngineError(fault, words, self._engine.place_in(stack)), PREFIX)
+
+    def _refused(self, error: EngineError) -> Message:
+        return self._syntax(error) if error.fault is Fault.SYNTAX else self._fault(error, PREFIX)
 
     def _fault(self, error: EngineError, prefix: str) -> Message:
         line, column = self._own(error.place, prefix)
@@ -145,6 +153,10 @@ class Session:
             return None, None
         line, column = place
         return own_place(self._text, prefix, line, column, encoding=self._engine.encoding)
+
+
+def _is_return(error: EngineError) -> bool:
+    return any(one in error.message for one in _RETURN_OUTSIDE)
 
 
 @cache
