@@ -57,6 +57,8 @@ class Engine(Protocol):
 
     # How columns are counted: the name of the encoding whose units they are.
     encoding: str
+    # Whether `null` is thrown when there is no memory left for an error.
+    null_is_memory: bool
 
     def begin(self) -> None:
         """Start the clock of a request."""

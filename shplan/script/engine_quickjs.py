@@ -27,6 +27,7 @@ class QuickJs:
     """One context with its own runtime."""
 
     encoding = "utf-8"
+    null_is_memory = True
 
     def __init__(self, budget: Budget) -> None:
         self._time_s = budget.time_s

@@ -37,10 +37,13 @@ class V8:
     """One isolate."""
 
     encoding = "utf-16-le"
+    null_is_memory = False
 
     def __init__(self, budget: Budget) -> None:
         self._time_s = budget.time_s
         self._isolate = MiniRacer()
+        # A class is no property of the global object, from which our JavaScript takes the rest.
+        self._isolate.eval("__TimerManager = undefined")
         self._isolate.set_hard_memory_limit(budget.heap_mb << 20)
         self.begin()
 

@@ -98,10 +98,11 @@
 
   // What was thrown may be anything, with getters that throw again.
   function describe(error) {
+    if (error === null) return '{"text":"null","nothing":true}';
     let told = '"text":"an object was thrown"';
     try {
       told = '"text":' + words(error);
-      if (typeof error === "object" && error !== null) {
+      if (typeof error === "object") {
         if (told === ANY_OBJECT && typeof error.message === "string") {
           told = '"text":' + words(error.message);
         }

@@ -19,7 +19,7 @@ from pathlib import Path
 from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
 from shplan.script.errors import Fault
 from shplan.script.facts import FUNCTIONS
-from shplan.script.source import is_behind, own_place, place_of_units
+from shplan.script.source import own_place, place_of, place_of_units
 from shplan.script.wire import Message
 
 # The script's first act hands over a way to each of its functions, wherever and however it makes them.
@@ -132,7 +132,8 @@ class Session:
 
     def _thrown(self, thrown: dict[str, str]) -> Message:
         words = thrown["text"]
-        fault = Fault.MEMORY if _MEMORY.match(words) else Fault.RUNTIME
+        starved = "nothing" in thrown and self._engine.null_is_memory
+        fault = Fault.MEMORY if starved or _MEMORY.match(words) else Fault.RUNTIME
         # V8 opens the trace with the message, which may hold anything.
         stack = thrown.get("stack", "").removeprefix(words)
         return self._fault(EngineError(fault, words, self._engine.place_in(stack)), PREFIX)
@@ -143,8 +144,8 @@ class Session:
     def _fault(self, error: EngineError, prefix: str) -> Message:
         line, column = self._own(error.place, prefix)
         message = error.message
-        if error.fault is Fault.SYNTAX and error.place and is_behind(self._text, error.place[0]):
-            # What the engine stumbles over there is ours.
+        if error.fault is Fault.SYNTAX and (line, column) == place_of(self._text, len(self._text)):
+            # Whatever the engine expects there, or stumbles over that is ours.
             message = "Unexpected end of input"
         return {"fault": error.fault.value, "message": message, "line": line, "column": column}
 

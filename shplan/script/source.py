@@ -39,11 +39,6 @@ def place_of_units(text: str, units: int) -> tuple[int, int]:
     return place_of(text, code_points(text, units, "utf-16-le", 2))
 
 
-def is_behind(text: str, line: int) -> bool:
-    """Tell whether a line is behind the last one of a text."""
-    return line > len(_LINE_END.split(text))
-
-
 def own_place(
     text: str, prefix: str, line: int, column: int | None, *, encoding: str
 ) -> tuple[int, int | None]:
