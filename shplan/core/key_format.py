@@ -1,0 +1,373 @@
+"""
+Format 1 of run keys: which parts of a request count, and in which form.
+
+The tables below are the format's own. They follow the API's description of the day on which the
+format was fixed and never change again, whatever becomes of the API: a default that moves, a form
+that is improved, or a kind's field that counts differently is a new format with new tables.
+
+Left out are what names a run without changing its result (description), credentials, and fields
+that say what the API takes for granted. A field that no table names counts as it is stated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
+
+from shplan.core.canonical_area import canonical_area
+from shplan.core.tokens import token_digest
+from shplan.core.value import (
+    JsonObject,
+    JsonValue,
+    Object,
+    Path,
+    Sensitive,
+    Unknown,
+    Value,
+    canonical,
+    printable,
+)
+
+KEY_FORMAT: Final = 1
+RUN_KEY_PLACEHOLDER: Final = "{{ run.key }}"
+# Wherever they stand in a request. Source: API description, S3BucketInfo and GSBucketInfo.
+CREDENTIALS: Final = frozenset({"accessKey", "secretAccessKey", "iamRoleARN", "credentials"})
+
+_PLACEHOLDER = re.compile(r"\{\{\s*run\.key\s*\}\}")
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_EPSG = re.compile(r"EPSG(?:::|:|/[^/]*/|/)([0-9]+)", re.IGNORECASE)
+_CRS84: Final = "CRS84"
+
+
+class Role(Enum):
+    """What a field is, where it is no plain value."""
+
+    LEFT_OUT = "left out"
+    SCRIPT = "an evalscript"
+    INSTANT = "an instant"
+    BOUNDS = "bounds: a box, a geometry and their CRS"
+    COG = "parameters of a GeoTIFF"
+    # The user's own: nothing in it means "absent".
+    VERBATIM = "verbatim"
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What the API takes for granted: the field may say so, or be silent."""
+
+    value: JsonValue
+
+
+Shape: TypeAlias = "Mapping[str, Shape] | list[Shape] | Default | Role"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestForm:
+    """
+    What counts in the requests of one kind.
+
+    Args:
+        shape: the request's fields, nested as they are; `*` stands for every other member
+        script: path of the evalscript
+        files: paths of objects that refer to a file in a bucket
+        deliveries: paths of the places where results go
+        filled: dotted paths, `*` for every item, of fields that a server may fill in by its own
+            lights, with the values that then say nothing; None: whatever the value
+        dem: dotted paths of the same sort, where the value depends on the deployment
+    """
+
+    shape: Mapping[str, Shape]
+    script: Path = ()
+    files: tuple[Path, ...] = ()
+    deliveries: tuple[Path, ...] = ()
+    filled: Mapping[str, tuple[JsonValue, ...] | None] = field(default_factory=dict)
+    dem: tuple[str, ...] = ()
+
+
+class UnknownPartError(ValueError):
+    """A part of the request is known only after apply: there is no key yet."""
+
+
+class NoFormError(LookupError):
+    """There is no table for this kind of request."""
+
+
+# Source: API description, the dataset schemas of ProcessRequestInputData. The DEM that is used
+# where none is named depends on the deployment: a stated one counts.
+_DATA_FILTER: Final[Shape] = {
+    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+    "mosaickingOrder": Default("mostRecent"),
+    "maxCloudCoverage": Default(100),
+    "tiers": Default("ALL_TIERS"),
+}
+# "NONE: equivalent to not having speckleFilter defined" (S1ProcessingSpeckleFilterNONE). minQa has
+# another default for each product of Sentinel-5P: a stated one counts.
+_PROCESSING: Final[Shape] = {
+    "upsampling": Default("NEAREST"),
+    "downsampling": Default("NEAREST"),
+    "harmonizeValues": Default(value=True),
+    "backCoeff": Default("GAMMA0_ELLIPSOID"),
+    "orthorectify": Default(value=False),
+    "radiometricTerrainOversampling": Default(2),
+    "speckleFilter": Default({"type": "NONE"}),
+    "view": Default("NADIR"),
+    "clampNegative": Default(value=False),
+    "egm": Default(value=False),
+}
+# Source: API description, BatchV2ZarrOutputArrayParameters and BatchV2ArrayOverride.
+_ARRAY: Final[Shape] = {
+    "order": Default("C"),
+    "compressor": Default(
+        {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}
+    ),
+    "customAttributes": Role.VERBATIM,
+}
+_BATCH_V2: Final = RequestForm(
+    shape={
+        "description": Role.LEFT_OUT,
+        "instanceType": Default("normal"),
+        "processRequest": {
+            "evalscript": Role.SCRIPT,
+            "input": {
+                "bounds": Role.BOUNDS,
+                "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+            },
+        },
+        # Source: API description, BatchV2TilingGridInput: a tile is wider by these pixels.
+        "input": {"bufferX": Default(0), "bufferY": Default(0)},
+        "output": {
+            "overwrite": Role.LEFT_OUT,
+            "skipExisting": Role.LEFT_OUT,
+            "cogOutput": Default(value=False),
+            "cogParameters": Role.COG,
+            "createCollection": Default(value=False),
+            "group": {
+                "coordinates": {"origin": Default("topLeft")},
+                "customAttributes": Role.VERBATIM,
+            },
+            "arrayParameters": _ARRAY,
+            "arrayOverrides": {"*": _ARRAY},
+        },
+    },
+    script=("processRequest", "evalscript"),
+    files=(("processRequest", "evalscriptReference"), ("input", "features")),
+    deliveries=(("output", "delivery"),),
+    filled={
+        "processRequest.input.data.*.processing.minQa": (50, 75),
+        "processRequest.output.responses.*.identifier": ("default",),
+        "processRequest.evalscriptReference.s3.region": None,
+        "input.features.s3.region": None,
+        "output.delivery.s3.region": None,
+    },
+    dem=(
+        "processRequest.input.data.*.dataFilter.demInstance",
+        "processRequest.input.data.*.processing.demInstance",
+    ),
+)
+# Source: API description, BatchV2CogParameters; "overviewMinSize: default value minimum of
+# blockxsize and blockysize".
+_COG: Final[Mapping[str, Shape]] = {
+    "resamplingAlgorithm": Default("average"),
+    "blockxsize": Default(256),
+    "blockysize": Default(256),
+    "usePredictor": Default(value=True),
+}
+_COG_BLOCK: Final = 256
+
+FORMS: Final[Mapping[tuple[str, str], RequestForm]] = MappingProxyType(
+    {("BatchProcess", "v2"): _BATCH_V2}
+)
+
+
+def form_of(kind: str, api: str) -> RequestForm:
+    """
+    Return the table for a kind's requests.
+
+    Raises:
+        NoFormError: format 1 knows no such requests
+    """
+    try:
+        return FORMS[kind, api]
+    except KeyError:
+        message = f"run keys of format {KEY_FORMAT} know no requests of {kind} to API {api!r}"
+        raise NoFormError(message) from None
+
+
+def canonical_request(kind: str, api: str, request: Object) -> JsonObject:
+    """
+    Return what counts of a request, in its one form; applied twice it changes nothing.
+
+    Raises:
+        NoFormError: format 1 knows no such requests
+        UnknownPartError: a part that counts is known only after apply
+    """
+    return _members(request, form_of(kind, api).shape)
+
+
+def canonical_instant(text: str) -> str:
+    """
+    Write an instant in UTC, to the service's precision of a millisecond, without final zeros.
+
+    What RFC 3339 does not know (`..`, a leap second) stays as it is.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return text
+    try:
+        moment = datetime.fromisoformat(f"{match[1]}T{match[2]}")
+        if match[4]:
+            offset = timedelta(hours=int(match[5]), minutes=int(match[6]))
+            moment += -offset if match[4] == "+" else offset
+    except (ValueError, OverflowError):
+        return text
+    fraction = (match[3] or "")[:3].rstrip("0")
+    return moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
+
+
+def _members(value: Object, shape: Mapping[str, Shape]) -> JsonObject:
+    result: JsonObject = {}
+    for name, member in value.items():
+        # A null is how some clients leave a field out.
+        if member is None or name in CREDENTIALS:
+            continue
+        form = _member(member, shape.get(name, shape.get("*", {})))
+        if form is not None:
+            result[name] = form
+    return result
+
+
+def _member(value: Value, shape: Shape) -> JsonValue:
+    """Return the form of one member, or None where it says no more than silence does."""
+    if isinstance(shape, Role):
+        return _BY_ROLE[shape](value)
+    if isinstance(shape, Default):
+        form = _plain(value)
+        return None if _same(form, shape.value) else form
+    if isinstance(value, dict):
+        return _members(value, shape if isinstance(shape, Mapping) else {}) or None
+    if isinstance(value, list):
+        return [_item(one, shape) for one in value]
+    return _leaf(value)
+
+
+def _same(left: JsonValue, right: JsonValue) -> bool:
+    return canonical(cast(Value, left)) == canonical(cast(Value, right))
+
+
+def _item(value: Value, shape: Shape) -> JsonValue:
+    """Return the form of an item of a list; it keeps its place even if nothing is left of it."""
+    inner = shape[0] if isinstance(shape, list) else {}
+    if isinstance(value, dict):
+        return _members(value, inner if isinstance(inner, Mapping) else {})
+    return _plain(value)
+
+
+def _plain(value: Value) -> JsonValue:
+    """Return a value without credentials, its numbers in their one form."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items() if name not in CREDENTIALS}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return _leaf(value)
+
+
+def _leaf(value: Value) -> JsonValue:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**63 else value
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(RUN_KEY_PLACEHOLDER, value) if "{{" in value else value
+    if isinstance(value, Unknown):
+        message = f"{value.template} is known only after apply"
+        raise UnknownPartError(message)
+    if isinstance(value, Sensitive):
+        return printable(value)
+    return cast(JsonValue, value)
+
+
+def _script(value: Value) -> JsonValue:
+    form = _plain(value)
+    if isinstance(form, dict) and isinstance(form.get("$secret"), str):
+        form = form["$secret"]
+    return {"tokens": token_digest(form)} if isinstance(form, str) else form
+
+
+def _instant(value: Value) -> JsonValue:
+    form = _leaf(value) if not isinstance(value, dict | list) else _plain(value)
+    return canonical_instant(form) if isinstance(form, str) else form
+
+
+def _bounds(value: Value) -> JsonValue:
+    """
+    Return the form of bounds; coordinates are x, y in every CRS, so that CRS84 is EPSG:4326.
+
+    Source: API description, ProcessRequestInputBoundsProperties: CRS84 is the default.
+    """
+    if not isinstance(value, dict):
+        return _plain(value)
+    form = _members(value, {"geometry": Role.VERBATIM})
+    crs = _CRS84
+    properties = form.get("properties")
+    if isinstance(properties, dict) and isinstance(properties.get("crs"), str):
+        crs = _crs(str(properties.pop("crs")))
+        if crs != _CRS84:
+            properties["crs"] = crs
+        if not properties:
+            del form["properties"]
+    if isinstance(geometry := form.get("geometry"), dict):
+        form["geometry"] = _geometry(geometry, crs)
+    return form or None
+
+
+def _geometry(geometry: JsonObject, crs_of_bounds: str) -> JsonObject:
+    form = canonical_area({name: one for name, one in geometry.items() if one is not None})
+    crs = form.get("crs")
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if isinstance(name, str):
+        if _crs(name) == crs_of_bounds:
+            del form["crs"]
+        else:
+            form["crs"] = {"type": "name", "properties": {"name": _crs(name)}}
+    return form
+
+
+def _crs(name: str) -> str:
+    """Read a URL, a URN or a short name: `EPSG:32633`, or `CRS84`, which EPSG:4326 is as well."""
+    match = _EPSG.search(name)
+    code = f"EPSG:{match[1]}" if match and name.endswith(match[1]) else name
+    return _CRS84 if _CRS84 in name.upper() or code == "EPSG:4326" else code
+
+
+def _cog(value: Value) -> JsonValue:
+    if not isinstance(value, dict):
+        return _plain(value)
+    form = _members(value, _COG)
+    blocks = [form.get(name, _COG_BLOCK) for name in ("blockxsize", "blockysize")]
+    numbers = [one for one in blocks if isinstance(one, int | float)]
+    if form.get("overviewMinSize") == min(numbers, default=None):
+        form.pop("overviewMinSize", None)
+    return form or None
+
+
+def _left_out(_: Value) -> JsonValue:
+    return None
+
+
+_BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
+    {
+        Role.LEFT_OUT: _left_out,
+        Role.SCRIPT: _script,
+        Role.INSTANT: _instant,
+        Role.BOUNDS: _bounds,
+        Role.COG: _cog,
+        Role.VERBATIM: _plain,
+    }
+)
