@@ -17,7 +17,7 @@ from typing import cast
 
 from shplan.core.cells import DEGREES, Box, Cells, Lattice, NotAnAreaError, area_of, cells_touching
 from shplan.core.geometry import crs_code, crs_of
-from shplan.core.value import JsonObject, JsonValue, NotCanonicalError, Object, Value, canonical
+from shplan.core.value import JsonObject, NotCanonicalError, Object, Value, canonical
 
 _ZONES = 60
 _ZONE_DEGREES = 6
@@ -131,9 +131,7 @@ def tile_size(
     )
 
 
-def tiles_touching(
-    grid: Grid, aoi: Object | JsonObject | list[float], *, crs: str = "", most: int = 0
-) -> Tiles:
+def tiles_touching(grid: Grid, aoi: Object | list[float], *, crs: str = "", most: int = 0) -> Tiles:
     """
     Return the tiles of a grid that share area with an area of interest.
 
@@ -153,9 +151,7 @@ def tiles_touching(
     except NotCanonicalError as error:
         message = "the coordinates are no numbers"
         raise NotAnAreaError(message) from error
-    named = (
-        crs_code(crs) if crs else DEGREES if isinstance(aoi, list) else crs_of(cast("Object", aoi))
-    )
+    named = crs_code(crs) if crs else DEGREES if isinstance(aoi, list) else crs_of(aoi)
     return _tiles(grid, written, named, most)
 
 
@@ -204,17 +200,18 @@ def _pixels(size: float, resolution: float) -> int:
     return nearest if math.isclose(exact, nearest, rel_tol=1e-9) else math.ceil(exact)
 
 
-def aoi_of(bounds: JsonValue) -> tuple[JsonObject | list[float], str] | None:
+def aoi_of(bounds: Value) -> tuple[Object | list[float], str] | None:
     """
-    Read `input.bounds` of a request: the area, and the name of its CRS.
+    Read `input.bounds` of a request: the area, and the name of its CRS, if it has one.
 
-    Where both are given, the output covers the bbox (source: `ProcessRequestInputBounds`).
+    Where both are given, the output covers the bbox (source: API reference, Process).
     """
     if not isinstance(bounds, dict):
         return None
     properties = bounds.get("properties")
     crs = properties.get("crs") if isinstance(properties, dict) else None
+    named = crs if isinstance(crs, str) else ""
     area = bounds.get("bbox") or bounds.get("geometry")
     if isinstance(area, list):
-        return cast("list[float]", area), crs if isinstance(crs, str) else ""
-    return (area, crs if isinstance(crs, str) else "") if isinstance(area, dict) else None
+        return cast("list[float]", area), named
+    return (area, named) if isinstance(area, dict) else None
