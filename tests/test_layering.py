@@ -60,7 +60,7 @@ ONLY: dict[str, set[str]] = {
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
-    "numpy": {"core/geometry.py", "cli/init.py"},
+    "numpy": {"core/cells.py", "core/geometry.py", "cli/init.py"},
     "packaging": {"manifest/project.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
@@ -69,8 +69,13 @@ ONLY: dict[str, set[str]] = {
     "rasterio": {"cli/init.py", "sandbox/cog.py"},
     "rich": {"views/progress.py"},
     "ruamel": {"manifest/rewrite.py"},
-    # Equality and areas are core's; reading GeoJSON and tables of places is the manifest's.
-    "shapely": {"core/geometry.py", "manifest/geodata.py", "manifest/members.py"},
+    # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
+    "shapely": {
+        "core/cells.py",
+        "core/geometry.py",
+        "manifest/geodata.py",
+        "manifest/members.py",
+    },
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.

@@ -13,6 +13,7 @@ from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
     from shplan.core.change import Change
+    from shplan.core.cost import Cost
     from shplan.core.plan import Plan
     from shplan.core.value import JsonObject
 
@@ -88,12 +89,35 @@ def explain(change: Change) -> str:
     lines += [f"  {refusal.diagnostic.what}" for refusal in change.refusals]
     if not change.action.changes:
         return "\n".join(lines)
-    lines.append(f"  cost: {change.cost.maximum_pu:g} PU")
-    lines += [
-        f"    {term.count} x {term.each_pu:g} PU to {term.label} ({term.source})"
-        for term in change.cost.terms
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *explain_cost(change.cost)])
+
+
+def explain_cost(cost: Cost) -> list[str]:
+    """
+    Word a cost: its bounds, then each term, at its most, with the factors of its price.
+
+        cost: 100 to 1,430 PU, 429 expected
+          140 x 10.213 PU to process tiles of 2004 x 2004 px (tiles of the UTM 20km grid)
+            = 15.32 x 2/3 x 3 x 1/3
+            15.32  area: 2004 x 2004 px over 262,144 (processing units: at least 0.01)
+    """
+    from shplan.views.values import pu  # noqa: PLC0415
+
+    said = pu(cost.maximum_pu)
+    if cost.minimum_pu != cost.maximum_pu:
+        least = pu(cost.minimum_pu).removesuffix(" PU")
+        said = f"{least} to {said}, {pu(cost.expected_pu)} expected"
+    lines = [f"  cost: {said}"]
+    for term in cost.terms:
+        lines.append(f"    {term.count:,} x {pu(term.each_pu)} to {term.label} ({term.source})")
+        if term.factors:
+            lines.append(f"      = {' x '.join(factor.shown for factor in term.factors)}")
+        width = max((len(factor.shown) for factor in term.factors), default=0)
+        lines += [
+            f"      {factor.shown:>{width}}  {factor.label} ({factor.source})"
+            for factor in term.factors
+        ]
+    return lines
 
 
 def _with_key(shown: JsonObject, change: Change) -> JsonObject:

@@ -2,11 +2,13 @@
 Processing units: what a change costs, term by term, each with its source.
 
 Only arithmetic stands here. Which calls a kind makes is the business of its
-provider; how the service meters them is the business of the sandbox's own code.
+provider, what a job costs that of `job_cost`; how the service meters them is the
+business of the sandbox's own code.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,18 +18,60 @@ BYOC_CALL_PU = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """
+    One factor of a term: the least, the expected and the most it can be.
+
+    Args:
+        label: what it is taken of
+        shown: as people write it at its most: `2/3`
+        source: where the rule comes from
+    """
+
+    label: str
+    minimum: float
+    expected: float
+    maximum: float
+    shown: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class CostTerm:
-    """One summand: `count` times `each_pu` processing units, and where the price comes from."""
+    """
+    One summand: at most `count` times `each_pu` processing units.
+
+    Args:
+        label: what is done so often
+        count: how often, at most
+        each_pu: processing units of each, at most
+        source: where the price comes from
+        factors: what `each_pu` is the product of; empty for a price that is one number
+        minimum_pu, expected_pu: of the whole term; None where it is known in advance
+    """
 
     label: str
     count: int
     each_pu: float
     source: str
+    factors: tuple[Factor, ...] = ()
+    minimum_pu: float | None = None
+    expected_pu: float | None = None
 
     @property
     def total_pu(self) -> float:
-        """Processing units of the whole term."""
+        """Processing units of the whole term, at most."""
         return self.count * self.each_pu
+
+    @property
+    def least_pu(self) -> float:
+        """Processing units of the whole term, at least."""
+        return self.total_pu if self.minimum_pu is None else self.minimum_pu
+
+    @property
+    def likely_pu(self) -> float:
+        """Processing units of the whole term, as expected."""
+        return self.total_pu if self.expected_pu is None else self.expected_pu
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +96,16 @@ def exactly(*terms: CostTerm) -> Cost:
     """Return a cost that is known in advance."""
     total = sum(term.total_pu for term in terms)
     return Cost(total, total, total, tuple(term for term in terms if term.count))
+
+
+def summed(*terms: CostTerm) -> Cost:
+    """Return the cost of terms that are known only within their bounds."""
+    return Cost(
+        math.fsum(term.least_pu for term in terms),
+        math.fsum(term.likely_pu for term in terms),
+        math.fsum(term.total_pu for term in terms),
+        terms,
+    )
 
 
 def calls(count: int, *, label: str) -> Cost:

@@ -2,8 +2,9 @@
 Equality of geometries across rings, directions and coordinate reference systems.
 
 Order of axes is always x, y (longitude, latitude), whatever the EPSG registry
-says (source: API description, `bounds`). Only this module imports shapely and
-pyproj; the pure normal form is tried first because it costs less than their import.
+says (source: API description, `bounds`). In this room only this module and `cells`
+import shapely, and only this one pyproj; the pure normal form is tried first because
+it costs less than their import.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _same_shape(left: Object, left_crs: str, right: Object, right_crs: str) -> b
 
 
 def _within_projected(one: BaseGeometry, one_crs: str, other: BaseGeometry, other_crs: str) -> bool:
-    projected = _project(one, one_crs, other_crs)
+    projected = project(one, one_crs, other_crs)
     return projected is not None and _within(projected, other, _tolerance(other_crs))
 
 
@@ -149,7 +150,8 @@ def _shape(geometry: Object) -> BaseGeometry | None:
         return None
 
 
-def _project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | None:
+def project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | None:
+    """Bring a shape from one CRS to another, point by point; None where one is not known."""
     import shapely  # noqa: PLC0415
     from numpy import column_stack  # noqa: PLC0415
 
@@ -157,11 +159,11 @@ def _project(shape: BaseGeometry, source: str, target: str) -> BaseGeometry | No
     if transformer is None:
         return None
 
-    def project(points: NDArray[float64]) -> NDArray[float64]:
+    def moved(points: NDArray[float64]) -> NDArray[float64]:
         x, y = transformer.transform(points[:, 0], points[:, 1])
         return column_stack((x, y))
 
-    return shapely.transform(shape, project)
+    return shapely.transform(shape, moved)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, FieldChange, MemberChange, Refusal, RefusalKind
-from shplan.core.cost import Cost, total
+from shplan.core.cost import Cost, CostTerm, total
 from shplan.core.value import JsonObject, JsonValue, Value, digest, printable
 
 PLAN_FORMAT = 1
@@ -233,11 +233,33 @@ def _cost_json(cost: Cost) -> JsonObject:
         "minimum": cost.minimum_pu,
         "expected": cost.expected_pu,
         "maximum": cost.maximum_pu,
-        "terms": [
-            {"label": t.label, "count": t.count, "each": t.each_pu, "source": t.source}
-            for t in cost.terms
-        ],
+        "terms": [_term_json(term) for term in cost.terms],
     }
+
+
+def _term_json(term: CostTerm) -> JsonObject:
+    """Return a summand; bounds and factors only where it has some, as most are calls."""
+    told: JsonObject = {
+        "label": term.label,
+        "count": term.count,
+        "each": term.each_pu,
+        "source": term.source,
+    }
+    if term.minimum_pu is not None or term.expected_pu is not None:
+        told |= {"minimum": term.least_pu, "expected": term.likely_pu}
+    if term.factors:
+        told["factors"] = [
+            {
+                "label": factor.label,
+                "minimum": factor.minimum,
+                "expected": factor.expected,
+                "maximum": factor.maximum,
+                "shown": factor.shown,
+                "source": factor.source,
+            }
+            for factor in term.factors
+        ]
+    return told
 
 
 def _is_told(change: Change) -> bool:

@@ -16,7 +16,7 @@ from shplan.core.diagnostic import SourceSpan
 from shplan.core.value import JsonObject, Object, Path, Reference
 
 if TYPE_CHECKING:
-    from shplan.core.job_cost import ScriptShape
+    from shplan.core.job_input import ScriptShape
 
 
 class Source(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
-from shplan.core.job_cost import ScriptShape
+from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.script import Fault, ScriptError
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ class Scripts:
 def shape_of(facts: ScriptFacts) -> ScriptShape:
     """Return what planning needs of a script's facts."""
     return ScriptShape(
-        inputs=tuple((one.datasource, one.bands, one.mosaicking) for one in facts.inputs),
-        outputs=tuple((one.id, one.bands, one.sample_type) for one in facts.outputs),
+        inputs=tuple(
+            ScriptInput(one.datasource or None, one.bands, one.mosaicking) for one in facts.inputs
+        ),
+        outputs=tuple(ScriptOutput(one.id, one.bands, one.sample_type) for one in facts.outputs),
     )
 
 

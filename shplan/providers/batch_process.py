@@ -143,7 +143,7 @@ def delivery_of(spec: Object) -> str:
 def _with_marker(body: Object, marker: Marker) -> Object:
     description = body.get("description")
     text = description if isinstance(description, str) else ""
-    return {**body, "description": with_marker(text, marker)}
+    return {**body, "description": with_marker(text, str(marker))}
 
 
 def _skipping(body: Object) -> Object:

@@ -188,7 +188,7 @@ def belongs(api: JobApi, task: Task, given: RunInput, key: RunKey) -> bool:
     marker = read_marker(task.description)
     if marker is None and (given.generation != 1 or given.triggers or given.files):
         return False
-    if marker is not None and marker.key != key.short:
+    if marker is not None and not key.digest.removeprefix("sha256:").startswith(marker.key):
         return False
     try:
         echoed = key_of_echo(task.request, given, key=key.short)
@@ -215,13 +215,13 @@ def refresh_jobs(
     if open_:
         yield from _find(api, open_, surroundings)
     found: dict[Address, Observation] = {}
-    for address, one in seeking.items():
-        evidence = yield from _evidence(api, one, surroundings)
+    for address, sought in seeking.items():
+        evidence = yield from _evidence(api, sought)
         view = JobView(
-            one.given,
-            one.key,
-            one.run,
-            tuple(sorted(one.tasks.values(), key=lambda task: task.age)),
+            sought.given,
+            sought.key,
+            sought.run,
+            tuple(sorted(sought.tasks.values(), key=lambda task: task.age)),
             evidence,
             surroundings.now,
         )
@@ -307,10 +307,12 @@ class _Index:
         self._by_id: dict[str, list[_Sought]] = {}
         self._by_key: dict[str, list[_Sought]] = {}
         self._unmarked: list[_Sought] = []
+        self._short = ""
         for one in seeking:
             for task in one.ids:
                 self._by_id.setdefault(task, []).append(one)
             if one.key is not None and one.given is not None:
+                self._short = one.key.short
                 self._by_key.setdefault(one.key.short, []).append(one)
                 if one.given.generation == 1 and not one.given.triggers and not one.given.files:
                     self._unmarked.append(one)
@@ -327,7 +329,7 @@ class _Index:
     def _candidates(self, task: Task) -> list[_Sought]:
         marker = read_marker(task.description)
         if marker is not None:
-            named = self._by_key.get(marker.key, ())
+            named = self._by_key.get(marker.key[: len(self._short)], ())
             return [
                 one
                 for one in named
@@ -406,7 +408,7 @@ def _unreadable(desired: Desired, url: str) -> Diagnostic:
     )
 
 
-def _evidence(api: JobApi, one: _Sought, surroundings: Surroundings) -> Flow[Receipt | None]:
+def _evidence(api: JobApi, one: _Sought) -> Flow[Receipt | None]:
     """
     Read how a task has ended that was started and is gone, from what it left in the bucket.
 
@@ -414,7 +416,6 @@ def _evidence(api: JobApi, one: _Sought, surroundings: Surroundings) -> Flow[Rec
     """
     from shplan.providers.job_outcome import receipt_from_bucket  # noqa: PLC0415 - rarely needed
 
-    del surroundings
     run = one.run
     if run is None or one.given is None or one.key is None or run.receipt is not None:
         return None

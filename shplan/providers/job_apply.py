@@ -14,7 +14,7 @@ from typing import cast
 from shplan.core.change import Action, Change
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
-from shplan.core.marker import make_marker, read_marker
+from shplan.core.marker import Marker, read_marker
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
@@ -108,11 +108,8 @@ class _Job:
 
     def body(self) -> Object:
         """Return the body to send: marked, with the key where the manifest wants it."""
-        marker = make_marker(
-            project=self.settings.project,
-            address=str(self.change.address),
-            key=self.key.short,
-            attempt=self.mark.attempt,
+        marker = Marker(
+            self.settings.project, self.change.address, self.key.short, self.mark.attempt
         )
         stated = cast("Object", self.change.requests[0].body)
         keyed = cast("Object", fill(stated, self._keyed))

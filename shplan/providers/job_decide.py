@@ -15,7 +15,8 @@ from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.duration import seconds_of
-from shplan.core.job_cost import batch_cost, cost_input
+from shplan.core.job_cost import batch_cost
+from shplan.core.job_input import cost_input
 from shplan.core.paths import has_request_id, same_places
 from shplan.core.planner import dependencies, protected
 from shplan.core.resource import Desired, Receipt

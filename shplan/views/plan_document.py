@@ -20,7 +20,7 @@ from shplan.core.change import (
     Refusal,
     RefusalKind,
 )
-from shplan.core.cost import Cost, CostTerm
+from shplan.core.cost import Cost, CostTerm, Factor
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.plan import Plan, PlanInputs
 from shplan.core.value import JsonObject, JsonValue, Sensitive, Unknown, Value
@@ -126,16 +126,29 @@ def _cost(cost: JsonObject) -> Cost:
     minimum, expected, maximum = (
         float(cast("float", cost[name])) for name in ("minimum", "expected", "maximum")
     )
-    terms = tuple(
-        CostTerm(
-            str(one["label"]),
-            cast("int", one["count"]),
-            float(cast("float", one["each"])),
-            str(one["source"]),
-        )
-        for one in _objects(cost["terms"])
-    )
+    terms = tuple(_term(one) for one in _objects(cost["terms"]))
     return Cost(minimum, expected, maximum, terms)
+
+
+def _term(one: JsonObject) -> CostTerm:
+    factors = _objects(one.get("factors", []))
+    return CostTerm(
+        str(one["label"]),
+        cast("int", one["count"]),
+        float(cast("float", one["each"])),
+        str(one["source"]),
+        tuple(_factor(factor) for factor in factors),
+        minimum_pu=cast("float | None", one.get("minimum")),
+        expected_pu=cast("float | None", one.get("expected")),
+    )
+
+
+def _factor(one: JsonObject) -> Factor:
+    minimum, expected, maximum = (
+        float(cast("float", one[name])) for name in ("minimum", "expected", "maximum")
+    )
+    label, shown, source = str(one["label"]), str(one["shown"]), str(one["source"])
+    return Factor(label, minimum, expected, maximum, shown, source)
 
 
 def _refusal(one: JsonObject) -> Refusal:

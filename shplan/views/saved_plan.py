@@ -133,13 +133,31 @@ class _Reason(_Strict):
     text: str
 
 
+class _Factor(_Strict):
+    """What the price of a summand is a product of: its bounds, and how people write it."""
+
+    label: str
+    minimum: float
+    expected: float
+    maximum: float
+    shown: str
+    source: str
+
+
 class _Term(_Strict):
-    """A summand: `count` times `each` processing units, and where the price comes from."""
+    """
+    A summand: at most `count` times `each` processing units, and where the price comes from.
+
+    `minimum` and `expected` are of the whole summand, where it is not known in advance.
+    """
 
     label: str
     count: int
     each: float
     source: str
+    minimum: float | None = None
+    expected: float | None = None
+    factors: list[_Factor] = []
 
 
 class _Cost(_Strict):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shplan.core.address import Address
-from shplan.core.job_cost import ScriptShape
+from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import Object, Reference, Unknown
 from tests.support.bench import Bench, FlatSource
@@ -22,7 +22,8 @@ function evaluatePixel(sample) {
 }
 """
 SHAPE = ScriptShape(
-    inputs=(("", ("B04", "B08"), "SIMPLE"),), outputs=(("default", 1, "FLOAT32"),)
+    inputs=(ScriptInput(None, ("B04", "B08"), "SIMPLE"),),
+    outputs=(ScriptOutput("default", 1, "FLOAT32"),),
 )
 # About 1 km by 1 km in zone 33N: it touches one tile of the 20 km grid.
 AREA = {
