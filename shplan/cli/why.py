@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shplan.core.change import Change
     from shplan.core.cost import Cost
     from shplan.core.plan import Plan
-    from shplan.core.value import JsonObject
+    from shplan.core.value import JsonObject, Value
 
 
 @click.command("why")
@@ -137,12 +137,12 @@ def _key_lines(change: Change) -> list[str]:
     if change.former:
         lines.append("  the run before had another key; these parts differ:")
         lines += [
-            f"    {path}: {contrast(old, new)}"
+            f"    {path}: {contrast(cast('Value', old), cast('Value', new))}"
             for path, old, new in differing_parts(change.former, change.parts)
         ]
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
     request = change.parts.get("request")
-    shown = contrast(None, request).removeprefix("(none) -> ") if request else ""
+    shown = contrast(None, cast("Value", request)).removeprefix("(none) -> ") if request else ""
     return [*lines, f"    request: {shown}"] if shown else lines

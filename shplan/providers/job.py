@@ -172,11 +172,11 @@ def input_of(
         spec,
         files=dict(files),
         generation=generation if isinstance(generation, int) else 1,
-        triggers=cast("JsonObject", triggers),
+        triggers=cast("Object", triggers),
     )
 
 
-def belongs(api: JobApi, task: Task, given: RunInput, key: RunKey) -> bool:
+def belongs(task: Task, given: RunInput, key: RunKey) -> bool:
     """
     Tell whether a task is one of this run.
 
@@ -335,7 +335,7 @@ class _Index:
                 for one in named
                 if one.given is not None
                 and one.key is not None
-                and belongs(self._api, task, one.given, one.key)
+                and belongs(task, one.given, one.key)
             ]
         if not self._unmarked or task.request is None:
             return []

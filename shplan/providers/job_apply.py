@@ -192,7 +192,7 @@ def _is_of_attempt(job: _Job, task: Task) -> bool:
         return False
     marker = read_marker(task.description)
     attempt = 1 if marker is None else marker.attempt
-    return attempt == job.mark.attempt and belongs(job.api, task, job.given, job.key)
+    return attempt == job.mark.attempt and belongs(task, job.given, job.key)
 
 
 def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
@@ -382,9 +382,11 @@ def _look_at(job: _Job, task: Task) -> Flow[Task]:
     at = columns.index("id")
 
     def take(rows: tuple[tuple[JsonValue, ...], ...]) -> None:
-        for row in rows:
-            if row[at] == task.id:
-                seen.append(job.api.task_of(dict(zip(columns, row, strict=True))))
+        seen.extend(
+            job.api.task_of(dict(zip(columns, row, strict=True)))
+            for row in rows
+            if row[at] == task.id
+        )
 
     yield Scan(job.api.listing, take, shared=True)
     return seen[0] if seen else (yield from _get(job, task.id))

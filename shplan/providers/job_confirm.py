@@ -44,7 +44,7 @@ def confirm_job(
     answer: Answer | None = yield from read_or_none(api.get(confirmed))
     if answer is not None and isinstance(answer.body, dict):
         task = api.task_of(answer.body)
-        if not belongs(api, task, given, key):
+        if not belongs(task, given, key):
             message = f"task {confirmed} asks for something else than {desired.address}"
             raise ChangeFailedError(message)
         return (yield from _living(api, desired, given, key, task))

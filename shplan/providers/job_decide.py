@@ -364,7 +364,7 @@ def _cost(case: _Case) -> Cost | None:
     script, table = case.desired.script, case.surroundings.tables.get("tiling-grids")
     if script is None or table is None or not is_known(_without_ids(case.spec)):
         return None
-    given = cost_input(cast("JsonObject", case.spec), script, table)
+    given = cost_input(case.spec, script, table)
     return None if given is None else batch_cost(given)
 
 
@@ -398,7 +398,7 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     output = case.spec.get("output")
     stated = output if isinstance(output, dict) else {}
     harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True
-    if change.attempt > 1 or harmless or not isinstance(delivery, str) or has_request_id(delivery):
+    if change.attempt > 1 or harmless or not delivery or has_request_id(delivery):
         return change
     for run in case.surroundings.runs.values():
         receipt = run.receipt

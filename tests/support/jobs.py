@@ -28,7 +28,9 @@ SHAPE = ScriptShape(
 # About 1 km by 1 km in zone 33N: it touches one tile of the 20 km grid.
 AREA = {
     "type": "Polygon",
-    "coordinates": [[[14.5, 46.05], [14.513, 46.05], [14.513, 46.06], [14.5, 46.06], [14.5, 46.05]]],
+    "coordinates": [
+        [[14.5, 46.05], [14.513, 46.05], [14.513, 46.06], [14.5, 46.06], [14.5, 46.05]]
+    ],
 }
 
 
@@ -90,7 +92,9 @@ def job_on(collection: str = "fields", name: str = "ndvi", **more: Any) -> Desir
     reference = Reference(Address("ByocCollection", collection), ("id",))
     # The flat resolver puts the bare id where the template language would build a text.
     unknown = Unknown(
-        "byoc-{{ ref('ByocCollection/" + collection + "').id }}", f"BatchProcess/{name}", (reference,)
+        "byoc-{{ ref('ByocCollection/" + collection + "').id }}",
+        f"BatchProcess/{name}",
+        (reference,),
     )
     return replace(job(name, data=unknown, **more), references=(reference,))
 
