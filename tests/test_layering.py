@@ -42,7 +42,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
-    "sandbox": ({"schema.store"}, ANY),
+    "sandbox": ({"schema.store", "script"}, ANY),
     # numpy and rasterio: `init` writes real imagery.
     "cli": (ANY, {"click", "orjson", "numpy", "rasterio"}),
 }
@@ -58,7 +58,7 @@ ONLY: dict[str, set[str]] = {
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
-    "numpy": {"core/geometry.py", "cli/init.py"},
+    "numpy": {"core/geometry.py", "cli/init.py", "sandbox/areas.py", "sandbox/grids.py"},
     "packaging": {"manifest/project.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
@@ -66,7 +66,14 @@ ONLY: dict[str, set[str]] = {
     "rich": {"views/progress.py"},
     "ruamel": {"manifest/rewrite.py"},
     # Equality and areas are core's; reading GeoJSON and tables of places is the manifest's.
-    "shapely": {"core/geometry.py", "manifest/geodata.py", "manifest/members.py"},
+    # The sandbox's are its own: areas of interest, and GeoPackages.
+    "shapely": {
+        "core/geometry.py",
+        "manifest/geodata.py",
+        "manifest/members.py",
+        "sandbox/areas.py",
+        "sandbox/geopackage.py",
+    },
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.

@@ -6,8 +6,6 @@ Edges are straight in the CRS in which they were given, so they get points in be
 they are projected. Source: schema `ProcessRequestInputBoundsForBatchV2`; the page on CRS.
 """
 
-# ruff: noqa: EM101  the texts are answers, and functions make the errors
-
 from __future__ import annotations
 
 import math
@@ -75,7 +73,7 @@ def _box(bbox: list[float]) -> Area:
 def _polygon(geometry: JsonObject) -> Area:
     try:
         area = shapely.from_geojson(encode({**geometry, "crs": None}))
-        fits = area is not None and area.geom_type in ("Polygon", "MultiPolygon")
+        fits = area.geom_type in ("Polygon", "MultiPolygon")
     except (shapely.errors.ShapelyError, ValueError, TypeError):
         fits = False
     if not fits or shapely.is_empty(area) or not _is_closed(geometry):
@@ -97,7 +95,7 @@ def _refuse_beyond_the_world(area: Area, epsg: int) -> None:
     fits = all(math.isfinite(number) and abs(number) < 1e9 for number in numbers)
     if fits and epsg == WGS84:
         west, south, east, north = numbers
-        fits = -180 <= west and east <= 180 and -90 <= south and north <= 90
+        fits = west >= -180 and east <= 180 and south >= -90 and north <= 90
     if not fits:
         raise _outside()
     projected = to_wgs84(area, epsg)
@@ -153,7 +151,7 @@ def boxes_that_share_area(
 
 def box_hex(west: float, south: float, east: float, north: float) -> str:
     """A rectangle as the text in which features keep their shape: WKB in hexadecimal."""
-    return cast("str", shapely.box(west, south, east, north).wkb_hex)
+    return shapely.box(west, south, east, north).wkb_hex
 
 
 def share_area(one: Area, other: Area) -> bool:

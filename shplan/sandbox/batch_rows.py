@@ -118,6 +118,11 @@ _NAMES = tuple(field.name for field in fields(Task))
 _COLUMNS = ", ".join(_NAMES)
 _SELECT = f"select {_COLUMNS} from batch_tasks"  # noqa: S608 names of this module
 
+_INSERT = (
+    "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms, request,"  # noqa: S608 as above
+    f" masked) values (?, ?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}"
+)
+
 
 def _task(row: Row) -> Task:
     return Task(*row)
@@ -126,8 +131,7 @@ def _task(row: Row) -> Task:
 def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now_ms: int) -> Task:
     """Store a new task."""
     row = store.row(
-        "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms, request,"
-        f" masked) values (?, ?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}",
+        _INSERT,
         task_id,
         account,
         now_ms,

@@ -97,9 +97,7 @@ def act(standing: Standing, wanted: str, *, settings: Settings, now_ms: int) -> 
 
 def _is_started(standing: Standing) -> bool:
     """Whether a START counts already: it waits, runs, or is over; not if the task stopped."""
-    return standing.action == START and (
-        standing.status != STOPPED or standing.due_ms is not None
-    )
+    return standing.action == START and (standing.status != STOPPED or standing.due_ms is not None)
 
 
 def is_queued_or_running(standing: Standing) -> bool:

@@ -147,7 +147,7 @@ def well_known_text(epsg: int) -> str:
     """The definition of a CRS, as GeoPackages hold it."""
     from pyproj import CRS  # noqa: PLC0415 as above
 
-    return cast("str", CRS.from_epsg(epsg).to_wkt("WKT1_GDAL"))
+    return CRS.from_epsg(epsg).to_wkt("WKT1_GDAL")
 
 
 def bounds(geometry: JsonObject) -> Box:

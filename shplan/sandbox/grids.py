@@ -140,7 +140,9 @@ def _zones(grid: Grid, area: Area) -> Iterator[_Zone]:
     for index in range(first, last + 1):
         left = -180 + ZONE_DEGREES * index
         for letter, base, low, high in (("S", 32701, south, 0.0), ("N", 32601, 0.0, north)):
-            part = areas.clipped(area, (left, low, left + ZONE_DEGREES, high)) if low < high else None
+            part = (
+                areas.clipped(area, (left, low, left + ZONE_DEGREES, high)) if low < high else None
+            )
             if part is not None and part.area > 0:
                 moved = areas.moved(part, source=WGS84, target=base + index)
                 yield _Zone(moved, base + index, f"{index + 1:02d}{letter}_")

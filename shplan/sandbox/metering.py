@@ -69,12 +69,13 @@ def tariff(
     inputs = cast("JsonObject", request["input"])
     data = cast("list[JsonObject]", inputs["data"])
     factor = math.fsum(
-        _bands(one) / UNIT_BANDS
+        _bands(one)
+        / UNIT_BANDS
         * _samples(one, source, now_ms=now_ms, every_days=acquisition_every_days)
         * _radar(source)
         for one, source in _paired(facts.inputs, data)
     )
-    fused = len(data) if len(data) > 1 else 1
+    fused = max(1, len(data))
     return Tariff(factor * _format(request, facts) * fused)
 
 

@@ -136,7 +136,7 @@ def _list(world: World, request: Request, bucket: str) -> Response:
     token = query.get("continuation-token")
     after = query.get("start-after", "") if token is None else _read_token(token)
     groups = list(_grouped(world.objects.list(bucket, prefix), prefix, delimiter, after))
-    shown, more = groups[:most], len(groups) > most
+    shown, more = groups[:most], 0 < most < len(groups)
     spelled = _url_spelled if query.get("encoding-type") == "url" else _escaped
     parts = [
         f"<Name>{_escaped(bucket)}</Name><Prefix>{spelled(prefix)}</Prefix>",
@@ -149,7 +149,7 @@ def _list(world: World, request: Request, bucket: str) -> Response:
         parts.append("<EncodingType>url</EncodingType>")
     if token is not None:
         parts.append(f"<ContinuationToken>{_escaped(token)}</ContinuationToken>")
-    if more and shown:
+    if more:
         parts.append(f"<NextContinuationToken>{_token(shown[-1][0])}</NextContinuationToken>")
     for name, entry in shown:
         if entry is None:
@@ -207,7 +207,8 @@ def _token(key: str) -> str:
 
 def _read_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode("utf-8", "surrogateescape")
+        content = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+        return content.decode("utf-8", "surrogateescape")
     except (binascii.Error, ValueError) as error:
         msg = "The continuation token is not one of this store."
         raise ObjectStoreError(400, "InvalidArgument", msg) from error
@@ -285,7 +286,8 @@ def _check_conditions(world: World, request: Request, bucket: str, key: str) -> 
 
 def _unchunked(content: bytes) -> bytes:
     """The object in a body of signed chunks: `<hex size>[;...]CRLF<bytes>CRLF`, up to size 0."""
-    found, place = [], 0
+    found: list[bytes] = []
+    place = 0
     while True:
         end = content.find(b"\r\n", place)
         try:

@@ -57,8 +57,7 @@ def bucket_instructions(port: int, *, host: str = LOOPBACK) -> str:
     return "\n".join(
         [
             f"export AWS_ENDPOINT_URL={_base(port, host)}",
-            "export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox"
-            f" AWS_DEFAULT_REGION={REGION}",
+            f"export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION={REGION}",
         ]
     )
 
@@ -127,6 +126,14 @@ def _config(app: ASGIApp, *, host: str, port: int, date_header: bool = True) -> 
 class _Beside(uvicorn.Server):
     """A second server in the loop of the first, which hears the signals for both."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # as above
         return nullcontext()
 
@@ -153,8 +160,7 @@ class _Server(uvicorn.Server):
         if self.started and self._beside is not None:
             # If its port is taken it ends the process, as the first one does.
             self._beside_task = asyncio.create_task(self._beside.serve())
-            while not self._beside.started:
-                await asyncio.sleep(0.005)
+            await self._beside.ready.wait()
         if self.started:
             self._announce(self.servers[0].sockets[0].getsockname()[1])
 

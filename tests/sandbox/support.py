@@ -29,10 +29,10 @@ BUCKET = "imagery"
 
 @cache
 def validators() -> list[tuple[str, re.Pattern[str], dict[int, Any]]]:
-    """Of each BYOC operation: method, pattern of its paths, and its answers' validators."""
+    """Of each operation that is served: method, pattern of its paths, and its answers' validators."""
     found = []
     for name, operation in operations().items():
-        if operation.family != "byoc":
+        if operation.family not in ("byoc", "batch-v2"):
             continue
         by_status = {}
         for status in operation.statuses:

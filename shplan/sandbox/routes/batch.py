@@ -180,9 +180,7 @@ def _act(call: Call, wanted: str) -> Reply:
     with call.store.writing():
         task = owned(call)
         try:
-            move = states.act(
-                task.standing, wanted, settings=call.settings, now_ms=call.now_ms
-            )
+            move = states.act(task.standing, wanted, settings=call.settings, now_ms=call.now_ms)
         except IllegalActionError as error:
             raise bad_payload(str(error)) from error
         if move is not None:
