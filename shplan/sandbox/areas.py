@@ -6,6 +6,8 @@ Edges are straight in the CRS in which they were given, so they get points in be
 they are projected. Source: schema `ProcessRequestInputBoundsForBatchV2`; the page on CRS.
 """
 
+# ruff: noqa: EM102  the texts are answers, and functions make the errors
+
 from __future__ import annotations
 
 import math

@@ -11,10 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_analysis, batch_fates, batch_files
+from shplan.sandbox import batch_fates, batch_files
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
-from shplan.sandbox.batch_analysis import AnalysisError
 from shplan.sandbox.objects import ObjectStoreError
 
 if TYPE_CHECKING:
@@ -90,10 +89,13 @@ def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
 
 
 def _end_analysis(world: World, task: Task) -> None:
+    # Heavy, and opening a sandbox needs none of it.
+    from shplan.sandbox import batch_analysis  # noqa: PLC0415
+
     # Files and the evalscript are read before the lock is taken.
     try:
         analysis = batch_analysis.analyse(world, task)
-    except AnalysisError as error:
+    except batch_analysis.AnalysisError as error:
         with world.store.writing():
             if _is_unchanged(world, task):
                 _fail(world, task, str(error))

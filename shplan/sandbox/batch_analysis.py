@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, metering
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
-from shplan.sandbox.grids import TooManyTilesError, grids, tiles_within
+from shplan.sandbox.grids import grids
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.scripts import ScriptFailedError
+from shplan.sandbox.tiles import TooManyTilesError, tiles_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,8 @@ import sqlite3
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_rows as rows
-from shplan.sandbox import geopackage, metering
+from shplan.sandbox import metering
 from shplan.sandbox.batch_requests import delivery_of
-from shplan.sandbox.geopackage import ManifestRow
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
@@ -62,11 +61,13 @@ def write_manifest(world: World, task: Task, *, at_ms: int) -> None:
     Raises:
         ObjectStoreError: as above
     """
+    from shplan.sandbox import geopackage  # noqa: PLC0415 as in the checks of requests
+
     request = task.content
     delivery = delivery_of(request, task_id=task.id)
     asked = metering.responses(cast("JsonObject", request["processRequest"]))
     listed = [
-        ManifestRow(
+        geopackage.ManifestRow(
             output=identifier,
             identifier=str(row["name"]),
             path=delivery.output(tile=row["name"], output=identifier, media_type=media_type).url,

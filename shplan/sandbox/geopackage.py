@@ -9,7 +9,6 @@ the batch pages for the columns that features must have.
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 import struct
 from dataclasses import dataclass
@@ -246,8 +245,3 @@ def _write_table(
 def _blob(row: ManifestRow) -> bytes:
     """Magic, version 0, flags: little endian, no envelope."""
     return b"GP\x00\x01" + struct.pack("<i", row.epsg) + bytes.fromhex(row.shape)
-
-
-def is_geopackage(key: str) -> bool:
-    """Whether a key has the extension that the service asks for."""
-    return re.search(r"\.gpkg$", key, re.IGNORECASE) is not None

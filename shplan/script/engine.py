@@ -1,0 +1,90 @@
+"""
+What the child needs of a JavaScript engine; each engine fulfils it in a module of its own.
+
+An engine is one fresh world of JavaScript with its own heap: one script each, never two.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from shplan.script.errors import Fault
+
+# A function inside the engine; only the engine that gave it can call it.
+Handle: TypeAlias = object
+# A place as an engine counts: line and column, or None where it does not tell.
+Place: TypeAlias = tuple[int, int | None]
+# Our own JavaScript is evaluated this many lines down, so that its places are told from a script's.
+OWN_LINES = 100_000
+
+
+class EngineError(Exception):
+    """
+    An engine ended a call.
+
+    Args:
+        fault: SYNTAX, RUNTIME, TIMEOUT or MEMORY
+        message: in the engine's words
+    """
+
+    def __init__(self, fault: Fault, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    What one engine may use.
+
+    Args:
+        time_s: for everything between two calls of `begin`, in seconds
+        heap_mb: what its heap may hold, in MiB
+    """
+
+    time_s: float
+    heap_mb: int
+
+
+class Engine(Protocol):
+    """One world of JavaScript."""
+
+    # How columns are counted: the name of the encoding whose units they are.
+    encoding: str
+
+    def begin(self) -> None:
+        """Start the clock of a request."""
+
+    def evaluate(self, source: str) -> Handle:
+        """
+        Evaluate a text whose value is a function.
+
+        Raises:
+            EngineError: it is no JavaScript, it threw, or a limit was met
+        """
+
+    def call(self, function: Handle, *arguments: Handle | str) -> str:
+        """
+        Call a function that returns a string, and then what it left to be done later.
+
+        Raises:
+            EngineError: it threw, or a limit was met
+        """
+
+    def place_in(self, stack: str) -> Place | None:
+        """Return the innermost place in the script that a stack trace names."""
+
+    def close(self) -> None:
+        """Give its memory back."""
+
+
+def innermost(places: re.Pattern[str], stack: str) -> Place | None:
+    """Return the first place of a stack trace that is not in our own JavaScript."""
+    for found in places.finditer(stack):
+        if int(found["line"]) < OWN_LINES:
+            return int(found["line"]), int(found["column"])
+    return None

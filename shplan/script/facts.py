@@ -1,0 +1,76 @@
+"""
+What a script's `setup()` says, as values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FUNCTIONS = (
+    "evaluatePixel",
+    "filterScenes",
+    "preProcessScenes",
+    "setup",
+    "updateOutput",
+    "updateOutputMetadata",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """
+    One input.
+
+    Args:
+        bands: as written, in order, repetitions included
+        units: one for each band as written, or empty where the script says none
+        datasource: empty where the script says none
+        mosaicking: `SIMPLE`, `ORBIT` or `TILE`; the global one unless the input has its own
+        metadata: what was asked for besides pixels
+    """
+
+    bands: tuple[str, ...]
+    units: tuple[str, ...]
+    datasource: str
+    mosaicking: str
+    metadata: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFacts:
+    """
+    One output.
+
+    Args:
+        id: `default` where the script says none
+        bands: their number
+        band_names: where the script names them, as the Statistical API wants it; else empty
+        sample_type: in upper case; `AUTO` where the script says none
+        nodata: the value of the GDAL tag, None where the script says none
+    """
+
+    id: str
+    bands: int
+    band_names: tuple[str, ...]
+    sample_type: str
+    nodata: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFacts:
+    """
+    All that is known of a script without running it on pixels.
+
+    Args:
+        version: of the dialect
+        engine: which engine read it: `v8` or `quickjs`
+        functions: which of the known functions it has, sorted
+        mosaicking: the global one
+    """
+
+    version: int
+    engine: str
+    functions: tuple[str, ...]
+    mosaicking: str
+    inputs: tuple[InputFacts, ...]
+    outputs: tuple[OutputFacts, ...]

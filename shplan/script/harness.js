@@ -1,0 +1,164 @@
+// Between a script and us. Evaluated before the script, in the same engine, to a function that takes an
+// operation and returns JSON as a string.
+//
+// Everything that is needed later is kept here before the script runs, because a script may redefine
+// whatever it can reach: no method is called and no member is looked up afterwards that a script could
+// have replaced. Strict, so that no function of ours can be reached through a call stack.
+(function (installHelpers) {
+  "use strict";
+
+  const uncurry = Function.prototype.bind.bind(Function.prototype.call);
+  const sourceOf = uncurry(Function.prototype.toString);
+  const indexOf = uncurry(String.prototype.indexOf);
+  const slice = uncurry(String.prototype.slice);
+  const isArray = Array.isArray;
+  const quote = JSON.stringify;
+  const isFinite = Number.isFinite;
+  const string = String;
+
+  // What the language has without memory that no limit counts (array buffers), without timers and
+  // without other ways out; everything else that an engine brings along goes.
+  const kept = new Set([
+    "Object", "Function", "Array", "Number", "Boolean", "String", "Symbol", "BigInt", "Math", "JSON",
+    "Date", "RegExp", "Promise", "Proxy", "Reflect", "Map", "Set", "WeakMap", "WeakSet", "WeakRef",
+    "FinalizationRegistry", "Iterator", "Intl", "Error", "AggregateError", "EvalError", "RangeError",
+    "ReferenceError", "SyntaxError", "TypeError", "URIError", "InternalError", "SuppressedError",
+    "globalThis", "Infinity", "NaN", "undefined", "eval", "isFinite", "isNaN", "parseFloat", "parseInt",
+    "decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "escape", "unescape",
+  ]);
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    if (kept.has(name)) continue;
+    // What a script declared with `var`, as an engine's own timers are, can only be emptied.
+    if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
+  }
+  installHelpers(globalThis);
+
+  const names = [
+    "evaluatePixel", "filterScenes", "preProcessScenes", "setup", "updateOutput", "updateOutputMetadata",
+  ];
+  // The members of a setup that mean something; an object of anything else is as good as empty.
+  const members = [
+    "input", "output", "mosaicking", "bands", "units", "metadata", "datasource",
+    "id", "sampleType", "nodataValue",
+  ];
+  const MAX_DEPTH = 6;
+  const MAX_VALUES = 20000;
+  const MAX_TEXT = 1000000;
+  const found = Object.create(null);
+  let left = 0;
+  let room = 0;
+
+  function text(value) {
+    room -= value.length;
+    if (room < 0) throw left;
+    return quote(value);
+  }
+
+  function odd(name) {
+    return '{"$":"' + name + '"}';
+  }
+
+  function list(value, depth) {
+    let body = "";
+    const length = value.length;
+    for (let i = 0; i < length; i++) body += (i ? "," : "") + json(value[i], depth + 1);
+    return "[" + body + "]";
+  }
+
+  function object(value, depth) {
+    let body = "";
+    for (let i = 0; i < members.length; i++) {
+      const member = value[members[i]];
+      if (member !== undefined) {
+        body += (body ? "," : "") + quote(members[i]) + ":" + json(member, depth + 1);
+      }
+    }
+    return "{" + body + "}";
+  }
+
+  function json(value, depth) {
+    if (--left < 0) throw left;
+    if (value === null) return "null";
+    switch (typeof value) {
+      case "string": return text(value);
+      case "boolean": return value ? "true" : "false";
+      case "number": return isFinite(value) ? "" + value : odd("" + value);
+      case "object": break;
+      default: return odd(typeof value);
+    }
+    if (depth >= MAX_DEPTH) return odd("something nested too deeply");
+    return isArray(value) ? list(value, depth) : object(value, depth);
+  }
+
+  function words(value) {
+    const plain = typeof value === "string" ? value : string(value);
+    return quote(slice(plain, 0, 2000));
+  }
+
+  // What was thrown may be anything, with getters that throw again.
+  function describe(error) {
+    let told = '"text":' + words(typeof error);
+    try {
+      told = '"text":' + words(error);
+      if (typeof error === "object" && error !== null) {
+        const stack = error.stack;
+        if (typeof stack === "string") told += ',"stack":' + quote(slice(stack, 0, 20000));
+      }
+    } catch (again) {
+      // What was told so far stands.
+    }
+    return "{" + told + "}";
+  }
+
+  function lookUp(thunk) {
+    try {
+      const value = thunk();
+      return typeof value === "function" ? value : undefined;
+    } catch (unset) {
+      // A `const` that the script did not reach.
+      return undefined;
+    }
+  }
+
+  function listFunctions() {
+    let body = "";
+    for (let i = 0; i < names.length; i++) {
+      if (found[names[i]]) body += (body ? "," : "") + quote(names[i]);
+    }
+    return "[" + body + "]";
+  }
+
+  // Runs the top level. The script's first act, which we wrote, is to hand over a function for each name.
+  function load(program, expected) {
+    const source = sourceOf(program);
+    if (source !== expected) return '{"unbalanced":true}';
+    let thunks;
+    let thrown = "";
+    const take = (...given) => { thunks = thunks || given; };
+    try {
+      program(take);
+    } catch (error) {
+      thrown = ',"thrown":' + describe(error);
+    }
+    for (let i = 0; i < names.length; i++) found[names[i]] = lookUp(thunks[i]);
+    const at = found.setup ? indexOf(source, sourceOf(found.setup)) : -1;
+    return '{"functions":' + listFunctions() + ',"setup":' + at + thrown + "}";
+  }
+
+  function setup() {
+    left = MAX_VALUES;
+    room = MAX_TEXT;
+    const run = found.setup;
+    try {
+      const value = run();
+      return '{"value":' + (value === undefined ? odd("nothing") : json(value, 0)) + "}";
+    } catch (error) {
+      if (left < 0 || room < 0) return '{"large":true}';
+      return '{"thrown":' + describe(error) + "}";
+    }
+  }
+
+  return function (operation, program, expected) {
+    return operation === "load" ? load(program, expected) : setup();
+  };
+})

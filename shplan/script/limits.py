@@ -1,0 +1,25 @@
+"""
+What a script may use up. The defaults are ours: the service publishes no limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    The limits of one worker.
+
+    Args:
+        time_s: for one call into a script, in seconds; the engine ends the call, and where it cannot,
+            the parent ends the worker a little later
+        heap_mb: what the engine's heap may hold, in MiB
+        data_mb: all writable memory of the worker process, in MiB, where the platform counts it;
+            room for the engine itself included
+    """
+
+    time_s: float = 2.0
+    heap_mb: int = 256
+    data_mb: int = 1024

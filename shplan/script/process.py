@@ -1,0 +1,152 @@
+"""
+The process of a worker, seen from its parent: start, exchange under a deadline, end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+from shplan.script.limits import Limits
+from shplan.script.wire import Message, receive, send
+
+# Beyond the engine's limit, for what the engine cannot end.
+_GRACE_S = 0.5
+_START_S = 30.0
+_BOOT = (
+    "import json,sys;c=json.loads(sys.argv[1]);sys.path+=c['path'];"
+    "from shplan.script.child import main;main(c)"
+)
+# What a process needs of its environment to start at all; everything else stays with the parent.
+_ENVIRONMENT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+# How an engine ends when the machine or a limit refuses it memory.
+_ABORTS = {
+    getattr(signal, name)
+    for name in ("SIGABRT", "SIGTRAP", "SIGILL", "SIGSEGV", "SIGBUS")
+    if hasattr(signal, name)
+}
+
+
+class Ending(Enum):
+    """How a process came to its end: by us, by itself for want of memory, otherwise."""
+
+    LATE = "late"
+    ABORTED = "aborted"
+    LOST = "lost"
+
+
+class StartError(Exception):
+    """
+    No process that answers.
+
+    Args:
+        crashed: it ended without a word, so that another engine may do better
+    """
+
+    def __init__(self, message: str, *, crashed: bool) -> None:
+        super().__init__(message)
+        self.crashed = crashed
+
+
+class ChildProcess:
+    """
+    A running child.
+
+    Args:
+        limits: as the child keeps them; the deadline is a little later
+        engine: its name, None for the first that loads
+
+    Attributes:
+        engine: the name of the engine that was loaded
+        ending: None while it runs
+
+    Raises:
+        StartError: it did not come up
+    """
+
+    def __init__(self, limits: Limits, engine: str | None) -> None:
+        self.ending: Ending | None = None
+        self._deadline_s = limits.time_s + _GRACE_S
+        self._process = subprocess.Popen(  # noqa: S603 our own module, in our own interpreter
+            [sys.executable, "-I", "-S", "-c", _BOOT, _configuration(limits, engine)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"TZ": "UTC"} | {n: os.environ[n] for n in _ENVIRONMENT if n in os.environ},
+        )
+        answer = self._receive(_START_S)
+        if answer is None or "failed" in answer:
+            self.end()
+            reason = "the worker process did not start" if answer is None else answer["failed"]
+            msg = f"no JavaScript engine: {reason}"
+            raise StartError(msg, crashed=answer is None)
+        self.engine = str(answer["engine"])
+
+    def exchange(self, request: Message) -> Message | None:
+        """Send a request and return the answer, None where none came; then `ending` says why."""
+        return self._receive(self._deadline_s, request)
+
+    def end(self) -> None:
+        """Kill it, whatever it does, and forget it."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                # What could not be written before it died is lost with it.
+                with suppress(OSError):
+                    stream.close()
+
+    def _receive(self, deadline_s: float, request: Message | None = None) -> Message | None:
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(deadline_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._exchanged(request)
+        except BaseException:
+            # An interrupt in between: whose answer would the next one be?
+            self.ending = Ending.LOST
+            raise
+        finally:
+            timer.cancel()
+        if late.is_set():
+            self.ending = Ending.LATE
+        elif answer is None:
+            self.ending = Ending.ABORTED if -self._process.wait() in _ABORTS else Ending.LOST
+        return answer
+
+    def _exchanged(self, request: Message | None) -> Message | None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            if request is not None:
+                send(self._process.stdin, request)
+            return receive(self._process.stdout)
+        return None
+
+
+def _configuration(limits: Limits, engine: str | None) -> str:
+    """Return what the child is told at its start, where to find our modules and its engine included."""
+    root = str(Path(__file__).parents[2])
+    path = [root, *(one for one in sys.path if Path(one).is_absolute() and one != root)]
+    return json.dumps(
+        {
+            "path": path,
+            "engine": engine,
+            "time_s": float(limits.time_s),
+            "heap_mb": limits.heap_mb,
+            "data_mb": limits.data_mb,
+        }
+    )

@@ -1,0 +1,73 @@
+"""
+The text of a script: its version line, and places in it.
+
+A place that an engine names is one in the text that the engine was given: the script inside a function,
+with a prefix on the first line. Here it becomes a place in the script's own text.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Source: Evalscript V3; published scripts also write a space after the slashes or a remark behind.
+_VERSION = re.compile(r"\ufeff?[ \t]*//[ \t]*VERSION[ \t]*=[ \t]*(\d+)(?![\d.])", re.IGNORECASE)
+# Source: ECMA-262, "Line Terminators".
+_LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def version_of(text: str) -> int | None:
+    """Return the version that the first line says, None where it says none."""
+    found = _VERSION.match(_LINE_END.split(text, maxsplit=1)[0])
+    return int(found.group(1)) if found else None
+
+
+def unreadable(text: str) -> tuple[int, int] | None:
+    """Return line and column of the first character that no engine takes, None where all are text."""
+    found = _NOT_TEXT.search(text)
+    return place_of(text, found.start()) if found else None
+
+
+def place_of(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset in code points."""
+    lines = _LINE_END.split(text[:offset])
+    return len(lines), len(lines[-1]) + 1
+
+
+def place_of_units(text: str, units: int) -> tuple[int, int]:
+    """Return line and column of an offset in UTF-16 code units, in which JavaScript counts."""
+    return place_of(text, code_points(text, units, "utf-16-le", 2))
+
+
+def own_place(
+    text: str, prefix: str, line: int, column: int | None, *, encoding: str
+) -> tuple[int, int | None]:
+    """
+    Return the place in the script of a place in the script between `prefix` and a closing line.
+
+    Args:
+        text: the script
+        prefix: what stands before it on its first line, ASCII
+        line: as the engine counts, from 1
+        column: as the engine counts, from 1
+        encoding: in whose units the engine counts columns: `utf-8` or `utf-16-le`
+
+    Returns:
+        line and column; the end of the script for what stands behind it
+    """
+    lines = _LINE_END.split(text)
+    if line > len(lines):
+        return len(lines), len(lines[-1]) + 1
+    if column is None:
+        return line, None
+    if line == 1:
+        column -= len(prefix)
+    size = 1 if encoding == "utf-8" else 2
+    return line, code_points(lines[line - 1], max(column, 1) - 1, encoding, size) + 1
+
+
+def code_points(text: str, units: int, encoding: str, size: int) -> int:
+    """Return how many code points the first so many code units of a text are."""
+    if text.isascii():
+        return min(units, len(text))
+    return len(text.encode(encoding)[: units * size].decode(encoding, "ignore"))
