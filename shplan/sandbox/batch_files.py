@@ -45,7 +45,7 @@ def execution_name(task_id: str) -> str:
 
 def write_request(world: World, task: Task) -> None:
     """
-    Write the copy of the request, without secrets.
+    Write the copy of the request; never with secrets.
 
     Raises:
         ObjectStoreError: the bucket is not there, or cannot take it

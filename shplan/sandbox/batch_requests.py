@@ -52,6 +52,9 @@ def check(request: JsonObject) -> None:
         _check_zarr(source, output)
     else:
         _check_raster(output)
+    access = _access(output["delivery"])
+    if ("accessKey" in access) != ("secretAccessKey" in access):
+        raise violation("output->delivery->s3", "must have both keys or none")
     delivery_of(request, task_id="00000000-0000-0000-0000-000000000000")
 
 
@@ -151,8 +154,6 @@ def delivery_of(request: JsonObject, *, task_id: str) -> Delivery:
     """
     output = cast("JsonObject", request["output"])
     access = _access(output["delivery"])
-    if ("accessKey" in access) != ("secretAccessKey" in access):
-        raise violation("output->delivery->s3", "must have both keys or none")
     url = str(access["url"])
     asked = responses(cast("JsonObject", request["processRequest"]))
     try:

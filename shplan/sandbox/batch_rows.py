@@ -1,8 +1,8 @@
 """
 Batch tasks and their features as rows: the SQL of the family and how a row becomes JSON.
 
-A task's row holds the echo of its request as text, with and without secrets, so that a page of
-a hundred is put together without decoding any. Who may do what is decided in the routes.
+A task's row holds the echo of its request as text, so that a page of a hundred is put together
+without decoding any. Who may do what is decided in the routes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import JsonObject
 
 DONE, FATAL = "DONE", "FATAL"
-# What of a delivery or a reference only its owner may know.
+# What of a delivery or a reference only its owner may know, and what is told instead: the schema
+# requires `credentials`.
 SECRETS = ("secretAccessKey", "credentials")
+MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Task:
     Args:
         since_ms: when the status was reached
         due_ms: when something happens by itself
-        request, masked: JSON text of the request, with and without secrets
+        request: JSON text of the request, with its secrets only if they are to be echoed
         total: features; none before the analysis
         handled: features that are done or failed
         cost: PU charged so far
@@ -60,7 +62,6 @@ class Task:
     error: str | None
     reason: str | None
     request: str
-    masked: str
     total: int | None
     handled: int
     fatal: int
@@ -89,7 +90,7 @@ class Task:
             return 100.0 if self.status == states.DONE else 0.0
         return round(100 * self.handled / self.total, 2)
 
-    def as_text(self, *, with_secrets: bool) -> str:
+    def as_text(self) -> str:
         """The task as answers show it. Source: schema `BatchV2ProcessTask`."""
         content: JsonObject = {
             "id": self.id,
@@ -110,8 +111,7 @@ class Task:
             content["error"] = self.error
         if self.reason is not None and self.status == states.STOPPED:
             content["stoppedStatusReason"] = self.reason
-        echo = self.request if with_secrets else self.masked
-        return f'{encode(content)[:-1]},"request":{echo}}}'
+        return f'{encode(content)[:-1]},"request":{self.request}}}'
 
 
 _NAMES = tuple(field.name for field in fields(Task))
@@ -119,8 +119,8 @@ _COLUMNS = ", ".join(_NAMES)
 _SELECT = f"select {_COLUMNS} from batch_tasks"  # noqa: S608 names of this module
 
 _INSERT = (
-    "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms, request,"  # noqa: S608 as above
-    f" masked) values (?, ?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}"
+    "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms,"  # noqa: S608 as above
+    f" request) values (?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}"
 )
 
 
@@ -139,19 +139,17 @@ def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now
         states.CREATED,
         now_ms,
         encode(request),
-        encode(masked(request)),
     )
     assert row is not None
     return _task(row)
 
 
 def masked(request: JsonObject) -> JsonObject:
-    """The request without secrets, wherever they stand."""
+    """The request with its secrets covered, wherever they stand."""
     kept: JsonObject = {}
     for name, value in request.items():
-        if name in SECRETS:
-            continue
-        kept[name] = masked(value) if isinstance(value, dict) else value
+        inner = masked(value) if isinstance(value, dict) else value
+        kept[name] = MASK if name in SECRETS else inner
     return kept
 
 

@@ -142,7 +142,7 @@ def _batch(world: World, _: JsonObject) -> Json:
             "status": task.status,
             "userAction": task.action,
             "starts": task.starts,
-            "costPU": task.cost,
+            "costPU": round(float(task.cost), 6),
             "features": task.total,
             "handled": task.handled,
             "fatal": task.fatal,

@@ -83,7 +83,7 @@ class Settings:
         batch_restart_after_s: how long a task that its user stopped cannot be started (16)
         second_start: what a START of a started task does; it is never charged (18)
         start_while_analysing: what a START does while an analysis that was asked for runs (18)
-        echo_secrets: secret keys stand in the `request` of answers (17)
+        echo_secrets: secret keys of tasks created from now on are kept and told in `request` (17)
         missing_bucket: what happens when results go to a bucket that does not exist
         unhealthy_share: a task of which a larger share of features failed is STOPPED
         acquisition_every_days: samples for ORBIT and TILE are counted as one in so many days

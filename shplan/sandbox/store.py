@@ -51,7 +51,7 @@ create table if not exists batch_tasks (
   seq integer primary key, id text not null unique, account text not null,
   created_ms integer not null, updated_ms integer not null, status text not null,
   since_ms integer not null, action text not null default 'NONE', action_ms integer,
-  due_ms integer, error text, reason text, request text not null, masked text not null,
+  due_ms integer, error text, reason text, request text not null,
   total integer, handled integer not null default 0, fatal integer not null default 0,
   cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
   run_handled integer not null default 0, starts integer not null default 0,

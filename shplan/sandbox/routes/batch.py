@@ -91,14 +91,14 @@ def create(call: Call) -> Reply:
             call.store,
             task_id=call.store.mint("batch"),
             account=call.account,
-            request=call.body,
+            request=call.body if call.settings.echo_secrets else rows.masked(call.body),
             now_ms=call.now_ms,
         )
         try:
             batch_files.write_request(call.world, task)
         except ObjectStoreError as error:
             raise violation("output->delivery", f"cannot be written to: {error}") from error
-    return Reply(201, _text(call, task))
+    return Reply(201, task.as_text())
 
 
 def _refuse_the_poor(call: Call) -> None:
@@ -108,10 +108,6 @@ def _refuse_the_poor(call: Call) -> None:
         return
     msg = "There are insufficient processing units available in your account."
     raise ApiError(403, INSUFFICIENT_PROCESSING_UNITS, msg)
-
-
-def _text(call: Call, task: Task) -> str:
-    return task.as_text(with_secrets=call.settings.echo_secrets)
 
 
 def list_tasks(call: Call) -> Reply:
@@ -132,13 +128,13 @@ def list_tasks(call: Call) -> Reply:
     tasks, more = found
     ends = [rows.key_of(task, order) for task in (tasks[0], tasks[-1])] if tasks else [None, None]
     around = links(call.url, asked, first=ends[0], last=ends[1], more=more)
-    data = ",".join(_text(call, task) for task in tasks)
+    data = ",".join(task.as_text() for task in tasks)
     return Reply(200, f'{{"data":[{data}],"links":{encode(around)}}}')
 
 
 def get(call: Call) -> Reply:
     """One task."""
-    return Reply(200, _text(call, owned(call)))
+    return Reply(200, owned(call).as_text())
 
 
 def update(call: Call) -> Reply:
@@ -150,15 +146,8 @@ def update(call: Call) -> Reply:
     request = task.content
     if "description" in call.body:
         request["description"] = call.body["description"]
-        rows.change(
-            call.store,
-            task,
-            request=encode(request),
-            masked=encode(rows.masked(request)),
-            updated_ms=call.now_ms,
-        )
-    shown = request if call.settings.echo_secrets else rows.masked(request)
-    return Reply(200, encode(shown))
+        rows.change(call.store, task, request=encode(request), updated_ms=call.now_ms)
+    return Reply(200, encode(request))
 
 
 def analyse(call: Call) -> Reply:
