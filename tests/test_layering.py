@@ -60,7 +60,13 @@ ONLY: dict[str, set[str]] = {
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
-    "numpy": {"core/cells.py", "core/geometry.py", "cli/init.py"},
+    "numpy": {
+        "core/cells.py",
+        "core/geometry.py",
+        "cli/init.py",
+        "sandbox/areas.py",
+        "sandbox/tiles.py",
+    },
     "packaging": {"manifest/project.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
@@ -70,11 +76,14 @@ ONLY: dict[str, set[str]] = {
     "rich": {"views/progress.py"},
     "ruamel": {"manifest/rewrite.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
+    # The sandbox's are its own: areas of interest, and GeoPackages.
     "shapely": {
         "core/cells.py",
         "core/geometry.py",
         "manifest/geodata.py",
         "manifest/members.py",
+        "sandbox/areas.py",
+        "sandbox/geopackage.py",
     },
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox/serve.py"},

@@ -22,6 +22,11 @@ def command() -> None:
     show_default=True,
     help="Port; 0 takes a free one.",
 )
+@click.option(
+    "--s3-port",
+    type=click.IntRange(0, 65535),
+    help="Port on which the buckets are served over S3; 0 takes a free one.  [default: none]",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--data",
@@ -30,7 +35,7 @@ def command() -> None:
     show_default=True,
     help="Directory of the state and the buckets.",
 )
-def serve(port: int, host: str, data: Path) -> int:
+def serve(port: int, s3_port: int | None, host: str, data: Path) -> int:
     """Serve until interrupted; prints how other clients are pointed at it."""
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
@@ -43,7 +48,7 @@ def serve(port: int, host: str, data: Path) -> int:
         click.echo(text)
         click.echo("\nCtrl-C stops it.", err=True)
 
-    serve_forever(data, port=port, host=host, announce=announce)
+    serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
     return 0
 
 

@@ -136,10 +136,9 @@ def _key_lines(change: Change) -> list[str]:
     lines = [f"  run key: {change.key}"]
     if change.former:
         lines.append("  the run before had another key; these parts differ:")
-        lines += [
-            f"    {path}: {contrast(cast('Value', old), cast('Value', new))}"
-            for path, old, new in differing_parts(change.former, change.parts)
-        ]
+        for path, old, new in differing_parts(change.former, change.parts):
+            told = contrast(cast("Value", old), cast("Value", new))
+            lines.append(f"    {path}: {told}")
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]

@@ -26,7 +26,7 @@ from shplan.sandbox.errors import (
     RATE_LIMIT_EXCEEDED,
     ApiError,
 )
-from shplan.sandbox.routes import byoc_collections, byoc_tiles, token
+from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, token
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.wire import encode
 from shplan.sandbox.world import World
@@ -38,18 +38,24 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.clock import Clock
     from shplan.sandbox.faults import Fault
+    from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.settings import Settings
 
 # Where a server puts the function that cuts the connection of a request.
 DROP = "shplan.sandbox.drop"
 
-OLD_STYLE, NEW_STYLE = "/api/v1/byoc", "/byoc/v1"
+NEW_STYLES = {"/api/v1/byoc": "/byoc/v1", "/api/v2/batch": "/batch/v2"}
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 def create_app(
-    data: Path, *, clock: Clock, settings: Settings | None = None, sleep: Sleep = asyncio.sleep
+    data: Path,
+    *,
+    clock: Clock,
+    settings: Settings | None = None,
+    sleep: Sleep = asyncio.sleep,
+    scripts: Scripts | None = None,
 ) -> Starlette:
     """
     Open the sandbox of a data directory.
@@ -59,13 +65,15 @@ def create_app(
         clock: where time comes from; the directory keeps how sandbox time runs along it
         settings: become those of the directory; none: those that it has, or the defaults
         sleep: how the fault `latency` waits, seconds
+        scripts: who reads evalscripts; none: the JavaScript worker
     """
-    world = World(data, clock=clock, settings=settings)
+    world = World(data, clock=clock, settings=settings, scripts=scripts)
     app = Starlette(
         routes=[
             *token.routes(world),
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
+            *batch.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],
@@ -82,8 +90,8 @@ def create_app(
 
 
 def close_app(app: Starlette) -> None:
-    """Close the sandbox's files."""
-    app.state.world.store.close()
+    """Close the sandbox's files, and end the process that reads evalscripts."""
+    app.state.world.close()
 
 
 class Gate:
@@ -154,8 +162,9 @@ class Gate:
 
 def _plain_path(path: str) -> str:
     """One spelling of a path: the newer style, without a trailing slash."""
-    if path == OLD_STYLE or path.startswith(OLD_STYLE + "/"):
-        path = NEW_STYLE + path.removeprefix(OLD_STYLE)
+    for old, new in NEW_STYLES.items():
+        if path == old or path.startswith(old + "/"):
+            path = new + path.removeprefix(old)
     return path.rstrip("/") or "/"
 
 

@@ -66,6 +66,12 @@ def _validator(operation_id: str) -> Any:
 
 def _cleaned(value: Json, schema: JsonObject, root: JsonObject) -> Json:
     """Drop nulls, unless the schema lets them be said, and what only the server sets."""
+    if isinstance(value, list):
+        items = _resolved(schema, root).get("items", {})
+        return [
+            _cleaned(item, cast("JsonObject", items), root) if isinstance(item, dict) else item
+            for item in value
+        ]
     if not isinstance(value, dict):
         return value
     known = _properties(schema, root)

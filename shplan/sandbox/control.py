@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import bulk, faults
+from shplan.sandbox import batch, batch_fates, batch_rows, bulk, faults
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.wire import decode, encode, instant
@@ -38,6 +38,7 @@ def routes(world: World) -> list[Route]:
         "settings": {"GET": _settings, "POST": _change_settings, "PATCH": _change_settings},
         "faults": {"GET": _faults, "POST": _program, "DELETE": _clear_faults},
         "meter": {"GET": _meter},
+        "batch": {"GET": _batch, "POST": _doom, "DELETE": _spare},
         "requests": {"GET": _requests, "DELETE": _clear_requests},
         "dump": {"GET": _dump},
         "populate": {"POST": _populate},
@@ -56,9 +57,10 @@ def _endpoint(
         _refuse_strangers(request)
         action = actions.get("GET" if request.method == "HEAD" else request.method)
         assert action is not None  # the route admits these methods only
+        batch.settle(world)
         try:
             answer = action(world, _object(content))
-        except (SettingsError, faults.FaultError) as error:
+        except (SettingsError, faults.FaultError, batch_fates.FateError) as error:
             raise bad_payload(str(error)) from error
         return Response(encode(answer), 200, media_type="application/json")
 
@@ -129,6 +131,36 @@ def _meter(world: World, _: JsonObject) -> Json:
     accounts = world.store.meter()
     total = sum(cast("float", cast("JsonObject", entry)["pu"]) for entry in accounts.values())
     return {"accounts": accounts, "pu": total}
+
+
+def _batch(world: World, _: JsonObject) -> Json:
+    """Every task there was, with how many STARTs had an effect, and what is to fail."""
+    tasks: list[Json] = [
+        {
+            "id": task.id,
+            "account": task.account,
+            "status": task.status,
+            "userAction": task.action,
+            "starts": task.starts,
+            "costPU": round(float(task.cost), 6),
+            "features": task.total,
+            "handled": task.handled,
+            "fatal": task.fatal,
+            "forgotten": bool(task.forgotten),
+        }
+        for task in batch_rows.every(world.store)
+    ]
+    return {"tasks": tasks, "fates": world.store.dump()["batch_fates"]}
+
+
+def _doom(world: World, body: JsonObject) -> Json:
+    batch_fates.program(world.store, batch_fates.parse(body))
+    return _batch(world, {})
+
+
+def _spare(world: World, _: JsonObject) -> Json:
+    batch_fates.clear(world.store)
+    return _batch(world, {})
 
 
 def _requests(world: World, _: JsonObject) -> Json:

@@ -142,6 +142,14 @@ def transformer(source: int, target: int) -> Callable[[float, float], Position]:
     return cast("Callable[[float, float], Position]", transform)
 
 
+@lru_cache(maxsize=128)
+def well_known_text(epsg: int) -> str:
+    """The definition of a CRS, as GeoPackages hold it."""
+    from pyproj import CRS  # noqa: PLC0415 as above
+
+    return CRS.from_epsg(epsg).to_wkt("WKT1_GDAL")
+
+
 def bounds(geometry: JsonObject) -> Box:
     """The box around a geometry, in the geometry's own CRS."""
     xs, ys = zip(*_positions(geometry), strict=True)

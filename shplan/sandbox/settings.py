@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "settings.json"
 
+_NEVER_ZERO = frozenset({"speed", "expires_in_s", "acquisition_every_days"})
+
 
 class SettingsError(ValueError):
     """A setting that does not exist, or a value that it does not take."""
@@ -72,6 +74,24 @@ class Settings:
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
         location: where `/byoc/global` says that collections live
+        account_pu: processing units that an account has in all; none: as many as it wants
+        batch_required_pu: what must be left of them for a batch task to be created
+        batch_queued_s: from an accepted ANALYSE or START to the status that follows
+        batch_analysing_s: how long a batch task is ANALYSING
+        batch_processing_s: how long all its features take together
+        batch_list_order: order of a list of batch tasks that asks for none (9)
+        batch_restart_after_s: how long a task that its user stopped cannot be started (16)
+        second_start: what a START of a started task does; it is never charged (18)
+        start_while_analysing: what a START does while an analysis that was asked for runs (18)
+        echo_secrets: secret keys of tasks created from now on are kept and told in `request` (17)
+        missing_bucket: what happens when results go to a bucket that does not exist
+        unhealthy_share: a task of which a larger share of features failed is STOPPED
+        acquisition_every_days: samples for ORBIT and TILE are counted as one in so many days
+        expire_created_s: how long after its creation a task that nobody used is forgotten (15)
+        expire_analysed_s: the same after ANALYSIS_DONE
+        expire_stopped_s: the same after STOPPED
+        expire_failed_s: the same after FAILED
+        expire_done_s: the same after DONE
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -105,6 +125,24 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
+    account_pu: float | None = None
+    batch_required_pu: float = 1000.0
+    batch_queued_s: float = 1.0
+    batch_analysing_s: float = 2.0
+    batch_processing_s: float = 10.0
+    batch_list_order: Literal["created", "created:desc", "id"] = "created:desc"
+    batch_restart_after_s: float = 1800.0
+    second_start: Literal["refuse", "ignore"] = "refuse"
+    start_while_analysing: Literal["refuse", "accept"] = "refuse"
+    echo_secrets: bool = False
+    missing_bucket: Literal["create", "refuse"] = "create"
+    unhealthy_share: float = 0.5
+    acquisition_every_days: float = 3.0
+    expire_created_s: float | None = None
+    expire_analysed_s: float | None = None
+    expire_stopped_s: float | None = None
+    expire_failed_s: float | None = None
+    expire_done_s: float | None = None
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 
@@ -156,7 +194,7 @@ def _accepts(accepted: tuple[object, ...], value: Json) -> bool:
 
 
 def _positive(name: str, number: float) -> float:
-    if number < 0 or (number == 0 and name in {"speed", "expires_in_s"}):
+    if number < 0 or (number == 0 and name in _NEVER_ZERO):
         msg = f"{name} does not take {number!r}"
         raise SettingsError(msg)
     return float(number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -47,6 +47,23 @@ create table if not exists tiles (
 create unique index if not exists tiles_by_path on tiles (coll, path);
 create unique index if not exists tiles_by_id on tiles (id);
 create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
+create table if not exists batch_tasks (
+  seq integer primary key, id text not null unique, account text not null,
+  created_ms integer not null, updated_ms integer not null, status text not null,
+  since_ms integer not null, action text not null default 'NONE', action_ms integer,
+  due_ms integer, error text, reason text, request text not null,
+  total integer, handled integer not null default 0, fatal integer not null default 0,
+  cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
+  run_handled integer not null default 0, starts integer not null default 0,
+  forgotten integer not null default 0);
+create index if not exists batch_by_account on batch_tasks (account, seq);
+create index if not exists batch_by_status on batch_tasks (account, status, seq);
+create index if not exists batch_due on batch_tasks (due_ms, seq) where due_ms is not null;
+create table if not exists batch_features (
+  task integer not null, n integer not null, name text not null, epsg integer not null,
+  shape text not null, width integer not null, height integer not null, cost real not null,
+  outcome text, error text, primary key (task, n)) without rowid;
+create table if not exists batch_fates (seq integer primary key, spec text not null);
 create table if not exists deleted (
   kind text not null, parent text not null, name text not null, account text not null,
   at_ms integer not null, primary key (kind, parent, name)) without rowid;
@@ -65,6 +82,9 @@ create table if not exists requests (
 _STATE_TABLES = (
     "collections",
     "tiles",
+    "batch_tasks",
+    "batch_features",
+    "batch_fates",
     "deleted",
     "meter",
     "allowances",
@@ -91,7 +111,7 @@ class Store:
                     self._connection.execute(statement)
 
     def _is_ready(self) -> bool:
-        rows = self._connection.execute("select 1 from sqlite_master where name = 'requests'")
+        rows = self._connection.execute("select 1 from sqlite_master where name = 'batch_fates'")
         return rows.fetchone() is not None
 
     def close(self) -> None:
@@ -103,6 +123,10 @@ class Store:
     def run(self, statement: str, *values: Value) -> sqlite3.Cursor:
         """Run one statement."""
         return self._connection.execute(statement, values)
+
+    def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement for each row of values."""
+        self._connection.executemany(statement, rows)
 
     def row(self, statement: str, *values: Value) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
@@ -201,14 +225,20 @@ class Store:
 
     # The meter and the list of requests.
 
-    def charge(self, account: str, pu: float) -> None:
-        """Add processing units to an account."""
+    def charge(self, account: str, pu: float, *, calls: int = 1) -> None:
+        """Add processing units to an account; `calls` are the requests that cost them."""
         self.run(
-            "insert into meter values (?, ?, 1) on conflict (account)"
-            " do update set pu = pu + excluded.pu, calls = calls + 1",
+            "insert into meter values (?, ?, ?) on conflict (account)"
+            " do update set pu = pu + excluded.pu, calls = calls + excluded.calls",
             account,
             pu,
+            calls,
         )
+
+    def charged(self, account: str) -> float:
+        """Processing units that an account has spent."""
+        row = self.row("select pu from meter where account = ?", account)
+        return 0.0 if row is None else float(row["pu"])
 
     def meter(self) -> JsonObject:
         """Processing units and charged calls by account."""
@@ -242,7 +272,8 @@ class Store:
 
     def dump(self) -> JsonObject:
         """All state in a fixed order."""
-        order = {"collections": "seq", "tiles": "coll, seq", "deleted": "kind, parent, name",
+        order = {"collections": "seq", "tiles": "coll, seq", "batch_tasks": "seq",
+                 "batch_features": "task, n", "batch_fates": "seq", "deleted": "kind, parent, name",
                  "meter": "account", "allowances": "name", "faults": "seq", "requests": "seq"}  # fmt: skip
         return {
             table: [_plain(row) for row in self.rows(f"select * from {table} order by {keys}")]  # noqa: S608

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
+from shplan.sandbox.objects import Objects
+from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
 
@@ -18,21 +20,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shplan.sandbox.clock import Clock
+    from shplan.sandbox.scripts import Scripts
 
 
 class World:
     """What every handler needs, shared by all requests of one process."""
 
-    def __init__(self, data: Path, *, clock: Clock, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        clock: Clock,
+        settings: Settings | None = None,
+        scripts: Scripts | None = None,
+    ) -> None:
         self.data = data
         self.buckets = data / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
+        self.objects = Objects(self.buckets, scratch=data)
+        self.scripts = scripts or WorkerScripts()
         self._clock = clock
         self._file = SettingsFile(data)
         self.store = Store(data)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
         self.store.found(seed=self.settings.seed, clock_s=clock.now(), speed=self.settings.speed)
+
+    def close(self) -> None:
+        """Close the files, and end the process that reads evalscripts."""
+        self.scripts.close()
+        self.store.close()
 
     @property
     def settings(self) -> Settings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import ingestion, tokens
+from shplan.sandbox import batch, ingestion, tokens
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -110,6 +110,7 @@ def _endpoint(
             allowed = ", ".join(sorted(operations))
             msg = f"The method {request.method} is not allowed here."
             raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
+        batch.settle(world)
         if "collection" in request.path_params:
             ingestion.settle(world, request.path_params["collection"])
         body = _body(request, content) if operation.body else None

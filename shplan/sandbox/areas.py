@@ -1,0 +1,167 @@
+"""
+Areas of interest: the bounds of a request as a polygon, in its own CRS and in longitude, latitude.
+
+The only importer of shapely here beside the GeoPackage reader. Coordinates are easting first.
+Edges are straight in the CRS in which they were given, so they get points in between before
+they are projected. Source: schema `ProcessRequestInputBoundsForBatchV2`; the page on CRS.
+"""
+
+# ruff: noqa: EM102  the texts are answers, and functions make the errors
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import shapely
+
+from shplan.sandbox.errors import violation
+from shplan.sandbox.geometry import SUPPORTED, WGS84, transformer
+from shplan.sandbox.wire import decode_object, encode
+
+if TYPE_CHECKING:
+    from shplan.sandbox.errors import ApiError
+    from shplan.sandbox.wire import JsonObject
+
+Area = Any  # shapely has no names for "polygon or multipolygon"
+
+_PLACE = "processRequest->input->bounds"
+_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
+_CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
+# Chords this long leave a parallel by less than a tenth of a metre in any projection used here.
+_STEP_DEGREES = 0.02
+_STEP_METRES = 2_000.0
+_MOST_STEPS = 200_000
+
+
+def area_of(bounds: JsonObject) -> tuple[Area, int] | None:
+    """
+    The area that bounds describe, and the EPSG code of its CRS; none if they describe none.
+
+    Raises:
+        ApiError: 400, if it is not one that the service takes
+    """
+    if "bbox" not in bounds and "geometry" not in bounds:
+        return None
+    properties = cast("JsonObject", bounds.get("properties", {}))
+    epsg = _epsg(properties.get("crs"))
+    if "geometry" in bounds:
+        area = _polygon(cast("JsonObject", bounds["geometry"]))
+    else:
+        area = _box(cast("list[float]", bounds["bbox"]))
+    _refuse_beyond_the_world(area, epsg)
+    return area, epsg
+
+
+def _epsg(crs: object) -> int:
+    if crs is None or (isinstance(crs, str) and _CRS84.fullmatch(crs)):
+        return WGS84
+    match = _EPSG.fullmatch(crs) if isinstance(crs, str) else None
+    if match is None or int(match[1]) not in SUPPORTED:
+        raise violation(f"{_PLACE}->properties->crs", "is not a supported CRS")
+    return int(match[1])
+
+
+def _box(bbox: list[float]) -> Area:
+    west, south, east, north = bbox
+    if not (west < east and south < north):
+        raise violation(f"{_PLACE}->bbox", "must have its minima before its maxima")
+    return shapely.box(west, south, east, north)
+
+
+def _polygon(geometry: JsonObject) -> Area:
+    try:
+        area = shapely.from_geojson(encode({**geometry, "crs": None}))
+        fits = area.geom_type in ("Polygon", "MultiPolygon")
+    except (shapely.errors.ShapelyError, ValueError, TypeError):
+        fits = False
+    if not fits or shapely.is_empty(area) or not _is_closed(geometry):
+        raise violation(f"{_PLACE}->geometry", "must be a polygon whose rings are closed")
+    area = area if area.is_valid else shapely.make_valid(area)
+    if area.area <= 0:
+        raise violation(f"{_PLACE}->geometry", "must have an area")
+    return area
+
+
+def _is_closed(geometry: JsonObject) -> bool:
+    coordinates = cast("list[Any]", geometry["coordinates"])
+    polygons = [coordinates] if geometry["type"] == "Polygon" else coordinates
+    return all(len(ring) >= 4 and ring[0] == ring[-1] for polygon in polygons for ring in polygon)
+
+
+def _refuse_beyond_the_world(area: Area, epsg: int) -> None:
+    numbers = area.bounds
+    fits = all(math.isfinite(number) and abs(number) < 1e9 for number in numbers)
+    if fits and epsg == WGS84:
+        west, south, east, north = numbers
+        fits = west >= -180 and east <= 180 and south >= -90 and north <= 90
+    if not fits:
+        raise _outside()
+    projected = to_wgs84(area, epsg)
+    if shapely.is_empty(projected) or not all(map(math.isfinite, projected.bounds)):
+        raise _outside()
+
+
+def _outside() -> ApiError:
+    return violation(_PLACE, "lie outside the world")
+
+
+def to_wgs84(area: Area, epsg: int) -> Area:
+    """The area in longitude and latitude."""
+    return area if epsg == WGS84 else moved(area, source=epsg, target=WGS84)
+
+
+def moved(area: Area, *, source: int, target: int) -> Area:
+    """The area in another CRS, its edges followed closely; empty where it cannot be shown."""
+    if source == target:
+        return area
+    extent = area.bounds
+    step = _STEP_DEGREES if source == WGS84 else _STEP_METRES
+    around = 2 * (extent[2] - extent[0] + extent[3] - extent[1])
+    dense = shapely.segmentize(area, max(step, around / _MOST_STEPS))
+    convert = cast("Any", transformer(source, target))
+    values = shapely.get_coordinates(dense)
+    x, y = convert(values[:, 0], values[:, 1])
+    pairs = np.column_stack([x, y])
+    if not np.isfinite(pairs).all():
+        return shapely.Polygon()
+    projected = shapely.set_coordinates(dense, pairs)
+    return projected if projected.is_valid else shapely.make_valid(projected)
+
+
+def clipped(area: Area, box: tuple[float, float, float, float]) -> Area:
+    """The part of an area within a rectangle."""
+    return shapely.intersection(area, shapely.box(*box))
+
+
+def boxes_that_share_area(
+    area: Area, west: np.ndarray, south: np.ndarray, *, width: float, height: float
+) -> np.ndarray:
+    """Which of the rectangles, given by their lower left corners, share area with the area."""
+    if area.is_empty or area.area <= 0:
+        return np.zeros(len(west), dtype=bool)
+    shapely.prepare(area)
+    boxes = shapely.box(west, south, west + width, south + height)
+    shared = shapely.intersects(area, boxes)
+    # Those that only touch share no area.
+    shared[shared] = shapely.relate_pattern(area, boxes[shared], "T********")
+    return cast("np.ndarray", shared)
+
+
+def box_hex(west: float, south: float, east: float, north: float) -> str:
+    """A rectangle as the text in which features keep their shape: WKB in hexadecimal."""
+    return shapely.box(west, south, east, north).wkb_hex
+
+
+def share_area(one: Area, other: Area) -> bool:
+    """Whether two areas of one CRS share area."""
+    return bool(one.intersects(other) and one.relate_pattern(other, "T********"))
+
+
+@lru_cache(maxsize=64)
+def area_of_text(bounds: str) -> tuple[Area, int] | None:
+    """`area_of` of JSON text; what many tasks have in common is read once."""
+    return area_of(decode_object(bounds))

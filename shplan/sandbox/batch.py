@@ -1,0 +1,243 @@
+"""
+Batch tasks brought up to date: whatever was due before now happens, in the order in which it was.
+
+There is no background task. One step is a change of status, or the features of one task that
+were handled since somebody last looked; each is stored with what it cost in one transaction.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shplan.sandbox import batch_fates, batch_files
+from shplan.sandbox import batch_rows as rows
+from shplan.sandbox import batch_states as states
+from shplan.sandbox.objects import ObjectStoreError
+
+if TYPE_CHECKING:
+    from sqlite3 import Row
+
+    from shplan.sandbox.batch_analysis import Analysis
+    from shplan.sandbox.batch_rows import Task
+    from shplan.sandbox.world import World
+
+
+def settle(world: World) -> None:
+    """Bring every task up to date, and forget what is no longer kept."""
+    now_ms = world.now_ms()
+    while (task := rows.first_due(world.store, now_ms=now_ms)) is not None:
+        if task.status == states.ANALYSING:
+            _end_analysis(world, task)
+        elif task.status == states.PROCESSING:
+            _process(world, task, now_ms=now_ms)
+        else:
+            _begin(world, task)
+    rows.forget(world.store, world.settings, now_ms=now_ms)
+
+
+def _due(task: Task) -> int:
+    assert task.due_ms is not None  # only tasks with something due come here
+    return task.due_ms
+
+
+def _is_unchanged(world: World, task: Task) -> bool:
+    """Whether no other process did the same step meanwhile."""
+    return rows.find(world.store, task.id) == task
+
+
+def _begin(world: World, task: Task) -> None:
+    """From CREATED to ANALYSING, from ANALYSIS_DONE or STOPPED to PROCESSING."""
+    at_ms = _due(task)
+    with world.store.writing():
+        if not _is_unchanged(world, task):
+            return
+        if task.status == states.CREATED:
+            rows.change(
+                world.store,
+                task,
+                status=states.ANALYSING,
+                since_ms=at_ms,
+                updated_ms=at_ms,
+                due_ms=at_ms + round(world.settings.batch_analysing_s * 1000),
+            )
+        else:
+            _begin_run(world, task, at_ms=at_ms)
+
+
+def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
+    retried = rows.retry_failed(world.store, task)
+    total = task.total or 0
+    pace_ms = world.settings.batch_processing_s * 1000 / total if total else 0.0
+    due_ms = states.handled_at_ms(1, run_ms=at_ms, pace_ms=pace_ms)
+    rows.change(
+        world.store,
+        task,
+        status=states.PROCESSING,
+        since_ms=at_ms,
+        updated_ms=at_ms,
+        due_ms=due_ms,
+        reason=None,
+        run_ms=at_ms,
+        pace_ms=pace_ms,
+        run_handled=0,
+        handled=task.handled - retried,
+        fatal=0,
+    )
+    _write_execution(world, task)
+
+
+def _end_analysis(world: World, task: Task) -> None:
+    # Heavy, and opening a sandbox needs none of it.
+    from shplan.sandbox import batch_analysis  # noqa: PLC0415
+
+    # Files and the evalscript are read before the lock is taken.
+    try:
+        analysis = batch_analysis.analyse(world, task)
+    except batch_analysis.AnalysisError as error:
+        with world.store.writing():
+            if _is_unchanged(world, task):
+                _fail(world, task, str(error))
+        return
+    with world.store.writing():
+        if not _is_unchanged(world, task):
+            return
+        _store_analysis(world, task, analysis)
+        try:
+            batch_files.write_manifest(world, task, at_ms=_due(task))
+        except ObjectStoreError as error:
+            _fail(world, task, f"The feature manifest cannot be written: {error}")
+
+
+def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
+    at_ms = _due(task)
+    move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
+    rows.insert_features(world.store, task, analysis.features)
+    rows.change(
+        world.store,
+        task,
+        status=move.status,
+        since_ms=at_ms,
+        updated_ms=at_ms,
+        due_ms=move.due_ms,
+        reason=move.reason,
+        total=len(analysis.features),
+        scale=analysis.scale,
+    )
+
+
+def _fail(world: World, task: Task, cause: str) -> None:
+    at_ms = _due(task)
+    rows.change(
+        world.store,
+        task,
+        status=states.FAILED,
+        since_ms=at_ms,
+        updated_ms=at_ms,
+        due_ms=None,
+        error=cause,
+    )
+
+
+@dataclass(slots=True)
+class _Progress:
+    """
+    What becomes of a task while features are handled.
+
+    Args:
+        left: units that the account has, infinite without a limit
+        stopped: why the task is stopped, and at which instant
+    """
+
+    left: float
+    handled: int
+    fatal: int
+    spent: float
+    outcomes: list[tuple[int, str, str | None]]
+    stopped: tuple[str, int] | None = None
+
+
+def _process(world: World, task: Task, *, now_ms: int) -> None:
+    """Handle what was due; where an account can run out of units, one feature at a time."""
+    limited = world.settings.account_pu is not None
+    assert task.run_ms is not None  # set when processing began
+    assert task.pace_ms is not None
+    until_ms = _due(task) if limited else now_ms
+    count = states.handled_by(until_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
+    wanted = max(1.0, count - task.run_handled)
+    with world.store.writing():
+        if not _is_unchanged(world, task):
+            return
+        limit = 1 if limited else -1 if math.isinf(wanted) else int(wanted)
+        features = rows.pending(world.store, task, limit=limit)
+        progress = _progress(world, task, features)
+        _store_progress(world, task, progress)
+
+
+def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
+    fates = batch_fates.all_of(world.store)
+    progress = _Progress(_left(world, task), task.handled, task.fatal, 0.0, [])
+    for number, feature in enumerate(features, task.run_handled + 1):
+        at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
+        pu = feature["cost"] * task.scale
+        cause = next((fate.cause for fate in fates if fate.strikes(feature["name"])), None)
+        if cause is None and pu > progress.left:
+            progress.stopped = (states.OUT_OF_PU, at_ms)
+            break
+        progress.handled += 1
+        if cause is None:
+            progress.left -= pu
+            progress.spent += pu
+            progress.outcomes.append((feature["n"], rows.DONE, None))
+            continue
+        progress.fatal += 1
+        progress.outcomes.append((feature["n"], rows.FATAL, cause))
+        if progress.fatal > world.settings.unhealthy_share * (task.total or 0):
+            progress.stopped = (states.UNHEALTHY, at_ms)
+            break
+    return progress
+
+
+def _left(world: World, task: Task) -> float:
+    limit = world.settings.account_pu
+    return math.inf if limit is None else limit - world.store.charged(task.account)
+
+
+def _store_progress(world: World, task: Task, progress: _Progress) -> None:
+    rows.settle_features(world.store, task, progress.outcomes)
+    if progress.spent:
+        world.store.charge(task.account, progress.spent, calls=0)
+    run_handled = task.run_handled + len(progress.outcomes)
+    run_ms, pace_ms = task.run_ms or 0, task.pace_ms or 0.0
+    at_ms = states.handled_at_ms(run_handled, run_ms=run_ms, pace_ms=pace_ms)
+    status, reason, due_ms = states.PROCESSING, None, None
+    if progress.handled >= (task.total or 0):
+        status = states.DONE
+    if progress.stopped is not None:
+        status = states.STOPPED
+        reason, at_ms = progress.stopped
+    if status == states.PROCESSING:
+        due_ms = states.handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
+    rows.change(
+        world.store,
+        task,
+        status=status,
+        since_ms=task.since_ms if status == states.PROCESSING else at_ms,
+        updated_ms=at_ms,
+        due_ms=due_ms,
+        reason=reason,
+        handled=progress.handled,
+        fatal=progress.fatal,
+        cost=task.cost + progress.spent,
+        run_handled=run_handled,
+    )
+    _write_execution(world, task)
+
+
+def _write_execution(world: World, task: Task) -> None:
+    # A bucket that vanished meanwhile takes no database; the task goes on.
+    try:
+        batch_files.write_execution(world, task)
+    except ObjectStoreError:
+        return

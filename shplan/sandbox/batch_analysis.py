@@ -1,0 +1,210 @@
+"""
+The analysis of a batch task: which features it has and what they cost, or why it failed.
+
+Reads the evalscript, the grid or the GeoPackage, and looks for files that are in the way; stores
+nothing. Source: the batch pages (what an analysis checks); schema `BatchV2RasterOutput` for
+`overwrite` and `skipExisting`; `BatchV2ZarrOutput` for the folder that must be empty.
+"""
+
+# ruff: noqa: EM101, EM102, TRY003  the texts are the task's error
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, metering
+from shplan.sandbox.batch_rows import Feature
+from shplan.sandbox.geopackage import GeoPackageError, Size
+from shplan.sandbox.grids import grids
+from shplan.sandbox.objects import ObjectStoreError
+from shplan.sandbox.scripts import ScriptFailedError
+from shplan.sandbox.tiles import TooManyTilesError, tiles_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shplan.sandbox.batch_paths import Delivery
+    from shplan.sandbox.batch_rows import Task
+    from shplan.sandbox.metering import Tariff
+    from shplan.sandbox.wire import JsonObject
+    from shplan.sandbox.world import World
+    from shplan.script.facts import ScriptFacts
+
+
+class AnalysisError(Exception):
+    """Why a task failed, in words for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The features of a task that have to be processed, and how their units are scaled."""
+
+    features: list[Feature]
+    scale: float
+
+
+def analyse(world: World, task: Task) -> Analysis:
+    """
+    Analyse a task.
+
+    Raises:
+        AnalysisError: it failed
+    """
+    request = task.content
+    process = cast("JsonObject", request["processRequest"])
+    try:
+        facts = world.scripts.facts(str(process["evalscript"]))
+    except ScriptFailedError as error:
+        raise AnalysisError(f"The evalscript failed: {error}") from error
+    _check_script(request, facts)
+    _check_bands(world, process, facts)
+    tariff = metering.tariff(
+        process,
+        facts,
+        now_ms=task.created_ms,
+        acquisition_every_days=world.settings.acquisition_every_days,
+    )
+    features = list(_features(world, request, tariff))
+    if not features:
+        raise AnalysisError("No feature of the input intersects the area of interest.")
+    kept = _without_existing(world, task, request, features)
+    return Analysis(kept, metering.raise_to_minimum([one.cost for one in kept]))
+
+
+def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
+    process = cast("JsonObject", request["processRequest"])
+    output = cast("JsonObject", request["output"])
+    outputs = {one.id: one for one in facts.outputs}
+    for identifier, _ in metering.responses(process):
+        if identifier == batch_requests.USERDATA:
+            continue
+        if identifier not in outputs:
+            raise AnalysisError(f"Output {identifier} is requested, but missing from setup().")
+        found = outputs[identifier]
+        if output.get("cogOutput") and found.sample_type == "INT8":
+            raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
+        if output["type"] == "zarr" and found.bands != 1:
+            raise AnalysisError(f"Output {identifier} must have one band to become a Zarr array.")
+
+
+def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:
+    """Bands of the caller's own collections; those of public collections are not known here."""
+    data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
+    identifiers = {str(one["id"]) for one in data if "id" in one}
+    for index, one in enumerate(facts.inputs):
+        if one.datasource and one.datasource not in identifiers:
+            raise AnalysisError(f"Datasource {one.datasource} of setup() is not in the request.")
+        chosen = [entry for entry in data if entry.get("id") == one.datasource]
+        source = str((chosen or data)[0 if chosen else min(index, len(data) - 1)]["type"])
+        if not source.startswith(batch_requests.BYOC):
+            continue
+        collection = byoc_rows.find_collection(
+            world.store, source.removeprefix(batch_requests.BYOC)
+        )
+        bands = {*(collection.bands or {}), "dataMask"} if collection else set()
+        unknown = [name for name in one.bands if name not in bands]
+        if collection is None or (collection.bands and unknown):
+            raise AnalysisError(f"{source} has no band {(unknown or list(one.bands))[0]}.")
+
+
+def _features(world: World, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:
+    source = cast("JsonObject", request["input"])
+    if source["type"] == "tiling-grid":
+        yield from _grid_features(request, source, tariff)
+    else:
+        yield from _package_features(world, request, source, tariff)
+
+
+def _grid_features(request: JsonObject, source: JsonObject, tariff: Tariff) -> Iterator[Feature]:
+    grid = grids()[cast("int", source["id"])]
+    resolution = cast("float", source["resolution"])
+    buffers = [cast("int", source.get(name, 0)) for name in ("bufferX", "bufferY")]
+    inner = round(grid.tile / resolution)
+    width, height = (inner + 2 * pixels for pixels in buffers)
+    pu = tariff.feature_pu(width=width, height=height)
+    around_x, around_y = (pixels * resolution for pixels in buffers)
+    try:
+        tiles = tiles_within(grid.id, batch_requests.bounds_text(request))
+    except TooManyTilesError:
+        raise AnalysisError("The area of interest touches too many tiles.") from None
+    for tile in tiles:
+        shape = areas.box_hex(
+            tile.west - around_x,
+            tile.south - around_y,
+            tile.west + grid.tile + around_x,
+            tile.south + grid.tile + around_y,
+        )
+        yield Feature(tile.name, tile.epsg, shape, width, height, pu)
+
+
+def _package_features(
+    world: World, request: JsonObject, source: JsonObject, tariff: Tariff
+) -> Iterator[Feature]:
+    place = batch_requests.reference(source["features"])
+    defaults = cast("JsonObject", source.get("defaults", {}))
+    size = Size(
+        width=cast("int | None", defaults.get("width")),
+        height=cast("int | None", defaults.get("height")),
+        resolution=cast("float | None", defaults.get("resolution")),
+    )
+    try:
+        shapes = geopackage.read(world.objects.find(place.bucket, place.key), size)
+    except ObjectStoreError as error:
+        raise AnalysisError(f"The GeoPackage {place.url} cannot be read: {error}") from error
+    except GeoPackageError as error:
+        raise AnalysisError(str(error)) from error
+    interest = areas.area_of_text(batch_requests.bounds_text(request))
+    by_epsg: dict[int, areas.Area] = {}
+    for shape in shapes:
+        if interest is not None:
+            if shape.epsg not in by_epsg:
+                by_epsg[shape.epsg] = areas.moved(
+                    interest[0], source=interest[1], target=shape.epsg
+                )
+            if not areas.share_area(by_epsg[shape.epsg], shape.outline):
+                continue
+        pu = tariff.feature_pu(width=shape.width, height=shape.height)
+        yield Feature(
+            shape.identifier, shape.epsg, shape.outline.wkb_hex, shape.width, shape.height, pu
+        )
+
+
+def _without_existing(
+    world: World, task: Task, request: JsonObject, features: list[Feature]
+) -> list[Feature]:
+    """
+    The features whose outputs do not lie there yet, if those that do may be skipped.
+
+    Raises:
+        AnalysisError: files are in the way
+    """
+    output = cast("JsonObject", request["output"])
+    delivery = batch_requests.delivery_of(request, task_id=task.id)
+    if not world.objects.has_bucket(delivery.bucket):
+        raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to.")
+    if output["type"] == "zarr":
+        _refuse_zarr_remains(world, delivery)
+        return features
+    asked = metering.responses(cast("JsonObject", request["processRequest"]))
+    kept = []
+    for feature in features:
+        keys = [
+            delivery.output(tile=feature.name, output=identifier, media_type=media_type).key
+            for identifier, media_type in asked
+        ]
+        found = [key for key in keys if world.objects.exists(delivery.bucket, key)]
+        if output.get("skipExisting") and len(found) == len(keys):
+            continue
+        if found and not output.get("overwrite"):
+            raise AnalysisError(f"The file {found[0]} exists already.")
+        kept.append(feature)
+    return kept
+
+
+def _refuse_zarr_remains(world: World, delivery: Delivery) -> None:
+    base = f"{delivery.root}/" if delivery.root else ""
+    for entry in world.objects.list(delivery.bucket, base):
+        inner = entry.key.removeprefix(base)
+        if "/" in inner or inner.startswith(".z"):
+            raise AnalysisError(f"The folder of the Zarr output is not empty: {entry.key} exists.")

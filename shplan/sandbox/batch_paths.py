@@ -1,0 +1,141 @@
+"""
+Where a batch task's files go: the delivery URL, its placeholders, and its root.
+
+Source: schemas `BatchV2RasterOutput` and `BatchV2ZarrOutput`: a plain prefix stands for
+`/<requestId>/<tileName>/<outputId>.<format>`. The root, in which manifest, execution database
+and request copy lie, is read as the folders before the first one that differs by tile or output.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+REQUEST_ID, TILE, OUTPUT, FORMAT = "<requestId>", "<tileName>", "<outputId>", "<format>"
+PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
+EXTENSIONS = {"image/tiff": "tiff", "application/json": "json", "zarr/array": "zarr"}
+
+_URL = re.compile(r"(s3|gs)://([^/<>]+)(?:/(.*))?", re.DOTALL)
+_BY_OUTPUT = (TILE, OUTPUT, FORMAT)
+
+
+class DeliveryError(ValueError):
+    """A URL that cannot be delivered to, in words for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object, or a folder, in a bucket."""
+
+    scheme: str
+    bucket: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        """The place as a URL."""
+        return f"{self.scheme}://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    A delivery of one task.
+
+    Args:
+        scheme: `s3` or `gs`
+        template: key with the placeholders of tile, output and format
+        root: folder of the files that are not by tile, without slashes at its ends
+    """
+
+    scheme: str
+    bucket: str
+    template: str
+    root: str
+
+    def beside(self, name: str) -> Place:
+        """A file in the root."""
+        return Place(self.scheme, self.bucket, f"{self.root}/{name}" if self.root else name)
+
+    def output(self, *, tile: str, output: str, media_type: str) -> Place:
+        """The file of one output of one feature."""
+        values = {TILE: tile, OUTPUT: output, FORMAT: EXTENSIONS[media_type]}
+        # In one pass: the name of a feature may look like a placeholder.
+        key = re.sub("|".join(_BY_OUTPUT), lambda found: values[found[0]], self.template)
+        return Place(self.scheme, self.bucket, key)
+
+
+def place_of(url: str) -> Place:
+    """
+    The place of a URL.
+
+    Raises:
+        DeliveryError: it is no object in a bucket
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        msg = "is not of the form s3://bucket/path or gs://bucket/path"
+        raise DeliveryError(msg)
+    scheme, bucket, key = match[1], match[2], (match[3] or "").strip("/")
+    if bucket in (".", "..") or not is_safe_key(key, empty=True):
+        msg = "holds a step that is empty, `.` or `..`"
+        raise DeliveryError(msg)
+    return Place(scheme, bucket, key)
+
+
+def is_safe_key(key: str, *, empty: bool = False) -> bool:
+    """Whether a key names a file below the bucket and nowhere else."""
+    if not key:
+        return empty
+    unsafe = "\0" in key or "\\" in key
+    return not unsafe and all(step not in ("", ".", "..") for step in key.split("/"))
+
+
+def raster(url: str, *, task_id: str, outputs: int) -> Delivery:
+    """
+    The delivery of a raster task.
+
+    Raises:
+        DeliveryError: a wrong URL, or a template whose files would not be distinct
+    """
+    place = place_of(url)
+    template = place.key
+    if not any(mark in template for mark in (REQUEST_ID, *_BY_OUTPUT)):
+        root = template
+        template = f"{template}/{PLAIN}" if template else PLAIN
+    elif TILE not in template:
+        msg = f"is a template, so it must contain {TILE}"
+        raise DeliveryError(msg)
+    elif outputs > 1 and OUTPUT not in template:
+        msg = f"must contain {OUTPUT}, because there are several outputs"
+        raise DeliveryError(msg)
+    else:
+        root = _root(template)
+    return Delivery(
+        scheme=place.scheme,
+        bucket=place.bucket,
+        template=template.replace(REQUEST_ID, task_id),
+        root=root.replace(REQUEST_ID, task_id),
+    )
+
+
+def zarr(url: str, *, task_id: str) -> Delivery:
+    """
+    The delivery of a Zarr task: one folder, in which each output is an array.
+
+    Raises:
+        DeliveryError: a wrong URL
+    """
+    place = place_of(url)
+    root = place.key.replace(REQUEST_ID, task_id)
+    template = f"{root}/{OUTPUT}" if root else OUTPUT
+    return Delivery(scheme=place.scheme, bucket=place.bucket, template=template, root=root)
+
+
+def _root(template: str) -> str:
+    steps = []
+    for step in template.split("/")[:-1]:
+        if any(mark in step for mark in _BY_OUTPUT):
+            break
+        steps.append(step)
+    return "/".join(steps)

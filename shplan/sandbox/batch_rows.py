@@ -1,0 +1,322 @@
+"""
+Batch tasks and their features as rows: the SQL of the family and how a row becomes JSON.
+
+A task's row holds the echo of its request as text, so that a page of a hundred is put together
+without decoding any. Who may do what is decided in the routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import batch_states as states
+from shplan.sandbox.batch_states import Standing
+from shplan.sandbox.ids import seeded_uuid
+from shplan.sandbox.wire import decode_object, encode, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from sqlite3 import Row
+
+    from shplan.sandbox.paging import Page
+    from shplan.sandbox.settings import Settings
+    from shplan.sandbox.store import Store, Value
+    from shplan.sandbox.wire import JsonObject
+
+DONE, FATAL = "DONE", "FATAL"
+# What of a delivery or a reference only its owner may know, and what is told instead: the schema
+# requires `credentials`.
+SECRETS = ("secretAccessKey", "credentials")
+MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """
+    One task as stored; instants in milliseconds since 1970.
+
+    Args:
+        since_ms: when the status was reached
+        due_ms: when something happens by itself
+        request: JSON text of the request, with its secrets only if they are to be echoed
+        total: features; none before the analysis
+        handled: features that are done or failed
+        cost: PU charged so far
+        scale: what the units of a feature are multiplied by
+        run_ms, pace_ms, run_handled: when processing last began, time for a feature, and how
+            many were handled since
+        starts: how many STARTs had an effect
+    """
+
+    seq: int
+    id: str
+    account: str
+    created_ms: int
+    updated_ms: int
+    status: str
+    since_ms: int
+    action: str
+    action_ms: int | None
+    due_ms: int | None
+    error: str | None
+    reason: str | None
+    request: str
+    total: int | None
+    handled: int
+    fatal: int
+    cost: float
+    scale: float
+    run_ms: int | None
+    pace_ms: float | None
+    run_handled: int
+    starts: int
+    forgotten: int
+
+    @property
+    def standing(self) -> Standing:
+        """What decides about actions."""
+        return Standing(self.status, self.action, self.since_ms, self.due_ms, self.reason)
+
+    @property
+    def content(self) -> JsonObject:
+        """The request, decoded."""
+        return decode_object(self.request)
+
+    @property
+    def percentage(self) -> float:
+        """How much of it is over; a task without features is whole once it is done."""
+        if not self.total:
+            return 100.0 if self.status == states.DONE else 0.0
+        return round(100 * self.handled / self.total, 2)
+
+    def as_text(self) -> str:
+        """The task as answers show it. Source: schema `BatchV2ProcessTask`."""
+        content: JsonObject = {
+            "id": self.id,
+            "projectId": self.account,
+            "domainAccountId": self.account,
+            "workspaceId": seeded_uuid("workspace", self.account),
+            "status": self.status,
+            "userAction": self.action,
+            "created": instant(self.created_ms),
+            "lastUpdated": instant(self.updated_ms),
+            "completionPercentage": self.percentage,
+            # A sum of many parts: what lies beyond is the noise of floating point numbers.
+            "costPU": round(float(self.cost), 6),
+        }
+        if self.action_ms is not None:
+            content["userActionUpdated"] = instant(self.action_ms)
+        if self.error is not None:
+            content["error"] = self.error
+        if self.reason is not None and self.status == states.STOPPED:
+            content["stoppedStatusReason"] = self.reason
+        return f'{encode(content)[:-1]},"request":{self.request}}}'
+
+
+_NAMES = tuple(field.name for field in fields(Task))
+_COLUMNS = ", ".join(_NAMES)
+_SELECT = f"select {_COLUMNS} from batch_tasks"  # noqa: S608 names of this module
+
+_INSERT = (
+    "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms,"  # noqa: S608 as above
+    f" request) values (?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}"
+)
+
+
+def _task(row: Row) -> Task:
+    return Task(*row)
+
+
+def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now_ms: int) -> Task:
+    """Store a new task."""
+    row = store.row(
+        _INSERT,
+        task_id,
+        account,
+        now_ms,
+        now_ms,
+        states.CREATED,
+        now_ms,
+        encode(request),
+    )
+    assert row is not None
+    return _task(row)
+
+
+def masked(request: JsonObject) -> JsonObject:
+    """The request with its secrets covered, wherever they stand."""
+    kept: JsonObject = {}
+    for name, value in request.items():
+        inner = masked(value) if isinstance(value, dict) else value
+        kept[name] = MASK if name in SECRETS else inner
+    return kept
+
+
+def find(store: Store, task_id: str) -> Task | None:
+    """The task of an identifier, unless it is forgotten."""
+    row = store.row(f"{_SELECT} where id = ? and not forgotten", task_id.lower())
+    return None if row is None else _task(row)
+
+
+def change(store: Store, task: Task, **values: Value) -> None:
+    """Overwrite some columns of a task."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    store.run(f"update batch_tasks set {columns} where seq = ?", *values.values(), task.seq)  # noqa: S608
+
+
+def first_due(store: Store, *, now_ms: int) -> Task | None:
+    """The task to which something happens next, if that is not later than now."""
+    row = store.row(f"{_SELECT} where due_ms <= ? order by due_ms, seq limit 1", now_ms)
+    return None if row is None else _task(row)
+
+
+def every(store: Store) -> list[Task]:
+    """All tasks there were, forgotten ones too, in the order of their creation."""
+    return [_task(row) for row in store.rows(f"{_SELECT} order by seq")]
+
+
+_ORDERS = {
+    "created": (("seq",), False),
+    "created:desc": (("seq",), True),
+    "status": (("status", "seq"), False),
+    "status:desc": (("status", "seq"), True),
+    "id": (("id",), False),
+}
+ORDERS = tuple(name for name in _ORDERS if name != "id")
+
+
+def key_of(task: Task, order: str) -> str:
+    """What a page token holds of a task."""
+    columns, _ = _ORDERS[order]
+    return "/".join(str(getattr(task, name)) for name in columns)
+
+
+def page(
+    store: Store, *, account: str, until_ms: int, asked: Page, order: str
+) -> tuple[list[Task], bool] | None:
+    """
+    A page of an account's tasks, and whether there are more in the direction asked for.
+
+    Args:
+        until_ms: younger tasks are not listed
+
+    Returns:
+        none if the token is not one of this order
+    """
+    columns, descending = _ORDERS[order]
+    statement = f"{_SELECT} where account = ? and not forgotten and created_ms <= ?"
+    values: list[Value] = [account, until_ms]
+    downward = descending != asked.backward
+    if asked.key is not None:
+        start = _key_values(str(asked.key), columns)
+        if start is None:
+            return None
+        marks = ", ".join("?" for _ in columns)
+        statement += f" and ({', '.join(columns)}) {'<' if downward else '>'} ({marks})"
+        values += start
+    by = ", ".join(f"{name} {'desc' if downward else 'asc'}" for name in columns)
+    found = store.rows(f"{statement} order by {by} limit ?", *values, asked.count + 1)
+    tasks = [_task(row) for row in found[: asked.count]]
+    return (tasks[::-1] if asked.backward else tasks), len(found) > asked.count
+
+
+def _key_values(key: str, columns: tuple[str, ...]) -> list[Value] | None:
+    parts = key.split("/")
+    if len(parts) != len(columns):
+        return None
+    values: list[Value] = []
+    for name, part in zip(columns, parts, strict=True):
+        if name != "seq":
+            values.append(part)
+        elif part.isascii() and part.isdigit() and len(part) < 19:
+            values.append(int(part))
+        else:
+            return None
+    return values
+
+
+_EXPIRING = {
+    states.CREATED: "expire_created_s",
+    states.ANALYSIS_DONE: "expire_analysed_s",
+    states.STOPPED: "expire_stopped_s",
+    states.FAILED: "expire_failed_s",
+    states.DONE: "expire_done_s",
+}
+
+
+def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
+    """Drop from the service what was at rest for longer than it is kept."""
+    for status, name in _EXPIRING.items():
+        after_s = cast("float | None", getattr(settings, name))
+        if after_s is None:
+            continue
+        store.run(
+            "update batch_tasks set forgotten = 1 where status = ? and due_ms is null"
+            " and not forgotten and since_ms <= ?",
+            status,
+            now_ms - round(after_s * 1000),
+        )
+
+
+# Features.
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature: name, outline as WKB in hexadecimal, size in pixels, units before scaling."""
+
+    name: str
+    epsg: int
+    shape: str
+    width: int
+    height: int
+    cost: float
+
+
+def insert_features(store: Store, task: Task, features: Iterable[Feature]) -> None:
+    """Store the features of a task in the order in which they are processed."""
+    store.run("delete from batch_features where task = ?", task.seq)
+    store.run_many(
+        "insert into batch_features (task, n, name, epsg, shape, width, height, cost)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (task.seq, n, one.name, one.epsg, one.shape, one.width, one.height, one.cost)
+            for n, one in enumerate(features, 1)
+        ),
+    )
+
+
+def pending(store: Store, task: Task, *, limit: int) -> list[Row]:
+    """The next features that are not handled yet."""
+    return store.rows(
+        "select n, name, cost from batch_features where task = ? and outcome is null"
+        " order by n limit ?",
+        task.seq,
+        limit,
+    )
+
+
+def settle_features(
+    store: Store, task: Task, outcomes: Iterable[tuple[int, str, str | None]]
+) -> None:
+    """Store what became of features: number, outcome, and the cause of a failure."""
+    store.run_many(
+        "update batch_features set outcome = ?, error = ? where task = ? and n = ?",
+        [(outcome, error, task.seq, n) for n, outcome, error in outcomes],
+    )
+
+
+def retry_failed(store: Store, task: Task) -> int:
+    """Make failed features pending again; how many there were."""
+    cursor = store.run(
+        "update batch_features set outcome = null, error = null where task = ? and outcome = ?",
+        task.seq,
+        FATAL,
+    )
+    return cursor.rowcount
+
+
+def features(store: Store, task: Task) -> list[Row]:
+    """All features of a task."""
+    return store.rows("select * from batch_features where task = ? order by n", task.seq)

@@ -1,0 +1,247 @@
+"""
+GeoPackages: features read from a bucket, and the feature manifest written into one.
+
+SQLite files by the OGC's standard. Source: OGC 12-128r19, sections 1.1.1 (identification), 1.1.2
+(`gpkg_spatial_ref_sys`), 1.1.3 (`gpkg_contents`), 2.1 (features; the blob's header in 2.1.3);
+the batch pages for the columns that features must have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import shapely
+
+from shplan.sandbox.geometry import SUPPORTED, well_known_text
+from shplan.sandbox.wire import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+MOST_FEATURES = 700_000
+MOST_PIXELS = 3500
+
+APPLICATION_ID = 0x47504B47  # "GPKG"
+VERSION = 10300
+_ENVELOPE_BYTES = (0, 32, 48, 48, 64)
+
+
+class GeoPackageError(Exception):
+    """Why a GeoPackage cannot be used, in words for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a feature's size is made from where the file does not say; pixels, CRS units."""
+
+    width: int | None = None
+    height: int | None = None
+    resolution: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One feature: its identifier, CRS by EPSG code, outline, and size in pixels."""
+
+    identifier: str
+    epsg: int
+    outline: Any
+    width: int
+    height: int
+
+
+def read(path: Path, defaults: Size) -> list[Shape]:
+    """
+    All features of a file, table by table.
+
+    Raises:
+        GeoPackageError: it is none, or breaks a rule of the service
+    """
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
+            file.row_factory = sqlite3.Row
+            file.text_factory = _text
+            shapes = list(_shapes(file, defaults))
+    except sqlite3.Error as error:
+        msg = f"The GeoPackage cannot be read: {error}"
+        raise GeoPackageError(msg) from error
+    if len({shape.identifier for shape in shapes}) != len(shapes):
+        msg = "The identifiers of the GeoPackage's features are not unique."
+        raise GeoPackageError(msg)
+    return shapes
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _shapes(file: sqlite3.Connection, defaults: Size) -> Iterator[Shape]:
+    tables = file.execute(
+        "select g.table_name, g.column_name, g.geometry_type_name, s.organization,"
+        " s.organization_coordsys_id from gpkg_geometry_columns g"
+        " join gpkg_contents c on c.table_name = g.table_name and c.data_type = 'features'"
+        " join gpkg_spatial_ref_sys s on s.srs_id = g.srs_id order by g.table_name"
+    ).fetchall()
+    if not tables:
+        msg = "The GeoPackage has no table of features."
+        raise GeoPackageError(msg)
+    count = 0
+    for table in tables:
+        name, geometry = str(table["table_name"]), str(table["column_name"])
+        epsg = _epsg_of(table)
+        for row in file.execute(f"select * from {_quoted(name)}"):  # noqa: S608 quoted
+            count += 1
+            if count > MOST_FEATURES:
+                msg = f"The GeoPackage has more than {MOST_FEATURES} features."
+                raise GeoPackageError(msg)
+            yield _shape(dict(row), geometry, epsg, defaults)
+
+
+def _epsg_of(table: sqlite3.Row) -> int:
+    kind = str(table["geometry_type_name"]).upper()
+    if kind not in ("POLYGON", "MULTIPOLYGON"):
+        msg = f"The geometries of {table['table_name']} are of type {kind}, not of polygons."
+        raise GeoPackageError(msg)
+    code = table["organization_coordsys_id"]
+    if str(table["organization"]).upper() != "EPSG" or code not in SUPPORTED:
+        msg = f"The CRS of {table['table_name']} is not supported."
+        raise GeoPackageError(msg)
+    return int(code)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _shape(row: dict[str, Any], geometry: str, epsg: int, defaults: Size) -> Shape:
+    identifier = row.get("identifier")
+    if not isinstance(identifier, str) or not identifier:
+        msg = "A feature of the GeoPackage has no identifier."
+        raise GeoPackageError(msg)
+    outline = _outline(row.get(geometry), identifier)
+    width, height = _size(row, outline, identifier, defaults)
+    if not (1 <= width <= MOST_PIXELS and 1 <= height <= MOST_PIXELS):
+        msg = f"Feature {identifier} has {width} x {height} pixels; at most {MOST_PIXELS} are allowed."
+        raise GeoPackageError(msg)
+    return Shape(identifier, epsg, outline, width, height)
+
+
+def _outline(blob: object, identifier: str) -> Any:
+    msg = f"Feature {identifier} of the GeoPackage has no readable polygon."
+    try:
+        if not isinstance(blob, bytes) or blob[:2] != b"GP":
+            raise GeoPackageError(msg)
+        outline = shapely.from_wkb(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
+        outline = outline if outline.is_valid else shapely.make_valid(outline)
+    except (IndexError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise GeoPackageError(msg) from error
+    if outline.is_empty or not outline.area > 0 or not all(abs(n) < 1e9 for n in outline.bounds):
+        raise GeoPackageError(msg)
+    return outline
+
+
+def _size(row: dict[str, Any], outline: Any, identifier: str, defaults: Size) -> tuple[int, int]:
+    """Width and height win over a resolution, the file's values over the defaults."""
+    for width, height, resolution in (
+        (row.get("width"), row.get("height"), row.get("resolution")),
+        (defaults.width, defaults.height, defaults.resolution),
+    ):
+        if isinstance(width, int) and isinstance(height, int):
+            return width, height
+        if isinstance(resolution, int | float) and resolution > 0:
+            west, south, east, north = outline.bounds
+            sides = ((east - west) / resolution, (north - south) / resolution)
+            return max(1, round(min(sides[0], 1e9))), max(1, round(min(sides[1], 1e9)))
+    msg = f"Feature {identifier} has neither width and height nor a resolution."
+    raise GeoPackageError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One row of a feature manifest; `shape` is WKB in hexadecimal."""
+
+    output: str
+    identifier: str
+    path: str
+    width: int
+    height: int
+    epsg: int
+    shape: str
+
+
+_TABLES = """
+create table gpkg_spatial_ref_sys (srs_name text not null, srs_id integer primary key,
+  organization text not null, organization_coordsys_id integer not null,
+  definition text not null, description text);
+create table gpkg_contents (table_name text not null primary key, data_type text not null,
+  identifier text unique, description text default '', last_change datetime not null,
+  min_x double, min_y double, max_x double, max_y double, srs_id integer);
+create table gpkg_geometry_columns (table_name text not null, column_name text not null,
+  geometry_type_name text not null, srs_id integer not null, z tinyint not null,
+  m tinyint not null, primary key (table_name, column_name));
+"""
+_UNDEFINED = ((-1, "Undefined Cartesian SRS"), (0, "Undefined geographic SRS"))
+
+
+def manifest(rows: Iterable[ManifestRow], *, changed_ms: int) -> bytes:
+    """The bytes of a feature manifest: a table for each CRS, in the order of the codes."""
+    by_epsg: dict[int, list[ManifestRow]] = {4326: []}
+    for row in rows:
+        by_epsg.setdefault(row.epsg, []).append(row)
+    with contextlib.closing(sqlite3.connect(":memory:")) as file:
+        file.execute(f"pragma application_id = {APPLICATION_ID}")
+        file.execute(f"pragma user_version = {VERSION}")
+        file.executescript(_TABLES)
+        file.executemany(
+            "insert into gpkg_spatial_ref_sys values (?, ?, 'NONE', ?, 'undefined', null)",
+            [(name, code, code) for code, name in _UNDEFINED],
+        )
+        for epsg, listed in sorted(by_epsg.items()):
+            file.execute(
+                "insert into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, ?, null)",
+                (f"EPSG:{epsg}", epsg, epsg, well_known_text(epsg)),
+            )
+            if listed:
+                _write_table(file, epsg, listed, changed_ms)
+        file.commit()
+        return file.serialize()
+
+
+def _write_table(
+    file: sqlite3.Connection, epsg: int, rows: list[ManifestRow], changed_ms: int
+) -> None:
+    name = f"feature_{epsg}"
+    blobs = [_blob(row) for row in rows]
+    bounds = shapely.total_bounds(shapely.from_wkb([bytes.fromhex(row.shape) for row in rows]))
+    file.execute(
+        "insert into gpkg_contents values (?, 'features', ?, '', ?, ?, ?, ?, ?, ?)",
+        (name, name, instant(changed_ms), *map(float, bounds), epsg),
+    )
+    file.execute(
+        "insert into gpkg_geometry_columns values (?, 'geometry', 'GEOMETRY', ?, 0, 0)",
+        (name, epsg),
+    )
+    file.execute(
+        f"create table {name} (fid integer primary key autoincrement not null, outputId text,"
+        " identifier text, path text, width integer, height integer, geometry blob)"
+    )
+    file.executemany(
+        f"insert into {name} (outputId, identifier, path, width, height, geometry)"  # noqa: S608
+        " values (?, ?, ?, ?, ?, ?)",
+        [
+            (row.output, row.identifier, row.path, row.width, row.height, blob)
+            for row, blob in zip(rows, blobs, strict=True)
+        ],
+    )
+
+
+def _blob(row: ManifestRow) -> bytes:
+    """Magic, version 0, flags: little endian, no envelope."""
+    return b"GP\x00\x01" + struct.pack("<i", row.epsg) + bytes.fromhex(row.shape)

@@ -1,0 +1,148 @@
+"""
+What a feature of a batch task costs, in processing units.
+
+The sandbox's own reading of the published formula, A x B/3 x F x S x U x R x D; the client has
+another. Source: the page on processing units. Assumptions: bands, samples and radar factors are
+added up over the data sets of a fusion; the units of a task whose features cost less than the
+minimum together are raised in proportion.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox.wire import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shplan.sandbox.wire import Json, JsonObject
+    from shplan.script.facts import InputFacts, ScriptFacts
+
+MINIMUM_PU = 100.0
+UNIT_PIXELS = 512 * 512
+UNIT_BANDS = 3
+SMALLEST_AREA = 0.01
+DISCOUNT = 1 / 3
+# Smaller images get no discount.
+DISCOUNT_FROM_PIXELS = 10_000
+
+_DAY_MS = 86_400_000
+# Where an open range begins for the count of acquisitions: a choice of ours.
+_OPEN_FROM_MS = 1_420_070_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What a pixel costs: everything of the formula but the area and the discount."""
+
+    factor: float
+
+    def feature_pu(self, *, width: int, height: int) -> float:
+        """The units of an image of this size, in pixels."""
+        pixels = width * height
+        area = max(pixels / UNIT_PIXELS, SMALLEST_AREA)
+        discount = DISCOUNT if pixels >= DISCOUNT_FROM_PIXELS else 1.0
+        return area * self.factor * discount
+
+
+def raise_to_minimum(pu: Sequence[float]) -> float:
+    """The number by which each feature's units are multiplied, so that the task costs enough."""
+    total = math.fsum(pu)
+    return max(1.0, MINIMUM_PU / total) if total else 1.0
+
+
+def tariff(
+    request: JsonObject, facts: ScriptFacts, *, now_ms: int, acquisition_every_days: float
+) -> Tariff:
+    """
+    The tariff of a task.
+
+    Args:
+        request: its `processRequest`
+        facts: what its evalscript says of itself
+        now_ms: end of a time range that is open
+        acquisition_every_days: how samples are counted while there is no catalogue
+    """
+    inputs = cast("JsonObject", request["input"])
+    data = cast("list[JsonObject]", inputs["data"])
+    factor = math.fsum(
+        _bands(one)
+        / UNIT_BANDS
+        * _samples(one, source, now_ms=now_ms, every_days=acquisition_every_days)
+        * _radar(source)
+        for one, source in _paired(facts.inputs, data)
+    )
+    fused = max(1, len(data))
+    return Tariff(factor * _format(request, facts) * fused)
+
+
+def _paired(
+    inputs: Sequence[InputFacts], data: Sequence[JsonObject]
+) -> list[tuple[InputFacts, JsonObject]]:
+    """Each input of the script with the data set that it reads."""
+    by_id = {one.get("id"): one for one in data}
+    return [
+        (one, by_id.get(one.datasource) or data[min(index, len(data) - 1)])
+        for index, one in enumerate(inputs)
+    ]
+
+
+def _bands(one: InputFacts) -> int:
+    """Bands that are paid for: `dataMask` only if it stands alone."""
+    return max(1, len(set(one.bands) - {"dataMask"}))
+
+
+def _samples(one: InputFacts, source: JsonObject, *, now_ms: int, every_days: float) -> int:
+    if one.mosaicking == "SIMPLE":
+        return 1
+    chosen = source.get("dataFilter")
+    span = chosen.get("timeRange") if isinstance(chosen, dict) else None
+    if not isinstance(span, dict):
+        return 1
+    begin = _instant(span.get("from"), open_ms=_OPEN_FROM_MS)
+    end = _instant(span.get("to"), open_ms=now_ms)
+    return max(1, math.ceil((end - begin) / (every_days * _DAY_MS)))
+
+
+def _instant(text: Json, *, open_ms: int) -> int:
+    return parse_instant(text) if isinstance(text, str) and text != ".." else open_ms
+
+
+def _radar(source: JsonObject) -> float:
+    processing = source.get("processing")
+    if source.get("type") != "sentinel-1-grd" or not isinstance(processing, dict):
+        return 1.0
+    speckle = processing.get("speckleFilter")
+    filtered = isinstance(speckle, dict) and speckle.get("type", "NONE") != "NONE"
+    corrected = 1.0
+    if processing.get("backCoeff") == "GAMMA0_TERRAIN":
+        corrected = 2.5
+    elif processing.get("orthorectify"):
+        corrected = 2.0
+    return corrected * (2.0 if filtered else 1.0)
+
+
+def _format(request: JsonObject, facts: ScriptFacts) -> float:
+    """Twice for TIFF in 32-bit floating point numbers."""
+    sample_types = {one.id: one.sample_type for one in facts.outputs}
+    doubled = any(
+        media_type == "image/tiff" and sample_types.get(identifier) == "FLOAT32"
+        for identifier, media_type in responses(request)
+    )
+    return 2.0 if doubled else 1.0
+
+
+def responses(request: JsonObject) -> list[tuple[str, str]]:
+    """Output id and media type of each answer asked for, the defaults filled in."""
+    output = cast("JsonObject", request["output"])
+    listed = cast("list[JsonObject]", output.get("responses") or [{}])
+    return [
+        (
+            str(one.get("identifier", "default")),
+            str(cast("JsonObject", one.get("format", {})).get("type", "image/tiff")),
+        )
+        for one in listed
+    ]
