@@ -19,7 +19,7 @@ from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.runs import CREATE, START, STOP, RunRecord
-from shplan.core.value import JsonObject, JsonValue, Object, Value, fill
+from shplan.core.value import JsonValue, Object, Value, fill
 from shplan.providers.base import (
     Act,
     ChangeFailedError,
@@ -37,7 +37,7 @@ from shplan.providers.base import (
 from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
 from shplan.providers.job_decide import Options
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_from_bucket, receipt_of
-from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none
+from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
 
 ANALYSE = "analyse"
 # What an outcome says it is about when a run has ended without success.
@@ -123,7 +123,7 @@ class _Job:
         base = Settlement(
             Result.DONE,
             owned=True,
-            spec=cast("JsonObject", self.change.record),
+            spec=stated_record(self.change.record),
             prevent_destroy=self.change.prevent_destroy,
             depends_on=tuple(str(address) for address in self.change.depends_on),
             data={

@@ -23,7 +23,6 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
-from shplan.providers.reconciled import stated_record
 
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
 RESTART_AFTER = timedelta(minutes=30)
@@ -101,7 +100,8 @@ def _case(
         Action.NOOP,
         Reason.RAN,
         depends_on=dependencies(desired),
-        record=cast("Object", stated_record(desired.spec)),
+        # With its unknowns: they are filled before the key is taken of it.
+        record={**desired.spec},
         prevent_destroy=desired.lifecycle.prevent_destroy,
         current=current,
         key="" if view.key is None else view.key.digest,
