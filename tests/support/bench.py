@@ -6,6 +6,7 @@ A test declares resources, plans and applies; nothing is patched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ class FlatSource:
 
 
 class FlatResolver:
-    """Fills `{{ ref(...).id }}`-like unknowns without a template language."""
+    """Fills `{{ ref(...).id }}`-like unknowns, with text before, without a template language."""
 
     def fill(self, desired: Desired, attributes: Mapping[Address, Object]) -> Desired:
         spec = fill(desired.spec, lambda leaf: self.fill_value(leaf, attributes))
@@ -65,7 +66,8 @@ class FlatResolver:
             name = str(reference.path[0])
             if name not in known:
                 raise ManifestError(f"{reference} does not exist")
-            return known[name]
+            text = re.sub(r"\{\{.*?\}\}", str(known[name]), value.template)
+            return known[name] if value.template.startswith("{{") else text
         if isinstance(value, dict):
             return {key: self.fill_value(one, attributes) for key, one in value.items()}
         if isinstance(value, list):

@@ -90,7 +90,6 @@ def job(
 def job_on(collection: str = "fields", name: str = "ndvi", **more: Any) -> Desired:
     """A batch job on a collection of this plan: its key depends on an id."""
     reference = Reference(Address("ByocCollection", collection), ("id",))
-    # The flat resolver puts the bare id where the template language would build a text.
     unknown = Unknown(
         "byoc-{{ ref('ByocCollection/" + collection + "').id }}",
         f"BatchProcess/{name}",
