@@ -71,7 +71,9 @@ def test_the_last_marker_counts() -> None:
     )
     text = with_marker(with_marker("copied", other), TEXT)
     assert read_marker(text) == MARKER
-    assert read_marker(without_marker(text)) == Marker("fields", Address("BatchProcess", "ndvi"), KEY)
+    assert read_marker(without_marker(text)) == Marker(
+        "fields", Address("BatchProcess", "ndvi"), KEY
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,12 @@ def request() -> dict[str, Any]:
     return {
         "processRequest": {
             "input": {
-                "bounds": {"geometry": {"type": "Polygon", "coordinates": copy.deepcopy([SQUARE, HOLE, OTHER])}},
+                "bounds": {
+                    "geometry": {
+                        "type": "Polygon",
+                        "coordinates": copy.deepcopy([SQUARE, HOLE, OTHER]),
+                    }
+                },
                 "data": [
                     {
                         "type": "sentinel-2-l2a",
@@ -63,9 +68,7 @@ def request() -> dict[str, Any]:
                     }
                 ],
             },
-            "output": {
-                "responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]
-            },
+            "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
             "evalscript": SCRIPT,
         },
         "input": {"type": "tiling-grid", "id": 0, "resolution": 10},
@@ -137,7 +140,10 @@ SAME = [
     (f"{DATA}.processing", {"upsampling": "NEAREST", "downsampling": "NEAREST"}),
     (f"{DATA}.processing.harmonizeValues", True),
     (f"{DATA}.processing", {"backCoeff": "GAMMA0_ELLIPSOID", "orthorectify": False}),
-    (f"{DATA}.processing", {"radiometricTerrainOversampling": 2, "speckleFilter": {"type": "NONE"}}),
+    (
+        f"{DATA}.processing",
+        {"radiometricTerrainOversampling": 2, "speckleFilter": {"type": "NONE"}},
+    ),
     (f"{DATA}.processing", {"view": "NADIR"}),
     (f"{DATA}.processing", {"clampNegative": False, "egm": False}),
     (f"{DATA}.id", None),
@@ -221,6 +227,42 @@ def test_no_two_of_the_others_share_a_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (BOUNDS, "everywhere"),
+        (GEOMETRY, "everywhere"),
+        (GEOMETRY, {"type": "Point", "coordinates": [14, 45]}),
+        (GEOMETRY, {"type": "Polygon", "coordinates": [[["x", "y"]]], "crs": "EPSG:3857"}),
+        (f"{BOUNDS}.properties", {"crs": 4326}),
+        (f"{DATA}.dataFilter", "all"),
+        (f"{DATA}.dataFilter.timeRange.from", {"at": ["dawn"]}),
+        ("processRequest.input.data", ["sentinel-2-l2a"]),
+        ("processRequest.evalscript", 3),
+        ("processRequest.evalscript", {"$secret": SCRIPT + "1"}),
+        ("output.cogParameters", "best"),
+        ("output.cogParameters", {"blockxsize": "wide"}),
+        ("output", "anywhere"),
+    ],
+)
+def test_what_the_api_will_refuse_has_a_key_as_it_stands(path: str, value: Any) -> None:
+    """Whether a request is valid is not for the key to say."""
+    changed = with_member(path, value)
+    assert run_key(changed).digest != run_key(given_input()).digest
+    once = canonical_request("BatchProcess", "v2", changed.request)
+    assert canonical_request("BatchProcess", "v2", once) == once  # type: ignore[arg-type]
+    assert key_of_echo(json.loads(canonical(changed.request)), changed, key="") == run_key(changed)
+
+
+def test_a_secret_in_a_script_is_no_text_of_it() -> None:
+    """The receipt keeps the reference, and keys the same."""
+    secret = Sensitive((SCRIPT, SecretReference("env:TOKEN")))
+    stated = with_member("processRequest.evalscript", secret)
+    kept = json.loads(canonical(stated.request))
+    assert run_key(stated) == run_key(replace(stated, request=kept))
+    assert run_key(stated).digest != run_key(given_input()).digest
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"deployment": "cdse"},
@@ -254,7 +296,9 @@ def test_a_key_says_what_it_is_made_of() -> None:
 
 
 def test_what_is_not_known_yet_has_no_key() -> None:
-    unknown = Unknown("byoc-{{ ref('ByocCollection/b').id }}", "A/b", (Reference(Address("A", "b")),))
+    unknown = Unknown(
+        "byoc-{{ ref('ByocCollection/b').id }}", "A/b", (Reference(Address("A", "b")),)
+    )
     with pytest.raises(UnknownPartError, match="known only after apply"):
         run_key(with_member(f"{DATA}.type", unknown))
 
@@ -618,7 +662,7 @@ def test_a_thousand_jobs_are_keyed_in_no_time() -> None:
     bodies: list[dict[str, Value]] = []
     for number in range(1000):
         body = request()
-        body["processRequest"]["evalscript"] = "".join([script, " "])
+        body["processRequest"]["evalscript"] = f"{script} "
         body["input"]["id"] = number
         bodies.append(body)
     started = time.perf_counter()
