@@ -8,16 +8,19 @@ only if their rings have the same vertices. Whether two areas *cover* the same g
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
-from shplan.core.value import JsonObject, JsonValue
+from shplan.core.value import JsonObject, JsonValue, Object, Value
 
 Point: TypeAlias = tuple[int | float, ...]
 
+_TOO_LARGE: Final = 2.0**63
+_NUMBERS: Final = frozenset({int, float})
 
-def canonical_area(geometry: JsonObject) -> JsonObject:
+
+def canonical_area(geometry: Object) -> JsonObject | None:
     """
-    Bring a GeoJSON geometry into its one form; whatever is no area stays as it is.
+    Return type and coordinates of a GeoJSON geometry in their one form; None if it is no area.
 
     Each ring starts at the vertex, and runs in the direction, that gives the smallest sequence; it
     is closed. Holes are sorted, and so are polygons; a MultiPolygon of one is a Polygon.
@@ -25,27 +28,33 @@ def canonical_area(geometry: JsonObject) -> JsonObject:
     coordinates = geometry.get("coordinates")
     try:
         if geometry.get("type") == "Polygon":
-            return {**geometry, "coordinates": cast(JsonValue, _polygon(coordinates))}
+            return _area("Polygon", _polygon(coordinates))
         if geometry.get("type") == "MultiPolygon":
-            return {**geometry, **_multi_polygon(coordinates)}
+            forms = sorted(_polygon(one) for one in _list(coordinates))
+            single = len(forms) == 1
+            return _area("Polygon", forms[0]) if single else _area("MultiPolygon", forms)
     except TypeError:
         pass
-    return geometry
+    return None
 
 
-def _multi_polygon(polygons: JsonValue) -> JsonObject:
-    forms = sorted(_polygon(one) for one in _list(polygons))
-    if len(forms) == 1:
-        return {"type": "Polygon", "coordinates": cast(JsonValue, forms[0])}
-    return {"coordinates": cast(JsonValue, forms)}
+def canonical_number(number: float) -> int | float:
+    """Return a whole number as an integer: 16.0 is 16, and -0.0 is 0."""
+    if type(number) is float and number.is_integer() and abs(number) < _TOO_LARGE:
+        return int(number)
+    return number
 
 
-def _polygon(rings: JsonValue) -> list[list[list[int | float]]]:
+def _area(kind: str, coordinates: object) -> JsonObject:
+    return {"type": kind, "coordinates": cast(JsonValue, coordinates)}
+
+
+def _polygon(rings: Value) -> list[list[list[int | float]]]:
     forms = [_ring(ring) for ring in _list(rings)]
     return [*forms[:1], *sorted(forms[1:])]
 
 
-def _ring(ring: JsonValue) -> list[list[int | float]]:
+def _ring(ring: Value) -> list[list[int | float]]:
     points = [_point(point) for point in _list(ring)]
     if len(points) > 1 and points[0] == points[-1]:
         points.pop()
@@ -55,15 +64,15 @@ def _ring(ring: JsonValue) -> list[list[int | float]]:
     return [list(point) for point in (*form, form[0])]
 
 
-def _point(point: JsonValue) -> Point:
+def _point(point: Value) -> Point:
     numbers = _list(point)
-    if not numbers or any(type(one) not in (int, float) for one in numbers):
+    if not numbers or not _NUMBERS.issuperset(map(type, numbers)):
         message = "a position is numbers"
         raise TypeError(message)
-    return cast(Point, tuple(numbers))
+    return tuple(canonical_number(cast("int | float", one)) for one in numbers)
 
 
-def _list(value: JsonValue) -> list[JsonValue]:
+def _list(value: Value) -> list[Value]:
     if not isinstance(value, list):
         message = "coordinates are lists"
         raise TypeError(message)

@@ -19,7 +19,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
-from shplan.core.canonical_area import canonical_area
+from shplan.core.canonical_area import canonical_area, canonical_number
 from shplan.core.tokens import token_digest
 from shplan.core.value import (
     JsonObject,
@@ -281,7 +281,7 @@ def _plain(value: Value) -> JsonValue:
 
 def _leaf(value: Value) -> JsonValue:
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**63 else value
+        return canonical_number(value)
     if isinstance(value, str):
         return _PLACEHOLDER.sub(RUN_KEY_PLACEHOLDER, value) if "{{" in value else value
     if isinstance(value, Unknown):
@@ -300,7 +300,7 @@ def _script(value: Value) -> JsonValue:
 
 
 def _instant(value: Value) -> JsonValue:
-    form = _leaf(value) if not isinstance(value, dict | list) else _plain(value)
+    form = _plain(value)
     return canonical_instant(form) if isinstance(form, str) else form
 
 
@@ -312,7 +312,7 @@ def _bounds(value: Value) -> JsonValue:
     """
     if not isinstance(value, dict):
         return _plain(value)
-    form = _members(value, {"geometry": Role.VERBATIM})
+    form = _members(value, {"geometry": Role.LEFT_OUT})
     crs = _CRS84
     properties = form.get("properties")
     if isinstance(properties, dict) and isinstance(properties.get("crs"), str):
@@ -321,13 +321,21 @@ def _bounds(value: Value) -> JsonValue:
             properties["crs"] = crs
         if not properties:
             del form["properties"]
-    if isinstance(geometry := form.get("geometry"), dict):
+    if (geometry := value.get("geometry")) is not None:
         form["geometry"] = _geometry(geometry, crs)
     return form or None
 
 
-def _geometry(geometry: JsonObject, crs_of_bounds: str) -> JsonObject:
-    form = canonical_area({name: one for name, one in geometry.items() if one is not None})
+def _geometry(geometry: Value, crs_of_bounds: str) -> JsonValue:
+    if not isinstance(geometry, dict):
+        return _plain(geometry)
+    area = canonical_area(geometry)
+    rest: Object = {
+        name: one
+        for name, one in geometry.items()
+        if one is not None and not (area and name in area)
+    }
+    form: JsonObject = {**_members(rest, {}), **(area or {})}
     crs = form.get("crs")
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None

@@ -108,6 +108,7 @@ def run_key(given: RunInput) -> RunKey:
         MissingFileDigestError: a file that the request refers to has no digest in `files`
         UnknownPartError: a part of the request is known only after apply
         NoFormError: there are no keys for this kind and API
+        NotCanonicalError: a number or a text that JSON cannot carry
     """
     parts: JsonObject = {
         **_common_parts(given),
