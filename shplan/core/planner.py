@@ -230,6 +230,7 @@ def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
             refusals=(),
             notes=(f"it is the run of {first[change.key]}",),
             depends_on=tuple(sorted({*change.depends_on, first[change.key]})),
+            current={**change.current, "sameRun": str(first[change.key])},
             records=True,
             waits=True,
         )

@@ -100,7 +100,7 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
     return Task(
         id=str(listed["id"]),
         created=str(listed.get("created") or ""),
-        phase=_phase(status, action),
+        phase=_phase(status, action, str(listed.get("stoppedStatusReason") or "")),
         status=status,
         analysed=status in ("ANALYSING", "ANALYSIS_DONE") or action == "ANALYSE",
         percent=float(percent) if isinstance(percent, int | float) else 0.0,
@@ -113,9 +113,12 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
     )
 
 
-def _phase(status: str, action: str) -> Phase:
+def _phase(status: str, action: str, stopped: str) -> Phase:
     if status == "DONE":
         return Phase.DONE
+    if (status, action, stopped) == ("STOPPED", "START", "USER_ACTION"):
+        # Somebody stopped it and somebody started it again; the status lags behind.
+        return Phase.RUNNING
     if status in _ENDED:
         return Phase.ENDED
     if status == "PROCESSING" or action == "START":

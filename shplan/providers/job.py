@@ -126,7 +126,6 @@ class JobView:
         run: what the ledger knows of the key
         tasks: those that belong to the run, in the order of age
         evidence: how a task that is gone has ended, from the files that it left
-        now: the server's time, ISO 8601, or empty
     """
 
     given: RunInput | None = None
@@ -134,7 +133,6 @@ class JobView:
     run: RunRecord | None = None
     tasks: tuple[Task, ...] = ()
     evidence: Receipt | None = None
-    now: str = ""
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""
@@ -223,7 +221,6 @@ def refresh_jobs(
             sought.run,
             tuple(sorted(sought.tasks.values(), key=lambda task: task.age)),
             evidence,
-            surroundings.now,
         )
         found[address] = _observation(view)
     return found

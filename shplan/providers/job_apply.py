@@ -125,7 +125,12 @@ class _Job:
             owned=True,
             spec=stated_record(self.change.record),
             prevent_destroy=self.change.prevent_destroy,
-            depends_on=tuple(str(address) for address in self.change.depends_on),
+            # That it waits for its twin is this apply's matter, not the manifest's.
+            depends_on=tuple(
+                str(address)
+                for address in self.change.depends_on
+                if str(address) != self.change.current.get("sameRun")
+            ),
             data={
                 "key": self.key.digest,
                 "onRemove": cast("JsonValue", self.change.current.get("onRemove", "keep")),
@@ -284,7 +289,18 @@ def _start(job: _Job, task: Task) -> Flow[Task]:
         return now
     yield from _act_once(job, START, job.api.start(task.id), now)
     job.starts = True
-    return (yield from _get(job, task.id))
+    return (yield from _get_started(job, task.id))
+
+
+def _get_started(job: _Job, task: str) -> Flow[Task]:
+    """Read a task whose START was taken: what it says of itself may lag behind."""
+    now = yield from _get(job, task)
+    for _ in range(_MOST_BLIND_LOOKS):
+        if now.phase in (Phase.RUNNING, Phase.DONE):
+            break
+        yield Wait(job.settings.poll_s, f"task {task} is about to run")
+        now = yield from _get(job, task)
+    return now
 
 
 def _restarts(job: _Job, task: Task) -> bool:

@@ -20,6 +20,7 @@ from shplan.core.job_input import cost_input
 from shplan.core.paths import has_request_id, same_places
 from shplan.core.planner import dependencies, protected
 from shplan.core.resource import Desired, Receipt
+from shplan.core.run_key import RUN_KEY_PLACEHOLDER
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
@@ -272,7 +273,7 @@ def _decide_ended(case: _Case, task: Task | None) -> Change:
 def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
     """A stopped task is started again; what it has done is kept by the service."""
     free = _restart_at(task)
-    now = _instant(case.view.now)
+    now = _instant(case.surroundings.now)
     if free is not None and now is not None and now < free:
         note = f"the service takes no restart before {free:%Y-%m-%d %H:%M} UTC"
         return replace(change, action=Action.BLOCKED, notes=(task.cause, note))
@@ -393,8 +394,11 @@ def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
 
 
 def _unless_taken(case: _Case, change: Change) -> Change:
-    """Refuse to deliver to where an earlier run of ours has delivered: the service would fail it."""
+    """Refuse to deliver to where a run of ours has delivered: the service would fail it."""
     delivery = case.api.delivery(case.spec)
+    if RUN_KEY_PLACEHOLDER in delivery:
+        # Nothing but this run delivers there.
+        return change
     output = case.spec.get("output")
     stated = output if isinstance(output, dict) else {}
     harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True

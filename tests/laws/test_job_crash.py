@@ -71,7 +71,12 @@ async def state(world: Bench) -> Any:
     dump = await world.call("GET", "/_sandbox/batch")
     starts = {one["id"]: one["starts"] for one in dump["tasks"]}
     shown = [
-        (one["status"], one["costPU"], starts[one["id"]], read_marker(one["request"]["description"]).key)  # type: ignore[union-attr]
+        (
+            one["status"],
+            one["costPU"],
+            starts[one["id"]],
+            read_marker(one["request"]["description"]).key,
+        )  # type: ignore[union-attr]
         for one in ran
     ]
     keys = Counter((key, attempt(one)) for one, (*_, key) in zip(ran, shown, strict=True))

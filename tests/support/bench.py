@@ -36,6 +36,7 @@ from shplan.ledger.journal import Journal
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
+from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.schema.store import table
 from shplan.storage.directory import DirectoryStorage
@@ -80,6 +81,16 @@ class NoSecrets:
         raise AssertionError("no secrets here")
 
 
+class SharedScripts(WorkerScripts):
+    """One JavaScript worker for all sandboxes of a test run; it ends with the process."""
+
+    def close(self) -> None:
+        pass
+
+
+SCRIPTS = SharedScripts()
+
+
 @dataclass
 class Recorder:
     events: list[Any] = field(default_factory=list)
@@ -107,6 +118,7 @@ class Bench:
                 clock=SandboxClock(self.clock),
                 settings=self.settings,
                 sleep=self.clock.sleep,
+                scripts=SCRIPTS,
             )
 
     def close(self) -> None:
