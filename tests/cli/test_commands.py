@@ -207,6 +207,59 @@ def test_json_goes_to_stdout_as_one_document(project: Project) -> None:
     assert [entry["sequence"] for entry in entries] == list(range(len(entries)))
 
 
+def test_markdown_is_one_document_for_a_pull_request(project: Project) -> None:
+    planned = project.run("plan", "--format", "markdown", "-o", "plan.json", "--detailed-exitcode")
+    assert planned.code == 2
+    assert planned.out.startswith("## Plan for `demo`: 2 of 2 resources change\n")
+    assert "```sh\nshplan apply plan.json\n```" in planned.out
+    # A saved plan does not say how many tiles there are that do not change.
+    reviewed = planned.out.replace(", of 2 declared", "")
+    assert project.run("show", "plan.json", "--format", "markdown").out == reviewed
+    applied = project.run("apply", "plan.json", "--format", "markdown")
+    assert applied.code == 0
+    assert applied.out == "## Done: `demo` on `sandbox`\n\n2 created; 3 PU spent.\n"
+    again = project.run("apply", "--format", "markdown")
+    assert again.out.startswith("## Plan for `demo`: no changes\n")
+    gone = project.run("destroy", "--auto-approve", "--format", "markdown")
+    assert gone.out.startswith("## Done: ")
+    assert "delete: " in gone.err
+
+
+def test_markdown_knows_the_budget(project: Project) -> None:
+    (project.root / "shplan.yaml").write_text(
+        "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: demo}\nspec:\n"
+        "  environments: {sandbox: {deployment: sandbox, budget: {maxPu: 2}}}\n"
+    )
+    said = project.run("plan", "--format", "markdown")
+    assert said.code == 5
+    assert "- **Cost**: 3 PU, of a budget of 2 PU (**over**)\n" in said.out
+    assert "error[plan/budget]" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("status",), "plan, show FILE, apply, destroy and graph have Markdown"),
+        (("validate",), "nothing is written as Markdown here"),
+        (("ledger", "show"), "nothing is written as Markdown here"),
+        (("show", "ByocTiles/fields"), "only a saved plan is shown as Markdown"),
+    ],
+)
+def test_where_markdown_makes_no_sense_it_is_wrong_usage(
+    project: Project, arguments: tuple[str, ...], why: str
+) -> None:
+    said = project.run(*arguments, "--format", "markdown")
+    assert (said.code, said.out) == (1, "")
+    assert why in said.err
+
+
+def test_drift_alone_decides_the_exit_code_of_a_drift_check(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    project.replace("Field imagery", "Fields")
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    assert project.run("plan", "--drift", "--detailed-exitcode").code == 0
+
+
 def test_planning_twice_gives_the_same_bytes(project: Project) -> None:
     first = project.run("plan", "--format", "json").out
     assert project.run("plan", "--format", "json").out == first
