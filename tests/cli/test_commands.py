@@ -275,6 +275,29 @@ def test_show_resolves_offline(project: Project) -> None:
     assert body == {"name": "Field imagery", "s3Bucket": "fields"}
 
 
+def test_graph_is_made_offline_from_the_manifests_alone(project: Project) -> None:
+    before = sorted(project.root.rglob("*"))
+    said = project.run("graph")
+    assert said.code == 0
+    assert 'n1 [label="ByocTiles/fields"];\n  n1 -> n0;' in said.out
+    document = json.loads(project.run("graph", "--format", "json").out)
+    assert [edge["to"] for edge in document["edges"]] == ["ByocCollection/fields"]
+    assert document["nodes"][0]["source"] == "manifests/fields.yaml:3:18"
+    assert "n1 --> n0" in project.run("graph", "--format", "markdown").out
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_graph_takes_a_selection_but_not_one_that_needs_the_server(project: Project) -> None:
+    one = json.loads(project.run("graph", "--format", "json", "--select", "ByocTiles/*").out)
+    assert ([node["address"] for node in one["nodes"]], one["edges"]) == (["ByocTiles/fields"], [])
+    both = project.run("graph", "--format", "json", "--select", "+ByocTiles/fields").out
+    assert len(json.loads(both)["nodes"]) == 2
+    said = project.run("graph", "--select", "+state:changed")
+    assert said.code == 1
+    assert "needs the server" in said.err
+    assert "did you mean" in project.run("graph", "--select", "ByocTiles/feilds").err
+
+
 def test_fmt_check_leaves_with_two_and_fmt_mends(project: Project) -> None:
     project.manifest.write_text(
         "spec: {name: A, s3Bucket: fields}\nkind: ByocCollection\napiVersion: shplan/v1\nmetadata: {name: fields}\n"
