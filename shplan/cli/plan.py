@@ -53,7 +53,8 @@ def command(
         if options.output == "json":
             write_json(plan_json(shown))
         elif options.output == "markdown":
-            write_text(plan_markdown(shown, loaded, saved_as=str(out or "")))
+            whole = planned if drift else None
+            write_text(plan_markdown(shown, loaded, saved_as=str(out or ""), drift_of=whole))
         else:
             from shplan.views.plan_text import render_plan  # noqa: PLC0415
 

@@ -58,11 +58,25 @@ def report_text(applied: Applied, loaded: Loaded, *, color: bool) -> str:
     return f"{problems}\n{summary}" if problems else summary
 
 
-def plan_markdown(plan: Plan, loaded: Loaded, *, saved_as: str = "") -> str:
-    """Return a plan as Markdown, with what the project knows beside it."""
+def plan_markdown(
+    plan: Plan, loaded: Loaded, *, saved_as: str = "", drift_of: Plan | None = None
+) -> str:
+    """
+    Return a plan as Markdown, with what the project knows beside it.
+
+    Args:
+        saved_as: the file that it was saved to
+        drift_of: the whole plan, where only its drift is shown
+    """
+    from shplan.manifest.project import DEFAULT_ENVIRONMENT  # noqa: PLC0415
     from shplan.views.plan_markdown import Setting, render_markdown  # noqa: PLC0415
 
-    setting = Setting(budget_max_pu=loaded.environment.budget_max_pu, saved_as=saved_as)
+    setting = Setting(
+        budget_max_pu=loaded.environment.budget_max_pu,
+        saved_as=saved_as,
+        default_environment=loaded.project.default_environment or DEFAULT_ENVIRONMENT,
+        drift_of=drift_of,
+    )
     return render_markdown(plan, setting)
 
 

@@ -64,12 +64,14 @@ class Setting:
         budget_max_pu: of the environment, None where there is none or nobody knows
         saved_as: the file that the plan was saved to, empty for none
         default_environment: the one that a command without `-e` works on
+        drift_of: the whole plan, where only its drift is shown
     """
 
     digest: str = ""
     budget_max_pu: float | None = None
     saved_as: str = ""
     default_environment: str = "sandbox"
+    drift_of: Plan | None = None
 
 
 def render_markdown(plan: Plan, setting: Setting | None = None, *, limit: int = LIMIT) -> str:
@@ -93,20 +95,24 @@ def render_markdown(plan: Plan, setting: Setting | None = None, *, limit: int = 
 def _head(plan: Plan, known: Setting) -> Iterator[str]:
     inputs = plan.inputs
     what = "Plan to destroy" if inputs.destroy else "Plan for"
+    what = "Drift of" if known.drift_of else what
     changing = len({change.address for change in plan.pending})
-    of = amount(resources_of(plan), "resource")
+    of = amount(resources_of(known.drift_of or plan), "resource")
     quiet = not plan.pending and not plan.blocked and not plan.refusals
-    result = "no changes" if quiet else f"{changing} of {of} change"
+    verb = "changed" if known.drift_of else "change"
+    result = "no changes" if quiet else f"{changing} of {of} {verb}"
     yield f"## {what} {code(inputs.project, longest=40)}: {result}\n"
     place = f"{code(inputs.environment, longest=40)} on {code(inputs.deployment, longest=60)}"
     commit = f", commit {code(inputs.commit[:12])}" if inputs.commit else ""
     yield f"- **Environment**: {place}{commit}"
-    declared = sum_of(plan.changes, "declared")
-    if quiet:
+    declared = sum_of((known.drift_of or plan).changes, "declared")
+    if quiet and known.drift_of:
+        yield f"- **Drifted**: 0 of {of}"
+    elif quiet:
         tiles = f" and {amount(declared, 'tile')}" if declared else ""
         yield f"- **As declared**: {of}{tiles}"
     else:
-        yield f"- **Resources**: {', '.join(counted_actions(plan))}; {changing} of {of} change"
+        yield f"- **Resources**: {', '.join(counted_actions(plan))}; {changing} of {of} {verb}"
         tiles = tiles_of(plan.pending)
         if tiles:
             yield f"- **Tiles**: {tiles}{f', of {declared:,} declared' if declared else ''}"
@@ -271,6 +277,7 @@ def _foot(plan: Plan, known: Setting) -> Iterator[str]:
     elif plan.pending:
         rest = " (what is blocked stays as it is)" if plan.blocked else ""
         said = "To delete all this" if plan.inputs.destroy else "To make it so"
+        said = "To undo this, with all else that is planned" if known.drift_of else said
         yield f"{said}{', exactly as reviewed' if known.saved_as else ''}{rest}:"
         yield fenced([_command(plan, known)], "sh")
     elif plan.blocked:
@@ -279,7 +286,7 @@ def _foot(plan: Plan, known: Setting) -> Iterator[str]:
         yield "Nothing."
     head = plan.inputs.ledger_head
     anchor = f"the ledger at {code(head, longest=90)}" if head else "an empty ledger"
-    name = code(known.digest or plan.digest, longest=90)
+    name = code(known.digest or (known.drift_of or plan).digest, longest=90)
     yield f"Plan {name}, made from {anchor} by shplan {code(plan.inputs.version, longest=20)}."
 
 

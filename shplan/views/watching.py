@@ -14,8 +14,10 @@ from shplan.core.address import Address
 from shplan.core.status import Status
 from shplan.views.tables import render_status, row_json, status_lines, status_summary
 
-# Source: ECMA-48, CUP and ED: to the first column of the first line, and clear from there.
-_CLEAR = "\x1b[H\x1b[J"
+# Source: ECMA-48, CUP and ED: to the first column of the first line, and clear from there. At
+# first the whole page is cleared, which most terminals scroll away and do not forget.
+_FIRST = "\x1b[2J\x1b[H"
+_AGAIN = "\x1b[H\x1b[J"
 GONE = "gone"
 Write = Callable[[str], None]
 
@@ -46,12 +48,17 @@ class Redrawn:
         self._width = width
         self._color = color
         self._again = again
+        self._drawn = False
 
     def show(self, rows: Sequence[Status]) -> None:
         """Draw it anew."""
         table = render_status(rows, width=self._width, color=self._color)
-        below = f"{self._again}\n" if any(row.waits for row in rows) else ""
-        self._write(f"{_CLEAR}{table}{below}")
+        busy = any(row.waits for row in rows)
+        # What is over at the first look is no reason to clear anything.
+        clear = _AGAIN if self._drawn else (_FIRST if busy else "")
+        below = f"{self._again}\n" if busy else ""
+        self._write(f"{clear}{table}{below}")
+        self._drawn = True
 
     def close(self) -> None:
         """The last table stays."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -107,6 +111,26 @@ def test_an_ingestion_is_watched_until_it_is_over(project: Project) -> None:
     done = project.run("status", "--watch", "--format", "json")
     assert done.code == 0
     assert [json.loads(line)["state"] for line in done.out.splitlines()] == ["up to date"] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_who_interrupts_stops_looking_and_nothing_else(project: Project) -> None:
+    slow(project, waiting_s=3_600.0)
+    process = start(project.root)
+    until_waiting(process)
+    process.kill()
+    process.communicate()
+    command = [sys.executable, "-m", "shplan", "status", "--watch", "--interval", "1h"]
+    watching = subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert watching.stdout is not None
+    first = watching.stdout.readline()
+    second = watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    rest, said = watching.communicate(timeout=60)
+    assert ("ByocCollection/fields" in first, "ingesting" in second) == (True, True)
+    assert (watching.returncode, rest, said) == (130, "", "\ninterrupted\n")
 
 
 @pytest.mark.parametrize("interval", ["0", "0s"])

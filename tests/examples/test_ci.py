@@ -153,7 +153,8 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
     assert again.err == ""
 
     runner.script("drift")
-    assert "no changes" in runner.text("drift.md")
+    assert runner.text("drift.md").startswith("## Drift of `farm`: no changes\n")
+    assert "- **Drifted**: 0 of 2 resources\n" in runner.text("drift.md")
     runner.script("plan")
     assert runner.text("plan.md").startswith("## Plan for `farm`: no changes\n")
     assert runner.git("status", "--porcelain") == "", "what the scripts write is ignored"
@@ -225,6 +226,7 @@ def test_drift_is_found_and_named(runner: Runner) -> None:
     said = runner.script("drift", code=2)
     assert "Somebody changed the server" in said.err
     assert '- name: "Renamed in the dashboard"' in runner.text("drift.md")
+    assert "## Drift of `farm`: 1 of 2 resources changed\n" in runner.text("drift.md")
 
 
 def test_a_cut_ledger_is_found_by_the_drift_check(runner: Runner) -> None:

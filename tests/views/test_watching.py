@@ -48,9 +48,15 @@ def test_a_terminal_is_redrawn_whole_and_says_what_it_waits_for() -> None:
     screen = Redrawn(written.append, width=100, color=False, again="Looking again.")
     screen.show((QUIET, BUSY))
     screen.show((QUIET, DONE))
-    first, second = (one.removeprefix("\x1b[H\x1b[J") for one in written)
-    assert first == render_status((QUIET, BUSY), width=100, color=False) + "Looking again.\n"
-    assert second == render_status((QUIET, DONE), width=100, color=False)
+    busy = render_status((QUIET, BUSY), width=100, color=False) + "Looking again.\n"
+    done = render_status((QUIET, DONE), width=100, color=False)
+    assert written == [f"\x1b[2J\x1b[H{busy}", f"\x1b[H\x1b[J{done}"]
+
+
+def test_a_terminal_is_not_cleared_for_a_single_look() -> None:
+    written: list[str] = []
+    Redrawn(written.append, width=100, color=False, again="").show((QUIET, DONE))
+    assert written == [render_status((QUIET, DONE), width=100, color=False)]
 
 
 def test_nothing_declared_is_no_error() -> None:
