@@ -3,7 +3,7 @@
 set -eu
 
 name="plan-$(sh scripts/reviewed_commit.sh)"
-newest='[.artifacts[] | select(.expired | not)][0].workflow_run.id // empty'
+newest='[.artifacts[] | select(.expired | not)] | max_by(.created_at) | .workflow_run.id // empty'
 run=$(gh api "repos/$GITHUB_REPOSITORY/actions/artifacts?name=$name" --jq "$newest")
 if [ -z "$run" ]; then
   echo "There is no artifact $name: what was merged was never planned, or its plan has expired." >&2
