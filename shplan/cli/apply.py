@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@takes("environment", "selection", "server", "lock", "wait", "format")
+@takes("environment", "selection", "server", "lock", "wait", "document")
 def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
     """
     Make the server what the manifests say.
@@ -116,16 +116,16 @@ def show_plan(planned: Planned, options: Options) -> None:
     from shplan.views.plan_text import render_plan  # noqa: PLC0415
 
     text = render_plan(planned.plan, width=width(), color=use_color(options), next_step=False)
-    if options.output == "json":
-        say(text)
-    else:
+    if options.output == "text":
         write_text(text)
+    else:
+        say(text)
 
 
 def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
     """Report what became of an apply; return the exit code."""
     from shplan.cli.output import say, use_color, write_json, write_text  # noqa: PLC0415
-    from shplan.cli.report import report_json, report_text  # noqa: PLC0415
+    from shplan.cli.report import report_json, report_markdown, report_text  # noqa: PLC0415
 
     plan = applied.planned.plan
     if applied.declined:
@@ -134,11 +134,15 @@ def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
     if applied.report is None:
         if options.output == "json":
             write_json(report_json(applied, loaded))
+        elif options.output == "markdown":
+            write_text(report_markdown(applied, loaded))
         elif plan.refusals or not plan.pending:
             show_plan(applied.planned, options)
         return plan.exit_code() or (3 if plan.blocked else 0)
     if options.output == "json":
         write_json(report_json(applied, loaded))
+    elif options.output == "markdown":
+        write_text(report_markdown(applied, loaded))
     else:
         text = report_text(applied, loaded, color=use_color(options))
         if text:

@@ -11,7 +11,7 @@ from shplan.cli.options import Options, takes
 
 @click.command("destroy")
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@takes("environment", "selection", "server", "lock", "format")
+@takes("environment", "selection", "server", "lock", "document")
 def command(options: Options, *, auto_approve: bool) -> int:
     """
     Delete everything that this project manages, dependents first.

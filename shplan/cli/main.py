@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show every resource, and whether it has drifted."),
     "why": ("why", "Explain what is planned for one address, and its cost."),
     "show": ("show", "Show a saved plan, or one resource."),
+    "graph": ("graph", "Print the dependencies between resources."),
     "output": ("output_", "Print the project's outputs."),
     "ledger": ("ledger", "Read, verify, export or recover the ledger."),
     "schema": ("schema", "Print the JSON Schema of a kind."),

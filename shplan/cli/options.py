@@ -47,6 +47,7 @@ class Options:
         project: where to look for `shplan.yaml`, None for here and above
         environment: as typed, None for the default
         variables: `NAME=VALUE`, as typed
+        output: `text`, `json` or, for what people read elsewhere, `markdown`
         log: `text`, or `json` for one event a line on stderr
         wait: an apply waits for the jobs that it has started
     """
@@ -112,16 +113,36 @@ _SERVER = (
         help="What goes to stderr; json is one event a line.",
     ),
 )
-_FORMAT = (
-    click.option(
+
+
+class Format(click.Choice):  # type: ignore[type-arg]  # generic in new releases of click only
+    """What a command can write; Markdown where nobody would read it is answered with a reason."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the format."""
+        if value == "markdown" and value not in self.choices:
+            self.fail(
+                f"nothing is written as Markdown here; write {MARKDOWN_ELSEWHERE}", param, ctx
+            )
+        return super().convert(value, param, ctx)
+
+
+MARKDOWN_ELSEWHERE = "text or json (plan, show FILE, apply, destroy and graph have Markdown)"
+
+
+def _format(*choices: str) -> Callable[[F], F]:
+    return click.option(
         "--format",
         "output",
-        type=click.Choice(["text", "json"]),
+        type=Format(choices),
         default="text",
         show_default=True,
         help="What goes to stdout: one document.",
-    ),
-)
+    )
+
+
+_FORMAT = (_format("text", "json"),)
+_DOCUMENT = (_format("text", "json", "markdown"),)
 _LOCK = (
     click.option(
         "--lock-timeout",
@@ -147,6 +168,7 @@ GROUPS = {
     "selection": _SELECTION,
     "server": _SERVER,
     "format": _FORMAT,
+    "document": _DOCUMENT,
     "lock": _LOCK,
 }
 

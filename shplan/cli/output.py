@@ -29,6 +29,17 @@ def write_text(text: str) -> None:
     click.echo(text.rstrip("\n"))
 
 
+def write_now(text: str) -> None:
+    """Write a piece of text to stdout as it is, so that it is read at once."""
+    click.echo(text, nl=False)
+    sys.stdout.flush()
+
+
+def is_screen() -> bool:
+    """Tell whether stdout is a terminal that can be redrawn."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def say(text: str) -> None:
     """Write to stderr."""
     click.echo(text, err=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Leave with 2 when changes are pending.")
 @click.option("--destroy", is_flag=True, help="Plan to delete everything that is managed.")
 @click.option("--drift", is_flag=True, help="Show only what the server changed since the apply.")
-@takes("environment", "selection", "server", "format")
+@takes("environment", "selection", "server", "document")
 def command(
     options: Options, out: Path | None, *, detailed_exitcode: bool, destroy: bool, drift: bool
 ) -> int:
@@ -35,6 +35,7 @@ def command(
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.report import plan_markdown  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.core.drift import drifted  # noqa: PLC0415
     from shplan.core.plan import plan_json  # noqa: PLC0415
@@ -51,6 +52,9 @@ def command(
         shown = drifted(planned) if drift else planned
         if options.output == "json":
             write_json(plan_json(shown))
+        elif options.output == "markdown":
+            whole = planned if drift else None
+            write_text(plan_markdown(shown, loaded, saved_as=str(out or ""), drift_of=whole))
         else:
             from shplan.views.plan_text import render_plan  # noqa: PLC0415
 
@@ -58,7 +62,7 @@ def command(
         if out is not None:
             _save(planned, out)
         refused = planned.exit_code()
-        pending = bool(planned.pending)
+        pending = bool(shown.pending)
         return refused or (2 if detailed_exitcode and pending else 0)
 
     return asyncio.run(run())

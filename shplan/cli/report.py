@@ -12,6 +12,7 @@ from shplan.core.value import JsonObject
 from shplan.engine.executor import ChangeResult, Ending
 
 if TYPE_CHECKING:
+    from shplan.core.plan import Plan
     from shplan.engine.runs import Applied
     from shplan.manifest.load import Loaded
 
@@ -55,6 +56,40 @@ def report_text(applied: Applied, loaded: Loaded, *, color: bool) -> str:
     problems = render_all(diagnostics_of(applied, loaded), loaded.texts)
     summary = render_results(applied.report, color=color)
     return f"{problems}\n{summary}" if problems else summary
+
+
+def plan_markdown(
+    plan: Plan, loaded: Loaded, *, saved_as: str = "", drift_of: Plan | None = None
+) -> str:
+    """
+    Return a plan as Markdown, with what the project knows beside it.
+
+    Args:
+        saved_as: the file that it was saved to
+        drift_of: the whole plan, where only its drift is shown
+    """
+    from shplan.manifest.project import DEFAULT_ENVIRONMENT  # noqa: PLC0415
+    from shplan.views.plan_markdown import Setting, render_markdown  # noqa: PLC0415
+
+    setting = Setting(
+        budget_max_pu=loaded.environment.budget_max_pu,
+        saved_as=saved_as,
+        default_environment=loaded.project.default_environment or DEFAULT_ENVIRONMENT,
+        drift_of=drift_of,
+    )
+    return render_markdown(plan, setting)
+
+
+def report_markdown(applied: Applied, loaded: Loaded) -> str:
+    """Return the report of an apply as Markdown; where nothing was carried out, the plan."""
+    from shplan.views.results_markdown import render_results_markdown  # noqa: PLC0415
+    from shplan.views.snippet import render_all  # noqa: PLC0415
+
+    plan = applied.planned.plan
+    if applied.report is None:
+        return plan_markdown(plan, loaded)
+    problems = render_all(diagnostics_of(applied, loaded), loaded.texts)
+    return render_results_markdown(applied.report, plan, problems=problems)
 
 
 def report_json(applied: Applied, loaded: Loaded) -> JsonObject:

@@ -308,13 +308,19 @@ def _storage(loaded: Loaded) -> Storage | None:
     return DirectoryStorage(loaded.root / DATA / "buckets")
 
 
-def _settings(
-    loaded: Loaded, deployment: Deployment, options: Options, *, private: bool
-) -> Settings:
+def is_near(loaded: Loaded) -> bool:
+    """Tell whether the server is on this machine: nobody minds to be asked often."""
     from shplan.api.hosts import Url  # noqa: PLC0415
 
     embedded = loaded.environment.deployment == SANDBOX
-    near = embedded or Url.parse(deployment.base_url).origin.is_loopback
+    return embedded or Url.parse(_deployment(loaded).base_url).origin.is_loopback
+
+
+def _settings(
+    loaded: Loaded, deployment: Deployment, options: Options, *, private: bool
+) -> Settings:
+    embedded = loaded.environment.deployment == SANDBOX
+    near = is_near(loaded)
     stated = loaded.environment.list_lag_s
     lag = stated if stated is not None else (0.0 if near else SERVICE_LIST_LAG_S)
     return Settings(

@@ -14,7 +14,7 @@ from shplan.cli.options import Options, takes
 @click.command("show")
 @click.argument("what", metavar="FILE|ADDRESS")
 @click.option("--request", "request_", is_flag=True, help="Only the body of the request, offline.")
-@takes("environment", "format")
+@takes("environment", "document")
 def command(options: Options, what: str, *, request_: bool) -> int:
     """
     Show a saved plan, or one resource with its variables and expressions resolved.
@@ -25,16 +25,21 @@ def command(options: Options, what: str, *, request_: bool) -> int:
     path = Path(what)
     if path.is_file():
         return _show_file(options, path)
+    if options.output == "markdown":
+        message = "only a saved plan is shown as Markdown; one resource is JSON"
+        raise click.UsageError(message)
     return _show_address(options, what, body_only=request_)
 
 
 def _show_file(options: Options, path: Path) -> int:
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
-    from shplan.views.saved_plan import load_plan, render_saved  # noqa: PLC0415
+    from shplan.views.saved_plan import load_plan, markdown_saved, render_saved  # noqa: PLC0415
 
     saved = load_plan(path.read_bytes(), name=str(path))
     if options.output == "json":
         write_json(saved.document)
+    elif options.output == "markdown":
+        write_text(markdown_saved(saved))
     else:
         write_text(render_saved(saved, width=width(), color=use_color(options)))
     return 0

@@ -59,6 +59,16 @@ class Role(Enum):
     VERBATIM = "verbatim"
 
 
+def put_key(text: str, key: str) -> str:
+    """Put a run key where a text has `{{ run.key }}`."""
+    return _PLACEHOLDER.sub(key, text) if "{{" in text else text
+
+
+def holds_key(text: str) -> bool:
+    """Tell whether a text has `{{ run.key }}` in it."""
+    return _PLACEHOLDER.search(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Default:
     """What the API takes for granted: the field may say so, or be silent."""

@@ -24,6 +24,7 @@ class Status:
         detail: what is different, in few words
         id: the server's id, empty where there is none
         counts: of the members of a set
+        waits: something runs on the server that ends by itself
     """
 
     address: Address
@@ -31,6 +32,7 @@ class Status:
     detail: str
     id: str
     counts: JsonObject
+    waits: bool = False
 
 
 def statuses(plan: Plan) -> tuple[Status, ...]:
@@ -40,7 +42,14 @@ def statuses(plan: Plan) -> tuple[Status, ...]:
 
 
 def _status(change: Change) -> Status:
-    return Status(change.address, _state(change), _detail(change), change.id, {**change.counts})
+    return Status(
+        change.address,
+        _state(change),
+        _detail(change),
+        change.id,
+        {**change.counts},
+        waits=change.waits,
+    )
 
 
 def _state(change: Change) -> str:

@@ -14,6 +14,7 @@ from typing import cast
 from shplan.core.change import Action, Change
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
+from shplan.core.key_format import put_key
 from shplan.core.marker import Marker, read_marker
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Receipt
@@ -104,7 +105,7 @@ class _Job:
 
     @property
     def delivery(self) -> str:
-        return self.api.delivery(self.given.request).replace("{{ run.key }}", self.key.short)
+        return put_key(self.api.delivery(self.given.request), self.key.short)
 
     def body(self) -> Object:
         """Return the body to send: marked, with the key where the manifest wants it."""
@@ -116,7 +117,7 @@ class _Job:
         return self.api.with_marker(keyed, marker)
 
     def _keyed(self, leaf: Value) -> Value:
-        return leaf.replace("{{ run.key }}", self.key.short) if isinstance(leaf, str) else leaf
+        return put_key(leaf, self.key.short) if isinstance(leaf, str) else leaf
 
     def learnt(self, **more: object) -> Settlement:
         """Return what every entry about this job repeats."""

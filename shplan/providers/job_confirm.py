@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 from shplan.core.entry import Result, Settlement
+from shplan.core.key_format import put_key
 from shplan.core.planner import dependencies
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Receipt
@@ -68,7 +69,7 @@ def _living(
 def _receipt(
     api: JobApi, given: RunInput, key: RunKey, task: str, *, attempt: int, cost_pu: float | None
 ) -> Flow[Receipt]:
-    delivery = api.delivery(given.request).replace("{{ run.key }}", key.short)
+    delivery = put_key(api.delivery(given.request), key.short)
     features = yield from features_of(api, delivery, task)
     outputs = yield from outputs_of(delivery, task)
     return receipt_of(

@@ -17,10 +17,10 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.duration import seconds_of
 from shplan.core.job_cost import batch_cost
 from shplan.core.job_input import cost_input
+from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id, same_places
 from shplan.core.planner import dependencies, protected
 from shplan.core.resource import Desired, Receipt
-from shplan.core.run_key import RUN_KEY_PLACEHOLDER
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
@@ -396,7 +396,7 @@ def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
 def _unless_taken(case: _Case, change: Change) -> Change:
     """Refuse to deliver to where a run of ours has delivered: the service would fail it."""
     delivery = case.api.delivery(case.spec)
-    if RUN_KEY_PLACEHOLDER in delivery:
+    if holds_key(delivery):
         # Nothing but this run delivers there.
         return change
     output = case.spec.get("output")

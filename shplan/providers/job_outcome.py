@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from shplan.core.key_format import put_key
 from shplan.core.paths import template_root
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
@@ -111,7 +112,7 @@ def receipt_from_bucket(
     api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
 ) -> Flow[Receipt | None]:
     """Make the receipt of a task that is gone, if its execution database says that it finished."""
-    delivery = api.delivery(given.request).replace("{{ run.key }}", key.short)
+    delivery = put_key(api.delivery(given.request), key.short)
     features = yield from features_of(api, delivery, task)
     if features is None or features.pending:
         return None

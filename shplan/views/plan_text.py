@@ -47,10 +47,10 @@ COLORS = {
 SHOWN_MEMBERS = 5
 SHOWN_FIELDS = 30
 _INDENT = " " * 6
-_QUIET = (Action.NOOP, Action.READ)
-_MEMBER_SIGNS = {"create": "+", "update": "~", "reingest": "~", "delete": "-", "adopt": "*"}
+QUIET = (Action.NOOP, Action.READ)
+MEMBER_SIGNS = {"create": "+", "update": "~", "reingest": "~", "delete": "-", "adopt": "*"}
 # Whoever loses or keeps an object on the server wants to know which one.
-_NAMES_OBJECT = (Action.ADOPT, Action.DELETE, Action.REPLACE)
+NAMES_OBJECT = (Action.ADOPT, Action.DELETE, Action.REPLACE)
 
 
 def render_plan(
@@ -73,7 +73,7 @@ def render_plan(
         texts: the files that refusals point to, by path, to show the line
     """
     paint = Paint(color=color)
-    told = [change for change in plan.changes if change.action not in _QUIET]
+    told = [change for change in plan.changes if change.action not in QUIET]
     blocks = ["\n".join(_change(change, paint, width=width)) for change in told]
     blocks += [render(refusal.diagnostic, texts or {}) for refusal in plan.refusals]
     last = [*_summary(plan, paint)]
@@ -104,17 +104,17 @@ def _change(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
     yield f"{sign} {address}{left}   {_headline(change)}{refused}"
     if change.source is not None:
         yield paint(f"{_INDENT}{safe(str(change.source))}", "dim")
-    if change.id and change.action in _NAMES_OBJECT:
+    if change.id and change.action in NAMES_OBJECT:
         yield f"{_INDENT}id on the server: {safe(change.id)}"
     if change.reason is Reason.PROTECTION_CHANGED:
         yield f"{_INDENT}preventDestroy: {_protection(change)}"
     yield from _fields(change, paint, width=width)
     yield from _members(change.members, paint, width=width)
-    yield from (f"{_INDENT}{line}" for line in _counts(change))
+    yield from (f"{_INDENT}{line}" for line in facts_of(change))
     for note in change.notes:
         yield from prose(note, width=width)
     if change.action.changes and change.cost.maximum_pu:
-        yield paint(f"{_INDENT}costs {_cost(change.cost)}", "dim")
+        yield paint(f"{_INDENT}costs {cost_range(change.cost)}", "dim")
 
 
 def _headline(change: Change) -> str:
@@ -153,7 +153,7 @@ def _values(before: Value, after: Value, path: str, action: Action, *, width: in
 
 
 def _members(members: tuple[MemberChange, ...], paint: Paint, *, width: int) -> Iterator[str]:
-    for operation, group in _by_operation(members).items():
+    for operation, group in by_operation(members).items():
         yield f"{_INDENT}{amount(len(group), 'tile')} to {operation}"
         for member in group[:SHOWN_MEMBERS]:
             yield from _member(member, width=width)
@@ -162,7 +162,7 @@ def _members(members: tuple[MemberChange, ...], paint: Paint, *, width: int) -> 
 
 
 def _member(member: MemberChange, *, width: int) -> Iterator[str]:
-    line = f"{_INDENT}  {_MEMBER_SIGNS[member.operation]} {safe(member.key)}"
+    line = f"{_INDENT}  {MEMBER_SIGNS[member.operation]} {safe(member.key)}"
     fields = () if member.operation == "create" else member.fields
     changed = [
         f"{safe(path)}: {_values(before, after, path, member.action, width=width - 8)}"
@@ -181,53 +181,54 @@ def _member(member: MemberChange, *, width: int) -> Iterator[str]:
     yield from (f"{_INDENT}      {one}" for one in changed)
 
 
-def _by_operation(members: Iterable[MemberChange]) -> dict[str, list[MemberChange]]:
+def by_operation(members: Iterable[MemberChange]) -> dict[str, list[MemberChange]]:
     """Group what is done with members; what only the ledger notes is not worth a line."""
     groups: dict[str, list[MemberChange]] = {}
     for member in members:
-        if member.operation in _MEMBER_SIGNS:
+        if member.operation in MEMBER_SIGNS:
             groups.setdefault(member.operation, []).append(member)
     return groups
 
 
 _OWN_LINES = frozenset({"create", "update", "reingest", "delete", "adopt", "declared"})
-_FACTS = {
+FACTS = {
     "unmanaged": "declared by nobody: left alone",
     "ingesting": "still being ingested: waited for",
     "not confirmed": "no longer declared, adopted and never confirmed: left alone",
 }
 
 
-def _counts(change: Change) -> Iterator[str]:
+def facts_of(change: Change) -> Iterator[str]:
+    """Yield what is counted beside the changes themselves, one sentence each."""
     for name, number in change.counts.items():
         if name not in _OWN_LINES and isinstance(number, int) and number:
-            told = _FACTS.get(name, name.removeprefix("tiles "))
+            told = FACTS.get(name, name.removeprefix("tiles "))
             yield f"{amount(number, 'tile')} {told}"
 
 
 def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
     changes = plan.changes
-    declared = _sum(changes, "declared")
+    declared = sum_of(changes, "declared")
     if not plan.pending and not plan.blocked and not plan.refusals:
         yield paint("No changes.", "bold") + _as_declared(plan, declared)
     else:
-        counted = ", ".join(_counted(plan))
+        counted = ", ".join(counted_actions(plan))
         changing = len({change.address for change in plan.pending})
-        of = amount(_resources(plan), "resource")
+        of = amount(resources_of(plan), "resource")
         yield paint("Plan:", "bold") + f" {counted}; {changing} of {of} change."
-        tiles = _tiles(plan.pending)
+        tiles = tiles_of(plan.pending)
         if tiles:
             yield f"Tiles: {tiles}{f' of {declared:,} declared' if declared else ''}."
-        yield f"Costs {_total(plan.cost)}."
-    quiet = [change for change in changes if change.action in _QUIET]
-    for name, told in _FACTS.items():
-        number = _sum(quiet, name)
+        yield f"Costs {total_cost(plan.cost)}."
+    quiet = [change for change in changes if change.action in QUIET]
+    for name, told in FACTS.items():
+        number = sum_of(quiet, name)
         if number:
             yield f"{amount(number, 'tile')} {told}."
 
 
 def _as_declared(plan: Plan, declared: int) -> str:
-    resources = _resources(plan)
+    resources = resources_of(plan)
     if not resources:
         return ""
     tiles = f" and {amount(declared, 'tile')}" if declared else ""
@@ -235,11 +236,13 @@ def _as_declared(plan: Plan, declared: int) -> str:
     return f" {amount(resources, 'resource')}{tiles} {verb} as declared."
 
 
-def _resources(plan: Plan) -> int:
+def resources_of(plan: Plan) -> int:
+    """Count the resources that a plan speaks of."""
     return len({change.address for change in plan.changes})
 
 
-def _counted(plan: Plan) -> Iterator[str]:
+def counted_actions(plan: Plan) -> Iterator[str]:
+    """Yield `2 to create` for every action; the three that people look for also when none."""
     always = (Action.CREATE, Action.UPDATE, Action.DELETE)
     for action in Action:
         number = plan.counts[action]
@@ -248,28 +251,32 @@ def _counted(plan: Plan) -> Iterator[str]:
             yield f"{number:,} {verb}"
 
 
-def _tiles(changes: Iterable[Change]) -> str:
+def tiles_of(changes: Iterable[Change]) -> str:
+    """Count what is done with tiles: `2 to create, 1 to delete`, empty for nothing."""
     counted: Counter[str] = Counter()
     for change in changes:
-        counted.update({name: len(group) for name, group in _by_operation(change.members).items()})
+        counted.update({name: len(group) for name, group in by_operation(change.members).items()})
     return ", ".join(f"{number:,} to {name}" for name, number in sorted(counted.items()))
 
 
-def _sum(changes: Iterable[Change], name: str) -> int:
+def sum_of(changes: Iterable[Change], name: str) -> int:
+    """Add up one count of several changes."""
     found = (change.counts.get(name) for change in changes)
     return sum(number for number in found if isinstance(number, int))
 
 
-def _cost(cost: Cost) -> str:
+def cost_range(cost: Cost) -> str:
+    """Word what something costs, at least and at most."""
     if cost.minimum_pu == cost.maximum_pu:
         return pu(cost.maximum_pu)
     return f"{pu(cost.minimum_pu).removesuffix(' PU')} to {pu(cost.maximum_pu)}"
 
 
-def _total(cost: Cost) -> str:
+def total_cost(cost: Cost) -> str:
+    """Word the same with what is expected, where that is not known exactly."""
     if cost.minimum_pu == cost.maximum_pu:
         return pu(cost.maximum_pu)
-    return f"{_cost(cost)}, {pu(cost.expected_pu)} expected"
+    return f"{cost_range(cost)}, {pu(cost.expected_pu)} expected"
 
 
 def _next_step(plan: Plan, default_environment: str) -> Iterator[str]:
@@ -282,8 +289,13 @@ def _next_step(plan: Plan, default_environment: str) -> Iterator[str]:
         return
     said = "To delete all this" if plan.inputs.destroy else "To make it so"
     rest = " without what is blocked" if plan.blocked else ""
+    yield f"{said}{rest}:\n  {next_command(plan, default_environment)}"
+
+
+def next_command(plan: Plan, default_environment: str) -> str:
+    """Return the command that carries out what the plan shows."""
     verb = "destroy" if plan.inputs.destroy else "apply"
-    yield f"{said}{rest}:\n  shplan {' '.join([verb, *_options(plan, default_environment)])}"
+    return f"shplan {' '.join([verb, *_options(plan, default_environment)])}"
 
 
 def _options(plan: Plan, default_environment: str) -> Iterator[str]:

@@ -71,12 +71,13 @@ def render_results(report: Report, *, color: bool) -> str:
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:
     left = [result for result in report.results if result.ending.value != "done"]
-    yield from (_left(result, paint) for result in sorted(left, key=_weight))
-    yield f"{paint(_head(report, left), 'bold')}: {_counted(report, left)}."
-    yield from _next_step(report, left)
+    yield from (_left(result, paint) for result in sorted(left, key=weight))
+    yield f"{paint(ending_of(report, left), 'bold')}: {counted_endings(report, left)}."
+    yield from next_steps(report, left)
 
 
-def _head(report: Report, left: Sequence[Result]) -> str:
+def ending_of(report: Report, left: Sequence[Result]) -> str:
+    """Word the end of an apply in one or two words."""
     if report.interrupted:
         return "Interrupted"
     if not left:
@@ -94,24 +95,27 @@ def _left(result: Result, paint: Paint) -> str:
     )
 
 
-def _weight(result: Result) -> int:
+def weight(result: Result) -> int:
+    """Order what did not end well: the least is the worst."""
     ending = result.ending.value
     return _ORDER.index(ending) if ending in _ORDER else len(_ORDER)
 
 
-def _counted(report: Report, left: Sequence[Result]) -> str:
+def counted_endings(report: Report, left: Sequence[Result]) -> str:
+    """Count what was done and what was not, and say what was spent."""
     done = Counter(
         result.change.action.value
         for result in report.results
         if result.ending.value == "done" and not result.change.deposed
     )
     words = [f"{number:,} {_VERBS.get(name, name)}" for name, number in sorted(done.items())]
-    ended = Counter(result.ending.value for result in sorted(left, key=_weight))
+    ended = Counter(result.ending.value for result in sorted(left, key=weight))
     words += [f"{number:,} {name}" for name, number in ended.items()]
     return f"{', '.join(words) or 'nothing changed'}; {pu(report.cost_pu)} spent"
 
 
-def _next_step(report: Report, left: Sequence[Result]) -> Iterator[str]:
+def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
+    """Yield what a person does now, nothing where all is done."""
     endings = {result.ending.value for result in left}
     if "unknown" in endings:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."

@@ -293,6 +293,14 @@ def render_saved(saved: SavedPlan, *, width: int, color: bool) -> str:
     return f"{head}\n\n{body}To apply exactly this:\n  shplan apply {quote(safe(saved.name))}\n"
 
 
+def markdown_saved(saved: SavedPlan) -> str:
+    """Return a saved plan as Markdown."""
+    from shplan.views.plan_markdown import Setting, render_markdown  # noqa: PLC0415
+
+    setting = Setting(digest=str(saved.document["digest"]), saved_as=saved.name)
+    return render_markdown(plan_of(saved.document), setting)
+
+
 def _head(inputs: PlanInputs, name: str, paint: Paint) -> Iterator[str]:
     yield f"{paint('Saved plan', 'bold')} {safe(name)}"
     where = f"environment {inputs.environment} ({inputs.deployment})"

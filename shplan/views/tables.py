@@ -32,9 +32,22 @@ def render_status(rows: Sequence[Status], *, width: int, color: bool) -> str:
     """Return one line a resource, one that counts them, and what to type next."""
     if not rows:
         return "Nothing is declared and nothing is recorded.\n"
+    lines = status_lines(rows, among=rows, width=width, color=color)
+    return "\n".join([*lines, "", *status_summary(rows)]) + "\n"
+
+
+def status_lines(
+    rows: Iterable[Status], *, among: Sequence[Status], width: int, color: bool
+) -> list[str]:
+    """
+    Return one line a resource.
+
+    Args:
+        among: all of them, which the columns fit
+    """
     paint = Paint(color=color)
-    column = _column(safe(str(row.address)) for row in rows)
-    state = max(len(row.state) for row in rows)
+    column = _column(safe(str(row.address)) for row in among)
+    state = max((len(row.state) for row in among), default=0)
     lines = []
     for row in rows:
         known = f"{safe(str(row.address)):<{column}}  "
@@ -43,10 +56,11 @@ def render_status(rows: Sequence[Status], *, width: int, color: bool) -> str:
         room = max(width - len(known) - state - 2, 40)
         shown = paint(f"{row.state:<{state}}", _COLORS.get(row.state, ""))
         lines.append(f"{known}{shown}  {clip(detail, longest=room)}".rstrip())
-    return "\n".join([*lines, "", *_settled(rows)]) + "\n"
+    return lines
 
 
-def _settled(rows: Sequence[Status]) -> Iterator[str]:
+def status_summary(rows: Sequence[Status]) -> Iterator[str]:
+    """Yield how many are as declared, and what to type next."""
     counted = Counter(row.state for row in rows)
     settled = sum(counted[state] for state in _SETTLED)
     verb = "is" if settled == 1 == len(rows) else "are"
@@ -61,22 +75,26 @@ def _column(texts: Iterable[str]) -> int:
 
 def status_json(rows: Sequence[Status]) -> list[JsonValue]:
     """Return the same for programs."""
-    return [
-        {
-            "address": str(row.address),
-            "state": row.state,
-            "detail": row.detail,
-            "id": row.id,
-            "counts": {**row.counts},
-        }
-        for row in rows
-    ]
+    return [row_json(row) for row in rows]
+
+
+def row_json(row: Status) -> JsonObject:
+    """Return one of them."""
+    return {
+        "address": str(row.address),
+        "state": row.state,
+        "detail": row.detail,
+        "id": row.id,
+        "counts": {**row.counts},
+    }
 
 
 def _members(row: Status) -> str:
     declared = row.counts.get("declared")
     unmanaged = row.counts.get("unmanaged")
     text = amount(declared, "tile") if isinstance(declared, int) else ""
+    ingesting = row.counts.get("ingesting")
+    text += f", {ingesting:,} being ingested" if isinstance(ingesting, int) and ingesting else ""
     return text + (f" (+{unmanaged:,} unmanaged)" if isinstance(unmanaged, int) else "")
 
 

@@ -63,16 +63,21 @@ def contrast(before: Value, after: Value, *, longest: int = 2 * LONGEST) -> str:
     Args:
         longest: columns for both together
     """
+    return _ARROW.join(sides(before, after, longest=longest))
+
+
+def sides(before: Value, after: Value, *, longest: int = 2 * LONGEST) -> tuple[str, str]:
+    """Return both halves of `contrast`, for who shows them one below the other."""
     left, right = _whole(before), _whole(after)
     if _as_geometry(after) is not None:
-        return f"{left} -> {'another ' if left == right else ''}{right}"
+        return left, f"{'another ' if left == right else ''}{right}"
     if len(left) + len(right) + len(_ARROW) <= longest:
-        return left + _ARROW + right
+        return left, right
     each = max((longest - len(_ARROW)) // 2, _LEAST)
     start = _first_difference(left, right) - each // 3
     if max(len(left), len(right)) > each and start > len(_DOTS):
         left, right = _DOTS + left[start:], _DOTS + right[start:]
-    return _cut(left, each) + _ARROW + _cut(right, each)
+    return _cut(left, each), _cut(right, each)
 
 
 def pairs(before: Value, after: Value, path: str) -> Iterator[tuple[str, Value, Value]]:

@@ -207,6 +207,59 @@ def test_json_goes_to_stdout_as_one_document(project: Project) -> None:
     assert [entry["sequence"] for entry in entries] == list(range(len(entries)))
 
 
+def test_markdown_is_one_document_for_a_pull_request(project: Project) -> None:
+    planned = project.run("plan", "--format", "markdown", "-o", "plan.json", "--detailed-exitcode")
+    assert planned.code == 2
+    assert planned.out.startswith("## Plan for `demo`: 2 of 2 resources change\n")
+    assert "```sh\nshplan apply plan.json\n```" in planned.out
+    # A saved plan does not say how many tiles there are that do not change.
+    reviewed = planned.out.replace(", of 2 declared", "")
+    assert project.run("show", "plan.json", "--format", "markdown").out == reviewed
+    applied = project.run("apply", "plan.json", "--format", "markdown")
+    assert applied.code == 0
+    assert applied.out == "## Done: `demo` on `sandbox`\n\n2 created; 3 PU spent.\n"
+    again = project.run("apply", "--format", "markdown")
+    assert again.out.startswith("## Plan for `demo`: no changes\n")
+    gone = project.run("destroy", "--auto-approve", "--format", "markdown")
+    assert gone.out.startswith("## Done: ")
+    assert "delete: " in gone.err
+
+
+def test_markdown_knows_the_budget(project: Project) -> None:
+    (project.root / "shplan.yaml").write_text(
+        "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: demo}\nspec:\n"
+        "  environments: {sandbox: {deployment: sandbox, budget: {maxPu: 2}}}\n"
+    )
+    said = project.run("plan", "--format", "markdown")
+    assert said.code == 5
+    assert "- **Cost**: 3 PU, of a budget of 2 PU (**over**)\n" in said.out
+    assert "error[plan/budget]" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("status",), "plan, show FILE, apply, destroy and graph have Markdown"),
+        (("validate",), "nothing is written as Markdown here"),
+        (("ledger", "show"), "nothing is written as Markdown here"),
+        (("show", "ByocTiles/fields"), "only a saved plan is shown as Markdown"),
+    ],
+)
+def test_where_markdown_makes_no_sense_it_is_wrong_usage(
+    project: Project, arguments: tuple[str, ...], why: str
+) -> None:
+    said = project.run(*arguments, "--format", "markdown")
+    assert (said.code, said.out) == (1, "")
+    assert why in said.err
+
+
+def test_drift_alone_decides_the_exit_code_of_a_drift_check(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    project.replace("Field imagery", "Fields")
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    assert project.run("plan", "--drift", "--detailed-exitcode").code == 0
+
+
 def test_planning_twice_gives_the_same_bytes(project: Project) -> None:
     first = project.run("plan", "--format", "json").out
     assert project.run("plan", "--format", "json").out == first
@@ -220,6 +273,29 @@ def test_why_names_each_term_of_the_cost(project: Project) -> None:
 def test_show_resolves_offline(project: Project) -> None:
     body = json.loads(project.run("show", "ByocCollection/fields", "--request").out)
     assert body == {"name": "Field imagery", "s3Bucket": "fields"}
+
+
+def test_graph_is_made_offline_from_the_manifests_alone(project: Project) -> None:
+    before = sorted(project.root.rglob("*"))
+    said = project.run("graph")
+    assert said.code == 0
+    assert 'n1 [label="ByocTiles/fields"];\n  n1 -> n0;' in said.out
+    document = json.loads(project.run("graph", "--format", "json").out)
+    assert [edge["to"] for edge in document["edges"]] == ["ByocCollection/fields"]
+    assert document["nodes"][0]["source"] == "manifests/fields.yaml:3:18"
+    assert "n1 --> n0" in project.run("graph", "--format", "markdown").out
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_graph_takes_a_selection_but_not_one_that_needs_the_server(project: Project) -> None:
+    one = json.loads(project.run("graph", "--format", "json", "--select", "ByocTiles/*").out)
+    assert ([node["address"] for node in one["nodes"]], one["edges"]) == (["ByocTiles/fields"], [])
+    both = project.run("graph", "--format", "json", "--select", "+ByocTiles/fields").out
+    assert len(json.loads(both)["nodes"]) == 2
+    said = project.run("graph", "--select", "+state:changed")
+    assert said.code == 1
+    assert "needs the server" in said.err
+    assert "did you mean" in project.run("graph", "--select", "ByocTiles/feilds").err
 
 
 def test_fmt_check_leaves_with_two_and_fmt_mends(project: Project) -> None:

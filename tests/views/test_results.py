@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
+from shplan.core.plan import Plan
 from shplan.views.results import render_results
-from tests.views.plans import FIELDS, ORCHARDS, TILES
+from shplan.views.results_markdown import render_results_markdown
+from tests.views.plans import FIELDS, ORCHARDS, TILES, inputs
 
 
 class Ending(Enum):
@@ -110,3 +116,44 @@ def test_colour_is_only_there_when_asked_for() -> None:
     report = Whole([One(change(FIELDS), Ending.FAILED, "no")])
     assert "\x1b[31mfailed\x1b[0m" in render_results(report, color=True)
     assert "\x1b" not in render_results(report, color=False)
+
+
+def as_markdown(*results: One, limit: int = 60_000, problems: str = "") -> str:
+    report = Whole(results, cost_pu=3)
+    plan = Plan(inputs(), tuple(one.change for one in results))
+    return render_results_markdown(report, plan, problems=problems, limit=limit)
+
+
+def test_markdown_says_the_end_first_and_what_is_left() -> None:
+    told = as_markdown(
+        One(change(ORCHARDS)),
+        One(change(TILES), Ending.SKIPPED),
+        One(change(FIELDS), Ending.FAILED, "no bucket `x`"),
+        problems="error[apply/refused]: The server refused\n  ```\n",
+    )
+    assert told == (
+        "## Partly done: `farm` on `sandbox`\n\n"
+        "1 created, 1 failed, 1 skipped; 3 PU spent.\n\n"
+        "- **failed** `ByocCollection/fields`: `` no bucket `x` ``\n"
+        "- **skipped** `ByocTiles/fields`\n\n"
+        "````text\nerror[apply/refused]: The server refused\n  ```\n````\n\n"
+        "What was done is recorded. The same command resumes what is left.\n"
+    )
+
+
+@given(
+    st.lists(st.text(max_size=400), max_size=12),
+    st.text(max_size=4_000),
+    st.sampled_from([2_000, 60_000]),
+)
+def test_markdown_fits_and_counts_every_failure(
+    messages: list[str], problems: str, limit: int
+) -> None:
+    failed = [One(change(FIELDS), Ending.FAILED, one) for one in messages]
+    told = as_markdown(*failed, problems=problems, limit=limit)
+    assert len(told) <= limit
+    rest = [int(number) for number in re.findall(r"^- and (\d+) more$", told, re.MULTILINE)]
+    assert told.count("- **failed** ") + sum(rest) == len(failed)
+    tokens = MarkdownIt("commonmark").parse(told)
+    inner = [two.type for one in tokens for two in (one, *(one.children or []))]
+    assert {"html_block", "html_inline", "link_open", "image"}.isdisjoint(inner)
