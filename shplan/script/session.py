@@ -18,10 +18,18 @@ from pathlib import Path
 
 from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
 from shplan.script.errors import Fault
-from shplan.script.facts import FUNCTIONS
 from shplan.script.source import own_place, place_of, place_of_units
 from shplan.script.wire import Message
 
+# Source: Evalscript V3; `filterScenes` is of its early days and still met.
+FUNCTIONS = (
+    "evaluatePixel",
+    "filterScenes",
+    "preProcessScenes",
+    "setup",
+    "updateOutput",
+    "updateOutputMetadata",
+)
 # The script's first act hands over a way to each of its functions, wherever and however it makes them.
 PREFIX = (
     "(function(){arguments[0]("
@@ -164,4 +172,4 @@ def _is_return(error: EngineError) -> bool:
 def _ours() -> str:
     """Return our own JavaScript as one expression."""
     harness, helpers = ((_HERE / name).read_text("utf-8") for name in ("harness.js", "helpers.js"))
-    return "\n" * OWN_LINES + f"{harness}({helpers})"
+    return "\n" * OWN_LINES + f"{harness}({helpers},{json.dumps(FUNCTIONS)})"
