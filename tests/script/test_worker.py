@@ -206,6 +206,34 @@ def test_what_an_engine_prints_is_no_answer(engine: str, workers: dict[str, Work
     assert [os.readlink(descriptors / one) for one in "012"] == [os.devnull] * 3
 
 
+def test_an_interpreter_that_is_not_there_is_a_fault_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Worker() as worker, pytest.raises(ScriptError) as caught:
+        worker.facts(script())
+    assert caught.value.fault is Fault.ENGINE
+    assert "no worker process can be started" in caught.value.message
+
+
+def test_an_interrupt_in_between_leaves_no_answer_for_the_next(
+    quickjs: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickjs.facts(script())
+    child = quickjs._child
+    assert child is not None
+
+    def interrupted(stream: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shplan.script.process.receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            quickjs.facts(script("return {input: ['B99'], output: {bands: 9}};"))
+    assert quickjs.facts(script()).outputs[0].bands == 1
+    assert quickjs._child is not child
+
+
 def test_a_long_script_goes_through_the_pipe(quickjs: Worker) -> None:
     text = script() + "// \u20ac and more\n" * 40_000
     assert quickjs.facts(text).outputs
