@@ -96,7 +96,7 @@ def _first_that_loads(wanted: object, budget: Budget) -> tuple[str, Child | None
                 return name, Child(partial(make, budget))
             except Exception as error:  # noqa: BLE001 whatever a foreign library does on a foreign machine
                 reasons.append(f"{name}: {type(error).__name__}: {error}")
-    return "; ".join(reasons), None
+    return "; ".join(reasons) or f"none is called {wanted!r}", None
 
 
 def _read(requests: IO[bytes], queue: SimpleQueue[Message]) -> None:

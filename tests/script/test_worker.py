@@ -197,6 +197,12 @@ def test_no_engine_at_all_is_said_with_the_reasons(
     assert all(one in caught.value.message for one in wanted)
 
 
+def test_an_engine_that_nobody_knows_is_said_so() -> None:
+    with Worker(engine="spidermonkey") as worker, pytest.raises(ScriptError) as caught:
+        worker.facts(script())
+    assert caught.value.message == "no JavaScript engine: none is called 'spidermonkey'"
+
+
 @needs_proc
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_an_engine_prints_is_no_answer(engine: str, workers: dict[str, Worker]) -> None:
