@@ -7,8 +7,7 @@ An engine is one fresh world of JavaScript with its own heap: one script each, n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from shplan.script.errors import Fault
 
@@ -38,8 +37,7 @@ class EngineError(Exception):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """
     What one engine may use.
 

@@ -4,7 +4,7 @@
 // Everything that is needed later is kept here before the script runs, because a script may redefine
 // whatever it can reach: no method is called and no member is looked up afterwards that a script could
 // have replaced. Strict, so that no function of ours can be reached through a call stack.
-(function (installHelpers) {
+(function (installHelpers, names) {
   "use strict";
 
   const uncurry = Function.prototype.bind.bind(Function.prototype.call);
@@ -33,9 +33,6 @@
   }
   installHelpers(globalThis);
 
-  const names = [
-    "evaluatePixel", "filterScenes", "preProcessScenes", "setup", "updateOutput", "updateOutputMetadata",
-  ];
   // The members of a setup that mean something; an object of anything else is as good as empty.
   const members = [
     "input", "output", "mosaicking", "bands", "units", "metadata", "datasource",

@@ -20,8 +20,10 @@ from shplan.script.wire import Message, receive, send
 # Beyond the engine's limit, for what the engine cannot end.
 _GRACE_S = 0.5
 _START_S = 30.0
+# The package stands in for itself, without what only the parent needs of it: that is a third of the start.
 _BOOT = (
-    "import json,sys;c=json.loads(sys.argv[1]);sys.path+=c['path'];"
+    "import json,sys,types;c=json.loads(sys.argv[1]);sys.path+=c['path'];"
+    "p=sys.modules['shplan.script']=types.ModuleType('shplan.script');p.__path__=[c['here']];"
     "from shplan.script.child import main;main(c)"
 )
 # What a process needs of its environment to start at all; everything else stays with the parent.
@@ -74,13 +76,7 @@ class ChildProcess:
     def __init__(self, limits: Limits, engine: str | None) -> None:
         self.ending: Ending | None = None
         self._deadline_s = limits.time_s + _GRACE_S
-        self._process = subprocess.Popen(  # noqa: S603 our own module, in our own interpreter
-            [sys.executable, "-I", "-S", "-c", _BOOT, _configuration(limits, engine)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"TZ": "UTC"} | {n: os.environ[n] for n in _ENVIRONMENT if n in os.environ},
-        )
+        self._process = _process(_configuration(limits, engine))
         answer = self._receive(_START_S)
         if answer is None or "failed" in answer:
             self.end()
@@ -122,7 +118,8 @@ class ChildProcess:
         finally:
             timer.cancel()
         if late.is_set():
-            self.ending = Ending.LATE
+            # Whatever was said in the last moment: there is nobody left to ask on.
+            self.ending, answer = Ending.LATE, None
         elif answer is None:
             self.ending = Ending.ABORTED if -self._process.wait() in _ABORTS else Ending.LOST
         return answer
@@ -137,13 +134,30 @@ class ChildProcess:
         return None
 
 
+def _process(configuration: str) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    try:
+        return subprocess.Popen(  # noqa: S603 our own module, in our own interpreter
+            [sys.executable, "-I", "-S", "-c", _BOOT, configuration],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"TZ": "UTC", **environment},
+        )
+    except OSError as error:
+        msg = f"no worker process can be started: {error}"
+        raise StartError(msg, crashed=False) from error
+
+
 def _configuration(limits: Limits, engine: str | None) -> str:
     """Return what the child is told at its start, where to find our modules and its engine included."""
-    root = str(Path(__file__).parents[2])
+    here = Path(__file__).parent
+    root = str(here.parents[1])
     path = [root, *(one for one in sys.path if Path(one).is_absolute() and one != root)]
     return json.dumps(
         {
             "path": path,
+            "here": str(here),
             "engine": engine,
             "time_s": float(limits.time_s),
             "heap_mb": limits.heap_mb,

@@ -18,10 +18,18 @@ from pathlib import Path
 
 from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
 from shplan.script.errors import Fault
-from shplan.script.facts import FUNCTIONS
 from shplan.script.source import own_place, place_of, place_of_units
 from shplan.script.wire import Message
 
+# Source: Evalscript V3; `filterScenes` is of its early days and still met.
+FUNCTIONS = (
+    "evaluatePixel",
+    "filterScenes",
+    "preProcessScenes",
+    "setup",
+    "updateOutput",
+    "updateOutputMetadata",
+)
 # The script's first act hands over a way to each of its functions, wherever and however it makes them.
 PREFIX = (
     "(function(){arguments[0]("
@@ -102,9 +110,16 @@ class Session:
             return self._thrown(thrown)
         offset = found["setup"]
         assert isinstance(offset, int)
-        # The source of a function begins behind the parenthesis that we opened.
-        place = place_of_units(self._text, offset - len(PREFIX) + 1) if offset >= 0 else None
-        return {"functions": functions, "setup": place}
+        return {"functions": functions, "setup": None if missing else self._declaration(offset)}
+
+    def _declaration(self, offset: int) -> tuple[int, int]:
+        """Return where `setup` is declared: its offset in the program, or -1 for what has no text."""
+        # The source of the program begins behind the parenthesis that we opened.
+        own = offset - len(PREFIX) + 1
+        if own >= 0:
+            return place_of_units(self._text, own)
+        # A bound function, a proxy: where it is first spoken of.
+        return place_of(self._text, max(self._text.find("setup"), 0))
 
     def _returns(self) -> bool:
         """Tell whether the text returns outside of all functions: then it is no text of its own."""
@@ -164,4 +179,4 @@ def _is_return(error: EngineError) -> bool:
 def _ours() -> str:
     """Return our own JavaScript as one expression."""
     harness, helpers = ((_HERE / name).read_text("utf-8") for name in ("harness.js", "helpers.js"))
-    return "\n" * OWN_LINES + f"{harness}({helpers})"
+    return "\n" * OWN_LINES + f"{harness}({helpers},{json.dumps(FUNCTIONS)})"
