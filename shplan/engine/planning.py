@@ -96,6 +96,7 @@ class _State:
         self._left_members = _left_members(recorded.values())
         self._bound = _bound_ids(recorded.values())
         self._doomed: set[str] = set()
+        self._unconfirmed = _unconfirmed_ids(recorded.values())
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
         self.changes: list[Change] = []
@@ -134,6 +135,8 @@ class _State:
             settled = replace(change, records=True) if pending else change
             self.changes.append(_placed(settled, one.desired))
         self._doom(changes, observation)
+        if any(change.reason is Reason.SAME_KEY for change in changes):
+            self._unconfirmed |= {change.id for change in changes}
         known = provider.attributes(changes[0], observation)
         if known is not None:
             self.attributes[one.address] = known
@@ -152,6 +155,7 @@ class _State:
             own_members=self._own_members,
             left_members=self._left_members,
             doomed=frozenset(self._doomed),
+            unconfirmed=self._unconfirmed,
             objects={
                 one.id: one.attributes
                 for one in self.observed.values()
@@ -234,6 +238,10 @@ def _bound_ids(records: Iterable[Recorded]) -> dict[str, dict[str, Address]]:
         if record.id:
             bound[record.address.kind][record.id] = record.address
     return bound
+
+
+def _unconfirmed_ids(records: Iterable[Recorded]) -> frozenset[str]:
+    return frozenset(record.id for record in records if record.id and not record.owned)
 
 
 def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]:

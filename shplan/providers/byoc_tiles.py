@@ -82,7 +82,7 @@ class ByocTiles:
         yield from _compare_files(here, surroundings)
         elsewhere = _Elsewhere(surroundings)
         for address, one in sets.items():
-            one.finish(address, elsewhere)
+            one.finish(address, elsewhere, surroundings.unconfirmed)
         return {
             address: Observed("", {"collection": one.join.collection}, Binding.RECORDED, detail=one)
             for address, one in sets.items()
@@ -152,11 +152,13 @@ class _Set:
         join: with the collection that it belongs to, which may not exist yet
         former: with the collection that it belonged to, where that is another one
         is_there: there is a collection to look into
+        held_back: `exclusive` would empty a collection that nobody has confirmed as ours
     """
 
     join: TileJoin
     former: TileJoin | None
     is_there: bool
+    held_back: bool = False
 
     @classmethod
     def of(cls, one: Wanted, surroundings: Surroundings) -> _Set:
@@ -174,7 +176,7 @@ class _Set:
         left = () if self.former is None else tuple(self.former.changes)
         return (*self.join.changes, *left)
 
-    def finish(self, address: Address, elsewhere: _Elsewhere) -> None:
+    def finish(self, address: Address, elsewhere: _Elsewhere, unconfirmed: frozenset[str]) -> None:
         """Plan what is to go, now that everything that is there was seen."""
         if not self.is_there:
             for at in self.join.missing():
@@ -183,7 +185,10 @@ class _Set:
             if join is not None:
                 declared = partial(elsewhere.declares, address, join.collection)
                 join.leave(declared)
-                join.expel(declared)
+                if text_of(join.collection) in unconfirmed:
+                    self.held_back = bool(join.strangers(declared))
+                else:
+                    join.expel(declared)
                 join.respell()
 
 
@@ -433,6 +438,7 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
         members=members,
         counts=counts,
         refusals=refusals,
+        notes=(_HELD_BACK,) if found.held_back else (),
         cost=_cost(members),
         current={
             "lost": [*join.lost(), *_replaced(found, recorded)],
@@ -450,6 +456,12 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
         reason = _reason(tuple(m for m in members if m.operation != RESPELL))
         return replace(change, action=action, reason=reason, records=True)
     return _quiet(change, recorded)
+
+
+_HELD_BACK = (
+    "`exclusive` deletes nothing: the collection was adopted, not created here; `shplan import`"
+    " of the collection confirms that it is ours"
+)
 
 
 def _replaced(found: _Set, recorded: Recorded | None) -> Iterator[str]:

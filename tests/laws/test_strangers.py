@@ -12,6 +12,8 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Reason
+from shplan.core.errors import PlanError
+from shplan.core.resource import Lifecycle
 from tests.support.bench import Bench, collection, tiles
 
 BODY = {"name": "Field imagery", "s3Bucket": "fields"}
@@ -292,6 +294,26 @@ def test_a_tile_matched_by_its_path_without_an_intent_of_ours_is_never_deleted(
     on_bench(tmp_path, play)
 
 
+def test_exclusive_does_not_empty_a_collection_that_was_adopted(tmp_path: Path) -> None:
+    """Neither in the apply that adopts it nor in a later one; `import` of it gives the right."""
+
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        stranger = await add_tile(bench, one, "c")
+        wanted = (collection(), tiles("a", exclusive=True))
+        for _ in range(2):
+            await apply(bench, *wanted)
+            assert stranger in (await holdings(bench))[one]
+        more = (collection(), tiles("a", "b", exclusive=True))
+        (note,) = change_of(await bench.plan(*more), "ByocTiles/fields").notes
+        assert "import" in note
+        await bench.confirm("ByocCollection/fields", one, *wanted)
+        await apply(bench, *wanted)
+        assert stranger not in (await holdings(bench))[one]
+
+    on_bench(tmp_path, play)
+
+
 def test_where_names_are_unique_a_replacement_fails_and_nothing_is_lost(tmp_path: Path) -> None:
     """The new object cannot have the old one's name while that still exists."""
 
@@ -305,5 +327,19 @@ def test_where_names_are_unique_a_replacement_fails_and_nothing_is_lost(tmp_path
         assert any("already exists" in result.message for result in tried.report.results)
         assert await holdings(bench) == before
         assert not (await bench.plan(*WANTED)).plan.pending
+
+    on_bench(tmp_path, play)
+
+
+def test_what_is_only_referred_to_cannot_be_imported(tmp_path: Path) -> None:
+    """Bound and owned it would be deleted with its manifest."""
+
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        shared = replace(collection(), spec={"id": one}, lifecycle=Lifecycle(managed=False))
+        with pytest.raises(PlanError, match="managed: false"):
+            await bench.confirm("ByocCollection/fields", one, shared)
+        assert not (await bench.plan()).plan.changes
+        assert one in await holdings(bench)
 
     on_bench(tmp_path, play)
