@@ -41,21 +41,21 @@ def through(program: click.Command, arguments: Sequence[str]) -> int:
         result = program.main(args=list(arguments), prog_name="shplan", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         return INTERRUPTED
     except click.ClickException as wrong:
         # click's own 2 would read as "changes are pending".
         wrong.show(sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
     except ShplanError as error:
         _say(message(error))
         return code_of(error)
     except BrokenPipeError:
         return _broken_pipe()
+    except OSError as error:
+        _say(_system(error))
+        return 1
     except Exception as error:  # noqa: BLE001 - the last door: a bug must not end in a traceback
         _say(_bug(error))
         return BUG
@@ -80,6 +80,16 @@ def message(error: ShplanError) -> str:
     if isinstance(error, NoAnswerError):
         note = "\n  It may have happened; the same command looks before it repeats anything."
     return f"error: {error}{note}"
+
+
+def _system(error: OSError) -> str:
+    """Word what the operating system refused: a full disk, a directory that is none, no right."""
+    place = f"{error.filename}: " if error.filename else ""
+    return (
+        "error[system/refused]: The operating system refused\n"
+        f"  {place}{error.strerror or error}.\n"
+        "  What was done before is in the ledger; the same command resumes."
+    )
 
 
 def _bug(error: Exception) -> str:
