@@ -78,6 +78,7 @@ def export(options: Options) -> int:
 def recover(options: Options) -> int:
     """Set a damaged ledger aside whole and start a new one from its intact entries."""
     from shplan.cli.output import write_text  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
 
     journal = _journal(options)
     done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
@@ -85,7 +86,7 @@ def recover(options: Options) -> int:
         write_text("The ledger is intact; nothing was done.")
         return 0
     write_text(
-        f"Kept {done.kept} entries; {len(done.lost)} were damaged.\n"
+        f"Kept {amount(done.kept, 'intact line')}; {amount(len(done.lost), 'damaged line')} left out.\n"
         f"The old ledger lies whole in {done.aside}.\n"
         "What was lost is found again on the server by the next plan:\n  shplan plan"
     )

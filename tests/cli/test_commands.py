@@ -348,3 +348,46 @@ def test_every_entry_of_the_ledger_says_who_wrote_it(project: Project) -> None:
     entries = json.loads(project.run("ledger", "show", "--format", "json").out)
     assert entries
     assert all(entry["actor"]["user"] for entry in entries)
+
+
+def test_a_ledger_without_its_head_file_is_intact_and_says_what_is_missing(
+    project: Project,
+) -> None:
+    project.run("apply", "--auto-approve")
+    (project.root / ".shplan" / "ledger" / "sandbox" / "head.json").unlink()
+    said = project.run("ledger", "verify")
+    assert said.code == 0
+    assert "There is no head file" in said.out
+    project.replace("Field imagery", "Fields")
+    project.run("apply", "--auto-approve")
+    assert "head file" not in project.run("ledger", "verify").out
+
+
+def test_every_line_of_a_json_log_is_an_event(project: Project) -> None:
+    """Also where something is wrong, and where the report goes to stdout."""
+    asked = ("--log", "json", "--format", "json")
+    for arguments in (
+        ("apply", *asked),
+        ("apply", "--auto-approve", *asked),
+        ("plan", "-o", "plan.json", *asked),
+        ("plan", "--select", "ByocCollection/nothing", *asked),
+    ):
+        said = project.run(*arguments)
+        assert said.err
+        assert all(json.loads(line)["event"] for line in said.err.splitlines())
+
+
+def test_an_error_without_a_place_has_a_code_as_well(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = project.run("import", "ByocCollection/fields", "nobody")
+    assert said.err.startswith("error[command/failed]: ")
+    with (project.root / "shplan.yaml").open("a") as file:
+        file.write(
+            "  environments:\n"
+            "    near: {baseUrl: 'http://127.0.0.1:1', tokenUrl: 'http://127.0.0.1:1/oauth/token'}\n"
+        )
+    monkeypatch.setenv("SH_CLIENT_ID", "a")
+    monkeypatch.setenv("SH_CLIENT_SECRET", "b")
+    said = project.run("plan", "-e", "near")
+    assert "error[api/unreachable]: The server cannot be reached" in said.err
