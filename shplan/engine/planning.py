@@ -95,6 +95,7 @@ class _State:
         self._own_members = _own_members(recorded.values())
         self._left_members = _left_members(recorded.values())
         self._bound = _bound_ids(recorded.values())
+        self._ids = {record.address: record.id for record in recorded.values() if record.id}
         self._doomed: set[str] = set()
         self._unconfirmed = _unconfirmed_ids(recorded.values())
         self.attributes: dict[Address, Object] = {}
@@ -152,6 +153,7 @@ class _State:
     def _surroundings(self, kind: str) -> Surroundings:
         return Surroundings(
             bound_ids=self._bound.get(kind, {}),
+            recorded_ids=self._ids,
             own_members=self._own_members,
             left_members=self._left_members,
             doomed=frozenset(self._doomed),

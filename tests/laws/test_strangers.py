@@ -343,3 +343,65 @@ def test_what_is_only_referred_to_cannot_be_imported(tmp_path: Path) -> None:
         assert one in await holdings(bench)
 
     on_bench(tmp_path, play)
+
+
+def literal(collection_id: str, *paths: str, **more: Any) -> Any:
+    """A second set that names the collection by its id."""
+    return replace(
+        tiles(*paths, name="literal", **more),
+        spec={"collection": collection_id, "exclusive": more.get("exclusive", False)},
+        references=(),
+    )
+
+
+def test_two_sets_that_name_one_collection_differently_cannot_declare_one_path(
+    tmp_path: Path,
+) -> None:
+    """Offline nobody could see it; whoever gave the tile up would delete it under the other."""
+
+    async def play(bench: Bench) -> None:
+        await apply(bench, *WANTED)
+        (one,) = await holdings(bench)
+        planned = await bench.plan(*WANTED, literal(one, "b/(BAND).tiff", "c"))
+        refused = {c.diagnostic.code for c in planned.plan.refusals}
+        assert refused == {"plan/duplicate-path"}
+        assert planned.plan.exit_code() == 5
+
+    on_bench(tmp_path, play)
+
+
+def test_a_tile_goes_to_the_set_that_declares_it_however_that_names_its_collection(
+    tmp_path: Path,
+) -> None:
+    """The set that gives it up is read before the other's collection, and must not delete it."""
+
+    async def play(bench: Bench) -> None:
+        await apply(bench, collection(), tiles("a"))
+        (one,) = await holdings(bench)
+        await apply(bench, collection(), tiles("a"), literal(one, "b"))
+        before = (await holdings(bench))[one]
+        await apply(bench, collection(), tiles("a", "b"))
+        assert (await holdings(bench))[one] == before
+        await apply(bench, collection(), literal(one, "a", "b"))
+        assert (await holdings(bench))[one] == before
+        await apply(bench, collection(), tiles("a"), literal(one, "b", exclusive=True))
+        assert (await holdings(bench))[one] == before
+        assert not (
+            await bench.plan(collection(), tiles("a"), literal(one, "b", exclusive=True))
+        ).plan.pending
+
+    on_bench(tmp_path, play)
+
+
+def test_a_set_sees_those_of_a_collection_that_is_only_referred_to(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        shared = replace(collection(), spec={"id": one}, lifecycle=Lifecycle(managed=False))
+        await apply(bench, shared, tiles("a"), literal(one, "b"))
+        before = (await holdings(bench))[one]
+        await apply(bench, shared, tiles("a", "b"))
+        assert (await holdings(bench))[one] == before
+        refused = (await bench.plan(shared, tiles("a", "b"), literal(one, "b"))).plan.refusals
+        assert {c.diagnostic.code for c in refused} == {"plan/duplicate-path"}
+
+    on_bench(tmp_path, play)
