@@ -114,8 +114,12 @@ class Authenticator:
         if 300 <= error.status < 400:
             why = "The token endpoint wants to send us elsewhere; the secret does not follow."
             hint = "give the endpoint's present address as the environment's tokenUrl"
+        elif error.status in (404, 405):
+            why = f"The answer was {error.status}: there is no token endpoint at this address."
+            hint = "check the environment's tokenUrl"
         else:
-            why = f"The token endpoint answered {error.status}: {error}."
+            said = str(error).rstrip(".")
+            why = f"The token endpoint answered {error.status}: {said}."
             hint = "check id and secret, and that the client belongs to this deployment's account"
         what = f"The server gives no token to client {shown}."
         return CredentialsError(

@@ -82,9 +82,9 @@ def until_cancelled(running: Coroutine[None, None, int]) -> int:
     try:
         return asyncio.run(running)
     except asyncio.CancelledError:
-        click.echo(
-            "Stopped at once. What was in flight is looked up by the next plan or apply.", err=True
-        )
+        from shplan.cli.output import say  # noqa: PLC0415
+
+        say("Stopped at once. What was in flight is looked up by the next plan or apply.")
         return INTERRUPTED
 
 
@@ -156,6 +156,8 @@ def listen_for_signals(interrupt: Interrupt) -> None:
 
     SIGTERM counts as an interrupt: that is how CI and containers stop a program.
     """
+    from shplan.cli.output import say  # noqa: PLC0415
+
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
@@ -164,7 +166,7 @@ def listen_for_signals(interrupt: Interrupt) -> None:
             task.cancel()
             return
         interrupt.event.set()
-        click.echo("\nInterrupted: finishing what is in flight. Once more stops at once.", err=True)
+        say("\nInterrupted: finishing what is in flight. Once more stops at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:

@@ -5,7 +5,8 @@ The sandbox inside the process of a command: its data lies in `.shplan/sandbox/`
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def open_sandbox(root: Path) -> tuple[Any, str, Callable[[], None]]:
         the ASGI application, the identity of this instance, and what closes it
 
     Raises:
-        PlanError: the packages of the sandbox are not installed
+        PlanError: the packages of the sandbox are not installed, or its state cannot be read
     """
     require_packages()
     from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
@@ -33,10 +34,47 @@ def open_sandbox(root: Path) -> tuple[Any, str, Callable[[], None]]:
     from shplan.sandbox.settings import FILE_NAME, Settings  # noqa: PLC0415
 
     data = root / DATA
-    settings = None if (data / FILE_NAME).exists() else Settings(speed=SPEED)
-    app = create_app(data, clock=SystemClock(), settings=settings)
-    instance: str = app.state.world.store.instance
+    with readable(DATA):
+        settings = None if (data / FILE_NAME).exists() else Settings(speed=SPEED)
+        app = create_app(data, clock=SystemClock(), settings=settings)
+        instance: str = app.state.world.store.instance
     return app, instance, lambda: close_app(app)
+
+
+@contextmanager
+def readable(data: Path) -> Iterator[None]:
+    """
+    Say in a person's words that a sandbox's own files cannot be read.
+
+    Args:
+        data: its directory, as it is shown
+
+    Raises:
+        PlanError: its database or its settings are damaged
+    """
+    import sqlite3  # noqa: PLC0415
+
+    from shplan.sandbox.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        what = f"the database in {data} cannot be used: {error}."
+        raise _unreadable(what, hint=f"shplan sandbox reset --data {data}") from error
+    except (SettingsError, ValueError) as error:
+        what = f"{data}/settings.json cannot be used: {error}."
+        raise _unreadable(what, hint="correct the file, or delete it for the defaults") from error
+
+
+def _unreadable(what: str, *, hint: str) -> PlanError:
+    diagnostic = Diagnostic(
+        code="sandbox/unreadable",
+        summary="The sandbox cannot be read",
+        what=what,
+        why="Its state is kept between commands; the files in its buckets are not concerned.",
+        hint=hint,
+    )
+    return PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
 
 def require_packages() -> None:

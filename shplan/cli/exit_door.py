@@ -10,16 +10,23 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import click
 
 from shplan.core.errors import (
+    ApiError,
+    LedgerError,
     LockedError,
     NoAnswerError,
+    PlanError,
     ProtectedError,
+    RefusedError,
     ShplanError,
     StalePlanError,
+    StorageError,
+    ThrottledError,
     UndecidedError,
     UnreachableError,
 )
@@ -37,27 +44,28 @@ CRASH_LOG = Path(".shplan") / "crash.log"
 
 def through(program: click.Command, arguments: Sequence[str]) -> int:
     """Run the program and return its exit code; says what went wrong on stderr."""
+    say = _say_event if _wants_events(arguments) else _say
     try:
         result = program.main(args=list(arguments), prog_name="shplan", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.Abort:
-        _say("interrupted")
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
         return INTERRUPTED
     except click.ClickException as wrong:
         # click's own 2 would read as "changes are pending".
         wrong.show(sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
     except ShplanError as error:
-        _say(message(error))
+        say(message(error))
         return code_of(error)
     except BrokenPipeError:
         return _broken_pipe()
+    except OSError as error:
+        say(_system(error))
+        return 1
     except Exception as error:  # noqa: BLE001 - the last door: a bug must not end in a traceback
-        _say(_bug(error))
+        say(_bug(error))
         return BUG
     return result if isinstance(result, int) else 0
 
@@ -74,12 +82,54 @@ def message(error: ShplanError) -> str:
     texts = getattr(error, "texts", None)
     if error.diagnostics:
         return render_all(error.diagnostics, texts if isinstance(texts, Mapping) else {}).rstrip()
-    note = ""
-    if isinstance(error, UnreachableError):
-        note = "\n  hint: is the deployment reachable from here? -e chooses another environment"
-    if isinstance(error, NoAnswerError):
-        note = "\n  It may have happened; the same command looks before it repeats anything."
-    return f"error: {error}{note}"
+    code, summary, note = next(words for kind, words in _WORDS if isinstance(error, kind))
+    if isinstance(error, RefusedError) and error.status in (404, 405):
+        note = "  hint: is baseUrl, or the deployment, the one that is meant? -e chooses another"
+    lines = [f"error[{code}]: {summary}", f"  {str(error).rstrip('.')}.", note]
+    return "\n".join(line for line in lines if line)
+
+
+def _system(error: OSError) -> str:
+    """Word what the operating system refused: a full disk, a directory that is none, no right."""
+    place = f"{error.filename}: " if error.filename else ""
+    return (
+        "error[system/refused]: The operating system refused\n"
+        f"  {place}{error.strerror or error}.\n"
+        "  What was done before is in the ledger; the same command resumes."
+    )
+
+
+# For what carries no diagnostics of its own; the first that fits.
+_WORDS: tuple[tuple[type[ShplanError], tuple[str, str, str]], ...] = (
+    (RefusedError, ("api/refused", "The server refused", "")),
+    (ThrottledError, ("api/throttled", "The server is too busy", "  hint: try again later")),
+    (
+        UnreachableError,
+        (
+            "api/unreachable",
+            "The server cannot be reached",
+            "  hint: is the deployment reachable from here? -e chooses another environment",
+        ),
+    ),
+    (
+        NoAnswerError,
+        (
+            "api/no-answer",
+            "No answer",
+            "  It may have happened; the same command looks before it repeats anything.",
+        ),
+    ),
+    (ApiError, ("api/answer", "The server cannot be understood", "")),
+    (LockedError, ("ledger/locked", "The ledger is locked", "")),
+    (LedgerError, ("ledger/unusable", "The ledger cannot be used", "")),
+    (StorageError, ("storage/unusable", "A bucket cannot be used", "")),
+    (PlanError, ("plan/refused", "This cannot be planned", "")),
+    (ShplanError, ("command/failed", "This cannot be done", "")),
+)
+
+
+def _wants_events(arguments: Sequence[str]) -> bool:
+    return ("--log", "json") in pairwise(arguments) or "--log=json" in arguments
 
 
 def _bug(error: Exception) -> str:
@@ -107,3 +157,9 @@ def _broken_pipe() -> int:
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _say_event(text: str) -> None:
+    from shplan.cli.output import message_event  # noqa: PLC0415
+
+    click.echo(message_event(text), err=True)

@@ -21,6 +21,7 @@ def command(options: Options, *, check: bool) -> int:
     from shplan.cli.output import say, write_text  # noqa: PLC0415
     from shplan.cli.project import ProjectError, find_root  # noqa: PLC0415
     from shplan.manifest.rewrite import format_project  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
 
     root = find_root(options.project)
     result = format_project(root, write=not check)
@@ -30,6 +31,6 @@ def command(options: Options, *, check: bool) -> int:
         message = "some files could not be formatted"
         raise ProjectError(message, diagnostics=result.diagnostics, texts=result.texts)
     if check and result.changed:
-        say(f"{len(result.changed)} files would change; run `shplan fmt`")
+        say(f"{amount(len(result.changed), 'file')} would change; run `shplan fmt`")
         return 2
     return 0

@@ -13,6 +13,8 @@ import click
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
+    from shplan.core.entry import LedgerEntry
+    from shplan.core.errors import PlanError
     from shplan.ledger.journal import Journal
 
 
@@ -30,11 +32,10 @@ def show(options: Options, address: str | None) -> int:
     from shplan.views.tables import entry_json, render_entries  # noqa: PLC0415
 
     async def run() -> int:
-        entries = [
-            entry
-            async for entry in _journal(options).entries()
-            if address is None or _concerns(entry.draft.address, address)
-        ]
+        every = [entry async for entry in _journal(options).entries()]
+        entries = [one for one in every if address is None or _concerns(one.draft.address, address)]
+        if address is not None and every and not entries:
+            raise _no_entry(address, every)
         if options.output == "json":
             write_json([entry_json(entry) for entry in entries])
         else:
@@ -77,6 +78,7 @@ def export(options: Options) -> int:
 def recover(options: Options) -> int:
     """Set a damaged ledger aside whole and start a new one from its intact entries."""
     from shplan.cli.output import write_text  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
 
     journal = _journal(options)
     done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
@@ -84,7 +86,7 @@ def recover(options: Options) -> int:
         write_text("The ledger is intact; nothing was done.")
         return 0
     write_text(
-        f"Kept {done.kept} entries; {len(done.lost)} were damaged.\n"
+        f"Kept {amount(done.kept, 'intact line')}; {amount(len(done.lost), 'damaged line')} left out.\n"
         f"The old ledger lies whole in {done.aside}.\n"
         "What was lost is found again on the server by the next plan:\n  shplan plan"
     )
@@ -96,6 +98,23 @@ def _journal(options: Options) -> Journal:
     from shplan.cli.session import open_journal  # noqa: PLC0415
 
     return open_journal(open_project(options), applying=False)
+
+
+def _no_entry(address: str, entries: list[LedgerEntry]) -> PlanError:
+    import difflib  # noqa: PLC0415
+
+    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+    from shplan.core.errors import PlanError  # noqa: PLC0415
+
+    known = sorted({str(one.draft.address) for one in entries if one.draft.address is not None})
+    near = difflib.get_close_matches(address, known, n=1, cutoff=0.4)
+    diagnostic = Diagnostic(
+        code="cli/address",
+        summary="No such address",
+        what=f"the ledger has no entry of {address}.",
+        hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:5])}",
+    )
+    return PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
 
 def _concerns(address: object, wanted: str) -> bool:

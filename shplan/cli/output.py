@@ -41,8 +41,17 @@ def is_screen() -> bool:
 
 
 def say(text: str) -> None:
-    """Write to stderr."""
-    click.echo(text, err=True)
+    """Write to stderr: as it is, or as one event on one line where `--log json` asks for that."""
+    context = click.get_current_context(silent=True)
+    as_events = context is not None and context.params.get("log") == "json"
+    click.echo(message_event(text) if as_events else text, err=True)
+
+
+def message_event(text: str) -> str:
+    """Return what is said as an event, in the form of the progress (`views/progress.py`)."""
+    import orjson  # noqa: PLC0415
+
+    return orjson.dumps({"event": "Message", "text": text.strip()}).decode()
 
 
 def use_color(options: Options) -> bool:

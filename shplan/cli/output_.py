@@ -71,4 +71,6 @@ def _text(value: object) -> str:
 
     if isinstance(value, dict | list):
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
-    return "true" if value is True else "false" if value is False else str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

@@ -41,6 +41,10 @@ def command(
     from shplan.core.plan import plan_json  # noqa: PLC0415
     from shplan.engine.runs import plan  # noqa: PLC0415
 
+    if out is not None and not out.absolute().parent.is_dir():
+        # Before the server is read, not after.
+        message = f"there is no directory {out.parent} to save the plan in"
+        raise click.BadParameter(message, param_hint="-o")
     loaded = open_project(options)
 
     async def run() -> int:

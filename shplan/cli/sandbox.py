@@ -37,10 +37,15 @@ def command() -> None:
 )
 def serve(port: int, s3_port: int | None, host: str, data: Path) -> int:
     """Serve until interrupted; prints how other clients are pointed at it."""
-    from shplan.cli.embedded import require_packages  # noqa: PLC0415
+    from shplan.cli.embedded import readable, require_packages  # noqa: PLC0415
 
     require_packages()
+    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
     from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
+
+    with readable(data):
+        close_app(create_app(data, clock=SystemClock()))
 
     def announce(text: str) -> None:
         click.echo(f"The sandbox is ready; its state and buckets lie in {data}.", err=True)
@@ -48,7 +53,12 @@ def serve(port: int, s3_port: int | None, host: str, data: Path) -> int:
         click.echo(text)
         click.echo("\nCtrl-C stops it.", err=True)
 
-    serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
+    try:
+        serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
+    except SystemExit as error:
+        # The server leaves by a code of its own, which would read as "partly done".
+        message = f"cannot listen on {host}, port {port}; --port 0 takes a free one"
+        raise click.ClickException(message) from error
     return 0
 
 
@@ -63,16 +73,19 @@ def serve(port: int, s3_port: int | None, host: str, data: Path) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(data: Path, *, yes: bool) -> int:
     """Forget every object; the files in the buckets stay."""
-    from shplan.cli.embedded import require_packages  # noqa: PLC0415
+    from shplan.cli.embedded import readable, require_packages  # noqa: PLC0415
 
     require_packages()
     if not yes:
         click.confirm(f"Forget every object of the sandbox in {data}?", abort=True, err=True)
     from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
     from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+    from shplan.sandbox.store import discard_damaged  # noqa: PLC0415
 
-    app = create_app(data, clock=SystemClock())
-    app.state.world.reset()
-    close_app(app)
+    with readable(data):
+        discard_damaged(data)
+        app = create_app(data, clock=SystemClock())
+        app.state.world.reset()
+        close_app(app)
     click.echo("The sandbox is empty. Its buckets are as they were.", err=True)
     return 0

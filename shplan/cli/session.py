@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shplan import __version__
+from shplan.cli.checkout import commit
 from shplan.cli.clock import SystemClock
 from shplan.cli.options import Options
 from shplan.cli.project import in_ci
@@ -135,24 +136,19 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
 def actor(root: Path) -> dict[str, str]:
     """Say who acts: the user, the run of CI, the commit; as far as known."""
     environment = os.environ
-    user = environment.get("USER") or environment.get("USERNAME") or ""
+    user = _user()
     run = environment.get("GITHUB_RUN_ID") or environment.get("CI_PIPELINE_ID") or ""
     found = {"user": user, "ciRun": run, "commit": commit(root)}
     return {name: value for name, value in found.items() if value}
 
 
-def commit(root: Path) -> str:
-    """Return the commit that is checked out, empty where there is no repository."""
-    for directory in (root, *root.parents):
-        head = directory / ".git" / "HEAD"
-        if not head.is_file():
-            continue
-        text = head.read_text().strip()
-        if not text.startswith("ref: "):
-            return text
-        reference = directory / ".git" / text.removeprefix("ref: ")
-        return reference.read_text().strip() if reference.is_file() else ""
-    return ""
+def _user() -> str:
+    import getpass  # noqa: PLC0415 - only who opens a ledger asks
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 @asynccontextmanager

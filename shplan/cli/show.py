@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from shplan.cli.options import Options, takes
+
+if TYPE_CHECKING:
+    from shplan.core.value import JsonObject
 
 
 @click.command("show")
@@ -53,6 +57,7 @@ def _show_address(options: Options, text: str, *, body_only: bool) -> int:
     from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
     from shplan.core.errors import PlanError  # noqa: PLC0415
     from shplan.core.value import printable  # noqa: PLC0415
+    from shplan.providers.registry import PROVIDERS  # noqa: PLC0415
 
     loaded = open_project(options)
     known = {str(one.address): one for one in loaded.resources}
@@ -66,7 +71,11 @@ def _show_address(options: Options, text: str, *, body_only: bool) -> int:
         )
         raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
     desired = known[text]
-    body = printable(desired.spec)
+    body = {**cast("JsonObject", printable(desired.spec))}
+    field = PROVIDERS[desired.address.kind].members_field
+    if field is not None and desired.lifecycle.managed:
+        # Whatever table or expression they come from: each is the body of a request of its own.
+        body[field] = [printable(member) for member in desired.members]
     if body_only:
         write_json(body)
         return 0

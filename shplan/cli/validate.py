@@ -25,6 +25,7 @@ def command(options: Options, directory: Path | None) -> int:
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import ProjectError, open_project  # noqa: PLC0415
     from shplan.views.snippet import render_all  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
 
     chosen = replace(options, project=directory) if directory is not None else options
     try:
@@ -44,8 +45,7 @@ def command(options: Options, directory: Path | None) -> int:
     if loaded.diagnostics:
         click.echo(render_all(loaded.diagnostics, loaded.texts), err=True, nl=False)
     members = sum(len(one.members) for one in loaded.resources)
-    also = f" with {members} tiles" if members else ""
-    count = len(loaded.resources)
-    noun = "resource" if count == 1 else "resources"
-    write_text(f"Valid: {count} {noun}{also}, environment {loaded.environment.name}.")
+    also = f" with {amount(members, 'tile')}" if members else ""
+    count = amount(len(loaded.resources), "resource")
+    write_text(f"Valid: {count}{also}, environment {loaded.environment.name}.")
     return 0

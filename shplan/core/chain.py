@@ -209,9 +209,11 @@ class Chain:
             return None
         if kept.sequence > self.head.sequence:
             missing = self.head.sequence + 1
+            several = f"entries {missing} to {kept.sequence} were"
             what = (
                 f"the journal ends with entry {self.head.sequence} and the head file says that it "
-                f"reached entry {kept.sequence}: entries {missing} to {kept.sequence} were cut off"
+                f"reached entry {kept.sequence}: "
+                f"{several if missing < kept.sequence else f'entry {missing} was'} cut off"
             )
             return Damage(DamageKind.CUT, missing, max(self._lines - 1, 0), what)
         if kept.hash != self._acknowledged_hash:

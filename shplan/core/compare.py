@@ -51,7 +51,8 @@ def tile_folder(path: str) -> str:
 def instant(text: str) -> datetime | None:
     """Read an ISO 8601 instant, in UTC, at the service's precision of a millisecond."""
     try:
-        moment = datetime.fromisoformat(text)
+        # RFC 3339 section 5.6 has `t` and `z` as well.
+        moment = datetime.fromisoformat(text.upper())
         if moment.tzinfo is None:
             return None
         moment = moment.astimezone(UTC)

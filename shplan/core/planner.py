@@ -201,8 +201,8 @@ def assemble(changes: Iterable[Change], *, moved: Mapping[Address, Address]) -> 
     """
     Look at all changes together and put them into the order of applying.
 
-    Makes one run of those that ask for the same, refuses probable renames, blocks what depends on
-    something blocked, and sorts:
+    Makes one run of those that ask for the same, refuses probable renames and deletes of what
+    `moved` names, blocks what depends on something blocked, and sorts:
     dependencies first, deletes in reverse after everything else.
 
     Args:
@@ -313,13 +313,17 @@ def _with_renames_refused(
         if new.action in (Action.CREATE, Action.ADOPT):
             for key in _likenesses(new):
                 creates.setdefault(key, new.address)
+    going = {c.address for c in changes if c.action is Action.DELETE and not c.deposed}
     refused: dict[Address, Refusal] = {}
     for gone in changes:
         if gone.action is not Action.DELETE or gone.deposed:
             continue
         twins = (creates.get(key) for key in _likenesses(gone))
         twin = next((one for one in twins if one is not None), None)
-        if twin is not None and moved.get(gone.address) != twin:
+        target = moved.get(gone.address)
+        if target is not None and target not in going:
+            refused[gone.address] = _not_moved(gone.address, target)
+        elif twin is not None and target != twin:
             refused[gone.address] = _rename(gone.address, twin)
     return tuple(
         replace(change, refusals=(*change.refusals, refused[change.address]))
@@ -336,6 +340,23 @@ def _likenesses(change: Change) -> tuple[tuple[str, str, str], ...]:
     kind, name = change.address.kind, change.record.get("name")
     whole = (kind, "all", digest(change.record))
     return (whole, (kind, "name", name)) if isinstance(name, str) else (whole,)
+
+
+def _not_moved(old: Address, new: Address) -> Refusal:
+    return Refusal(
+        RefusalKind.PROTECTED,
+        Diagnostic(
+            code="plan/moved-onto",
+            summary="Moved onto something that exists",
+            what=f"`moved` says that {old} is {new} now, and each of them has an object of its own.",
+            why=f"The object of {old} cannot become the other, and deleting it is not what was said.",
+            hint=(
+                f"remove the entry to delete the object of {old};"
+                f" or list {new} under `forget`, apply that, and then move"
+            ),
+            address=str(old),
+        ),
+    )
 
 
 def _rename(old: Address, new: Address) -> Refusal:

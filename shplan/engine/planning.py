@@ -102,8 +102,10 @@ class _State:
         self._own_members = _own_members(recorded.values())
         self._left_members = _left_members(recorded.values())
         self._bound = _bound_ids(recorded.values())
+        self._ids = {record.address: record.id for record in recorded.values() if record.id}
         self._doomed: set[str] = set()
         self._now = ""
+        self._unconfirmed = _unconfirmed_ids(recorded.values())
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
         self.changes: list[Change] = []
@@ -143,6 +145,8 @@ class _State:
             settled = replace(change, records=True) if pending else change
             self.changes.append(_placed(settled, one.desired))
         self._doom(changes, observation)
+        if any(change.reason is Reason.SAME_KEY for change in changes):
+            self._unconfirmed |= {change.id for change in changes}
         known = provider.attributes(changes[0], observation)
         if known is not None:
             self.attributes[one.address] = known
@@ -158,9 +162,11 @@ class _State:
     def _surroundings(self, kind: str) -> Surroundings:
         return Surroundings(
             bound_ids=self._bound.get(kind, {}),
+            recorded_ids=self._ids,
             own_members=self._own_members,
             left_members=self._left_members,
             doomed=frozenset(self._doomed),
+            unconfirmed=self._unconfirmed,
             objects={
                 one.id: one.attributes
                 for one in self.observed.values()
@@ -247,6 +253,10 @@ def _bound_ids(records: Iterable[Recorded]) -> dict[str, dict[str, Address]]:
         if record.id:
             bound[record.address.kind][record.id] = record.address
     return bound
+
+
+def _unconfirmed_ids(records: Iterable[Recorded]) -> frozenset[str]:
+    return frozenset(record.id for record in records if record.id and not record.owned)
 
 
 def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]:

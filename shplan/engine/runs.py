@@ -206,13 +206,17 @@ async def confirm(
         what was learnt
 
     Raises:
-        PlanError: no manifest declares the address, or its references are not known yet
+        PlanError: no manifest declares the address, it is `managed: false`, or its references are
+            not known yet
         ChangeFailedError: there is no such object
         LockedError: somebody else holds the ledger
     """
     desired = next((one for one in session.resources if one.address == address), None)
     if desired is None:
         message = f"no manifest declares {address}"
+        raise PlanError(message)
+    if not desired.lifecycle.managed:
+        message = f"{address} is `managed: false`: it is only referred to, and never owned"
         raise PlanError(message)
     world = session.world
     planned = await plan(session)

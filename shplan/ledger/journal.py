@@ -38,6 +38,7 @@ class Report:
         damage: the first damage, or None
         place: file and line of it, or the head file, or empty
         torn_bytes: length of an unfinished last line, which the next writer cuts off
+        head_kept: there is a head beside the journal, against which a cut tail is found
     """
 
     entries: int
@@ -46,6 +47,7 @@ class Report:
     damage: Damage | None
     place: str
     torn_bytes: int
+    head_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Journal:
             damage=damage,
             place="" if damage is None else reading.place(damage, self._backend),
             torn_bytes=reading.verdict.torn_bytes,
+            head_kept=reading.acknowledged is not None,
         )
 
     async def export(self) -> AsyncIterator[bytes]:

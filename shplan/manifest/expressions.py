@@ -493,7 +493,11 @@ class Run:
 
     def names(self) -> dict[str, Item]:
         """Return the names of the scope."""
-        names: dict[str, Item] = {"var": self.scope.variables}
+        variables: Item = self.scope.variables
+        if any(isinstance(one, Unknown) for one in self.scope.variables.values()):
+            # A variable whose value is wrong was complained about where it is given.
+            variables = _enter(cast("Value", variables), self)
+        names: dict[str, Item] = {"var": variables}
         if self.scope.each is not None:
             names["each"] = _enter(self.scope.each, self)
         return names

@@ -62,7 +62,7 @@ def read_geojson(content: bytes) -> JsonObject:
     refuse_other_crs(document)
     geometry = _single(document)
     check_geometry(geometry)
-    return geometry
+    return flat(geometry)
 
 
 def load_json(content: bytes) -> JsonObject:
@@ -134,9 +134,13 @@ def features(document: JsonObject) -> list[JsonObject]:
         GeometryError: they are no features
     """
     members = document.get("features")
-    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+    if not isinstance(members, list):
         msg = "is a FeatureCollection without a list of `features`."
         raise GeometryError(msg)
+    for number, member in enumerate(members, start=1):
+        if not isinstance(member, dict):
+            msg = f"holds {kind_of(member)} as number {number} of its `features`."
+            raise GeometryError(msg)
     return cast("list[JsonObject]", members)
 
 
@@ -195,6 +199,20 @@ def check_geometry(geometry: JsonObject) -> None:
     if count == 0:
         msg = f"holds a {geometry.get('type')} without coordinates."
         raise GeometryError(msg)
+
+
+def flat(geometry: JsonObject) -> JsonObject:
+    """Return a checked geometry without heights, which the API does not take."""
+    coordinates = geometry["coordinates"]
+    if all(len(position) == 2 for position in _positions(coordinates)):
+        return geometry
+    return {**geometry, "coordinates": _flat(coordinates)}
+
+
+def _flat(value: JsonValue) -> JsonValue:
+    if not isinstance(value, list) or not value or isinstance(value[0], list):
+        return [_flat(one) for one in value] if isinstance(value, list) else value
+    return value[:2]
 
 
 def _positions(value: JsonValue) -> Iterator[list[JsonValue]]:

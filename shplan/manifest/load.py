@@ -36,6 +36,7 @@ from shplan.manifest.project import (
     check_version,
     read_project,
     select_environment,
+    without,
 )
 from shplan.manifest.resolve import (
     FOLLOWS,
@@ -195,9 +196,11 @@ class _Loader:
         project = self._project(document, origin)
         self.diagnostics += check_version(project, version, origin)
         chosen, problems = select_environment(project, environment, ci=ci, origin=origin)
-        self.diagnostics += problems
-        if not problems:
-            self._set_variables(project, chosen, inputs, origin)
+        # A project file that cannot be read says nothing of environments and variables.
+        if project.name:
+            self.diagnostics += problems
+            if not problems:
+                self._set_variables(project, chosen, inputs, origin)
         for found in self._found(project, origin):
             self._read_manifest(found)
         self.resolution = self._resolution()
@@ -311,7 +314,8 @@ class _Loader:
             return nothing
         wrong = violations(PROJECT_KIND, cast(Value, value), subject=PROJECT_FILE, fresh=set())
         self._tell(wrong, origin, "")
-        return nothing if wrong else read_project(cast(JsonObject, value), origin)
+        usable = without(value, [one.path for one in wrong])
+        return nothing if usable is None else read_project(usable, origin)
 
     def _set_variables(
         self, project: Project, environment: Environment, inputs: VariableInputs, origin: Origin

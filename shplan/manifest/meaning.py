@@ -83,14 +83,17 @@ def _twice(group: Sequence[tuple[Desired, str]]) -> Iterator[Diagnostic]:
     total = sum(len(desired.members) for desired, _ in group)
     if len({hash(key) for desired, _ in group for _, key in _keys(desired)}) == total:
         return
-    first: dict[str, tuple[Desired, str, int]] = {}
+    first: dict[str, list[tuple[Desired, str, int]]] = {}
     for desired, field in group:
         for index, key in _keys(desired):
-            known = first.get(key)
-            if known and same_tile_path(_path(known[0], known[2]), _path(desired, index)):
-                yield _member_twice(known, (desired, field, index))
+            # Files of one folder with different extensions are different tiles.
+            known = first.setdefault(key, [])
+            path = _path(desired, index)
+            twin = next((one for one in known if same_tile_path(_path(one[0], one[2]), path)), None)
+            if twin is not None:
+                yield _member_twice(twin, (desired, field, index))
             else:
-                first[key] = (desired, field, index)
+                known.append((desired, field, index))
 
 
 def _keys(desired: Desired) -> Iterator[tuple[int, str]]:

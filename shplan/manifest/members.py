@@ -22,6 +22,7 @@ from shplan.manifest.geodata import (
     GeometryError,
     check_geometry,
     features,
+    flat,
     load_json,
     refuse_other_crs,
 )
@@ -191,6 +192,7 @@ def _geometry_text(text: str) -> str:
         geometry = load_json(stripped.encode())
         if "crs" not in geometry:
             check_geometry(geometry)
+            geometry = flat(geometry)
         return orjson.dumps(geometry).decode()
     import shapely  # noqa: PLC0415 - only tables with WKT pay for it
 
@@ -260,6 +262,7 @@ def _feature(member: JsonObject) -> tuple[str | None, str | None, str | None]:
         msg = "has a geometry that is neither a Polygon nor a MultiPolygon."
         raise GeometryError(msg)
     check_geometry(geometry)
+    geometry = flat(geometry)
     crs: JsonValue = {"type": "name", "properties": {"name": _CRS84_URN}}
     cover = {"type": geometry["type"], "coordinates": geometry["coordinates"], "crs": crs}
     return path, time, orjson.dumps(cover).decode()

@@ -7,13 +7,13 @@ Nothing is looked up in the process's environment: what a user typed or exported
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.duration import seconds_of
-from shplan.core.value import JsonObject, JsonValue
+from shplan.core.value import JsonObject, JsonValue, Path
 from shplan.manifest.origin import Origin
 from shplan.manifest.validate import listed, nearest
 
@@ -138,6 +138,34 @@ def read_project(document: JsonObject, origin: Origin) -> Project:
         labels=_texts(metadata.get("labels")),
         annotations=_texts(metadata.get("annotations")),
     )
+
+
+def without(document: JsonValue, wrong: Sequence[Path]) -> JsonObject | None:
+    """
+    Return a project's document without the fields of its `spec` that its schema refuses.
+
+    So that one mistake in the project file does not hide the mistakes of all manifests.
+
+    Args:
+        wrong: what is refused, from the root of the document
+
+    Returns:
+        None where what is left would raise complaints of its own: without its variables or
+        environments every manifest would look wrong
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("spec", {}), dict):
+        return None
+    fields = {path[1] for path in wrong if path[0] == "spec" and len(path) > 1}
+    names = [str(field) for field in fields]
+    if any(nearest(name, ("variables", "environments")) for name in names):
+        return None
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    spec = _object(document.get("spec", {}))
+    kept: JsonObject = {key: value for key, value in spec.items() if key not in fields}
+    if all(path[:1] == ("spec",) for path in wrong):
+        return {**document, "spec": kept}
+    return {"metadata": {"name": str(name or "unnamed")}, "spec": kept}
 
 
 def select_environment(

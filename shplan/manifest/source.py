@@ -7,8 +7,10 @@ remembered with its digest, so that a plan can say what it was computed from.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +36,10 @@ class DiskReader:
     """Reads the disk."""
 
     def open(self, path: Path) -> BinaryIO:
-        """Open a file for reading bytes."""
+        """Open a file for reading bytes; a pipe or a device would keep us waiting for ever."""
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
         return path.open("rb")
 
 

@@ -8,11 +8,13 @@ What no schema can say is in `meaning.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from shplan.core.compare import instant
 from shplan.core.value import JsonValue, Path, Sensitive, Unknown, Value
 from shplan.manifest.parse import kind_of
 from shplan.schema.store import manifest_schema
@@ -654,16 +656,30 @@ def _format(case: _Case) -> list[Violation]:
 
 
 def _instant_hint(case: _Case) -> str:
-    text = str(case.value).strip()
     field = dotted(case.path[-1:])
-    if len(text) == 10 and text.count("-") == 2:
-        time = "23:59:59" if field == "to" else "00:00:00"
-        return f'write `{field}: "{text}T{time}Z"`'
-    if len(text) >= 19 and text[10] in " Tt":
-        rest = text[11:].replace(" ", "")
-        offset = rest[8:] if rest[8:] and rest[8] in "+-Z." else "Z"
-        return f'write `{field}: "{text[:10]}T{rest[:8]}{offset}"`'
-    return f'write e.g. `{field}: "2025-06-01T10:00:00Z"`'
+    meant = _meant_instant(str(case.value).strip(), ends=field == "to")
+    # The 30th of February cannot be spelt right.
+    if meant == case.value or instant(meant) is None:
+        return f'write e.g. `{field}: "2025-06-01T10:00:00Z"`'
+    return f'write `{field}: "{meant}"`'
+
+
+def _meant_instant(text: str, *, ends: bool) -> str:
+    """
+    Spell what looks like a date, or like a time without an offset or with spaces, as RFC 3339 does.
+
+    Args:
+        ends: an interval ends there, so that a date means its last second
+    """
+    if len(text) == 10:
+        return f"{text}T23:59:59Z" if ends else f"{text}T00:00:00Z"
+    rest = text[11:].replace(" ", "")
+    if text[10:11] not in {" ", "T", "t"} or len(rest) < 8:
+        return text
+    offset = rest[8:] if rest[8:] and rest[8] in "+-Z." else "Z"
+    if re.fullmatch(r"[+-][0-9]{4}", offset):
+        offset = f"{offset[:3]}:{offset[3:]}"
+    return f"{text[:10]}T{rest[:8]}{offset}"
 
 
 def _names(case: _Case) -> list[Violation]:

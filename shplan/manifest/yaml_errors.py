@@ -151,10 +151,11 @@ def syntax_error(problem: Problem, lines: Lines, file: str) -> Diagnostic:
 
 
 def _character(problem: Problem, lines: Lines, file: str, offset: int) -> Diagnostic | None:
-    if "cannot start any token" not in problem.text:
+    tab = "tab character" in problem.text
+    if "cannot start any token" not in problem.text and not tab:
         return None
     found = lines.text[offset : offset + 1]
-    if found == "\t":
+    if tab or found == "\t":
         return _message(
             lines,
             file,

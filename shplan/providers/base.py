@@ -321,9 +321,11 @@ class Surroundings:
 
     Args:
         bound_ids: objects that the ledger binds to an address; never candidates for another
+        recorded_ids: what the ledger binds to the addresses of every kind
         own_members: ids of the members that are ours, by the id of what holds them
         left_members: how many of ours a set has left in what this plan or an earlier one deletes
         doomed: ids of objects that this plan deletes, with everything they hold
+        unconfirmed: ids of objects that were adopted, now or earlier, and never confirmed as ours
         objects: what was observed so far, by id
         declared: everything that the manifests declare, references unfilled
         attributes: what references see so far
@@ -335,9 +337,11 @@ class Surroundings:
     """
 
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
+    recorded_ids: Mapping[Address, str] = field(default_factory=dict)
     own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     left_members: Mapping[str, int] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
+    unconfirmed: frozenset[str] = frozenset()
     objects: Mapping[str, Object] = field(default_factory=dict)
     declared: Sequence[Desired] = ()
     attributes: Mapping[Address, Object] = field(default_factory=dict)

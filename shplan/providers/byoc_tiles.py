@@ -15,17 +15,16 @@ from functools import partial
 from typing import cast
 
 from shplan.core.address import Address
-from shplan.core.change import Action, Change, MemberChange, Reason
-from shplan.core.compare import same_tile_path, tile_folder
+from shplan.core.change import Action, Change, MemberChange, Reason, Refusal, RefusalKind
+from shplan.core.compare import tile_folder
 from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.diff import value_at
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
 from shplan.core.planner import dependencies, protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Path, Unknown, Value, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest
 from shplan.providers.base import (
     Binding,
     ChangeFailedError,
@@ -42,6 +41,7 @@ from shplan.providers.base import (
     Wanted,
 )
 from shplan.providers.reconciled import data_object, nothing, stated_record
+from shplan.providers.tile_checks import check_covers, check_times
 from shplan.providers.tile_join import COVER, RESPELL, RULES, SharedList, TileJoin
 from shplan.providers.tile_requests import (
     CAUSE,
@@ -52,12 +52,13 @@ from shplan.providers.tile_requests import (
     spellings,
     text_of,
 )
+from shplan.providers.tile_sets import KIND, Elsewhere
 
 
 class ByocTiles:
     """The provider of one kind; see `providers.base.Provider`."""
 
-    kind = "ByocTiles"
+    kind = KIND
     nature = Nature.RECONCILED
     natural_key = ("collection", "path")
     members_field: str | None = "tiles"
@@ -67,8 +68,8 @@ class ByocTiles:
     rules = RULES
 
     def check(self, desired: Desired) -> list[Diagnostic]:
-        """Check what the schema cannot: cover geometries of at most a hundred points."""
-        return list(_check_covers(desired))
+        """Check what the schema cannot: closed rings of at most a hundred points, real instants."""
+        return [*check_covers(desired), *check_times(desired)]
 
     def refresh(
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
@@ -82,9 +83,10 @@ class ByocTiles:
         yield from _recover_covers(here)
         yield from _explain_failures(here)
         yield from _compare_files(here, surroundings)
-        elsewhere = _Elsewhere(surroundings)
+        elsewhere = Elsewhere(surroundings)
         for address, one in sets.items():
-            one.finish(address, elsewhere)
+            one.finish(address, elsewhere, surroundings.unconfirmed)
+            one.twins = elsewhere.twins(address, one.join)
         return {
             address: Observed("", {"collection": one.join.collection}, Binding.RECORDED, detail=one)
             for address, one in sets.items()
@@ -156,11 +158,15 @@ class _Set:
         join: with the collection that it belongs to, which may not exist yet
         former: with the collection that it belonged to, where that is another one
         is_there: there is a collection to look into
+        held_back: `exclusive` would empty a collection that nobody has confirmed as ours
+        twins: declared paths that another set declares too, with that set
     """
 
     join: TileJoin
     former: TileJoin | None
     is_there: bool
+    held_back: bool = False
+    twins: tuple[tuple[str, Address], ...] = ()
 
     @classmethod
     def of(cls, one: Wanted, surroundings: Surroundings) -> _Set:
@@ -178,7 +184,7 @@ class _Set:
         left = () if self.former is None else tuple(self.former.changes)
         return (*self.join.changes, *left)
 
-    def finish(self, address: Address, elsewhere: _Elsewhere) -> None:
+    def finish(self, address: Address, elsewhere: Elsewhere, unconfirmed: frozenset[str]) -> None:
         """Plan what is to go, now that everything that is there was seen."""
         if not self.is_there:
             for at in self.join.missing():
@@ -187,7 +193,10 @@ class _Set:
             if join is not None:
                 declared = partial(elsewhere.declares, address, join.collection)
                 join.leave(declared)
-                join.expel(declared)
+                if text_of(join.collection) in unconfirmed:
+                    self.held_back = bool(join.strangers(declared))
+                else:
+                    join.expel(declared)
                 join.respell()
 
 
@@ -212,39 +221,6 @@ def _former(one: Wanted, collection: Value, surroundings: Surroundings) -> TileJ
     if former in ("", collection) or former in surroundings.doomed:
         return None
     return TileJoin.of(None, one.recorded, former)
-
-
-class _Elsewhere:
-    """Knows which tiles the other sets of the project declare; indexed when first asked."""
-
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
-        self._index: dict[tuple[str, str], list[tuple[Address, str]]] | None = None
-
-    def declares(self, address: Address, collection: Value, path: str) -> bool:
-        """Tell whether a set other than `address` declares a path of a collection."""
-        if self._index is None:
-            self._index = self._indexed()
-        found = self._index.get((text_of(collection), tile_folder(path)), ())
-        return any(other != address and same_tile_path(path, declared) for other, declared in found)
-
-    def _indexed(self) -> dict[tuple[str, str], list[tuple[Address, str]]]:
-        index: dict[tuple[str, str], list[tuple[Address, str]]] = {}
-        for desired in self._surroundings.declared:
-            home = self._home(desired) if desired.address.kind == ByocTiles.kind else ""
-            for member in desired.members if home else ():
-                path = text_of(member.get("path"))
-                index.setdefault((home, tile_folder(path)), []).append((desired.address, path))
-        return index
-
-    def _home(self, desired: Desired) -> str:
-        """Return the id of a set's collection; one that is not known yet is nobody's here."""
-        value = desired.spec.get("collection")
-        if isinstance(value, Unknown) and len(value.references) == 1:
-            (reference,) = value.references
-            known = self._surroundings.attributes.get(reference.address, {})
-            value = value_at(known, reference.path)
-        return text_of(value)
 
 
 def _scan(joins: Iterable[TileJoin]) -> Flow[None]:
@@ -432,11 +408,14 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
     counts: JsonObject = {"declared": len(join.members), **_counts(members, join)}
     kept = base.prevent_destroy or (recorded is not None and recorded.prevent_destroy)
     refusals = (protected(base.address, "stripped of tiles"),) if deletes and kept else ()
+    if found.twins:
+        refusals = (*refusals, _declared_twice(base.address, found.twins))
     change = replace(
         base,
         members=members,
         counts=counts,
         refusals=refusals,
+        notes=(_HELD_BACK,) if found.held_back else (),
         cost=_cost(members),
         current={
             "lost": [*join.lost(), *_replaced(found, recorded)],
@@ -454,6 +433,28 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
         reason = _reason(tuple(m for m in members if m.operation != RESPELL))
         return replace(change, action=action, reason=reason, records=True)
     return _quiet(change, recorded)
+
+
+def _declared_twice(address: Address, twins: tuple[tuple[str, Address], ...]) -> Refusal:
+    path, other = twins[0]
+    more = f" and {len(twins) - 1} more" if len(twins) > 1 else ""
+    return Refusal(
+        RefusalKind.PROTECTED,
+        Diagnostic(
+            code="plan/duplicate-path",
+            summary="Tile declared twice",
+            what=f"{address} and {other} both declare {path}{more}, in the same collection.",
+            why="A collection holds a path once; whoever gave it up would delete the other's tile.",
+            hint="remove it from one of the two",
+            address=str(address),
+        ),
+    )
+
+
+_HELD_BACK = (
+    "`exclusive` deletes nothing: the collection was adopted, not created here; `shplan import`"
+    " of the collection confirms that it is ours"
+)
 
 
 def _replaced(found: _Set, recorded: Recorded | None) -> Iterator[str]:
@@ -540,40 +541,3 @@ def _record(desired: Desired) -> Object:
     paths = sorted(tile_folder(text_of(member["path"])) for member in desired.members)
     collection = desired.spec.get("collection")
     return {"collection": collection, "paths": digest(cast("Value", paths))}
-
-
-# --- checking ------------------------------------------------------------------------------
-
-# Source: documentation of BYOC, "coverGeometry".
-_MOST_POINTS = 100
-
-
-def _check_covers(desired: Desired) -> Iterator[Diagnostic]:
-    for at, member in enumerate(desired.members):
-        cover = member.get(COVER)
-        points = _points(cover) if isinstance(cover, dict) else 0
-        if points > _MOST_POINTS:
-            yield Diagnostic(
-                code="manifest/cover-geometry",
-                summary="Cover geometry has too many points",
-                what=f"the cover geometry of {text_of(member['path'])} has {points} points.",
-                why=f"The service takes at most {_MOST_POINTS}.",
-                hint="simplify it; it decides only which tile wins where tiles overlap",
-                span=desired.source.span(("spec", "tiles", at, COVER)),
-                address=str(desired.address),
-            )
-
-
-def _points(cover: Object) -> int:
-    coordinates = cover.get("coordinates")
-    waiting: list[Value] = [coordinates]
-    count = 0
-    while waiting:
-        value = waiting.pop()
-        if not isinstance(value, list) or not value:
-            continue
-        if isinstance(value[0], list):
-            waiting.extend(value)
-        else:
-            count += 1
-    return count

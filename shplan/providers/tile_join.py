@@ -280,10 +280,17 @@ class TileJoin:
 
     def expel(self, elsewhere: Callable[[str], bool]) -> None:
         """Plan to delete the tiles that nobody in the project declares (`exclusive: true`)."""
-        for tile, path in sorted(self.foreign, key=lambda pair: pair[1]):
-            if tile not in self.ours and not elsewhere(path):
-                self.changes.append(self._deletion(tile, path))
-                self.unmanaged -= 1
+        for tile, path in self.strangers(elsewhere):
+            self.changes.append(self._deletion(tile, path))
+            self.unmanaged -= 1
+
+    def strangers(self, elsewhere: Callable[[str], bool]) -> list[tuple[str, str]]:
+        """Return the tiles that `exclusive` is about, by id and path, in the order of paths."""
+        return [
+            (tile, path)
+            for tile, path in sorted(self.foreign, key=lambda pair: pair[1])
+            if tile not in self.ours and not elsewhere(path)
+        ]
 
     def respell(self) -> None:
         """

@@ -74,6 +74,10 @@ def parse(content: JsonObject) -> Fault:
     if content.get("kind") not in get_args(Kind):
         msg = f"kind is one of {', '.join(get_args(Kind))}"
         raise FaultError(msg)
+    unknown = sorted(content.keys() - set(Fault.__slots__))
+    if unknown:
+        msg = f"there is no {', '.join(unknown)}; a fault has {', '.join(Fault.__slots__)}"
+        raise FaultError(msg)
     try:
         fault = Fault(**content)  # type: ignore[arg-type]  # checked below
         re.compile(fault.method), re.compile(fault.path)

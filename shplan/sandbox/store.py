@@ -93,6 +93,20 @@ _STATE_TABLES = (
 )
 
 
+def discard_damaged(data: Path) -> None:
+    """Delete the state of a directory if it is no database any more; else leave it alone."""
+    connection = sqlite3.connect(data / FILE_NAME, timeout=60.0)
+    try:
+        connection.execute("pragma quick_check").fetchall()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            (data / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+    finally:
+        connection.close()
+
+
 class Store:
     """The open state of one data directory."""
 

@@ -66,7 +66,8 @@ def parse_instant(text: str) -> int:
     Raises:
         ValueError: no date-time, or one without an offset
     """
-    moment = datetime.fromisoformat(text)
+    # RFC 3339 section 5.6: `t` and `z` may be small.
+    moment = datetime.fromisoformat(text.upper())
     if moment.tzinfo is None:
         msg = "a date-time needs an offset"
         raise ValueError(msg)

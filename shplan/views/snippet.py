@@ -15,9 +15,9 @@ from shplan.core.diagnostic import Diagnostic, SourceSpan
 
 _MAX_WIDTH = 110
 _BREAK = re.compile(r"\r\n|\n|\r")
-# Fields whose value is a secret in the service's API or in this tool's own settings.
+# Fields whose value is a secret in the service's API or in this tool's own settings; `tokenUrl` is none.
 _SECRET = re.compile(
-    r"(?i)((?:secret|password|passwd|token|accesskey|access_key|apikey|api_key|private_?key)"
+    r"(?i)((?:secret|password|passwd|token(?!_?url)|accesskey|access_key|apikey|api_key|private_?key)"
     r"[\w-]*[\"']?\s*[:=]\s*)(?!\s*[\"']?\{\{)(?!\s*$)(\S.*)"
 )
 

@@ -192,6 +192,9 @@ class Verification(Protocol):
     @property
     def torn_bytes(self) -> int: ...
 
+    @property
+    def head_kept(self) -> bool: ...
+
 
 def render_verification(report: Verification) -> str:
     """Word a verification: intact, or the first damage and the way on."""
@@ -207,6 +210,11 @@ def render_verification(report: Verification) -> str:
     if report.torn_bytes:
         torn = amount(report.torn_bytes, "byte")
         lines.append(f"The last line is unfinished ({torn}); the next writer cuts it.")
+    if report.entries and not report.head_kept:
+        lines.append(
+            "There is no head file: entries cut off at the end would not be noticed."
+            " The next apply that records something writes it."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -223,6 +231,7 @@ def verification_json(report: Verification) -> JsonObject:
         "segments": report.segments,
         "head": report.head,
         "tornBytes": report.torn_bytes,
+        "headKept": report.head_kept,
         "damage": None
         if damage is None
         else {"kind": damage.kind.name.lower(), "place": report.place, "what": damage.what},

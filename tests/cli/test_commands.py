@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -360,3 +361,109 @@ def test_a_bug_is_said_to_be_one(project: Project, monkeypatch: pytest.MonkeyPat
     assert said.code == 70
     assert "This is a bug in shplan" in said.err
     assert "Traceback" not in said.err
+
+
+def test_what_the_operating_system_refuses_is_no_bug(project: Project) -> None:
+    (project.root / ".shplan").rename(project.root / "aside")
+    (project.root / ".shplan").write_text("")
+    said = project.run("plan")
+    assert said.code == 1
+    assert "error[system/refused]" in said.err
+    assert "Not a directory" in said.err
+
+
+def test_a_plan_that_cannot_be_saved_is_not_made(project: Project) -> None:
+    said = project.run("plan", "-o", "nowhere/plan.json")
+    assert (said.code, said.out) == (1, "")
+    assert "no directory nowhere" in said.err
+
+
+def test_a_damaged_sandbox_says_so_and_a_reset_mends_it(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    database = project.root / ".shplan" / "sandbox" / "sandbox.sqlite"
+    database.write_bytes(b"no database" * 500)
+    said = project.run("plan")
+    assert said.code == 1
+    assert "error[sandbox/unreadable]" in said.err
+    assert "shplan sandbox reset" in said.err
+    assert project.run("sandbox", "reset", "--yes").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 2
+    (database.parent / "settings.json").write_text('{"sped": 1}')
+    said = project.run("plan")
+    assert said.code == 1
+    assert "there is no setting 'sped'" in said.err
+
+
+def test_a_taken_port_is_an_error_and_not_partly_done(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = project.run("sandbox", "serve", "--port", str(port))
+    assert said.code == 1
+    assert f"cannot listen on 127.0.0.1, port {port}" in said.err
+
+
+def test_show_has_the_tiles_whatever_table_they_come_from(project: Project) -> None:
+    (project.root / "tiles.csv").write_text("path\na\nb\n")
+    text = project.manifest.read_text()
+    project.manifest.write_text(text[: text.index("  tiles:")] + "  from: {csv: ../tiles.csv}\n")
+    for more in ((), ("--request",)):
+        shown = json.loads(project.run("show", "ByocTiles/fields", *more).out)
+        assert shown.get("spec", shown)["tiles"] == [{"path": "a"}, {"path": "b"}]
+
+
+def test_the_ledger_of_an_unknown_address_is_not_called_empty(project: Project) -> None:
+    project.run("apply", "--auto-approve")
+    said = project.run("ledger", "show", "ByocTile/fields")
+    assert said.code == 1
+    assert "did you mean ByocTiles/fields?" in said.err
+
+
+def test_every_entry_of_the_ledger_says_who_wrote_it(project: Project) -> None:
+    """Also where no USER is exported, as in cron and in containers."""
+    project.run("apply", "--auto-approve")
+    entries = json.loads(project.run("ledger", "show", "--format", "json").out)
+    assert entries
+    assert all(entry["actor"]["user"] for entry in entries)
+
+
+def test_a_ledger_without_its_head_file_is_intact_and_says_what_is_missing(
+    project: Project,
+) -> None:
+    project.run("apply", "--auto-approve")
+    (project.root / ".shplan" / "ledger" / "sandbox" / "head.json").unlink()
+    said = project.run("ledger", "verify")
+    assert said.code == 0
+    assert "There is no head file" in said.out
+    project.replace("Field imagery", "Fields")
+    project.run("apply", "--auto-approve")
+    assert "head file" not in project.run("ledger", "verify").out
+
+
+def test_every_line_of_a_json_log_is_an_event(project: Project) -> None:
+    """Also where something is wrong, and where the report goes to stdout."""
+    asked = ("--log", "json", "--format", "json")
+    for arguments in (
+        ("apply", *asked),
+        ("apply", "--auto-approve", *asked),
+        ("plan", "-o", "plan.json", *asked),
+        ("plan", "--select", "ByocCollection/nothing", *asked),
+    ):
+        said = project.run(*arguments)
+        assert said.err
+        assert all(json.loads(line)["event"] for line in said.err.splitlines())
+
+
+def test_an_error_without_a_place_has_a_code_as_well(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = project.run("import", "ByocCollection/fields", "nobody")
+    assert said.err.startswith("error[command/failed]: ")
+    with (project.root / "shplan.yaml").open("a") as file:
+        file.write(
+            "  environments:\n"
+            "    near: {baseUrl: 'http://127.0.0.1:1', tokenUrl: 'http://127.0.0.1:1/oauth/token'}\n"
+        )
+    monkeypatch.setenv("SH_CLIENT_ID", "a")
+    monkeypatch.setenv("SH_CLIENT_SECRET", "b")
+    said = project.run("plan", "-e", "near")
+    assert "error[api/unreachable]: The server cannot be reached" in said.err

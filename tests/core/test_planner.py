@@ -181,11 +181,20 @@ def test_a_rename_is_found_by_name_or_by_everything_else_and_in_any_order() -> N
     for changes in ((old, named), (named, old)):
         (refused,) = [c for c in assemble(changes, moved={}) if c.refusals]
         assert refused.address == A
-    assert not any(c.refusals for c in assemble((old, named), moved={A: B}))
     equal = {"collection": "c1", "paths": "sha256:0"}
     gone = Change(TILES, Action.DELETE, Reason.NO_LONGER_DECLARED, record=equal)
     new = Change(Address("ByocTiles", "b"), Action.ADOPT, Reason.SAME_KEY, record=dict(equal))
     assert [c.address for c in assemble((gone, new), moved={}) if c.refusals] == [TILES]
+
+
+def test_what_moved_names_is_not_deleted_because_its_new_address_is_taken() -> None:
+    old = change(A, Action.DELETE, record={"name": "x"})
+    for action in (Action.NOOP, Action.UPDATE, Action.CREATE):
+        (refused,) = [c for c in assemble((old, change(B, action)), moved={A: B}) if c.refusals]
+        assert refused.address == A
+        assert refused.refusals[0].diagnostic.code == "plan/moved-onto"
+    both = (old, change(B, Action.DELETE, record={"name": "y"}))
+    assert not any(c.refusals for c in assemble(both, moved={A: B}))
 
 
 def test_what_a_replacement_left_behind_and_what_says_nothing_is_no_rename() -> None:

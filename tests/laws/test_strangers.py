@@ -12,6 +12,8 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Reason
+from shplan.core.errors import PlanError
+from shplan.core.resource import Lifecycle
 from tests.support.bench import Bench, collection, tiles
 
 BODY = {"name": "Field imagery", "s3Bucket": "fields"}
@@ -292,6 +294,26 @@ def test_a_tile_matched_by_its_path_without_an_intent_of_ours_is_never_deleted(
     on_bench(tmp_path, play)
 
 
+def test_exclusive_does_not_empty_a_collection_that_was_adopted(tmp_path: Path) -> None:
+    """Neither in the apply that adopts it nor in a later one; `import` of it gives the right."""
+
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        stranger = await add_tile(bench, one, "c")
+        wanted = (collection(), tiles("a", exclusive=True))
+        for _ in range(2):
+            await apply(bench, *wanted)
+            assert stranger in (await holdings(bench))[one]
+        more = (collection(), tiles("a", "b", exclusive=True))
+        (note,) = change_of(await bench.plan(*more), "ByocTiles/fields").notes
+        assert "import" in note
+        await bench.confirm("ByocCollection/fields", one, *wanted)
+        await apply(bench, *wanted)
+        assert stranger not in (await holdings(bench))[one]
+
+    on_bench(tmp_path, play)
+
+
 def test_where_names_are_unique_a_replacement_fails_and_nothing_is_lost(tmp_path: Path) -> None:
     """The new object cannot have the old one's name while that still exists."""
 
@@ -305,5 +327,81 @@ def test_where_names_are_unique_a_replacement_fails_and_nothing_is_lost(tmp_path
         assert any("already exists" in result.message for result in tried.report.results)
         assert await holdings(bench) == before
         assert not (await bench.plan(*WANTED)).plan.pending
+
+    on_bench(tmp_path, play)
+
+
+def test_what_is_only_referred_to_cannot_be_imported(tmp_path: Path) -> None:
+    """Bound and owned it would be deleted with its manifest."""
+
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        shared = replace(collection(), spec={"id": one}, lifecycle=Lifecycle(managed=False))
+        with pytest.raises(PlanError, match="managed: false"):
+            await bench.confirm("ByocCollection/fields", one, shared)
+        assert not (await bench.plan()).plan.changes
+        assert one in await holdings(bench)
+
+    on_bench(tmp_path, play)
+
+
+def literal(collection_id: str, *paths: str, **more: Any) -> Any:
+    """A second set that names the collection by its id."""
+    return replace(
+        tiles(*paths, name="literal", **more),
+        spec={"collection": collection_id, "exclusive": more.get("exclusive", False)},
+        references=(),
+    )
+
+
+def test_two_sets_that_name_one_collection_differently_cannot_declare_one_path(
+    tmp_path: Path,
+) -> None:
+    """Offline nobody could see it; whoever gave the tile up would delete it under the other."""
+
+    async def play(bench: Bench) -> None:
+        await apply(bench, *WANTED)
+        (one,) = await holdings(bench)
+        planned = await bench.plan(*WANTED, literal(one, "b/(BAND).tiff", "c"))
+        refused = {c.diagnostic.code for c in planned.plan.refusals}
+        assert refused == {"plan/duplicate-path"}
+        assert planned.plan.exit_code() == 5
+
+    on_bench(tmp_path, play)
+
+
+def test_a_tile_goes_to_the_set_that_declares_it_however_that_names_its_collection(
+    tmp_path: Path,
+) -> None:
+    """The set that gives it up is read before the other's collection, and must not delete it."""
+
+    async def play(bench: Bench) -> None:
+        await apply(bench, collection(), tiles("a"))
+        (one,) = await holdings(bench)
+        await apply(bench, collection(), tiles("a"), literal(one, "b"))
+        before = (await holdings(bench))[one]
+        await apply(bench, collection(), tiles("a", "b"))
+        assert (await holdings(bench))[one] == before
+        await apply(bench, collection(), literal(one, "a", "b"))
+        assert (await holdings(bench))[one] == before
+        await apply(bench, collection(), tiles("a"), literal(one, "b", exclusive=True))
+        assert (await holdings(bench))[one] == before
+        assert not (
+            await bench.plan(collection(), tiles("a"), literal(one, "b", exclusive=True))
+        ).plan.pending
+
+    on_bench(tmp_path, play)
+
+
+def test_a_set_sees_those_of_a_collection_that_is_only_referred_to(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        one = await made(bench)
+        shared = replace(collection(), spec={"id": one}, lifecycle=Lifecycle(managed=False))
+        await apply(bench, shared, tiles("a"), literal(one, "b"))
+        before = (await holdings(bench))[one]
+        await apply(bench, shared, tiles("a", "b"))
+        assert (await holdings(bench))[one] == before
+        refused = (await bench.plan(shared, tiles("a", "b"), literal(one, "b"))).plan.refusals
+        assert {c.diagnostic.code for c in refused} == {"plan/duplicate-path"}
 
     on_bench(tmp_path, play)

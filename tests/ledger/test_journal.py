@@ -332,7 +332,7 @@ def test_a_torn_line_that_was_acknowledged_is_damage(path: Path) -> None:
     story_of_three(path)
     file = path / SEGMENT
     file.write_bytes(file.read_bytes()[:-1])
-    assert "entries 3 to 3 were cut off" in complaint_of(path)
+    assert "entry 3 was cut off" in complaint_of(path)
 
 
 def test_a_torn_first_line_is_repaired(path: Path) -> None:

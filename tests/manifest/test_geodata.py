@@ -1,4 +1,4 @@
-"""What `bounds(...)` reads from a GeoPackage; real files, written here by SQLite itself."""
+"""What `bounds(...)` reads from a GeoPackage (real files, written here by SQLite itself), and heights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
-from shplan.manifest.geodata import CRS84, GeometryError, geopackage_bounds
+from shplan.manifest.geodata import CRS84, GeometryError, geopackage_bounds, read_geojson
+from shplan.manifest.members import read_features
 
 UTM33 = "http://www.opengis.net/def/crs/EPSG/0/32633"
 Make = Callable[..., Path]
@@ -80,3 +82,14 @@ def test_a_layer_without_geometry_is_refused(make: Make) -> None:
 def test_what_is_not_encoded_as_geopackages_are_is_refused(make: Make) -> None:
     with pytest.raises(GeometryError, match="not encoded"):
         geopackage_bounds(make(b"POINT (1 2)"))
+
+
+def test_heights_are_left_out() -> None:
+    ring = [[14, 46, 300], [15, 46, 301], [15, 47], [14, 46, 300]]
+    found = read_geojson(orjson.dumps({"type": "Polygon", "coordinates": [ring]}))
+    assert found["coordinates"] == [[[14, 46], [15, 46], [15, 47], [14, 46]]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    table = {"type": "FeatureCollection", "features": [{**feature, "properties": {"path": "a"}}]}
+    rows, problems = read_features(orjson.dumps(table), file="tiles.geojson")
+    assert not problems
+    assert rows[0]["coverGeometry"]["coordinates"] == found["coordinates"]  # type: ignore[index,call-overload]

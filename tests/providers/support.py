@@ -14,7 +14,7 @@ from shplan.core.errors import ApiError
 from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
-from shplan.engine.runs import Applied, apply, confirm
+from shplan.engine.runs import Applied, apply
 from shplan.providers.base import Flow, Scan
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
@@ -75,9 +75,7 @@ async def apply_after(
 
 async def imported(world: Bench, desired: Desired, confirmed: str, *others: Desired) -> None:
     """`shplan import ADDRESS ID`."""
-    async with world.exchange() as exchange:
-        session = world.session(exchange, (desired, *others))
-        await confirm(session, desired.address, confirmed, lock_timeout_s=0.0)
+    await world.confirm(str(desired.address), confirmed, desired, *others)
 
 
 async def meter_pu(world: Bench) -> float:

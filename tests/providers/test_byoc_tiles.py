@@ -291,6 +291,7 @@ async def test_exclusive_deletes_what_nobody_in_the_project_declares(world: Benc
     # `later` is refreshed after the exclusive set, and what it adopts is not ours.
     later = replace(tiles("b", "c", name="later"), depends_on=(Address("ByocTiles", "fields"),))
     everything = (collection(), tiles("a", exclusive=True), later)
+    await imported(world, collection(), home)
     planned = await world.plan(*everything)
     assert operations(the(planned, "ByocTiles")) == [
         ("create", "a"),

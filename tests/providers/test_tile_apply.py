@@ -159,6 +159,7 @@ def test_what_was_made_is_recorded_even_when_a_neighbour_was_refused() -> None:
         ("spec", "tiles", 1, "coverGeometry", "type"),
         ("spec", "tiles", 2),
     ]
+    assert failed.value.faults[0].what == "b: coverGeometry->type: must be"
 
 
 def test_a_refusal_of_everything_teaches_nothing() -> None:

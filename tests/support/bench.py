@@ -29,7 +29,7 @@ from shplan.core.value import Object, Reference, Unknown, Value, fill
 from shplan.core.value import Path as FieldPath
 from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
-from shplan.engine.runs import Applied, Session, apply, plan
+from shplan.engine.runs import Applied, Session, apply, confirm, plan
 from shplan.engine.world import World
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.journal import Journal
@@ -190,6 +190,12 @@ class Bench:
         async with self.exchange() as exchange:
             session = self.session(exchange, resources, **more)
             return await apply(session, yes, lock_timeout_s=0.0, interrupt=interrupt)
+
+    async def confirm(self, address: str, confirmed: str, *resources: Desired) -> None:
+        """What `shplan import ADDRESS ID` does."""
+        async with self.exchange() as exchange:
+            session = self.session(exchange, resources)
+            await confirm(session, Address.parse(address), confirmed, lock_timeout_s=0.0)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """What somebody else does: a plain request with the sandbox's own client."""

@@ -150,6 +150,7 @@ class Found:
     damage: Damage | None = None
     place: str = ""
     torn_bytes: int = 0
+    head_kept: bool = True
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,15 @@ class Found:
                 "The last line is unfinished (1 byte); the next writer cuts it.\n"
             ),
         ),
+        (
+            Found(head_kept=False),
+            (
+                "Intact: 6 entries in 1 file.\nhead sha256:46\n"
+                "There is no head file: entries cut off at the end would not be noticed."
+                " The next apply that records something writes it.\n"
+            ),
+        ),
+        (Found(entries=0, head_kept=False), "Intact: 0 entries in 1 file.\nhead sha256:46\n"),
     ],
 )
 def test_an_intact_ledger(found: Found, told: str) -> None:
