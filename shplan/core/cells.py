@@ -31,6 +31,8 @@ _EARTH_RADIUS_M = 6_378_137.0
 # parallel leaves its chord by a few centimetres, also where grids end in the north.
 _EDGE_DEGREES = 0.02
 _EDGE_M = 2_000.0
+# Five times around the globe: no CRS has a coordinate beyond.
+_FURTHEST_M = 2e8
 # What a border shares with the cell behind it through rounding is no shared area.
 _TOLERANCE_M = 0.001
 _TOLERANCE_DEGREES = 1e-8
@@ -167,6 +169,9 @@ def _in_degrees(shape: BaseGeometry, crs: str) -> BaseGeometry:
 
     if crs == DEGREES:
         return shape
+    if max(abs(float(one)) for one in shapely.bounds(shape)) > _FURTHEST_M:
+        message = "the coordinates lie off the globe"
+        raise NotAnAreaError(message)
     # In a geographic CRS this adds nothing, and an edge straight there is straight here.
     dense = shapely.segmentize(shape, _EDGE_M)
     if crs == WEB_MERCATOR:
