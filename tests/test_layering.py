@@ -58,7 +58,7 @@ ONLY: dict[str, set[str]] = {
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
-    "numpy": {"core/cells.py", "core/geometry.py", "cli/init.py"},
+    "numpy": {"core/areas.py", "core/cells.py", "core/geometry.py", "cli/init.py"},
     "packaging": {"manifest/project.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
@@ -67,6 +67,7 @@ ONLY: dict[str, set[str]] = {
     "ruamel": {"manifest/rewrite.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
     "shapely": {
+        "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
         "manifest/geodata.py",

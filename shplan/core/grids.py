@@ -8,15 +8,15 @@ wholly, so a count made here is an upper bound, and says how many tiles that con
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-import orjson
-
-from shplan.core.cells import DEGREES, Box, Cells, Lattice, NotAnAreaError, area_of, cells_touching
+from shplan.core.areas import DEGREES, NotAnAreaError, area_of
+from shplan.core.cells import Box, Cells, Lattice, cells_touching
 from shplan.core.geometry import crs_code, crs_of
 from shplan.core.value import JsonObject, Object, Value
 
@@ -149,8 +149,8 @@ def tiles_touching(grid: Grid, aoi: Object | list[float], *, crs: str = "", most
     """
     try:
         # Not the canonical form: a country's outline costs more in it than its tiles do.
-        written = orjson.dumps(aoi)
-    except orjson.JSONEncodeError as error:
+        written = json.dumps(aoi, allow_nan=False)
+    except (TypeError, ValueError) as error:
         message = "the coordinates are no numbers"
         raise NotAnAreaError(message) from error
     named = crs_code(crs) if crs else DEGREES if isinstance(aoi, list) else crs_of(aoi)
@@ -158,8 +158,8 @@ def tiles_touching(grid: Grid, aoi: Object | list[float], *, crs: str = "", most
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _tiles(grid: Grid, written: bytes, crs: str, most: int) -> Tiles:
-    area = area_of(orjson.loads(written), crs=crs)
+def _tiles(grid: Grid, written: str, crs: str, most: int) -> Tiles:
+    area = area_of(json.loads(written), crs=crs)
     found = cells_touching(area, lattices(grid), most=most)
     return Tiles(
         sum(cells.count for cells in found),

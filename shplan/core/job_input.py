@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from shplan.core.cells import NotAnAreaError
+from shplan.core.areas import NotAnAreaError
 from shplan.core.compare import instant
 from shplan.core.grids import Tiles, aoi_of, grid_by_id, tile_size, tiles_touching
 from shplan.core.job_cost import (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from shapely.geometry import Polygon, box, shape
 
-from shplan.core.cells import NotAnAreaError
+from shplan.core.areas import NotAnAreaError
 from shplan.core.grids import (
     Grid,
     Tiles,
