@@ -104,6 +104,7 @@ def test_a_geometry_is_read_in_its_crs() -> None:
         {**REQUEST, "input": {"type": "tiling-grid", "id": 99, "resolution": 10}},
         {**REQUEST, "input": {"type": "tiling-grid", "id": "0", "resolution": 10}},
         {**REQUEST, "input": {"type": "tiling-grid", "id": 0}},
+        {**REQUEST, "input": {"type": "tiling-grid", "id": 0, "resolution": -10}},
         {**REQUEST, "input": {"type": "geopackage", "features": {"s3": {"url": "s3://b/x.gpkg"}}}},
         {},
         edited(bounds={"geometry": Unknown("{{ ref('A/b').geometry }}", "A/c", ())}),
