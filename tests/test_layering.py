@@ -61,6 +61,7 @@ ONLY: dict[str, set[str]] = {
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
     "numpy": {
+        "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
         "cli/init.py",
@@ -78,6 +79,7 @@ ONLY: dict[str, set[str]] = {
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
     # The sandbox's are its own: areas of interest, and GeoPackages.
     "shapely": {
+        "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
         "manifest/geodata.py",

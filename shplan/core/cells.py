@@ -3,7 +3,7 @@ Which cells of a lattice share area with an area on the globe.
 
 The geometry beneath `grids`: cells are counted as masks of columns and rows, so that a
 continent costs memory for its lattice and time for its outline, not an object for each cell.
-Beside `geometry` only this module imports shapely and numpy.
+Areas are read by `areas`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from shplan.core.areas import DEGREES, Area, mended
 from shplan.core.geometry import project
-from shplan.core.value import Object
 
 if TYPE_CHECKING:
     from numpy import bool_, float64, intp
@@ -24,13 +24,9 @@ if TYPE_CHECKING:
 
 Box: TypeAlias = tuple[float, float, float, float]
 
-DEGREES = "EPSG:4326"
-WEB_MERCATOR = "EPSG:3857"
-_EARTH_RADIUS_M = 6_378_137.0
 # Longer straight edges get points between before they are projected. Over two kilometres a
 # parallel leaves its chord by a few centimetres, also where grids end in the north.
 _EDGE_DEGREES = 0.02
-_EDGE_M = 2_000.0
 # What a border shares with the cell behind it through rounding is no shared area.
 _TOLERANCE_M = 0.001
 _TOLERANCE_DEGREES = 1e-8
@@ -38,10 +34,6 @@ _TOLERANCE_DEGREES = 1e-8
 _REGION_EDGE_DEGREES = 0.1
 _BLOCK = 16
 _M_PER_DEGREE = 111_000.0
-
-
-class NotAnAreaError(ValueError):
-    """Coordinates do not make an area that can be brought onto the globe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +75,6 @@ class Cells:
     first: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
-    """An area in its own CRS, where its edges are straight, and in degrees."""
-
-    crs: str
-    shape: BaseGeometry
-    degrees: BaseGeometry
-
-
-def area_of(geometry: Object | list[float], *, crs: str) -> Area:
-    """
-    Read an area.
-
-    Args:
-        geometry: GeoJSON Polygon or MultiPolygon, or a bbox (west, south, east, north);
-            longitudes may run over 180 degrees
-        crs: `EPSG:N` of the coordinates, which are x, y in every CRS
-
-    Raises:
-        NotAnAreaError: not an area, or out of the reach of its CRS
-    """
-    shape = _valid(_read(geometry))
-    return Area(crs, shape, _in_degrees(shape, crs))
-
-
 def cells_touching(area: Area, lattices: Iterable[Lattice], *, most: int) -> tuple[Cells, ...]:
     """
     Return the cells that share area with an area, for each lattice that has some.
@@ -126,75 +93,6 @@ def cells_touching(area: Area, lattices: Iterable[Lattice], *, most: int) -> tup
         if cells is not None:
             found.append(cells)
     return tuple(found) if found else _cell_of_point(area, tried, most=most)
-
-
-def _read(geometry: Object | list[float]) -> BaseGeometry:
-    import shapely  # noqa: PLC0415
-    from shapely.errors import ShapelyError  # noqa: PLC0415
-    from shapely.geometry import shape  # noqa: PLC0415
-
-    if isinstance(geometry, dict) and geometry.get("type") not in ("Polygon", "MultiPolygon"):
-        message = "only polygons are areas"
-        raise NotAnAreaError(message)
-    try:
-        if isinstance(geometry, list):
-            west, south, east, north = (float(number) for number in geometry)
-            return shapely.box(west, south, east, north)
-        return shapely.force_2d(shape({key: geometry[key] for key in ("type", "coordinates")}))
-    except (ShapelyError, ValueError, TypeError, LookupError, AttributeError) as error:
-        message = "the coordinates are no area"
-        raise NotAnAreaError(message) from error
-
-
-def _valid(shape: BaseGeometry) -> BaseGeometry:
-    """Mend rings that cross themselves; keep lines and points only where there is no area."""
-    import numpy  # noqa: PLC0415, ICN001 - one name for one import
-    import shapely  # noqa: PLC0415
-
-    if shapely.is_empty(shape) or not numpy.isfinite(shapely.get_coordinates(shape)).all():
-        message = "an area has at least one point, and all of them are finite"
-        raise NotAnAreaError(message)
-    valid = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
-    if not shapely.area(valid):
-        return valid
-    parts = [part for part in shapely.get_parts([valid]) if shapely.area(part)]
-    return shapely.union_all(parts) if len(parts) > 1 else parts[0]
-
-
-def _in_degrees(shape: BaseGeometry, crs: str) -> BaseGeometry:
-    import numpy  # noqa: PLC0415, ICN001 - one name for one import
-    import shapely  # noqa: PLC0415
-
-    if crs == DEGREES:
-        return shape
-    # In a geographic CRS this adds nothing, and an edge straight there is straight here.
-    dense = shapely.segmentize(shape, _EDGE_M)
-    if crs == WEB_MERCATOR:
-        return _valid(shapely.transform(dense, _from_web_mercator))
-    there = project(dense, crs, DEGREES)
-    if there is None:
-        message = f"the CRS {crs} is not known"
-        raise NotAnAreaError(message)
-    points = shapely.get_coordinates(there)
-    if not numpy.isfinite(points).all():
-        message = f"the area lies out of the reach of {crs}"
-        raise NotAnAreaError(message)
-    first = float(points[0, 0])
-
-    def near_first(points: NDArray[float64]) -> NDArray[float64]:
-        # A projection answers within 180 degrees; an area across the antimeridian is one piece.
-        longitude = first + (points[:, 0] - first + 180) % 360 - 180
-        return numpy.column_stack((longitude, points[:, 1]))
-
-    return _valid(shapely.transform(there, near_first))
-
-
-def _from_web_mercator(points: NDArray[float64]) -> NDArray[float64]:
-    """Source: EPSG Guidance Note 7-2, method 1024; unlike PROJ, x runs on over 180 degrees."""
-    import numpy  # noqa: PLC0415, ICN001 - one name for one import
-
-    x, y = points[:, 0] / _EARTH_RADIUS_M, points[:, 1] / _EARTH_RADIUS_M
-    return numpy.column_stack((numpy.degrees(x), numpy.degrees(numpy.arctan(numpy.sinh(y)))))
 
 
 def _cells(area: Area, lattice: Lattice, *, most: int) -> Cells | None:
@@ -270,9 +168,9 @@ def _on(area: Area, lattice: Lattice) -> BaseGeometry | None:
     if shapely.is_empty(reached):
         return None
     if lattice.crs == DEGREES:
-        return _valid(reached)
+        return mended(reached)
     projected = project(shapely.segmentize(reached, _EDGE_DEGREES), DEGREES, lattice.crs)
-    return None if projected is None else _valid(projected)
+    return None if projected is None else mended(projected)
 
 
 def _turned(shape: BaseGeometry, degrees: float) -> BaseGeometry:

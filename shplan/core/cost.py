@@ -8,7 +8,6 @@ business of the sandbox's own code.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -96,16 +95,6 @@ def exactly(*terms: CostTerm) -> Cost:
     """Return a cost that is known in advance."""
     total = sum(term.total_pu for term in terms)
     return Cost(total, total, total, tuple(term for term in terms if term.count))
-
-
-def summed(*terms: CostTerm) -> Cost:
-    """Return the cost of terms that are known only within their bounds."""
-    return Cost(
-        math.fsum(term.least_pu for term in terms),
-        math.fsum(term.likely_pu for term in terms),
-        math.fsum(term.total_pu for term in terms),
-        terms,
-    )
 
 
 def calls(count: int, *, label: str) -> Cost:

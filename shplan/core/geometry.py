@@ -2,8 +2,8 @@
 Equality of geometries across rings, directions and coordinate reference systems.
 
 Order of axes is always x, y (longitude, latitude), whatever the EPSG registry
-says (source: API description, `bounds`). In this room only this module and `cells`
-import shapely, and only this one pyproj; the pure normal form is tried first because
+says (source: API description, `bounds`). In this room only this module, `areas` and
+`cells` import shapely, and only this one pyproj; the pure normal form is tried first because
 it costs less than their import.
 """
 

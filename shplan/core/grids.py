@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from shplan.core.cells import DEGREES, Box, Cells, Lattice, NotAnAreaError, area_of, cells_touching
+from shplan.core.areas import DEGREES, NotAnAreaError, area_of
+from shplan.core.cells import Box, Cells, Lattice, cells_touching
 from shplan.core.geometry import crs_code, crs_of
-from shplan.core.value import JsonObject, NotCanonicalError, Object, Value, canonical
+from shplan.core.value import JsonObject, Object, Value
 
 _ZONES = 60
 _ZONE_DEGREES = 6
@@ -147,8 +148,9 @@ def tiles_touching(grid: Grid, aoi: Object | list[float], *, crs: str = "", most
         NotAnAreaError: the coordinates make no area, or one out of the reach of its CRS
     """
     try:
-        written = canonical(cast("Value", aoi))
-    except NotCanonicalError as error:
+        # Not the canonical form: a country's outline costs more in it than its tiles do.
+        written = json.dumps(aoi, allow_nan=False)
+    except (TypeError, ValueError) as error:
         message = "the coordinates are no numbers"
         raise NotAnAreaError(message) from error
     named = crs_code(crs) if crs else DEGREES if isinstance(aoi, list) else crs_of(aoi)
@@ -156,7 +158,7 @@ def tiles_touching(grid: Grid, aoi: Object | list[float], *, crs: str = "", most
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _tiles(grid: Grid, written: bytes, crs: str, most: int) -> Tiles:
+def _tiles(grid: Grid, written: str, crs: str, most: int) -> Tiles:
     area = area_of(json.loads(written), crs=crs)
     found = cells_touching(area, lattices(grid), most=most)
     return Tiles(

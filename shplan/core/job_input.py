@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from shplan.core.cells import NotAnAreaError
+from shplan.core.areas import NotAnAreaError
 from shplan.core.compare import instant
 from shplan.core.grids import Tiles, aoi_of, grid_by_id, tile_size, tiles_touching
 from shplan.core.job_cost import (
@@ -121,7 +121,7 @@ def _grid_features(request: Object, table: JsonObject) -> tuple[Features, ...] |
     wanted = _object(request.get("input"))
     resolution = _number(wanted.get("resolution"))
     tiles = touched_tiles(request, table)
-    if tiles is None or not resolution:
+    if tiles is None or resolution <= 0:
         return None
     grid = grid_by_id(table, cast("int", wanted["id"]))
     assert grid is not None, "tiles were counted on it"
@@ -141,12 +141,13 @@ def _sources(script: ScriptShape, data: list[Object]) -> tuple[Source, ...] | No
     """Return a source for each input object; None where one has samples without bound."""
     sources: list[Source] = []
     for index, one in enumerate(script.inputs):
-        samples = [_samples(one.mosaicking, read) for read in _read_by(one, index, script, data)]
+        collections = _read_by(one, index, script, data)
+        samples = [_samples(one.mosaicking, read) for read in collections]
         known = [number for number in samples if number is not None]
         if not known or len(known) < len(samples):
             return None
         widest = max(known, key=lambda number: number.maximum)
-        radar = max(_radar(read) for read in _read_by(one, index, script, data))
+        radar = max(_radar(read) for read in collections)
         sources.append(Source(one.bands, widest, radar))
     return tuple(sources)
 

@@ -146,10 +146,14 @@ def _folder(url: str) -> str:
 
 
 def _not_a_bucket(url: str) -> TemplateProblem:
+    scheme, found, rest = url.partition("://")
+    # Of a web address the first part is a server, and no bucket.
+    likely = f"s3://{rest if found else url.lstrip('/')}"
+    mendable = _URL.fullmatch(likely) and scheme.lower() not in ("http", "https")
     return TemplateProblem(
-        f"the delivery path is {url}.",
+        f"the delivery path is {url or 'empty'}.",
         "Results are delivered to a bucket, given as s3://bucket/path or gs://bucket/path.",
-        f"write `s3://{url.partition('://')[2] or url.lstrip('/')}`",
+        f"write `{likely}`" if mendable else "name the bucket, as in `s3://bucket/path`",
     )
 
 

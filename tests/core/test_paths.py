@@ -154,10 +154,22 @@ def test_zarr_knows_only_the_request_id() -> None:
     assert problem.why == "Batch processing knows <requestId>."
 
 
-@pytest.mark.parametrize("url", ["b/x", "/b/x", "https://b/x", "s3:/b/x", "s3://", "S3://b", ""])
-def test_only_buckets_are_delivered_to(url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("b/x", "write `s3://b/x`"),
+        ("/b/x", "write `s3://b/x`"),
+        ("S3://b", "write `s3://b`"),
+        ("https://server/b/x", "name the bucket, as in `s3://bucket/path`"),
+        ("s3://", "name the bucket, as in `s3://bucket/path`"),
+        ("", "name the bucket, as in `s3://bucket/path`"),
+        ("s3://<tileName>", "name the bucket, as in `s3://bucket/path`"),
+    ],
+)
+def test_only_buckets_are_delivered_to(url: str, hint: str) -> None:
     (problem,) = template_problems(url, ["a"])
     assert "s3://bucket/path" in problem.why
+    assert problem.hint == hint
 
 
 @pytest.mark.parametrize("url", ["s3://b/<tileName>/<outputId", "s3://b/<tileName>/a>b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shplan.core.errors import PlanError, StalePlanError
+from shplan.core.job_cost import BatchCostInput, Features, Output, Samples, Source, batch_cost
 from shplan.core.plan import Plan, plan_json
+from shplan.views.plan_document import plan_of
 from shplan.views.plan_text import render_plan
 from shplan.views.saved_plan import load_plan, plan_schema, render_saved, save_plan
 from tests.views.plans import HOLE, SCENES, inputs, many_tiles
@@ -34,6 +37,20 @@ def refused(document: object) -> PlanError:
 def test_save_then_load_is_identity(scene: str) -> None:
     plan = SCENES[scene]()
     assert load_plan(save_plan(plan), name="plan.json").document == plan_json(plan)
+
+
+def test_the_factors_of_a_price_are_saved_with_it() -> None:
+    plan = SCENES["first-apply"]()
+    (first, *rest) = plan.changes
+    priced = BatchCostInput(
+        (Features(215, 2004, 2004),),
+        (Source(("B04",), Samples(0, 10, 30, "samples")),),
+        (Output("FLOAT32", "image/tiff"),),
+    )
+    job = replace(plan, changes=(replace(first, cost=batch_cost(priced)), *rest))
+    saved = load_plan(save_plan(job), name="plan.json").document
+    assert plan_of(saved).changes[0].cost == batch_cost(priced)
+    assert plan_of(plan_json(plan)).changes[0].cost == first.cost
 
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
