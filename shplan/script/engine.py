@@ -7,8 +7,7 @@ An engine is one fresh world of JavaScript with its own heap: one script each, n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from shplan.script.errors import Fault
 
@@ -18,6 +17,8 @@ Handle: TypeAlias = object
 Place: TypeAlias = tuple[int, int | None]
 # Our own JavaScript is evaluated this many lines down, so that its places are told from a script's.
 OWN_LINES = 100_000
+# Engines write no longer ones; what a script writes must not keep us busy.
+_LONGEST_FRAME = 500
 
 
 class EngineError(Exception):
@@ -36,8 +37,7 @@ class EngineError(Exception):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """
     What one engine may use.
 
@@ -55,6 +55,8 @@ class Engine(Protocol):
 
     # How columns are counted: the name of the encoding whose units they are.
     encoding: str
+    # Whether `null` is thrown when there is no memory left for an error.
+    null_is_memory: bool
 
     def begin(self) -> None:
         """Start the clock of a request."""
@@ -82,9 +84,16 @@ class Engine(Protocol):
         """Give its memory back."""
 
 
-def innermost(places: re.Pattern[str], stack: str) -> Place | None:
-    """Return the first place of a stack trace that is not in our own JavaScript."""
-    for found in places.finditer(stack):
-        if int(found["line"]) < OWN_LINES:
+def innermost(frame: re.Pattern[str], stack: str) -> Place | None:
+    """
+    Return the first place of a stack trace that is not in our own JavaScript.
+
+    Args:
+        frame: matches one line with a place and names its `line` and `column`
+        stack: as the engine gives it, or as a script pretends
+    """
+    for text in stack.split("\n"):
+        found = frame.match(text) if len(text) < _LONGEST_FRAME else None
+        if found and int(found["line"]) < OWN_LINES:
             return int(found["line"]), int(found["column"])
     return None

@@ -16,8 +16,10 @@ from shplan.script.engine import Budget, EngineError, Handle, Place, innermost
 from shplan.script.errors import Fault
 
 NAME = "quickjs"
-# `at setup (<input>:3:5)`, `at <input>:3:5`; what `eval` ran has another name
-_FRAME = re.compile(r"^ +at [^\n]*?<input>:(?P<line>\d+):(?P<column>\d+)", re.MULTILINE)
+# `at setup (<input>:3:5)`; what `eval` ran is `<eval>` with lines of its own
+_FRAME = re.compile(r" +at (?!<eval>)[^\n]*?\(<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)")
+# `at <input>:3:5`: where a text is no JavaScript
+_PARSE = re.compile(r" +at <input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})")
 _LEAST_S = 0.001
 
 
@@ -25,6 +27,7 @@ class QuickJs:
     """One context with its own runtime."""
 
     encoding = "utf-8"
+    null_is_memory = True
 
     def __init__(self, budget: Budget) -> None:
         self._time_s = budget.time_s
@@ -90,5 +93,5 @@ def _translated(words: str) -> EngineError:
     if first.startswith("InternalError: out of memory"):
         return EngineError(Fault.MEMORY, first, innermost(_FRAME, words))
     if first.startswith("SyntaxError"):
-        return EngineError(Fault.SYNTAX, first, innermost(_FRAME, words))
+        return EngineError(Fault.SYNTAX, first, innermost(_PARSE, words))
     return EngineError(Fault.RUNTIME, first, innermost(_FRAME, words))

@@ -24,11 +24,12 @@ from shplan.script.errors import Fault
 NAME = "v8"
 # `at setup (<anonymous>:3:5)`, `at <anonymous>:3:5`, `at eval (eval at setup (<anonymous>:3:5), ...)`
 _FRAME = re.compile(
-    r"^ +at (?:[^\n]*?\((?:async )?)?[^()\n]*?:(?P<line>\d+):(?P<column>\d+)\)?", re.MULTILINE
+    r" +at (?:[^\n]*?\((?:async )?)?[^()\n]*?:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?"
 )
 _PARSE = re.compile(
     r"[^\n]*?:(?P<line>\d+): (?P<words>[^\n]*)\n[^\n]*\n(?P<indent> *)\^", re.DOTALL
 )
+_PLACE = re.compile(r"[^\n]*?:\d+: ")
 _LEAST_S = 0.001
 
 
@@ -36,10 +37,13 @@ class V8:
     """One isolate."""
 
     encoding = "utf-16-le"
+    null_is_memory = False
 
     def __init__(self, budget: Budget) -> None:
         self._time_s = budget.time_s
         self._isolate = MiniRacer()
+        # A class is no property of the global object, from which our JavaScript takes the rest.
+        self._isolate.eval("__TimerManager = undefined")
         self._isolate.set_hard_memory_limit(budget.heap_mb << 20)
         self.begin()
 
@@ -85,7 +89,7 @@ class V8:
             return EngineError(Fault.MEMORY, "the script needs more memory than it may have")
         if isinstance(error, JSParseException):
             return _syntax(words)
-        return EngineError(Fault.RUNTIME, words)
+        return EngineError(Fault.RUNTIME, _PLACE.sub("", words.split("\n", 1)[0]))
 
 
 def _syntax(words: str) -> EngineError:

@@ -6,15 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FUNCTIONS = (
-    "evaluatePixel",
-    "filterScenes",
-    "preProcessScenes",
-    "setup",
-    "updateOutput",
-    "updateOutputMetadata",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:

@@ -1,10 +1,10 @@
-// Between a script and us. Evaluated before the script, in the same engine, to a function that takes an
-// operation and returns JSON as a string.
+// Between a script and us. Evaluated before the script, in the same engine, to a function that loads a
+// program when it is given one, runs its setup() when it is given nothing, and returns JSON as a string.
 //
 // Everything that is needed later is kept here before the script runs, because a script may redefine
 // whatever it can reach: no method is called and no member is looked up afterwards that a script could
 // have replaced. Strict, so that no function of ours can be reached through a call stack.
-(function (installHelpers) {
+(function (installHelpers, names) {
   "use strict";
 
   const uncurry = Function.prototype.bind.bind(Function.prototype.call);
@@ -33,9 +33,6 @@
   }
   installHelpers(globalThis);
 
-  const names = [
-    "evaluatePixel", "filterScenes", "preProcessScenes", "setup", "updateOutput", "updateOutputMetadata",
-  ];
   // The members of a setup that mean something; an object of anything else is as good as empty.
   const members = [
     "input", "output", "mosaicking", "bands", "units", "metadata", "datasource",
@@ -44,6 +41,7 @@
   const MAX_DEPTH = 6;
   const MAX_VALUES = 20000;
   const MAX_TEXT = 1000000;
+  const ANY_OBJECT = '"text":"[object Object]"';
   const found = Object.create(null);
   let left = 0;
   let room = 0;
@@ -97,10 +95,14 @@
 
   // What was thrown may be anything, with getters that throw again.
   function describe(error) {
-    let told = '"text":' + words(typeof error);
+    if (error === null) return '{"text":"null","nothing":true}';
+    let told = '"text":"an object was thrown"';
     try {
       told = '"text":' + words(error);
-      if (typeof error === "object" && error !== null) {
+      if (typeof error === "object") {
+        if (told === ANY_OBJECT && typeof error.message === "string") {
+          told = '"text":' + words(error.message);
+        }
         const stack = error.stack;
         if (typeof stack === "string") told += ',"stack":' + quote(slice(stack, 0, 20000));
       }
@@ -158,7 +160,9 @@
     }
   }
 
-  return function (operation, program, expected) {
-    return operation === "load" ? load(program, expected) : setup();
+  // Arguments are handed over in an array, of which a script that ran can change the ways; so none then.
+  // What was put together from parts is cut out whole: QuickJS hands over no string that is still in parts.
+  return function (program, expected) {
+    return slice(program ? load(program, expected) : setup(), 0);
   };
 })

@@ -20,8 +20,10 @@ from shplan.script.wire import Message, receive, send
 # Beyond the engine's limit, for what the engine cannot end.
 _GRACE_S = 0.5
 _START_S = 30.0
+# The package stands in for itself, without what only the parent needs of it: that is a third of the start.
 _BOOT = (
-    "import json,sys;c=json.loads(sys.argv[1]);sys.path+=c['path'];"
+    "import json,sys,types;c=json.loads(sys.argv[1]);sys.path+=c['path'];"
+    "p=sys.modules['shplan.script']=types.ModuleType('shplan.script');p.__path__=[c['here']];"
     "from shplan.script.child import main;main(c)"
 )
 # What a process needs of its environment to start at all; everything else stays with the parent.
@@ -139,11 +141,13 @@ class ChildProcess:
 
 def _configuration(limits: Limits, engine: str | None) -> str:
     """Return what the child is told at its start, where to find our modules and its engine included."""
-    root = str(Path(__file__).parents[2])
+    here = Path(__file__).parent
+    root = str(here.parents[1])
     path = [root, *(one for one in sys.path if Path(one).is_absolute() and one != root)]
     return json.dumps(
         {
             "path": path,
+            "here": str(here),
             "engine": engine,
             "time_s": float(limits.time_s),
             "heap_mb": limits.heap_mb,

@@ -18,10 +18,18 @@ from pathlib import Path
 
 from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
 from shplan.script.errors import Fault
-from shplan.script.facts import FUNCTIONS
-from shplan.script.source import own_place, place_of_units
+from shplan.script.source import own_place, place_of, place_of_units
 from shplan.script.wire import Message
 
+# Source: Evalscript V3; `filterScenes` is of its early days and still met.
+FUNCTIONS = (
+    "evaluatePixel",
+    "filterScenes",
+    "preProcessScenes",
+    "setup",
+    "updateOutput",
+    "updateOutputMetadata",
+)
 # The script's first act hands over a way to each of its functions, wherever and however it makes them.
 PREFIX = (
     "(function(){arguments[0]("
@@ -60,7 +68,7 @@ class Session:
         try:
             self._engine.evaluate(PREFIX + self._text + SUFFIX)
         except EngineError as error:
-            return self._fault(error, PREFIX)
+            return self._refused(error)
         return {"simple": self._returns()}
 
     def load(self) -> Message:
@@ -70,18 +78,18 @@ class Session:
             self._call = self._engine.evaluate(_ours())
             program = self._engine.evaluate(PREFIX + self._text + SUFFIX)
             expected = (PREFIX + self._text + SUFFIX)[1:-1]
-            found = json.loads(self._engine.call(self._call, "load", program, expected))
+            found = json.loads(self._engine.call(self._call, program, expected))
         except EngineError as error:
-            return self._fault(error, PREFIX)
+            return self._refused(error)
         if "unbalanced" in found:
-            return self._unbalanced()
+            return self._syntax(EngineError(Fault.SYNTAX, "Unexpected token '}'"))
         return self._loaded(found)
 
     def setup(self) -> Message:
         """Run `setup()` and answer with its value."""
         self._engine.begin()
         try:
-            found = json.loads(self._engine.call(self._call, "setup"))
+            found = json.loads(self._engine.call(self._call))
         except EngineError as error:
             return self._fault(error, PREFIX)
         return self._thrown(found["thrown"]) if "thrown" in found else found
@@ -108,38 +116,46 @@ class Session:
 
     def _returns(self) -> bool:
         """Tell whether the text returns outside of all functions: then it is no text of its own."""
-        try:
-            self._engine.evaluate(_PARSE_ONLY + self._text)
-        except EngineError as error:
-            return error.fault is Fault.SYNTAX and any(
-                one in error.message for one in _RETURN_OUTSIDE
-            )
-        return False
+        error = self._bare()
+        return error is not None and _is_return(error)
 
-    def _unbalanced(self) -> Message:
-        """Find where a text that closed our function closes what it has not opened."""
+    def _bare(self) -> EngineError | None:
+        """Return what is wrong with the text as it stands, wrapped in nothing."""
         try:
             self._engine.evaluate(_PARSE_ONLY + self._text)
         except EngineError as error:
-            if error.fault is Fault.SYNTAX:
-                return self._fault(error, _PARSE_ONLY)
-        return self._fault(EngineError(Fault.SYNTAX, "Unexpected token '}'"), _PARSE_ONLY)
+            return error if error.fault is Fault.SYNTAX else None
+        return None
+
+    def _syntax(self, wrapped: EngineError) -> Message:
+        """
+        Answer with a fault of syntax, in the place where the text itself goes wrong.
+
+        A brace too many closes our function, and what follows is then the first thing that is wrong.
+        """
+        bare = self._bare()
+        if bare is None or _is_return(bare):
+            return self._fault(wrapped, PREFIX)
+        return self._fault(bare, _PARSE_ONLY)
 
     def _thrown(self, thrown: dict[str, str]) -> Message:
         words = thrown["text"]
-        fault = Fault.MEMORY if _MEMORY.match(words) else Fault.RUNTIME
+        starved = "nothing" in thrown and self._engine.null_is_memory
+        fault = Fault.MEMORY if starved or _MEMORY.match(words) else Fault.RUNTIME
         # V8 opens the trace with the message, which may hold anything.
         stack = thrown.get("stack", "").removeprefix(words)
         return self._fault(EngineError(fault, words, self._engine.place_in(stack)), PREFIX)
 
+    def _refused(self, error: EngineError) -> Message:
+        return self._syntax(error) if error.fault is Fault.SYNTAX else self._fault(error, PREFIX)
+
     def _fault(self, error: EngineError, prefix: str) -> Message:
         line, column = self._own(error.place, prefix)
-        return {
-            "fault": error.fault.value,
-            "message": error.message,
-            "line": line,
-            "column": column,
-        }
+        message = error.message
+        if error.fault is Fault.SYNTAX and (line, column) == place_of(self._text, len(self._text)):
+            # Whatever the engine expects there, or stumbles over that is ours.
+            message = "Unexpected end of input"
+        return {"fault": error.fault.value, "message": message, "line": line, "column": column}
 
     def _own(self, place: Place | None, prefix: str) -> tuple[int | None, int | None]:
         if place is None:
@@ -148,8 +164,12 @@ class Session:
         return own_place(self._text, prefix, line, column, encoding=self._engine.encoding)
 
 
+def _is_return(error: EngineError) -> bool:
+    return any(one in error.message for one in _RETURN_OUTSIDE)
+
+
 @cache
 def _ours() -> str:
     """Return our own JavaScript as one expression."""
     harness, helpers = ((_HERE / name).read_text("utf-8") for name in ("harness.js", "helpers.js"))
-    return "\n" * OWN_LINES + f"{harness}({helpers})"
+    return "\n" * OWN_LINES + f"{harness}({helpers},{json.dumps(FUNCTIONS)})"

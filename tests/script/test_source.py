@@ -1,0 +1,70 @@
+"""Version lines, and places that engines count in their own units."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shplan.script.source import own_place, place_of, place_of_units, unreadable, version_of
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("//VERSION=3", 3),
+        ("//VERSION=3 (auto-converted from 1)", 3),
+        ("// VERSION=3", 3),
+        ("//VERSION = 3", 3),
+        ("  //VERSION=3", 3),
+        ("//version=3", 3),
+        ("\ufeff//VERSION=3\r\n", 3),
+        ("//VERSION=2", 2),
+        ("//VERSION=30", 30),
+        ("//VERSION=3.1", None),
+        ("//VERSION=", None),
+        ("//VERSION 3", None),
+        ("/*VERSION=3*/", None),
+        ("\n//VERSION=3", None),
+        ("var a; //VERSION=3", None),
+        ("", None),
+    ],
+)
+def test_the_first_line_says_the_version(line: str, version: int | None) -> None:
+    assert version_of(line) == version
+
+
+TEXTS = st.text(alphabet="a\t é\u20ac\U0001f6f0\n", max_size=40)
+
+
+@given(TEXTS, st.data(), st.sampled_from(["utf-8", "utf-16-le"]))
+def test_a_place_is_found_again_from_an_engines_count(
+    text: str, data: st.DataObject, encoding: str
+) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    line, column = place_of(text, offset)
+    before = text[:offset].rsplit("\n", 1)[-1]
+    units = len(before.encode(encoding)) // (1 if encoding == "utf-8" else 2)
+    counted = units + 1 + (len("prefix") if line == 1 else 0)
+    assert own_place(text, "prefix", line, counted, encoding=encoding) == (line, column)
+
+
+@given(TEXTS, st.data())
+def test_an_offset_in_units_of_javascript_is_the_same_place(text: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    units = len(text[:offset].encode("utf-16-le")) // 2
+    assert place_of_units(text, units) == place_of(text, offset)
+
+
+@given(TEXTS, st.integers(1, 90), st.none() | st.integers(1, 90))
+def test_every_place_lies_in_the_text(text: str, line: int, column: int | None) -> None:
+    lines = text.split("\n")
+    found_line, found_column = own_place(text, "(", line, column, encoding="utf-8")
+    assert 1 <= found_line <= len(lines)
+    assert found_column is None or 1 <= found_column <= len(lines[found_line - 1]) + 1
+
+
+@given(TEXTS)
+def test_text_is_readable(text: str) -> None:
+    assert unreadable(text) is None
+    assert unreadable(text + "\0") == place_of(text, len(text))
