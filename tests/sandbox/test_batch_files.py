@@ -178,7 +178,9 @@ def test_many_failures_stop_the_task_and_are_tried_again(api: Driver) -> None:
     api.delete("/_sandbox/batch")
     start(api, task)
     api.tick(60)
-    assert (read(api, task)["status"], read(api, task)["costPU"]) == ("DONE", 100)
+    ended = read(api, task)
+    assert (ended["status"], ended["costPU"]) == ("DONE", 100)
+    assert ended["completionPercentage"] == 100
 
 
 def test_a_share_of_features_fails_and_the_same_ones_again(api: Driver) -> None:
