@@ -14,6 +14,13 @@ unset PYTHONPATH || true
 
 shplan --version
 shplan schema ByocTiles > /dev/null
+python - << 'END'
+from shplan.script import Worker
+
+text = "//VERSION=3\nfunction setup() { return {input: ['B04'], output: {bands: 1}}; }\n"
+with Worker() as worker:
+    worker.facts(text + "const evaluatePixel = (sample) => [sample.B04];\n")
+END
 shplan init farm > /dev/null
 cd farm
 shplan validate

@@ -1,7 +1,7 @@
 """
 The worker process: reads requests, answers them, and ends at once when its parent is gone.
 
-Started by `worker.py` as `python -c BOOT CONFIGURATION`, with nothing in its environment. It imports
+Started by `process.py` as `python -c BOOT CONFIGURATION`, with nothing in its environment. It imports
 neither numpy nor anything else that makes a start slow.
 """
 
@@ -96,7 +96,7 @@ def _first_that_loads(wanted: object, budget: Budget) -> tuple[str, Child | None
                 return name, Child(partial(make, budget))
             except Exception as error:  # noqa: BLE001 whatever a foreign library does on a foreign machine
                 reasons.append(f"{name}: {type(error).__name__}: {error}")
-    return "; ".join(reasons), None
+    return "; ".join(reasons) or f"none is called {wanted!r}", None
 
 
 def _read(requests: IO[bytes], queue: SimpleQueue[Message]) -> None:
@@ -122,7 +122,10 @@ def _limit_process(data_mb: int) -> None:
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 not everywhere
 
-        resource.setrlimit(resource.RLIMIT_DATA, (data_mb << 20, data_mb << 20))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = data_mb << 20
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         # An engine that finds no memory aborts; nobody reads what it would leave.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

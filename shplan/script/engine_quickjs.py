@@ -15,7 +15,6 @@ import quickjs
 from shplan.script.engine import Budget, EngineError, Handle, Place, innermost
 from shplan.script.errors import Fault
 
-NAME = "quickjs"
 # `at setup (<input>:3:5)`; what `eval` ran is `<eval>` with lines of its own
 _FRAME = re.compile(r" +at (?!<eval>)[^\n]*?\(<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)")
 # `at <input>:3:5`: where a text is no JavaScript

@@ -21,7 +21,6 @@ from py_mini_racer import (
 from shplan.script.engine import Budget, EngineError, Handle, Place, innermost
 from shplan.script.errors import Fault
 
-NAME = "v8"
 # `at setup (<anonymous>:3:5)`, `at <anonymous>:3:5`, `at eval (eval at setup (<anonymous>:3:5), ...)`
 _FRAME = re.compile(
     r" +at (?:[^\n]*?\((?:async )?)?[^()\n]*?:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?"

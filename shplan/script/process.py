@@ -76,13 +76,7 @@ class ChildProcess:
     def __init__(self, limits: Limits, engine: str | None) -> None:
         self.ending: Ending | None = None
         self._deadline_s = limits.time_s + _GRACE_S
-        self._process = subprocess.Popen(  # noqa: S603 our own module, in our own interpreter
-            [sys.executable, "-I", "-S", "-c", _BOOT, _configuration(limits, engine)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"TZ": "UTC"} | {n: os.environ[n] for n in _ENVIRONMENT if n in os.environ},
-        )
+        self._process = _process(_configuration(limits, engine))
         answer = self._receive(_START_S)
         if answer is None or "failed" in answer:
             self.end()
@@ -124,7 +118,8 @@ class ChildProcess:
         finally:
             timer.cancel()
         if late.is_set():
-            self.ending = Ending.LATE
+            # Whatever was said in the last moment: there is nobody left to ask on.
+            self.ending, answer = Ending.LATE, None
         elif answer is None:
             self.ending = Ending.ABORTED if -self._process.wait() in _ABORTS else Ending.LOST
         return answer
@@ -137,6 +132,21 @@ class ChildProcess:
                 send(self._process.stdin, request)
             return receive(self._process.stdout)
         return None
+
+
+def _process(configuration: str) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    try:
+        return subprocess.Popen(  # noqa: S603 our own module, in our own interpreter
+            [sys.executable, "-I", "-S", "-c", _BOOT, configuration],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"TZ": "UTC", **environment},
+        )
+    except OSError as error:
+        msg = f"no worker process can be started: {error}"
+        raise StartError(msg, crashed=False) from error
 
 
 def _configuration(limits: Limits, engine: str | None) -> str:

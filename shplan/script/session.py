@@ -110,9 +110,16 @@ class Session:
             return self._thrown(thrown)
         offset = found["setup"]
         assert isinstance(offset, int)
-        # The source of a function begins behind the parenthesis that we opened.
-        place = place_of_units(self._text, offset - len(PREFIX) + 1) if offset >= 0 else None
-        return {"functions": functions, "setup": place}
+        return {"functions": functions, "setup": None if missing else self._declaration(offset)}
+
+    def _declaration(self, offset: int) -> tuple[int, int]:
+        """Return where `setup` is declared: its offset in the program, or -1 for what has no text."""
+        # The source of the program begins behind the parenthesis that we opened.
+        own = offset - len(PREFIX) + 1
+        if own >= 0:
+            return place_of_units(self._text, own)
+        # A bound function, a proxy: where it is first spoken of.
+        return place_of(self._text, max(self._text.find("setup"), 0))
 
     def _returns(self) -> bool:
         """Tell whether the text returns outside of all functions: then it is no text of its own."""

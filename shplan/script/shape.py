@@ -98,7 +98,8 @@ def _units(value: object, path: str, bands: int) -> tuple[str, ...]:
     units = _strings(_listed(value), path, "a string")
     if units and len(units) != bands:
         msg = (
-            f"{path} lists {len(units)} units for {bands} bands; it must be one unit or one a band"
+            f"{path} has {len(units)} of them; it must be one unit, or a list with one for each of the"
+            f" {bands} bands"
         )
         raise UnusableError(msg)
     return units

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 # Source: Evalscript V3; published scripts also write a space after the slashes or a remark behind.
-_VERSION = re.compile(r"\ufeff?[ \t]*//[ \t]*VERSION[ \t]*=[ \t]*(\d+)(?![\d.])", re.IGNORECASE)
+_VERSION = re.compile(r"\ufeff?//[ \t]*VERSION=(\d+)(?![\d.])")
 # Source: ECMA-262, "Line Terminators".
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")

@@ -77,10 +77,10 @@ class Worker:
         functions = _functions(loaded)
         place = _declaration(loaded)
         setup = _setup_of(self._ask({"operation": "setup"}, place), place)
-        assert self._child is not None
+        assert self._engine is not None
         return ScriptFacts(
             version=VERSION,
-            engine=self._child.engine,
+            engine=self._engine,
             functions=functions,
             mosaicking=setup.mosaicking,
             inputs=setup.inputs,

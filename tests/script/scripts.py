@@ -230,6 +230,16 @@ BAD: dict[str, tuple[str, Fault, int | None]] = {
         Fault.RUNTIME,
         3,
     ),
+    "throws where it has no text": (
+        f"//VERSION=3\nvar f = () => {{ throw 1; }};\nvar setup = f.bind(null);\n{PIXEL}",
+        Fault.RUNTIME,
+        3,
+    ),
+    "a proxy throws": (
+        f"//VERSION=3\n\nvar setup = new Proxy(() => {{ throw 1; }}, {{}});\n{PIXEL}",
+        Fault.RUNTIME,
+        3,
+    ),
     "a getter throws": (returning("{get input() {\nthrow new Error('no');}}"), Fault.RUNTIME, 5),
     "returns nothing": (script(""), Fault.SHAPE, 3),
     "returns a list": (returning("[]"), Fault.SHAPE, 3),

@@ -40,7 +40,7 @@ MESSAGES = [
     (with_input({"bands": ["B04", None]}), "input.bands[1] is null; it must be a band name"),
     (
         with_input({"bands": ["B04", "B08"], "units": ["DN"]}),
-        "input.units lists 1 units for 2 bands; it must be one unit or one a band",
+        "input.units has 1 of them; it must be one unit, or a list with one for each of the 2 bands",
     ),
     (with_input({"bands": ["B04"], "units": 1}), "input.units is 1; it must be a list"),
     (with_input({"bands": ["B04"], "metadata": True}), "input.metadata is true; it must be a list"),

@@ -197,6 +197,12 @@ def test_no_engine_at_all_is_said_with_the_reasons(
     assert all(one in caught.value.message for one in wanted)
 
 
+def test_an_engine_that_nobody_knows_is_said_so() -> None:
+    with Worker(engine="spidermonkey") as worker, pytest.raises(ScriptError) as caught:
+        worker.facts(script())
+    assert caught.value.message == "no JavaScript engine: none is called 'spidermonkey'"
+
+
 @needs_proc
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_an_engine_prints_is_no_answer(engine: str, workers: dict[str, Worker]) -> None:
@@ -204,6 +210,34 @@ def test_what_an_engine_prints_is_no_answer(engine: str, workers: dict[str, Work
     workers[engine].facts(script())
     descriptors = Path(f"/proc/{process_of(workers[engine]).pid}/fd")
     assert [os.readlink(descriptors / one) for one in "012"] == [os.devnull] * 3
+
+
+def test_an_interpreter_that_is_not_there_is_a_fault_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Worker() as worker, pytest.raises(ScriptError) as caught:
+        worker.facts(script())
+    assert caught.value.fault is Fault.ENGINE
+    assert "no worker process can be started" in caught.value.message
+
+
+def test_an_interrupt_in_between_leaves_no_answer_for_the_next(
+    quickjs: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickjs.facts(script())
+    child = quickjs._child
+    assert child is not None
+
+    def interrupted(stream: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shplan.script.process.receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            quickjs.facts(script("return {input: ['B99'], output: {bands: 9}};"))
+    assert quickjs.facts(script()).outputs[0].bands == 1
+    assert quickjs._child is not child
 
 
 def test_a_long_script_goes_through_the_pipe(quickjs: Worker) -> None:
