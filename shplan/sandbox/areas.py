@@ -146,8 +146,9 @@ def boxes_that_share_area(
     shapely.prepare(area)
     boxes = shapely.box(west, south, west + width, south + height)
     shared = shapely.intersects(area, boxes)
-    # Those that only touch share no area.
-    shared[shared] = shapely.relate_pattern(area, boxes[shared], "T********")
+    # Those that only touch share no area; those well inside need no such look.
+    doubtful = shared & ~shapely.contains_properly(area, boxes)
+    shared[doubtful] = shapely.relate_pattern(area, boxes[doubtful], "T********")
     return cast("np.ndarray", shared)
 
 

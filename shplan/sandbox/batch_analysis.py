@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, metering
+from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, ingestion, metering
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.grids import grids
@@ -99,9 +99,9 @@ def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:
         source = str((chosen or data)[0 if chosen else min(index, len(data) - 1)]["type"])
         if not source.startswith(batch_requests.BYOC):
             continue
-        collection = byoc_rows.find_collection(
-            world.store, source.removeprefix(batch_requests.BYOC)
-        )
+        collection_id = source.removeprefix(batch_requests.BYOC)
+        ingestion.settle(world, collection_id)
+        collection = byoc_rows.find_collection(world.store, collection_id)
         bands = {*(collection.bands or {}), "dataMask"} if collection else set()
         unknown = [name for name in one.bands if name not in bands]
         if collection is None or (collection.bands and unknown):

@@ -58,11 +58,13 @@ def tiles_within(grid_id: int, bounds: str) -> tuple[Tile, ...]:
     if found is None:
         return ()
     area = areas.clipped(areas.to_wgs84(*found), grid.bounds)
-    tiles: list[Tile] = []
-    for zone in _zones(grid, area):
-        tiles += _tiles_of(grid, zone)
-        if len(tiles) > MOST_TILES:
-            raise TooManyTilesError
+    zones = list(_zones(grid, area))
+    # There are at least as many as fill the area: known before any is made.
+    if math.fsum(zone.area.area for zone in zones) / grid.tile**2 > MOST_TILES:
+        raise TooManyTilesError
+    tiles = [tile for zone in zones for tile in _tiles_of(grid, zone)]
+    if len(tiles) > MOST_TILES:
+        raise TooManyTilesError
     return tuple(tiles)
 
 

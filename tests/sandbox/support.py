@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from rasterio.transform import from_origin
 
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import Clock, StoppedClock
+from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings
 from shplan.schema.store import operations, response_schema
 
@@ -143,12 +145,28 @@ class Driver:
         self._loop.close()
 
 
+class SharedScripts(WorkerScripts):
+    """One engine for all sandboxes of a test run; it ends with the run."""
+
+    def close(self) -> None:
+        pass
+
+
+@cache
+def shared_scripts() -> SharedScripts:
+    scripts = SharedScripts()
+    atexit.register(WorkerScripts.close, scripts)
+    return scripts
+
+
 @contextmanager
 def sandbox(
     data: Path, *, settings: Settings | None = None, clock: Clock | None = None
 ) -> Iterator[Driver]:
     """An open sandbox whose time moves by `tick` only."""
-    app = create_app(data, clock=clock or StoppedClock(), settings=settings)
+    app = create_app(
+        data, clock=clock or StoppedClock(), settings=settings, scripts=shared_scripts()
+    )
     driver = Driver(app)
     try:
         yield driver

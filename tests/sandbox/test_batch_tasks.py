@@ -201,6 +201,36 @@ def test_units_that_run_out_stop_the_task(api: Driver) -> None:
     assert pu(api) == 200
 
 
+def test_a_limit_that_is_not_met_changes_nothing(api: Driver) -> None:
+    api.configure(account_pu=5000)
+    task = create(api)
+    start(api, task)
+    api.tick(4)
+    costs = []
+    for _ in range(3):
+        costs.append(read(api, task)["costPU"])
+        api.tick(5)
+    assert costs == [0, 50, 100]
+
+
+def test_the_last_units_go_to_whoever_needs_them_first(api: Driver) -> None:
+    late, early = create(api), create(api)
+    api.configure(account_pu=100)
+    start(api, early)
+    api.tick(1)
+    start(api, late)
+    api.tick(60)
+    # Their features take turns, a second apart.
+    assert [read(api, one)["costPU"] for one in (late, early)] == [50, 50]
+    api.configure(account_pu=150)
+    api.tick(1800)
+    start(api, early)
+    api.tick(1)
+    start(api, late)
+    api.tick(60)
+    assert [read(api, one)["status"] for one in (late, early)] == ["STOPPED", "DONE"]
+
+
 def test_creation_needs_a_thousand_units(api: Driver) -> None:
     api.configure(account_pu=999.9)
     answer = api.post(TASKS, body())

@@ -19,14 +19,6 @@ from botocore.exceptions import ClientError
 import shplan
 from shplan.sandbox.serve import bucket_instructions
 
-SERVER = """
-import sys
-from pathlib import Path
-from shplan.sandbox.serve import serve
-
-serve(Path(sys.argv[1]), s3_port=0, announce=lambda text: print(text, flush=True))
-"""
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,10 +27,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def endpoint(data: Path) -> Iterator[str]:
-    """The second port of a sandbox in a process of its own."""
+    """The second port of a sandbox that was started by hand."""
     environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
-    command = [sys.executable, "-c", SERVER, str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    options = ["--port", "0", "--s3-port", "0", "--data", str(data)]
+    command = [sys.executable, "-m", "shplan", "sandbox", "serve", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(8)]
         assert told[5] == "export OAUTHLIB_INSECURE_TRANSPORT=1\n"

@@ -80,6 +80,12 @@ def test_a_border_that_is_only_touched_gives_no_tile() -> None:
     assert {name[:3] for name in names(2, 6, 46, 6.1, 46.1)} == {"32N"}
 
 
+def test_a_tile_in_the_corner_of_an_area_is_only_touched() -> None:
+    corner = shapely.box(10, 40, 12, 42).difference(shapely.box(11, 41, 12, 42))
+    bounds = json.dumps({"geometry": json.loads(shapely.to_geojson(corner))})
+    assert [tile.name for tile in tiles_within(3, bounds)] == ["E010N40", "E011N40", "E010N41"]
+
+
 def test_grids_end_where_they_end() -> None:
     assert names(0, 10, 80.8, 11, 81) == []
     assert names(6, 100, 50, 101, 51) == []
