@@ -22,6 +22,7 @@ from shplan.core.value import Path as ValuePath
 from shplan.manifest.expand import Instance, expand
 from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import sentence
+from shplan.manifest.ignored import unknown_step
 from shplan.manifest.meaning import cycles, members_twice
 from shplan.manifest.members import RowPlaces, Rows, read_csv, read_features
 from shplan.manifest.origin import MemberPlaces, Origin, Text
@@ -849,6 +850,27 @@ class _Loader:
                     span=manifest.origin.span(path),
                     address=str(address),
                 )
+
+        self._check_ignored(metadata, manifest, address)
+
+    def _check_ignored(self, metadata: Value | None, manifest: _Manifest, address: Address) -> None:
+        lifecycle = metadata.get("lifecycle") if isinstance(metadata, dict) else None
+        ignored = lifecycle.get("ignoreChanges") if isinstance(lifecycle, dict) else None
+        for index, path in enumerate(ignored if isinstance(ignored, list) else ()):
+            found = unknown_step(address.kind, path) if isinstance(path, str) else None
+            if found is None:
+                continue
+            step, known = found
+            similar = nearest(step, known)
+            self.complain(
+                "unknown-field",
+                "Field unknown",
+                f"`ignoreChanges` of {address} lists `{path}`, and there is no `{step}`.",
+                why="A misspelt path would ignore nothing.",
+                hint=f"did you mean `{similar}`?" if similar else f"there are {listed(known)}",
+                span=manifest.origin.span(("metadata", "lifecycle", "ignoreChanges", index)),
+                address=str(address),
+            )
 
     def _check_secrets(
         self, value: Value | None, path: ValuePath, manifest: _Manifest, address: Address

@@ -249,7 +249,13 @@ def _collection(draw: Draw, number: int, earlier: list[Home]) -> tuple[Document,
         "metadata.forEach": lambda: each,
         **_metadata(draw, [home.address for home in earlier]),
         "metadata.lifecycle.ignoreChanges": lambda: draw(
-            st.sampled_from((["noData"], ["additionalData.bands.*.noData", "labels"], ["name"]))
+            st.sampled_from(
+                (
+                    ["noData"],
+                    ["additionalData.bands.*.noData", "additionalData.storageIdentifier"],
+                    ["name"],
+                )
+            )
         ),
         "spec.name": lambda: f"Collection {number}{suffix}",
         "spec.s3Bucket": lambda: material.bucket,
