@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 
 import pytest
@@ -205,6 +204,7 @@ def test_what_a_replacement_left_behind_and_what_says_nothing_is_no_rename() -> 
         assert not any(c.refusals for c in assemble((old, new), moved={}))
 
 
+@pytest.mark.timeout(20)
 def test_renames_are_looked_for_in_linear_time() -> None:
     many = [
         Change(
@@ -216,9 +216,7 @@ def test_renames_are_looked_for_in_linear_time() -> None:
         for n in range(3000)
         for action in (Action.DELETE, Action.CREATE)
     ]
-    begun = time.perf_counter()
     assert len(assemble(many, moved={})) == 6000
-    assert time.perf_counter() - begun < 5
 
 
 def test_new_dependencies_are_recorded_for_the_order_of_a_later_delete() -> None:

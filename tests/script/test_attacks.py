@@ -51,7 +51,8 @@ def ended(worker: Worker, text: str, *, limit_s: float) -> ScriptError:
     begun = time.monotonic()
     with pytest.raises(ScriptError) as caught:
         worker.facts(text)
-    assert time.monotonic() - begun < limit_s + 2
+    # Within a second or two, on a machine that does nothing else.
+    assert time.monotonic() - begun < limit_s + 10
     assert worker.facts(script()).outputs
     return caught.value
 

@@ -31,9 +31,9 @@ def test_every_command_is_shown_and_ends_as_promised(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.findall(r"^\$ (?:shplan )?(\S+)", done.stdout, re.MULTILINE) == [
         "init", "validate", "plan", "apply", "plan",
-        "sed", "plan", "apply", "plan", "status", "ledger",
+        "sed", "plan", "apply", "plan", "why", "status", "ledger",
     ]  # fmt: skip
-    assert done.stdout.count("\nDone: 2 created") == 1
+    assert done.stdout.count("\nDone: 2 created, 2 run; 203 PU spent.") == 1
     assert done.stdout.count('name: "Field imagery" -> "Fields of Slovenia"') == 2
     assert done.stdout.count("\nDone: 1 updated") == 1
     assert done.stdout.count("\nNo changes.") == 2
