@@ -269,4 +269,4 @@ def test_the_digest_of_a_script_does_not_move() -> None:
 @pytest.mark.timeout(30)
 def test_a_long_script_takes_no_time(text: str) -> None:
     """The largest known script has 260 kB; what is not linear in that takes many minutes."""
-    assert tokens(text[:260_000])
+    assert len(tokens(text[:260_000])) <= 260_000
