@@ -17,7 +17,7 @@ from typing import cast
 from shplan.core.change import FieldChange, Reason
 from shplan.core.compare import same
 from shplan.core.fields import FieldRule, FieldRules, Sameness
-from shplan.core.value import Object, Path, Sensitive, Unknown, Value, walk
+from shplan.core.value import Object, Path, Sensitive, Unknown, Value, printable, walk
 
 # Beyond so many leaves a list that differs is shown as a whole: nobody reads on, and the
 # search for the differences is not linear.
@@ -119,6 +119,9 @@ def _diff_stated(
         return
     if observed is None and _is_hollow(wanted):
         # The service leaves an empty object out of its answers.
+        return
+    if isinstance(wanted, Sensitive) and observed is not None and recorded == printable(wanted):
+        # A secret is compared by where it comes from: planning never reads it.
         return
     if isinstance(wanted, dict) and isinstance(observed, dict) and not _is_leaf(rule):
         before = recorded if isinstance(recorded, dict) else {}

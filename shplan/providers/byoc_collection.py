@@ -31,7 +31,7 @@ from shplan.core.planner import (
 )
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired, PendingIntent, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Sensitive, Value, digest
 from shplan.providers.base import (
     Absent,
     Act,
@@ -163,8 +163,12 @@ class ByocCollection:
     )
 
     def check(self, desired: Desired) -> list[Diagnostic]:
-        """Check what the schema cannot: band names, and noData in one place only."""
-        return [*_check_band_names(desired), *_check_no_data(desired)]
+        """Check what the schema cannot: band names, noData in one place only, names one may see."""
+        return [
+            *_check_band_names(desired),
+            *_check_no_data(desired),
+            *_check_key(desired),
+        ]
 
     def refresh(
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
@@ -539,7 +543,7 @@ def _decide_existing(one: Wanted, observed: Observed, base: Change, rules: Field
     verdict = judge_existing(
         desired, one.recorded, _found(one, observed), fields, stated=stated_record(desired.spec)
     )
-    same_as_applied = one.recorded is not None and one.recorded.spec == base.record
+    same_as_applied = one.recorded is not None and one.recorded.spec == stated_record(base.record)
     judged = replace(with_verdict(base, verdict), drifted=bool(fields) and same_as_applied)
     return _worded(judged, desired, observed, one.recorded)
 
@@ -640,7 +644,7 @@ def _base(desired: Desired, observation: Observation) -> Change:
         Action.NOOP,
         Reason.UP_TO_DATE,
         depends_on=dependencies(desired),
-        record=cast("Object", stated_record(desired.spec)),
+        record={**desired.spec},
         prevent_destroy=desired.lifecycle.prevent_destroy,
         id=observed.id if observed else "",
         observed=digest(observed.attributes) if observed else "",
@@ -946,7 +950,7 @@ class _Race:
             Result.DONE,
             id=made,
             owned=True,
-            spec=cast("dict[str, JsonValue]", change.record),
+            spec=stated_record(change.record),
             prevent_destroy=change.prevent_destroy,
             depends_on=tuple(str(address) for address in change.depends_on),
             data={"deposed": self.old, "made": "", "deposedTiles": tiles},
@@ -1127,7 +1131,7 @@ def _learnt(change: Change, *, owned: bool | None) -> Settlement:
         Result.DONE,
         id=change.id,
         owned=owned,
-        spec=cast("dict[str, JsonValue]", change.record),
+        spec=stated_record(change.record),
         prevent_destroy=change.prevent_destroy,
         depends_on=tuple(str(address) for address in change.depends_on),
     )
@@ -1213,3 +1217,18 @@ def _check_no_data(desired: Desired) -> Iterator[Diagnostic]:
             span=desired.source.span(("spec", "noData")),
             address=str(desired.address),
         )
+
+
+def _check_key(desired: Desired) -> Iterator[Diagnostic]:
+    """Refuse secrets where the object is found by: after a crash it could not be looked for."""
+    for name in ByocCollection.natural_key:
+        if isinstance(desired.spec.get(name), Sensitive):
+            yield Diagnostic(
+                code="manifest/secret-key",
+                summary="Secret in a name",
+                what=f"`spec.{name}` of {desired.address} holds a secret.",
+                why="A collection is found by its name and bucket, and both are shown to everybody.",
+                hint="use a variable",
+                span=desired.source.span(("spec", name)),
+                address=str(desired.address),
+            )

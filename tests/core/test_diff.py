@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shplan.core.change import Reason
 from shplan.core.diff import diff_object, is_ignored, value_at, with_changes
 from shplan.core.fields import FieldRule, FieldRules, Omitted, Sameness
-from shplan.core.value import Unknown
+from shplan.core.value import SecretReference, Sensitive, Unknown, printable
 
 RULES = FieldRules(
     {
@@ -40,6 +40,17 @@ def test_a_stated_field_that_differs_is_a_change() -> None:
     assert diff({"name": "b"}, {"name": "a"}, {"name": "a"}) == [
         ("name", "a", "b", Reason.DIFFERS, "")
     ]
+
+
+def test_a_secret_is_compared_by_where_it_comes_from() -> None:
+    """Planning never reads it; another source, or none before, is a change."""
+    secret = Sensitive(("key ", SecretReference("env:KEY")))
+    other = Sensitive(("key ", SecretReference("env:OTHER")))
+    applied = {"name": printable(secret)}
+    assert diff({"name": secret}, applied, {"name": "key hunter2"}) == []
+    assert len(diff({"name": other}, applied, {"name": "key hunter2"})) == 1
+    assert len(diff({"name": secret}, {}, {"name": "key hunter2"})) == 1
+    assert len(diff({"name": secret}, applied, {})) == 1
 
 
 def test_drift_is_undone_even_when_the_manifest_did_not_change() -> None:

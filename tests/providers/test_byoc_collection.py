@@ -13,7 +13,7 @@ from shplan.core.entry import Event, Result
 from shplan.core.errors import NoAnswerError, PlanError, RefusedError
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, PendingIntent, Recorded
-from shplan.core.value import Object
+from shplan.core.value import Object, Reference, Unknown
 from shplan.providers.base import (
     Absent,
     Act,
@@ -983,3 +983,28 @@ def test_a_rival_in_a_later_level_is_a_rival() -> None:
 )
 def test_what_a_schema_cannot_say_is_checked(stated: Any, expected: list[str]) -> None:
     assert [found.code for found in BYOC.check(stating(**stated))] == expected
+
+
+def named(address: str, name: Unknown, *references: Reference) -> Desired:
+    body = {"name": name, "s3Bucket": address}
+    return replace(collection(address), spec=body, references=references)
+
+
+@on_sandbox()
+async def test_what_only_apply_knew_is_recorded_and_referred_to_as_it_became(world: Bench) -> None:
+    """Recorded as a hole it would look like another name: a rename would go unnoticed."""
+    reference = Reference(Address("ByocCollection", "fields"), ("id",))
+    hole = Unknown("{{ ref('ByocCollection/fields').id }}", "ByocCollection/other", (reference,))
+    other = named("other", hole, reference)
+    name = Reference(Address("ByocCollection", "other"), ("name",))
+    second = Unknown("{{ ref('ByocCollection/other').name }}", "ByocCollection/third", (name,))
+    third = named("third", second, name)
+    await done(world, collection(), other, third)
+    recorded = await world.journal().recorded("sandbox")
+    home = recorded[Address("ByocCollection", "fields")].id
+    for address in ("other", "third"):
+        assert recorded[Address("ByocCollection", address)].spec["name"] == home
+    plan = (await world.plan(collection(), other, third)).plan
+    assert not any(change.records for change in plan.changes)
+    renamed = replace(other, address=Address("ByocCollection", "renamed"))
+    assert set(codes(await world.plan(collection(), renamed))) == {"plan/probable-rename"}
