@@ -35,7 +35,6 @@ def command(
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
-    from shplan.cli.report import plan_markdown  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.core.drift import drifted  # noqa: PLC0415
     from shplan.core.plan import plan_json  # noqa: PLC0415
@@ -57,6 +56,8 @@ def command(
         if options.output == "json":
             write_json(plan_json(shown))
         elif options.output == "markdown":
+            from shplan.cli.report import plan_markdown  # noqa: PLC0415
+
             whole = planned if drift else None
             write_text(plan_markdown(shown, loaded, saved_as=str(out or ""), drift_of=whole))
         else:

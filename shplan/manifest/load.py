@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import shplan
 from shplan.core.address import Address
@@ -48,8 +48,6 @@ from shplan.manifest.resolve import (
     references_of,
 )
 from shplan.manifest.scanner import holds_expression
-from shplan.manifest.scripts import Scripts
-from shplan.manifest.scripts import complaint as script_complaint
 from shplan.manifest.source import (
     PROJECT_FILE,
     DiskReader,
@@ -63,6 +61,9 @@ from shplan.manifest.source import (
 from shplan.manifest.validate import Violation, dotted, listed, nearest, shown, violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
 from shplan.schema.store import manifest_kinds
+
+if TYPE_CHECKING:
+    from shplan.manifest.scripts import Scripts
 
 API_VERSION = "shplan/v1"
 PROJECT_KIND = "Project"
@@ -186,7 +187,7 @@ class _Loader:
         self.manifests: dict[Address, _Manifest] = {}
         self.variables: JsonObject = {}
         self.incomplete = False
-        self.scripts = Scripts()
+        self._scripts: Scripts | None = None
         self.local_texts: dict[Address, str | None] = {}
         self.resolution = self._resolution()
 
@@ -210,7 +211,8 @@ class _Loader:
         try:
             resources = self._resources()
         finally:
-            self.scripts.close()
+            if self._scripts is not None:
+                self._scripts.close()
         outputs = self._outputs(project, document, origin, scope)
         self._check_addresses(project, resources)
         return Loaded(
@@ -578,6 +580,15 @@ class _Loader:
 
     # --- scripts -----------------------------------------------------------------------------
 
+    @property
+    def scripts(self) -> Scripts:
+        """The project's scripts; without any nothing of them is loaded."""
+        if self._scripts is None:
+            from shplan.manifest.scripts import Scripts  # noqa: PLC0415
+
+            self._scripts = Scripts()
+        return self._scripts
+
     def _local_text(self, address: Address) -> str | None:
         """
         Return what a reference to a local resource stands for, None for other kinds.
@@ -658,12 +669,14 @@ class _Loader:
         return replace(desired, script=self.scripts.shape(found))
 
     def _check_script(self, text: str, desired: Desired, path: ValuePath | None) -> None:
+        from shplan.manifest.scripts import complaint  # noqa: PLC0415 - as `scripts`
+
         fault = self.scripts.fault(text)
         if fault is None:
             return
         inline = None if path is None else desired.source.span(("spec", *path))
         file = self.scripts.files.get(text, "")
-        found = script_complaint(
+        found = complaint(
             fault, file=file, text=text, address=str(desired.address.base), inline=inline
         )
         if found not in self.diagnostics:

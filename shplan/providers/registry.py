@@ -1,23 +1,68 @@
 """
 The table of kinds. A new kind is one provider module and one line here.
+
+A provider is imported when its kind is asked for: most projects have few kinds, and a plan should
+not wait for the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 
 from shplan.providers.base import Provider
-from shplan.providers.batch_process import BatchProcess
-from shplan.providers.byoc_collection import ByocCollection
-from shplan.providers.byoc_tiles import ByocTiles
-from shplan.providers.evalscript import Evalscript
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+
+def _batch_process() -> Provider:
+    from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
+
+    return BatchProcess()
+
+
+def _byoc_collection() -> Provider:
+    from shplan.providers.byoc_collection import ByocCollection  # noqa: PLC0415
+
+    return ByocCollection()
+
+
+def _byoc_tiles() -> Provider:
+    from shplan.providers.byoc_tiles import ByocTiles  # noqa: PLC0415
+
+    return ByocTiles()
+
+
+def _evalscript() -> Provider:
+    from shplan.providers.evalscript import Evalscript  # noqa: PLC0415
+
+    return Evalscript()
+
+
+class Registry(Mapping[str, Provider]):
+    """The providers by kind, each made when it is first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Provider]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Provider] = {}
+
+    def __getitem__(self, kind: str) -> Provider:
+        if kind not in self._made:
+            self._made[kind] = self._makers[kind]()
+        return self._made[kind]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+PROVIDERS: Mapping[str, Provider] = Registry(
     {
-        "BatchProcess": BatchProcess(),
-        "ByocCollection": ByocCollection(),
-        "ByocTiles": ByocTiles(),
-        "Evalscript": Evalscript(),
+        "BatchProcess": _batch_process,
+        "ByocCollection": _byoc_collection,
+        "ByocTiles": _byoc_tiles,
+        "Evalscript": _evalscript,
     }
 )
