@@ -28,7 +28,7 @@ from shplan.engine.world import World
 from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
-from shplan.schema.store import table
+from shplan.schema.store import tables
 
 if TYPE_CHECKING:
     from shplan.api.credentials import Access
@@ -185,7 +185,7 @@ async def open_session(
             deployment=deployment.identity,
             parallelism=options.parallelism,
             storage=_storage(loaded),
-            tables={"tiling-grids": table("tiling-grids")},
+            tables=tables(),
         )
         session = Session(
             world,

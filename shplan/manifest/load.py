@@ -60,7 +60,7 @@ from shplan.manifest.source import (
 )
 from shplan.manifest.validate import Violation, dotted, listed, nearest, shown, violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
-from shplan.schema.store import manifest_kinds
+from shplan.schema.store import manifest_kinds, tables
 
 if TYPE_CHECKING:
     from shplan.manifest.scripts import Scripts
@@ -94,7 +94,7 @@ class Kind(Protocol):
         """The field of `spec` that names the file which references to it stand for."""
         ...
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Say what a schema cannot of one resource."""
         ...
 
@@ -574,8 +574,12 @@ class _Loader:
         self.diagnostics += cycles(resources)
         self.diagnostics += members_twice(sets)
         resources = [self._with_script(one) for one in resources]
+        complaints: dict[Diagnostic, None] = {}
         for desired in resources:
-            self.diagnostics += self.registry[desired.address.kind].check(desired)
+            found = self.registry[desired.address.kind].check(desired, tables())
+            # What is wrong with a manifest is said once, not for each of its instances.
+            complaints.update(dict.fromkeys(found))
+        self.diagnostics += complaints
         return tuple(resources)
 
     # --- scripts -----------------------------------------------------------------------------

@@ -418,8 +418,13 @@ class Provider(Protocol):
 
     secret_fields: frozenset[str]
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
-        """Say what a schema cannot: rules between fields, offline."""
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
+        """
+        Say what a schema cannot: rules between fields, offline.
+
+        Args:
+            tables: published tables of the service by name, as data: `tiling-grids`
+        """
         ...
 
     def refresh(

@@ -16,10 +16,9 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.marker import Marker, with_marker
-from shplan.core.paths import template_problems
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonValue, Object, Path, Value
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
 from shplan.providers.base import (
     Flow,
     Nature,
@@ -29,6 +28,7 @@ from shplan.providers.base import (
     Surroundings,
     Wanted,
 )
+from shplan.providers.batch_checks import check_batch
 from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
 from shplan.providers.job_apply import apply_job
 from shplan.providers.job_confirm import confirm_job
@@ -185,25 +185,9 @@ class BatchProcess:
     # A job is compared by its run key, never field by field.
     rules = FieldRules()
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
-        """Check the template of the delivery. Source: documentation of Batch V2, output paths."""
-        url = delivery_of(desired.spec)
-        output = desired.spec.get("output")
-        if not url or not isinstance(output, dict) or output.get("type") != "raster":
-            return []
-        span = desired.source.span(("spec", "output", "delivery"))
-        return [
-            Diagnostic(
-                code="run/output-path",
-                summary="Output path cannot be used",
-                what=f"{desired.address}: {problem.what}",
-                why=problem.why,
-                hint=problem.hint,
-                span=span,
-                address=str(desired.address.base),
-            )
-            for problem in template_problems(url, _output_ids(desired.spec))
-        ]
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
+        """Check what a schema cannot: grid, area, outputs, places, keys."""
+        return check_batch(desired, tables)
 
     def refresh(
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
@@ -234,11 +218,3 @@ class BatchProcess:
     ) -> Flow[Settlement]:
         """Bind a task by its id: what its echo or the ledger shows to be this run."""
         return confirm_job(API, desired, confirmed, surroundings)
-
-
-def _output_ids(spec: Object) -> tuple[str, ...]:
-    process = spec.get("processRequest")
-    output = process.get("output") if isinstance(process, dict) else None
-    responses = output.get("responses") if isinstance(output, dict) else None
-    listed = responses if isinstance(responses, list) else []
-    return tuple(str(one.get("identifier", "default")) for one in listed if isinstance(one, dict))

@@ -8,7 +8,7 @@ BYOC page. Its tiles are the business of `ByocTiles`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -162,7 +162,7 @@ class ByocCollection:
         }
     )
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what the schema cannot: band names, noData in one place only, names one may see."""
         return [
             *_check_band_names(desired),

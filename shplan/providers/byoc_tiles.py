@@ -9,7 +9,7 @@ documentation's BYOC page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -67,7 +67,7 @@ class ByocTiles:
     secret_fields: frozenset[str] = frozenset()
     rules = RULES
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what the schema cannot: closed rings of at most a hundred points, real instants."""
         return [*check_covers(desired), *check_times(desired)]
 

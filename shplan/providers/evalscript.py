@@ -7,13 +7,15 @@ nothing to refresh, to change or to delete.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.resource import Desired
-from shplan.core.value import Object, Path
+from shplan.core.value import JsonObject, Object, Path
 from shplan.providers.base import (
     Absent,
     ChangeFailedError,
@@ -39,9 +41,9 @@ class Evalscript:
     secret_fields: frozenset[str] = frozenset()
     rules = FieldRules()
 
-    def check(self, desired: Desired) -> list[Diagnostic]:
+    def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check nothing: the file was checked when it was read."""
-        del desired
+        del desired, tables
         return []
 
     def refresh(

@@ -24,6 +24,7 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
+from shplan.providers.job_preview import preview
 
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
 RESTART_AFTER = timedelta(minutes=30)
@@ -347,6 +348,13 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
 
 def _priced(case: _Case, change: Change) -> Change:
     """Add what it costs, and refuse what is over its own limit or would hit what lies there."""
+    shown = preview(
+        case.spec,
+        case.surroundings.tables.get("tiling-grids"),
+        delivery=case.api.delivery(case.spec),
+        key="" if case.view.key is None else case.view.key.short,
+    )
+    change = replace(change, notes=(*shown, *change.notes))
     if not any(request.operation == case.api.start("").operation for request in change.requests):
         return _unless_taken(case, change)
     cost = _cost(case)

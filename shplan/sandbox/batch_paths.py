@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 REQUEST_ID, TILE, OUTPUT, FORMAT = "<requestId>", "<tileName>", "<outputId>", "<format>"
 PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
-EXTENSIONS = {"image/tiff": "tiff", "application/json": "json", "zarr/array": "zarr"}
+EXTENSIONS = {"image/tiff": "tif", "application/json": "json", "zarr/array": "zarr"}
 
 _URL = re.compile(r"(s3|gs)://([^/<>]+)(?:/(.*))?", re.DOTALL)
 _BY_OUTPUT = (TILE, OUTPUT, FORMAT)

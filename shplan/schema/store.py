@@ -9,7 +9,7 @@ parses the others. What is returned is shared: treat it as read-only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -166,6 +166,25 @@ def table(name: str) -> Schema:
         msg = f"there is no table {name!r}"
         raise UnknownSchemaError(msg)
     return _load(f"tables/{name}.json")
+
+
+class Tables(Mapping[str, Schema]):
+    """The published tables by name; each file is read when it is asked for."""
+
+    def __getitem__(self, name: str) -> Schema:
+        return table(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in (root() / "tables").glob("*.json")))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@cache
+def tables() -> Tables:
+    """Return the published tables of the service."""
+    return Tables()
 
 
 @cache

@@ -982,7 +982,7 @@ def test_a_rival_in_a_later_level_is_a_rival() -> None:
     ],
 )
 def test_what_a_schema_cannot_say_is_checked(stated: Any, expected: list[str]) -> None:
-    assert [found.code for found in BYOC.check(stating(**stated))] == expected
+    assert [found.code for found in BYOC.check(stating(**stated), {})] == expected
 
 
 def named(address: str, name: Unknown, *references: Reference) -> Desired:

@@ -549,7 +549,7 @@ async def test_what_the_server_refuses_is_placed_on_the_manifest_and_the_rest_is
 def test_a_cover_has_at_most_a_hundred_points(points: int, expected: list[str]) -> None:
     ring: Any = [[15 + n / 1000, 46 + n % 7 / 100] for n in range(points - 1)]
     cover: Any = {"type": "MultiPolygon", "coordinates": [[[*ring, ring[0]]]]}
-    found = ByocTiles().check(tiles("a", tile("b", coverGeometry=cover)))
+    found = ByocTiles().check(tiles("a", tile("b", coverGeometry=cover)), {})
     assert [one.code for one in found] == expected
 
 

@@ -179,17 +179,17 @@ def test_a_feature_of_which_only_some_files_exist(api: Driver, tmp_path: Path) -
     two = script("{input: ['B04'], output: [{id: 'a', bands: 1}, {id: 'b', bands: 1}]}")
     folder = tmp_path / "buckets/results/n/33N_4_51"
     folder.mkdir(parents=True)
-    (folder / "a.tiff").touch()
+    (folder / "a.tif").touch()
     parts = {
         "evalscript": two,
         "responses": tiff("a", "b"),
         "url": "s3://results/n/<tileName>/<outputId>.<format>",
     }
     failed = analysed(api, **parts, output={"skipExisting": True})
-    assert failed["error"] == "The file n/33N_4_51/a.tiff exists already."
+    assert failed["error"] == "The file n/33N_4_51/a.tif exists already."
     both = {"skipExisting": True, "overwrite": True}
     assert analysed(api, **parts, output=both)["status"] == "ANALYSIS_DONE"
-    (folder / "b.tiff").touch()
+    (folder / "b.tif").touch()
     done(api, **parts, output={"skipExisting": True})
     assert [one["features"] for one in api.get("/_sandbox/batch").json()["tasks"]] == [None, 2, 1]
 

@@ -46,11 +46,11 @@ def rows(path: Path, statement: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("url", "root", "example"),
     [
-        ("s3://b", "", f"{TASK}/t/o.tiff"),
-        ("s3://b/", "", f"{TASK}/t/o.tiff"),
-        ("s3://b/x/y/", "x/y", f"x/y/{TASK}/t/o.tiff"),
+        ("s3://b", "", f"{TASK}/t/o.tif"),
+        ("s3://b/", "", f"{TASK}/t/o.tif"),
+        ("s3://b/x/y/", "x/y", f"x/y/{TASK}/t/o.tif"),
         ("s3://b/x/<tileName>.tif", "x", "x/t.tif"),
-        ("s3://b/<requestId>/x/<tileName>/<outputId>.<format>", f"{TASK}/x", f"{TASK}/x/t/o.tiff"),
+        ("s3://b/<requestId>/x/<tileName>/<outputId>.<format>", f"{TASK}/x", f"{TASK}/x/t/o.tif"),
         ("s3://b/x-<outputId>/<requestId>/<tileName>", "", f"x-o/{TASK}/t"),
         ("s3://b/x/<tileName>_<requestId>.tif", "x", f"x/t_{TASK}.tif"),
     ],
@@ -106,8 +106,8 @@ def test_the_manifest_is_a_geopackage_with_a_table_for_each_crs(
     identifier = listed[0][2]
     folder = f"s3://results/ndvi/{task}/{identifier}"
     assert listed == [
-        (1, "a", identifier, f"{folder}/a.tiff", 844, 838),
-        (2, "b", identifier, f"{folder}/b.tiff", 844, 838),
+        (1, "a", identifier, f"{folder}/a.tif", 844, 838),
+        (2, "b", identifier, f"{folder}/b.tif", 844, 838),
     ]
     (blob,) = rows(path, "select geometry from feature_32633 where fid = 1")[0]
     assert (blob[:4], struct.unpack("<i", blob[4:8])[0]) == (b"GP\x00\x01", 32633)

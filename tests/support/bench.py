@@ -38,7 +38,7 @@ from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings as SandboxSettings
-from shplan.schema.store import table
+from shplan.schema.store import tables
 from shplan.storage.directory import DirectoryStorage
 from tests.support.clock import ManualClock, SandboxClock
 from tests.support.cogs import write_tile
@@ -173,7 +173,7 @@ class Bench:
             ),
             deployment="sandbox",
             storage=DirectoryStorage(self.buckets),
-            tables={"tiling-grids": table("tiling-grids")},
+            tables=tables(),
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)
