@@ -143,6 +143,18 @@ def delivery_of(spec: Object) -> str:
     return ""
 
 
+def feature_file_of(spec: Object) -> str:
+    """Return the URL of the GeoPackage that a request processes, empty for a tiling grid."""
+    wanted = spec.get("input")
+    features = wanted.get("features") if isinstance(wanted, dict) else None
+    for store in ("s3", "gs"):
+        place = features.get(store) if isinstance(features, dict) else None
+        url = place.get("url") if isinstance(place, dict) else None
+        if isinstance(url, str):
+            return url
+    return ""
+
+
 def _with_marker(body: Object, marker: Marker) -> Object:
     description = body.get("description")
     text = description if isinstance(description, str) else ""
@@ -169,6 +181,7 @@ API = JobApi(
     with_marker=_with_marker,
     skipping=_skipping,
     outcome_file=lambda task: f"execution-{task}.sqlite",
+    feature_file=feature_file_of,
 )
 
 

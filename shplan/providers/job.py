@@ -17,6 +17,7 @@ from typing import cast
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import ManifestError
+from shplan.core.job_cost import Features
 from shplan.core.marker import Marker, read_marker
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt
@@ -98,7 +99,9 @@ class JobApi:
         delivery: the URL that results are delivered to, from a request body
         with_marker: the body with a marker where this API carries one
         skipping: the body of another attempt that leaves alone what is there already
-        evidence: the names of files that tell how a task has ended, in the root of its delivery
+        outcome_file: the name of the file that tells how a task has ended, in the root of its
+            delivery
+        feature_file: the URL of the GeoPackage whose features are processed, or empty
     """
 
     kind: str
@@ -114,6 +117,7 @@ class JobApi:
     with_marker: Callable[[Object, Marker], Object]
     skipping: Callable[[Object], Object]
     outcome_file: Callable[[str], str]
+    feature_file: Callable[[Object], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class JobView:
         run: what the ledger knows of the key
         tasks: those that belong to the run, in the order of age
         evidence: how a task that is gone has ended, from the files that it left
+        features: those of the file that the request names, None where it names none or it
+            cannot be read
     """
 
     given: RunInput | None = None
@@ -133,6 +139,7 @@ class JobView:
     run: RunRecord | None = None
     tasks: tuple[Task, ...] = ()
     evidence: Receipt | None = None
+    features: tuple[Features, ...] | None = None
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""
@@ -212,6 +219,7 @@ def refresh_jobs(
     open_ = [one for one in seeking.values() if one.is_open]
     if open_:
         yield from _find(api, open_, surroundings)
+    files = yield from _feature_files(api, open_)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
         evidence = yield from _evidence(api, sought)
@@ -221,6 +229,7 @@ def refresh_jobs(
             sought.run,
             tuple(sorted(sought.tasks.values(), key=lambda task: task.age)),
             evidence,
+            _features(api, sought, files),
         )
         found[address] = _observation(view)
     return found
@@ -390,6 +399,34 @@ def _file_digests(api: JobApi, wanted: tuple[Wanted, ...]) -> Flow[dict[str, str
     if missing:
         raise ManifestError(missing[0].what, diagnostics=tuple(missing))
     return digests
+
+
+def _feature_files(api: JobApi, seeking: Iterable[_Sought]) -> Flow[dict[str, bytes]]:
+    """Read the GeoPackages of jobs that may run, each once: their features decide the cost."""
+    urls = {api.feature_file(one.given.request) for one in seeking if one.given is not None} - {""}
+    contents: dict[str, bytes] = {}
+    for url in sorted(urls):
+        bucket, key = bucket_and_key(url)
+        content: bytes | None = (yield Fetch(bucket, key)) if bucket else None
+        if content is not None:
+            contents[url] = content
+    return contents
+
+
+def _features(api: JobApi, one: _Sought, files: Mapping[str, bytes]) -> tuple[Features, ...] | None:
+    from shplan.providers.geopackage import read_features  # noqa: PLC0415 - rarely needed
+
+    url = "" if one.given is None else api.feature_file(one.given.request)
+    if one.given is None or url not in files:
+        return None
+    wanted = cast("Object", one.given.request.get("input") or {})
+    process = cast("Object", one.given.request.get("processRequest") or {})
+    bounds = cast("Object", process.get("input") or {}).get("bounds")
+    defaults = wanted.get("defaults")
+    found = read_features(
+        files[url], defaults if isinstance(defaults, dict) else {}, filtered=bool(bounds)
+    )
+    return found or None
 
 
 def _unreadable(desired: Desired, url: str) -> Diagnostic:

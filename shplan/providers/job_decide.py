@@ -373,7 +373,7 @@ def _cost(case: _Case) -> Cost | None:
     script, table = case.desired.script, case.surroundings.tables.get("tiling-grids")
     if script is None or table is None or not is_known(_without_ids(case.spec)):
         return None
-    given = cost_input(case.spec, script, table)
+    given = cost_input(case.spec, script, table, features=case.view.features)
     return None if given is None else batch_cost(given)
 
 

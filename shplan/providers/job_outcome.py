@@ -37,6 +37,8 @@ class Features:
 
 def read_features(database: bytes) -> Features | None:
     """Read an execution database; None where it is none, or half written."""
+    if not database:
+        return None
     connection = sqlite3.connect(":memory:")
     try:
         connection.deserialize(database)

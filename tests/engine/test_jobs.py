@@ -13,11 +13,13 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
+from shplan.core.errors import ManifestError
 from shplan.core.job_input import ScriptInput, ScriptShape
 from shplan.engine.executor import Ending
 from shplan.engine.runs import confirm
 from shplan.providers.base import ChangeFailedError
 from shplan.sandbox.settings import Settings as SandboxSettings
+from tests.support import geopackages
 from tests.support.bench import Bench, collection, tiles
 from tests.support.jobs import SHAPE, body, job, job_on, tasks
 
@@ -468,5 +470,35 @@ def test_a_job_waits_for_what_it_needs(tmp_path: Path) -> None:
         assert endings["ByocTiles"] is Ending.FAILED
         assert endings["BatchProcess"] is Ending.SKIPPED
         assert await tasks(world) == []
+
+    on_bench(tmp_path, scenario)
+
+
+def test_the_features_of_a_geopackage_decide_what_a_run_may_cost(tmp_path: Path) -> None:
+    """The file is part of the key; its features are counted where the bucket can be read."""
+
+    async def scenario(world: Bench) -> None:
+        box = (500_000, 5_150_000, 520_000, 5_170_000)
+        features = [{"identifier": f"f{n}", "box": box, "resolution": 10.0} for n in range(40)]
+        geopackages.write(world.buckets / "input" / "fields.gpkg", features)
+        spec = body(overwrite=True)
+        spec["input"] = {
+            "type": "geopackage",
+            "features": {"s3": {"url": "s3://input/fields.gpkg"}},
+        }
+        wanted = job(spec=spec, run={"maxPu": 1000})
+        change = await only(world, wanted)
+        assert change.cost.maximum_pu > 200
+        dear = await world.plan(job(spec=spec, run={"maxPu": 200}))
+        assert dear.plan.refusals[0].diagnostic.code == "run/max-pu"
+        geopackages.write(world.buckets / "input" / "fields.gpkg", features[:20])
+        assert (await only(world, wanted)).key != change.key
+        (world.buckets / "input" / "fields.gpkg").unlink()
+        with pytest.raises(ManifestError, match=r"fields\.gpkg"):
+            await world.plan(wanted)
+        stated = job(spec=spec, run={"files": {"s3://input/fields.gpkg": "0" * 64}})
+        assert (await only(world, stated)).action is Action.RUN
+        limited = replace(stated, run={**stated.run, "maxPu": 5000})
+        assert (await only(world, limited)).reason is Reason.COST_UNKNOWN
 
     on_bench(tmp_path, scenario)

@@ -1,0 +1,139 @@
+"""
+The features of a GeoPackage that a batch request processes: how many, of which size in pixels.
+
+Source: OGC 12-128r19 (feature tables, the blob's header), and the documentation's page on Batch V2
+for the columns: `width` and `height`, or `resolution`; the request's `defaults` fill gaps.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from typing import cast
+
+from shplan.core.job_cost import Features
+from shplan.core.value import Object, Value
+
+# Length of the envelope in a blob's header by its indicator. Source: OGC 12-128r19, 2.1.3.
+_ENVELOPES = {1: 4, 2: 6, 3: 6, 4: 8}
+_HEADER = 8
+
+
+def read_features(content: bytes, defaults: Object, *, filtered: bool) -> tuple[Features, ...]:
+    """
+    Count the features of each size; empty where the file cannot be read as a GeoPackage.
+
+    Args:
+        defaults: of the request: `width` and `height`, or `resolution`
+        filtered: the request has an area, which may leave features out
+    """
+    if not content:
+        return ()
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(content)
+        sizes = Counter(_sizes(connection, defaults))
+    except (sqlite3.Error, struct.error, ValueError):
+        return ()
+    finally:
+        connection.close()
+    counted = "features of the GeoPackage"
+    if filtered:
+        counted += ", at most: the area may leave some out"
+    return tuple(
+        Features(count, width, height, 0 if filtered else count, counted, "features")
+        for (width, height), count in sorted(sizes.items())
+    )
+
+
+def _sizes(connection: sqlite3.Connection, defaults: Object) -> Iterator[tuple[int, int]]:
+    layers = "select table_name, column_name from gpkg_geometry_columns order by table_name"
+    for table, column in connection.execute(layers).fetchall():
+        known = {str(row[1]) for row in connection.execute(f"pragma table_info({_quoted(table)})")}
+        wanted = [
+            _quoted(name) if name in known else "null" for name in ("width", "height", "resolution")
+        ]
+        # Identifiers are quoted; there is no other way to name a table in SQL.
+        query = f"select {', '.join(wanted)}, {_quoted(column)} from {_quoted(table)}"  # noqa: S608
+        for width, height, resolution, blob in connection.execute(query):
+            yield _size(width, height, resolution, blob, defaults)
+
+
+def _quoted(name: object) -> str:
+    return '"' + str(name).replace('"', '""') + '"'
+
+
+def _size(
+    width: object, height: object, resolution: object, blob: object, defaults: Object
+) -> tuple[int, int]:
+    """Width and height win over a resolution; what the file lacks the request's defaults have."""
+    if isinstance(width, int) and isinstance(height, int):
+        return width, height
+    if isinstance(resolution, int | float) and resolution > 0:
+        return _of_resolution(float(resolution), blob)
+    stated = (defaults.get("width"), defaults.get("height"))
+    if all(isinstance(one, int) for one in stated):
+        return cast("tuple[int, int]", stated)
+    fallback: Value = defaults.get("resolution")
+    if isinstance(fallback, int | float) and fallback > 0:
+        return _of_resolution(float(fallback), blob)
+    message = "a feature has no size"
+    raise ValueError(message)
+
+
+def _of_resolution(resolution: float, blob: object) -> tuple[int, int]:
+    """Return the pixels that the bounding box takes; a started pixel is a whole one."""
+    west, east, south, north = _envelope(blob)
+    return (
+        max(math.ceil((east - west) / resolution - 1e-6), 1),
+        max(math.ceil((north - south) / resolution - 1e-6), 1),
+    )
+
+
+def _envelope(blob: object) -> tuple[float, float, float, float]:
+    """Return west, east, south, north of a geometry, from its header or from its points."""
+    if not isinstance(blob, bytes) or blob[:2] != b"GP":
+        message = "not the blob of a geometry"
+        raise ValueError(message)
+    flags = blob[3]
+    order = "<" if flags & 1 else ">"
+    length = _ENVELOPES.get((flags >> 1) & 7, 0)
+    if length:
+        west, east, south, north, *_ = struct.unpack_from(f"{order}{length}d", blob, _HEADER)
+        return west, east, south, north
+    points = list(_points(blob, _HEADER))
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), max(xs), min(ys), max(ys)
+
+
+def _points(blob: bytes, at: int) -> Iterator[tuple[float, float]]:
+    """Yield the points of a Polygon or MultiPolygon. Source: OGC 06-103r4, well-known binary."""
+    order = "<" if blob[at] else ">"
+    (code, count) = struct.unpack_from(f"{order}II", blob, at + 1)
+    at += 9
+    dimensions = {0: 2, 1: 3, 2: 3, 3: 4}[code // 1000]
+    if code % 1000 == 6:
+        for _ in range(count):
+            yield from _points(blob, at)
+            at = _end(blob, at)
+        return
+    for _ in range(count):
+        (number,) = struct.unpack_from(f"{order}I", blob, at)
+        values = struct.unpack_from(f"{order}{number * dimensions}d", blob, at + 4)
+        yield from zip(values[::dimensions], values[1::dimensions], strict=True)
+        at += 4 + number * dimensions * 8
+
+
+def _end(blob: bytes, at: int) -> int:
+    """Return where a polygon of a MultiPolygon ends."""
+    order = "<" if blob[at] else ">"
+    (code, rings) = struct.unpack_from(f"{order}II", blob, at + 1)
+    dimensions = {0: 2, 1: 3, 2: 3, 3: 4}[code // 1000]
+    at += 9
+    for _ in range(rings):
+        (number,) = struct.unpack_from(f"{order}I", blob, at)
+        at += 4 + number * dimensions * 8
+    return at
