@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import click
 
@@ -142,6 +143,23 @@ def _key_lines(change: Change) -> list[str]:
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
-    request = change.parts.get("request")
-    shown = contrast(None, cast("Value", request)).removeprefix("(none) -> ") if request else ""
-    return [*lines, f"    request: {shown}"] if shown else lines
+    request = cast("Value", change.parts.get("request") or {})
+    return lines + [f"    request.{name}: {told}" for name, told in _told(request)]
+
+
+def _told(value: Value, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each part of a request on a line of its own; a geometry is one part."""
+    from shplan.views.values import brief  # noqa: PLC0415 - only of jobs
+
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if _lists(value) else ()
+    )
+    if not members or (isinstance(value, dict) and "coordinates" in value):
+        yield name, brief(value, longest=80)
+        return
+    for step, member in members:
+        yield from _told(member, f"{name}.{step}" if name else str(step))
+
+
+def _lists(value: Value) -> TypeGuard[list[Value]]:
+    return isinstance(value, list) and any(isinstance(one, dict | list) for one in value)

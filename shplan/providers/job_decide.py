@@ -126,7 +126,8 @@ def _decide_known(case: _Case) -> Change:
     receipt = None if case.view.run is None else case.view.run.receipt
     latest = case.view.latest
     if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
-        return _bound(case, replace(case.base, id=receipt.id, attempt=receipt.attempt))
+        change = replace(case.base, id=receipt.id, attempt=receipt.attempt)
+        return _bound(case, replace(change, notes=_told(receipt)))
     tasks = case.view.of_attempt(latest)
     alive = [task for task in tasks if task.phase in (Phase.RUNNING, Phase.DONE)]
     # One that only this ledger knows to be partly done counts like the task that it was.
@@ -146,6 +147,14 @@ def _decide_known(case: _Case) -> Change:
     if _ended_before(case):
         return _decide_ended(case, None)
     return _priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
+
+
+def _told(receipt: Receipt) -> tuple[str, ...]:
+    """Say what a receipt says, for people who ask why nothing is planned."""
+    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    files = receipt.outputs.get("files")
+    delivered = f", {files:,} files" if isinstance(files, int) else ""
+    return (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
 
 
 def _same_account(receipt: Receipt, view: JobView) -> bool:

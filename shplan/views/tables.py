@@ -17,13 +17,18 @@ from shplan.views.values import Paint, amount, clip, pu, safe
 _COLORS = {
     "up to date": "green",
     "unmanaged": "green",
+    "done": "green",
     "ingesting": "cyan",
+    "running": "cyan",
+    "waiting": "cyan",
+    "not run": "cyan",
     "absent": "cyan",
     "drifted": "yellow",
     "pending": "yellow",
     "blocked": "red",
 }
-_SETTLED = ("up to date", "unmanaged")
+_SETTLED = ("up to date", "unmanaged", "done", "waiting")
+_DIFFERS = ("drifted", "pending", "absent", "blocked", "not run")
 # Past this, one long address would push every other line off the screen.
 _WIDEST_ADDRESS = 48
 
@@ -65,7 +70,9 @@ def status_summary(rows: Sequence[Status]) -> Iterator[str]:
     settled = sum(counted[state] for state in _SETTLED)
     verb = "is" if settled == 1 == len(rows) else "are"
     yield f"{settled:,} of {amount(len(rows), 'resource')} {verb} as declared."
-    if counted["drifted"] or counted["pending"] or counted["absent"] or counted["blocked"]:
+    if counted["running"]:
+        yield f"{counted['running']:,} running; `shplan status --watch` looks until they have ended."
+    if any(counted[state] for state in _DIFFERS):
         yield "What differs, and what apply would do:\n  shplan plan"
 
 
