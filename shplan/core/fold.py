@@ -57,6 +57,7 @@ class Fold:
                 self._intend(entry, draft.address)
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
+                self._note_change(entry, draft.address)
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
             case Event.MOVE:
@@ -96,6 +97,11 @@ class Fold:
             address = self._open.get(entry.draft.intent, address)
             self._close(entry.draft.intent, address, settlement)
         self._learn(address, settlement)
+
+    def _note_change(self, entry: LedgerEntry, address: Address) -> None:
+        settlement, record = entry.draft.settlement, self._records.get(address)
+        if record is not None and settlement is not None and settlement.result is Result.DONE:
+            record.changed = entry.sequence
 
     def _close(self, number: int, address: Address, settlement: Settlement | None) -> None:
         record = self._records.get(address)
@@ -154,6 +160,7 @@ class _Record:
     members_shared: bool = False
     pending: dict[int, PendingIntent] = field(default_factory=dict)
     data: JsonObject = field(default_factory=dict)
+    changed: int = 0
 
     def after(self, settlement: Settlement) -> _Record:
         if not settlement.gone:
@@ -194,6 +201,7 @@ class _Record:
             members=MappingProxyType(self.members),
             pending=tuple(self.pending.values()),
             data=self.data,
+            changed=self.changed,
         )
 
     def rename_dependency(self, source: Address, target: Address) -> None:

@@ -144,7 +144,12 @@ class PendingIntent:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the ledger says of one address."""
+    """
+    What the ledger says of one address.
+
+    Args:
+        changed: number of the entry that says of its last change on the server, 0 for none
+    """
 
     address: Address
     id: str = ""
@@ -155,3 +160,5 @@ class Recorded:
     members: Mapping[str, MemberRecord] = field(default_factory=dict)
     pending: tuple[PendingIntent, ...] = ()
     data: JsonObject = field(default_factory=dict)
+    # A place in the ledger, which says nothing of what is recorded.
+    changed: int = field(default=0, compare=False)

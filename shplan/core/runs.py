@@ -50,11 +50,13 @@ class RunRecord:
     Args:
         attempts: by number, from 1
         receipt: of the latest attempt that has one
+        started_at: number of the entry that says of the latest START, 0 for none
     """
 
     key: str
     attempts: Mapping[int, Attempt] = field(default_factory=dict)
     receipt: Receipt | None = None
+    started_at: int = 0
 
     @property
     def latest(self) -> int:
@@ -89,6 +91,8 @@ class RunFold:
         if draft.key and draft.attempt:
             known = self._runs.get(draft.key, RunRecord(draft.key))
             attempt = known.attempts.get(draft.attempt, Attempt())
+            if draft.operation == START:
+                known = replace(known, started_at=entry.sequence)
             self._put(known, draft.attempt, _after(attempt, entry))
         if receipt is not None:
             known = self._runs.get(receipt.key, RunRecord(receipt.key))

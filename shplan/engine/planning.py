@@ -105,6 +105,7 @@ class _State:
         self._ids = {record.address: record.id for record in recorded.values() if record.id}
         self._doomed: set[str] = set()
         self._now = ""
+        self._changed = {one.address: one.changed for one in recorded.values() if one.changed}
         self._unconfirmed = _unconfirmed_ids(recorded.values())
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
@@ -176,6 +177,7 @@ class _State:
             attributes=self.attributes,
             list_lag_s=self._subject.list_lag_s,
             runs=self._subject.runs,
+            changed=self._changed,
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,

@@ -331,6 +331,7 @@ class Surroundings:
         attributes: what references see so far
         list_lag_s: how long a new object may be missing from lists
         runs: what the ledger knows of runs, by key
+        changed: number of the ledger's entry of each address's last change
         deployment: as run keys name it
         tables: published tables of the service by name, as data: `tiling-grids`
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
@@ -347,6 +348,7 @@ class Surroundings:
     attributes: Mapping[Address, Object] = field(default_factory=dict)
     list_lag_s: float = 0.0
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
+    changed: Mapping[Address, int] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     now: str = ""

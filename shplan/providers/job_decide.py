@@ -127,7 +127,7 @@ def _decide_known(case: _Case) -> Change:
     latest = case.view.latest
     if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
         change = replace(case.base, id=receipt.id, attempt=receipt.attempt)
-        return _bound(case, replace(change, notes=_told(receipt)))
+        return _bound(case, replace(change, notes=(*_told(receipt), *_stale_inputs(case))))
     tasks = case.view.of_attempt(latest)
     alive = [task for task in tasks if task.phase in (Phase.RUNNING, Phase.DONE)]
     # One that only this ledger knows to be partly done counts like the task that it was.
@@ -155,6 +155,17 @@ def _told(receipt: Receipt) -> tuple[str, ...]:
     files = receipt.outputs.get("files")
     delivered = f", {files:,} files" if isinstance(files, int) else ""
     return (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+
+
+def _stale_inputs(case: _Case) -> tuple[str, ...]:
+    """Say which inputs have changed since: the imagery itself is not in the key."""
+    started = 0 if case.view.run is None else case.view.run.started_at
+    changed = case.surroundings.changed
+    return tuple(
+        f"input {address} changed since this run; `run: {{triggers: ...}}` makes it run again"
+        for address in case.base.depends_on
+        if started and changed.get(address, 0) > started
+    )
 
 
 def _same_account(receipt: Receipt, view: JobView) -> bool:

@@ -502,3 +502,23 @@ def test_the_features_of_a_geopackage_decide_what_a_run_may_cost(tmp_path: Path)
         assert (await only(world, limited)).reason is Reason.COST_UNKNOWN
 
     on_bench(tmp_path, scenario)
+
+
+def test_imagery_that_changed_since_a_run_is_noted_and_triggers_run_it_again(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: Bench) -> None:
+        needs = (Address("ByocTiles", "fields"),)
+        world.write_tiles("c", bands=("B04", "B08"))
+        await done(world, collection(), tiles("a", "b"), replace(job_on(), depends_on=needs))
+        wanted = (collection(), tiles("a", "b", "c"), replace(job_on(), depends_on=needs))
+        change = (await world.plan(*wanted)).plan.changes[-1]
+        assert not any("changed since" in note for note in change.notes)
+        await done(world, *wanted)
+        change = (await world.plan(*wanted)).plan.changes[-1]
+        assert change.action is Action.NOOP
+        assert any("input ByocTiles/fields changed since this run" in note for note in change.notes)
+        again = replace(job_on(run={"triggers": {"imagery": 2}}), depends_on=needs)
+        assert (await world.plan(*wanted[:2], again)).plan.changes[-1].action is Action.RUN
+
+    on_bench(tmp_path, scenario)
