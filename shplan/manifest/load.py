@@ -189,6 +189,7 @@ class _Loader:
         self.incomplete = False
         self._scripts: Scripts | None = None
         self.local_texts: dict[Address, str | None] = {}
+        self._reading: list[Address] = []
         self.resolution = self._resolution()
 
     def load(
@@ -603,10 +604,19 @@ class _Loader:
         manifest = self.manifests.get(address.base)
         if manifest is None or manifest.kind.text_field is None:
             return None
+        if address in self._reading:
+            circle = [*self._reading[self._reading.index(address) :], address]
+            msg = "cycle"
+            raise ExpressionError(
+                msg,
+                "Dependency cycle",
+                f"the file of {address} depends on itself: {' -> '.join(map(str, circle))}.",
+                why="To know which file it is, its text would have to be known.",
+            )
         if address not in self.local_texts:
-            # What refers to itself finds nothing here.
-            self.local_texts[address] = None
+            self._reading.append(address)
             self.local_texts[address] = self._read_local(manifest, address)
+            self._reading.pop()
         text = self.local_texts[address]
         if text is None:
             msg = "follows"

@@ -1,0 +1,167 @@
+"""Evalscripts while manifests are loaded: their text, their facts, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import shplan.script
+from shplan.core.address import Address
+from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
+from shplan.core.resource import Desired
+from shplan.manifest.load import Loaded, load
+from shplan.providers.registry import PROVIDERS
+
+PROJECT = "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: test}\n"
+SCRIPT = """\
+//VERSION=3
+function setup() {
+  return {
+    input: [{bands: ["B04", "B08"], datasource: "a"}, {bands: ["VV"], datasource: "b"}],
+    output: [{id: "ndvi", bands: 1, sampleType: "FLOAT32"}, {id: "mask", bands: 1}],
+    mosaicking: "ORBIT",
+  };
+}
+function evaluatePixel(samples) { return {ndvi: [0], mask: [0]}; }
+"""
+EVALSCRIPT = """\
+apiVersion: shplan/v1
+kind: Evalscript
+metadata: {name: ndvi}
+spec: {file: ../ndvi.js}
+"""
+JOB = """\
+---
+apiVersion: shplan/v1
+kind: BatchProcess
+metadata: {name: NAME}
+spec:
+  processRequest:
+    input:
+      bounds: {bbox: [14.5, 46.0, 14.6, 46.1]}
+      data: [{type: sentinel-2-l2a, id: a}, {type: sentinel-1-grd, id: b}]
+    output: {responses: [{identifier: ndvi, format: {type: image/tiff}}]}
+    evalscript: "{{ ref('Evalscript/ndvi') }}"
+  input: {type: tiling-grid, id: 0, resolution: 10}
+  output:
+    type: raster
+    delivery: {s3: {url: "s3://b/{{ run.key }}", iamRoleARN: "arn:aws:iam::1:role/r"}}
+"""
+
+
+def loaded(root: Path, manifest: str, script: str | None = SCRIPT) -> Loaded:
+    (root / "manifests").mkdir()
+    (root / "shplan.yaml").write_text(PROJECT)
+    (root / "manifests" / "a.yaml").write_text(manifest)
+    if script is not None:
+        (root / "ndvi.js").write_text(script)
+    return load(root, registry=PROVIDERS)
+
+
+def resource(found: Loaded, address: str) -> Desired:
+    (one,) = [one for one in found.resources if str(one.address) == address]
+    return one
+
+
+def test_a_reference_to_a_script_is_its_text_and_a_dependency(tmp_path: Path) -> None:
+    found = loaded(tmp_path, EVALSCRIPT + JOB.replace("NAME", "a"))
+    assert not found.diagnostics
+    job = resource(found, "BatchProcess/a")
+    assert job.spec["processRequest"]["evalscript"] == SCRIPT  # type: ignore[index, call-overload]
+    assert [one.address for one in job.references] == [Address("Evalscript", "ndvi")]
+    assert "ndvi.js" in found.files
+
+
+def test_a_job_knows_what_its_script_asks_for_and_gives(tmp_path: Path) -> None:
+    found = loaded(tmp_path, EVALSCRIPT + JOB.replace("NAME", "a"))
+    assert resource(found, "BatchProcess/a").script == ScriptShape(
+        inputs=(
+            ScriptInput("a", ("B04", "B08"), "ORBIT"),
+            ScriptInput("b", ("VV",), "ORBIT"),
+        ),
+        outputs=(ScriptOutput("ndvi", 1, "FLOAT32"), ScriptOutput("mask", 1, "AUTO")),
+    )
+    assert resource(found, "Evalscript/ndvi").script is None
+
+
+def test_a_script_is_looked_at_once_however_many_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    class Counted(shplan.script.Worker):
+        def facts(self, text: str) -> shplan.script.ScriptFacts:
+            looks.append(text)
+            return super().facts(text)
+
+    monkeypatch.setattr(shplan.script, "Worker", Counted)
+    jobs = "".join(JOB.replace("NAME", f"job{n}") for n in range(20))
+    assert not loaded(tmp_path, EVALSCRIPT + jobs).diagnostics
+    assert looks == [SCRIPT]
+
+
+def test_a_project_without_scripts_starts_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shplan.script, "Worker", None)
+    manifest = "apiVersion: shplan/v1\nkind: ByocCollection\nmetadata: {name: a}\nspec: {name: A, s3Bucket: a}\n"
+    assert not loaded(tmp_path, manifest).diagnostics
+
+
+def test_each_instance_has_its_own_file(tmp_path: Path) -> None:
+    for name, bands in (("one", '["B02"]'), ("two", '["B03", "B04"]')):
+        (tmp_path / f"{name}.js").write_text(SCRIPT.replace('["B04", "B08"]', bands))
+    many = EVALSCRIPT.replace("{name: ndvi}", "{name: ndvi, forEach: {which: [one, two]}}")
+    many = many.replace("../ndvi.js", '"../{{ each.which }}.js"')
+    job = JOB.replace("{name: NAME}", "{name: a, forEach: {which: [one, two]}}")
+    job = job.replace("ref('Evalscript/ndvi')", "ref('Evalscript/ndvi')[each.which]")
+    found = loaded(tmp_path, many + job, None)
+    assert not found.diagnostics
+    for name, bands in (("one", ("B02",)), ("two", ("B03", "B04"))):
+        shape = resource(found, f"BatchProcess/a[{name}]").script
+        assert shape is not None
+        assert shape.inputs[0].bands == bands
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "place"),
+    [
+        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:9"),
+        ("  return {", "  retrn {", "evalscript/syntax", "ndvi.js:3:9"),
+        ("  return {", "  while (true) {}\n  return {", "evalscript/timeout", "ndvi.js:2"),
+        ("//VERSION=3", "//VERSION=2", "evalscript/version", "ndvi.js:1"),
+        ("function evaluatePixel", "function evaluate", "evalscript/missing", "ndvi.js:1"),
+        ("  return {", "  missing();\n  return {", "evalscript/runtime", "ndvi.js:3:3"),
+        ("bands: 1, sampleType", "bands: 'many', sampleType", "evalscript/shape", "ndvi.js:2"),
+    ],
+)
+def test_a_fault_is_told_once_with_its_place_in_the_script(
+    tmp_path: Path, old: str, new: str, code: str, place: str
+) -> None:
+    jobs = JOB.replace("NAME", "a") + JOB.replace("NAME", "b")
+    (fault,) = loaded(tmp_path, EVALSCRIPT + jobs, SCRIPT.replace(old, new)).diagnostics
+    assert fault.code == code
+    assert str(fault.span).startswith(place)
+
+
+def test_a_fault_of_a_script_in_the_manifest_has_its_place_there(tmp_path: Path) -> None:
+    inline = JOB.replace("NAME", "a").replace(
+        "\"{{ ref('Evalscript/ndvi') }}\"", "|\n      //VERSION=3\n      function setup() {"
+    )
+    (fault,) = loaded(tmp_path, inline, None).diagnostics
+    assert fault.code == "evalscript/syntax"
+    assert fault.span is not None
+    assert fault.span.file == "manifests/a.yaml"
+    assert "line 2 of the script" in fault.what or "line 3 of the script" in fault.what
+
+
+def test_a_script_that_refers_to_itself_is_said_to(tmp_path: Path) -> None:
+    circle = EVALSCRIPT.replace("../ndvi.js", "\"{{ ref('Evalscript/ndvi') }}\"")
+    found = loaded(tmp_path, circle + JOB.replace("NAME", "a"))
+    assert [one.code for one in found.diagnostics] == ["manifest/cycle"]
+
+
+def test_a_missing_file_is_told_where_it_is_named(tmp_path: Path) -> None:
+    (fault,) = loaded(tmp_path, EVALSCRIPT + JOB.replace("NAME", "a"), None).diagnostics
+    assert (fault.code, str(fault.span)) == ("manifest/file", "manifests/a.yaml:4:14")
