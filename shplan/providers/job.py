@@ -144,8 +144,11 @@ class JobView:
     @property
     def latest(self) -> int:
         """The number of the latest attempt, 0 where there was none."""
-        known = 0 if self.run is None else self.run.latest
-        return max((self.attempt_of(task) for task in self.tasks), default=known)
+        known = {} if self.run is None else self.run.attempts
+        # One of which only the wish to create it is known may never have been.
+        made = (number for number, one in known.items() if one.ids or one.ended)
+        shown = (self.attempt_of(task) for task in self.tasks)
+        return max((*made, *shown), default=0)
 
     def of_attempt(self, number: int) -> tuple[Task, ...]:
         """Return the tasks of one attempt, in the order of age."""
@@ -253,7 +256,8 @@ class _Sought:
         """A create of ours may have made a task that no list has shown."""
         run = self.run
         return run is not None and any(
-            not set(one.ids) & self.tasks.keys() and not one.ended for one in run.attempts.values()
+            not set(one.ids) & self.tasks.keys() and not one.ended and not run.is_settled(number)
+            for number, one in run.attempts.items()
         )
 
 
@@ -414,13 +418,13 @@ def _evidence(api: JobApi, one: _Sought) -> Flow[Receipt | None]:
     from shplan.providers.job_outcome import receipt_from_bucket  # noqa: PLC0415 - rarely needed
 
     run = one.run
-    if run is None or one.given is None or one.key is None or run.receipt is not None:
+    if run is None or one.given is None or one.key is None:
         return None
     for number in sorted(run.attempts, reverse=True):
         attempt = run.attempts[number]
+        if attempt.ended or run.is_settled(number):
+            continue
         for task in sorted(attempt.started - one.tasks.keys()):
-            if attempt.ended:
-                continue
             found: Receipt | None = yield from receipt_from_bucket(
                 api, one.given, one.key, task=task, attempt=number
             )

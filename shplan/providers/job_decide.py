@@ -137,13 +137,14 @@ def _decide_known(case: _Case) -> Change:
     lost = _lost_starts(case)
     if lost:
         return _decide_lost(case, lost)
-    if waiting:
-        return _decide_waiting(case, waiting[0])
+    # Before those that wait: another applier's task, left over, is no second try of this attempt.
     ended = [task for task in tasks if task.phase is Phase.ENDED]
     if ended:
         return _decide_ended(case, ended[-1])
-    if _ended_before(case):
+    if _ended_before(case, latest):
         return _decide_ended(case, None)
+    if waiting:
+        return _decide_waiting(case, waiting[0])
     return _priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
 
 
@@ -205,8 +206,8 @@ def _lost_starts(case: _Case) -> tuple[str, ...]:
     shown = {task.id for task in case.view.tasks}
     return tuple(
         task
-        for one in run.attempts.values()
-        if not one.ended
+        for number, one in run.attempts.items()
+        if not one.ended and not run.is_settled(number)
         for task in sorted(one.started - shown)
     )
 
@@ -240,9 +241,9 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
     )
 
 
-def _ended_before(case: _Case) -> bool:
-    run = case.view.run
-    return run is not None and bool(run.attempts) and bool(run.attempts[run.latest].ended)
+def _ended_before(case: _Case, attempt: int) -> bool:
+    known = None if case.view.run is None else case.view.run.attempts.get(attempt)
+    return known is not None and bool(known.ended)
 
 
 def _decide_ended(case: _Case, task: Task | None) -> Change:
