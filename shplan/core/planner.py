@@ -227,6 +227,7 @@ def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
             reason=Reason.SAME_RUN,
             requests=(),
             cost=Cost(),
+            unpriced=False,
             # Its own limit holds as well: the run may not cost more than each of them allows.
             notes=(f"it is the run of {first[change.key]}",),
             depends_on=tuple(sorted({*change.depends_on, first[change.key]})),

@@ -355,7 +355,8 @@ def _priced(case: _Case, change: Change) -> Change:
     if cost is None:
         if limit is not None:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
-        return _unless_taken(case, replace(change, notes=(*change.notes, "its cost is not known")))
+        told = (*change.notes, "its cost is not known")
+        return _unless_taken(case, replace(change, notes=told, unpriced=True))
     priced = replace(change, cost=cost)
     if limit is not None and cost.maximum_pu > limit:
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
