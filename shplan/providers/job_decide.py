@@ -135,7 +135,7 @@ def _decide_known(case: _Case) -> Change:
         return _decide_started(case, alive[0])
     waiting = [task for task in tasks if task.phase is Phase.WAITING]
     lost = _lost_starts(case)
-    if lost:
+    if lost or case.view.evidence is not None:
         return _decide_lost(case, lost)
     # Before those that wait: another applier's task, left over, is no second try of this attempt.
     ended = [task for task in tasks if task.phase is Phase.ENDED]
@@ -200,9 +200,9 @@ def _known(case: _Case) -> bool:
 
 def _lost_starts(case: _Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
-    run = case.view.run
-    if run is None:
-        return ()
+    run, unfinished = case.view.run, case.view.unfinished
+    if run is None or unfinished:
+        return (unfinished,) if unfinished else ()
     shown = {task.id for task in case.view.tasks}
     return tuple(
         task
@@ -228,8 +228,7 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
         what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
         " bucket does not tell how it ended.",
         why="Running again would pay again for what may lie in the bucket already.",
-        hint=f"if it is there: shplan import {address} {lost[0]}; to run and pay again, raise"
-        " `run: {generation: ...}`",
+        hint=_ways_on(case, lost[0]),
         span=case.desired.source.span(("metadata", "name")),
         address=str(address),
     )
@@ -239,6 +238,13 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
         reason=Reason.OUTCOME_UNKNOWN,
         refusals=(Refusal(RefusalKind.UNDECIDED, diagnostic),),
     )
+
+
+def _ways_on(case: _Case, task: str) -> str:
+    again = "to run and pay again, raise `run: {generation: ...}`"
+    if case.view.unfinished == task:
+        return f"its ledger is lost; recover that, or {again}"
+    return f"if it is there: shplan import {case.wanted.address} {task}; {again}"
 
 
 def _ended_before(case: _Case, attempt: int) -> bool:
