@@ -167,6 +167,7 @@ class Change:
         observed: digest of what was observed, for saved plans
         key: the run key of a job, empty while it is not known
         attempt: which attempt of it would be made, 0 for none
+        unpriced: it costs something, and nobody can say how much
         parts: what the key is made of, for people (`shplan why`)
         former: what the key of the run before was made of, where that was another one
     """
@@ -195,6 +196,7 @@ class Change:
     observed: str = ""
     key: str = ""
     attempt: int = 0
+    unpriced: bool = False
     parts: JsonObject = field(default_factory=dict)
     former: JsonObject = field(default_factory=dict)
 

@@ -209,7 +209,7 @@ def assemble(changes: Iterable[Change], *, moved: Mapping[Address, Address]) -> 
         changes: of every address
         moved: new addresses by the old ones, already carried out in the changes
     """
-    single = _with_shared_runs(tuple(changes))
+    single = _with_kept_runs(_with_shared_runs(tuple(changes)))
     found = _with_blocked_dependents(_with_renames_refused(single, moved))
     return _in_order(found)
 
@@ -227,7 +227,8 @@ def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
             reason=Reason.SAME_RUN,
             requests=(),
             cost=Cost(),
-            refusals=(),
+            unpriced=False,
+            # Its own limit holds as well: the run may not cost more than each of them allows.
             notes=(f"it is the run of {first[change.key]}",),
             depends_on=tuple(sorted({*change.depends_on, first[change.key]})),
             current={**change.current, "sameRun": str(first[change.key])},
@@ -236,6 +237,23 @@ def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
         )
         if first.get(change.key, change.address) != change.address
         and (change.action in _RUNS or change.waits)
+        else change
+        for change in changes
+    )
+
+
+def _with_kept_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """A run that another address still declares is not stopped with the one that is gone."""
+    kept = {change.key: change.address for change in changes if not _is_undeclared(change)}
+    return tuple(
+        replace(
+            change,
+            action=Action.FORGET,
+            requests=(),
+            refusals=(),
+            notes=(f"its run is that of {kept[change.key]} as well, and goes on",),
+        )
+        if change.key and change.action is Action.DELETE and change.key in kept
         else change
         for change in changes
     )

@@ -29,11 +29,21 @@ class Policies:
     most_deleted_share: float | None = None
 
 
-def apply_policies(changes: tuple[Change, ...], policies: Policies) -> tuple[Change, ...]:
-    """Return the changes, with what a policy refuses attached to the first one concerned."""
+def apply_policies(
+    changes: tuple[Change, ...], policies: Policies, *, spent_pu: float = 0.0
+) -> tuple[Change, ...]:
+    """
+    Return the changes, with what a policy refuses attached to the first one concerned.
+
+    Args:
+        spent_pu: what was started already of what the budget is for
+    """
     refused = [
         found
-        for found in (_over_budget(changes, policies), _too_many_deletions(changes, policies))
+        for found in (
+            _over_budget(changes, policies, spent_pu),
+            _too_many_deletions(changes, policies),
+        )
         if found is not None
     ]
     for at, refusal in refused:
@@ -55,20 +65,38 @@ def deletions(change: Change) -> int:
     return own + members + with_it
 
 
-def _over_budget(changes: tuple[Change, ...], policies: Policies) -> tuple[int, Refusal] | None:
+def _over_budget(
+    changes: tuple[Change, ...], policies: Policies, spent_pu: float
+) -> tuple[int, Refusal] | None:
     limit = policies.budget_max_pu
-    cost = total(change.cost for change in changes if change.action.changes)
-    if limit is None or cost.maximum_pu <= limit:
+    if limit is None:
         return None
+    for index, change in enumerate(changes):
+        if change.unpriced and change.action.changes:
+            return index, _refusal(change, _without_price(change, limit))
+    cost = total(change.cost for change in changes if change.action.changes)
+    if spent_pu + cost.maximum_pu <= limit:
+        return None
+    spent = f" beside the {spent_pu:g} PU that it has started" if spent_pu else ""
     at = max(range(len(changes)), key=lambda index: changes[index].cost.maximum_pu)
     diagnostic = Diagnostic(
         code="plan/budget",
         summary="Over the budget",
-        what=f"this plan can cost {cost.maximum_pu:g} PU; the budget is {limit:g} PU.",
+        what=f"this plan can cost {cost.maximum_pu:g} PU{spent}; the budget is {limit:g} PU.",
         why="The maximum counts, so that an apply can never spend more than was allowed.",
         hint="raise `budget: {maxPu: ...}` of the environment, or select a part of the plan",
     )
     return at, _refusal(changes[at], diagnostic)
+
+
+def _without_price(change: Change, limit: float) -> Diagnostic:
+    return Diagnostic(
+        code="plan/budget-unknown",
+        summary="Within no budget",
+        what=f"the cost of {change.address} is not known; the budget is {limit:g} PU.",
+        why="What is not known cannot be within a budget, and counting it as nothing would be.",
+        hint="take `budget` out of the environment to run it, or select the rest of the plan",
+    )
 
 
 def _too_many_deletions(

@@ -49,7 +49,7 @@ class RunRecord:
 
     Args:
         attempts: by number, from 1
-        receipt: of the latest attempt that has one
+        receipt: of the attempt that is wholly done, else of the latest that has one
         started_at: number of the entry that says of the latest START, 0 for none
     """
 
@@ -62,6 +62,10 @@ class RunRecord:
     def latest(self) -> int:
         """The number of the latest attempt, 0 before the first."""
         return max(self.attempts, default=0)
+
+    def is_settled(self, number: int) -> bool:
+        """Tell whether an attempt, or a later one, has its receipt."""
+        return self.receipt is not None and number <= self.receipt.attempt
 
     @property
     def started(self) -> frozenset[str]:
@@ -96,7 +100,8 @@ class RunFold:
             self._put(known, draft.attempt, _after(attempt, entry))
         if receipt is not None:
             known = self._runs.get(receipt.key, RunRecord(receipt.key))
-            self._runs[receipt.key] = replace(known, receipt=receipt)
+            if known.receipt is None or _rank(receipt) >= _rank(known.receipt):
+                self._runs[receipt.key] = replace(known, receipt=receipt)
 
     def runs(self) -> Mapping[str, RunRecord]:
         """Return the state as it is now; what is added later does not show in it."""
@@ -105,6 +110,11 @@ class RunFold:
     def _put(self, known: RunRecord, number: int, attempt: Attempt) -> None:
         attempts = {**known.attempts, number: attempt}
         self._runs[known.key] = replace(known, attempts=attempts)
+
+
+def _rank(receipt: Receipt) -> tuple[bool, int]:
+    """Order receipts: what is wholly done stays so, whatever is learnt of other attempts."""
+    return (receipt.status == "DONE", receipt.attempt)
 
 
 def _after(attempt: Attempt, entry: LedgerEntry) -> Attempt:

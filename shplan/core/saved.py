@@ -8,14 +8,17 @@ requests. An id that was made under this plan counts as the hole that the file h
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
-from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.cost import total
+from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.plan import Plan, change_essence, member_essence
+from shplan.core.runs import START
 from shplan.core.value import JsonObject, JsonValue
 
 
@@ -28,11 +31,15 @@ class History:
         touched: addresses with an intent or an outcome
         failed: addresses of which something was refused, or failed
         made: ids of objects that were made
+        started: addresses of which a run was started, or may have been
+        spent_pu: processing units that requests have cost so far, by address
     """
 
     touched: frozenset[Address] = frozenset()
     failed: frozenset[Address] = frozenset()
     made: frozenset[str] = frozenset()
+    started: frozenset[Address] = frozenset()
+    spent_pu: Mapping[Address, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +50,72 @@ class Review:
     Args:
         changes: what may be carried out, in order; what failed before is blocked
         moved: what is not as it was reviewed, one sentence each; empty if nothing is
+        spent_pu: what this saved plan has started already, at most, in processing units
     """
 
     changes: tuple[Change, ...]
     moved: tuple[str, ...]
+    spent_pu: float = 0.0
 
 
 def history(entries: Iterable[LedgerEntry], digest: str) -> History:
     """Gather what was done under a digest."""
-    touched: set[Address] = set()
-    failed: set[Address] = set()
-    made: set[str] = set()
+    told = _Told()
     for entry in entries:
         draft = entry.draft
         if draft.plan != digest or draft.address is None:
             continue
-        touched.add(draft.address)
+        told.touched.add(draft.address)
+        _hear_of_start(told, draft, draft.address)
         settlement = draft.settlement
         if settlement is None:
             continue
         if settlement.id:
-            made.add(settlement.id)
-        made.update(member.id for member in settlement.members.values())
-        if draft.event is Event.OUTCOME and _is_failure(settlement):
-            failed.add(draft.address)
-    return History(frozenset(touched), frozenset(failed), frozenset(made))
+            told.made.add(settlement.id)
+        told.made.update(member.id for member in settlement.members.values())
+        if settlement.cost_pu:
+            told.spent_pu[draft.address] += settlement.cost_pu
+        if _is_failure(draft.event, settlement):
+            told.failed.add(draft.address)
+    return History(
+        frozenset(told.touched),
+        frozenset(told.failed),
+        frozenset(told.made),
+        frozenset(told.started),
+        dict(told.spent_pu),
+    )
 
 
-def _is_failure(settlement: Settlement) -> bool:
+@dataclass(slots=True)
+class _Told:
+    """What the entries so far have said."""
+
+    touched: set[Address] = field(default_factory=set)
+    failed: set[Address] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    started: set[Address] = field(default_factory=set)
+    spent_pu: defaultdict[Address, float] = field(default_factory=lambda: defaultdict(float))
+
+
+def _hear_of_start(told: _Told, draft: EntryDraft, address: Address) -> None:
+    if draft.operation != START or not draft.key:
+        return
+    result = None if draft.settlement is None else draft.settlement.result
+    if result in (Result.REFUSED, Result.FAILED):
+        told.started.discard(address)
+        return
+    told.started.add(address)
+    if result is Result.DONE:
+        # Refused because it was started already, which a look has shown: no failure.
+        told.failed.discard(address)
+
+
+def _is_failure(event: Event, settlement: Settlement) -> bool:
     """A refusal, or a run that has ended without success: another attempt is another plan's."""
-    return settlement.result is Result.REFUSED or "ended" in settlement.data
+    if settlement.receipt is not None:
+        return settlement.receipt.status != "DONE"
+    refused = settlement.result is Result.REFUSED or "ended" in settlement.data
+    return event is Event.OUTCOME and refused
 
 
 def review(saved: JsonObject, plan: Plan, past: History) -> Review:
@@ -84,6 +127,13 @@ def review(saved: JsonObject, plan: Plan, past: History) -> Review:
         past: what the ledger has under its digest
     """
     reviewed = _Reviewed.of(saved)
+    # What an intent under this digest has made, and nobody could write down.
+    found = {
+        change.id
+        for change in plan.changes
+        if change.reason is Reason.OWN_INTENT and change.id and change.address in past.touched
+    }
+    past = replace(past, made=past.made | found)
     moved: list[str] = []
     admitted: list[Change] = []
     if saved_text(saved, "deployment") != plan.inputs.deployment:
@@ -91,14 +141,31 @@ def review(saved: JsonObject, plan: Plan, past: History) -> Review:
             f"the plan is for {saved_text(saved, 'deployment')}, this is {plan.inputs.deployment}"
         )
     for change in plan.changes:
-        kept, found = _admit(change, reviewed, past)
-        moved += found
+        kept, differing = _admit(change, reviewed, past)
+        moved += differing
         admitted.append(kept)
-    if plan.cost.maximum_pu > reviewed.maximum_pu:
-        moved.append(
-            f"the cost is {plan.cost.maximum_pu:g} PU now; {reviewed.maximum_pu:g} were reviewed"
-        )
-    return Review(_with_removals_blocked(tuple(admitted), past), tuple(moved))
+    spent_pu = _spent_pu(reviewed, admitted, past)
+    cost_pu = spent_pu + total(one.cost for one in admitted if one.action.changes).maximum_pu
+    if cost_pu > reviewed.maximum_pu * _ROUNDING:
+        moved.append(f"the cost is {cost_pu:g} PU now; {reviewed.maximum_pu:g} were reviewed")
+    return Review(_with_removals_blocked(tuple(admitted), past), tuple(moved), spent_pu)
+
+
+# Sums of the same numbers in another order differ in their last digits.
+_ROUNDING = 1 + 1e-9
+
+
+def _spent_pu(reviewed: _Reviewed, changes: Iterable[Change], past: History) -> float:
+    """Return what was started under this digest, at most: what of the reviewed cost is not left."""
+    left: defaultdict[str, float] = defaultdict(float)
+    for change in changes:
+        if change.action.changes:
+            left[str(change.address)] += change.cost.maximum_pu
+    spent = 0.0
+    for address, then_pu in reviewed.costs_pu.items():
+        used = max(then_pu - left[str(address)], 0.0)
+        spent += used if address in past.started else min(used, past.spent_pu.get(address, 0.0))
+    return spent
 
 
 def _with_removals_blocked(changes: tuple[Change, ...], past: History) -> tuple[Change, ...]:
@@ -135,6 +202,7 @@ class _Reviewed:
     changes: Mapping[_Place, JsonObject]
     maximum_pu: float
     members: Mapping[_Place, Mapping[tuple[str, str], JsonObject]]
+    costs_pu: Mapping[Address, float]
 
     @classmethod
     def of(cls, saved: JsonObject) -> _Reviewed:
@@ -151,7 +219,11 @@ class _Reviewed:
             }
             for place, one in by_place.items()
         }
-        return cls(by_place, float(cast("float", cost["maximum"])), members)
+        costs: defaultdict[Address, float] = defaultdict(float)
+        for one in listed:
+            own = cast("JsonObject", one["cost"])
+            costs[Address.parse(str(one["address"]))] += float(cast("float", own["maximum"]))
+        return cls(by_place, float(cast("float", cost["maximum"])), members, costs)
 
 
 def _place(address: str, action: str, *, deposed: bool) -> _Place:
@@ -166,10 +238,16 @@ def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, 
     if change.address in past.failed:
         note = "it failed under this saved plan; another attempt needs another plan"
         return change.blocked(Reason.DEPENDENCY_BLOCKED, note=note), []
-    if touched and _settles(change):
-        return change, []
     place = _place(str(change.address), change.action.value, deposed=change.deposed)
     then = reviewed.changes.get(place)
+    if touched and _settles(change, then):
+        return change, []
+    if touched and then is not None and change.action is Action.RUN:
+        reviewed_attempt = then.get("attempt")
+        if isinstance(reviewed_attempt, int) and change.attempt > reviewed_attempt:
+            # The attempt that was reviewed has ended, while nobody was there to write it down.
+            note = f"attempt {reviewed_attempt} of this saved plan failed; another needs another"
+            return change.blocked(Reason.DEPENDENCY_BLOCKED, note=note), []
     if then is None and change.deposed:
         return change, _compare_left_over(change, reviewed)
     if then is None:
@@ -179,10 +257,14 @@ def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, 
     return kept, moved + found
 
 
-def _settles(change: Change) -> bool:
+def _settles(change: Change, then: JsonObject | None) -> bool:
     """Tell whether a change only records, or goes on with, what an earlier apply of ours made."""
-    goes_on = change.action is Action.RESUME and bool(change.key)
-    return goes_on or (change.reason is Reason.OWN_INTENT and not change.requests)
+    if change.action in (Action.RESUME, Action.ADOPT) and change.key:
+        # A task may be started only where its START was reviewed.
+        requests = cast("list[JsonObject]", [] if then is None else then["requests"])
+        reviewed = {request["operation"] for request in requests}
+        return all(request.operation in reviewed for request in change.requests)
+    return change.reason is Reason.OWN_INTENT and not change.requests
 
 
 def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) -> list[str]:
@@ -191,6 +273,10 @@ def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) 
     resumed = touched and then["action"] == Action.CREATE.value and now["action"] == "update"
     if now["action"] != then["action"] and not resumed:
         moved.append(f"{change.address}: {then['action']} was reviewed, now {now['action']}")
+    elif now["attempt"] != then["attempt"]:
+        moved.append(
+            f"{change.address}: attempt {then['attempt']} was reviewed, now {now['attempt']}"
+        )
     elif now["adopts"] != then["adopts"]:
         moved.append(f"{change.address}: adopting {then['adopts']} was reviewed, now {change.id}")
     if now["preventDestroy"] != then["preventDestroy"]:

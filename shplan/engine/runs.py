@@ -13,7 +13,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, Settlement
 from shplan.core.errors import PlanError, StalePlanError
 from shplan.core.plan import PlanInputs
-from shplan.core.policy import Policies
+from shplan.core.policy import Policies, apply_policies
 from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
@@ -169,6 +169,11 @@ async def apply_saved(
         reviewed = review(saved, planned.plan, await past())
         if reviewed.moved:
             raise _stale(reviewed.moved)
+        within = apply_policies(
+            reviewed.changes, Policies(session.policies.budget_max_pu), spent_pu=reviewed.spent_pu
+        )
+        if any(change.refusals for change in within):
+            return Applied(replace(planned, plan=replace(planned.plan, changes=within)))
         report = await execute(
             reviewed.changes,
             plan_digest=str(saved["digest"]),

@@ -7,6 +7,7 @@ Batch V2. There is no DELETE: a task that is no longer wanted can only be stoppe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -51,6 +52,7 @@ _COLUMNS = (
     "description",
     "request",
 )
+_COPY = re.compile(r"request-([0-9a-fA-F-]{36})\.json")
 _ENDED = frozenset({"FAILED", "STOPPED"})
 
 
@@ -167,6 +169,12 @@ def _skipping(body: Object) -> Object:
     return {**body, "output": {**output, "skipExisting": True}}
 
 
+def _copied_task(name: str) -> str:
+    """Read the name of a file: whose request it is a copy of. The form is an assumption."""
+    match = _COPY.fullmatch(name)
+    return "" if match is None else match[1].lower()
+
+
 API = JobApi(
     kind="BatchProcess",
     api="v2",
@@ -182,6 +190,8 @@ API = JobApi(
     skipping=_skipping,
     outcome_file=lambda task: f"execution-{task}.sqlite",
     feature_file=feature_file_of,
+    copy_prefix="request-",
+    copied_task=_copied_task,
 )
 
 

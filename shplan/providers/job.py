@@ -102,6 +102,8 @@ class JobApi:
         outcome_file: the name of the file that tells how a task has ended, in the root of its
             delivery
         feature_file: the URL of the GeoPackage whose features are processed, or empty
+        copy_prefix: how the names of the copies of requests begin, which lie there as well
+        copied_task: the task whose request a file is a copy of, by its name; empty for others
     """
 
     kind: str
@@ -118,6 +120,8 @@ class JobApi:
     skipping: Callable[[Object], Object]
     outcome_file: Callable[[str], str]
     feature_file: Callable[[Object], str]
+    copy_prefix: str
+    copied_task: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class JobView:
         evidence: how a task that is gone has ended, from the files that it left
         features: those of the file that the request names, None where it names none or it
             cannot be read
+        unfinished: a task that is gone and was started, as the files that it left say
     """
 
     given: RunInput | None = None
@@ -140,6 +145,7 @@ class JobView:
     tasks: tuple[Task, ...] = ()
     evidence: Receipt | None = None
     features: tuple[Features, ...] | None = None
+    unfinished: str = ""
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""
@@ -151,8 +157,11 @@ class JobView:
     @property
     def latest(self) -> int:
         """The number of the latest attempt, 0 where there was none."""
-        known = 0 if self.run is None else self.run.latest
-        return max((self.attempt_of(task) for task in self.tasks), default=known)
+        known = {} if self.run is None else self.run.attempts
+        # One of which only the wish to create it is known may never have been.
+        made = (number for number, one in known.items() if one.ids or one.ended)
+        shown = (self.attempt_of(task) for task in self.tasks)
+        return max((*made, *shown), default=0)
 
     def of_attempt(self, number: int) -> tuple[Task, ...]:
         """Return the tasks of one attempt, in the order of age."""
@@ -222,7 +231,7 @@ def refresh_jobs(
     files = yield from _feature_files(api, open_)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
-        evidence = yield from _evidence(api, sought)
+        evidence = sought.evidence or (yield from _evidence(api, sought))
         view = JobView(
             sought.given,
             sought.key,
@@ -230,6 +239,7 @@ def refresh_jobs(
             tuple(sorted(sought.tasks.values(), key=lambda task: task.age)),
             evidence,
             _features(api, sought, files),
+            sought.unfinished,
         )
         found[address] = _observation(view)
     return found
@@ -245,6 +255,17 @@ class _Sought:
     ids: frozenset[str]
     removed: bool
     tasks: dict[str, Task] = field(default_factory=dict)
+    evidence: Receipt | None = None
+    unfinished: str = ""
+
+    @property
+    def is_unheard_of(self) -> bool:
+        """Neither the ledger nor the server knows a task of it."""
+        run = self.run
+        known = run is not None and (
+            run.receipt is not None or any(one.ids or one.ended for one in run.attempts.values())
+        )
+        return self.key is not None and not self.tasks and not known
 
     @property
     def is_open(self) -> bool:
@@ -257,12 +278,23 @@ class _Sought:
         # A partial one may have a later attempt, made by somebody else.
         return receipt is None or receipt.status != "DONE"
 
+    def take_witness(self, receipt: Receipt | None, started: str) -> None:
+        """Keep what counts most of what several tasks have left: the latest that finished."""
+        if receipt is None:
+            self.unfinished = self.unfinished or started
+        elif self.evidence is None or (
+            (receipt.status == "DONE", receipt.attempt)
+            > (self.evidence.status == "DONE", self.evidence.attempt)
+        ):
+            self.evidence = receipt
+
     @property
     def lacks_intended(self) -> bool:
         """A create of ours may have made a task that no list has shown."""
         run = self.run
         return run is not None and any(
-            not set(one.ids) & self.tasks.keys() and not one.ended for one in run.attempts.values()
+            not set(one.ids) & self.tasks.keys() and not one.ended and not run.is_settled(number)
+            for number, one in run.attempts.items()
         )
 
 
@@ -303,6 +335,41 @@ def _find(api: JobApi, seeking: list[_Sought], surroundings: Surroundings) -> Fl
             if answer is not None and isinstance(answer.body, dict):
                 seen = api.task_of(answer.body)
                 one.tasks[seen.id] = seen
+    unheard = [one for one in seeking if one.is_unheard_of]
+    if unheard:
+        yield from _ask_witnesses(api, unheard, surroundings, listed=index.listed)
+
+
+def _ask_witnesses(
+    api: JobApi, seeking: list[_Sought], surroundings: Surroundings, *, listed: set[str]
+) -> Flow[None]:
+    """
+    Look whether a run lies in its bucket, of which neither the ledger nor the server knows.
+
+    Both were lost: the copy of the request says which run it was, and the execution database that
+    it was started. A copy alone is a task that was created, which is free.
+    """
+    from shplan.providers.job_outcome import heard_of  # noqa: PLC0415 - rarely needed
+    from shplan.providers.job_witness import copies_below, place_of  # noqa: PLC0415
+
+    places = {
+        place_of(api, one.given, one.key)
+        for one in seeking
+        if one.given is not None and one.key is not None
+    }
+    known = listed.union(*(run.ids for run in surroundings.runs.values()))
+    copies: tuple[Task, ...] = yield from copies_below(api, places, known=known)
+    index = _Index(api, seeking)
+    for copy in copies:
+        for one in index.candidates(copy):
+            assert one.given is not None, "it was found by its key"
+            assert one.key is not None, "it was found by its key"
+            marker = read_marker(copy.description)
+            attempt = 1 if marker is None else marker.attempt
+            receipt, started = yield from heard_of(
+                api, one.given, one.key, task=copy.id, attempt=attempt
+            )
+            one.take_witness(receipt, copy.id if started else "")
 
 
 class _Index:
@@ -314,6 +381,7 @@ class _Index:
         self._by_key: dict[str, list[_Sought]] = {}
         self._unmarked: list[_Sought] = []
         self._short = ""
+        self.listed: set[str] = set()
         for one in seeking:
             for task in one.ids:
                 self._by_id.setdefault(task, []).append(one)
@@ -327,12 +395,14 @@ class _Index:
         columns = self._api.listing.columns
         for row in rows:
             task = self._api.task_of(dict(zip(columns, row, strict=True)))
+            self.listed.add(task.id)
             for one in self._by_id.get(task.id, ()):
                 one.tasks[task.id] = task
-            for one in self._candidates(task):
+            for one in self.candidates(task):
                 one.tasks[task.id] = task
 
-    def _candidates(self, task: Task) -> list[_Sought]:
+    def candidates(self, task: Task) -> list[_Sought]:
+        """Return the jobs that a task belongs to, as its marker and its request say."""
         marker = read_marker(task.description)
         if marker is not None:
             named = self._by_key.get(marker.key[: len(self._short)], ())
@@ -451,13 +521,13 @@ def _evidence(api: JobApi, one: _Sought) -> Flow[Receipt | None]:
     from shplan.providers.job_outcome import receipt_from_bucket  # noqa: PLC0415 - rarely needed
 
     run = one.run
-    if run is None or one.given is None or one.key is None or run.receipt is not None:
+    if run is None or one.given is None or one.key is None:
         return None
     for number in sorted(run.attempts, reverse=True):
         attempt = run.attempts[number]
+        if attempt.ended or run.is_settled(number):
+            continue
         for task in sorted(attempt.started - one.tasks.keys()):
-            if attempt.ended:
-                continue
             found: Receipt | None = yield from receipt_from_bucket(
                 api, one.given, one.key, task=task, attempt=number
             )

@@ -62,13 +62,14 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
     job = _Job.of(api, change, settings)
     known: RunRecord | None = yield Claim(job.key.digest)
     receipt = None if known is None else known.receipt
-    if receipt is not None and (receipt.status == "DONE" or change.action is not Action.RUN):
+    if receipt is not None and receipt.status == "DONE":
         yield from _bind(job, receipt.id)
         return _attributes(job, receipt)
+    _refuse_run_before(job, known)
     if change.current.get("evidence"):
         return (yield from _adopt_evidence(job))
-    task = yield from _task_to_run(job)
-    if task.phase is Phase.WAITING:
+    task = yield from _task_to_run(job, known)
+    if task.phase is Phase.WAITING or job.restarts:
         task = yield from _advance(job, task)
     if task.phase is Phase.WAITING:
         return {"id": task.id, "key": job.key.digest}
@@ -102,6 +103,17 @@ class _Job:
     @property
     def mark(self) -> RunMark:
         return RunMark(self.key.digest, max(self.change.attempt, 1))
+
+    @property
+    def planned_task(self) -> str:
+        """The task that the plan has shown, empty where it was to be made."""
+        task = self.change.current.get("task")
+        return task if isinstance(task, str) else ""
+
+    @property
+    def restarts(self) -> bool:
+        """The plan has shown that a stopped task is started again, as an attempt of its own."""
+        return self.change.action is Action.RUN and bool(self.planned_task)
 
     @property
     def delivery(self) -> str:
@@ -149,6 +161,26 @@ def _bind(job: _Job, task: str) -> Flow[None]:
     yield Note(Event.ADOPT, job.learnt(id=task))
 
 
+def _refuse_run_before(job: _Job, known: RunRecord | None) -> None:
+    """
+    Refuse what the plan could not know: the key was learnt on the way, and it ran before.
+
+    Raises:
+        ChangeFailedError: this attempt, or a later one, has ended without success
+    """
+    if known is None:
+        return
+    receipt = known.receipt
+    if receipt is not None and receipt.attempt >= job.mark.attempt:
+        message = (
+            f"task {receipt.id}: {len(receipt.failed)} features failed{_named(receipt.failed)}"
+        )
+        raise ChangeFailedError(message)
+    if known.latest > job.mark.attempt and not job.planned_task:
+        message = f"it has run before, {known.latest} times; plan again, its key is known now"
+        raise ChangeFailedError(message)
+
+
 def _adopt_evidence(job: _Job) -> Flow[Object]:
     """Write the receipt of a task that is gone, as the files that it left say."""
     task, attempt = str(job.change.current["evidence"]), job.mark.attempt
@@ -165,21 +197,63 @@ def _adopt_evidence(job: _Job) -> Flow[Object]:
 # --- finding and making --------------------------------------------------------------------
 
 
-def _task_to_run(job: _Job) -> Flow[Task]:
+def _task_to_run(job: _Job, known: RunRecord | None) -> Flow[Task]:
     """Return the task that this attempt runs: one that there is, or a new one."""
-    known = job.change.current.get("task")
-    if isinstance(known, str):
-        return (yield from _get(job, known))
+    if job.planned_task:
+        task = yield from _get(job, job.planned_task)
+        if task.phase is not Phase.WAITING:
+            return task
+        return _everybodys((yield from _look_again(job, task)))
     found = yield from _look(job)
     if not found:
+        _refuse_lost(job, known)
         made = yield from _create(job)
-        found = yield from _look_until_seen(job, made)
-    running = [task for task in found if task.phase in (Phase.RUNNING, Phase.DONE)]
-    return (running or found)[0]
+        return _everybodys((yield from _look_until_seen(job, made)))
+    if all(task.phase is Phase.WAITING for task in found):
+        found = yield from _look_again(job, found[0])
+    return _everybodys(found)
+
+
+def _everybodys(found: list[Task]) -> Task:
+    """
+    Return what everybody chooses among the tasks of one attempt.
+
+    One that was started is the run, also when it has failed since: to start another in its place
+    would be another attempt. Of those that were not, the oldest.
+    """
+    order = {Phase.RUNNING: 0, Phase.DONE: 0, Phase.ENDED: 1, Phase.WAITING: 2}
+    return min(found, key=lambda task: (order[task.phase], task.age))
+
+
+def _refuse_lost(job: _Job, known: RunRecord | None) -> None:
+    """
+    Refuse to make a task again that was started, and that the server does not show any more.
+
+    Raises:
+        ChangeFailedError: the ledger says so
+    """
+    attempt = None if known is None else known.attempts.get(job.mark.attempt)
+    if attempt is not None and (attempt.started or attempt.ended):
+        message = "it was started before, and its task is gone from the server; plan again"
+        raise ChangeFailedError(message)
+
+
+def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
+    """
+    Look for what others have made or started, before a task is started that was there already.
+
+    The list may lag, so that an older one was hidden when this one was found.
+    """
+    if job.options.start == "auto":
+        yield Wait(max(job.settings.list_lag_s, _TICK_S), "others may have made the same task")
+    found = {one.id: one for one in (yield from _look(job))}
+    # Absence from a list is not absence.
+    found.setdefault(task.id, task)
+    return sorted(found.values(), key=lambda one: one.age)
 
 
 def _look(job: _Job) -> Flow[list[Task]]:
-    """Return the tasks of this attempt by age, those that have ended not among them."""
+    """Return the tasks of this attempt by age, those that have ended among them."""
     found: dict[str, Task] = {}
     columns = job.api.listing.columns
 
@@ -194,8 +268,6 @@ def _look(job: _Job) -> Flow[list[Task]]:
 
 
 def _is_of_attempt(job: _Job, task: Task) -> bool:
-    if task.phase is Phase.ENDED:
-        return False
     marker = read_marker(task.description)
     attempt = 1 if marker is None else marker.attempt
     return attempt == job.mark.attempt and belongs(task, job.given, job.key)
@@ -263,7 +335,9 @@ def _get(job: _Job, task: str) -> Flow[Task]:
 
 
 def _advance(job: _Job, task: Task) -> Flow[Task]:
-    """Analyse or start a task that waits, as the manifest says."""
+    """Analyse or start a task that waits, as the manifest says; start one again that stopped."""
+    if job.restarts:
+        return (yield from _start(job, task))
     if job.options.start == "manual":
         yield from _bind(job, task.id)
         return task
@@ -285,37 +359,39 @@ def _start(job: _Job, task: Task) -> Flow[Task]:
     if limit is not None and cost > limit:
         message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not started"
         raise ChangeFailedError(message)
+    start = job.api.start(task.id)
+    if all(request.operation != start.operation for request in job.change.requests):
+        # Nobody has seen its price, and no budget was asked.
+        message = f"task {task.id} is not started, and the plan did not say that it would be"
+        raise ChangeFailedError(message)
     now = yield from _get(job, task.id)
-    if now.phase is not Phase.WAITING and not _restarts(job, now):
+    if now.phase is not (Phase.ENDED if job.restarts else Phase.WAITING):
         return now
-    yield from _act_once(job, START, job.api.start(task.id), now)
+    yield from _act_once(job, START, start, now)
     job.starts = True
-    return (yield from _get_started(job, task.id))
+    return (yield from _get_started(job, now))
 
 
-def _get_started(job: _Job, task: str) -> Flow[Task]:
+def _get_started(job: _Job, before: Task) -> Flow[Task]:
     """Read a task whose START was taken: what it says of itself may lag behind."""
-    now = yield from _get(job, task)
+    now = yield from _get(job, before.id)
     for _ in range(_MOST_BLIND_LOOKS):
-        if now.phase in (Phase.RUNNING, Phase.DONE):
+        if now.phase is not before.phase:
             break
-        yield Wait(job.settings.poll_s, f"task {task} is about to run")
-        now = yield from _get(job, task)
+        yield Wait(job.settings.poll_s, f"task {before.id} is about to run")
+        now = yield from _get(job, before.id)
     return now
 
 
-def _restarts(job: _Job, task: Task) -> bool:
-    """A stopped task is started again by an attempt of its own."""
-    return task.phase is Phase.ENDED and job.change.action is Action.RUN
-
-
-def _act_once(job: _Job, operation: str, request: ApiRequest, task: Task) -> Flow[None]:
+def _act_once(
+    job: _Job, operation: str, request: ApiRequest, task: Task, **data: JsonValue
+) -> Flow[None]:
     """Send one action on a task; where no answer comes, look before it is repeated."""
     act = Act(
         operation,
         (request,),
         lambda replies: _acted(job, task.id, replies[0]),
-        data={"task": task.id},
+        data={"task": task.id, **data},
         run=job.mark,
     )
     for _ in range(MAX_REPEATS):
@@ -351,12 +427,8 @@ def _billed(reply: Reply) -> bool:
 def _has_moved(operation: str, before: Task, now: Task) -> bool:
     """Tell whether an action has taken effect."""
     if operation == ANALYSE:
-        return now.analysed
-    if operation == STOP:
-        return now.phase is not Phase.RUNNING
-    if before.phase is Phase.ENDED:
-        return now.phase in (Phase.RUNNING, Phase.DONE)
-    return now.phase is not Phase.WAITING
+        return now.analysed or now.phase is not Phase.WAITING
+    return now.phase is not before.phase
 
 
 # --- waiting -------------------------------------------------------------------------------
@@ -364,13 +436,13 @@ def _has_moved(operation: str, before: Task, now: Task) -> bool:
 
 def _follow(job: _Job, task: Task) -> Flow[Object]:
     """Bind a task that was started, and wait for its end."""
-    if _restarts(job, task):
-        task = yield from _start(job, task)
     if not job.starts:
         yield from _adopt(job, task)
     waited, looks = 0.0, 0
     while task.phase is Phase.RUNNING:
-        yield from _stop_if_too_dear(job, task)
+        if _is_too_dear(job, task):
+            task = yield from _stop(job, task)
+            break
         if not job.settings.waits_for_jobs:
             message = f"task {task.id} runs; the next apply collects it"
             raise StillRunningError(message)
@@ -409,19 +481,23 @@ def _look_at(job: _Job, task: Task) -> Flow[Task]:
     return seen[0] if seen else (yield from _get(job, task.id))
 
 
-def _stop_if_too_dear(job: _Job, task: Task) -> Flow[None]:
+def _is_too_dear(job: _Job, task: Task) -> bool:
     limit = job.options.max_pu
-    if limit is None or task.cost_pu is None or task.cost_pu <= limit:
-        return
-    stop = job.api.stop(task.id)
-    act = Act(
-        STOP,
-        (stop,),
-        lambda replies: _acted(job, task.id, replies[0]),
-        data={"task": task.id, "maxPu": limit},
-        run=job.mark,
-    )
-    yield act
+    return limit is not None and task.cost_pu is not None and task.cost_pu > limit
+
+
+def _stop(job: _Job, task: Task) -> Flow[Task]:
+    """
+    Stop a task that has cost more than was allowed; return it if it has finished before that.
+
+    Raises:
+        ChangeFailedError: it was stopped
+    """
+    limit = job.options.max_pu
+    yield from _act_once(job, STOP, job.api.stop(task.id), task, maxPu=limit)
+    now = yield from _get(job, task.id)
+    if now.phase is Phase.DONE:
+        return now
     ended = job.learnt(id=task.id)
     cause = f"it had cost {task.cost_pu:g} PU and `maxPu` is {limit:g}"
     ended = replace(ended, data={**ended.data, "ended": "STOPPED", "cause": cause})

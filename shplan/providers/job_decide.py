@@ -137,15 +137,16 @@ def _decide_known(case: _Case) -> Change:
         return _decide_started(case, alive[0])
     waiting = [task for task in tasks if task.phase is Phase.WAITING]
     lost = _lost_starts(case)
-    if lost:
+    if lost or case.view.evidence is not None:
         return _decide_lost(case, lost)
-    if waiting:
-        return _decide_waiting(case, waiting[0])
+    # Before those that wait: another applier's task, left over, is no second try of this attempt.
     ended = [task for task in tasks if task.phase is Phase.ENDED]
     if ended:
         return _decide_ended(case, ended[-1])
-    if _ended_before(case):
+    if _ended_before(case, latest):
         return _decide_ended(case, None)
+    if waiting:
+        return _decide_waiting(case, waiting[0])
     return _priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
 
 
@@ -220,14 +221,14 @@ def _known(case: _Case) -> bool:
 
 def _lost_starts(case: _Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
-    run = case.view.run
-    if run is None:
-        return ()
+    run, unfinished = case.view.run, case.view.unfinished
+    if run is None or unfinished:
+        return (unfinished,) if unfinished else ()
     shown = {task.id for task in case.view.tasks}
     return tuple(
         task
-        for one in run.attempts.values()
-        if not one.ended
+        for number, one in run.attempts.items()
+        if not one.ended and not run.is_settled(number)
         for task in sorted(one.started - shown)
     )
 
@@ -248,8 +249,7 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
         what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
         " bucket does not tell how it ended.",
         why="Running again would pay again for what may lie in the bucket already.",
-        hint=f"if it is there: shplan import {address} {lost[0]}; to run and pay again, raise"
-        " `run: {generation: ...}`",
+        hint=_ways_on(case, lost[0]),
         span=case.desired.source.span(("metadata", "name")),
         address=str(address),
     )
@@ -261,9 +261,16 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
     )
 
 
-def _ended_before(case: _Case) -> bool:
-    run = case.view.run
-    return run is not None and bool(run.attempts) and bool(run.attempts[run.latest].ended)
+def _ways_on(case: _Case, task: str) -> str:
+    again = "to run and pay again, raise `run: {generation: ...}`"
+    if case.view.unfinished == task:
+        return f"its ledger is lost; recover that, or {again}"
+    return f"if it is there: shplan import {case.wanted.address} {task}; {again}"
+
+
+def _ended_before(case: _Case, attempt: int) -> bool:
+    known = None if case.view.run is None else case.view.run.attempts.get(attempt)
+    return known is not None and bool(known.ended)
 
 
 def _decide_ended(case: _Case, task: Task | None) -> Change:
@@ -382,7 +389,8 @@ def _priced(case: _Case, change: Change) -> Change:
     if cost is None:
         if limit is not None:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
-        return _unless_taken(case, replace(change, notes=(*change.notes, "its cost is not known")))
+        told = (*change.notes, "its cost is not known")
+        return _unless_taken(case, replace(change, notes=told, unpriced=True))
     priced = replace(change, cost=cost)
     if limit is not None and cost.maximum_pu > limit:
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))

@@ -110,15 +110,26 @@ def receipt_of(
     )
 
 
+def heard_of(
+    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
+) -> Flow[tuple[Receipt | None, bool]]:
+    """Return the receipt of a task that finished, and whether it was started at all."""
+    delivery = put_key(api.delivery(given.request), key.short)
+    features = yield from features_of(api, delivery, task)
+    if features is None:
+        return None, False
+    if features.pending:
+        return None, True
+    outputs = yield from outputs_of(delivery, task)
+    receipt = receipt_of(
+        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=None
+    )
+    return receipt, True
+
+
 def receipt_from_bucket(
     api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
 ) -> Flow[Receipt | None]:
     """Make the receipt of a task that is gone, if its execution database says that it finished."""
-    delivery = put_key(api.delivery(given.request), key.short)
-    features = yield from features_of(api, delivery, task)
-    if features is None or features.pending:
-        return None
-    outputs = yield from outputs_of(delivery, task)
-    return receipt_of(
-        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=None
-    )
+    receipt, _ = yield from heard_of(api, given, key, task=task, attempt=attempt)
+    return receipt
