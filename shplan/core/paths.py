@@ -92,8 +92,13 @@ def template_root(url: str) -> str:
     Source: API reference: "the root of the delivery path"; read as the fixed part before the
     first placeholder, up to its last slash. A plain prefix is a folder itself.
     """
-    fixed = _ANY.split(full_template(url), maxsplit=1)[0]
+    fixed = fixed_start(url)
     return fixed[: fixed.rindex("/") + 1] if "/" in fixed else fixed
+
+
+def fixed_start(url: str) -> str:
+    """Return what every place of a template begins with: the text before the first placeholder."""
+    return _ANY.split(full_template(url), maxsplit=1)[0]
 
 
 def template_problems(

@@ -174,6 +174,25 @@ def key_of_echo(echo: JsonObject, like: RunInput, *, key: str) -> RunKey:
     return run_key(replace(like, request=request, files=files))
 
 
+def likeness(like: RunInput, *, key: str) -> str:
+    """
+    Return the digest of all that `key_of_echo` takes from a manifest.
+
+    Inputs of one likeness read every echo alike, so that it is keyed once for all of them: a
+    thousand jobs that differ in a date do not key each task a thousand times.
+    """
+    outline = _outline(like.request)
+    parts: JsonObject = {
+        **_common_parts(like),
+        "deployment": like.deployment,
+        "files": dict(like.files),
+        "outline": outline,
+        # Only a request with the placeholder in it looks for the key in an echo.
+        "key": key if _names_key(canonical(cast(Value, outline)).decode()) else "",
+    }
+    return digest(cast(Object, parts))
+
+
 def differing_parts(
     old: JsonObject, new: JsonObject
 ) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
@@ -209,14 +228,30 @@ def _restored(seen: Value, stated: Value, key: str) -> Value:
     if isinstance(stated, Sensitive) and seen is not None:
         return stated
     if isinstance(seen, str) and isinstance(stated, str):
-        holds_key = key and "{{" in stated and "run.key" in stated
-        return seen.replace(key, RUN_KEY_PLACEHOLDER) if holds_key else seen
+        return seen.replace(key, RUN_KEY_PLACEHOLDER) if key and _names_key(stated) else seen
     if isinstance(seen, dict) and isinstance(stated, dict):
         return {name: _restored(one, stated.get(name), key) for name, one in seen.items()}
     if isinstance(seen, list) and isinstance(stated, list):
         pairs = zip_longest(seen, stated[: len(seen)])
         return [_restored(one, other, key) for one, other in pairs]
     return seen
+
+
+def _outline(stated: Value) -> JsonValue:
+    """Return what `_restored` and `_without_filled` look at: names, secrets, the placeholder."""
+    if isinstance(stated, dict):
+        return {name: _outline(one) for name, one in stated.items() if one is not None}
+    if isinstance(stated, list):
+        items = [_outline(one) for one in stated]
+        # An outline of an area, say: only its being there counts.
+        return items if any(one is not True for one in items) else True
+    if isinstance(stated, Sensitive):
+        return printable(stated)
+    return stated if isinstance(stated, str) and _names_key(stated) else True
+
+
+def _names_key(stated: str) -> bool:
+    return "{{" in stated and "run.key" in stated
 
 
 def _without_filled(echo: Object, like: RunInput, form: RequestForm) -> Object:
@@ -298,6 +333,7 @@ __all__ = [
     "content_digest",
     "differing_parts",
     "key_of_echo",
+    "likeness",
     "referred_files",
     "run_key",
 ]

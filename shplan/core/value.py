@@ -142,7 +142,12 @@ def unknowns(value: Value) -> tuple[Unknown, ...]:
 
 def is_known(value: Value) -> bool:
     """Tell whether no part of the value waits for apply."""
-    return not any(isinstance(leaf, Unknown) for _, leaf in walk(value))
+    # Not by `walk`: an outline has thousands of numbers, and nobody asks where they stand.
+    if isinstance(value, dict):
+        return all(map(is_known, value.values()))
+    if isinstance(value, list):
+        return all(map(is_known, value))
+    return not isinstance(value, Unknown)
 
 
 def _map(value: Value, leaf: Callable[[Value], Value]) -> Value:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from shplan.core.errors import ApiError, StorageError
-from shplan.core.request import ApiRequest
 from shplan.core.value import JsonValue
 from shplan.providers.base import (
     Fetch,
@@ -21,8 +20,10 @@ from shplan.providers.base import (
     Progress,
     Read,
     Reply,
+    Rows,
     Scan,
     Step,
+    Survey,
     Together,
     Wait,
 )
@@ -54,7 +55,7 @@ async def drive(flow: Flow[T], perform: Perform) -> T:
         return cast("T", end.value)
 
 
-Rows = tuple[tuple[JsonValue, ...], ...]
+_Question: TypeAlias = tuple[str, Callable[[Rows], object]]
 
 
 class SharedLists:
@@ -67,23 +68,23 @@ class SharedLists:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._next: dict[str, asyncio.Task[Rows]] = {}
-        self._under_way: dict[str, asyncio.Lock] = {}
+        self._next: dict[_Question, asyncio.Task[object]] = {}
+        self._under_way: dict[_Question, asyncio.Lock] = {}
 
-    async def read(self, request: ApiRequest) -> Rows:
+    async def read(self, survey: Survey) -> object:
         """Read a list; the reading is shared by all that ask before it begins."""
-        name = request.digest
-        if name not in self._next:
-            self._next[name] = asyncio.create_task(self._read(name, request))
+        question = (survey.request.digest, survey.index)
+        if question not in self._next:
+            self._next[question] = asyncio.create_task(self._read(question, survey))
         # Shielded: one that is cancelled does not take the answer away from the others.
-        return await asyncio.shield(self._next[name])
+        return await asyncio.shield(self._next[question])
 
-    async def _read(self, name: str, request: ApiRequest) -> Rows:
-        async with self._under_way.setdefault(name, asyncio.Lock()):
-            del self._next[name]
+    async def _read(self, question: _Question, survey: Survey) -> object:
+        async with self._under_way.setdefault(question, asyncio.Lock()):
+            del self._next[question]
             rows: list[tuple[JsonValue, ...]] = []
-            await self._api.scan(request, rows.extend)
-            return tuple(rows)
+            await self._api.scan(survey.request, rows.extend)
+            return survey.index(tuple(rows))
 
 
 class Reader:
@@ -119,6 +120,8 @@ class Reader:
         match step:
             case Read() | Scan():
                 return await self.read(step)
+            case Survey():
+                return await self._shared.read(step)
             case Together(steps=steps):
                 return await self._together(steps)
             case Look(bucket=bucket, prefix=prefix):
@@ -136,10 +139,6 @@ class Reader:
 
     async def read(self, step: Read | Scan) -> object:
         """Send one reading request, or read all pages of a list."""
-        if isinstance(step, Scan) and step.shared:
-            rows = await self._shared.read(step.request)
-            step.sink(rows)
-            return len(rows)
         async with self._slots:
             if isinstance(step, Scan):
                 return await self._api.scan(step.request, step.sink)

@@ -33,6 +33,7 @@ from shplan.providers.base import (
     RunMark,
     Scan,
     Step,
+    Survey,
     Together,
     Wait,
 )
@@ -110,7 +111,7 @@ class Performer:
     async def perform(self, step: Step) -> object:
         """Perform one step of the flow; see `providers.base` for the replies."""
         match step:
-            case Read() | Scan() | Look() | Fetch() | Together():
+            case Read() | Scan() | Survey() | Look() | Fetch() | Together():
                 return await self._reader.perform(step)
             case Claim(key=key):
                 return await self._claim(key)

@@ -27,6 +27,7 @@ from shplan.engine.drive import Reader, drive
 from shplan.providers.base import Observation, Observed, Provider, Surroundings, Wanted
 
 if TYPE_CHECKING:
+    from shplan.core.places import TakenPlaces
     from shplan.engine.ports import Resolver
 
 
@@ -106,6 +107,8 @@ class _State:
         self._doomed: set[str] = set()
         self._now = ""
         self._changed = {one.address: one.changed for one in recorded.values() if one.changed}
+        self._objects: dict[str, Object] = {}
+        self._places = _places(subject.runs)
         self._unconfirmed = _unconfirmed_ids(recorded.values())
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
@@ -140,6 +143,8 @@ class _State:
         provider = self._subject.registry[one.address.kind]
         changes = provider.decide(one, observation, self._surroundings(one.address.kind))
         self.observed[one.address] = observation
+        if isinstance(observation, Observed) and observation.id:
+            self._objects[observation.id] = observation.attributes
         pending = one.recorded is not None and bool(one.recorded.pending)
         for change in changes:
             # An intent without an outcome is settled by what this refresh has found.
@@ -168,20 +173,25 @@ class _State:
             left_members=self._left_members,
             doomed=frozenset(self._doomed),
             unconfirmed=self._unconfirmed,
-            objects={
-                one.id: one.attributes
-                for one in self.observed.values()
-                if isinstance(one, Observed) and one.id
-            },
+            objects=self._objects,
             declared=self._subject.resources,
             attributes=self.attributes,
             list_lag_s=self._subject.list_lag_s,
             runs=self._subject.runs,
             changed=self._changed,
+            places=self._places,
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
         )
+
+
+def _places(runs: Mapping[str, RunRecord]) -> TakenPlaces | None:
+    if not runs:
+        return None
+    from shplan.core.places import TakenPlaces  # noqa: PLC0415 - a plan without jobs has none
+
+    return TakenPlaces(runs)
 
 
 def _placed(change: Change, desired: Desired | None) -> Change:

@@ -909,7 +909,9 @@ class _Loader:
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for step, member in members:
             here = (*path, step)
-            is_secret = step in secret_fields or dotted(here[1:]) in secret_fields
+            is_secret = isinstance(step, str) and (
+                step in secret_fields or dotted(here[1:]) in secret_fields
+            )
             if is_secret and not isinstance(member, Sensitive):
                 self._clear_secret(here, manifest, address)
             else:

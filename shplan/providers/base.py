@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from shplan.core.address import Address
 from shplan.core.change import Change
@@ -25,6 +25,9 @@ from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Path
 
+if TYPE_CHECKING:
+    from shplan.core.places import TakenPlaces
+
 
 class Nature(Enum):
     """How a kind lives: reconciled until equal, run once, read while planning, or only here."""
@@ -33,6 +36,9 @@ class Nature(Enum):
     JOB = "job"
     DATA = "data"
     LOCAL = "local"
+
+
+Rows: TypeAlias = tuple[tuple[JsonValue, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,27 @@ class Scan:
     Args:
         request: the list request, with `columns`, without paging parameters
         sink: is handed the rows of each page as it arrives
-        shared: others that ask for the same list from now on may be answered by one reading that
-            begins after all of them have asked, so that a thousand that watch read it once
     """
 
     request: ApiRequest
-    sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]
-    shared: bool = False
+    sink: Callable[[Rows], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """
+    Read a list that many ask for at once. Reply: what `index` made of its rows.
+
+    All that ask the same may be answered by one reading that begins after all of them have asked:
+    a thousand that watch read the list once, and understand it once.
+
+    Args:
+        request: the list request, with `columns`, without paging parameters
+        index: makes of all rows what is looked up in them; of equal ones one is called
+    """
+
+    request: ApiRequest
+    index: Callable[[Rows], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +202,9 @@ class Progress:
     what: str
 
 
-Step: TypeAlias = Read | Scan | Look | Fetch | Claim | Together | Act | Note | Wait | Progress
+Step: TypeAlias = (
+    Read | Scan | Survey | Look | Fetch | Claim | Together | Act | Note | Wait | Progress
+)
 T = TypeVar("T")
 # The reply's type follows the step's; each provider narrows it where it receives it.
 Flow: TypeAlias = Generator[Step, Any, T]
@@ -332,6 +354,7 @@ class Surroundings:
         list_lag_s: how long a new object may be missing from lists
         runs: what the ledger knows of runs, by key
         changed: number of the ledger's entry of each address's last change
+        places: where those have delivered to that have a receipt; None where there are none
         deployment: as run keys name it
         tables: published tables of the service by name, as data: `tiling-grids`
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
@@ -349,6 +372,7 @@ class Surroundings:
     list_lag_s: float = 0.0
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     changed: Mapping[Address, int] = field(default_factory=dict)
+    places: TakenPlaces | None = None
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     now: str = ""

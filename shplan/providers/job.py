@@ -9,7 +9,7 @@ it (design, "Jobs"). Deciding is `job_decide`, carrying out `job_apply`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import cast
@@ -18,10 +18,18 @@ from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import ManifestError
 from shplan.core.job_cost import Features
+from shplan.core.key_format import put_key
 from shplan.core.marker import Marker, read_marker
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt
-from shplan.core.run_key import RunInput, RunKey, key_of_echo, referred_files, run_key
+from shplan.core.run_key import (
+    RunInput,
+    RunKey,
+    key_of_echo,
+    likeness,
+    referred_files,
+    run_key,
+)
 from shplan.core.runs import CREATE, RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Value, is_known
 from shplan.providers.base import (
@@ -31,11 +39,13 @@ from shplan.providers.base import (
     Flow,
     Observation,
     Observed,
+    Rows,
     Scan,
     Surroundings,
     Wait,
     Wanted,
 )
+from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.reconciled import read_or_none
 
 
@@ -122,6 +132,10 @@ class JobApi:
     feature_file: Callable[[Object], str]
     copy_prefix: str
     copied_task: Callable[[str], str]
+
+    def index(self, rows: Rows) -> TaskIndex:
+        """Understand a whole reading of `listing`, once for all that have asked for it."""
+        return TaskIndex(self, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +393,7 @@ class _Index:
         self._api = api
         self._by_id: dict[str, list[_Sought]] = {}
         self._by_key: dict[str, list[_Sought]] = {}
-        self._unmarked: list[_Sought] = []
+        self._unmarked: dict[str, _Deliverers] = {}
         self._short = ""
         self.listed: set[str] = set()
         for one in seeking:
@@ -389,7 +403,8 @@ class _Index:
                 self._short = one.key.short
                 self._by_key.setdefault(one.key.short, []).append(one)
                 if one.given.generation == 1 and not one.given.triggers and not one.given.files:
-                    self._unmarked.append(one)
+                    place = put_key(api.delivery(one.given.request), one.key.short)
+                    self._unmarked.setdefault(place, _Deliverers()).add(one, one.given, one.key)
 
     def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
         columns = self._api.listing.columns
@@ -413,15 +428,31 @@ class _Index:
                 and one.key is not None
                 and belongs(task, one.given, one.key)
             ]
-        if not self._unmarked or task.request is None:
+        if task.request is None:
             return []
-        # All of them have the same generation, triggers and files: the echo is keyed once.
-        like = cast("RunInput", self._unmarked[0].given)
-        try:
-            echoed = key_of_echo(task.request, like, key="").digest
-        except ValueError:
-            return []
-        return [one for one in self._unmarked if one.key is not None and one.key.digest == echoed]
+        # Where results go is a part of the key, and costs nothing to compare.
+        places = {self._api.delivery(cast("Object", task.request)), ""} & self._unmarked.keys()
+        return [one for place in sorted(places) for one in self._unmarked[place].of(task.request)]
+
+
+class _Deliverers:
+    """Jobs that deliver to one place: an echo is keyed once for all that read it alike."""
+
+    def __init__(self) -> None:
+        self._alike: dict[str, tuple[RunInput, RunKey, dict[str, list[_Sought]]]] = {}
+
+    def add(self, one: _Sought, given: RunInput, key: RunKey) -> None:
+        alike = self._alike.setdefault(likeness(given, key=key.short), (given, key, {}))
+        alike[2].setdefault(key.digest, []).append(one)
+
+    def of(self, echo: JsonObject) -> Iterator[_Sought]:
+        for given, key, by_digest in self._alike.values():
+            try:
+                echoed = key_of_echo(echo, given, key=key.short)
+            except ValueError:
+                # An echo that cannot be keyed is another request.
+                continue
+            yield from by_digest.get(echoed.digest, ())
 
 
 def _observation(view: JobView) -> Observation:

@@ -30,14 +30,15 @@ from shplan.providers.base import (
     Progress,
     Reply,
     RunMark,
-    Scan,
     Settings,
     StillRunningError,
+    Survey,
     Wait,
 )
 from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
 from shplan.providers.job_decide import Options
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_from_bucket, receipt_of
+from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
 
 ANALYSE = "analyse"
@@ -254,17 +255,10 @@ def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
 
 def _look(job: _Job) -> Flow[list[Task]]:
     """Return the tasks of this attempt by age, those that have ended among them."""
-    found: dict[str, Task] = {}
-    columns = job.api.listing.columns
-
-    def take(rows: tuple[tuple[JsonValue, ...], ...]) -> None:
-        for row in rows:
-            task = job.api.task_of(dict(zip(columns, row, strict=True)))
-            if _is_of_attempt(job, task):
-                found[task.id] = task
-
-    yield Scan(job.api.listing, take, shared=True)
-    return sorted(found.values(), key=lambda task: task.age)
+    listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
+    candidates = listed.candidates(job.key.short, job.api.delivery(job.given.request))
+    found = (task for task in candidates if _is_of_attempt(job, task))
+    return sorted(found, key=lambda task: task.age)
 
 
 def _is_of_attempt(job: _Job, task: Task) -> bool:
@@ -466,19 +460,8 @@ def _adopt(job: _Job, task: Task) -> Flow[None]:
 
 def _look_at(job: _Job, task: Task) -> Flow[Task]:
     """Find a task in the list that all waiting changes share; a missing one is asked for."""
-    seen: list[Task] = []
-    columns = job.api.listing.columns
-    at = columns.index("id")
-
-    def take(rows: tuple[tuple[JsonValue, ...], ...]) -> None:
-        seen.extend(
-            job.api.task_of(dict(zip(columns, row, strict=True)))
-            for row in rows
-            if row[at] == task.id
-        )
-
-    yield Scan(job.api.listing, take, shared=True)
-    return seen[0] if seen else (yield from _get(job, task.id))
+    listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
+    return listed.get(task.id) or (yield from _get(job, task.id))
 
 
 def _is_too_dear(job: _Job, task: Task) -> bool:

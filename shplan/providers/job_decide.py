@@ -18,7 +18,7 @@ from shplan.core.duration import seconds_of
 from shplan.core.job_cost import batch_cost
 from shplan.core.job_input import cost_input
 from shplan.core.key_format import holds_key
-from shplan.core.paths import has_request_id, same_places
+from shplan.core.paths import has_request_id
 from shplan.core.planner import dependencies, protected
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
@@ -440,14 +440,11 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True
     if change.attempt > 1 or harmless or not delivery or has_request_id(delivery):
         return change
-    for run in case.surroundings.runs.values():
-        receipt = run.receipt
-        if receipt is None or run.key == change.key:
-            continue
-        template = receipt.outputs.get("template")
-        if isinstance(template, str) and same_places(template, delivery):
-            return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
-    return change
+    places = case.surroundings.places
+    receipt = None if places is None else places.taken(delivery, key=change.key)
+    if receipt is None:
+        return change
+    return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
 
 
 def _taken(case: _Case, receipt: Receipt, delivery: str) -> Refusal:
