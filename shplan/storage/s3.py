@@ -9,7 +9,6 @@ alone for a while instead of being tried by everybody in turn.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import threading
@@ -22,6 +21,7 @@ from urllib.request import getproxies
 
 from shplan.core.errors import StorageError
 from shplan.storage.port import InvalidKeyError, MissingObjectError, StoredObject
+from shplan.storage.threads import Threads
 
 T = TypeVar("T")
 CONNECT_TIMEOUT_S = 5.0
@@ -32,6 +32,8 @@ MOST_LISTED = 1_000_000
 # Files are held in memory while their digest is taken.
 MOST_BYTES = 2**30
 _PAUSE_S = 30.0
+# botocore keeps ten connections open.
+_AT_ONCE = 10
 PAGE_SIZE = 1000
 
 # Source: Amazon S3 User Guide, "Bucket naming rules". Not an ARN: that could name another host.
@@ -74,6 +76,7 @@ class S3Storage:
         self._page_size = page_size
         self._most_listed = most_listed
         self._monotonic = monotonic
+        self._threads = Threads(_AT_ONCE)
         self._opening = threading.Lock()
         self._client: Any = None
         self._closed_until = 0.0
@@ -176,7 +179,7 @@ class S3Storage:
             with self._translated(place, bucket, verb):
                 return ask(client, bucket, key)
 
-        return await asyncio.to_thread(run)
+        return await self._threads.run(run)
 
     def _opened(self, place: str, verb: str) -> Any:
         with self._opening:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import botocore.exceptions
 import httpx
@@ -341,6 +342,33 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     # Between the attempts there are pauses of up to a second or two.
     assert len(server.asked) == ATTEMPTS
     assert time.monotonic() - started < 20.0
+
+
+def test_a_listing_asks_once_for_each_thousand_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never once for each object: a collection may have a million tiles."""
+    total = 2500
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        query = parse_qs(urlsplit(handler.path).query)
+        first = int(query.get("continuation-token", ["0"])[0])
+        last = min(first + int(query["max-keys"][0]), total)
+        more = f"<NextContinuationToken>{last}</NextContinuationToken>" if last < total else ""
+        contents = "".join(
+            f"<Contents><Key>k{n:05}</Key><Size>{n}</Size><ETag>&quot;e&quot;</ETag></Contents>"
+            for n in range(first, last)
+        )
+        cut = "true" if more else "false"
+        page = (
+            f"<ListBucketResult><Name>imagery</Name><IsTruncated>{cut}</IsTruncated>{more}{contents}"
+            "</ListBucketResult>"
+        )
+        answer(200, page.encode())(handler)
+
+    with scripted(respond) as server:
+        with_keys(monkeypatch, server.url)
+        found = asyncio.run(S3Storage().list("imagery", "k"))
+    assert found == [StoredObject(f"k{n:05}", n, "e") for n in range(total)]
+    assert len(server.asked) == 3
 
 
 def test_an_object_that_is_too_large_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
