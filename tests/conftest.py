@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 
@@ -33,6 +34,15 @@ def only_loopback() -> Iterator[None]:
     socket.socket.connect = guarded  # type: ignore[method-assign, assignment]
     yield
     socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobodys_buckets() -> Iterator[None]:
+    """AWS variables open buckets: those of whoever runs the tests are not ours to read."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith("AWS_")]:
+            patch.delenv(name)
+        yield
 
 
 def _is_loopback(host: str) -> bool:

@@ -39,7 +39,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
         {"httpx", "httpx_aiohttp", "aiohttp", "msgspec", "pydantic"},
     ),
     "ledger": ({"core"}, {"msgspec", "pydantic"}),
-    "storage": ({"core"}, {"msgspec", "pydantic"}),
+    "storage": ({"core"}, {"botocore", "msgspec", "pydantic"}),
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
@@ -52,6 +52,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 ONLY: dict[str, set[str]] = {
     "aiohttp": {"api/network.py"},
     "asyncio": {"api", "engine", "cli", "sandbox", "storage"},
+    "botocore": {"storage/s3.py"},
     "click": {"cli"},
     "deepdiff": {"core/diff.py"},
     "httpx": {"api/lean_httpx.py"},

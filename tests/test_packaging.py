@@ -65,7 +65,14 @@ ROOMS = sorted(
 
 def test_what_the_client_imports_is_declared_without_extras() -> None:
     """A client of the real service installs neither rasterio nor a server."""
-    assert distributions(modules_of(*ROOMS)) <= declared(None)
+    rooms = [room for room in ROOMS if room != "storage"]
+    assert distributions(modules_of(*rooms)) <= declared(None)
+
+
+def test_what_reads_buckets_is_declared_with_its_extra() -> None:
+    foreign = distributions(modules_of("storage"))
+    assert foreign <= declared(None) | declared("s3")
+    assert declared("s3") <= foreign & declared("dev")
 
 
 def test_what_the_sandbox_imports_is_declared_with_its_extra() -> None:
@@ -74,14 +81,14 @@ def test_what_the_sandbox_imports_is_declared_with_its_extra() -> None:
 
 def test_nothing_is_declared_that_nobody_imports() -> None:
     used = distributions(modules_of(*ROOMS, "sandbox", "cli"))
-    assert (declared(None) | declared("sandbox")) - used == set(SILENT)
+    assert (declared(None) | declared("sandbox") | declared("s3")) - used == set(SILENT)
 
 
-def test_every_command_starts_without_the_packages_of_the_sandbox() -> None:
+def test_every_command_starts_without_the_packages_of_the_extras() -> None:
     """Their modules are imported when they are used, so that help and validation work without."""
     program = (
         "import importlib, sys\n"
-        f"for name in {sorted(declared('sandbox'))!r}: sys.modules[name] = None\n"
+        f"for name in {sorted(declared('sandbox') | declared('s3'))!r}: sys.modules[name] = None\n"
         "from shplan.cli.main import COMMANDS\n"
         "for module, _ in COMMANDS.values(): importlib.import_module(f'shplan.cli.{module}')\n"
     )

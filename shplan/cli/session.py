@@ -18,7 +18,7 @@ from shplan.cli.options import Options
 from shplan.cli.project import in_ci
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import CredentialsError, LedgerError, PlanError
-from shplan.core.events import Event, Retrying
+from shplan.core.events import BucketUnreadable, Event, Retrying
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.selection import Selection
@@ -29,6 +29,7 @@ from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import tables
+from shplan.storage.access import may_ask_the_machine, region_of, why_closed
 
 if TYPE_CHECKING:
     from shplan.api.credentials import Access
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from shplan.api.wire import Transport
     from shplan.engine.ports import EventSink, Storage
     from shplan.ledger.journal import Journal
+    from shplan.storage.told import Inner
 
 SANDBOX = "sandbox"
 # The service's lists are assumed to show a new object within this time.
@@ -184,7 +186,7 @@ async def open_session(
             settings,
             deployment=deployment.identity,
             parallelism=options.parallelism,
-            storage=_storage(loaded),
+            storage=_storage(loaded, Ears(listener)),
             tables=tables(),
         )
         session = Session(
@@ -294,14 +296,30 @@ class _transport:  # noqa: N801 - reads as a function at its only use
         return in_process_transport(app), instance
 
 
-def _storage(loaded: Loaded) -> Storage | None:
-    """Return the buckets of the embedded sandbox; other buckets are not read yet."""
-    if loaded.environment.deployment != SANDBOX:
-        return None
-    from shplan.cli.embedded import DATA  # noqa: PLC0415
-    from shplan.storage.directory import DirectoryStorage  # noqa: PLC0415
+def _storage(loaded: Loaded, ears: Ears) -> Storage:
+    """Return the buckets: the embedded sandbox's, those that AWS variables open, or none."""
+    from shplan.storage.told import ToldStorage  # noqa: PLC0415
 
-    return DirectoryStorage(loaded.root / DATA / "buckets")
+    def tell(bucket: str, message: str) -> None:
+        ears.emit(BucketUnreadable(bucket, message))
+
+    return ToldStorage(_buckets(loaded), tell)
+
+
+def _buckets(loaded: Loaded) -> Inner:
+    if loaded.environment.deployment == SANDBOX:
+        from shplan.cli.embedded import DATA  # noqa: PLC0415
+        from shplan.storage.directory import DirectoryStorage  # noqa: PLC0415
+
+        return DirectoryStorage(loaded.root / DATA / "buckets")
+    why = why_closed(os.environ)
+    if why:
+        from shplan.storage.closed import ClosedStorage  # noqa: PLC0415
+
+        return ClosedStorage(why)
+    from shplan.storage.s3 import S3Storage  # noqa: PLC0415
+
+    return S3Storage(region=region_of(os.environ), asks_machine=may_ask_the_machine(os.environ))
 
 
 def is_near(loaded: Loaded) -> bool:
@@ -326,7 +344,7 @@ def _settings(
         waits_for_jobs=options.wait,
         list_lag_s=lag,
         private_ledger=private,
-        reads_buckets=embedded,
+        reads_buckets=embedded or not why_closed(os.environ),
         poll_s=0.2 if embedded else (0.5 if near else 5.0),
     )
 

@@ -69,4 +69,14 @@ class Retrying:
     seconds: float
 
 
-Event: TypeAlias = ChangeStarted | ChangeProgress | Waiting | ChangeFinished | Retrying
+@dataclass(frozen=True, slots=True)
+class BucketUnreadable:
+    """A bucket was asked and cannot be read; `message` says why. Told once for each bucket."""
+
+    bucket: str
+    message: str
+
+
+Event: TypeAlias = (
+    ChangeStarted | ChangeProgress | Waiting | ChangeFinished | Retrying | BucketUnreadable
+)

@@ -13,6 +13,7 @@ import orjson
 
 from shplan.core.address import Address
 from shplan.core.events import (
+    BucketUnreadable,
     ChangeFinished,
     ChangeProgress,
     ChangeStarted,
@@ -157,11 +158,11 @@ class Live:
 
     def emit(self, event: Event) -> None:
         """Redraw."""
-        if isinstance(event, ChangeFinished | Retrying):
+        if isinstance(event, ChangeFinished | Retrying | BucketUnreadable):
             self._console.print(sentence(event), markup=False, soft_wrap=True)
         if isinstance(event, ChangeFinished):
             self._running.pop(event.address, None)
-        elif not isinstance(event, Retrying):
+        elif not isinstance(event, Retrying | BucketUnreadable):
             # Out and in again, so that the last one is the one that moved last.
             self._running.pop(event.address, None)
             self._running[event.address] = sentence(event)
@@ -217,6 +218,8 @@ def _worded(event: Event) -> str:
             return f"{address}: waiting: {reason}"
         case Retrying(operation=operation, reason=reason, seconds=seconds):
             return f"{operation}: {reason}; again in {seconds:.1f} s"
+        case BucketUnreadable(message=message):
+            return message
         case ChangeFinished():
             return _finished(event)
 

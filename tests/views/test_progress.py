@@ -10,6 +10,7 @@ import pytest
 
 from shplan.core.change import Action
 from shplan.core.events import (
+    BucketUnreadable,
     ChangeFinished,
     ChangeProgress,
     ChangeStarted,
@@ -42,6 +43,10 @@ EVENTS: list[tuple[Event, str]] = [
     (
         Retrying("getTiles", "status 429", 1.25),
         "getTiles: status 429; again in 1.2 s",
+    ),
+    (
+        BucketUnreadable("results", "s3://results/a cannot be read: no permission"),
+        "s3://results/a cannot be read: no permission",
     ),
     (
         ChangeFinished(TILES, Action.CREATE, "done", cost_pu=1200, seconds=61.04),
@@ -129,6 +134,7 @@ def test_the_live_line_leaves_what_is_finished_above_it() -> None:
         live.emit(event)
     live.close()
     assert "ByocTiles/fields: done in 61.0 s, 1,200 PU\n" in stream.getvalue()
+    assert "s3://results/a cannot be read: no permission\n" in stream.getvalue()
     assert "\x1b[3" not in stream.getvalue()
 
 

@@ -1,0 +1,56 @@
+"""
+Blocking calls beside the event loop, in threads that nobody waits for at the end.
+
+A thread of asyncio's own pool is waited for when the loop closes: a second interrupt, which stops
+at once, would last as long as the slowest answer of a bucket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Threads:
+    """
+    Runs calls in threads of their own.
+
+    Args:
+        most: how many run at the same time
+    """
+
+    def __init__(self, most: int) -> None:
+        self._slots = asyncio.Semaphore(most)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return what the call returns, or raise what it raises; a cancelled one is left alone."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if answer.done():
+                return
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)  # type: ignore[arg-type]  # a T, where nothing was raised
+
+        def work() -> None:
+            result: T | None = None
+            raised: BaseException | None = None
+            try:
+                result = call()
+            except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+                raised = error
+            # The loop may have ended in the meantime: then nobody listens.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, result, raised)
+
+        async with self._slots:
+            threading.Thread(target=work, name="bucket", daemon=True).start()
+            return await answer

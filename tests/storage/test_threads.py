@@ -1,0 +1,80 @@
+"""Calls beside the loop: bounded, raised where they are awaited, and waited for by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from shplan.storage.threads import Threads
+
+
+def test_what_a_call_returns_or_raises_comes_back() -> None:
+    async def run() -> None:
+        threads = Threads(2)
+        assert await threads.run(lambda: 3) == 3
+        with pytest.raises(KeyError, match="x"):
+            await threads.run(lambda: {}["x"])
+        # What ends a program ends it where it is awaited.
+        with pytest.raises(SystemExit):
+            await threads.run(sys.exit)
+
+    asyncio.run(run())
+
+
+def test_no_more_than_so_many_at_once() -> None:
+    running, most, lock = [0], [0], threading.Lock()
+
+    def call() -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        with lock:
+            running[0] -= 1
+
+    async def run() -> None:
+        threads = Threads(3)
+        await asyncio.gather(*(threads.run(call) for _ in range(20)))
+
+    asyncio.run(run())
+    assert most[0] == 3
+
+
+def test_who_stops_at_once_waits_for_no_answer() -> None:
+    """A process whose bucket never answers ends all the same."""
+    program = (
+        "import asyncio, time\n"
+        "from shplan.storage.threads import Threads\n"
+        "async def run():\n"
+        "    await asyncio.wait_for(Threads(1).run(lambda: time.sleep(60)), 0.1)\n"
+        "try:\n"
+        "    asyncio.run(run())\n"
+        "except TimeoutError:\n"
+        "    print('stopped')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+
+
+def test_an_answer_that_comes_too_late_disturbs_nobody() -> None:
+    go = threading.Event()
+    threads = Threads(1)
+
+    async def run() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(threads.run(lambda: go.wait(30)), 0.05)
+        assert await threads.run(lambda: 1) == 1
+
+    asyncio.run(run())
+    late = [one for one in threading.enumerate() if one.name == "bucket"]
+    go.set()
+    for one in late:
+        one.join(10)
+    assert late
