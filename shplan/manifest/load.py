@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import shplan
 from shplan.core.address import Address
-from shplan.core.diagnostic import Diagnostic, SourceSpan, ordered
+from shplan.core.diagnostic import Diagnostic, SourceSpan, of_all_instances, ordered
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Unknown, Value
 from shplan.core.value import Path as ValuePath
@@ -220,7 +220,9 @@ class _Loader:
             project=project,
             environment=chosen,
             resources=resources,
-            diagnostics=ordered(one for one in self.diagnostics if one.code != FOLLOWS),
+            diagnostics=of_all_instances(
+                ordered(one for one in self.diagnostics if one.code != FOLLOWS)
+            ),
             resolver=self.resolution,
             outputs=outputs,
             moved=project.moved,

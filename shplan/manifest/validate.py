@@ -274,6 +274,8 @@ def _type_hint(case: _Case, types: list[str]) -> str:
     value = case.value
     field = case.path[-1] if case.path else ""
     lead = f"{field}: " if isinstance(field, str) and field else "- "
+    if case.definition == "Duration" and isinstance(value, int | float):
+        return f"write the unit too: `{lead}{shown(value)}m` for minutes, or s, h, d"
     if "string" in types and isinstance(value, bool | int | float):
         return f'write `{lead}"{shown(value)}"` with quotes'
     if value is None:

@@ -32,6 +32,7 @@ from shplan.views.plan_text import (
     NAMES_OBJECT,
     QUIET,
     SIGNS,
+    action_of,
     by_operation,
     cost_range,
     counted_actions,
@@ -214,7 +215,7 @@ def _change(change: Change, *, most: int, opened: bool) -> str:
     address = html_code(f"{SIGNS[change.action].strip()} {change.address}")
     # Reasons are ours, and some of them hold code: here Markdown is not read.
     reason = change.reason.value.replace("`", "")
-    summary = f"{address}{left} {change.action.value}: {reason}{refused}"
+    summary = f"{address}{left} {action_of(change)}: {reason}{refused}"
     lines = [clip(line, longest=LONGEST_LINE) for line in _lines(change)]
     body = fenced(head_and_rest(lines, most=most) or ["  nothing is sent"], "diff")
     return folded(summary, body, opened=opened)

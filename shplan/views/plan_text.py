@@ -1,8 +1,8 @@
 """
 A plan as text: what changes, why, what it costs, what to type next.
 
-    +  create    ~  update    -  delete    -/+  replace    *  adopt
-    >  move      x  forget    !  blocked
+    +  create, run    ~  update, resume    -  delete    -/+  replace    *  adopt
+    >  move           x  forget            !  blocked
 
 What nothing is done with (unchanged, only read) is counted and not listed. A diagnostic is
 worded by `snippet`; here it only finds its place between the changes and the summary.
@@ -43,6 +43,8 @@ COLORS = {
     Action.ADOPT: "cyan",
     Action.MOVE: "cyan",
     Action.BLOCKED: "magenta",
+    Action.RUN: "green",
+    Action.RESUME: "yellow",
 }
 SHOWN_MEMBERS = 5
 SHOWN_FIELDS = 30
@@ -121,7 +123,13 @@ def _headline(change: Change) -> str:
     former = change.current.get("from")
     if change.action is Action.MOVE and isinstance(former, str):
         return safe(f"was {former}")
-    return f"{change.action.value}: {change.reason.value}"
+    return f"{action_of(change)}: {change.reason.value}"
+
+
+def action_of(change: Change) -> str:
+    """Name what is done, and which attempt it is where there was one before."""
+    again = change.action is Action.RUN and change.attempt > 1
+    return f"run (attempt {change.attempt})" if again else change.action.value
 
 
 def _protection(change: Change) -> str:

@@ -16,6 +16,10 @@ from shplan.views.values import Paint, amount, clip, pu, safe
 
 _COLORS = {
     "up to date": "green",
+    "done": "green",
+    "running": "cyan",
+    "waiting": "yellow",
+    "not run": "yellow",
     "unmanaged": "green",
     "ingesting": "cyan",
     "absent": "cyan",
@@ -23,7 +27,8 @@ _COLORS = {
     "pending": "yellow",
     "blocked": "red",
 }
-_SETTLED = ("up to date", "unmanaged")
+_UNSETTLED = ("drifted", "pending", "absent", "blocked", "not run")
+_SETTLED = ("up to date", "unmanaged", "done")
 # Past this, one long address would push every other line off the screen.
 _WIDEST_ADDRESS = 48
 
@@ -65,7 +70,7 @@ def status_summary(rows: Sequence[Status]) -> Iterator[str]:
     settled = sum(counted[state] for state in _SETTLED)
     verb = "is" if settled == 1 == len(rows) else "are"
     yield f"{settled:,} of {amount(len(rows), 'resource')} {verb} as declared."
-    if counted["drifted"] or counted["pending"] or counted["absent"] or counted["blocked"]:
+    if any(counted[state] for state in _UNSETTLED):
         yield "What differs, and what apply would do:\n  shplan plan"
 
 
