@@ -37,6 +37,7 @@ from shplan.views.plan_text import (
     cost_range,
     counted_actions,
     facts_of,
+    jobs_under_way,
     next_command,
     resources_of,
     sum_of,
@@ -122,6 +123,7 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         number = sum_of([one for one in plan.changes if one.action in QUIET], name)
         if number:
             yield f"- {amount(number, 'tile')} {told}"
+    yield from (f"- {line}" for line in jobs_under_way(plan))
 
 
 def _of_budget(plan: Plan, known: Setting) -> str:
