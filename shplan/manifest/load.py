@@ -679,7 +679,12 @@ class _Loader:
         inline = None if path is None else desired.source.span(("spec", *path))
         file = self.scripts.files.get(text, "")
         found = complaint(
-            fault, file=file, text=text, address=str(desired.address.base), inline=inline
+            fault,
+            file=file,
+            text=text,
+            address=str(desired.address.base),
+            inline=inline,
+            manifest="" if inline is None else self.texts.get(inline.file, ""),
         )
         if found not in self.diagnostics:
             self.diagnostics.append(found)

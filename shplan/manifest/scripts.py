@@ -39,10 +39,18 @@ _WHY = {
     Fault.MISSING: "The service calls `setup()` once and `evaluatePixel()` for every pixel.",
 }
 _HINTS = {
-    Fault.VERSION: "the first line is //VERSION=3, and the script has setup() and evaluatePixel()",
     Fault.TIMEOUT: "look for a loop that does not end, in setup() or outside of all functions",
     Fault.MEMORY: "look for a list that grows without end, in setup() or outside of all functions",
     Fault.ENGINE: "pip install mini-racer, or quickjs-ng where that has no build",
+}
+
+
+_HINTS_BY_WORDS = {
+    "does not say its version": "begin the file with a line //VERSION=3",
+    "says version": "rewrite it: //VERSION=3, with setup() and evaluatePixel()",
+    "has no evaluatePixel()": "add function evaluatePixel(sample) { return [...]; }",
+    "has no setup()": "add function setup() { return {input: [...], output: {bands: 1}}; }",
+    "returned nothing": "return {input: [...], output: {bands: 1}}",
 }
 
 
@@ -94,7 +102,13 @@ def shape_of(facts: ScriptFacts) -> ScriptShape:
 
 
 def complaint(
-    error: ScriptError, *, file: str, text: str, address: str, inline: SourceSpan | None = None
+    error: ScriptError,
+    *,
+    file: str,
+    text: str,
+    address: str,
+    inline: SourceSpan | None = None,
+    manifest: str = "",
 ) -> Diagnostic:
     """
     Word what is wrong with a script.
@@ -102,19 +116,41 @@ def complaint(
     Args:
         file: where the text stands
         inline: the place in the manifest, for a script that is written there
+        manifest: the text of that manifest
     """
     line, column, hint = _better_place(error, text)
-    span = inline or _span(file, text, line, column)
-    where = f" (line {line} of the script)" if inline is not None and line else ""
+    span = _span(file, text, line, column)
+    where = ""
+    if inline is not None:
+        inside = _inside(span, text, inline, manifest)
+        where = f" (line {line} of the script)" if inside is None and line else ""
+        span = inside or inline
+        hint = hint or _hint_for_path(text)
     return Diagnostic(
         code=f"evalscript/{error.fault.name.lower()}",
         summary=_SUMMARIES[error.fault],
         what=f"{error.message.rstrip('.')}{where}.",
         why=_WHY.get(error.fault, ""),
-        hint=hint or _HINTS.get(error.fault, ""),
+        hint=hint or _hint(error),
         span=span,
         address=address,
     )
+
+
+def _hint(error: ScriptError) -> str:
+    for words, hint in _HINTS_BY_WORDS.items():
+        if words in error.message:
+            return hint
+    return _HINTS.get(error.fault, "")
+
+
+def _hint_for_path(text: str) -> str:
+    """A path stands where the text of a script belongs."""
+    if "\n" in text or not text.endswith(".js"):
+        return ""
+    name = text.rpartition("/")[2].removesuffix(".js")
+    said = f"declare an Evalscript with `spec: {{file: {text}}}`"
+    return f"{said}, and write \"{{{{ ref('Evalscript/{name}') }}}}\" here"
 
 
 # --- places --------------------------------------------------------------------------------
@@ -199,6 +235,22 @@ def _place(text: str, offset: int) -> tuple[int, int]:
     if before[-1].endswith("\n"):
         return len(before) + 1, 1
     return len(before), len(before[-1]) + 1
+
+
+def _inside(span: SourceSpan, text: str, inline: SourceSpan, manifest: str) -> SourceSpan | None:
+    """
+    Return where a line of a script stands in the manifest that the script is written in.
+
+    Only in a block (`|`) a script keeps its lines; anywhere else there is no such place.
+    """
+    lines, own = manifest.splitlines(), text.splitlines()
+    at = inline.line - 1 + span.line
+    if at >= len(lines) or span.line > len(own):
+        return None
+    shift = lines[at].find(own[span.line - 1])
+    if shift < 0 or lines[at].strip() != own[span.line - 1].strip():
+        return None
+    return SourceSpan(inline.file, at + 1, span.column + shift, span.end_column + shift)
 
 
 def _span(file: str, text: str, number: int | None, column: int | None) -> SourceSpan:
