@@ -57,6 +57,7 @@ class Reason(Enum):
     INGESTION_FAILED = "a tile's ingestion failed"
     FILE_CHANGED = "a tile's file changed"
     PROTECTION_CHANGED = "the protection recorded for it differs"
+    REMOVAL_CHANGED = "what is recorded for its removal differs"
     RENAMED = "`moved` gives it a new address"
     FORGOTTEN = "`forget` lists it"
     FOREIGN_MEMBERS = "it holds members that are not ours"
