@@ -129,7 +129,7 @@ def _with_key(shown: JsonObject, change: Change) -> JsonObject:
 
 def _key_lines(change: Change) -> list[str]:
     from shplan.core.run_key import differing_parts  # noqa: PLC0415 - only of jobs
-    from shplan.views.values import contrast  # noqa: PLC0415
+    from shplan.views.values import brief, contrast, pairs  # noqa: PLC0415
 
     if not change.key:
         return []
@@ -142,6 +142,7 @@ def _key_lines(change: Change) -> list[str]:
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
-    request = change.parts.get("request")
-    shown = contrast(None, cast("Value", request)).removeprefix("(none) -> ") if request else ""
-    return [*lines, f"    request: {shown}"] if shown else lines
+    request = cast("Value", change.parts.get("request"))
+    found = [*pairs(None, request, "request")] if request else []
+    lines += [f"    {path}: {brief(after, longest=80)}" for path, _, after in found]
+    return lines
