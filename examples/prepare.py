@@ -32,6 +32,11 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "05-environments-and-variables": (("acme-2024", ("2024/06/01",), ("B04",)),),
     "06-unmanaged-collection": (("shared", ("2025/06/01",), ("B04",)),),
     "07-moved-and-forget": (("acme-vineyards", ("2025/06/01",), ("B04",)),),
+    # Jobs on a public collection find nothing in a bucket.
+    "08-evalscript-and-batch": (),
+    "09-batch-on-own-imagery": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
+    "10-many-jobs": (),
+    "11-rerun-and-limits": (),
 }
 # Somebody else's collections, as the body of the request that makes them.
 FOREIGN = {"06-unmanaged-collection": {"name": "Shared by everybody", "s3Bucket": "shared"}}

@@ -36,4 +36,7 @@ say shplan plan --detailed-exitcode
 say shplan why 'BatchProcess/ndvi[2025-06-01]'
 say shplan status
 say shplan ledger verify
-printf '\nThe project of this demonstration lies in .demo/farm.\n'
+printf '\nThe project of this demonstration lies in .demo/farm. Go on there:\n\n'
+printf '  cd .demo/farm && . ../../.venv/bin/activate\n'
+printf '  add a day to forEach in manifests/ndvi.yaml, then: shplan plan   # only that day runs\n'
+printf '  examples/README.md teaches the rest, docs/jobs.md what a job is\n'

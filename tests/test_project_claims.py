@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -168,6 +169,32 @@ def test_the_project_of_the_readme_plans_what_the_readme_prints(tmp_path: Path) 
     assert run_shplan(tmp_path, "plan") == shown.split("\n", 1)[1]
     run_shplan(tmp_path, "apply", "--auto-approve")
     assert run_shplan(tmp_path, "plan", "--detailed-exitcode").startswith("No changes.")
+
+
+def test_the_job_of_the_readme_costs_what_the_readme_prints_and_runs_once(tmp_path: Path) -> None:
+    """The commands of the section on jobs, in the example that it quotes."""
+    home = tmp_path / "valley"
+    shutil.copytree(
+        ROOT / "examples" / "08-evalscript-and-batch",
+        home,
+        ignore=shutil.ignore_patterns(".shplan"),
+    )
+    section = README.split("## Jobs: run once, pay once", 1)[1].split("\n## ", 1)[0]
+    (why, again) = blocks(section, "text")
+    assert run_shplan(home, "why", "BatchProcess/ndvi") == why.split("\n", 1)[1]
+    run_shplan(home, "apply", "--auto-approve")
+    script = home / "evalscripts" / "ndvi.js"
+    script.write_text(script.read_text() + "// A new comment.\n")
+    assert run_shplan(home, "plan", "--detailed-exitcode") == again.split("\n", 1)[1]
+
+
+def test_the_manifest_of_the_section_on_jobs_is_the_example_shortened() -> None:
+    section = README.split("## Jobs: run once, pay once", 1)[1].split("\n## ", 1)[0]
+    (shown,) = blocks(section, "yaml")
+    example = (ROOT / "examples/08-evalscript-and-batch/manifests/ndvi.yaml").read_text()
+    lines = [line.split("#")[0].strip() for line in shown.splitlines()]
+    flow = [line for line in lines if line and "..." not in line and not line.startswith("run:")]
+    assert [line for line in flow if line not in example] == []
 
 
 def test_the_version_is_a_version() -> None:

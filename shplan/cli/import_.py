@@ -20,7 +20,8 @@ def command(options: Options, address: str, object_id: str) -> int:
     Confirm that the object ID is managed by ADDRESS.
 
     What was only adopted is then ours: it may be replaced and deleted. For `ByocTiles`, ID is
-    the collection's, and the tiles declared at this moment are confirmed.
+    the collection's, and the tiles declared at this moment are confirmed. For a job, ID is a
+    task's that ran it: it is written down as done, and nothing is started.
     """
     from shplan.cli.output import write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -130,7 +129,7 @@ def _with_key(shown: JsonObject, change: Change) -> JsonObject:
 
 def _key_lines(change: Change) -> list[str]:
     from shplan.core.run_key import differing_parts  # noqa: PLC0415 - only of jobs
-    from shplan.views.values import contrast  # noqa: PLC0415
+    from shplan.views.values import brief, contrast, pairs  # noqa: PLC0415
 
     if not change.key:
         return []
@@ -143,23 +142,7 @@ def _key_lines(change: Change) -> list[str]:
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
-    request = cast("Value", change.parts.get("request") or {})
-    return lines + [f"    request.{name}: {told}" for name, told in _told(request)]
-
-
-def _told(value: Value, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each part of a request on a line of its own; a geometry is one part."""
-    from shplan.views.values import brief  # noqa: PLC0415 - only of jobs
-
-    members = (
-        value.items() if isinstance(value, dict) else enumerate(value) if _lists(value) else ()
-    )
-    if not members or (isinstance(value, dict) and "coordinates" in value):
-        yield name, brief(value, longest=80)
-        return
-    for step, member in members:
-        yield from _told(member, f"{name}.{step}" if name else str(step))
-
-
-def _lists(value: Value) -> TypeGuard[list[Value]]:
-    return isinstance(value, list) and any(isinstance(one, dict | list) for one in value)
+    request = cast("Value", change.parts.get("request"))
+    found = [*pairs(None, request, "request")] if request else []
+    lines += [f"    {path}: {brief(after, longest=80)}" for path, _, after in found]
+    return lines

@@ -7,8 +7,9 @@ views. This module imports nothing of shplan, so that every room can speak.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -70,6 +71,43 @@ class Diagnostic:
 def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort by place, then code, and drop exact repetitions: the same faults read the same."""
     return tuple(sorted(dict.fromkeys(diagnostics), key=_order))
+
+
+def of_all_instances(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """
+    Say once what is wrong with every instance of a `forEach` in the same place.
+
+    Messages count as the same if nothing but the instance's key, or a part of it, tells them apart.
+    The first speaks, and names the others by their keys.
+    """
+    groups: dict[object, list[tuple[str, Diagnostic]]] = {}
+    for one in diagnostics:
+        found = _INSTANCE.search(one.what)
+        key = "" if found is None else found[1]
+        like = (one.code, one.span, one.why, _without(key, one.what), _without(key, one.hint))
+        groups.setdefault(like if key else one, []).append((key, one))
+    return tuple(_for_all(group) for group in groups.values())
+
+
+_INSTANCE = re.compile(r"\b[A-Z]\w*/[\w.-]+\[([^\[\]\s]+)\]")
+_NAMED_INSTANCES = 3
+
+
+def _without(key: str, text: str) -> str:
+    for part in (key, *key.split(",")):
+        text = text.replace(part, "[]") if part else text
+    return text
+
+
+def _for_all(group: list[tuple[str, Diagnostic]]) -> Diagnostic:
+    (_, first), *others = group
+    if not others:
+        return first
+    keys = ", ".join(f"[{key}]" for key, _ in others[:_NAMED_INSTANCES])
+    more = ", ..." if len(others) > _NAMED_INSTANCES else ""
+    noun = "instance" if len(others) == 1 else "instances"
+    said = f"The same in {len(others):,} other {noun}: {keys}{more}"
+    return replace(first, what=f"{first.what}\n{said}")
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

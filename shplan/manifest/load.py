@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import shplan
 from shplan.core.address import Address
-from shplan.core.diagnostic import Diagnostic, SourceSpan, ordered
+from shplan.core.diagnostic import Diagnostic, SourceSpan, of_all_instances, ordered
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Unknown, Value
 from shplan.core.value import Path as ValuePath
@@ -221,7 +221,9 @@ class _Loader:
             project=project,
             environment=chosen,
             resources=resources,
-            diagnostics=ordered(one for one in self.diagnostics if one.code != FOLLOWS),
+            diagnostics=of_all_instances(
+                ordered(one for one in self.diagnostics if one.code != FOLLOWS)
+            ),
             resolver=self.resolution,
             outputs=outputs,
             moved=project.moved,
@@ -691,7 +693,12 @@ class _Loader:
         inline = None if path is None else desired.source.span(("spec", *path))
         file = self.scripts.files.get(text, "")
         found = complaint(
-            fault, file=file, text=text, address=str(desired.address.base), inline=inline
+            fault,
+            file=file,
+            text=text,
+            address=str(desired.address.base),
+            inline=inline,
+            manifest="" if inline is None else self.texts.get(inline.file, ""),
         )
         if found not in self.diagnostics:
             self.diagnostics.append(found)

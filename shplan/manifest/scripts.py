@@ -7,6 +7,8 @@ started by the first script; each text is looked at once, however many jobs use 
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import TYPE_CHECKING
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
@@ -14,6 +16,8 @@ from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.script import Fault, ScriptError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shplan.script import ScriptFacts, Worker
 
 _SUMMARIES = {
@@ -29,13 +33,24 @@ _SUMMARIES = {
 _WHY = {
     Fault.TIMEOUT: "`setup()` is called while planning, to know bands, outputs and cost.",
     Fault.MEMORY: "`setup()` is called while planning, to know bands, outputs and cost.",
+    Fault.RUNTIME: "The script is run while planning: its top level, then `setup()`.",
+    Fault.SHAPE: "`setup()` says which bands are read and what comes out of them.",
     Fault.VERSION: "Batch requests take scripts of version 3 only.",
     Fault.MISSING: "The service calls `setup()` once and `evaluatePixel()` for every pixel.",
 }
 _HINTS = {
-    Fault.VERSION: "begin the file with //VERSION=3",
-    Fault.TIMEOUT: "look for a loop that does not end",
+    Fault.TIMEOUT: "look for a loop that does not end, in setup() or outside of all functions",
+    Fault.MEMORY: "look for a list that grows without end, in setup() or outside of all functions",
     Fault.ENGINE: "pip install mini-racer, or quickjs-ng where that has no build",
+}
+
+
+_HINTS_BY_WORDS = {
+    "does not say its version": "begin the file with a line //VERSION=3",
+    "says version": "rewrite it: //VERSION=3, with setup() and evaluatePixel()",
+    "has no evaluatePixel()": "add function evaluatePixel(sample) { return [...]; }",
+    "has no setup()": "add function setup() { return {input: [...], output: {bands: 1}}; }",
+    "returned nothing": "return {input: [...], output: {bands: 1}}",
 }
 
 
@@ -87,7 +102,13 @@ def shape_of(facts: ScriptFacts) -> ScriptShape:
 
 
 def complaint(
-    error: ScriptError, *, file: str, text: str, address: str, inline: SourceSpan | None = None
+    error: ScriptError,
+    *,
+    file: str,
+    text: str,
+    address: str,
+    inline: SourceSpan | None = None,
+    manifest: str = "",
 ) -> Diagnostic:
     """
     Word what is wrong with a script.
@@ -95,29 +116,153 @@ def complaint(
     Args:
         file: where the text stands
         inline: the place in the manifest, for a script that is written there
+        manifest: the text of that manifest
     """
-    span = inline or _place(error, file, text)
-    where = f" (line {error.line} of the script)" if inline is not None and error.line else ""
+    line, column, hint = _better_place(error, text)
+    span = _span(file, text, line, column)
+    where = ""
+    if inline is not None:
+        inside = _inside(span, text, inline, manifest)
+        where = f" (line {line} of the script)" if inside is None and line else ""
+        span = inside or inline
+        hint = hint or _hint_for_path(text)
     return Diagnostic(
         code=f"evalscript/{error.fault.name.lower()}",
         summary=_SUMMARIES[error.fault],
         what=f"{error.message.rstrip('.')}{where}.",
         why=_WHY.get(error.fault, ""),
-        hint=_HINTS.get(error.fault, ""),
+        hint=hint or _hint(error),
         span=span,
         address=address,
     )
 
 
-def _place(error: ScriptError, file: str, text: str) -> SourceSpan:
-    """Return the place that the engine names, to the end of the word that stands there."""
+def _hint(error: ScriptError) -> str:
+    for words, hint in _HINTS_BY_WORDS.items():
+        if words in error.message:
+            return hint
+    return _HINTS.get(error.fault, "")
+
+
+def _hint_for_path(text: str) -> str:
+    """A path stands where the text of a script belongs."""
+    if "\n" in text or not text.endswith(".js"):
+        return ""
+    name = text.rpartition("/")[2].removesuffix(".js")
+    said = f"declare an Evalscript with `spec: {{file: {text}}}`"
+    return f"{said}, and write \"{{{{ ref('Evalscript/{name}') }}}}\" here"
+
+
+# --- places --------------------------------------------------------------------------------
+
+_NO_FUNCTION = re.compile(r"has no (setup|evaluatePixel)\(\)$")
+_NO_MEMBER = re.compile(r"(?:has|returned) no (\w+)$|\.(\w+) is missing")
+_MEMBER = re.compile(r"^(?:(input|output)(?:\[(\d+)\])?\.)?(\w+)(?:\[\d+\])? (?:is|has) ")
+_FUNCTIONS = re.compile(r"(?:\bfunction\s+|\b(?:const|let|var)\s+)([A-Za-z_$][\w$]*)")
+# Source: Evalscript V3, "setup function": what may stand in it.
+_MEMBERS = frozenset(
+    [
+        "input",
+        "output",
+        "mosaicking",
+        "bands",
+        "units",
+        "metadata",
+        "datasource",
+        "id",
+        "sampleType",
+        "nodataValue",
+    ]
+)
+_KEYS = re.compile(r"([A-Za-z_$][\w$]*)[\"']?\s*:")
+
+
+def _better_place(error: ScriptError, text: str) -> tuple[int | None, int | None, str]:
+    """
+    Return line, column and a hint: the misspelt name or the one member that a fault is about.
+
+    The engine knows where `setup` is declared, not where its value was written. A name is pointed
+    to only where exactly one place in the script can be meant.
+    """
+    begin = _offset(text, error.line or 1)
+    if error.fault is Fault.MISSING:
+        found = _NO_FUNCTION.search(error.message)
+        near = None if found is None else _near(found[1], _FUNCTIONS.finditer(text))
+    elif error.fault is Fault.SHAPE:
+        found = _NO_MEMBER.search(error.message)
+        near = None
+        if found is not None:
+            near = _near(found[1] or found[2], _KEYS.finditer(text, begin))
+    else:
+        return error.line, error.column, ""
+    if near is not None and found is not None:
+        return *_place(text, near.start(1)), f"did you mean `{found[1] or found[2]}`?"
+    member = _member(error.message, text, begin) if error.fault is Fault.SHAPE else None
+    if member is not None:
+        return *_place(text, member.start(1)), ""
+    return error.line, error.column, ""
+
+
+def _member(message: str, text: str, begin: int) -> re.Match[str] | None:
+    """Return where the member is written that a message about a setup names by its path."""
+    named = _MEMBER.search(message)
+    if named is None:
+        return None
+    root, index, name = named.groups()
+    if root and index in (None, "0"):
+        roots = [one for one in _KEYS.finditer(text, begin) if one[1] == root]
+        if len(roots) != 1:
+            return None
+        return next((one for one in _KEYS.finditer(text, roots[0].end()) if one[1] == name), None)
+    keys = [one for one in _KEYS.finditer(text, begin) if one[1] == name]
+    return keys[0] if len(keys) == 1 else None
+
+
+def _near(name: str, candidates: Iterator[re.Match[str]]) -> re.Match[str] | None:
+    """Return where a name stands that was probably to be this one."""
+    by_name = {one[1]: one for one in candidates if one[1] not in _MEMBERS}
+    (close, *_) = [*difflib.get_close_matches(name, by_name, n=1, cutoff=0.7), ""]
+    return by_name.get(close)
+
+
+def _offset(text: str, line: int) -> int:
+    return sum(len(one) for one in text.splitlines(keepends=True)[: line - 1])
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of a character."""
+    before = text[:offset].splitlines(keepends=True) or [""]
+    if before[-1].endswith("\n"):
+        return len(before) + 1, 1
+    return len(before), len(before[-1]) + 1
+
+
+def _inside(span: SourceSpan, text: str, inline: SourceSpan, manifest: str) -> SourceSpan | None:
+    """
+    Return where a line of a script stands in the manifest that the script is written in.
+
+    Only in a block (`|`) a script keeps its lines; anywhere else there is no such place.
+    """
+    lines, own = manifest.splitlines(), text.splitlines()
+    at = inline.line - 1 + span.line
+    if at >= len(lines) or span.line > len(own):
+        return None
+    shift = lines[at].find(own[span.line - 1])
+    if shift < 0 or lines[at].strip() != own[span.line - 1].strip():
+        return None
+    return SourceSpan(inline.file, at + 1, span.column + shift, span.end_column + shift)
+
+
+def _span(file: str, text: str, number: int | None, column: int | None) -> SourceSpan:
+    """Return a place to the end of the word that stands there, or of a line that is a comment."""
     lines = text.splitlines() or [""]
-    number = min(max(error.line or 1, 1), len(lines))
+    number = min(max(number or 1, 1), len(lines))
     line = lines[number - 1]
-    column = min(max(error.column or 1, 1), max(len(line), 1))
-    if error.column is None:
-        column = len(line) - len(line.lstrip()) + 1
-        return SourceSpan(file, number, column, max(len(line.rstrip()), column) + 1)
+    whole = column is None or line.startswith("//")
+    if whole:
+        first = len(line) - len(line.lstrip()) + 1
+        return SourceSpan(file, number, first, max(len(line.rstrip()), first) + 1)
+    column = min(max(column or 1, 1), max(len(line), 1))
     end = column
     while end <= len(line) and (line[end - 1].isalnum() or line[end - 1] in "_$"):
         end += 1

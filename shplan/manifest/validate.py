@@ -270,10 +270,19 @@ def _with_value(value: JsonValue) -> str:
     return f"{kind_of(value)} ({shown(value)})"
 
 
+# What a number lacks to be one of these.
+_FORMS = {
+    "Duration": "write the unit too: `{lead}{value}m` for minutes, or s, h, d",
+    "Sha256": "write the 64 digits that `sha256sum` prints",
+}
+
+
 def _type_hint(case: _Case, types: list[str]) -> str:
     value = case.value
     field = case.path[-1] if case.path else ""
     lead = f"{field}: " if isinstance(field, str) and field else "- "
+    if case.definition in _FORMS:
+        return _FORMS[case.definition].format(lead=lead, value=shown(value))
     if "string" in types and isinstance(value, bool | int | float):
         return f'write `{lead}"{shown(value)}"` with quotes'
     if value is None:
@@ -421,7 +430,7 @@ def _place_of(schema: Schema, name: str) -> str:
     top = _properties(schema)
     if name in top:
         return f"`{name}` belongs at the top level of the document"
-    for part in ("metadata", "spec"):
+    for part in ("metadata", "spec", "run"):
         for holder, node in _members(schema, top.get(part), part):
             if name in _properties(node):
                 return f"`{name}` belongs below `{holder}`"

@@ -469,11 +469,14 @@ def _with_protection(case: _Case, change: Change) -> Change:
     recorded = case.wanted.recorded
     if recorded is None or change.action is not Action.NOOP or change.waits:
         return change
-    other = recorded.prevent_destroy != case.desired.lifecycle.prevent_destroy
-    other = other or recorded.data.get("onRemove", "keep") != case.options.on_remove
-    if not other:
+    if recorded.prevent_destroy != case.desired.lifecycle.prevent_destroy:
+        return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
+    before = recorded.data.get("onRemove", "keep")
+    if before == case.options.on_remove:
         return change
-    return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
+    told = f"onRemove: {before} -> {case.options.on_remove}"
+    change = replace(change, notes=(*change.notes, told), records=True)
+    return replace(change, action=Action.UPDATE, reason=Reason.REMOVAL_CHANGED)
 
 
 def _decide_removed(api: JobApi, wanted: Wanted, view: JobView) -> Change:

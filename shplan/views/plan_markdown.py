@@ -32,10 +32,12 @@ from shplan.views.plan_text import (
     NAMES_OBJECT,
     QUIET,
     SIGNS,
+    action_of,
     by_operation,
     cost_range,
     counted_actions,
     facts_of,
+    jobs_under_way,
     next_command,
     resources_of,
     sum_of,
@@ -121,6 +123,7 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         number = sum_of([one for one in plan.changes if one.action in QUIET], name)
         if number:
             yield f"- {amount(number, 'tile')} {told}"
+    yield from (f"- {line}" for line in jobs_under_way(plan))
 
 
 def _of_budget(plan: Plan, known: Setting) -> str:
@@ -214,7 +217,7 @@ def _change(change: Change, *, most: int, opened: bool) -> str:
     address = html_code(f"{SIGNS[change.action].strip()} {change.address}")
     # Reasons are ours, and some of them hold code: here Markdown is not read.
     reason = change.reason.value.replace("`", "")
-    summary = f"{address}{left} {change.action.value}: {reason}{refused}"
+    summary = f"{address}{left} {action_of(change)}: {reason}{refused}"
     lines = [clip(line, longest=LONGEST_LINE) for line in _lines(change)]
     body = fenced(head_and_rest(lines, most=most) or ["  nothing is sent"], "diff")
     return folded(summary, body, opened=opened)

@@ -16,7 +16,7 @@ from shplan.core.cost import BYOC_CALL_PU
 from shplan.core.drift import has_drifted
 from shplan.core.plan import Plan
 from shplan.views.markdown import code, fenced, head_and_rest
-from shplan.views.plan_text import cost_range
+from shplan.views.plan_text import cost_range, stops_task
 from shplan.views.snippet import render
 from shplan.views.values import amount, clip
 
@@ -84,7 +84,8 @@ def _refused(refusals: Sequence[Refusal]) -> Iterator[str]:
 
 def _deleted(change: Change) -> str:
     left = ", left behind by a replacement" if change.deposed else ""
-    return f"**Deletes** {_named(change)}{left}{_lost(change)}: {change.reason.value}"
+    verb = "Stops" if stops_task(change) else "Deletes"
+    return f"**{verb}** {_named(change)}{left}{_lost(change)}: {change.reason.value}"
 
 
 def _replaced(change: Change) -> str:

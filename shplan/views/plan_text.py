@@ -1,8 +1,8 @@
 """
 A plan as text: what changes, why, what it costs, what to type next.
 
-    +  create    ~  update    -  delete    -/+  replace    *  adopt
-    >  move      x  forget    !  blocked
+    +  create, run    ~  update, resume    -  delete    -/+  replace    *  adopt
+    >  move           x  forget            !  blocked
 
 What nothing is done with (unchanged, only read) is counted and not listed. A diagnostic is
 worded by `snippet`; here it only finds its place between the changes and the summary.
@@ -43,6 +43,8 @@ COLORS = {
     Action.ADOPT: "cyan",
     Action.MOVE: "cyan",
     Action.BLOCKED: "magenta",
+    Action.RUN: "green",
+    Action.RESUME: "yellow",
 }
 SHOWN_MEMBERS = 5
 SHOWN_FIELDS = 30
@@ -121,7 +123,20 @@ def _headline(change: Change) -> str:
     former = change.current.get("from")
     if change.action is Action.MOVE and isinstance(former, str):
         return safe(f"was {former}")
-    return f"{change.action.value}: {change.reason.value}"
+    return f"{action_of(change)}: {change.reason.value}"
+
+
+def action_of(change: Change) -> str:
+    """Name what is done, and which attempt it is where there was one before."""
+    if stops_task(change):
+        return "stop"
+    again = change.action is Action.RUN and change.attempt > 1
+    return f"run (attempt {change.attempt})" if again else change.action.value
+
+
+def stops_task(change: Change) -> bool:
+    """Tell whether a removal stops what runs: a task cannot be deleted."""
+    return change.action is Action.DELETE and bool(change.key)
 
 
 def _protection(change: Change) -> str:
@@ -225,6 +240,18 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
         number = sum_of(quiet, name)
         if number:
             yield f"{amount(number, 'tile')} {told}."
+    yield from (f"{line}." for line in jobs_under_way(plan))
+
+
+def jobs_under_way(plan: Plan) -> Iterator[str]:
+    """Yield what is unchanged and not at its end: jobs that run, jobs that nobody starts."""
+    quiet = Counter(change.reason for change in plan.changes if change.action is Action.NOOP)
+    if number := quiet[Reason.RUNNING]:
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
+        yield f"{amount(number, 'job')} {verb} running: apply waits for {them}"
+    if number := quiet[Reason.START_WAITS]:
+        verb = "has" if number == 1 else "have"
+        yield f"{amount(number, 'job')} {verb} a task that `start` leaves for somebody to start"
 
 
 def _as_declared(plan: Plan, declared: int) -> str:

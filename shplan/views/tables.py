@@ -16,19 +16,19 @@ from shplan.views.values import Paint, amount, clip, pu, safe
 
 _COLORS = {
     "up to date": "green",
-    "unmanaged": "green",
     "done": "green",
-    "ingesting": "cyan",
     "running": "cyan",
-    "waiting": "cyan",
-    "not run": "cyan",
+    "waiting": "yellow",
+    "not run": "yellow",
+    "unmanaged": "green",
+    "ingesting": "cyan",
     "absent": "cyan",
     "drifted": "yellow",
     "pending": "yellow",
     "blocked": "red",
 }
-_SETTLED = ("up to date", "unmanaged", "done", "waiting")
-_DIFFERS = ("drifted", "pending", "absent", "blocked", "not run")
+_UNSETTLED = ("drifted", "pending", "absent", "blocked", "not run")
+_SETTLED = ("up to date", "unmanaged", "done")
 # Past this, one long address would push every other line off the screen.
 _WIDEST_ADDRESS = 48
 
@@ -72,7 +72,7 @@ def status_summary(rows: Sequence[Status]) -> Iterator[str]:
     yield f"{settled:,} of {amount(len(rows), 'resource')} {verb} as declared."
     if counted["running"]:
         yield f"{counted['running']:,} running; `shplan status --watch` looks until they have ended."
-    if any(counted[state] for state in _DIFFERS):
+    if any(counted[state] for state in _UNSETTLED):
         yield "What differs, and what apply would do:\n  shplan plan"
 
 

@@ -65,8 +65,8 @@ class Runner:
     def git(self, *arguments: str) -> str:
         return self.run("git", *arguments).out.strip()
 
-    def edit(self, old: str, new: str, *, message: str) -> None:
-        path = self.home / "manifests" / "fields.yaml"
+    def edit(self, old: str, new: str, *, message: str, name: str = "fields") -> None:
+        path = self.home / "manifests" / f"{name}.yaml"
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
@@ -138,7 +138,7 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
     runner.edit('2025-06-01T10:00:00Z"}\n', '2025-06-01T10:00:00Z"}\n' + TILE, message="More")
     runner.propose()
     planned = runner.text("plan.md")
-    assert planned.startswith("## Plan for `farm`: 2 of 2 resources change\n")
+    assert planned.startswith("## Plan for `farm`: 3 of 4 resources change\n")
     assert "+   2025/06/11\n" in planned
     assert planned in (runner.home.parent / "summary.md").read_text()
     assert not (runner.home.parent / "shplan-ledger").exists(), "a plan writes nothing"
@@ -146,7 +146,7 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
     runner.merge("season")
     runner.fetch_plan()
     runner.script("apply")
-    assert runner.text("applied.md").startswith("## Done: `farm` on `sandbox`\n\n2 created;")
+    assert runner.text("applied.md").startswith("## Done: `farm` on `sandbox`\n\n2 created, 1 run;")
     assert (runner.home.parent / "shplan-ledger" / "sandbox").is_dir()
     again = runner.script("apply")
     assert "nothing changed; 0 PU spent" in runner.text("applied.md")
@@ -154,7 +154,7 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
 
     runner.script("drift")
     assert runner.text("drift.md").startswith("## Drift of `farm`: no changes\n")
-    assert "- **Drifted**: 0 of 2 resources\n" in runner.text("drift.md")
+    assert "- **Drifted**: 0 of 4 resources\n" in runner.text("drift.md")
     runner.script("plan")
     assert runner.text("plan.md").startswith("## Plan for `farm`: no changes\n")
     assert runner.git("status", "--porcelain") == "", "what the scripts write is ignored"
@@ -175,7 +175,7 @@ def test_a_main_that_changed_in_between_is_refused_with_four_and_named(runner: R
 
     # The way on: main is planned anew, reviewed, and applied.
     runner.script("plan")
-    assert "2 of 2 resources change" in runner.text("plan.md"), "nothing had been sent"
+    assert "3 of 4 resources change" in runner.text("plan.md"), "nothing had been sent"
     runner.script("apply")
     runner.script("drift")
 
@@ -197,6 +197,30 @@ def test_what_a_plan_of_another_branch_would_do_is_not_done(runner: Runner) -> N
     runner.script("apply")
     runner.script("plan")
     assert "no changes" in runner.text("plan.md")
+
+
+def test_a_job_shows_its_price_in_the_pull_request_and_runs_once(runner: Runner) -> None:
+    runner.script("plan")
+    assert "- **Costs** 100 PU: `BatchProcess/ndvi[2025-06]`\n" in runner.text("plan.md")
+    runner.script("apply")
+    runner.branch("july")
+    runner.edit('["2025-06"]', '["2025-06", "2025-07"]', message="July", name="ndvi")
+    runner.propose()
+    planned = runner.text("plan.md")
+    assert "- **Cost**: 100 PU\n" in planned
+    assert "ndvi[2025-06]" not in planned, "what ran is not paid again"
+    runner.merge("july")
+    runner.fetch_plan()
+    runner.script("apply")
+    assert "1 run; 100 PU spent" in runner.text("applied.md")
+    runner.script("apply")
+    assert "nothing changed; 0 PU spent" in runner.text("applied.md")
+
+
+def test_a_job_over_its_limit_fails_the_pull_request(runner: Runner) -> None:
+    runner.edit("maxPu: 200", "maxPu: 99", message="A low limit", name="ndvi")
+    runner.script("plan", code=5)
+    assert "error[run/max-pu]" in runner.text("plan.md")
 
 
 def test_what_is_refused_fails_the_pull_request_and_is_still_shown(runner: Runner) -> None:
@@ -226,7 +250,7 @@ def test_drift_is_found_and_named(runner: Runner) -> None:
     said = runner.script("drift", code=2)
     assert "Somebody changed the server" in said.err
     assert '- name: "Renamed in the dashboard"' in runner.text("drift.md")
-    assert "## Drift of `farm`: 1 of 2 resources changed\n" in runner.text("drift.md")
+    assert "## Drift of `farm`: 1 of 4 resources changed\n" in runner.text("drift.md")
 
 
 def test_a_cut_ledger_is_found_by_the_drift_check(runner: Runner) -> None:

@@ -52,5 +52,5 @@ def test_example(name: str, tmp_path: Path) -> None:
 
 
 def test_a_wrong_name_is_answered_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["08-none"]) == 1
+    assert main(["99-none"]) == 1
     assert "01-first-collection" in capsys.readouterr().err

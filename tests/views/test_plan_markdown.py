@@ -27,7 +27,8 @@ from shplan.core.plan import Plan
 from shplan.core.value import SecretReference, Sensitive, Value
 from shplan.views.markdown import LIMIT, code, fenced
 from shplan.views.plan_markdown import Setting, render_markdown
-from tests.views.plans import FIELDS, SCENES, at, field, first_apply, inputs, many_tiles, tile
+from tests.views.job_plans import SCENES
+from tests.views.plans import FIELDS, at, field, first_apply, inputs, many_tiles, tile
 from tests.views.test_plan_text import GOLDEN, golden
 
 LEAST = 2_000

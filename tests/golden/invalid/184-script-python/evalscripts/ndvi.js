@@ -1,0 +1,3 @@
+//VERSION=3
+def setup():
+    return {'input': ['B04']}

@@ -1,0 +1,2 @@
+//VERSION=3
+return [B08 / B04];

@@ -1,0 +1,8 @@
+//VERSION=3
+// Vegetation.
+function setup() {
+  return {
+    input: [{bands: ["B04", "B08"]}],
+    output: {bands: 1, sampleType: "FLOAT32"},
+  };
+}

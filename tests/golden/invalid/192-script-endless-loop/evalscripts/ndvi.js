@@ -1,0 +1,13 @@
+//VERSION=3
+// Vegetation.
+function setup() {
+  while (true) {}
+  return {
+    input: [{bands: ["B04", "B08"]}],
+    output: {bands: 1, sampleType: "FLOAT32"},
+  };
+}
+
+function evaluatePixel(sample) {
+  return [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)];
+}

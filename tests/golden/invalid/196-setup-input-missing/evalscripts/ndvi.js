@@ -1,0 +1,11 @@
+//VERSION=3
+// Vegetation.
+function setup() {
+  return {
+    output: {bands: 1, sampleType: "FLOAT32"},
+  };
+}
+
+function evaluatePixel(sample) {
+  return [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)];
+}
