@@ -196,7 +196,11 @@ class BatchProcess:
     rules = FieldRules()
 
     def check(self, desired: Desired) -> list[Diagnostic]:
-        """Check the template of the delivery. Source: documentation of Batch V2, output paths."""
+        """Check the template of the delivery, and that nothing is asked for that means nothing."""
+        return [*_ignoring(desired), *self._check_delivery(desired)]
+
+    def _check_delivery(self, desired: Desired) -> list[Diagnostic]:
+        """Source: documentation of Batch V2, output paths."""
         url = delivery_of(desired.spec)
         output = desired.spec.get("output")
         if not url or not isinstance(output, dict) or output.get("type") != "raster":
@@ -244,6 +248,22 @@ class BatchProcess:
     ) -> Flow[Settlement]:
         """Bind a task by its id: what its echo or the ledger shows to be this run."""
         return confirm_job(API, desired, confirmed, surroundings)
+
+
+def _ignoring(desired: Desired) -> list[Diagnostic]:
+    if not desired.lifecycle.ignore_changes:
+        return []
+    return [
+        Diagnostic(
+            code="run/ignore-changes",
+            summary="Nothing to ignore",
+            what=f"{desired.address} is a job, and `ignoreChanges` says nothing of jobs.",
+            why="A job is not compared field by field: another request is another run.",
+            hint="remove it",
+            span=desired.source.span(("metadata", "lifecycle", "ignoreChanges")),
+            address=str(desired.address.base),
+        )
+    ]
 
 
 def _output_ids(spec: Object) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ documentation of Batch V2, "the request's copy"; its name and form are assumptio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 import orjson
 
@@ -36,7 +37,7 @@ def place_of(api: JobApi, given: RunInput, key: RunKey) -> tuple[str, str]:
 
 
 def copies_below(
-    api: JobApi, places: Iterable[tuple[str, str]], *, known: Set[str]
+    api: JobApi, places: Iterable[tuple[str, str]], *, known: AbstractSet[str]
 ) -> Flow[tuple[Task, ...]]:
     """
     Read the copies of requests below some places, as tasks of which nothing else is known.
