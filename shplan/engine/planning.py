@@ -279,7 +279,8 @@ def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]
     absent = {
         change.address
         for change in changes
-        if change.address not in selected and change.action in (Action.CREATE, Action.REPLACE)
+        if change.address not in selected
+        and (change.action in _MAKES or change.waits or (change.key and change.action.changes))
     }
     apart = {
         change.address
@@ -298,11 +299,14 @@ def _selected(changes: Sequence[Change], subject: Subject) -> tuple[Change, ...]
             continue
         missing = sorted(absent.intersection(change.depends_on))
         if missing and change.action.changes:
-            note = f"{missing[0]} does not exist yet and is not selected"
+            note = f"{missing[0]} does not exist yet, or has not finished, and is not selected"
             kept.append(change.blocked(Reason.DEPENDENCY_BLOCKED, note=note))
         else:
             kept.append(change)
     return tuple(kept)
+
+
+_MAKES = frozenset({Action.CREATE, Action.REPLACE, Action.RUN})
 
 
 def _candidates(

@@ -18,7 +18,7 @@ from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import Planned, Subject, make_plan
-from shplan.providers.base import Surroundings
+from shplan.providers.base import Nature, Surroundings
 
 if TYPE_CHECKING:
     from shplan.core.saved import History
@@ -247,7 +247,9 @@ async def confirm(
 
 def _refuse_bound(address: Address, confirmed: str, planned: Planned, world: World) -> None:
     """Refuse an id that the ledger binds to another address: it would be deleted with either."""
-    if world.registry[address.kind].members_field is not None:
+    provider = world.registry[address.kind]
+    if provider.members_field is not None or provider.nature is Nature.JOB:
+        # A set is confirmed by what holds it, and one run may be that of several addresses.
         return
     for other, record in planned.recorded.items():
         if other != address and other.kind == address.kind and record.id == confirmed:

@@ -209,8 +209,8 @@ class BatchProcess:
     rules = FieldRules()
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
-        """Check what a schema cannot: grid, area, outputs, places, keys."""
-        return check_batch(desired, tables)
+        """Check what a schema cannot: grid, area, outputs, places, keys, and what means nothing."""
+        return [*_ignoring(desired), *check_batch(desired, tables)]
 
     def refresh(
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
@@ -241,3 +241,19 @@ class BatchProcess:
     ) -> Flow[Settlement]:
         """Bind a task by its id: what its echo or the ledger shows to be this run."""
         return confirm_job(API, desired, confirmed, surroundings)
+
+
+def _ignoring(desired: Desired) -> list[Diagnostic]:
+    if not desired.lifecycle.ignore_changes:
+        return []
+    return [
+        Diagnostic(
+            code="run/ignore-changes",
+            summary="Nothing to ignore",
+            what=f"{desired.address} is a job, and `ignoreChanges` says nothing of jobs.",
+            why="A job is not compared field by field: another request is another run.",
+            hint="remove it",
+            span=desired.source.span(("metadata", "lifecycle", "ignoreChanges")),
+            address=str(desired.address.base),
+        )
+    ]

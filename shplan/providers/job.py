@@ -235,7 +235,7 @@ def refresh_jobs(
     Raises:
         ManifestError: a file that a request refers to can neither be read nor is its digest stated
     """
-    digests = yield from _file_digests(api, wanted)
+    digests = yield from file_digests(api, [one.desired for one in wanted])
     seeking: dict[Address, _Sought] = {}
     for one in wanted:
         seeking[one.address] = _sought(api, one, digests, surroundings)
@@ -478,12 +478,16 @@ def bucket_and_key(url: str) -> tuple[str, str]:
     return (bucket, key) if scheme == "s3" else ("", "")
 
 
-def _file_digests(api: JobApi, wanted: tuple[Wanted, ...]) -> Flow[dict[str, str]]:
-    """Read the files that requests refer to and whose digests nobody has stated."""
+def file_digests(api: JobApi, jobs: Iterable[Desired | None]) -> Flow[dict[str, str]]:
+    """
+    Read the files that requests refer to and whose digests nobody has stated.
+
+    Raises:
+        ManifestError: a file can neither be read nor is its digest stated
+    """
     digests: dict[str, str] = {}
     missing: list[Diagnostic] = []
-    for one in wanted:
-        desired = one.desired
+    for desired in jobs:
         if desired is None or not is_known(desired.spec):
             continue
         stated = desired.run.get("files")
@@ -575,6 +579,7 @@ __all__ = [
     "Task",
     "belongs",
     "bucket_and_key",
+    "file_digests",
     "input_of",
     "refresh_jobs",
     "view_of",

@@ -12,13 +12,14 @@ from typing import cast
 
 from shplan.core.entry import Result, Settlement
 from shplan.core.key_format import put_key
+from shplan.core.marker import read_marker
 from shplan.core.planner import dependencies
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.value import JsonObject, is_known
 from shplan.providers.base import ChangeFailedError, Flow, Surroundings
-from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
+from shplan.providers.job import JobApi, Phase, Task, belongs, file_digests, input_of
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
 from shplan.providers.reconciled import read_or_none, stated_record
 
@@ -31,12 +32,14 @@ def confirm_job(
 
     Raises:
         ChangeFailedError: nothing shows that it is this run
+        ManifestError: a file that it refers to can neither be read nor is its digest stated
     """
     if not is_known(desired.spec):
         message = f"the key of {desired.address} is not known yet: apply what it depends on first"
         raise ChangeFailedError(message)
     stated = desired.run.get("files")
-    files = cast("dict[str, str]", stated) if isinstance(stated, dict) else {}
+    files: dict[str, str] = yield from file_digests(api, (desired,))
+    files |= cast("dict[str, str]", stated) if isinstance(stated, dict) else {}
     given = input_of(
         api, desired.spec, desired.run, deployment=surroundings.deployment, files=files
     )
@@ -53,7 +56,8 @@ def confirm_job(
         message = f"there is no task {confirmed}, and the ledger did not start one of that id"
         raise ChangeFailedError(message)
     attempt = max(number for number, one in run.attempts.items() if confirmed in one.ids)
-    receipt = yield from _receipt(api, given, key, confirmed, attempt=attempt, cost_pu=None)
+    gone = Task(confirmed, "", Phase.DONE, "DONE")
+    receipt = yield from _receipt(api, given, key, gone, attempt=attempt)
     return _settled(desired, key, confirmed, receipt)
 
 
@@ -62,18 +66,27 @@ def _living(
 ) -> Flow[Settlement]:
     if task.phase is not Phase.DONE:
         return _settled(desired, key, task.id, None)
-    receipt = yield from _receipt(api, given, key, task.id, attempt=1, cost_pu=task.cost_pu)
+    marker = read_marker(task.description)
+    attempt = 1 if marker is None else marker.attempt
+    receipt = yield from _receipt(api, given, key, task, attempt=attempt)
     return _settled(desired, key, task.id, receipt)
 
 
 def _receipt(
-    api: JobApi, given: RunInput, key: RunKey, task: str, *, attempt: int, cost_pu: float | None
+    api: JobApi, given: RunInput, key: RunKey, task: Task, *, attempt: int
 ) -> Flow[Receipt]:
     delivery = put_key(api.delivery(given.request), key.short)
-    features = yield from features_of(api, delivery, task)
-    outputs = yield from outputs_of(delivery, task)
+    features = yield from features_of(api, delivery, task.id)
+    outputs = yield from outputs_of(delivery, task.id)
     return receipt_of(
-        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=cost_pu
+        given,
+        key,
+        task=task.id,
+        attempt=attempt,
+        features=features,
+        outputs=outputs,
+        cost_pu=task.cost_pu,
+        account=task.account,
     )
 
 

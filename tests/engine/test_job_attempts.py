@@ -16,6 +16,8 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.marker import Marker, with_marker
 from shplan.core.run_key import RunInput, run_key
 from shplan.engine.executor import Ending
+from shplan.engine.performer import Interrupt
+from shplan.engine.runs import apply
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
@@ -296,6 +298,46 @@ def test_a_plan_of_a_twin_respects_the_limit_of_each(tmp_path: Path) -> None:
         assert await tasks(world) == []
 
     on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("chosen", [0, 1, 2])
+def test_a_task_started_by_hand_while_the_plan_is_read_is_the_run(
+    tmp_path: Path, chosen: int
+) -> None:
+    """The plan showed the oldest of three, and a person has started one since."""
+
+    async def scenario(world: Bench) -> None:
+        for _ in range(3):
+            await world.call("POST", "/batch/v2/process", job().spec)
+            await world.clock.sleep(1.0)
+        made = await tasks(world)
+
+        async def by_hand(planned: Any) -> bool:
+            assert planned.plan.changes[0].id == made[0]["id"]
+            await world.call("POST", f"/batch/v2/process/{made[chosen]['id']}/start")
+            return True
+
+        async with world.exchange() as exchange:
+            session = world.session(exchange, (job(),))
+            await apply(session, by_hand, lock_timeout_s=0.0, interrupt=Interrupt())
+        assert await starts(world) == 1
+        change = await only(world, job())
+        assert (change.action, change.id) == (Action.NOOP, made[chosen]["id"])
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_was_started_and_is_gone_is_not_made_again_where_its_key_is_known_late(
+    tmp_path: Path,
+) -> None:
+    """The first of two addresses starts it, the service loses it, and the second comes to it."""
+
+    async def scenario(world: Bench) -> None:
+        wanted = (collection(), tiles("a", "b"), job_on(name="a"), job_on(name="b"))
+        assert await code(world, *wanted) == 3
+        assert (await starts(world), len(await tasks(world))) == (1, 0)
+
+    on_bench(tmp_path, scenario, expire_done_s=0.0, batch_processing_s=0.0)
 
 
 def test_a_removed_twin_does_not_stop_the_run_of_the_one_that_stays(tmp_path: Path) -> None:
