@@ -191,6 +191,27 @@ def test_changed_tile_files_are_noticed(
     assert "s3://fields/ cannot be read" in blind.err
 
 
+def test_a_plan_that_asks_no_bucket_does_not_load_what_reads_them(
+    served: Project, server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_keys(monkeypatch, server.s3)
+    program = (
+        "import sys\n"
+        "from shplan.cli.main import run\n"
+        "sys.argv = ['shplan', 'plan']\n"
+        "try:\n"
+        "    run()\n"
+        "finally:\n"
+        "    print('loaded', 'botocore' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded False"
+
+
 def test_no_secret_of_the_buckets_is_in_any_file_or_message(
     job: Project, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
