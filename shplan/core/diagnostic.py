@@ -8,8 +8,9 @@ views. This module imports nothing of shplan, so that every room can speak.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from shplan.core.frozen import dataclass
 
 
 class Severity(Enum):
