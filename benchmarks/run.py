@@ -1,40 +1,39 @@
 """
 Benchmarks: ratios against a floor measured in the same run, never single times.
 
-    python benchmarks/run.py [--rounds 5] [--tiles 10000]
+    python benchmarks/run.py [--rounds 5] [--tiles 10000] [--jobs 1000]
 
 Measures whole processes from outside (CPU time, peak memory), in turn, and prints medians. Both
-sides run from compiled bytecode, as an installed program does, wherever it may be written.
+sides run from compiled bytecode, as an installed program does, wherever it may be written. Jobs
+have no floor: a quarter, a half and all of them are compared, per job.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from jobs import bench_jobs
+from measuring import (
+    apply,
+    call,
+    forget_requests,
+    make_project,
+    measure,
+    median,
+    requests,
+    sandbox,
+    shplan,
+    token,
+)
 
 HERE = Path(__file__).parent
 SENSED = "2025-06-01T10:00:00Z"
-PROJECT = """\
-apiVersion: shplan/v1
-kind: Project
-metadata: {{name: bench}}
-spec:
-  environments:
-    bench: {{baseUrl: "{base}", tokenUrl: "{base}/oauth/token"}}
-  defaultEnvironment: bench
-"""
 COLLECTION = """\
 apiVersion: shplan/v1
 kind: ByocCollection
@@ -51,73 +50,6 @@ spec:
 """
 FROM_CSV = "  from: {csv: tiles.csv}\n"
 MOST_RATIO, MOST_MB, MOST_HELP_MS = 1.5, 80, 150
-
-
-@dataclass
-class Measured:
-    cpu_s: float
-    peak_mb: float
-    wall_s: float
-    code: int
-
-
-def measure(command: list[str], **options: object) -> Measured:
-    """Run a command as a whole process and ask the operating system what it took."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    return Measured(
-        usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss / 1024,
-        wall,
-        os.waitstatus_to_exitcode(status),
-    )
-
-
-@contextmanager
-def sandbox(data: Path) -> Iterator[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "shplan",
-        "sandbox",
-        "serve",
-        "--port",
-        "0",
-        "--data",
-        str(data),
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert server.stdout is not None
-    try:
-        base = ""
-        for line in server.stdout:
-            if "http://" in line:
-                base = "http://" + line.split("http://", 1)[1].split('"')[0].split("/")[0].strip()
-                break
-        yield base
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def call(base: str, method: str, path: str, body: object = None, token: str = "") -> Any:
-    request = urllib.request.Request(base + path, method=method)
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(request, data) as answer:
-        content = answer.read()
-    return json.loads(content) if content else None
-
-
-def token(base: str) -> str:
-    form = b"grant_type=client_credentials&client_id=sandbox&client_secret=sandbox"
-    with urllib.request.urlopen(base + "/oauth/token", form) as answer:
-        found: str = json.loads(answer.read())["access_token"]
-    return found
 
 
 @dataclass
@@ -146,9 +78,7 @@ class Bench:
 
 def prepare(home: Path, base: str, count: int) -> Bench:
     """Make a project of so many tiles, and apply it."""
-    (home / "manifests").mkdir(parents=True)
-    (home / "shplan.yaml").write_text(PROJECT.format(base=base))
-    manifest = home / "manifests" / "fields.yaml"
+    manifest = make_project(home, base) / "fields.yaml"
     write_cog(home.parent / "sandbox" / "buckets" / "fields" / "t" / "00000")
     paths = [f"t/{number:05d}" for number in range(count)]
     manifest.write_text(COLLECTION + TILES + rows(paths[:1]))
@@ -171,13 +101,6 @@ def prepare(home: Path, base: str, count: int) -> Bench:
     return bench
 
 
-def apply(home: Path) -> None:
-    command = [sys.executable, "-m", "shplan", "apply", "--auto-approve"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-
-
 def rows(paths: list[str]) -> str:
     lines = (f'  - {{path: "{path}", sensingTime: "{SENSED}"}}\n' for path in paths)
     return "  tiles:\n" + "".join(lines)
@@ -195,13 +118,7 @@ def write_cog(folder: Path) -> None:
 
 
 def tile_lists(base: str) -> int:
-    seen = call(base, "GET", "/_sandbox/requests")
-    listed = seen["requests"] if isinstance(seen, dict) else seen
-    return sum(1 for one in listed if one["method"] == "GET" and "/tiles?" in one["path"])
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)
+    return sum(1 for method, path in requests(base) if method == "GET" and "/tiles?" in path)
 
 
 def bench_plan(rounds: int, count: int) -> None:
@@ -221,11 +138,11 @@ def bench_plan(rounds: int, count: int) -> None:
 def compared(bench: Bench, stated: Path, rounds: int) -> str:
     """Measure a plan beside the floor that reads the same file, in turn."""
     floor = [sys.executable, str(HERE / "floor.py"), str(stated), bench.base, bench.collection]
-    plan = [sys.executable, "-m", "shplan", "plan", "--detailed-exitcode"]
+    plan = shplan("plan", "--detailed-exitcode")
     call(bench.base, "POST", "/_sandbox/settings", {"log_requests": True})
-    call(bench.base, "DELETE", "/_sandbox/requests")
+    forget_requests(bench.base)
     measure(plan, cwd=bench.home)
-    requests = tile_lists(bench.base)
+    lists = tile_lists(bench.base)
     # Remembering requests is the server's work, and it would grow from round to round.
     call(bench.base, "POST", "/_sandbox/settings", {"log_requests": False})
     measure(floor)
@@ -238,13 +155,13 @@ def compared(bench: Bench, stated: Path, rounds: int) -> str:
         f"{median([one.cpu_s for one in plans]):>8.2f}"
         f"{median(ratios):>8.2f} ({min(ratios):.2f}, {max(ratios):.2f})"
         f"{median([one.peak_mb for one in floors]):>13.0f}"
-        f"{median([one.peak_mb for one in plans]):>8.0f}{requests:>13}"
+        f"{median([one.peak_mb for one in plans]):>8.0f}{lists:>13}"
     )
 
 
 def bench_start(rounds: int) -> None:
     empty = [sys.executable, "-c", "pass"]
-    help_ = [sys.executable, "-m", "shplan", "--help"]
+    help_ = shplan("--help")
     measure(help_)
     pairs = [(measure(empty), measure(help_)) for _ in range(rounds * 3)]
     more = [(other.wall_s - one.wall_s) * 1000 for one, other in pairs]
@@ -258,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiles", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=1000, help="0 leaves them out")
     given = parser.parse_args()
     os.environ |= {"SH_CLIENT_ID": "sandbox", "SH_CLIENT_SECRET": "sandbox"}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -265,6 +183,8 @@ def main() -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = bytecode
         bench_start(given.rounds)
         bench_plan(given.rounds, given.tiles)
+        if given.jobs:
+            bench_jobs(given.rounds, given.jobs)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from shplan.api.redaction import is_secret_name, may_hold_secrets, redact, scrub, scrub_value
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 
 Row: TypeAlias = tuple[JsonValue, ...]

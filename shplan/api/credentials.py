@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from shplan.api.deployment import CredentialForm, Deployment
 from shplan.api.hosts import AllowedHosts, BadUrlError, Origin, Url, allowed_host, may_receive
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import CredentialsError
+from shplan.core.frozen import dataclass
 
 DEFAULT_PROFILE = "default-profile"
 _SHOWN_CHARACTERS = 4

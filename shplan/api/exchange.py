@@ -14,7 +14,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -45,6 +45,7 @@ from shplan.api.retry import Failure, GiveUp, Policy, Tally, decide, retry_after
 from shplan.api.throttle import Bucket, close, per_minute, take, unlimited
 from shplan.api.wire import Received, Transport, TransportFault
 from shplan.core.errors import NoAnswerError, UnreachableError
+from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.value import (
     JsonValue,

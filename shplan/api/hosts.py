@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from shplan.core.frozen import dataclass
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 # No user part, no escapes, no backslash, no white space: what is left has one reading.

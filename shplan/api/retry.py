@@ -9,9 +9,9 @@ looks for what may have been made before it asks again.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 
+from shplan.core.frozen import dataclass
 from shplan.core.request import Effect
 
 

@@ -8,10 +8,11 @@ Plain values, so that whoever only decides or encodes need not load an HTTP libr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from shplan.api.hosts import Origin
+from shplan.core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

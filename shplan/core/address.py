@@ -8,7 +8,8 @@ are never called addresses.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from shplan.core.frozen import dataclass
 
 _ADDRESS = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)/(?P<name>[^\[\]/\s]+)(?:\[(?P<key>[^\[\]]+)\])?")
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.errors import LedgerError
+from shplan.core.frozen import dataclass
 from shplan.core.line import NewerFormatError, UnreadableLineError, decode, encode
 
 

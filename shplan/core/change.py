@@ -7,12 +7,13 @@ show it. Reasons inform people and never steer apply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.frozen import dataclass
 from shplan.core.request import ApiRequest
 from shplan.core.value import JsonObject, Object, Value
 

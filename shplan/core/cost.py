@@ -9,7 +9,8 @@ business of the sandbox's own code.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from shplan.core.frozen import dataclass
 
 # Source: the documentation's page on processing units: each BYOC and Zarr call that is not a
 # GET costs one processing unit, and only successful calls are charged.

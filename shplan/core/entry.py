@@ -8,10 +8,11 @@ what the rest of shplan calls *recorded*.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from shplan.core.address import Address
+from shplan.core.frozen import dataclass
 from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.value import JsonObject
 

@@ -4,11 +4,11 @@ What happens while a plan is made or applied, as values that views render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from shplan.core.address import Address
 from shplan.core.change import Action
+from shplan.core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ stand beside its declaration in the provider of the kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from shplan.core.frozen import dataclass
 
 
 class Omitted(Enum):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, FieldChange, MemberChange, Refusal, RefusalKind
 from shplan.core.cost import Cost, CostTerm, total
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue, Value, digest, printable
 
 PLAN_FORMAT = 1

@@ -8,12 +8,13 @@ at all changes together: renames, what is blocked by what, the order of things.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.frozen import dataclass
 from shplan.core.graph import order, reverse
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import digest

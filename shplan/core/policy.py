@@ -6,11 +6,12 @@ An analyser looks at the changes and adds refusals; it never removes a change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shplan.core.change import Action, Change, Refusal, RefusalKind
 from shplan.core.cost import total
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ description; a deployment maps them to the paths that it serves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import cast
 
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue, Value, canonical, digest, printable
 
 

@@ -8,11 +8,12 @@ what the ledger says was last applied. None of them is ever called just "state".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import SourceSpan
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, Object, Path, Reference
 
 if TYPE_CHECKING:

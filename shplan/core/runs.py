@@ -9,10 +9,11 @@ is recorded of addresses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.frozen import dataclass
 from shplan.core.resource import Receipt
 
 START = "start"

@@ -12,12 +12,13 @@ Selections: which addresses a command is about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import PlanError
+from shplan.core.frozen import dataclass
 from shplan.core.graph import closure, reverse
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
+from shplan.core.frozen import dataclass
 from shplan.core.graph import levels
 from shplan.core.plan import Plan, PlanInputs
 from shplan.core.planner import assemble

@@ -5,13 +5,14 @@ Plan and apply: one short function each, over ports.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, Settlement
 from shplan.core.errors import PlanError, StalePlanError
+from shplan.core.frozen import dataclass
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies, apply_policies
 from shplan.core.resource import Desired

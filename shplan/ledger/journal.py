@@ -8,12 +8,12 @@ are chained `core/chain.py`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.chain import Damage, DamageKind
 from shplan.core.entry import LedgerEntry
+from shplan.core.frozen import dataclass
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
 from shplan.core.runs import RunRecord

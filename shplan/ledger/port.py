@@ -9,11 +9,11 @@ conditional writes and a database table fit the same few operations.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from shplan.core.chain import Head
+from shplan.core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

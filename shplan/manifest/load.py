@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import shplan
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan, of_all_instances, ordered
+from shplan.core.frozen import dataclass
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Unknown, Value
 from shplan.core.value import Path as ValuePath

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
@@ -31,6 +31,7 @@ from yaml.events import (
 )
 
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 from shplan.manifest.lines import Lines
 from shplan.manifest.positions import NO_CHILDREN, Children, Place

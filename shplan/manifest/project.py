@@ -8,11 +8,12 @@ Nothing is looked up in the process's environment: what a user typed or exported
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.duration import seconds_of
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue, Path
 from shplan.manifest.origin import Origin
 from shplan.manifest.validate import listed, nearest

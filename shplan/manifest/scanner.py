@@ -9,9 +9,10 @@ with Jinja's own lexer on where an expression ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
+
+from shplan.core.frozen import dataclass
 
 _MARKS = ("{{", "{%", "{#")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)

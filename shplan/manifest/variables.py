@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.origin import Origin
 from shplan.manifest.parse import kind_of

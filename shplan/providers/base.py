@@ -10,7 +10,7 @@ belong to the engine. A refusal is thrown into the generator as an `ApiError`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -20,6 +20,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
+from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord

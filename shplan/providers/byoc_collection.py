@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import cast
 
 from shplan.core.address import Address
@@ -20,6 +20,7 @@ from shplan.core.diff import diff_object, value_at, with_changes
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.fields import FieldRule, FieldRules, Omitted
+from shplan.core.frozen import dataclass
 from shplan.core.planner import (
     Found,
     ambiguous,

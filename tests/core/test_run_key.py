@@ -26,10 +26,19 @@ from shplan.core.run_key import (
     content_digest,
     differing_parts,
     key_of_echo,
+    likeness,
     referred_files,
     run_key,
 )
-from shplan.core.value import Reference, SecretReference, Sensitive, Unknown, Value, canonical
+from shplan.core.value import (
+    Reference,
+    SecretReference,
+    Sensitive,
+    Unknown,
+    Value,
+    canonical,
+    printable,
+)
 
 SCRIPT = """//VERSION=3
 function setup() {
@@ -666,3 +675,41 @@ def test_a_thousand_jobs_are_keyed_in_no_time() -> None:
         body["input"]["id"] = number
         bodies.append(body)
     assert len({run_key(given_input(request=body)).digest for body in bodies}) == 1000
+
+
+# --- likeness ------------------------------------------------------------------------------
+
+_WORDS = ["x", "default", "{{ run.key }}", "s3://b/{{ run.key }}/y", None, 1, [1, 2], []]
+_STATED = st.recursive(
+    st.sampled_from(_WORDS) | st.just(Sensitive((SecretReference("env:A"),))),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["identifier", "format", "url"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(_STATED, _STATED, _STATED)
+def test_inputs_of_one_likeness_read_an_echo_alike(left: Value, right: Value, seen: Value) -> None:
+    """So that a task's echo is keyed once for a thousand jobs."""
+
+    def like(responses: Value) -> RunInput:
+        output = {"responses": responses}
+        return RunInput("BatchProcess", "v2", "sandbox", {"processRequest": {"output": output}})
+
+    key = "0123456789abcdef"
+    echo: Any = {"processRequest": {"output": {"responses": printable(seen)}}}
+    if likeness(like(left), key=key) == likeness(like(right), key=key):
+        assert key_of_echo(echo, like(left), key=key) == key_of_echo(echo, like(right), key=key)
+
+
+def test_a_likeness_does_not_see_values_and_sees_what_is_silent() -> None:
+    stated, moved = request(), request()
+    moved["processRequest"]["input"]["data"][0]["type"] = "landsat-ot-l1"
+    moved["processRequest"]["input"]["bounds"]["geometry"]["coordinates"] = [SQUARE]
+    keys = [
+        likeness(given_input(request=one), key="k")
+        for one in (stated, moved, {**stated, "output": {}})
+    ]
+    assert keys[0] == keys[1] != keys[2]
