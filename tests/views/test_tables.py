@@ -87,6 +87,17 @@ def test_where_all_is_as_declared_nothing_is_left_to_type() -> None:
     assert told.endswith("\n\n1 of 1 resource is as declared.\n")
 
 
+def test_jobs_that_are_done_are_as_declared_and_those_that_never_ran_are_not() -> None:
+    jobs = [
+        Status(Address("BatchProcess", state), state, "", "", {})
+        for state in ("done", "running", "waiting", "not run")
+    ]
+    told = [render_status((one,), width=100, color=False).split("\n\n")[1] for one in jobs]
+    assert told[0] == "1 of 1 resource is as declared.\n"
+    assert told[1] == told[2] == "0 of 1 resource are as declared.\n"
+    assert told[3].endswith("shplan plan\n")
+
+
 def test_without_resources_status_says_so() -> None:
     told = render_status((), width=100, color=False)
     assert told == "Nothing is declared and nothing is recorded.\n"
