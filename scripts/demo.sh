@@ -33,10 +33,17 @@ mv changed.yaml manifests/fields.yaml
 say shplan plan
 say shplan apply --auto-approve
 say shplan plan --detailed-exitcode
-say shplan why 'BatchProcess/ndvi[2025-06-01]'
+show "echo '// A comment runs nothing again.' >> evalscripts/ndvi.js"
+echo '// A comment runs nothing again.' >> evalscripts/ndvi.js
+show "sed -i 's/\"2025-06-11\"]/\"2025-06-11\", \"2025-06-21\"]/' manifests/ndvi.yaml"
+sed 's/"2025-06-11"]/"2025-06-11", "2025-06-21"]/' manifests/ndvi.yaml > changed.yaml
+mv changed.yaml manifests/ndvi.yaml
+say shplan plan
+say shplan why 'BatchProcess/ndvi[2025-06-21]'
+say shplan apply --auto-approve
 say shplan status
 say shplan ledger verify
-printf '\nThe project of this demonstration lies in .demo/farm. Go on there:\n\n'
+printf '\nThe project of this demonstration lies in .demo/farm. To go on, change a manifest there:\n\n'
 printf '  cd .demo/farm && . ../../.venv/bin/activate\n'
-printf '  add a day to forEach in manifests/ndvi.yaml, then: shplan plan   # only that day runs\n'
-printf '  examples/README.md teaches the rest, docs/jobs.md what a job is\n'
+printf '  shplan plan\n\n'
+printf 'examples/README.md teaches one thing at a time, docs/jobs.md says what a job is.\n'

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from shplan.core.change import Action
 from shplan.core.diagnostic import Diagnostic, ordered
 from shplan.core.value import JsonObject
 from shplan.engine.executor import ChangeResult, Ending
@@ -28,7 +29,16 @@ def _faults(result: ChangeResult, loaded: Loaded) -> Iterator[Diagnostic]:
     desired = {one.address: one for one in loaded.resources}.get(result.change.address)
     if result.ending is not Ending.FAILED:
         return
-    if not result.faults:
+    if not result.faults and result.change.action in (Action.RUN, Action.RESUME):
+        yield Diagnostic(
+            code="run/failed",
+            summary="A run did not succeed",
+            what=result.message,
+            hint="nothing is repeated by itself; for the ways on: shplan plan",
+            span=result.change.source,
+            address=str(result.change.address),
+        )
+    elif not result.faults:
         yield Diagnostic(
             code="apply/refused",
             summary="The server refused",

@@ -199,6 +199,8 @@ _DOING = {
     "replace": "replacing",
     "move": "moving",
     "forget": "forgetting",
+    "run": "running",
+    "resume": "resuming",
 }
 
 
@@ -213,6 +215,8 @@ def _worded(event: Event) -> str:
             tiles = f" ({amount(members, 'tile')})" if members else ""
             return f"{address}: {_DOING.get(action.value, action.value)}{tiles}"
         case ChangeProgress(address=address, done=done, total=total, what=what):
+            if what.startswith("percent "):
+                return f"{address}: {done} % {what.removeprefix('percent ')}"
             return f"{address}: {done:,} of {total:,}: {what}"
         case Waiting(address=address, reason=reason):
             return f"{address}: waiting: {reason}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Protocol
 
-from shplan.core.change import Change
+from shplan.core.change import Action, Change
 from shplan.views.values import Paint, clip, pu, safe
 
 
@@ -121,5 +121,11 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."
     if endings and not endings - _LATER and not report.interrupted:
         yield "What runs on is watched with `shplan status`; the next apply collects it."
+    elif left and all(_is_failed_run(result) for result in left) and not report.interrupted:
+        yield "A run that did not succeed is not repeated by itself: `shplan plan` says the ways on."
     elif left or report.interrupted:
         yield "What was done is recorded. The same command resumes what is left."
+
+
+def _is_failed_run(result: Result) -> bool:
+    return result.ending.value == "failed" and result.change.action in (Action.RUN, Action.RESUME)

@@ -157,6 +157,8 @@ def _learnt(settled: Settlement) -> Iterator[str]:
     provisional = bool(made) and settled.result is Result.UNKNOWN
     ended = "made" if provisional else settled.result.value
     found = str(made) if provisional else settled.id
+    if settled.receipt is not None and settled.receipt.failed:
+        ended = "partly done"
     yield f"{ended} {found}".rstrip()
     if provisional:
         yield "not bound yet"

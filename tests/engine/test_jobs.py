@@ -184,6 +184,20 @@ def test_a_removed_job_is_stopped_if_that_was_asked_for(tmp_path: Path) -> None:
     on_bench(tmp_path, scenario, batch_processing_s=600.0)
 
 
+def test_another_on_remove_is_recorded_and_told_as_what_it_is(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await done(world, job())
+        stop = job(run={"onRemove": "stop"})
+        change = await only(world, stop)
+        assert (change.action, change.reason) == (Action.UPDATE, Reason.REMOVAL_CHANGED)
+        assert change.notes[-1] == "onRemove: keep -> stop"
+        await done(world, stop)
+        assert (await only(world, stop)).action is Action.NOOP
+        assert await starts(world) == 1
+
+    on_bench(tmp_path, scenario)
+
+
 def test_a_protected_job_is_not_stopped(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         await done(world, job(run={"onRemove": "stop"}, prevent=True), wait=False)

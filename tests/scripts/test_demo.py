@@ -31,11 +31,14 @@ def test_every_command_is_shown_and_ends_as_promised(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.findall(r"^\$ (?:shplan )?(\S+)", done.stdout, re.MULTILINE) == [
         "init", "validate", "plan", "apply", "plan",
-        "sed", "plan", "apply", "plan", "why", "status", "ledger",
+        "sed", "plan", "apply", "plan", "echo", "sed", "plan", "why", "apply", "status", "ledger",
     ]  # fmt: skip
     assert done.stdout.count("\nDone: 2 created, 2 run; 203 PU spent.") == 1
     assert done.stdout.count('name: "Field imagery" -> "Fields of Slovenia"') == 2
     assert done.stdout.count("\nDone: 1 updated") == 1
     assert done.stdout.count("\nNo changes.") == 2
+    assert "\n  cost: 100 PU\n" in done.stdout
+    assert done.stdout.count("\nDone: 1 run; 100 PU spent.") == 1
+    assert "\n6 of 6 resources are as declared.\n" in done.stdout
     assert "\nIntact: " in done.stdout
     assert "\x1b" not in done.stdout

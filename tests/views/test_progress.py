@@ -36,6 +36,8 @@ EVENTS: list[tuple[Event, str]] = [
         ChangeProgress(TILES, 100, 1200, "create tiles"),
         "ByocTiles/fields: 100 of 1,200: create tiles",
     ),
+    (ChangeProgress(TILES, 40, 100, "percent processed"), "ByocTiles/fields: 40 % processed"),
+    (ChangeStarted(TILES, Action.RUN), "ByocTiles/fields: running"),
     (
         Waiting(TILES, "for the list to show it", 20.0),
         "ByocTiles/fields: waiting: for the list to show it",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shplan.core.address import Address
 from shplan.core.chain import Damage, DamageKind
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
-from shplan.core.resource import MemberRecord
+from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.status import Status
 from shplan.views.tables import (
     render_entries,
@@ -85,6 +85,29 @@ def test_status_is_one_line_a_resource() -> None:
 def test_where_all_is_as_declared_nothing_is_left_to_type() -> None:
     told = render_status(ROWS[:1], width=100, color=False)
     assert told.endswith("\n\n1 of 1 resource is as declared.\n")
+
+
+def test_jobs_that_are_done_are_as_declared_and_those_that_never_ran_are_not() -> None:
+    jobs = [
+        Status(Address("BatchProcess", state), state, "", "", {})
+        for state in ("done", "running", "waiting", "not run")
+    ]
+    told = [render_status((one,), width=100, color=False).split("\n\n")[1] for one in jobs]
+    assert told[0] == "1 of 1 resource is as declared.\n"
+    assert told[1] == told[2] == "0 of 1 resource are as declared.\n"
+    assert told[3].endswith("shplan plan\n")
+
+
+def test_a_run_that_is_partly_done_is_not_called_done() -> None:
+    for failed, word in (({}, "done"), ({"33UVP_1": "no imagery"}, "partly done")):
+        receipt = Receipt("sha256:1", 1, ID, "DONE", failed=failed)
+        settled = Settlement(Result.DONE, id=ID, receipt=receipt)
+        told = render_entries(
+            [entry(1, EntryDraft(Event.RECEIPT, FIELDS, settlement=settled))],
+            width=100,
+            color=False,
+        )
+        assert f"ByocCollection/fields  {word} {ID}\n" in told
 
 
 def test_without_resources_status_says_so() -> None:
