@@ -8,10 +8,9 @@ documentation of Batch V2, "the request's copy"; its name and form are assumptio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-
-import orjson
 
 from shplan.core.key_format import put_key
 from shplan.core.paths import template_root
@@ -63,8 +62,8 @@ def copies_below(
 
 def _request_in(content: bytes) -> JsonObject | None:
     try:
-        told = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     request = told.get("request", told) if isinstance(told, dict) else None
     return request if isinstance(request, dict) else None
