@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
@@ -28,6 +29,7 @@ def check_batch(desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diag
     return [
         *_check_bounds(desired),
         *_check_grid(desired, table),
+        *_check_times(desired),
         *_check_outputs(desired),
         *_check_places(desired),
         *_check_keys(desired),
@@ -109,6 +111,22 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
         why=f"The grid covers longitudes {west:g} to {east:g} and latitudes {south:g} to {north:g}."
         " Coordinates are x, y: longitude first.",
     )
+
+
+def _check_times(desired: Desired) -> _Found:
+    data = _at(desired.spec, "processRequest", "input", "data")
+    for index, one in enumerate(data if isinstance(data, list) else ()):
+        stated = _at(one, "dataFilter", "timeRange")
+        ends = (stated.get("from"), stated.get("to")) if isinstance(stated, dict) else ()
+        instants = [instant(text) for text in ends if isinstance(text, str)]
+        if len(instants) == 2 and None not in instants and instants[0] > instants[1]:  # type: ignore[operator]
+            yield _wrong(
+                desired,
+                ("spec", "processRequest", "input", "data", index, "dataFilter", "timeRange"),
+                summary="Time range turned round",
+                what="`from` is later than `to`.",
+                hint="exchange them",
+            )
 
 
 def _check_outputs(desired: Desired) -> _Found:

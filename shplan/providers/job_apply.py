@@ -37,7 +37,14 @@ from shplan.providers.base import (
 )
 from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
 from shplan.providers.job_decide import Options
-from shplan.providers.job_outcome import features_of, outputs_of, receipt_from_bucket, receipt_of
+from shplan.providers.job_outcome import (
+    Features,
+    failed_features,
+    features_of,
+    outputs_of,
+    receipt_from_bucket,
+    receipt_of,
+)
 from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
 
@@ -173,9 +180,7 @@ def _refuse_run_before(job: _Job, known: RunRecord | None) -> None:
         return
     receipt = known.receipt
     if receipt is not None and receipt.attempt >= job.mark.attempt:
-        message = (
-            f"task {receipt.id}: {len(receipt.failed)} features failed{_named(receipt.failed)}"
-        )
+        message = f"task {receipt.id}: {failed_features(receipt)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
     if known.latest > job.mark.attempt and not job.planned_task:
         message = f"it has run before, {known.latest} times; plan again, its key is known now"
@@ -491,7 +496,7 @@ def _stop(job: _Job, task: Task) -> Flow[Task]:
 
 def _conclude(job: _Job, task: Task) -> Flow[Object]:
     """Write down how a task has ended; what was not wholly done is a failed change."""
-    features = yield from features_of(job.api, job.delivery, task.id)
+    features = yield from _features(job, task)
     if task.phase is not Phase.DONE:
         cause = task.cause or "no cause given"
         ended = job.learnt(id=task.id)
@@ -515,9 +520,20 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
     settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)
     yield Note(Event.RECEIPT, settlement, run=job.mark)
     if receipt.failed:
-        message = f"task {task.id}: {len(receipt.failed)} features failed{_named(receipt.failed)}"
+        message = f"task {task.id}: {failed_features(receipt)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
     return _attributes(job, receipt)
+
+
+def _features(job: _Job, task: Task) -> Flow[Features | None]:
+    """Read how the features have ended; a bucket that fails for a moment is asked again."""
+    features = yield from features_of(job.api, job.delivery, task.id)
+    for _ in range(MAX_REPEATS if job.settings.reads_buckets and job.starts else 0):
+        if features is not None or task.phase is not Phase.DONE:
+            break
+        yield Wait(job.settings.poll_s, "the execution database cannot be read yet")
+        features = yield from features_of(job.api, job.delivery, task.id)
+    return features
 
 
 def _named(failed: object) -> str:

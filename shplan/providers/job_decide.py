@@ -7,6 +7,7 @@ first, then live tasks, then what the ledger has written down, and only then a n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -24,6 +25,7 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
+from shplan.providers.job_outcome import UNREAD, failed_features
 from shplan.providers.job_preview import preview
 
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
@@ -155,7 +157,9 @@ def _told(receipt: Receipt) -> tuple[str, ...]:
     billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     files = receipt.outputs.get("files")
     delivered = f", {files:,} files" if isinstance(files, int) else ""
-    return (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+    told = (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+    unread = "its bucket could not be read, so nobody knows whether features failed"
+    return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
 
 
 def _stale_inputs(case: _Case) -> tuple[str, ...]:
@@ -287,10 +291,10 @@ def _decide_ended(case: _Case, task: Task | None) -> Change:
     over = known.stopped_over_pu if known is not None else None
     if over is not None and (case.options.max_pu is None or case.options.max_pu <= over):
         limit = f"it was stopped because it passed `maxPu: {over:g}`; raise that to go on"
-        return replace(change, action=Action.BLOCKED, notes=(cause, limit))
+        return replace(change, action=Action.BLOCKED, notes=(f"it ended: {cause}", limit))
     if not case.options.reruns:
         ways = "`run: {onFailure: rerun}` tries again, `generation` makes another run of it"
-        return replace(change, action=Action.BLOCKED, notes=(cause, ways))
+        return replace(change, action=Action.BLOCKED, notes=(f"it ended: {cause}", ways))
     if stopped and task is not None:
         return _decide_restart(case, change, task)
     note = f"attempt {latest} ended: {cause}"
@@ -304,7 +308,7 @@ def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
     now = _instant(case.surroundings.now)
     if free is not None and now is not None and now < free:
         note = f"the service takes no restart before {free:%Y-%m-%d %H:%M} UTC"
-        return replace(change, action=Action.BLOCKED, notes=(task.cause, note))
+        return replace(change, action=Action.BLOCKED, notes=(f"it ended: {task.cause}", note))
     change = replace(
         change,
         action=Action.RUN,
@@ -335,7 +339,7 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
     Another attempt can leave alone what is there, but only where it delivers to the same places.
     """
     names = ", ".join(list(receipt.failed)[:3])
-    note = f"{len(receipt.failed)} features failed: {names}"
+    note = f"{failed_features(receipt)}: {names}"
     change = replace(
         case.base, id=receipt.id, attempt=receipt.attempt, reason=Reason.PARTLY_DONE, notes=(note,)
     )
@@ -419,9 +423,9 @@ def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
     diagnostic = Diagnostic(
         code="run/max-pu",
         summary="Dearer than its maxPu",
-        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.0f} PU; its `maxPu` is {limit:g}.",
+        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
         why="The maximum counts, so that a run can never spend more than was allowed.",
-        hint=f"raise it: run: {{maxPu: {cost.maximum_pu:.0f}}}, or make the area, the time range"
+        hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time range"
         " or the resolution smaller",
         span=case.desired.source.span(("run", "maxPu")),
         address=str(case.wanted.address),

@@ -24,6 +24,8 @@ from shplan.providers.reconciled import stated_record
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.
 MOST_NAMED = 100
+# What a receipt says of features where the execution database could not be read.
+UNREAD = "not read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def receipt_of(
     cost_pu: float | None,
     account: str = "",
 ) -> Receipt:
-    """Put a receipt together."""
+    """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
     named = dict(sorted(failed.items())[:MOST_NAMED])
     if len(failed) > len(named):
@@ -104,10 +106,16 @@ def receipt_of(
         parts=key.parts,
         request=stated_record(cast("dict[str, object]", given.request)),  # type: ignore[arg-type]
         cost_pu=cost_pu,
-        outputs=outputs,
+        outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=account,
     )
+
+
+def failed_features(receipt: Receipt) -> str:
+    """Say how many features have failed."""
+    number = len(receipt.failed)
+    return "1 feature failed" if number == 1 else f"{number} features failed"
 
 
 def heard_of(

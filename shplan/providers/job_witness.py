@@ -63,7 +63,7 @@ def copies_below(
 def _request_in(content: bytes) -> JsonObject | None:
     try:
         told = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     request = told.get("request", told) if isinstance(told, dict) else None
     return request if isinstance(request, dict) else None

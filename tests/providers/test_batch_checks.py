@@ -47,6 +47,11 @@ def test_a_good_request_is_good() -> None:
             {"type": "Polygon", "coordinates": [[[0, 85], [1, 85], [1, 86], [0, 86], [0, 85]]]},
             "Area outside of the grid",
         ),
+        (
+            "processRequest/input/data/0/dataFilter/timeRange",
+            {"from": "2025-06-02T00:00:00Z", "to": "2025-06-01T00:00:00Z"},
+            "Time range turned round",
+        ),
         ("processRequest/output/responses/0/identifier", "ndvi", "No such output"),
         ("output/delivery/s3/url", "results/x", "Output path cannot be used"),
         (
