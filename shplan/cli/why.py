@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -129,7 +130,7 @@ def _with_key(shown: JsonObject, change: Change) -> JsonObject:
 
 def _key_lines(change: Change) -> list[str]:
     from shplan.core.run_key import differing_parts  # noqa: PLC0415 - only of jobs
-    from shplan.views.values import brief, contrast, pairs  # noqa: PLC0415
+    from shplan.views.values import brief, contrast  # noqa: PLC0415
 
     if not change.key:
         return []
@@ -142,7 +143,18 @@ def _key_lines(change: Change) -> list[str]:
         return lines
     plain = {name: part for name, part in change.parts.items() if name != "request"}
     lines += [f"    {name}: {part}" for name, part in plain.items() if part not in ({}, [], "")]
-    request = cast("Value", change.parts.get("request"))
-    found = [*pairs(None, request, "request")] if request else []
-    lines += [f"    {path}: {brief(after, longest=80)}" for path, _, after in found]
+    request = cast("Value", change.parts.get("request") or {})
+    lines += [f"    {name}: {brief(part, longest=80)}" for name, part in _told(request, "request")]
     return lines
+
+
+def _told(value: Value, name: str) -> Iterator[tuple[str, Value]]:
+    """Yield each part of a request by its dotted path; a geometry is one part."""
+    if isinstance(value, dict) and value and "coordinates" not in value:
+        for step, member in sorted(value.items()):
+            yield from _told(member, f"{name}.{step}")
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        for index, member in enumerate(value):
+            yield from _told(member, f"{name}.{index}")
+    else:
+        yield name, value

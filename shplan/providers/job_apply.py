@@ -528,7 +528,7 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
 def _features(job: _Job, task: Task) -> Flow[Features | None]:
     """Read how the features have ended; a bucket that fails for a moment is asked again."""
     features = yield from features_of(job.api, job.delivery, task.id)
-    for _ in range(MAX_REPEATS if job.settings.reads_buckets and job.starts else 0):
+    for _ in range(MAX_REPEATS if job.settings.reads_buckets else 0):
         if features is not None or task.phase is not Phase.DONE:
             break
         yield Wait(job.settings.poll_s, "the execution database cannot be read yet")

@@ -111,7 +111,7 @@ def test_what_the_sandbox_prints_makes_failed_features_known(job: Project, serve
         ["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=100
     )
     assert done.returncode == 3, done.stderr
-    assert "1 features failed" in done.stderr
+    assert "1 feature failed" in done.stderr
     assert "33N_4_51: clouds everywhere" in done.stderr
     found = receipt(job)
     assert (found["status"], found["failed"]) == ("PARTIAL", {"33N_4_51": "clouds everywhere"})
@@ -124,10 +124,14 @@ def test_without_access_it_is_said_and_the_receipt_holds_the_template(
     said = job.run("apply", "--auto-approve")
     assert said.code == 0, said.err
     (line,) = [one for one in said.err.splitlines() if "cannot be read" in one]
-    assert line.startswith("s3://results/ndvi/execution-")
+    assert line.startswith("s3://results/ndvi/")
     assert "no AWS variable says with what: set AWS_PROFILE" in line
     found = receipt(job)
-    assert (found["status"], found["outputs"]) == ("DONE", {"template": "s3://results/ndvi"})
+    assert (found["status"], found["outputs"]) == (
+        "DONE",
+        {"template": "s3://results/ndvi", "features": "not read"},
+    )
+    assert "nobody knows whether features failed" in job.run("why", "BatchProcess/ndvi").out
 
 
 def test_what_programs_read_is_an_event(job: Project) -> None:

@@ -20,6 +20,7 @@ from shplan.core.selection import Selection
 from shplan.providers.base import ChangeFailedError
 from shplan.providers.batch_process import BatchProcess
 from shplan.sandbox.settings import Settings as SandboxSettings
+from shplan.schema.store import tables
 from tests.support.bench import Bench
 from tests.support.jobs import body, job, tasks
 
@@ -182,9 +183,9 @@ def test_destroying_stops_what_was_to_be_stopped_and_deletes_no_result(
 
 def test_what_a_job_ignores_is_said_to_mean_nothing() -> None:
     ignoring = replace(job(), lifecycle=Lifecycle(ignore_changes=("description",)))
-    (found,) = BatchProcess().check(ignoring)
+    (found,) = BatchProcess().check(ignoring, tables())
     assert found.code == "run/ignore-changes"
-    assert BatchProcess().check(job()) == []
+    assert BatchProcess().check(job(), tables()) == []
 
 
 def test_a_strangers_task_that_failed_is_the_run_and_is_said_so(tmp_path: Path) -> None:

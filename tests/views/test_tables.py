@@ -94,7 +94,8 @@ def test_jobs_that_are_done_are_as_declared_and_those_that_never_ran_are_not() -
     ]
     told = [render_status((one,), width=100, color=False).split("\n\n")[1] for one in jobs]
     assert told[0] == "1 of 1 resource is as declared.\n"
-    assert told[1] == told[2] == "0 of 1 resource are as declared.\n"
+    assert told[2] == "0 of 1 resource are as declared.\n"
+    assert told[1] == told[2] + "1 running; `shplan status --watch` looks until they have ended.\n"
     assert told[3].endswith("shplan plan\n")
 
 
