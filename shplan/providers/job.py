@@ -375,7 +375,14 @@ def _ask_witnesses(
     copies: tuple[Task, ...] = yield from copies_below(api, places, known=known)
     index = _Index(api, seeking)
     for copy in copies:
-        for one in index.candidates(copy):
+        candidates = index.candidates(copy)
+        # It may have been made since the list was read: absence from a list is not absence.
+        answer: Answer | None = (yield from read_or_none(api.get(copy.id))) if candidates else None
+        alive = api.task_of(answer.body) if answer and isinstance(answer.body, dict) else None
+        for one in candidates:
+            if alive is not None:
+                one.tasks[alive.id] = alive
+                continue
             assert one.given is not None, "it was found by its key"
             assert one.key is not None, "it was found by its key"
             marker = read_marker(copy.description)
