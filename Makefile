@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test laws golden examples fmt format-check lint type schemas schemas-check \
+.PHONY: help install demo test laws slow golden examples fmt format-check lint type schemas schemas-check \
         docs docs-check bench build wheel-test check clean
 
 help:  ## List the targets
@@ -30,6 +30,9 @@ test: $(STAMP)  ## Run all tests
 
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
+
+slow: $(STAMP)  ## Run the laws that take minutes: every request, many interleavings
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m slow
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples
@@ -72,7 +75,7 @@ build: $(STAMP)  ## Build the wheel
 wheel-test: build  ## Try the installed wheel, outside the checkout
 	PYTHON=$(CURDIR)/$(BIN)/python sh scripts/wheel_test.sh dist/*.whl
 
-check: format-check lint type schemas-check docs-check test wheel-test  ## Everything that CI runs
+check: format-check lint type schemas-check docs-check test wheel-test slow  ## Everything that CI runs
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) *.egg-info dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
