@@ -44,7 +44,19 @@ if TYPE_CHECKING:
 # Where a server puts the function that cuts the connection of a request.
 DROP = "shplan.sandbox.drop"
 
-NEW_STYLES = {"/api/v1/byoc": "/byoc/v1", "/api/v2/batch": "/batch/v2"}
+# What stands in the older style alone (Batch V1, Metadata) keeps it.
+NEW_STYLES = {
+    "/api/v1/async": "/async/v1",
+    "/api/v1/byoc": "/byoc/v1",
+    "/api/v1/catalog/1.0.0": "/catalog/v1",
+    "/api/v1/process": "/process/v1",
+    "/api/v1/statistics/batch": "/statistics/batch/v1",
+    "/api/v1/statistics": "/statistics/v1",
+    "/api/v1/zarr": "/zarr/v1",
+    "/api/v2/batch": "/batch/v2",
+}
+# Source: schema of error answers of the Catalog, which is STAC's.
+CATALOG = "/catalog/"
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
@@ -124,7 +136,7 @@ class Gate:
             await _drop(scope, receive)
             return
         if fault is not None and kind in ("429", "500", "503"):
-            app: ASGIApp = _misfortune(self._world, fault)
+            app: ASGIApp = _misfortune(self._world, fault, path=scope["path"])
         else:
             app = self._app
         seen: list[int] = []
@@ -165,6 +177,7 @@ def _plain_path(path: str) -> str:
     for old, new in NEW_STYLES.items():
         if path == old or path.startswith(old + "/"):
             path = new + path.removeprefix(old)
+            break
     return path.rstrip("/") or "/"
 
 
@@ -179,28 +192,30 @@ async def _drop(scope: Scope, receive: Receive) -> None:
         pass
 
 
-def _misfortune(world: World, fault: Fault) -> ASGIApp:
+def _misfortune(world: World, fault: Fault, *, path: str) -> ASGIApp:
     status = int(fault.kind)
     code = RATE_LIMIT_EXCEEDED if status == 429 else EXCEPTION
     told = fault.retry_after_ms
     headers = {} if told is None else {"Retry-After": str(told)}
     error = ApiError(status, code, "This failure was asked for.", headers=headers)
-    return _error_response(world, error)
+    return _error_response(world, error, path=path)
 
 
-def _error_response(world: World, error: ApiError) -> Response:
+def _error_response(world: World, error: ApiError, *, path: str) -> Response:
     settings = world.settings
     if error.status == 401 and not settings.error_401_body:
         return Response(status_code=401, headers=error.headers)
     content = error.content()
-    if error.status != 429 or settings.error_429_wrapped:
+    if path.startswith(CATALOG):
+        content = {"code": str(error.status), "description": error.message}
+    elif error.status != 429 or settings.error_429_wrapped:
         content = {"error": content}
     return Response(encode(content), error.status, error.headers, "application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _error_response(request.app.state.world, error)
+    return _error_response(request.app.state.world, error, path=request.url.path)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
@@ -209,10 +224,10 @@ async def _unknown(request: Request, error: Exception) -> Response:
     code = METHOD_NOT_ALLOWED if error.status_code == 405 else NOT_FOUND
     message = f"{request.method} {request.url.path} is not served here."
     refusal = ApiError(error.status_code, code, message, headers=error.headers)
-    return _error_response(request.app.state.world, refusal)
+    return _error_response(request.app.state.world, refusal, path=request.url.path)
 
 
 async def _stumbled(request: Request, _: Exception) -> Response:
     """A bug of the sandbox: an answer in the service's shape, and the traceback to the server."""
     error = ApiError(500, EXCEPTION, "This is a bug in the sandbox of shplan.")
-    return _error_response(request.app.state.world, error)
+    return _error_response(request.app.state.world, error, path=request.url.path)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
+SCHEMA = """
+create table if not exists batch_fates (seq integer primary key, spec text not null);
+"""
+TABLES = {"batch_fates": "seq"}
+
 CAUSE = "This failure was asked for."
 _SCALE = 2**64
 

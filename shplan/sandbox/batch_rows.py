@@ -24,6 +24,26 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store, Value
     from shplan.sandbox.wire import JsonObject
 
+SCHEMA = """
+create table if not exists batch_tasks (
+  seq integer primary key, id text not null unique, account text not null,
+  created_ms integer not null, updated_ms integer not null, status text not null,
+  since_ms integer not null, action text not null default 'NONE', action_ms integer,
+  due_ms integer, error text, reason text, request text not null,
+  total integer, handled integer not null default 0, fatal integer not null default 0,
+  cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
+  run_handled integer not null default 0, starts integer not null default 0,
+  forgotten integer not null default 0);
+create index if not exists batch_by_account on batch_tasks (account, seq);
+create index if not exists batch_by_status on batch_tasks (account, status, seq);
+create index if not exists batch_due on batch_tasks (due_ms, seq) where due_ms is not null;
+create table if not exists batch_features (
+  task integer not null, n integer not null, name text not null, epsg integer not null,
+  shape text not null, width integer not null, height integer not null, cost real not null,
+  outcome text, error text, primary key (task, n)) without rowid;
+"""
+TABLES = {"batch_tasks": "seq", "batch_features": "task, n"}
+
 DONE, FATAL = "DONE", "FATAL"
 # What of a delivery or a reference only its owner may know, and what is told instead: the schema
 # requires `credentials`.

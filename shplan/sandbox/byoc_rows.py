@@ -21,6 +21,27 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store, Value
     from shplan.sandbox.wire import Json, JsonObject
 
+# Tiles are keyed (collection, sequence) without a row id, so that a page is one range of one tree
+# and its token is the last key; the partial index makes "is anything due?" cost nothing.
+SCHEMA = """
+create table if not exists collections (
+  seq integer primary key, id text not null unique, account text not null,
+  name text not null, bucket text not null, no_data text, bands text,
+  created_ms integer not null, next_tile integer not null default 1,
+  metadata_due_ms integer, metadata text not null default '{}');
+create unique index if not exists collections_by_account on collections (account, id);
+create table if not exists tiles (
+  coll integer not null, seq integer not null, id text not null, path text not null,
+  created_ms integer not null, sensing_ms integer, cover text,
+  round_ms integer not null, queued_ms integer not null, ingesting_ms integer not null,
+  done_ms integer not null, outcome text, facts text not null default '{}', body text not null,
+  primary key (coll, seq)) without rowid;
+create unique index if not exists tiles_by_path on tiles (coll, path);
+create unique index if not exists tiles_by_id on tiles (id);
+create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
+"""
+TABLES = {"collections": "seq", "tiles": "coll, seq"}
+
 # What a user may state in `additionalData` beside the bands; a refresh of the metadata keeps it.
 STORAGE = "storageIdentifier"
 _TILE = "select * from tiles where coll = ?"

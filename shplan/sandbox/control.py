@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch, batch_fates, batch_rows, bulk, faults
+from shplan.sandbox import batch_fates, batch_rows, bulk, faults
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
+from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode, encode, instant
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _endpoint(
         _refuse_strangers(request)
         action = actions.get("GET" if request.method == "HEAD" else request.method)
         assert action is not None  # the route admits these methods only
-        batch.settle(world)
+        settle(world, {})
         try:
             answer = action(world, _object(content))
         except (SettingsError, faults.FaultError, batch_fates.FateError) as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from shplan.sandbox.clock import Anchor
 from shplan.sandbox.ids import seeded_uuid
@@ -28,42 +28,8 @@ KEPT_REQUESTS = 100_000
 
 Value: TypeAlias = "str | int | float | None"
 
-# Tiles are keyed (collection, sequence) without a row id, so that a page is one range of one tree
-# and its token is the last key; the partial index makes "is anything due?" cost nothing.
 _SCHEMA = """
 create table if not exists meta (key text primary key, value) without rowid;
-create table if not exists collections (
-  seq integer primary key, id text not null unique, account text not null,
-  name text not null, bucket text not null, no_data text, bands text,
-  created_ms integer not null, next_tile integer not null default 1,
-  metadata_due_ms integer, metadata text not null default '{}');
-create unique index if not exists collections_by_account on collections (account, id);
-create table if not exists tiles (
-  coll integer not null, seq integer not null, id text not null, path text not null,
-  created_ms integer not null, sensing_ms integer, cover text,
-  round_ms integer not null, queued_ms integer not null, ingesting_ms integer not null,
-  done_ms integer not null, outcome text, facts text not null default '{}', body text not null,
-  primary key (coll, seq)) without rowid;
-create unique index if not exists tiles_by_path on tiles (coll, path);
-create unique index if not exists tiles_by_id on tiles (id);
-create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
-create table if not exists batch_tasks (
-  seq integer primary key, id text not null unique, account text not null,
-  created_ms integer not null, updated_ms integer not null, status text not null,
-  since_ms integer not null, action text not null default 'NONE', action_ms integer,
-  due_ms integer, error text, reason text, request text not null,
-  total integer, handled integer not null default 0, fatal integer not null default 0,
-  cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
-  run_handled integer not null default 0, starts integer not null default 0,
-  forgotten integer not null default 0);
-create index if not exists batch_by_account on batch_tasks (account, seq);
-create index if not exists batch_by_status on batch_tasks (account, status, seq);
-create index if not exists batch_due on batch_tasks (due_ms, seq) where due_ms is not null;
-create table if not exists batch_features (
-  task integer not null, n integer not null, name text not null, epsg integer not null,
-  shape text not null, width integer not null, height integer not null, cost real not null,
-  outcome text, error text, primary key (task, n)) without rowid;
-create table if not exists batch_fates (seq integer primary key, spec text not null);
 create table if not exists deleted (
   kind text not null, parent text not null, name text not null, account text not null,
   at_ms integer not null, primary key (kind, parent, name)) without rowid;
@@ -79,18 +45,25 @@ create table if not exists requests (
   status integer, account text, fault text);
 """
 
-_STATE_TABLES = (
-    "collections",
-    "tiles",
-    "batch_tasks",
-    "batch_features",
-    "batch_fates",
-    "deleted",
-    "meter",
-    "allowances",
-    "faults",
-    "requests",
-)
+_TABLES = {
+    "deleted": "kind, parent, name",
+    "meter": "account",
+    "allowances": "name",
+    "faults": "seq",
+    "requests": "seq",
+}
+
+
+class Family(Protocol):
+    """The module that keeps the rows of an API family."""
+
+    @property
+    def SCHEMA(self) -> str:  # noqa: N802 a constant of the module
+        """Its tables and indexes; every statement lets what is there already stand."""
+
+    @property
+    def TABLES(self) -> Mapping[str, str]:  # noqa: N802 as above
+        """Each table that a reset empties, with the order in which it is dumped."""
 
 
 def discard_damaged(data: Path) -> None:
@@ -110,8 +83,12 @@ def discard_damaged(data: Path) -> None:
 class Store:
     """The open state of one data directory."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, families: Sequence[Family] = ()) -> None:
         data.mkdir(parents=True, exist_ok=True)
+        schema = _SCHEMA + "".join(family.SCHEMA for family in families)
+        self._tables = {**_TABLES}
+        for family in families:
+            self._tables |= family.TABLES
         self._connection = sqlite3.connect(
             data / FILE_NAME, timeout=60.0, isolation_level=None, check_same_thread=False
         )
@@ -119,14 +96,14 @@ class Store:
         self._depth = 0
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768"):
             self._connection.execute(f"pragma {pragma}")
-        if not self._is_ready():
+        if not self._has_tables():
             with self.writing():
-                for statement in _SCHEMA.split(";"):
+                for statement in schema.split(";"):
                     self._connection.execute(statement)
 
-    def _is_ready(self) -> bool:
-        rows = self._connection.execute("select 1 from sqlite_master where name = 'batch_fates'")
-        return rows.fetchone() is not None
+    def _has_tables(self) -> bool:
+        rows = self._connection.execute("select name from sqlite_master where type = 'table'")
+        return {"meta", *self._tables} <= {row[0] for row in rows}
 
     def close(self) -> None:
         """Close the file; the last one to leave merges the journal into it."""
@@ -228,8 +205,8 @@ class Store:
     def reset(self, *, seed: str | None, anchor: Anchor) -> None:
         """Forget everything; what remains is a new instance with a time of its own."""
         with self.writing():
-            for table in _STATE_TABLES:
-                self.run(f"delete from {table}")  # noqa: S608 names from the list above
+            for table in self._tables:
+                self.run(f"delete from {table}")  # noqa: S608 names are ours
             if seed is not None:
                 self.set_meta("seed", seed)
             generation = int(self.meta("generation") or "0") + 1
@@ -286,12 +263,9 @@ class Store:
 
     def dump(self) -> JsonObject:
         """All state in a fixed order."""
-        order = {"collections": "seq", "tiles": "coll, seq", "batch_tasks": "seq",
-                 "batch_features": "task, n", "batch_fates": "seq", "deleted": "kind, parent, name",
-                 "meter": "account", "allowances": "name", "faults": "seq", "requests": "seq"}  # fmt: skip
         return {
             table: [_plain(row) for row in self.rows(f"select * from {table} order by {keys}")]  # noqa: S608
-            for table, keys in order.items()
+            for table, keys in self._tables.items()
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shplan.sandbox import batch_fates, batch_rows, byoc_rows
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.clock import Clock
     from shplan.sandbox.scripts import Scripts
+
+
+FAMILIES = (byoc_rows, batch_rows, batch_fates)
 
 
 class World:
@@ -41,7 +45,7 @@ class World:
         self.scripts = scripts or WorkerScripts()
         self._clock = clock
         self._file = SettingsFile(data)
-        self.store = Store(data)
+        self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
         self.store.found(seed=self.settings.seed, clock_s=clock.now(), speed=self.settings.speed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch, ingestion, tokens
+from shplan.sandbox import tokens
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -23,6 +23,7 @@ from shplan.sandbox.errors import (
     bad_payload,
     unauthorized,
 )
+from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
@@ -48,15 +49,17 @@ ACCOUNT = "shplan.sandbox.account"
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    One authorised request.
+    One request that may be served.
 
     Args:
-        account: identifier of the caller's account
+        account: identifier of the caller's account; empty where no token was asked for
         params: parameters in the path
         query: parameters in the address, the last of each name
         url: address as the caller wrote it
         body: valid and without nulls and read-only fields
         said: members of the body as it came, nulls included
+        content: bytes of the body
+        headers: names in lower case
     """
 
     world: World
@@ -68,6 +71,8 @@ class Call:
     said: frozenset[str]
     now_ms: int
     settings: Settings
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -77,19 +82,35 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers: status and JSON text, none for an empty body."""
+    """
+    What a handler answers.
+
+    Args:
+        text: of the body, in `media_type`; none: an empty body, or `content`
+        content: bytes of the body, in `media_type`
+    """
 
     status: int
     text: str | None = None
+    content: bytes | None = None
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A handler, and the operation id whose body it takes, if it takes one."""
+    """
+    A handler and what is done before it.
+
+    Args:
+        body: operation id whose body it takes, if it takes one
+        is_open: whether no token is asked for
+    """
 
     handler: Callable[[Call], Reply]
     body: str | None = None
-    cost_pu: float = field(default=0.0)
+    cost_pu: float = 0.0
+    is_open: bool = False
 
 
 def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route:
@@ -102,22 +123,21 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         content = await request.body()
-        bearer = authorised(world, request)
-        request.scope[ACCOUNT] = bearer.account
-        _limit_requests(world, bearer)
         operation = operations.get(request.method)
+        account = ""
+        if operation is None or not operation.is_open:
+            account = request.scope[ACCOUNT] = authorised(world, request).account
+            _limit_requests(world, account)
         if operation is None:
             allowed = ", ".join(sorted(operations))
             msg = f"The method {request.method} is not allowed here."
             raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
-        batch.settle(world)
-        if "collection" in request.path_params:
-            ingestion.settle(world, request.path_params["collection"])
+        settle(world, request.path_params)
         body = _body(request, content) if operation.body else None
         settings = world.settings
         call = Call(
             world=world,
-            account=bearer.account,
+            account=account,
             params=request.path_params,
             query=dict(request.query_params),
             url=str(request.scope[ORIGINAL_URL]),
@@ -125,6 +145,8 @@ def _endpoint(
             said=frozenset(body) if isinstance(body, dict) else frozenset(),
             now_ms=world.now_ms(),
             settings=settings,
+            content=content,
+            headers=request.headers,
         )
         return _answered(call, operation)
 
@@ -148,9 +170,11 @@ def _answered(call: Call, operation: Operation) -> Response:
 
 
 def _response(reply: Reply, *, cost_pu: float | None) -> Response:
-    headers = {} if cost_pu is None else {"X-ProcessingUnits-Spent": str(cost_pu)}
-    media_type = None if reply.text is None else "application/json"
-    return Response(reply.text, reply.status, headers, media_type)
+    headers = dict(reply.headers)
+    if cost_pu is not None:
+        headers["X-ProcessingUnits-Spent"] = str(cost_pu)
+    body = reply.content if reply.text is None else reply.text
+    return Response(body, reply.status, headers, None if body is None else reply.media_type)
 
 
 def authorised(world: World, request: Request) -> Bearer:
@@ -170,10 +194,10 @@ def authorised(world: World, request: Request) -> Bearer:
         raise unauthorized(str(error)) from error
 
 
-def _limit_requests(world: World, bearer: Bearer) -> None:
+def _limit_requests(world: World, account: str) -> None:
     settings = world.settings
     wait_ms = world.allow(
-        f"requests/{bearer.account}", wanted=1.0, per_minute=settings.requests_per_minute
+        f"requests/{account}", wanted=1.0, per_minute=settings.requests_per_minute
     )
     refuse_after(settings, wait_ms)
 
