@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_collection_rows as collections
-from shplan.sandbox import batch_fates, batch_states, batch_v1_requests
+from shplan.sandbox import batch_fates, batch_requests, batch_states, batch_v1_requests
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
-from shplan.sandbox.grids import grids
+from shplan.sandbox.grids import grids, tile_id
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
@@ -191,12 +191,11 @@ def _bands(analysis: Analysis) -> JsonObject:
 
 
 def _tiles(task: Task, analysis: Analysis) -> Iterator[Tile]:
-    from shplan.sandbox.batch_requests import bounds_text  # noqa: PLC0415 as above
-    from shplan.sandbox.tiles import tile_id, tiles_within  # noqa: PLC0415
+    from shplan.sandbox.tiles import tiles_within  # noqa: PLC0415 as above
 
     request = task.content
     grid = grids()[cast("int", batch_v1_requests.grid_of(request)["id"])]
-    cells = {cell.name: cell for cell in tiles_within(grid.id, bounds_text(request))}
+    cells = {cell.name: cell for cell in tiles_within(grid.id, batch_requests.bounds_text(request))}
     for n, feature in enumerate(analysis.features, 1):
         cell = cells[feature.name]
         yield rows.Tile(

@@ -17,9 +17,8 @@ from shplan.sandbox import batch_paths, batch_requests
 from shplan.sandbox.batch_paths import DeliveryError
 from shplan.sandbox.batch_requests import USERDATA
 from shplan.sandbox.errors import ApiError, bad_payload, violation
-from shplan.sandbox.grids import grids
+from shplan.sandbox.grids import grids, tile_id
 from shplan.sandbox.metering import responses
-from shplan.sandbox.tiles import TooManyTilesError, tile_id, tiles_within
 
 if TYPE_CHECKING:
     from shplan.sandbox.batch_collection_rows import BatchCollection
@@ -173,6 +172,9 @@ def expected_tiles(request: JsonObject) -> int:
     Raises:
         ApiError: 400, more than a request may have
     """
+    # Heavy, and opening a sandbox needs none of it.
+    from shplan.sandbox.tiles import TooManyTilesError, tiles_within  # noqa: PLC0415
+
     grid_id = cast("int", grid_of(request)["id"])
     try:
         return len(tiles_within(grid_id, batch_requests.bounds_text(request)))
