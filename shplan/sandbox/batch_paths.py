@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 REQUEST_ID, TILE, OUTPUT, FORMAT = "<requestId>", "<tileName>", "<outputId>", "<format>"
+MARKS = (REQUEST_ID, TILE, OUTPUT, FORMAT)
 PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
 EXTENSIONS = {"image/tiff": "tif", "application/json": "json", "zarr/array": "zarr"}
 

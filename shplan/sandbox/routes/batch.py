@@ -45,7 +45,11 @@ def routes(world: World) -> list[Route]:
     table = {
         base: {
             "GET": Operation(list_tasks),
-            "POST": Operation(create, body="createNewBatchV2ProcessingRequest"),
+            "POST": Operation(
+                create,
+                body="createNewBatchV2ProcessingRequest",
+                script_at=("processRequest", "evalscript"),
+            ),
         },
         one: {
             "GET": Operation(get),
