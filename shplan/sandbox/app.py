@@ -26,7 +26,14 @@ from shplan.sandbox.errors import (
     RATE_LIMIT_EXCEEDED,
     ApiError,
 )
-from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, token
+from shplan.sandbox.routes import (
+    batch,
+    batch_collections,
+    batch_v1,
+    byoc_collections,
+    byoc_tiles,
+    token,
+)
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.wire import encode
 from shplan.sandbox.world import World
@@ -86,6 +93,8 @@ def create_app(
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
             *batch.routes(world),
+            *batch_v1.routes(world),
+            *batch_collections.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],

@@ -10,6 +10,7 @@ nothing. Source: the batch pages (what an analysis checks); schema `BatchV2Raste
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shplan.sandbox.batch_paths import Delivery
-    from shplan.sandbox.batch_rows import Task
     from shplan.sandbox.metering import Tariff
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
     from shplan.script.facts import OutputFacts, ScriptFacts
+
+ESTIMATED_EVERY_DAYS = 3.0
 
 
 class AnalysisError(Exception):
@@ -47,20 +49,34 @@ class AnalysisError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The features of a task that have to be processed, and how their units are scaled."""
+    """
+    What the analysis of a task found.
+
+    Args:
+        features: those that have to be processed
+        scale: what their units are multiplied by
+        estimate: units of all of them, as version 1 estimates
+        outputs: what the evalscript says of its outputs
+    """
 
     features: list[Feature]
     scale: float
+    estimate: float
+    outputs: tuple[OutputFacts, ...]
 
 
-def analyse(world: World, task: Task) -> Analysis:
+def analyse(world: World, request: JsonObject, *, delivery: Delivery, created_ms: int) -> Analysis:
     """
     Analyse a task.
+
+    Args:
+        request: as version 2 has it
+        delivery: where its results go
+        created_ms: when it was created
 
     Raises:
         AnalysisError: it failed
     """
-    request = task.content
     process = cast("JsonObject", request["processRequest"])
     try:
         facts = world.scripts.facts(str(process["evalscript"]))
@@ -72,14 +88,39 @@ def analyse(world: World, task: Task) -> Analysis:
     tariff = metering.tariff(
         process,
         facts,
-        now_ms=task.created_ms,
+        now_ms=created_ms,
         acquisition_every_days=world.settings.acquisition_every_days,
     )
     features = list(_features(world, request, tariff))
     if not features:
         raise AnalysisError("No feature of the input intersects the area of interest.")
-    kept = _without_existing(world, task, request, features)
-    return Analysis(kept, metering.raise_to_minimum([one.cost for one in kept]))
+    kept = _without_existing(world, request, delivery, features)
+    return Analysis(
+        features=kept,
+        scale=metering.raise_to_minimum([one.cost for one in kept]),
+        estimate=_estimate(process, facts, kept, created_ms=created_ms),
+        outputs=tuple(facts.outputs),
+    )
+
+
+def _estimate(
+    process: JsonObject, facts: ScriptFacts, features: list[Feature], *, created_ms: int
+) -> float:
+    """
+    What version 1 tells after the analysis.
+
+    Source: its pages: the discount is left out, and ORBIT and TILE count as one sample in three
+    days, so that 1 to 31 January are ten.
+    """
+    tariff = metering.tariff(
+        process,
+        facts,
+        now_ms=created_ms,
+        acquisition_every_days=ESTIMATED_EVERY_DAYS,
+        rounding=math.floor,
+    )
+    full = math.fsum(tariff.full_pu(width=one.width, height=one.height) for one in features)
+    return max(full, metering.MINIMUM_PU) if features else 0.0
 
 
 def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
@@ -210,7 +251,7 @@ def _package_features(
 
 
 def _without_existing(
-    world: World, task: Task, request: JsonObject, features: list[Feature]
+    world: World, request: JsonObject, delivery: Delivery, features: list[Feature]
 ) -> list[Feature]:
     """
     The features whose outputs do not lie there yet, if those that do may be skipped.
@@ -219,7 +260,6 @@ def _without_existing(
         AnalysisError: files are in the way
     """
     output = cast("JsonObject", request["output"])
-    delivery = batch_requests.delivery_of(request, task_id=task.id)
     if not world.objects.has_bucket(delivery.bucket):
         raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to.")
     if output["type"] == "zarr":

@@ -99,7 +99,7 @@ def test_bands_of_a_dataclass(byoc: SentinelHubBYOC) -> None:
         lambda made: made,
         lambda made: made["id"],
         lambda made: made["id"].upper(),
-        lambda made: ByocCollection.from_dict(made),
+        ByocCollection.from_dict,
         lambda made: DataCollection.define_byoc(made["id"]),
     ],
     ids=["dict", "id", "capital", "dataclass", "data-collection"],
