@@ -14,7 +14,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, ingestion, metering
+from shplan.sandbox import (
+    areas,
+    batch_ingestion,
+    batch_requests,
+    batch_zarr,
+    byoc_rows,
+    geopackage,
+    ingestion,
+    metering,
+)
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.grids import grids
@@ -75,6 +84,7 @@ def analyse(world: World, request: JsonObject, *, delivery: Delivery, created_ms
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
     _check_bands(world, process, facts)
+    _check_ingestion(world, request, facts)
     tariff = metering.tariff(
         process,
         facts,
@@ -125,8 +135,37 @@ def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
         found = outputs[identifier]
         if output.get("cogOutput") and found.sample_type == "INT8":
             raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
-        if output["type"] == "zarr" and found.bands != 1:
-            raise AnalysisError(f"Output {identifier} must have one band to become a Zarr array.")
+        if output["type"] == "zarr":
+            _check_array(output, found)
+
+
+def _check_array(output: JsonObject, found: OutputFacts) -> None:
+    if found.bands != 1:
+        raise AnalysisError(f"Output {found.id} must have one band to become a Zarr array.")
+    array = batch_zarr.array_of(output, found.id)
+    if not batch_zarr.fits(array, found.sample_type):
+        dtype, kind = array["dtype"], found.sample_type
+        raise AnalysisError(f"Output {found.id} is {kind}, which an array of {dtype} cannot hold.")
+
+
+def _check_ingestion(world: World, request: JsonObject, facts: ScriptFacts) -> None:
+    """Results that become tiles must be bands that the collection can have."""
+    output = cast("JsonObject", request["output"])
+    wanted = output.get("collectionId")
+    if wanted is None and not output.get("createCollection"):
+        return
+    process = cast("JsonObject", request["processRequest"])
+    asked = {name for name, _ in metering.responses(process)}
+    known = None
+    if wanted is not None:
+        ingestion.settle(world, str(wanted))
+        collection = byoc_rows.find_collection(world.store, str(wanted))
+        if collection is None:
+            raise AnalysisError(f"The collection {wanted} does not exist.")
+        known = collection.bands
+    outputs = [one for one in facts.outputs if one.id in asked]
+    if cause := batch_ingestion.misfit(outputs, known):
+        raise AnalysisError(cause)
 
 
 def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID, TILE, OUTPUT, FORMAT = "<requestId>", "<tileName>", "<outputId>", "<format>"
 TILE_ID = "<tileId>"
+MARKS = (REQUEST_ID, TILE, OUTPUT, FORMAT)
 PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
 EXTENSIONS = {"image/tiff": "tif", "application/json": "json", "zarr/array": "zarr"}
 

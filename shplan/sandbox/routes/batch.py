@@ -24,10 +24,12 @@ from shplan.sandbox.errors import (
     violation,
 )
 from shplan.sandbox.grids import grids
+from shplan.sandbox.lists import named, terms_of
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import page
 from shplan.sandbox.routes import tasks
 from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.task_table import Condition
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
@@ -37,13 +39,20 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 
+DESCRIPTION = "json_extract(request, '$.description')"
+
+
 def routes(world: World) -> list[Route]:
     """The routes of tasks and tiling grids."""
     base, one = "/batch/v2/process", "/batch/v2/process/{task}"
     table = {
         base: {
             "GET": Operation(list_tasks),
-            "POST": Operation(create, body="createNewBatchV2ProcessingRequest"),
+            "POST": Operation(
+                create,
+                body="createNewBatchV2ProcessingRequest",
+                script_at=("processRequest", "evalscript"),
+            ),
         },
         one: {
             "GET": Operation(get),
@@ -104,8 +113,17 @@ def _refuse_the_poor(call: Call) -> None:
 
 
 def list_tasks(call: Call) -> Reply:
-    """A page of the caller's tasks, with their requests."""
-    return tasks.listed(call, rows.TASKS)
+    """
+    A page of the caller's tasks, with their requests.
+
+    Source: the parameters `search` and `userid`, which the document dropped and the released
+    Python client sends; a search is one of descriptions, a user is an account here.
+    """
+    text, words = named(terms_of(call.query.get("search", "")), column=DESCRIPTION)
+    conditions = [Condition(f"1{text}", tuple(words))]
+    if "userid" in call.query:
+        conditions.append(Condition("account = ?", (call.query["userid"].lower(),)))
+    return tasks.listed(call, rows.TASKS, conditions=tuple(conditions))
 
 
 def get(call: Call) -> Reply:
