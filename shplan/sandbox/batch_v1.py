@@ -64,8 +64,6 @@ def _begin(world: World, task: Task) -> None:
         if task.status == states.CREATED:
             due_ms = at_ms + round(world.settings.batch_analysing_s * 1000)
             _move(world, task, states.ANALYSING, at_ms=at_ms, due_ms=due_ms)
-        elif (task.estimate or 0.0) > left_pu(world, task.account, beside=task):
-            _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
         else:
             begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
 
@@ -157,6 +155,10 @@ def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
 
 def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
     at_ms = _due(task)
+    if task.action == states.START and analysis.estimate > left_pu(world, task.account):
+        _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
+        return
+    # From here on the estimate is reserved, if the request was started.
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
     rows.insert_tiles(world.store, task, _tiles(task, analysis))
     rows.TASKS.change(
