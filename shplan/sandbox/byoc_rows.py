@@ -39,6 +39,9 @@ create table if not exists tiles (
 create unique index if not exists tiles_by_path on tiles (coll, path);
 create unique index if not exists tiles_by_id on tiles (id);
 create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
+create index if not exists tiles_due_anywhere on tiles (done_ms) where outcome is null;
+create index if not exists collections_due on collections (metadata_due_ms)
+  where metadata_due_ms is not null;
 """
 TABLES = {"collections": "seq", "tiles": "coll, seq"}
 
@@ -388,6 +391,22 @@ def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
     return store.row(
         f"{_TILE} and outcome is null and done_ms <= ? order by done_ms, seq limit 1", coll, now_ms
     )
+
+
+def due_collections(store: Store, account: str, *, now_ms: int) -> list[str]:
+    """
+    Identifiers of an account's collections of which anything is due, in the order of creation.
+
+    It costs as much as there is due, not as there are collections: every list asks.
+    """
+    found = store.rows(
+        "select c.id from (select seq from collections where metadata_due_ms <= ?2"
+        " union select coll from tiles where outcome is null and done_ms <= ?2) as due"
+        " cross join collections c on c.seq = due.seq where c.account = ?1 order by c.seq",
+        account,
+        now_ms,
+    )
+    return [row["id"] for row in found]
 
 
 def bury(store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int) -> None:

@@ -45,16 +45,8 @@ def settle(world: World, collection_id: str) -> None:
 
 def settle_account(world: World, account: str) -> None:
     """Bring every collection of an account up to date that has anything due."""
-    now_ms = world.now_ms()
-    due = world.store.rows(
-        "select id from collections where account = ? and (metadata_due_ms <= ? or exists (select 1"
-        " from tiles where coll = collections.seq and outcome is null and done_ms <= ?)) order by seq",
-        account,
-        now_ms,
-        now_ms,
-    )
-    for row in due:
-        settle(world, row["id"])
+    for collection_id in rows.due_collections(world.store, account, now_ms=world.now_ms()):
+        settle(world, collection_id)
 
 
 def _settle_tile(world: World, collection: Collection, tile: Row) -> None:

@@ -121,8 +121,7 @@ def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route
 def _endpoint(
     world: World, operations: Mapping[str, Operation]
 ) -> Callable[[Request], Awaitable[Response]]:
-    async def serve(request: Request) -> Response:
-        content = await request.body()
+    def answer(request: Request, content: bytes) -> Response:
         operation = operations.get(request.method)
         account = ""
         if operation is None or not operation.is_open:
@@ -149,6 +148,11 @@ def _endpoint(
             headers=request.headers,
         )
         return _answered(call, operation)
+
+    async def serve(request: Request) -> Response:
+        content = await request.body()
+        with world.holding():
+            return answer(request, content)
 
     return serve
 

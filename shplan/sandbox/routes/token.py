@@ -35,7 +35,9 @@ def routes(world: World) -> list[Route]:
     """The routes of the token endpoint."""
 
     async def serve(request: Request) -> Response:
-        return _answer(world, request, await request.body())
+        content = await request.body()
+        with world.holding():
+            return _answer(world, request, content)
 
     return [Route(path, serve, methods=["POST"]) for path in PATHS]
 
