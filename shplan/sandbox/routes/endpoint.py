@@ -44,6 +44,8 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 ORIGINAL_URL = "shplan.sandbox.url"
 ACCOUNT = "shplan.sandbox.account"
+# For whom an edit behind the client's back is done: no token, no limit, no charge.
+BEHIND = "shplan.sandbox.behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ def _endpoint(
     async def serve(request: Request) -> Response:
         content = await request.body()
         operation = operations.get(request.method)
-        account = ""
-        if operation is None or not operation.is_open:
+        account = behind = request.scope.get(BEHIND, "")
+        if not behind and (operation is None or not operation.is_open):
             account = request.scope[ACCOUNT] = authorised(world, request).account
             _limit_requests(world, account)
         if operation is None:
@@ -148,15 +150,17 @@ def _endpoint(
             content=content,
             headers=request.headers,
         )
-        return _answered(call, operation)
+        return _answered(call, operation, free=bool(behind))
 
     return serve
 
 
-def _answered(call: Call, operation: Operation) -> Response:
+def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
     if not operation.cost_pu:
         return _response(operation.handler(call), cost_pu=None)
     with call.store.writing():
+        if free:
+            return _response(operation.handler(call), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
         wait_ms = call.world.allow(
             f"pu/{call.account}",
