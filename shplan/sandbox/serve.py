@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from shplan.sandbox.app import DROP, close_app, create_app
+from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import Clock, SystemClock
+from shplan.sandbox.misfortunes import DROP
 from shplan.sandbox.s3 import REGION, create_s3_app
 
 if TYPE_CHECKING:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "settings.json"
 
+# Instants stay within the calendar: thirty years, and not all of it in a day.
+_MOST_NUMBER = 1e9
+_MOST = {"speed": 1e6}
 _NEVER_ZERO = frozenset({"speed", "expires_in_s", "acquisition_every_days"})
 
 
@@ -92,6 +95,8 @@ class Settings:
         expire_stopped_s: the same after STOPPED
         expire_failed_s: the same after FAILED
         expire_done_s: the same after DONE
+        most_body_mb: larger bodies of requests are refused, in units of a million bytes
+        most_object_mb: the same for objects that are put into a bucket over S3
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -143,6 +148,8 @@ class Settings:
     expire_stopped_s: float | None = None
     expire_failed_s: float | None = None
     expire_done_s: float | None = None
+    most_body_mb: float = 20.0
+    most_object_mb: float = 5_000.0
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 
@@ -194,7 +201,8 @@ def _accepts(accepted: tuple[object, ...], value: Json) -> bool:
 
 
 def _positive(name: str, number: float) -> float:
-    if number < 0 or (number == 0 and name in _NEVER_ZERO):
+    most = _MOST.get(name, _MOST_NUMBER)
+    if not 0 <= number <= most or (number == 0 and name in _NEVER_ZERO):
         msg = f"{name} does not take {number!r}"
         raise SettingsError(msg)
     return float(number)
@@ -231,7 +239,11 @@ class SettingsFile:
             return self._settings
         stamp = (status.st_mtime_ns, status.st_ino)
         if stamp != self._stamp:
-            content = decode(self._path.read_bytes())
+            try:
+                content = decode(self._path.read_bytes())
+            except ValueError as error:
+                msg = f"the settings are no JSON: {error}"
+                raise SettingsError(msg) from error
             if not isinstance(content, dict):
                 msg = "the settings are no JSON object"
                 raise SettingsError(msg)

@@ -201,14 +201,25 @@ class Store:
                 self.set_anchor(Anchor(clock_s=clock_s, sandbox_s=clock_s, speed=speed))
 
     @property
+    def seed(self) -> str:
+        """What identifiers, and the chance in faults, are made from."""
+        return self.meta("seed") or ""
+
+    @property
     def instance(self) -> str:
         """The identity that the directory got when it was made or last reset."""
         return seeded_uuid(self.meta("seed") or "", self.meta("generation") or "", "instance")
 
     @property
     def signing_key(self) -> bytes:
-        """The secret that tokens of this instance are signed with."""
-        return f"{self.meta('seed')}/{self.meta('generation')}/token".encode()
+        """The secret that tokens of this instance are signed with, until they are all expired."""
+        series = self.meta("token_series") or "0"
+        return f"{self.meta('seed')}/{self.meta('generation')}/token/{series}".encode()
+
+    def expire_tokens(self) -> None:
+        """From now on no token counts that was issued before."""
+        with self.writing():
+            self.set_meta("token_series", str(int(self.meta("token_series") or "0") + 1))
 
     def mint(self, kind: str) -> str:
         """Return a new identifier; counts within the transaction that uses it."""

@@ -343,7 +343,9 @@ def list_global(call: Call) -> Reply:
     data: list[Json] = [
         {**collection.as_json(), "location": call.settings.location}
         for collection in found
-        if collection is not None and collection.account == call.account
+        if collection is not None
+        and collection.account == call.account
+        and collection.created_ms <= _visible_until(call, call.settings.get_lag_s)
     ]
     return Reply(200, encode({"data": data}))
 

@@ -44,6 +44,8 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 ORIGINAL_URL = "shplan.sandbox.url"
 ACCOUNT = "shplan.sandbox.account"
+# For whom an edit behind the client's back is done: no token, no limit, no charge.
+BEHIND = "shplan.sandbox.behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     def answer(request: Request, content: bytes) -> Response:
         operation = operations.get(request.method)
-        account = ""
-        if operation is None or not operation.is_open:
+        account = behind = request.scope.get(BEHIND, "")
+        if not behind and (operation is None or not operation.is_open):
             account = request.scope[ACCOUNT] = authorised(world, request).account
             _limit_requests(world, account)
         if operation is None:
@@ -147,7 +149,7 @@ def _endpoint(
             content=content,
             headers=request.headers,
         )
-        return _answered(call, operation)
+        return _answered(call, operation, free=bool(behind))
 
     async def serve(request: Request) -> Response:
         content = await request.body()
@@ -157,10 +159,12 @@ def _endpoint(
     return serve
 
 
-def _answered(call: Call, operation: Operation) -> Response:
+def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
     if not operation.cost_pu:
         return _response(operation.handler(call), cost_pu=None)
     with call.store.writing():
+        if free:
+            return _response(operation.handler(call), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
         wait_ms = call.world.allow(
             f"pu/{call.account}",
