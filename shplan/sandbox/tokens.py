@@ -2,7 +2,8 @@
 Access tokens: three-part JWTs, signed with the instance's own secret.
 
 Clients decode the payload without checking it, so it holds what they look for (`azp`,
-`exp`). Source: RFC 7519, RFC 7515; the payload's names are those that clients read.
+`exp`). Source: RFC 7519, RFC 7515; the payload's names are those that clients read. The released
+Python client decodes with the plain alphabet of base64, which drops the two letters that differ.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -43,7 +46,7 @@ class BadTokenError(ValueError):
 def issue(payload: JsonObject, *, key: bytes) -> str:
     """Return the signed token of a payload."""
     header = _part(encode({"alg": "HS256", "typ": "JWT"}).encode())
-    signed = f"{header}.{_part(encode(payload).encode())}"
+    signed = f"{header}.{_part(_plain(payload))}"
     return f"{signed}.{_signature(signed, key)}"
 
 
@@ -73,6 +76,12 @@ def _granted(token: str, key: bytes) -> _Granted:
     expires, client_id, account = payload["exp"], payload["azp"], payload["account"]
     assert isinstance(expires, int | float)
     return _Granted(Bearer(client_id=str(client_id), account=str(account)), float(expires))
+
+
+def _plain(payload: JsonObject) -> bytes:
+    """JSON whose base64 is the same in both alphabets: ASCII, without what fills six low bits."""
+    text = json.dumps(payload, separators=(",", ":"))
+    return re.sub("[>?~\x7f]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _signature(signed: str, key: bytes) -> str:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sentinelhub import SHConfig
+from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
+
+from shplan.sandbox.serve import instructions
+
+from .served import Served, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One process for the tests of a module."""
+    with serving(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@pytest.fixture
+def served(server: Served) -> Iterator[Served]:
+    """The module's sandbox, as empty as a new one; files in its buckets stay."""
+    yield server
+    server.fresh()
+
+
+@pytest.fixture
+def config(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SHConfig]:
+    """The configuration of the unmodified `sentinelhub` package, as the sandbox tells it."""
+    profile, variable = instructions(int(served.base.rpartition(":")[2]))
+    monkeypatch.setenv(*variable.removeprefix("export ").split("="))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("SH_PROFILE", "SH_CLIENT_ID", "SH_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    SentinelHubDownloadClient.clear_cache()
+    values = tomllib.loads(profile)["sandbox"]
+    yield SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=3)
+    SentinelHubDownloadClient.clear_cache()
