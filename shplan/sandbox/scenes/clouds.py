@@ -1,0 +1,118 @@
+"""
+Clouds: one field over the whole Earth and all times, from which covers and pixels are made.
+
+The density at a place and an instant is noise of many sizes, less what the climate asks for; where
+it is above zero there is cloud. The noise lives in space, the Earth is a ball in it: there is no
+seam at longitude 180 and no pinch at the poles. Weather turns eastwards with the ball and changes
+because the ball glides through the noise. The climate is a handful of bumps: belts of latitude
+that follow the sun, deserts, rain forests. Equal to the last bit on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from shplan.sandbox.scenes.noise import Floats, sine_of_turns, smoothstep, value_noise
+
+DAY_MS = 86_400_000
+
+# Cells per radius of the Earth: 2900 km down to half a kilometre.
+_LACUNARITY = 2.4
+_OCTAVES = 11
+# Multiplied and not raised: a power is rounded as each library likes.
+_FREQUENCY = 2.2 * np.cumprod(np.array([1.0] + [_LACUNARITY] * (_OCTAVES - 1)))
+_WEIGHT = np.array(
+    [1.0, 0.95, 0.55, 0.34, 0.22, 0.15, 0.105, 0.075, 0.052, 0.036, 0.025], dtype=np.float64
+)
+_SEED = np.arange(1, _OCTAVES + 1, dtype=np.uint32) * np.uint32(0x632BE5AB)
+# Small clouds live for hours, depressions for days: cells that the ball glides through in a day.
+_GLIDE = np.array([0.16, 0.3, 0.5, 0.8, 1.2, 1.8, 2.6, 3.6, 5.0, 7.0, 9.0], dtype=np.float64)
+_TURNS_PER_DAY = 0.021
+_SPREAD = 0.63
+
+# Latitude, width in degrees, part of sky: added to `_MEAN`; belts follow the sun.
+_MEAN = 0.62
+_BELTS = ((2.0, 16.0, 0.16), (23.0, 17.0, -0.24), (-23.0, 17.0, -0.22), (57.0, 25.0, 0.12),
+          (-57.0, 28.0, 0.22), (-90.0, 26.0, -0.2))  # fmt: skip
+# Latitude, width, part of sky: dry in the summer of that half, as around the Mediterranean.
+_SUMMERS = ((38.0, 14.0, -0.26), (-35.0, 12.0, -0.16))
+# Longitude, latitude, half axes in degrees, part of sky.
+_REGIONS = (
+    (-5.0, 23.0, 20.0, 11.0, -0.38), (22.0, 24.0, 20.0, 11.0, -0.42),
+    (46.0, 23.0, 16.0, 13.0, -0.38), (62.0, 32.0, 18.0, 12.0, -0.22),
+    (98.0, 41.0, 24.0, 9.0, -0.2), (134.0, -25.0, 20.0, 12.0, -0.28),
+    (19.0, -24.0, 12.0, 9.0, -0.3), (-69.5, -23.0, 5.0, 10.0, -0.4),
+    (-112.0, 33.0, 13.0, 10.0, -0.24), (-62.0, -3.0, 17.0, 14.0, 0.2),
+    (21.0, 0.0, 15.0, 11.0, 0.18), (115.0, 0.0, 28.0, 13.0, 0.16),
+    (-82.0, -15.0, 14.0, 12.0, 0.2), (105.0, 29.0, 10.0, 7.0, 0.2),
+)  # fmt: skip
+
+
+def cloud_mask(lon: Floats, lat: Floats, at_ms: int) -> npt.NDArray[np.bool_]:
+    """
+    Where there is cloud.
+
+    Args:
+        lon: degrees, any turn of the circle; of the shape of `lat`
+        at_ms: milliseconds since 1970
+    """
+    return cloud_density(lon, lat, at_ms) > 0.0
+
+
+def cloud_density(lon: Floats, lat: Floats, at_ms: int) -> Floats:
+    """How thick clouds are, without unit: below zero it is clear, above 1 no ground is seen."""
+    return _weather(lon, lat, at_ms) - _threshold(cloudiness(lon, lat, at_ms))
+
+
+def _weather(lon: Floats, lat: Floats, at_ms: int) -> Floats:
+    days = at_ms / DAY_MS
+    turns = lon / 360.0 - days * _TURNS_PER_DAY
+    flat = sine_of_turns(lat / 360.0 + 0.25)
+    x, y = flat * sine_of_turns(turns + 0.25), flat * sine_of_turns(turns)
+    z = sine_of_turns(lat / 360.0)
+    # The sizes stand on the first axis: numpy is quickest along the last.
+    shape = (_OCTAVES,) + (1,) * x.ndim
+    frequency = _FREQUENCY.reshape(shape)
+    glide = _GLIDE.reshape(shape) * days
+    noise = value_noise(
+        x * frequency + glide,
+        y * frequency + 0.37 * glide,
+        z * frequency - 0.61 * glide,
+        _SEED.reshape(shape),
+    )
+    total = noise[0] * _WEIGHT[0]
+    for octave in range(1, _OCTAVES):
+        total = total + noise[octave] * _WEIGHT[octave]
+    return total
+
+
+def cloudiness(lon: Floats, lat: Floats, at_ms: int) -> Floats:
+    """The part of the year's sky that is under cloud at this place in this season, in 0..1."""
+    # Highest in the middle of July, lowest in January.
+    season = float(sine_of_turns(np.array(at_ms / DAY_MS / 365.2425 - 0.29)))
+    belt = lat - 5.0 * season
+    part = np.full(np.shape(lat), _MEAN)
+    for centre, width, change in _BELTS:
+        part = part + change * _bump((belt - centre) / width)
+    for centre, width, change in _SUMMERS:
+        warmth = 0.5 + (0.5 if centre > 0 else -0.5) * season
+        part = part + change * warmth * _bump((lat - centre) / width)
+    for east, north, width, height, change in _REGIONS:
+        away = (lon - east + 180.0) / 360.0
+        x = (away - np.floor(away)) * 360.0 - 180.0
+        y = (lat - north) / height
+        part = part + change * smoothstep(1.0 - (x * x / (width * width) + y * y) * 0.5)
+    return np.minimum(np.maximum(part, 0.03), 0.95)
+
+
+def _bump(x: Floats) -> Floats:
+    """1 at 0, nothing beyond -1 and 1."""
+    return smoothstep(1.0 - np.abs(x))
+
+
+def _threshold(part: Floats) -> Floats:
+    """The density above which that part of the noise lies."""
+    # A rational likeness of the bell curve's quantiles.
+    x = 0.5 - part
+    return _SPREAD * x * (2.5066 - 4.02 * x * x) / (1.0 - 2.615 * x * x)
