@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     ApiError,
+    bad_payload,
 )
 from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
@@ -117,6 +119,11 @@ class Gate:
         scope[ORIGINAL_URL] = str(Request(scope).url)
         scope["path"] = plain_path(scope["path"])
         try:
+            if not _is_address(scope[ORIGINAL_URL]):
+                # Source: RFC 9112, section 3.2: an invalid Host is a 400.
+                error = bad_payload("The Host header is not valid.")
+                await _error_response(self._world, error, path=scope["path"])(scope, receive, send)
+                return
             await self._serve(scope, receive, send)
         except (SettingsError, sqlite3.DatabaseError) as error:
             # Not even the date can be told.
@@ -194,6 +201,13 @@ class Gate:
             account=scope.get(ACCOUNT),
             fault=fault,
         )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _error_response(world: World, error: ApiError, *, path: str) -> Response:
