@@ -31,7 +31,14 @@ from shplan.sandbox.errors import (
 from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
 from shplan.sandbox.path_styles import plain_path
-from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, token
+from shplan.sandbox.routes import (
+    batch,
+    batch_collections,
+    batch_v1,
+    byoc_collections,
+    byoc_tiles,
+    token,
+)
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.wire import encode
@@ -81,6 +88,8 @@ def create_app(
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
             *batch.routes(world),
+            *batch_v1.routes(world),
+            *batch_collections.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],

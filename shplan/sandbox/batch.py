@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_fates, batch_files
+from shplan.sandbox import batch_fates, batch_files, batch_requests, batch_v1_rows
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.objects import ObjectStoreError
@@ -42,16 +42,11 @@ def _due(task: Task) -> int:
     return task.due_ms
 
 
-def _is_unchanged(world: World, task: Task) -> bool:
-    """Whether no other process did the same step meanwhile."""
-    return rows.find(world.store, task.id) == task
-
-
 def _begin(world: World, task: Task) -> None:
     """From CREATED to ANALYSING, from ANALYSIS_DONE or STOPPED to PROCESSING."""
     at_ms = _due(task)
     with world.store.writing():
-        if not _is_unchanged(world, task):
+        if not rows.TASKS.is_unchanged(world.store, task):
             return
         if task.status == states.CREATED:
             rows.change(
@@ -92,16 +87,20 @@ def _end_analysis(world: World, task: Task) -> None:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
+    request = task.content
+    delivery = batch_requests.delivery_of(request, task_id=task.id)
     # Files and the evalscript are read before the lock is taken.
     try:
-        analysis = batch_analysis.analyse(world, task)
+        analysis = batch_analysis.analyse(
+            world, request, delivery=delivery, created_ms=task.created_ms
+        )
     except batch_analysis.AnalysisError as error:
         with world.store.writing():
-            if _is_unchanged(world, task):
+            if rows.TASKS.is_unchanged(world.store, task):
                 _fail(world, task, str(error))
         return
     with world.store.writing():
-        if not _is_unchanged(world, task):
+        if not rows.TASKS.is_unchanged(world.store, task):
             return
         _store_analysis(world, task, analysis)
         try:
@@ -167,7 +166,7 @@ def _process(world: World, task: Task, *, now_ms: int) -> None:
     count = states.handled_by(until_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
     wanted = max(1.0, count - task.run_handled)
     with world.store.writing():
-        if not _is_unchanged(world, task):
+        if not rows.TASKS.is_unchanged(world.store, task):
             return
         limit = 1 if limited else -1 if math.isinf(wanted) else int(wanted)
         features = rows.pending(world.store, task, limit=limit)
@@ -181,7 +180,8 @@ def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
     for number, feature in enumerate(features, task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
         pu = feature["cost"] * task.scale
-        cause = next((fate.cause for fate in fates if fate.strikes(feature["name"])), None)
+        fate = batch_fates.striking(fates, feature["name"])
+        cause = None if fate is None else fate.cause
         if cause is None and pu > progress.left:
             progress.stopped = (states.OUT_OF_PU, at_ms)
             break
@@ -201,7 +201,10 @@ def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
 
 def _left(world: World, task: Task) -> float:
     limit = world.settings.account_pu
-    return math.inf if limit is None else limit - world.store.charged(task.account)
+    if limit is None:
+        return math.inf
+    held = batch_v1_rows.reserved(world.store, task.account)
+    return limit - world.store.charged(task.account) - held
 
 
 def _store_progress(world: World, task: Task, progress: _Progress) -> None:

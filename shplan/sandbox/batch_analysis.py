@@ -10,10 +10,20 @@ nothing. Source: the batch pages (what an analysis checks); schema `BatchV2Raste
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import areas, batch_requests, byoc_rows, geopackage, ingestion, metering
+from shplan.sandbox import (
+    areas,
+    batch_ingestion,
+    batch_requests,
+    batch_zarr,
+    byoc_rows,
+    geopackage,
+    ingestion,
+    metering,
+)
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.grids import grids
@@ -25,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shplan.sandbox.batch_paths import Delivery
-    from shplan.sandbox.batch_rows import Task
     from shplan.sandbox.metering import Tariff
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
-    from shplan.script.facts import ScriptFacts
+    from shplan.script.facts import OutputFacts, ScriptFacts
+
+ESTIMATED_EVERY_DAYS = 3.0
 
 
 class AnalysisError(Exception):
@@ -38,20 +49,34 @@ class AnalysisError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The features of a task that have to be processed, and how their units are scaled."""
+    """
+    What the analysis of a task found.
+
+    Args:
+        features: those that have to be processed
+        scale: what their units are multiplied by
+        estimate: units of all of them, as version 1 estimates
+        outputs: what the evalscript says of its outputs
+    """
 
     features: list[Feature]
     scale: float
+    estimate: float
+    outputs: tuple[OutputFacts, ...]
 
 
-def analyse(world: World, task: Task) -> Analysis:
+def analyse(world: World, request: JsonObject, *, delivery: Delivery, created_ms: int) -> Analysis:
     """
     Analyse a task.
+
+    Args:
+        request: as version 2 has it
+        delivery: where its results go
+        created_ms: when it was created
 
     Raises:
         AnalysisError: it failed
     """
-    request = task.content
     process = cast("JsonObject", request["processRequest"])
     try:
         facts = world.scripts.facts(str(process["evalscript"]))
@@ -59,17 +84,43 @@ def analyse(world: World, task: Task) -> Analysis:
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
     _check_bands(world, process, facts)
+    _check_ingestion(world, request, facts)
     tariff = metering.tariff(
         process,
         facts,
-        now_ms=task.created_ms,
+        now_ms=created_ms,
         acquisition_every_days=world.settings.acquisition_every_days,
     )
     features = list(_features(world, request, tariff))
     if not features:
         raise AnalysisError("No feature of the input intersects the area of interest.")
-    kept = _without_existing(world, task, request, features)
-    return Analysis(kept, metering.raise_to_minimum([one.cost for one in kept]))
+    kept = _without_existing(world, request, delivery, features)
+    return Analysis(
+        features=kept,
+        scale=metering.raise_to_minimum([one.cost for one in kept]),
+        estimate=_estimate(process, facts, kept, created_ms=created_ms),
+        outputs=tuple(facts.outputs),
+    )
+
+
+def _estimate(
+    process: JsonObject, facts: ScriptFacts, features: list[Feature], *, created_ms: int
+) -> float:
+    """
+    What version 1 tells after the analysis.
+
+    Source: its pages: the discount is left out, and ORBIT and TILE count as one sample in three
+    days, so that 1 to 31 January are ten.
+    """
+    tariff = metering.tariff(
+        process,
+        facts,
+        now_ms=created_ms,
+        acquisition_every_days=ESTIMATED_EVERY_DAYS,
+        rounding=math.floor,
+    )
+    full = math.fsum(tariff.full_pu(width=one.width, height=one.height) for one in features)
+    return max(full, metering.MINIMUM_PU) if features else 0.0
 
 
 def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
@@ -84,8 +135,37 @@ def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
         found = outputs[identifier]
         if output.get("cogOutput") and found.sample_type == "INT8":
             raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
-        if output["type"] == "zarr" and found.bands != 1:
-            raise AnalysisError(f"Output {identifier} must have one band to become a Zarr array.")
+        if output["type"] == "zarr":
+            _check_array(output, found)
+
+
+def _check_array(output: JsonObject, found: OutputFacts) -> None:
+    if found.bands != 1:
+        raise AnalysisError(f"Output {found.id} must have one band to become a Zarr array.")
+    array = batch_zarr.array_of(output, found.id)
+    if not batch_zarr.fits(array, found.sample_type):
+        dtype, kind = array["dtype"], found.sample_type
+        raise AnalysisError(f"Output {found.id} is {kind}, which an array of {dtype} cannot hold.")
+
+
+def _check_ingestion(world: World, request: JsonObject, facts: ScriptFacts) -> None:
+    """Results that become tiles must be bands that the collection can have."""
+    output = cast("JsonObject", request["output"])
+    wanted = output.get("collectionId")
+    if wanted is None and not output.get("createCollection"):
+        return
+    process = cast("JsonObject", request["processRequest"])
+    asked = {name for name, _ in metering.responses(process)}
+    known = None
+    if wanted is not None:
+        ingestion.settle(world, str(wanted))
+        collection = byoc_rows.find_collection(world.store, str(wanted))
+        if collection is None:
+            raise AnalysisError(f"The collection {wanted} does not exist.")
+        known = collection.bands
+    outputs = [one for one in facts.outputs if one.id in asked]
+    if cause := batch_ingestion.misfit(outputs, known):
+        raise AnalysisError(cause)
 
 
 def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:
@@ -171,7 +251,7 @@ def _package_features(
 
 
 def _without_existing(
-    world: World, task: Task, request: JsonObject, features: list[Feature]
+    world: World, request: JsonObject, delivery: Delivery, features: list[Feature]
 ) -> list[Feature]:
     """
     The features whose outputs do not lie there yet, if those that do may be skipped.
@@ -180,7 +260,6 @@ def _without_existing(
         AnalysisError: files are in the way
     """
     output = cast("JsonObject", request["output"])
-    delivery = batch_requests.delivery_of(request, task_id=task.id)
     if not world.objects.has_bucket(delivery.bucket):
         raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to.")
     if output["type"] == "zarr":

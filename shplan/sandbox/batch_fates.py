@@ -38,12 +38,14 @@ class Fate:
     Args:
         features: names of the features that fail
         share: of all others, how many fail; 0 to 1
-        cause: the error that the execution database tells
+        cause: the error that the execution database, or a tile of version 1, tells
+        stuck: in version 1, such a tile is tried two times more before it fails
     """
 
     features: tuple[str, ...] = ()
     share: float = 0.0
     cause: str = CAUSE
+    stuck: bool = False
 
     def strikes(self, name: str) -> bool:
         """Whether the feature fails."""
@@ -60,9 +62,9 @@ def parse(content: JsonObject) -> Fate:
     Raises:
         FateError: an unknown member or a wrong value
     """
-    unknown = set(content) - {"features", "share", "cause"}
+    unknown = set(content) - {"features", "share", "cause", "stuck"}
     if unknown:
-        msg = f"there is no member {min(unknown)!r}; known are features, share and cause"
+        msg = f"there is no member {min(unknown)!r}; known are features, share, cause and stuck"
         raise FateError(msg)
     names, share = content.get("features", []), content.get("share", 0.0)
     cause = content.get("cause", CAUSE)
@@ -75,7 +77,11 @@ def parse(content: JsonObject) -> Fate:
     if not isinstance(cause, str):
         msg = "cause is a text"
         raise FateError(msg)
-    return Fate(tuple(cast("list[str]", names)), float(share), cause)
+    stuck = content.get("stuck", False)
+    if not isinstance(stuck, bool):
+        msg = "stuck is true or false"
+        raise FateError(msg)
+    return Fate(tuple(cast("list[str]", names)), float(share), cause, stuck)
 
 
 def program(store: Store, fate: Fate) -> None:
@@ -84,6 +90,7 @@ def program(store: Store, fate: Fate) -> None:
         "features": list(fate.features),
         "share": fate.share,
         "cause": fate.cause,
+        "stuck": fate.stuck,
     }
     store.run("insert into batch_fates (spec) values (?)", encode(content))
 
@@ -97,3 +104,8 @@ def all_of(store: Store) -> list[Fate]:
     """All wishes, the oldest first."""
     rows = store.rows("select spec from batch_fates order by seq")
     return [parse(decode_object(row["spec"])) for row in rows]
+
+
+def striking(fates: list[Fate], name: str) -> Fate | None:
+    """The oldest wish that the feature of a name shall fail."""
+    return next((fate for fate in fates if fate.strikes(name)), None)

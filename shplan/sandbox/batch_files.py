@@ -18,6 +18,7 @@ from shplan.sandbox.batch_requests import delivery_of
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
+    from shplan.sandbox.batch_paths import Delivery, Place
     from shplan.sandbox.batch_rows import Task
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
@@ -50,8 +51,18 @@ def write_request(world: World, task: Task) -> None:
     Raises:
         ObjectStoreError: the bucket is not there, or cannot take it
     """
-    content = encode({"id": task.id, "request": rows.masked(task.content)})
-    _write(world, task, request_name(task.id), content.encode() + b"\n")
+    write_copy(world, delivery_of(task.content, task_id=task.id), task.id, task.content)
+
+
+def write_copy(world: World, delivery: Delivery, task_id: str, request: JsonObject) -> None:
+    """
+    Write the copy of a request of either version.
+
+    Raises:
+        ObjectStoreError: as above
+    """
+    content = encode({"id": task_id, "request": rows.masked(request)})
+    _put(world, delivery.beside(request_name(task_id)), content.encode() + b"\n")
 
 
 def write_manifest(world: World, task: Task, *, at_ms: int) -> None:
@@ -106,7 +117,10 @@ def write_execution(world: World, task: Task) -> None:
 
 
 def _write(world: World, task: Task, name: str, content: bytes) -> None:
-    place = delivery_of(task.content, task_id=task.id).beside(name)
+    _put(world, delivery_of(task.content, task_id=task.id).beside(name), content)
+
+
+def _put(world: World, place: Place, content: bytes) -> None:
     if world.settings.missing_bucket == "create" and not world.objects.has_bucket(place.bucket):
         world.objects.make_bucket(place.bucket)
     world.objects.write(place.bucket, place.key, content)

@@ -2,7 +2,7 @@
 Where a batch task's files go: the delivery URL, its placeholders, and its root.
 
 Source: schemas `BatchV2RasterOutput` and `BatchV2ZarrOutput`: a plain prefix stands for
-`/<requestId>/<tileName>/<outputId>.<format>`. The root, in which manifest, execution database
+`/<requestId>/<tileName>/<outputId>.<format>`; version 1 has `<tileId>` as well. The root, in which manifest, execution database
 and request copy lie, is read as the folders before the first one that differs by tile or output.
 """
 
@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REQUEST_ID, TILE, OUTPUT, FORMAT = "<requestId>", "<tileName>", "<outputId>", "<format>"
+TILE_ID = "<tileId>"
+MARKS = (REQUEST_ID, TILE, OUTPUT, FORMAT)
 PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
 EXTENSIONS = {"image/tiff": "tif", "application/json": "json", "zarr/array": "zarr"}
 
 _URL = re.compile(r"(s3|gs)://([^/<>]+)(?:/(.*))?", re.DOTALL)
-_BY_OUTPUT = (TILE, OUTPUT, FORMAT)
 
 
 class DeliveryError(ValueError):
@@ -46,12 +51,14 @@ class Delivery:
         scheme: `s3` or `gs`
         template: key with the placeholders of tile, output and format
         root: folder of the files that are not by tile, without slashes at its ends
+        number_of: the id of a tile by its name, where a template may hold it
     """
 
     scheme: str
     bucket: str
     template: str
     root: str
+    number_of: Callable[[str], int] | None = None
 
     def beside(self, name: str) -> Place:
         """A file in the root."""
@@ -60,8 +67,10 @@ class Delivery:
     def output(self, *, tile: str, output: str, media_type: str) -> Place:
         """The file of one output of one feature."""
         values = {TILE: tile, OUTPUT: output, FORMAT: EXTENSIONS[media_type]}
+        if self.number_of is not None:
+            values[TILE_ID] = str(self.number_of(tile))
         # In one pass: the name of a feature may look like a placeholder.
-        key = re.sub("|".join(_BY_OUTPUT), lambda found: values[found[0]], self.template)
+        key = re.sub("|".join(values), lambda found: values[found[0]], self.template)
         return Place(self.scheme, self.bucket, key)
 
 
@@ -91,31 +100,38 @@ def is_safe_key(key: str, *, empty: bool = False) -> bool:
     return not unsafe and all(step not in ("", ".", "..") for step in key.split("/"))
 
 
-def raster(url: str, *, task_id: str, outputs: int) -> Delivery:
+def raster(
+    url: str, *, task_id: str, outputs: int, number_of: Callable[[str], int] | None = None
+) -> Delivery:
     """
     The delivery of a raster task.
+
+    Args:
+        number_of: the id of a tile by its name; none: templates cannot hold it
 
     Raises:
         DeliveryError: a wrong URL, or a template whose files would not be distinct
     """
     place = place_of(url)
     template = place.key
-    if not any(mark in template for mark in (REQUEST_ID, *_BY_OUTPUT)):
+    marks = (TILE,) if number_of is None else (TILE, TILE_ID)
+    if not any(mark in template for mark in (REQUEST_ID, *marks, OUTPUT, FORMAT)):
         root = template
         template = f"{template}/{PLAIN}" if template else PLAIN
-    elif TILE not in template:
-        msg = f"is a template, so it must contain {TILE}"
+    elif not any(mark in template for mark in marks):
+        msg = f"is a template, so it must contain {' or '.join(marks)}"
         raise DeliveryError(msg)
     elif outputs > 1 and OUTPUT not in template:
         msg = f"must contain {OUTPUT}, because there are several outputs"
         raise DeliveryError(msg)
     else:
-        root = _root(template)
+        root = _root(template, marks)
     return Delivery(
         scheme=place.scheme,
         bucket=place.bucket,
         template=template.replace(REQUEST_ID, task_id),
         root=root.replace(REQUEST_ID, task_id),
+        number_of=number_of,
     )
 
 
@@ -132,10 +148,10 @@ def zarr(url: str, *, task_id: str) -> Delivery:
     return Delivery(scheme=place.scheme, bucket=place.bucket, template=template, root=root)
 
 
-def _root(template: str) -> str:
+def _root(template: str, marks: tuple[str, ...]) -> str:
     steps = []
     for step in template.split("/")[:-1]:
-        if any(mark in step for mark in _BY_OUTPUT):
+        if any(mark in step for mark in (*marks, OUTPUT, FORMAT)):
             break
         steps.append(step)
     return "/".join(steps)

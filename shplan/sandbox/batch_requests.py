@@ -9,9 +9,10 @@ resolutions, Zarr only on WGS84 and LAEA grids, COG rules, bounds needed with a 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import batch_paths
+from shplan.sandbox import batch_paths, batch_zarr
 from shplan.sandbox.batch_paths import DeliveryError
 from shplan.sandbox.errors import violation
 from shplan.sandbox.grids import grids
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MOST_BUFFER = 2**15 - 1
 USERDATA = "userdata"
 BYOC = "byoc-"
+DELIVERY = "output->delivery"
+MULTIPLE = 16
 
 
 def check(request: JsonObject) -> None:
@@ -38,7 +41,7 @@ def check(request: JsonObject) -> None:
 
     process = cast("JsonObject", request["processRequest"])
     inputs = cast("JsonObject", process["input"])
-    bounds = cast("JsonObject", inputs["bounds"])
+    bounds = bounds_of(request)
     areas.area_of(bounds)
     _check_data(cast("list[JsonObject]", inputs["data"]))
     source = cast("JsonObject", request["input"])
@@ -49,12 +52,11 @@ def check(request: JsonObject) -> None:
     output = cast("JsonObject", request["output"])
     _check_responses(process, output)
     if output["type"] == "zarr":
-        _check_zarr(source, output)
+        _check_zarr(process, source, output)
     else:
         _check_raster(output)
-    access = _access(output["delivery"])
-    if ("accessKey" in access) != ("secretAccessKey" in access):
-        raise violation("output->delivery->s3", "must have both keys or none")
+    _check_access(output["delivery"], DELIVERY)
+    _check_marks(output)
     delivery_of(request, task_id="00000000-0000-0000-0000-000000000000")
 
 
@@ -98,6 +100,42 @@ def _check_geopackage(source: JsonObject) -> None:
     place = reference(source["features"])
     if not place.key.lower().endswith(".gpkg"):
         raise violation("input->features", "must be the URL of a .gpkg file")
+    _check_access(source["features"], "input->features")
+    defaults = cast("JsonObject", source.get("defaults", {}))
+    if "resolution" in defaults and ("width" in defaults or "height" in defaults):
+        raise violation("input->defaults", "must have width and height, or resolution, not both")
+    if ("width" in defaults) != ("height" in defaults):
+        raise violation("input->defaults", "must have both width and height")
+
+
+def _check_access(storage: Json, place: str) -> None:
+    """
+    Not more than one way in: a role, or both keys.
+
+    Source: the batch pages, which know these two; policies of buckets no longer let the service
+    write, so a delivery needs one.
+    """
+    kind = "s3" if "s3" in cast("JsonObject", storage) else "gs"
+    held = _access(storage)
+    if not str(held["url"]).startswith(f"{kind}://"):
+        raise violation(f"{place}->{kind}->url", f"must begin with {kind}://")
+    if kind != "s3":
+        return
+    keys = [name for name in ("accessKey", "secretAccessKey") if name in held]
+    if len(keys) == 1:
+        raise violation(f"{place}->s3", "must have both keys or none")
+    if keys and "iamRoleARN" in held:
+        raise violation(f"{place}->s3", "must have either iamRoleARN or both keys")
+    if not keys and "iamRoleARN" not in held and place == DELIVERY:
+        raise violation(f"{place}->s3", "must have iamRoleARN or both keys")
+
+
+def _check_marks(output: JsonObject) -> None:
+    """Refuse a template with a placeholder that this kind of output does not know."""
+    known = batch_paths.MARKS if output["type"] == "raster" else (batch_paths.REQUEST_ID,)
+    for mark in re.findall("<[^/<>]*>", str(_access(output["delivery"])["url"])):
+        if mark not in known:
+            raise violation("output->delivery->url", f"has the unknown placeholder {mark}")
 
 
 def _check_responses(process: JsonObject, output: JsonObject) -> None:
@@ -112,18 +150,28 @@ def _check_responses(process: JsonObject, output: JsonObject) -> None:
             raise violation(place, f"has a format that does not fit {output['type']} output")
 
 
-def _check_zarr(source: JsonObject, output: JsonObject) -> None:
-    if cast("JsonObject", output["group"])["zarr_format"] != 2:
-        raise violation("output->group->zarr_format", "must be 2")
-    grid = grids().get(cast("int", source.get("id", -1)))
-    if grid is not None and grid.crs == "UTM":
-        raise violation("input->id", "must be a WGS84 or LAEA grid for zarr output")
+def _check_zarr(process: JsonObject, source: JsonObject, output: JsonObject) -> None:
+    if source["type"] != "tiling-grid":
+        raise violation("input->type", "must be tiling-grid for zarr output")
+    outputs = [name for name, _ in responses(process) if name != USERDATA]
+    grid = grids()[cast("int", source["id"])]
+    batch_zarr.check(output, outputs, grid=grid, source=source)
 
 
 def _check_raster(output: JsonObject) -> None:
     ingests = bool(output.get("createCollection")) or "collectionId" in output
     if ingests and not output.get("cogOutput"):
         raise violation("output->cogOutput", "must be true to ingest into a collection")
+    parameters = cast("JsonObject", output.get("cogParameters", {}))
+    for name in ("blockxsize", "blockysize"):
+        # Source: the GTiff driver of GDAL, whose parameter it is.
+        side = cast("int", parameters.get(name, MULTIPLE))
+        if side <= 0 or side % MULTIPLE:
+            raise violation(f"output->cogParameters->{name}", f"must be a multiple of {MULTIPLE}")
+    if any(
+        cast("int", level) < 1 for level in cast("list[Json]", parameters.get("overviewLevels", []))
+    ):
+        raise violation("output->cogParameters->overviewLevels", "must be at least 1")
 
 
 def reference(storage: Json) -> Place:
@@ -174,7 +222,12 @@ def collections_of(request: JsonObject) -> list[str]:
     return [*found, str(filled)] if filled is not None else found
 
 
+def bounds_of(request: JsonObject) -> JsonObject:
+    """The bounds of a request; none are needed where a GeoPackage names the features."""
+    process = cast("JsonObject", request["processRequest"])
+    return cast("JsonObject", cast("JsonObject", process["input"]).get("bounds", {}))
+
+
 def bounds_text(request: JsonObject) -> str:
     """The area of interest as text, by which tiles that were counted before are found again."""
-    process = cast("JsonObject", request["processRequest"])
-    return encode(cast("JsonObject", process["input"])["bounds"])
+    return encode(bounds_of(request))

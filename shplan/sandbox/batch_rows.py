@@ -7,21 +7,21 @@ without decoding any. Who may do what is decided in the routes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.batch_states import Standing
 from shplan.sandbox.ids import seeded_uuid
+from shplan.sandbox.task_table import TaskTable
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from sqlite3 import Row
 
-    from shplan.sandbox.paging import Page
     from shplan.sandbox.settings import Settings
-    from shplan.sandbox.store import Store, Value
+    from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
 SCHEMA = """
@@ -134,34 +134,22 @@ class Task:
         return f'{encode(content)[:-1]},"request":{self.request}}}'
 
 
-_NAMES = tuple(field.name for field in fields(Task))
-_COLUMNS = ", ".join(_NAMES)
-_SELECT = f"select {_COLUMNS} from batch_tasks"  # noqa: S608 names of this module
-
-_INSERT = (
-    "insert into batch_tasks (id, account, created_ms, updated_ms, status, since_ms,"  # noqa: S608 as above
-    f" request) values (?, ?, ?, ?, ?, ?, ?) returning {_COLUMNS}"
-)
-
-
-def _task(row: Row) -> Task:
-    return Task(*row)
+TASKS = TaskTable("batch_tasks", Task)
+find, change, first_due, every = TASKS.find, TASKS.change, TASKS.first_due, TASKS.every
 
 
 def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now_ms: int) -> Task:
     """Store a new task."""
-    row = store.row(
-        _INSERT,
-        task_id,
-        account,
-        now_ms,
-        now_ms,
-        states.CREATED,
-        now_ms,
-        encode(request),
+    return TASKS.insert(
+        store,
+        id=task_id,
+        account=account,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        status=states.CREATED,
+        since_ms=now_ms,
+        request=encode(request),
     )
-    assert row is not None
-    return _task(row)
 
 
 def masked(request: JsonObject) -> JsonObject:
@@ -171,89 +159,6 @@ def masked(request: JsonObject) -> JsonObject:
         inner = masked(value) if isinstance(value, dict) else value
         kept[name] = MASK if name in SECRETS else inner
     return kept
-
-
-def find(store: Store, task_id: str) -> Task | None:
-    """The task of an identifier, unless it is forgotten."""
-    row = store.row(f"{_SELECT} where id = ? and not forgotten", task_id.lower())
-    return None if row is None else _task(row)
-
-
-def change(store: Store, task: Task, **values: Value) -> None:
-    """Overwrite some columns of a task."""
-    columns = ", ".join(f"{name} = ?" for name in values)
-    store.run(f"update batch_tasks set {columns} where seq = ?", *values.values(), task.seq)  # noqa: S608
-
-
-def first_due(store: Store, *, now_ms: int) -> Task | None:
-    """The task to which something happens next, if that is not later than now."""
-    row = store.row(f"{_SELECT} where due_ms <= ? order by due_ms, seq limit 1", now_ms)
-    return None if row is None else _task(row)
-
-
-def every(store: Store) -> list[Task]:
-    """All tasks there were, forgotten ones too, in the order of their creation."""
-    return [_task(row) for row in store.rows(f"{_SELECT} order by seq")]
-
-
-_ORDERS = {
-    "created": (("seq",), False),
-    "created:desc": (("seq",), True),
-    "status": (("status", "seq"), False),
-    "status:desc": (("status", "seq"), True),
-    "id": (("id",), False),
-}
-ORDERS = tuple(name for name in _ORDERS if name != "id")
-
-
-def key_of(task: Task, order: str) -> str:
-    """What a page token holds of a task."""
-    columns, _ = _ORDERS[order]
-    return "/".join(str(getattr(task, name)) for name in columns)
-
-
-def page(
-    store: Store, *, account: str, until_ms: int, asked: Page, order: str
-) -> tuple[list[Task], bool] | None:
-    """
-    A page of an account's tasks, and whether there are more in the direction asked for.
-
-    Args:
-        until_ms: younger tasks are not listed
-
-    Returns:
-        none if the token is not one of this order
-    """
-    columns, descending = _ORDERS[order]
-    statement = f"{_SELECT} where account = ? and not forgotten and created_ms <= ?"
-    values: list[Value] = [account, until_ms]
-    downward = descending != asked.backward
-    if asked.key is not None:
-        start = _key_values(str(asked.key), columns)
-        if start is None:
-            return None
-        marks = ", ".join("?" for _ in columns)
-        statement += f" and ({', '.join(columns)}) {'<' if downward else '>'} ({marks})"
-        values += start
-    by = ", ".join(f"{name} {'desc' if downward else 'asc'}" for name in columns)
-    found = store.rows(f"{statement} order by {by} limit ?", *values, asked.count + 1)
-    tasks = [_task(row) for row in found[: asked.count]]
-    return (tasks[::-1] if asked.backward else tasks), len(found) > asked.count
-
-
-def _key_values(key: str, columns: tuple[str, ...]) -> list[Value] | None:
-    parts = key.split("/")
-    if len(parts) != len(columns):
-        return None
-    values: list[Value] = []
-    for name, part in zip(columns, parts, strict=True):
-        if name != "seq":
-            values.append(part)
-        elif part.isascii() and part.isdigit() and len(part) < 19:
-            values.append(int(part))
-        else:
-            return None
-    return values
 
 
 _EXPIRING = {
@@ -267,16 +172,7 @@ _EXPIRING = {
 
 def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
     """Drop from the service what was at rest for longer than it is kept."""
-    for status, name in _EXPIRING.items():
-        after_s = cast("float | None", getattr(settings, name))
-        if after_s is None:
-            continue
-        store.run(
-            "update batch_tasks set forgotten = 1 where status = ? and due_ms is null"
-            " and not forgotten and since_ms <= ?",
-            status,
-            now_ms - round(after_s * 1000),
-        )
+    TASKS.forget(store, settings, expiring=_EXPIRING, now_ms=now_ms)
 
 
 # Features.

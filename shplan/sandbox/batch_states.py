@@ -77,7 +77,7 @@ def act(standing: Standing, wanted: str, *, settings: Settings, now_ms: int) -> 
         IllegalActionError: it is not allowed now
     """
     if wanted == ANALYSE:
-        move = _analysed(standing, settings, now_ms)
+        move = analysed(standing, settings, now_ms)
     elif wanted == STOP:
         move = _stopped(standing)
     elif _is_started(standing):
@@ -85,14 +85,18 @@ def act(standing: Standing, wanted: str, *, settings: Settings, now_ms: int) -> 
             return None
         move = None
     else:
-        move = _started(standing, settings, now_ms)
+        move = _restarted(standing, settings, now_ms) or started(standing, settings, now_ms)
     if move is None:
-        msg = (
-            f"It is illegal to change userAction from {standing.action} to {wanted}"
-            f" with task status {standing.status}."
-        )
-        raise IllegalActionError(msg)
+        raise illegal(standing, wanted)
     return move
+
+
+def illegal(standing: Standing, wanted: str) -> IllegalActionError:
+    """The refusal of an action."""
+    return IllegalActionError(
+        f"It is illegal to change userAction from {standing.action} to {wanted}"
+        f" with task status {standing.status}."
+    )
 
 
 def _is_started(standing: Standing) -> bool:
@@ -111,7 +115,8 @@ def _soon(settings: Settings, now_ms: int) -> int:
     return now_ms + round(settings.batch_queued_s * 1000)
 
 
-def _analysed(standing: Standing, settings: Settings, now_ms: int) -> Move | None:
+def analysed(standing: Standing, settings: Settings, now_ms: int) -> Move | None:
+    """What ANALYSE does; none: it is illegal."""
     if (standing.status, standing.action) != (CREATED, NONE):
         return None
     return Move(CREATED, _soon(settings, now_ms))
@@ -126,7 +131,8 @@ def _stopped(standing: Standing) -> Move | None:
     return None
 
 
-def _started(standing: Standing, settings: Settings, now_ms: int) -> Move | None:
+def started(standing: Standing, settings: Settings, now_ms: int) -> Move | None:
+    """What the first START does; none: it is illegal."""
     soon = _soon(settings, now_ms)
     if standing.status == CREATED:
         return Move(CREATED, soon if standing.due_ms is None else standing.due_ms)
@@ -135,12 +141,16 @@ def _started(standing: Standing, settings: Settings, now_ms: int) -> Move | None
     if standing.status == ANALYSING:
         accepted = standing.action == ANALYSE and settings.start_while_analysing == "accept"
         return Move(ANALYSING, standing.due_ms) if accepted else None
-    if standing.status == STOPPED:
-        until_ms = standing.since_ms + round(settings.batch_restart_after_s * 1000)
-        if standing.reason == USER_ACTION and now_ms < until_ms:
-            return None
-        return Move(STOPPED, soon, standing.reason)
     return None
+
+
+def _restarted(standing: Standing, settings: Settings, now_ms: int) -> Move | None:
+    if standing.status != STOPPED:
+        return None
+    until_ms = standing.since_ms + round(settings.batch_restart_after_s * 1000)
+    if standing.reason == USER_ACTION and now_ms < until_ms:
+        return None
+    return Move(STOPPED, _soon(settings, now_ms), standing.reason)
 
 
 def after_analysis(action: str, *, settings: Settings, at_ms: int) -> Move:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch_fates, batch_rows, bulk, edits, faults
+from shplan.sandbox import batch_fates, batch_rows, batch_v1_rows, bulk, edits, faults
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.settling import settle
@@ -158,9 +158,14 @@ def _meter(world: World, _: JsonObject) -> Json:
 
 
 def _batch(world: World, _: JsonObject) -> Json:
-    """Every task there was, with how many STARTs had an effect, and what is to fail."""
+    """Every task of either version, with how many STARTs had an effect, and what is to fail."""
+    known: list[tuple[str, batch_rows.Task | batch_v1_rows.Task]] = [
+        *(("v2", task) for task in batch_rows.every(world.store)),
+        *(("v1", task) for task in batch_v1_rows.TASKS.every(world.store)),
+    ]
     tasks: list[Json] = [
         {
+            "api": api,
             "id": task.id,
             "account": task.account,
             "status": task.status,
@@ -172,7 +177,7 @@ def _batch(world: World, _: JsonObject) -> Json:
             "fatal": task.fatal,
             "forgotten": bool(task.forgotten),
         }
-        for task in batch_rows.every(world.store)
+        for api, task in known
     ]
     return {"tasks": tasks, "fates": world.store.dump()["batch_fates"]}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox.wire import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.script.facts import InputFacts, ScriptFacts
@@ -42,10 +42,12 @@ class Tariff:
 
     def feature_pu(self, *, width: int, height: int) -> float:
         """The units of an image of this size, in pixels."""
-        pixels = width * height
-        area = max(pixels / UNIT_PIXELS, SMALLEST_AREA)
-        discount = DISCOUNT if pixels >= DISCOUNT_FROM_PIXELS else 1.0
-        return area * self.factor * discount
+        discount = DISCOUNT if width * height >= DISCOUNT_FROM_PIXELS else 1.0
+        return self.full_pu(width=width, height=height) * discount
+
+    def full_pu(self, *, width: int, height: int) -> float:
+        """The same without the discount of batch processing."""
+        return max(width * height / UNIT_PIXELS, SMALLEST_AREA) * self.factor
 
 
 def raise_to_minimum(pu: Sequence[float]) -> float:
@@ -55,7 +57,12 @@ def raise_to_minimum(pu: Sequence[float]) -> float:
 
 
 def tariff(
-    request: JsonObject, facts: ScriptFacts, *, now_ms: int, acquisition_every_days: float
+    request: JsonObject,
+    facts: ScriptFacts,
+    *,
+    now_ms: int,
+    acquisition_every_days: float,
+    rounding: Callable[[float], int] = math.ceil,
 ) -> Tariff:
     """
     The tariff of a task.
@@ -65,13 +72,14 @@ def tariff(
         facts: what its evalscript says of itself
         now_ms: end of a time range that is open
         acquisition_every_days: how samples are counted while there is no catalogue
+        rounding: of the number of samples
     """
     inputs = cast("JsonObject", request["input"])
     data = cast("list[JsonObject]", inputs["data"])
     factor = math.fsum(
         _bands(one)
         / UNIT_BANDS
-        * _samples(one, source, now_ms=now_ms, every_days=acquisition_every_days)
+        * max(1, rounding(_samples(one, source, now_ms, every_days=acquisition_every_days)))
         * _radar(source)
         for one, source in _paired(facts.inputs, data)
     )
@@ -95,7 +103,7 @@ def _bands(one: InputFacts) -> int:
     return max(1, len(set(one.bands) - {"dataMask"}))
 
 
-def _samples(one: InputFacts, source: JsonObject, *, now_ms: int, every_days: float) -> int:
+def _samples(one: InputFacts, source: JsonObject, now_ms: int, *, every_days: float) -> float:
     if one.mosaicking == "SIMPLE":
         return 1
     chosen = source.get("dataFilter")
@@ -104,7 +112,7 @@ def _samples(one: InputFacts, source: JsonObject, *, now_ms: int, every_days: fl
         return 1
     begin = _instant(span.get("from"), open_ms=_OPEN_FROM_MS)
     end = _instant(span.get("to"), open_ms=now_ms)
-    return max(1, math.ceil((end - begin) / (every_days * _DAY_MS)))
+    return (end - begin) / (every_days * _DAY_MS)
 
 
 def _instant(text: Json, *, open_ms: int) -> int:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_fates, batch_rows, byoc_rows
+from shplan.sandbox import (
+    batch_collection_rows,
+    batch_fates,
+    batch_rows,
+    batch_v1_rows,
+    byoc_rows,
+)
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.scripts import Scripts
 
 
-FAMILIES = (byoc_rows, batch_rows, batch_fates)
+FAMILIES = (byoc_rows, batch_rows, batch_fates, batch_collection_rows, batch_v1_rows)
 
 
 class World:

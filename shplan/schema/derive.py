@@ -37,6 +37,7 @@ FAMILIES = (
     ("/catalog/v1", "catalog", "/api/v1/catalog/1.0.0"),
     ("/async/v1", "async", "/api/v1/async"),
     ("/batch/v2", "batch-v2", "/api/v2/batch"),
+    ("/api/v1/batch", "batch-v1", ""),
     ("/statistics/batch/v1", "batch-statistics", "/api/v1/statistics/batch"),
     ("/statistics/v1", "statistics", "/api/v1/statistics"),
     ("/byoc/v1", "byoc", "/api/v1/byoc"),
@@ -84,7 +85,7 @@ def derive(extract: Schema, overlays: Sequence[Overlay] = OVERLAYS) -> Api:
     Derive the schemas of the whole service.
 
     Args:
-        extract: what `extract.py` wrote
+        extract: what `extract.py` wrote, with the operations that were added to it
         overlays: the corrections to apply, in order
 
     Raises:

@@ -14,9 +14,10 @@ from shplan.schema import store
 from shplan.schema.compose import compose
 from shplan.schema.derive import derive, files
 from shplan.schema.provenance import provenance
-from shplan.schema.tree import Schema, as_text, render
+from shplan.schema.tree import Schema, as_object, as_text, render
 
 _MADE = ("api", "manifest")
+_REMOVED = "batch-v1.json"
 
 
 def make(source: Path) -> dict[str, bytes]:
@@ -27,13 +28,29 @@ def make(source: Path) -> dict[str, bytes]:
         source: the directory `schemas/source`
     """
     extract = _read(source / Path(store.EXTRACT).name)
-    api = derive(extract)
+    api = derive(described(source))
     kinds = {path.stem: _read(path) for path in sorted((source / "kinds").glob("*.json"))}
     descriptions = {k: as_text(v) for k, v in _read(source / "descriptions.json").items()}
     made = {**files(api), **compose(kinds, _read(source / "envelope.json"), descriptions, api.pool)}
     return {
         **{name: render(content) for name, content in made.items()},
         "PROVENANCE.md": provenance(extract).encode(),
+    }
+
+
+def described(source: Path) -> Schema:
+    """
+    Return the extract together with the operations that the document no longer has.
+
+    Args:
+        source: the directory `schemas/source`
+    """
+    extract = _read(source / Path(store.EXTRACT).name)
+    removed = _read(source / _REMOVED)
+    return {
+        **extract,
+        "paths": {**as_object(extract["paths"]), **as_object(removed["paths"])},
+        "schemas": {**as_object(extract["schemas"]), **as_object(removed["schemas"])},
     }
 
 

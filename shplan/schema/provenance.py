@@ -20,6 +20,7 @@ Made by `make schemas`; do not edit. The text stands in `shplan/schema/provenanc
 | Directory | What it holds | Made by |
 |---|---|---|
 | `source/openapi.extract.json` | the structure of the service's OpenAPI document without its prose | `python -m shplan.schema.extract PATH` |
+| `source/batch-v1.json` | paths and bodies of Batch V1, which the document no longer has but clients still use, in the form of the extract | written by hand, from the older reference of the API and from what the Python client 3.11.1 sends and reads |
 | `source/kinds/`, `source/envelope.json` | the parts of a manifest that are ours | written by hand |
 | `source/descriptions.json` | one line for each member of the API that a manifest can have, in our own words | written by hand |
 | `api/` | JSON Schema 2020-12 for each API family; `operations.json` says which operation uses what | `python -m shplan.schema` |
@@ -65,6 +66,7 @@ _TAIL = """
 
 - Clients send explicit nulls, read-only members and members of their own (`userId`, `otherData`) when they create and update collections and tiles.
   The service ignores them, so whoever validates a request for it first drops nulls and what `operations.json` lists as `readOnly`.
+- A batch request of version 1 has exactly one of `output`, `bucketName` and `zarrOutput`, and `createCollection` excludes `collectionId`.
 - `domainAccountId` is deprecated, but the Python client fails on a batch task without it.
 - `sampleFormat` of a band stays required, as the document has it, although examples in prose leave it out.
 - Which answers a server sends beyond the documented ones (401 and 403 have no documented body).

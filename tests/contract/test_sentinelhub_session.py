@@ -146,7 +146,9 @@ def test_one_session_may_serve_any_configuration(config: SHConfig, served: Serve
     assert len(served.requests(TOKEN_PATH)) == 1
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic c2FuZGJveDpzYW5kYm94", "Bearer a.b.c"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic c2FuZGJveDpzYW5kYm94", "Bearer a.b.c"]
+)
 def test_requests_without_a_valid_token_are_refused(
     config: SHConfig, served: Served, header: str
 ) -> None:

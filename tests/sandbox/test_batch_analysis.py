@@ -196,7 +196,8 @@ def test_a_feature_of_which_only_some_files_exist(api: Driver, tmp_path: Path) -
 
 def test_a_zarr_folder_must_be_empty(api: Driver, tmp_path: Path) -> None:
     parts = {"output": ZARR, "responses": ARRAYS, "grid": WIDE, "url": "s3://results/cube"}
-    parts["output"] = {**ZARR, "delivery": {"s3": {"url": "s3://results/cube"}}}
+    role = {"iamRoleARN": "arn:aws:iam::1:role/r"}
+    parts["output"] = {**ZARR, "delivery": {"s3": {"url": "s3://results/cube", **role}}}
     assert done(api, **parts)["status"] == "DONE"
     (tmp_path / "buckets/results/cube/.zattrs").touch()
     assert ".zattrs" in analysed(api, **parts)["error"]

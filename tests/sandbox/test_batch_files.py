@@ -275,7 +275,7 @@ def test_sizes_come_from_the_feature_else_from_the_defaults(
     everywhere = {"bounds": {}}
     found = sizes(api, tmp_path, source={"defaults": {"resolution": 20}}, **everywhere)
     assert found == {"sized": (7, 9), "resolved": (10, 20), "default": (50, 100)}
-    both = {"defaults": {"resolution": 20, "width": 3, "height": 4}}
+    both = {"defaults": {"width": 3, "height": 4}}
     assert sizes(api, tmp_path, source=both, **everywhere)["default"] == (3, 4)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import jsonschema_rs
 
 from shplan.schema import store
 from shplan.schema.derive import Api, derive
+from shplan.schema.make import described
 from shplan.schema.overlays import OVERLAYS
 from shplan.schema.tree import JsonValue, Schema, as_object
 
@@ -19,7 +19,7 @@ _BODIES = Path(__file__).with_name("client_bodies.json")
 
 @cache
 def extract() -> Schema:
-    return cast(Schema, json.loads((store.root() / store.EXTRACT).read_bytes()))
+    return described(store.root() / "source")
 
 
 @cache

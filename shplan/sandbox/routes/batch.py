@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_files, batch_requests, byoc_rows
+from shplan.sandbox import batch_files, batch_requests, batch_v1_rows, byoc_rows
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.batch_states import IllegalActionError
@@ -21,22 +21,25 @@ from shplan.sandbox.errors import (
     INSUFFICIENT_PROCESSING_UNITS,
     ApiError,
     bad_payload,
-    forbidden,
-    not_found,
     violation,
 )
 from shplan.sandbox.grids import grids
+from shplan.sandbox.lists import named, terms_of
 from shplan.sandbox.objects import ObjectStoreError
-from shplan.sandbox.paging import links, page
+from shplan.sandbox.paging import page
+from shplan.sandbox.routes import tasks
 from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.task_table import Condition
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
     from starlette.routing import Route
 
     from shplan.sandbox.batch_rows import Task
-    from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
+
+
+DESCRIPTION = "json_extract(request, '$.description')"
 
 
 def routes(world: World) -> list[Route]:
@@ -45,7 +48,11 @@ def routes(world: World) -> list[Route]:
     table = {
         base: {
             "GET": Operation(list_tasks),
-            "POST": Operation(create, body="createNewBatchV2ProcessingRequest"),
+            "POST": Operation(
+                create,
+                body="createNewBatchV2ProcessingRequest",
+                script_at=("processRequest", "evalscript"),
+            ),
         },
         one: {
             "GET": Operation(get),
@@ -65,17 +72,9 @@ def owned(call: Call) -> Task:
     The caller's task.
 
     Raises:
-        ApiError: 404 if there is none, 403 (or 404, by a setting) if it is somebody else's
+        ApiError: as for `tasks.owned`
     """
-    task = rows.find(call.store, call.params["task"])
-    visible_ms = call.now_ms - round(call.settings.get_lag_s * 1000)
-    if task is None or task.created_ms > visible_ms:
-        raise not_found(f"Batch request {call.params['task']} not found.")
-    if task.account != call.account:
-        if call.settings.foreign_objects == 403:
-            raise forbidden()
-        raise not_found(f"Batch request {call.params['task']} not found.")
-    return task
+    return tasks.owned(call, rows.TASKS, "task")
 
 
 def create(call: Call) -> Reply:
@@ -104,32 +103,27 @@ def create(call: Call) -> Reply:
 def _refuse_the_poor(call: Call) -> None:
     """Source: the batch pages: an account needs 1000 processing units to create a task."""
     limit, required = call.settings.account_pu, call.settings.batch_required_pu
-    if limit is None or limit - call.store.charged(call.account) >= required:
+    if limit is None:
+        return
+    held = batch_v1_rows.reserved(call.store, call.account)
+    if limit - call.store.charged(call.account) - held >= required:
         return
     msg = "There are insufficient processing units available in your account."
     raise ApiError(403, INSUFFICIENT_PROCESSING_UNITS, msg)
 
 
 def list_tasks(call: Call) -> Reply:
-    """A page of the caller's tasks, with their requests."""
-    asked = page(call.query, key=str)
-    order = call.query.get("sort", call.settings.batch_list_order)
-    if order not in rows.ORDERS and "sort" in call.query:
-        raise violation("sort", f"must be one of {', '.join(rows.ORDERS)}")
-    found = rows.page(
-        call.store,
-        account=call.account,
-        until_ms=call.now_ms - round(call.settings.list_lag_s * 1000),
-        asked=asked,
-        order=order,
-    )
-    if found is None:
-        raise violation("viewtoken", "is not a token of this list")
-    tasks, more = found
-    ends = [rows.key_of(task, order) for task in (tasks[0], tasks[-1])] if tasks else [None, None]
-    around = links(call.url, asked, first=ends[0], last=ends[1], more=more)
-    data = ",".join(task.as_text() for task in tasks)
-    return Reply(200, f'{{"data":[{data}],"links":{encode(around)}}}')
+    """
+    A page of the caller's tasks, with their requests.
+
+    Source: the parameters `search` and `userid`, which the document dropped and the released
+    Python client sends; a search is one of descriptions, a user is an account here.
+    """
+    text, words = named(terms_of(call.query.get("search", "")), column=DESCRIPTION)
+    conditions = [Condition(f"1{text}", tuple(words))]
+    if "userid" in call.query:
+        conditions.append(Condition("account = ?", (call.query["userid"].lower(),)))
+    return tasks.listed(call, rows.TASKS, conditions=tuple(conditions))
 
 
 def get(call: Call) -> Reply:
@@ -199,12 +193,8 @@ def list_grids(call: Call) -> Reply:
         or (identifier < int(asked.key) if asked.backward else identifier > int(asked.key))
     ]
     found = beyond[-asked.count :] if asked.backward else beyond[: asked.count]
-    first, last = (found[0], found[-1]) if found else (None, None)
-    content: JsonObject = {
-        "data": [grids()[identifier].as_json() for identifier in found],
-        "links": links(call.url, asked, first=first, last=last, more=len(beyond) > len(found)),
-    }
-    return Reply(200, encode(content))
+    texts = [encode(grids()[identifier].as_json()) for identifier in found]
+    return tasks.listing(call, asked, texts, keys=found, more=len(beyond) > len(found))
 
 
 def get_grid(call: Call) -> Reply:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import tokens
+from shplan.sandbox import multipart, tokens
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -106,11 +106,13 @@ class Operation:
 
     Args:
         body: operation id whose body it takes, if it takes one
+        script_at: of a body in parts, the members that lead to the evalscript; none: it takes none
         is_open: whether no token is asked for
     """
 
     handler: Callable[[Call], Reply]
     body: str | None = None
+    script_at: tuple[str, ...] | None = None
     cost_pu: float = 0.0
     is_open: bool = False
 
@@ -134,7 +136,7 @@ def _endpoint(
             msg = f"The method {request.method} is not allowed here."
             raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
         settle(world, request.path_params)
-        body = _body(request, content) if operation.body else None
+        body = _body(request, content, operation) if operation.body else None
         settings = world.settings
         call = Call(
             world=world,
@@ -224,16 +226,19 @@ def refuse_after(settings: Settings, wait_ms: int | None) -> None:
     raise ApiError(429, RATE_LIMIT_EXCEEDED, msg, headers=headers)
 
 
-def _body(request: Request, content: bytes) -> Json:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        msg = f"Content type {kind or 'none'} is not supported; send application/json."
-        raise ApiError(415, UNSUPPORTED_MEDIA_TYPE, msg)
+def _body(request: Request, content: bytes, operation: Operation) -> Json:
     if not content.strip():
         msg = "The request body should be non-empty."
         raise bad_payload(msg)
+    header = request.headers.get("content-type", "")
+    kind = header.partition(";")[0].strip().lower()
     try:
-        return decode(content)
+        if kind == "application/json":
+            return decode(content)
+        if kind == multipart.MEDIA_TYPE and operation.script_at is not None:
+            return multipart.request(header, content, script_at=operation.script_at)
     except ValueError as error:
-        msg = f"The request body is not valid JSON: {error}"
+        msg = f"The request body is not valid: {error}"
         raise bad_payload(msg) from error
+    msg = f"Content type {kind or 'none'} is not supported; send application/json."
+    raise ApiError(415, UNSUPPORTED_MEDIA_TYPE, msg)

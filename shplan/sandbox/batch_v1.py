@@ -1,0 +1,361 @@
+"""
+Batch requests of version 1 brought up to date: whatever was due before now happens, in order.
+
+As in `batch`, there is no background task. A tile is handled after the other; one that got stuck
+goes back behind all others. Source: the older batch pages.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import batch_collection_rows as collections
+from shplan.sandbox import batch_fates, batch_states, batch_v1_requests
+from shplan.sandbox import batch_v1_rows as rows
+from shplan.sandbox import batch_v1_states as states
+from shplan.sandbox.grids import grids
+from shplan.sandbox.wire import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shplan.sandbox.batch_analysis import Analysis
+    from shplan.sandbox.batch_fates import Fate
+    from shplan.sandbox.batch_v1_rows import Task, Tile
+    from shplan.sandbox.wire import JsonObject
+    from shplan.sandbox.world import World
+
+OUT_OF_PU = "The account does not have the processing units that the request is estimated to need."
+
+# Bits and form of the samples of a collection's band, by sampleType of the evalscript.
+_SAMPLES = {
+    "UINT8": (8, "UINT"),
+    "INT8": (8, "INT"),
+    "UINT16": (16, "UINT"),
+    "INT16": (16, "INT"),
+    "FLOAT32": (32, "FLOAT"),
+    "AUTO": (8, "UINT"),
+}
+
+
+def settle(world: World) -> None:
+    """Bring every request up to date, and forget what is no longer kept."""
+    now_ms = world.now_ms()
+    while (task := rows.TASKS.first_due(world.store, now_ms=now_ms)) is not None:
+        if task.status == states.ANALYSING:
+            _end_analysis(world, task)
+        elif task.status == states.PROCESSING:
+            _process(world, task, now_ms=now_ms)
+        else:
+            _begin(world, task)
+    rows.forget(world.store, world.settings, now_ms=now_ms)
+
+
+def _due(task: Task) -> int:
+    assert task.due_ms is not None  # only requests with something due come here
+    return task.due_ms
+
+
+def _begin(world: World, task: Task) -> None:
+    """From CREATED to ANALYSING, from ANALYSIS_DONE to PROCESSING."""
+    at_ms = _due(task)
+    with world.store.writing():
+        if not rows.TASKS.is_unchanged(world.store, task):
+            return
+        if task.status == states.CREATED:
+            due_ms = at_ms + round(world.settings.batch_analysing_s * 1000)
+            _move(world, task, states.ANALYSING, at_ms=at_ms, due_ms=due_ms)
+        elif (task.estimate or 0.0) > left_pu(world, task.account, beside=task):
+            _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
+        else:
+            begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
+
+
+def _move(
+    world: World,
+    task: Task,
+    status: str,
+    *,
+    at_ms: int,
+    due_ms: int | None,
+    error: str | None = None,
+) -> None:
+    rows.TASKS.change(world.store, task, status=status, since_ms=at_ms, due_ms=due_ms, error=error)
+
+
+def begin_run(world: World, task: Task, *, at_ms: int) -> None:
+    """Begin to process the tiles that are not processed yet, those that failed among them."""
+    retried = rows.retry_failed(world.store, task)
+    total = task.total or 0
+    pace_ms = world.settings.batch_processing_s * 1000 / total if total else 0.0
+    rows.TASKS.change(
+        world.store,
+        task,
+        status=states.PROCESSING,
+        since_ms=at_ms,
+        due_ms=batch_states.handled_at_ms(1, run_ms=at_ms, pace_ms=pace_ms),
+        run_ms=at_ms,
+        pace_ms=pace_ms,
+        run_handled=0,
+        handled=task.handled - retried,
+        fatal=0,
+    )
+
+
+def left_pu(world: World, account: str, *, beside: Task | None = None) -> float:
+    """Units that an account can still spend; what its other requests reserve is not among them."""
+    limit = world.settings.account_pu
+    if limit is None:
+        return math.inf
+    return limit - world.store.charged(account) - rows.reserved(world.store, account, beside=beside)
+
+
+# The analysis.
+
+
+def _end_analysis(world: World, task: Task) -> None:
+    # Heavy, and opening a sandbox needs none of it.
+    from shplan.sandbox import batch_analysis  # noqa: PLC0415
+
+    request = task.content
+    at_ms = _due(task)
+    # Files and the evalscript are read before the lock is taken.
+    try:
+        analysis = batch_analysis.analyse(
+            world,
+            batch_v1_requests.as_version_2(request, task.url),
+            delivery=batch_v1_requests.delivery_of(request, task.url, task_id=task.id),
+            created_ms=task.created_ms,
+        )
+        _check_bands(request, analysis)
+    except batch_analysis.AnalysisError as error:
+        with world.store.writing():
+            if rows.TASKS.is_unchanged(world.store, task):
+                _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=str(error))
+        return
+    with world.store.writing():
+        if rows.TASKS.is_unchanged(world.store, task):
+            _store_analysis(world, task, analysis)
+
+
+def _check_bands(request: JsonObject, analysis: Analysis) -> None:
+    from shplan.sandbox.batch_analysis import AnalysisError  # noqa: PLC0415 as above
+
+    if not _ingests(request):
+        return
+    for output in analysis.outputs:
+        if output.bands != 1:
+            msg = f"Output {output.id} must have one band to be ingested into a collection."
+            raise AnalysisError(msg)
+
+
+def _ingests(request: JsonObject) -> bool:
+    output = request.get("output")
+    return isinstance(output, dict) and bool(
+        output.get("createCollection") or output.get("collectionId")
+    )
+
+
+def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
+    at_ms = _due(task)
+    move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
+    rows.insert_tiles(world.store, task, _tiles(task, analysis))
+    rows.TASKS.change(
+        world.store,
+        task,
+        status=move.status,
+        since_ms=at_ms,
+        due_ms=move.due_ms,
+        total=len(analysis.features),
+        scale=analysis.scale,
+        estimate=analysis.estimate,
+        bands=encode(_bands(analysis)) if _ingests(task.content) else None,
+    )
+
+
+def _bands(analysis: Analysis) -> JsonObject:
+    """Bands of the collection that the results fill."""
+    bands: JsonObject = {}
+    for output in analysis.outputs:
+        depth, form = _SAMPLES[output.sample_type]
+        bands[output.id] = {
+            "source": output.id,
+            "bandIndex": 1,
+            "bitDepth": depth,
+            "sampleFormat": form,
+        }
+    return bands
+
+
+def _tiles(task: Task, analysis: Analysis) -> Iterator[Tile]:
+    from shplan.sandbox.batch_requests import bounds_text  # noqa: PLC0415 as above
+    from shplan.sandbox.tiles import tile_id, tiles_within  # noqa: PLC0415
+
+    request = task.content
+    grid = grids()[cast("int", batch_v1_requests.grid_of(request)["id"])]
+    cells = {cell.name: cell for cell in tiles_within(grid.id, bounds_text(request))}
+    for n, feature in enumerate(analysis.features, 1):
+        cell = cells[feature.name]
+        yield rows.Tile(
+            task=task.seq,
+            n=n,
+            id=tile_id(grid.id, cell.name),
+            name=cell.name,
+            epsg=cell.epsg,
+            west=cell.west,
+            south=cell.south,
+            size=grid.tile,
+            pu=feature.cost,
+            tries=0,
+            outcome=None,
+            error=None,
+        )
+
+
+# The collection that a request fills.
+
+
+def _with_collection(world: World, task: Task, *, at_ms: int) -> Task:
+    """
+    The request with its collection made and configured, if it is to fill one.
+
+    When the service makes it, and how it is named, is not documented: we do it as processing
+    begins, and name it as the request.
+    """
+    bands = task.bands
+    if bands is None:
+        return task
+    request = task.content
+    if task.collection is None:
+        made = collections.insert(
+            world.store,
+            account=task.account,
+            name=str(request.get("description") or f"batch-{task.id}"),
+            bucket=batch_v1_requests.delivery_of(request, task.url, task_id=task.id).bucket,
+            now_ms=at_ms,
+        )
+        cast("JsonObject", request["output"])["collectionId"] = made.id
+        task = replace(task, request=encode(request), collection=made.id)
+        rows.TASKS.change(world.store, task, request=task.request, collection=task.collection)
+    filled = collections.find(world.store, task.collection or "")
+    if filled is not None:
+        grid = cast("int", batch_v1_requests.grid_of(request)["id"])
+        collections.configure(world.store, filled.seq, grid=grid, bands=bands)
+    return task
+
+
+# Processing.
+
+
+@dataclass(slots=True)
+class _Progress:
+    """
+    What becomes of a request while tiles are handled.
+
+    Args:
+        tried: number, tries, outcome and cause of every tile that had its turn
+        turns: how many turns were taken
+    """
+
+    handled: int
+    fatal: int
+    spent: float = 0.0
+    turns: int = 0
+    tried: dict[int, tuple[int, int, str | None, str | None]] = field(default_factory=dict)
+
+
+def _process(world: World, task: Task, *, now_ms: int) -> None:
+    """Handle the tiles whose turn was over before now."""
+    assert task.run_ms is not None  # set when processing began
+    assert task.pace_ms is not None
+    count = batch_states.handled_by(now_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
+    wanted = max(1.0, count - task.run_handled)
+    with world.store.writing():
+        if not rows.TASKS.is_unchanged(world.store, task):
+            return
+        limit = -1 if math.isinf(wanted) else int(wanted)
+        progress = _progress(world, task, limit=limit)
+        _store_progress(world, task, progress)
+
+
+def _progress(world: World, task: Task, *, limit: int) -> _Progress:
+    fates = batch_fates.all_of(world.store)
+    progress = _Progress(task.handled, task.fatal)
+    # As many as there are turns, so that one that goes back finds its place behind them.
+    queue = [(tile.tries, tile.n, tile) for tile in rows.pending(world.store, task, limit=limit)]
+    heapq.heapify(queue)
+    while queue and progress.turns != limit:
+        tries, n, tile = heapq.heappop(queue)
+        tries = _take_turn(task, progress, tile, batch_fates.striking(fates, tile.name), tries)
+        if progress.tried[n][2] is None:
+            heapq.heappush(queue, (tries, n, tile))
+    return progress
+
+
+def _take_turn(task: Task, progress: _Progress, tile: Tile, fate: Fate | None, tries: int) -> int:
+    """What becomes of a tile; how often it was stuck."""
+    progress.turns += 1
+    if fate is not None and fate.stuck and tries + 1 < states.MOST_TRIES:
+        progress.tried[tile.n] = (tile.n, tries + 1, None, None)
+        return tries + 1
+    progress.handled += 1
+    if fate is None:
+        progress.spent += tile.pu * task.scale
+        progress.tried[tile.n] = (tile.n, tries, states.PROCESSED, None)
+    else:
+        progress.fatal += 1
+        progress.tried[tile.n] = (tile.n, tries + fate.stuck, states.FAILED, fate.cause)
+    return tries
+
+
+def _store_progress(world: World, task: Task, progress: _Progress) -> None:
+    rows.settle_tiles(world.store, task, progress.tried.values())
+    if progress.spent:
+        world.store.charge(task.account, progress.spent, calls=0)
+    run_handled = task.run_handled + progress.turns
+    run_ms, pace_ms = task.run_ms or 0, task.pace_ms or 0.0
+    total = task.total or 0
+    is_over = progress.handled >= total
+    status = states.ended(total=total, failed=progress.fatal) if is_over else states.PROCESSING
+    # A request without any tile is over as soon as its first turn would be.
+    over_ms = batch_states.handled_at_ms(run_handled, run_ms=run_ms, pace_ms=pace_ms)
+    next_ms = batch_states.handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
+    rows.TASKS.change(
+        world.store,
+        task,
+        status=status,
+        since_ms=over_ms if is_over else task.since_ms,
+        due_ms=None if is_over else next_ms,
+        error=_told(progress, total) if is_over else None,
+        handled=progress.handled,
+        fatal=progress.fatal,
+        cost=task.cost + progress.spent,
+        run_handled=run_handled,
+    )
+
+
+def _told(progress: _Progress, total: int) -> str | None:
+    if not progress.fatal:
+        return None
+    return f"{progress.fatal} of {total} tiles failed."
+
+
+def finish_tiles_in_flight(world: World, task: Task, *, now_ms: int) -> None:
+    """
+    Charge what is being processed while its request is cancelled.
+
+    Source: the batch pages: tiles that are processed or being processed then are charged for.
+    """
+    moving = rows.front(world.store, task, now_ms=now_ms)
+    flying = [tile for tile in rows.pending(world.store, task, limit=1) if tile.n in moving]
+    if not flying:
+        return
+    progress = _Progress(task.handled, task.fatal)
+    for tile in flying:
+        _take_turn(task, progress, tile, None, tile.tries)
+    rows.settle_tiles(world.store, task, progress.tried.values())
+    world.store.charge(task.account, progress.spent, calls=0)
+    rows.TASKS.change(world.store, task, handled=progress.handled, cost=task.cost + progress.spent)

@@ -1,0 +1,97 @@
+"""
+What the APIs of tasks have in common at the wire: whose a task is, lists of tasks, grids, actions.
+"""
+
+# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from shplan.sandbox.errors import forbidden, not_found, violation
+from shplan.sandbox.paging import links, page
+from shplan.sandbox.routes.endpoint import Reply
+from shplan.sandbox.task_table import ORDERS, Stored, key_of
+from shplan.sandbox.wire import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shplan.sandbox.paging import Key, Page
+    from shplan.sandbox.routes.endpoint import Call
+    from shplan.sandbox.task_table import Condition, TaskTable
+
+
+class Told(Stored, Protocol):
+    """A task that can be answered."""
+
+    def as_text(self) -> str:
+        """The task as JSON text."""
+
+
+T = TypeVar("T", bound=Stored)
+AnyTask = TypeVar("AnyTask", bound=Told)
+
+
+def owned(call: Call, table: TaskTable[T], name: str) -> T:
+    """
+    The caller's task.
+
+    Args:
+        name: of the path's parameter that identifies it
+
+    Raises:
+        ApiError: 404 if there is none, 403 (or 404, by a setting) if it is somebody else's
+    """
+    identifier = call.params[name]
+    task = table.find(call.store, identifier)
+    visible_ms = call.now_ms - round(call.settings.get_lag_s * 1000)
+    if task is None or task.created_ms > visible_ms:
+        raise not_found(f"Batch request {identifier} not found.")
+    if task.account != call.account:
+        if call.settings.foreign_objects == 403:
+            raise forbidden()
+        raise not_found(f"Batch request {identifier} not found.")
+    return task
+
+
+def listed(
+    call: Call, table: TaskTable[AnyTask], *, conditions: tuple[Condition, ...] = ()
+) -> Reply:
+    """
+    A page of the caller's tasks.
+
+    Raises:
+        ApiError: 400, an order or a token that this list does not have
+    """
+    asked = page(call.query, key=str)
+    order = call.query.get("sort", call.settings.batch_list_order)
+    if order not in ORDERS and "sort" in call.query:
+        raise violation("sort", f"must be one of {', '.join(ORDERS)}")
+    found = table.page(
+        call.store,
+        account=call.account,
+        until_ms=call.now_ms - round(call.settings.list_lag_s * 1000),
+        asked=asked,
+        order=order,
+        conditions=conditions,
+    )
+    if found is None:
+        raise violation("viewtoken", "is not a token of this list")
+    tasks, more = found
+    return listing(
+        call,
+        asked,
+        [task.as_text() for task in tasks],
+        keys=[key_of(task, order) for task in tasks],
+        more=more,
+    )
+
+
+def listing(
+    call: Call, asked: Page, texts: Sequence[str], *, keys: Sequence[Key], more: bool
+) -> Reply:
+    """A page as answers have it, of entries that are JSON text already."""
+    ends = (keys[0], keys[-1]) if keys else (None, None)
+    around = links(call.url, asked, first=ends[0], last=ends[1], more=more)
+    return Reply(200, f'{{"data":[{",".join(texts)}],"links":{encode(around)}}}')
