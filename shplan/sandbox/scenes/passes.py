@@ -67,7 +67,7 @@ class Frame:
     footprint: BaseGeometry
 
 
-FramesOf = Callable[[int], Iterable[Frame]]
+FramesOf = Callable[[int, int, int], Iterable[Frame]]
 SceneOf = Callable[[Flight, int, Frame], Scene | None]
 
 
@@ -84,7 +84,8 @@ def search(
     Scenes of a range of time, the newest first, those of one instant by identifier.
 
     Args:
-        frames_of: the frames of a track that are asked for, the last first
+        frames_of: the frames of a track that are asked for, the last first; given the track, the
+            instant at which the revolution begins, and the last instant that is of interest
         scene_of: the scene of a revolution and a frame; none if nothing was recorded
     """
     streams = [
@@ -112,7 +113,7 @@ def _of_flight(
         return
     for number in range(flight.number_at(orbit, last), flight.number_at(orbit, first) - 2, -1):
         begin_ms = flight.begin_ms(orbit, number)
-        for frame in frames_of(number % orbit.revolutions):
+        for frame in frames_of(number % orbit.revolutions, begin_ms, last):
             at_ms = begin_ms + 1000 * frame.offset_s
             if at_ms < first:
                 break
