@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from shplan.sandbox.scenes import sentinel2
+from shplan.sandbox.scenes import landsat, sentinel2
 from shplan.sandbox.scenes.scene import Mission
 
 
@@ -15,5 +15,6 @@ def missions() -> dict[str, Mission]:
     """All public collections."""
     listed: list[Mission] = [
         *sentinel2.missions(),
+        *landsat.missions(),
     ]
     return {mission.collection: mission for mission in listed}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shapely.geometry.base import BaseGeometry
 
+from shplan.sandbox.scenes.instants import ms
 from shplan.sandbox.scenes.orbits import DAY_MS, Orbit
 from shplan.sandbox.scenes.scene import Scene
 
@@ -67,6 +68,9 @@ class Frame:
     footprint: BaseGeometry
 
 
+# Satellites that still fly.
+FOREVER_MS = ms("2100-01-01")
+
 FramesOf = Callable[[int, int, int], Iterable[Frame]]
 SceneOf = Callable[[Flight, int, Frame], Scene | None]
 
@@ -93,6 +97,25 @@ def search(
         for flight in flights
     ]
     return heapq.merge(*streams, key=_order)
+
+
+def find(
+    orbit: Orbit,
+    flights: Iterable[Flight],
+    frame: Frame,
+    scene_of: SceneOf,
+    *,
+    scene_id: str,
+    from_ms: int,
+    to_ms: int,
+) -> Scene | None:
+    """The scene of a frame that has the identifier, if there is one in a short range of time."""
+
+    def only(track: int, _begin_ms: int, _last_ms: int) -> Iterable[Frame]:
+        return (frame,) if track == frame.track else ()
+
+    found = search(orbit, flights, only, scene_of, from_ms=from_ms, to_ms=to_ms)
+    return next((scene for scene in found if scene.id == scene_id), None)
 
 
 def _order(scene: Scene) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from shplan.sandbox.scenes.describing import CLOUD_COVER, bands, collection
 from shplan.sandbox.scenes.instants import compact, day, ms, parse_compact
 from shplan.sandbox.scenes.mgrs import NORTH, SOUTH, Ints, tile_table
 from shplan.sandbox.scenes.orbits import EARTH_KM, Orbit, sun_elevation_sine, turned
-from shplan.sandbox.scenes.passes import Flight, Frame, FramesOf, search
+from shplan.sandbox.scenes.passes import FOREVER_MS, Flight, Frame, FramesOf, find, search
 from shplan.sandbox.scenes.scene import Scene
 from shplan.sandbox.scenes.shapes import footprint, polygons
 from shplan.sandbox.scenes.utm import from_utm, to_utm
@@ -38,12 +38,11 @@ _HALF_CYCLE_MS = 5 * 86_400_000
 _HALF_SWATH = 145.0 / EARTH_KM
 # From the middle of a tile to its corner, and a little more.
 _REACH = 80.0 / EARTH_KM
-_FOREVER = ms("2100-01-01T00:00:00")
 # The third satellite took the place of the first.
 FLIGHTS = (
     Flight("sentinel-2a", _NODE_MS + _HALF_CYCLE_MS, ms("2015-06-27T00:00:00"), ms("2025-01-21T00:00:00") - 1),
-    Flight("sentinel-2b", _NODE_MS, ms("2017-03-15T00:00:00"), _FOREVER),
-    Flight("sentinel-2c", _NODE_MS + _HALF_CYCLE_MS, ms("2025-01-21T00:00:00"), _FOREVER),
+    Flight("sentinel-2b", _NODE_MS, ms("2017-03-15T00:00:00"), FOREVER_MS),
+    Flight("sentinel-2c", _NODE_MS + _HALF_CYCLE_MS, ms("2025-01-21T00:00:00"), FOREVER_MS),
 )  # fmt: skip
 # Nothing is recorded in the dark, nor in the last light.
 _LOWEST_SUN = 0.035
@@ -109,12 +108,12 @@ class Sentinel2:
         frame = frame_of(tile, track) if 0 <= track < ORBIT.revolutions else None
         if frame is None:
             return None
-        for flight in FLIGHTS:
-            number = flight.number_at(ORBIT, begun_ms - 1000 * frame.begin_s)
-            scene = self._scene(flight, number, frame) if number % 143 == track else None
-            if scene is not None and scene.id == scene_id and scene.at_ms >= self.from_ms:
-                return scene if flight.from_ms <= scene.at_ms <= flight.to_ms else None
-        return None
+        at_ms = begun_ms + 1000 * (frame.offset_s - frame.begin_s)
+        if at_ms < self.from_ms:
+            return None
+        return find(
+            ORBIT, FLIGHTS, frame, self._scene, scene_id=scene_id, from_ms=at_ms, to_ms=at_ms
+        )
 
     def cloud_cover(self, scene: Scene) -> float:
         """Percent of the footprint under cloud, to two digits."""
