@@ -81,7 +81,8 @@ def cloud_mask(lon: Floats, lat: Floats, at_ms: int) -> npt.NDArray[np.bool_]:
         lon: degrees, any turn of the circle; of the shape of `lat`
         at_ms: milliseconds since 1970
     """
-    return cloud_density(lon, lat, at_ms) > 0.0
+    mask: npt.NDArray[np.bool_] = cloud_density(lon, lat, at_ms) > 0.0
+    return mask
 
 
 def cloud_density(lon: Floats, lat: Floats, at_ms: int) -> Floats:
@@ -108,7 +109,7 @@ def _weather(lon: Floats, lat: Floats, at_ms: int) -> Floats:
     total = noise[0] * _WEIGHT[0]
     for octave in range(1, _OCTAVES):
         total = total + noise[octave] * _WEIGHT[octave]
-    return total.reshape(np.shape(lon))
+    return np.asarray(total).reshape(np.shape(lon))
 
 
 def cloudiness(lon: Floats, lat: Floats, at_ms: int) -> Floats:
@@ -127,7 +128,7 @@ def cloudiness(lon: Floats, lat: Floats, at_ms: int) -> Floats:
         x = (away - np.floor(away)) * 360.0 - 180.0
         y = (lat - north) / height
         part = part + change * smoothstep(1.0 - (x * x / (width * width) + y * y) * 0.5)
-    return np.minimum(np.maximum(part, 0.03), 0.95)
+    return np.asarray(np.minimum(np.maximum(part, 0.03), 0.95))
 
 
 def _bump(x: Floats) -> Floats:

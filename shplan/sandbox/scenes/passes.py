@@ -28,12 +28,14 @@ class Flight:
         platform: as the catalogue spells it
         node_ms: an instant at which it began track 0
         from_ms: first and last instant of its service
+        first_orbit: number, since the launch, of the revolution that began at `node_ms`
     """
 
     platform: str
     node_ms: int
     from_ms: int
     to_ms: int
+    first_orbit: int = 0
 
     def begin_ms(self, orbit: Orbit, number: int) -> int:
         """When a revolution began, in whole seconds; they are counted from `node_ms`."""

@@ -36,11 +36,19 @@ def closed_ring(longitude: Floats, latitude: Floats) -> Polygon:
     # Back at the first point, and how often around the Earth on the way.
     around = 360.0 * float(np.round((lon[-1] - lon[0]) / 360.0))
     if around:
-        end, pole = lon[0] + around, 90.0 if lat.mean() > 0.0 else -90.0
-        lon = np.append(lon, [end, end, lon[0]])
-        lat = np.append(lat, [lat[0], pole, pole])
+        lon, lat = _with_pole(lon, lat, around)
     lon = lon - 360.0 * np.floor((lon.min() + 180.0) / 360.0)
     return orient(Polygon(np.column_stack([np.round(lon, _DIGITS), lat])))
+
+
+def _with_pole(lon: Floats, lat: Floats, around: float) -> tuple[Floats, Floats]:
+    """The ring, led to the pole and back where it is next to it, so that it meets itself nowhere."""
+    pole = 90.0 if lat.mean() > 0.0 else -90.0
+    first = int(np.argmin(np.abs(lat - pole)))
+    lon = np.concatenate([lon[first:], lon[:first] + around])
+    lat = np.roll(lat, -first)
+    end = lon[0] + around
+    return np.append(lon, [end, end, lon[0]]), np.append(lat, [lat[0], pole, pole])
 
 
 def footprint(longitude: Floats, latitude: Floats) -> MultiPolygon:
@@ -53,7 +61,8 @@ def footprint(longitude: Floats, latitude: Floats) -> MultiPolygon:
     for turn in range(math.ceil((east - 180.0) / 360.0) + 1):
         moved = translate(shape, -360.0 * turn)
         parts += polygons(moved.intersection(_WORLD))
-    return MultiPolygon([orient(part) for part in parts])
+    # Around a pole the parts meet where the ring was led to it.
+    return MultiPolygon([orient(part) for part in polygons(shapely.union_all(parts))])
 
 
 def polygons(shape: BaseGeometry) -> list[Polygon]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -21,12 +21,12 @@ from shapely.geometry.base import BaseGeometry
 from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.scenes.orbits import EARTH_KM, Floats, Orbit, sun_elevation_sine
 from shplan.sandbox.scenes.passes import Frame, FramesOf
-from shplan.sandbox.scenes.shapes import closed_ring, footprint, unwrapped
+from shplan.sandbox.scenes.shapes import closed_ring, footprint
 from shplan.sandbox.scenes.utm import from_utm, to_utm
 
 _STEP_DEG = 2.0
-# Chords of edges stay inside what they are cut from; what is near is looked at closely later.
-_MARGIN_DEG = 0.3
+# Frames are rounded; what is near is looked at closely later.
+_MARGIN_DEG = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Slices:
         }
         found: dict[int, list[Frame]] = {}
 
-        def frames(track: int, begin_ms: int, last_ms: int) -> Iterator[Frame]:
+        def frames(track: int, _begin_ms: int, _last_ms: int) -> Iterator[Frame]:
             if track not in order:
                 return
             if track not in found:
@@ -116,27 +116,40 @@ class Slices:
             inside = (south <= top) & (north >= bottom)
             # The first turn of the circle on which the span does not end before the area begins.
             turns = np.ceil((low - (east + nodes)) / 360.0)
-            near |= inside & (west + nodes + 360.0 * turns <= high)
+            hits = inside & (west + nodes + 360.0 * turns <= high)
+            for span in np.flatnonzero(hits.any(axis=0)):
+                tracks = np.flatnonzero(hits[:, span])
+                away = nodes[tracks, 0] + 360.0 * turns[tracks, span]
+                near[tracks, span] |= self._meets(int(span), part.bounds, away)
         return near
+
+    def _meets(
+        self, span: int, bounds: tuple[float, float, float, float], away: Floats
+    ) -> npt.NDArray[np.bool_]:
+        """Whether a span meets a box, once the box is moved west by each of the longitudes."""
+        west, south, east, north = bounds
+        bottom, top = np.full(len(away), south), np.full(len(away), north)
+        found = np.zeros(len(away), dtype=bool)
+        # What goes all around the Earth may meet it on the next turn as well.
+        for turn in (0.0, 360.0):
+            boxes = shapely.box(west - away - turn, bottom, east - away - turn, top)
+            found |= shapely.intersects(self._shapes[span], boxes)
+        return found
+
+    @cached_property
+    def _shapes(self) -> list[BaseGeometry]:
+        """Each span for a node at longitude 0, a little larger than it is."""
+        made: dict[Span, BaseGeometry] = {}
+        for span in self.spans:
+            if (key := replace(span, name="")) not in made:
+                made[key] = closed_ring(*ring(self.orbit, span)).buffer(_MARGIN_DEG, 2)
+                shapely.prepare(made[key])
+        return [made[replace(span, name="")] for span in self.spans]
 
     @cached_property
     def _surroundings(self) -> Floats:
         """West, south, east, north of each span for a node at longitude 0, shape (4, spans)."""
-        rows = []
-        for span in self.spans:
-            lon, lat = ring(self.orbit, span)
-            lon = unwrapped(lon)
-            south, north = float(lat.min()), float(lat.max())
-            if abs(lon[-1] - lon[0]) > 180.0:
-                rows.append(
-                    (-180.0, -90.0 if south < 0 else south, 180.0, 90.0 if north > 0 else north)
-                )
-            else:
-                rows.append((float(lon.min()), south, float(lon.max()), north))
-        west, south_, east, north_ = np.array(rows).T
-        return np.array(
-            [west - _MARGIN_DEG, south_ - _MARGIN_DEG, east + _MARGIN_DEG, north_ + _MARGIN_DEG]
-        )
+        return np.array([shape.bounds for shape in self._shapes]).T
 
 
 def ring(orbit: Orbit, span: Span, node_deg: float = 0.0) -> tuple[Floats, Floats]:
@@ -168,17 +181,22 @@ def _middle(orbit: Orbit, span: Span) -> tuple[float, float]:
     return float(lon[0]), float(lat[0])
 
 
-@lru_cache(maxsize=16_384)
 def _frame(orbit: Orbit, span: Span, track: int, raster_m: float | None) -> Frame:
+    return replace(_nameless(orbit, replace(span, name=""), track, raster_m), name=span.name)
+
+
+# What differs by its name only has one shape.
+@lru_cache(maxsize=8_192)
+def _nameless(orbit: Orbit, span: Span, track: int, raster_m: float | None) -> Frame:
     node = orbit.node_of(track)
     lon, lat = _middle(orbit, span)
     longitude, latitude = ring(orbit, span, node)
     epsg, limits = WGS84, None
     if raster_m is not None:
         epsg = 32601 + int(((lon + node + 180.0) % 360.0) // 6.0)
-        xy = np.round(np.column_stack(to_utm(epsg, longitude, latitude)))
-        outline = Polygon(xy)
-        longitude, latitude = from_utm(epsg, xy[:, 0], xy[:, 1])
+        x, y = (np.round(axis) for axis in to_utm(epsg, longitude, latitude))
+        outline = Polygon(np.column_stack([x, y]))
+        longitude, latitude = from_utm(epsg, x, y)
         limits = _snapped(outline.bounds, raster_m)
     else:
         outline = closed_ring(longitude, latitude)
