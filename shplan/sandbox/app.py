@@ -26,7 +26,15 @@ from shplan.sandbox.errors import (
     RATE_LIMIT_EXCEEDED,
     ApiError,
 )
-from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, token
+from shplan.sandbox.routes import (
+    batch,
+    byoc_collections,
+    byoc_files,
+    byoc_tiles,
+    metadata,
+    token,
+    zarr,
+)
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.wire import encode
 from shplan.sandbox.world import World
@@ -85,7 +93,10 @@ def create_app(
             *token.routes(world),
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
+            *byoc_files.routes(world),
             *batch.routes(world),
+            *zarr.routes(world),
+            *metadata.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],

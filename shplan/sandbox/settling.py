@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch, ingestion
+from shplan.sandbox import batch, ingestion, zarr_ingestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,5 +20,6 @@ if TYPE_CHECKING:
 def settle(world: World, params: Mapping[str, str]) -> None:
     """Bring up to date what a request can see; `params` are those of its path."""
     batch.settle(world)
+    zarr_ingestion.settle(world)
     if "collection" in params:
         ingestion.settle(world, params["collection"])

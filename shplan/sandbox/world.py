@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_fates, batch_rows, byoc_rows
+from shplan.sandbox import batch_fates, batch_rows, byoc_rows, zarr_rows
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.scripts import Scripts
 
 
-FAMILIES = (byoc_rows, batch_rows, batch_fates)
+FAMILIES = (byoc_rows, batch_rows, batch_fates, zarr_rows)
 
 
 class World:

@@ -9,7 +9,6 @@ open questions, each of which is a setting. Paths are in the newer style; the ol
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import byoc_rows as rows
@@ -24,6 +23,7 @@ from shplan.sandbox.errors import (
     not_found,
     violation,
 )
+from shplan.sandbox.lists import terms_of
 from shplan.sandbox.paging import links, page
 from shplan.sandbox.routes.endpoint import BYOC_CALL_PU, Call, Operation, Reply, route
 from shplan.sandbox.wire import decode_object, encode
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from shplan.sandbox.checks import Bands
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
-
-# Our own bound: the reference names none.
-MAX_SEARCH_WORDS = 100
 
 
 def routes(world: World) -> list[Route]:
@@ -90,7 +87,7 @@ def list_collections(call: Call) -> Reply:
         account=call.account,
         until_ms=_visible_until(call, call.settings.list_lag_s),
         page=asked,
-        terms=_terms(call.query.get("search", "")),
+        terms=terms_of(call.query.get("search", "")),
     )
     first, last = (found[0].id, found[-1].id) if found else (None, None)
     data: list[Json] = [collection.as_json() for collection in found]
@@ -99,15 +96,6 @@ def list_collections(call: Call) -> Reply:
         "links": links(call.url, asked, first=first, last=last, more=more),
     }
     return Reply(200, encode(content))
-
-
-def _terms(search: str) -> list[list[str]]:
-    """Words joined by a pipe mean any, by an ampersand or a space all."""
-    groups = [re.split(r"[&\s]+", group.strip("& \t")) for group in search.split("|")]
-    terms = [words for group in groups if (words := [word for word in group if word])]
-    if sum(map(len, terms)) > MAX_SEARCH_WORDS:
-        raise violation("search", f"must have at most {MAX_SEARCH_WORDS} words")
-    return terms
 
 
 def create(call: Call) -> Reply:
