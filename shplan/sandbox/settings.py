@@ -74,6 +74,7 @@ class Settings:
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
         location: deployment on which collections are said to live
+        numeric_instants: whether a tile's sensing time may be a number, seconds since 1970
         tile_files: which tiles have a listing of their files
         zarr_created_s: how long a Zarr collection is CREATED
         zarr_ingesting_s: then INGESTING, also after a reingest
@@ -130,6 +131,7 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
+    numeric_instants: Literal["accept", "refuse"] = "accept"
     tile_files: Literal["all", "delivered"] = "all"
     zarr_created_s: float = 1.0
     zarr_ingesting_s: float = 2.0

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shplan.sandbox.zarr_axes import axis_of, times_of
+from shplan.sandbox.zarr_codecs import decoded
 from shplan.sandbox.zarr_files import GroupFiles, ZarrError
 from shplan.sandbox.zarr_metadata import array_of
 
@@ -412,8 +413,6 @@ def test_damaged_chunks_are_refused_in_words(
     tmp_path: Path, codec: str, cut: int, noise: bytes
 ) -> None:
     """Whatever a chunk holds, reading it gives values or a cause, nothing else."""
-    from shplan.sandbox.zarr_codecs import decoded
-
     content = {
         "zarr_format": 2, "shape": [64], "chunks": [64], "dtype": "<f8", "order": "C",
         "fill_value": 0, "compressor": {"id": codec}, "filters": None,
@@ -422,9 +421,10 @@ def test_damaged_chunks_are_refused_in_words(
     whole = bytes(numcodecs.get_codec({"id": codec}).encode(np.arange(64.0)))
     data = whole[:cut] + noise
     try:
-        assert len(decoded(data, array, count=64, item_bytes=8)) == 512
+        values, cause = decoded(data, array, count=64, item_bytes=8), ""
     except ZarrError as error:
-        assert "damaged" in str(error)
+        values, cause = b"", str(error)
+    assert len(values) == 512 or "damaged" in cause
 
 
 # Coordinates.
