@@ -36,8 +36,11 @@ from shplan.sandbox.routes import (
     batch_collections,
     batch_v1,
     byoc_collections,
+    byoc_files,
     byoc_tiles,
+    metadata,
     token,
+    zarr,
 )
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.settings import SettingsError
@@ -87,9 +90,12 @@ def create_app(
             *token.routes(world),
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
+            *byoc_files.routes(world),
             *batch.routes(world),
             *batch_v1.routes(world),
             *batch_collections.routes(world),
+            *zarr.routes(world),
+            *metadata.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],

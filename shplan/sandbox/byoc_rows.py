@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import geometry, lifecycle
+from shplan.sandbox.lists import keyset, named
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
     from sqlite3 import Row
 
     from shplan.sandbox.lifecycle import Round
+    from shplan.sandbox.lists import Terms
     from shplan.sandbox.paging import Page
     from shplan.sandbox.store import Store, Value
     from shplan.sandbox.wire import Json, JsonObject
@@ -164,7 +166,7 @@ def find_collection(store: Store, collection_id: str) -> Collection | None:
 
 
 def collections_page(
-    store: Store, *, account: str, until_ms: int, page: Page, terms: list[list[str]]
+    store: Store, *, account: str, until_ms: int, page: Page, terms: Terms
 ) -> tuple[list[Collection], bool]:
     """
     A page of an account's collections by identifier, and whether there are more.
@@ -173,28 +175,10 @@ def collections_page(
     all its words in the name.
     """
     values: list[Value] = [account, until_ms]
-    where = "account = ? and created_ms <= ?"
-    if terms:
-        groups = ["(" + " and ".join("instr(lower(name), ?) > 0" for _ in g) + ")" for g in terms]
-        where += " and (" + " or ".join(groups) + ")"
-        values += [word.lower() for group in terms for word in group]
-    rows, more = _page(store, f"select * from collections where {where}", values, page, "id")  # noqa: S608
+    condition, words = named(terms)
+    query = f"select * from collections where account = ? and created_ms <= ?{condition}"  # noqa: S608
+    rows, more = keyset(store, query, values + words, page, "id")
     return [collection_of(row) for row in rows], more
-
-
-def _page(
-    store: Store, query: str, values: list[Value], page: Page, key: str, *, descending: bool = False
-) -> tuple[list[Row], bool]:
-    """One page by key: never an offset, so that the last page costs as much as the first."""
-    downward = descending != page.backward
-    if page.key is not None:
-        query += f" and {key} {'<' if downward else '>'} ?"
-        values = [*values, page.key]
-    query += f" order by {key} {'desc' if downward else 'asc'} limit {page.count + 1}"
-    rows = store.rows(query, *values)
-    more = len(rows) > page.count
-    rows = rows[: page.count]
-    return (rows[::-1] if page.backward else rows), more
 
 
 def delete_collection(store: Store, seq: int) -> None:
@@ -374,7 +358,7 @@ def tiles_page(
         condition, instants = _STATUS_CONDITION[status]
         query += f" and {condition}"
         values += [status if name == "status" else now_ms for name in instants]
-    return _page(store, query, values, page, "seq", descending=descending)
+    return keyset(store, query, values, page, "seq", descending=descending)
 
 
 _STATUS_CONDITION: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox.errors import ApiError, bad_payload
+from shplan.sandbox.wire import instant
 from shplan.schema.store import request_schema
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ MOST_CHARACTERS = 500
 
 # Source: what the released Python client sends on create and update, beside its own fields.
 _CLIENT_FIELDS = frozenset({"otherData", "userId"})
+# Source: the tool for BYOC in Java, whose JSON library writes an instant as seconds since 1970.
+_INSTANTS = {
+    "createByocCollectionTile": "sensingTime",
+    "updateByocCollectionTileById": "sensingTime",
+}
 
 
 def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
@@ -38,6 +44,9 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
         raise bad_payload(msg)
     schema = _schema(operation_id)
     cleaned = cast("JsonObject", _cleaned(body, schema, schema))
+    member = _INSTANTS.get(operation_id)
+    if member in cleaned and settings.numeric_instants == "accept":
+        cleaned[member] = _in_words(cleaned[member])
     found = (
         error
         for error in _validator(operation_id).iter_errors(cleaned)
@@ -53,6 +62,16 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
     if violations:
         raise ApiError(400, "COMMON_BAD_PAYLOAD", "Invalid request", errors=violations)
     return cleaned
+
+
+def _in_words(value: Json) -> Json:
+    """An instant as text, if it came as seconds since 1970; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return instant(round(value * 1000))
+    except OverflowError:
+        return value
 
 
 @cache

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
 
-# Source: the collection's resolution limit, five times the median of the coarsest overviews.
+# Source: the collection's resolution limit: five times the median of the coarsest overviews, and
+# never stricter than so many metres.
 RESOLUTION_FACTOR = 5
+STRICTEST_LIMIT_M = 500.0
 
 UNREADABLE = "The files of the tile cannot be read."
 
@@ -136,7 +138,7 @@ def _metadata(tiles: list[Row]) -> JsonObject:
     has_times = "NO" if not times else "YES" if len(times) == len(tiles) else "PARTIALLY"
     metadata: JsonObject = {
         "extent": None if extent is None else extent.polygon(),
-        "maxMetersPerPixel": median(coarsest) * RESOLUTION_FACTOR,
+        "maxMetersPerPixel": max(median(coarsest) * RESOLUTION_FACTOR, STRICTEST_LIMIT_M),
         "hasSensingTimes": has_times,
     }
     if times:

@@ -76,7 +76,13 @@ class Settings:
         unknown_fields: what happens to fields that the document does not know
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
-        location: where `/byoc/global` says that collections live
+        location: deployment on which collections are said to live
+        numeric_instants: whether a tile's sensing time may be a number, seconds since 1970
+        tile_files: which tiles have a listing of their files
+        zarr_created_s: how long a Zarr collection is CREATED
+        zarr_ingesting_s: then INGESTING, also after a reingest
+        zarr_offending_arrays: whether arrays that break a rule are skipped, or fail all
+        zarr_reingest_running: what a reingest does while an ingestion runs
         account_pu: processing units that an account has in all; none: as many as it wants
         batch_required_pu: what must be left of them for a batch task to be created
         batch_queued_s: from an accepted ANALYSE or START to the status that follows
@@ -130,6 +136,12 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
+    numeric_instants: Literal["accept", "refuse"] = "accept"
+    tile_files: Literal["all", "delivered"] = "all"
+    zarr_created_s: float = 1.0
+    zarr_ingesting_s: float = 2.0
+    zarr_offending_arrays: Literal["skip", "fail"] = "skip"
+    zarr_reingest_running: Literal["accept", "refuse"] = "accept"
     account_pu: float | None = None
     batch_required_pu: float = 1000.0
     batch_queued_s: float = 1.0

@@ -16,6 +16,7 @@ from shplan.sandbox import (
     batch_rows,
     batch_v1_rows,
     byoc_rows,
+    zarr_rows,
 )
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from shplan.sandbox.scripts import Scripts
 
 
-FAMILIES = (byoc_rows, batch_rows, batch_fates, batch_collection_rows, batch_v1_rows)
+FAMILIES = (
+    byoc_rows,
+    batch_rows,
+    batch_fates,
+    batch_collection_rows,
+    batch_v1_rows,
+    zarr_rows,
+)
 
 
 class World:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shplan.sandbox import multipart, tokens
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from shplan.sandbox.ranges import FilePart
     from shplan.sandbox.settings import Settings
     from shplan.sandbox.store import Store
     from shplan.sandbox.tokens import Bearer
@@ -90,11 +91,13 @@ class Reply:
     Args:
         text: of the body, in `media_type`; none: an empty body, or `content`
         content: bytes of the body, in `media_type`
+        part: of a file, which is the body, in `media_type`
     """
 
     status: int
     text: str | None = None
     content: bytes | None = None
+    part: FilePart | None = None
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -183,6 +186,9 @@ def _response(reply: Reply, *, cost_pu: float | None) -> Response:
     headers = dict(reply.headers)
     if cost_pu is not None:
         headers["X-ProcessingUnits-Spent"] = str(cost_pu)
+    if reply.part is not None:
+        headers["Content-Length"] = str(reply.part.length)
+        return StreamingResponse(reply.part.pieces(), reply.status, headers, reply.media_type)
     body = reply.content if reply.text is None else reply.text
     return Response(body, reply.status, headers, None if body is None else reply.media_type)
 
