@@ -51,5 +51,19 @@ def misfit(outputs: Sequence[OutputFacts], known: Mapping[str, JsonObject] | Non
     return None
 
 
+def configured(outputs: Sequence[OutputFacts]) -> JsonObject:
+    """The bands of a collection that outputs of one band each make."""
+    bands: JsonObject = {}
+    for output in outputs:
+        depth, form = _TYPES[output.sample_type]
+        bands[output.id] = {
+            "source": output.id,
+            "bandIndex": 1,
+            "bitDepth": depth,
+            "sampleFormat": form,
+        }
+    return bands
+
+
 def _bands(output: OutputFacts) -> list[str]:
     return [output.id, *(f"{output.id}{number}" for number in range(2, output.bands + 1))]

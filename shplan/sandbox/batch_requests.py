@@ -37,6 +37,21 @@ def check(request: JsonObject) -> None:
     Raises:
         ApiError: 400
     """
+    check_task(request)
+    output = cast("JsonObject", request["output"])
+    _check_access(output["delivery"], DELIVERY)
+    marks = batch_paths.MARKS if output["type"] == "raster" else (batch_paths.REQUEST_ID,)
+    check_marks(str(_access(output["delivery"])["url"]), marks, "output->delivery->url")
+    delivery_of(request, task_id="00000000-0000-0000-0000-000000000000")
+
+
+def check_task(request: JsonObject) -> None:
+    """
+    Refuse what both versions refuse: everything but where the results go.
+
+    Raises:
+        ApiError: 400
+    """
     from shplan.sandbox import areas  # noqa: PLC0415 heavy, and opening a sandbox needs none
 
     process = cast("JsonObject", request["processRequest"])
@@ -55,9 +70,6 @@ def check(request: JsonObject) -> None:
         _check_zarr(process, source, output)
     else:
         _check_raster(output)
-    _check_access(output["delivery"], DELIVERY)
-    _check_marks(output)
-    delivery_of(request, task_id="00000000-0000-0000-0000-000000000000")
 
 
 def _check_data(data: list[JsonObject]) -> None:
@@ -130,12 +142,16 @@ def _check_access(storage: Json, place: str) -> None:
         raise violation(f"{place}->s3", "must have iamRoleARN or both keys")
 
 
-def _check_marks(output: JsonObject) -> None:
-    """Refuse a template with a placeholder that this kind of output does not know."""
-    known = batch_paths.MARKS if output["type"] == "raster" else (batch_paths.REQUEST_ID,)
-    for mark in re.findall("<[^/<>]*>", str(_access(output["delivery"])["url"])):
+def check_marks(url: str, known: tuple[str, ...], place: str) -> None:
+    """
+    Refuse a template with a placeholder that is not known.
+
+    Raises:
+        ApiError: 400
+    """
+    for mark in re.findall("<[^/<>]*>", url):
         if mark not in known:
-            raise violation("output->delivery->url", f"has the unknown placeholder {mark}")
+            raise violation(place, f"has the unknown placeholder {mark}")
 
 
 def _check_responses(process: JsonObject, output: JsonObject) -> None:

@@ -13,11 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_collection_rows as collections
-from shplan.sandbox import batch_fates, batch_states, batch_v1_requests
+from shplan.sandbox import (
+    batch_fates,
+    batch_ingestion,
+    batch_requests,
+    batch_states,
+    batch_v1_requests,
+)
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
-from shplan.sandbox.grids import grids
-from shplan.sandbox.wire import encode
+from shplan.sandbox.grids import grids, tile_id
+from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +35,6 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 OUT_OF_PU = "The account does not have the processing units that the request is estimated to need."
-
-# Bits and form of the samples of a collection's band, by sampleType of the evalscript.
-_SAMPLES = {
-    "UINT8": (8, "UINT"),
-    "INT8": (8, "INT"),
-    "UINT16": (16, "UINT"),
-    "INT16": (16, "INT"),
-    "FLOAT32": (32, "FLOAT"),
-    "AUTO": (8, "UINT"),
-}
 
 
 def settle(world: World) -> None:
@@ -68,8 +64,6 @@ def _begin(world: World, task: Task) -> None:
         if task.status == states.CREATED:
             due_ms = at_ms + round(world.settings.batch_analysing_s * 1000)
             _move(world, task, states.ANALYSING, at_ms=at_ms, due_ms=due_ms)
-        elif (task.estimate or 0.0) > left_pu(world, task.account, beside=task):
-            _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
         else:
             begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
 
@@ -126,11 +120,11 @@ def _end_analysis(world: World, task: Task) -> None:
     try:
         analysis = batch_analysis.analyse(
             world,
-            batch_v1_requests.as_version_2(request, task.url),
+            batch_v1_requests.as_version_2(request),
             delivery=batch_v1_requests.delivery_of(request, task.url, task_id=task.id),
             created_ms=task.created_ms,
         )
-        _check_bands(request, analysis)
+        _check_ingestion(world, task, analysis)
     except batch_analysis.AnalysisError as error:
         with world.store.writing():
             if rows.TASKS.is_unchanged(world.store, task):
@@ -141,26 +135,30 @@ def _end_analysis(world: World, task: Task) -> None:
             _store_analysis(world, task, analysis)
 
 
-def _check_bands(request: JsonObject, analysis: Analysis) -> None:
+def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
     from shplan.sandbox.batch_analysis import AnalysisError  # noqa: PLC0415 as above
 
-    if not _ingests(request):
+    request = task.content
+    if not batch_v1_requests.ingests(request):
         return
-    for output in analysis.outputs:
+    outputs = batch_v1_requests.asked_outputs(request, analysis.outputs)
+    filled = collections.find(world.store, task.collection or "")
+    known = None if filled is None or filled.bands is None else decode_object(filled.bands)
+    for output in outputs:
         if output.bands != 1:
             msg = f"Output {output.id} must have one band to be ingested into a collection."
             raise AnalysisError(msg)
-
-
-def _ingests(request: JsonObject) -> bool:
-    output = request.get("output")
-    return isinstance(output, dict) and bool(
-        output.get("createCollection") or output.get("collectionId")
-    )
+    cause = batch_ingestion.misfit(outputs, cast("dict[str, JsonObject] | None", known))
+    if cause is not None:
+        raise AnalysisError(cause)
 
 
 def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
     at_ms = _due(task)
+    if task.action == states.START and analysis.estimate > left_pu(world, task.account):
+        _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
+        return
+    # From here on the estimate is reserved, if the request was started.
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
     rows.insert_tiles(world.store, task, _tiles(task, analysis))
     rows.TASKS.change(
@@ -172,31 +170,24 @@ def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
         total=len(analysis.features),
         scale=analysis.scale,
         estimate=analysis.estimate,
-        bands=encode(_bands(analysis)) if _ingests(task.content) else None,
+        bands=_bands(task, analysis),
     )
 
 
-def _bands(analysis: Analysis) -> JsonObject:
-    """Bands of the collection that the results fill."""
-    bands: JsonObject = {}
-    for output in analysis.outputs:
-        depth, form = _SAMPLES[output.sample_type]
-        bands[output.id] = {
-            "source": output.id,
-            "bandIndex": 1,
-            "bitDepth": depth,
-            "sampleFormat": form,
-        }
-    return bands
+def _bands(task: Task, analysis: Analysis) -> str | None:
+    """Bands of a collection that the results can fill, as JSON; none if they can fill none."""
+    outputs = batch_v1_requests.asked_outputs(task.content, analysis.outputs)
+    if any(output.bands != 1 for output in outputs):
+        return None
+    return encode(batch_ingestion.configured(outputs))
 
 
 def _tiles(task: Task, analysis: Analysis) -> Iterator[Tile]:
-    from shplan.sandbox.batch_requests import bounds_text  # noqa: PLC0415 as above
-    from shplan.sandbox.tiles import tile_id, tiles_within  # noqa: PLC0415
+    from shplan.sandbox.tiles import tiles_within  # noqa: PLC0415 as above
 
     request = task.content
     grid = grids()[cast("int", batch_v1_requests.grid_of(request)["id"])]
-    cells = {cell.name: cell for cell in tiles_within(grid.id, bounds_text(request))}
+    cells = {cell.name: cell for cell in tiles_within(grid.id, batch_requests.bounds_text(request))}
     for n, feature in enumerate(analysis.features, 1):
         cell = cells[feature.name]
         yield rows.Tile(
@@ -225,10 +216,9 @@ def _with_collection(world: World, task: Task, *, at_ms: int) -> Task:
     When the service makes it, and how it is named, is not documented: we do it as processing
     begins, and name it as the request.
     """
-    bands = task.bands
-    if bands is None:
-        return task
     request = task.content
+    if task.bands is None or not batch_v1_requests.ingests(request):
+        return task
     if task.collection is None:
         made = collections.insert(
             world.store,
@@ -243,7 +233,7 @@ def _with_collection(world: World, task: Task, *, at_ms: int) -> Task:
     filled = collections.find(world.store, task.collection or "")
     if filled is not None:
         grid = cast("int", batch_v1_requests.grid_of(request)["id"])
-        collections.configure(world.store, filled.seq, grid=grid, bands=bands)
+        collections.configure(world.store, filled.seq, grid=grid, bands=task.bands or "{}")
     return task
 
 

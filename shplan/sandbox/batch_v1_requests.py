@@ -17,14 +17,16 @@ from shplan.sandbox import batch_paths, batch_requests
 from shplan.sandbox.batch_paths import DeliveryError
 from shplan.sandbox.batch_requests import USERDATA
 from shplan.sandbox.errors import ApiError, bad_payload, violation
-from shplan.sandbox.grids import grids
+from shplan.sandbox.grids import grids, tile_id
 from shplan.sandbox.metering import responses
-from shplan.sandbox.tiles import TooManyTilesError, tile_id, tiles_within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shplan.sandbox.batch_collection_rows import BatchCollection
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.wire import Json, JsonObject
+    from shplan.script.facts import OutputFacts
 
 TARGETS = ("output", "bucketName", "zarrOutput")
 # Only its form counts where a request is checked before it has an identifier.
@@ -70,12 +72,12 @@ def url_of(request: JsonObject, collection: BatchCollection | None) -> str:
     return str(said)
 
 
-def as_version_2(request: JsonObject, url: str) -> JsonObject:
-    """The request in the words of version 2, with its results at the URL."""
+def as_version_2(request: JsonObject) -> JsonObject:
+    """The request in the words of version 2, without a delivery: version 1 sends no credentials."""
     target = target_of(request)
     kind = "zarr" if target == "zarrOutput" else "raster"
     said = {} if target == "bucketName" else cast("JsonObject", request[target])
-    output: JsonObject = {**said, "type": kind, "delivery": {"s3": {"url": url}}}
+    output: JsonObject = {**said, "type": kind}
     # A collection of version 1 is no BYOC collection, which is what version 2 would look for.
     output.pop("collectionId", None)
     output.pop("createCollection", None)
@@ -133,12 +135,15 @@ def check(request: JsonObject, url: str, collection: BatchCollection | None) -> 
     Raises:
         ApiError: 400
     """
-    delivery_of(request, url, task_id=_ANY_ID)
+    target = target_of(request)
+    zarr = target == "zarrOutput"
+    marks = (batch_paths.REQUEST_ID,) if zarr else (*batch_paths.MARKS, batch_paths.TILE_ID)
+    batch_requests.check_marks(url, marks, _place_of_url(target))
     try:
-        # Version 1 knows a placeholder more; the template was checked.
-        batch_requests.check(as_version_2(request, f"s3://{url.split('/')[2]}"))
+        batch_requests.check_task(as_version_2(request))
     except ApiError as error:
-        raise _in_words_of_version_1(error, target_of(request)) from error
+        raise _in_words_of_version_1(error) from error
+    delivery_of(request, url, task_id=_ANY_ID)
     check_ingestion(request, collection)
 
 
@@ -166,6 +171,20 @@ def check_ingestion(request: JsonObject, collection: BatchCollection | None) -> 
         raise violation("tilingGrid->id", "is not the grid of the collection")
 
 
+def ingests(request: JsonObject) -> bool:
+    """Whether the results of a request are to fill a collection."""
+    output = request.get("output")
+    if not isinstance(output, dict):
+        return False
+    return bool(output.get("createCollection")) or output.get("collectionId") is not None
+
+
+def asked_outputs(request: JsonObject, known: Sequence[OutputFacts]) -> list[OutputFacts]:
+    """Those outputs of the evalscript whose results the request wants."""
+    wanted = {name for name, _ in responses(process_of(request))}
+    return [output for output in known if output.id in wanted]
+
+
 def expected_tiles(request: JsonObject) -> int:
     """
     How many tiles of the grid the area touches, which is told before any analysis.
@@ -173,6 +192,9 @@ def expected_tiles(request: JsonObject) -> int:
     Raises:
         ApiError: 400, more than a request may have
     """
+    # Heavy, and opening a sandbox needs none of it.
+    from shplan.sandbox.tiles import TooManyTilesError, tiles_within  # noqa: PLC0415
+
     grid_id = cast("int", grid_of(request)["id"])
     try:
         return len(tiles_within(grid_id, batch_requests.bounds_text(request)))
@@ -187,12 +209,12 @@ def tile_pixels(request: JsonObject) -> int:
     return round(grid.tile / cast("float", said["resolution"]))
 
 
-def _in_words_of_version_1(error: ApiError, target: str) -> ApiError:
+def _in_words_of_version_1(error: ApiError) -> ApiError:
     """The same refusal, with the parameters of the request that was sent."""
     renamed = {
-        "output->delivery": _place_of_url(target),
         "input->": "tilingGrid->",
         "output->group": "zarrOutput->group",
+        "output->array": "zarrOutput->array",
     }
     errors: list[Json] = []
     for one in cast("list[JsonObject]", error.errors or []):

@@ -6,6 +6,7 @@ Their geometry stands in `tiles`. Source: the published table, `schemas/tables/t
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -14,6 +15,9 @@ from shplan.schema.store import table
 
 if TYPE_CHECKING:
     from shplan.sandbox.wire import JsonObject
+
+# To 53 bits, which a double holds exactly.
+_ID_SHIFT = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,16 @@ class Grid:
             "unit": self.unit,
         }
         return {"id": self.id, "name": self.name, "properties": properties}
+
+
+def tile_id(grid_id: int, name: str) -> int:
+    """
+    The identifier of a tile, by which version 1 of the batch API names it.
+
+    The service's numbers are not known; ours depend on grid and name alone, and are whole numbers
+    for every reader of JSON.
+    """
+    return int.from_bytes(hashlib.sha256(f"{grid_id}/{name}".encode()).digest()[:8]) >> _ID_SHIFT
 
 
 @cache

@@ -8,7 +8,6 @@ square cells from the origin of the CRS. This is the sandbox's reading; the clie
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ ZONE_DEGREES = 6
 # Our own bound, which is that of GeoPackages: no task has more features.
 MOST_TILES = 700_000
 _MOST_CELLS = 20_000_000
-# To 53 bits, which a double holds exactly.
-_ID_SHIFT = 11
 
 
 class TooManyTilesError(ValueError):
@@ -44,16 +41,6 @@ class Tile:
     epsg: int
     west: float
     south: float
-
-
-def tile_id(grid_id: int, name: str) -> int:
-    """
-    The identifier of a tile, by which version 1 of the batch API names it.
-
-    The service's numbers are not known; ours depend on grid and name alone, and are whole numbers
-    for every reader of JSON.
-    """
-    return int.from_bytes(hashlib.sha256(f"{grid_id}/{name}".encode()).digest()[:8]) >> _ID_SHIFT
 
 
 @lru_cache(maxsize=64)

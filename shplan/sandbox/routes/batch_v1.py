@@ -50,7 +50,11 @@ def routes(world: World) -> list[Route]:
     table = {
         f"{BASE}/process": {
             "GET": Operation(list_requests),
-            "POST": Operation(create, body="createNewBatchProcessingRequest"),
+            "POST": Operation(
+                create,
+                body="createNewBatchProcessingRequest",
+                script_at=("processRequest", "evalscript"),
+            ),
         },
         one: {
             "GET": Operation(get),
@@ -166,7 +170,7 @@ def update(call: Call) -> Reply:
             request["description"] = call.body["description"]
         output = cast("JsonObject", call.body.get("output", {}))
         if "collectionId" in output:
-            _change_collection(call, request, output["collectionId"])
+            _change_collection(call, task, request, output["collectionId"])
         filled = _collection_of(call, request)
         rows.TASKS.change(
             call.store,
@@ -178,13 +182,15 @@ def update(call: Call) -> Reply:
         return Reply(200, owned(call).as_text())
 
 
-def _change_collection(call: Call, request: JsonObject, collection_id: object) -> None:
+def _change_collection(call: Call, task: Task, request: JsonObject, collection_id: object) -> None:
     output = request.get("output")
     if not isinstance(output, dict):
         raise violation("output->collectionId", "needs a request that was created with output")
     output.pop("collectionId", None)
     if collection_id is not None:
         output["collectionId"] = str(collection_id)
+        if task.total is not None and task.bands is None:
+            raise violation("output->collectionId", "needs a request whose outputs have one band")
     requests.check_ingestion(request, _collection_of(call, request))
 
 
