@@ -61,6 +61,7 @@ ONLY: dict[str, set[str]] = {
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
     "msgspec": {"core/line.py", "api", "ledger"},
+    "numcodecs": {"sandbox/zarr_codecs.py"},
     "numpy": {
         "core/areas.py",
         "core/cells.py",
@@ -68,6 +69,7 @@ ONLY: dict[str, set[str]] = {
         "cli/init.py",
         "sandbox/areas.py",
         "sandbox/tiles.py",
+        "sandbox/zarr_axes.py",
     },
     "packaging": {"manifest/project.py"},
     "py_mini_racer": {"script/engine_v8.py"},

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from shplan.cli.sandbox_options import Behaviour, behaviour, prepare
+
 
 @click.group("sandbox")
 def command() -> None:
@@ -35,17 +37,15 @@ def command() -> None:
     show_default=True,
     help="Directory of the state and the buckets.",
 )
-def serve(port: int, s3_port: int | None, host: str, data: Path) -> int:
+@behaviour
+def serve(port: int, s3_port: int | None, host: str, data: Path, behaviour: Behaviour) -> int:
     """Serve until interrupted; prints how other clients are pointed at it."""
-    from shplan.cli.embedded import readable, require_packages  # noqa: PLC0415
+    from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
     require_packages()
-    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
-    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
     from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
 
-    with readable(data):
-        close_app(create_app(data, clock=SystemClock()))
+    prepare(data, behaviour)
 
     def announce(text: str) -> None:
         click.echo(f"The sandbox is ready; its state and buckets lie in {data}.", err=True)

@@ -8,9 +8,11 @@ their body. What the service does stands in `routes`, what the sandbox adds in `
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,18 +25,25 @@ from shplan.sandbox.errors import (
     EXCEPTION,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
-    RATE_LIMIT_EXCEEDED,
     ApiError,
+    bad_payload,
 )
+from shplan.sandbox.intake import bounded
+from shplan.sandbox.misfortunes import suffer
+from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
     batch,
     batch_collections,
     batch_v1,
     byoc_collections,
+    byoc_files,
     byoc_tiles,
+    metadata,
     token,
+    zarr,
 )
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
+from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.wire import encode
 from shplan.sandbox.world import World
 
@@ -44,26 +53,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shplan.sandbox.clock import Clock
-    from shplan.sandbox.faults import Fault
+    from shplan.sandbox.faults import Blow
     from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.settings import Settings
 
-# Where a server puts the function that cuts the connection of a request.
-DROP = "shplan.sandbox.drop"
-
-# What stands in the older style alone (Batch V1, Metadata) keeps it.
-NEW_STYLES = {
-    "/api/v1/async": "/async/v1",
-    "/api/v1/byoc": "/byoc/v1",
-    "/api/v1/catalog/1.0.0": "/catalog/v1",
-    "/api/v1/process": "/process/v1",
-    "/api/v1/statistics/batch": "/statistics/batch/v1",
-    "/api/v1/statistics": "/statistics/v1",
-    "/api/v1/zarr": "/zarr/v1",
-    "/api/v2/batch": "/batch/v2",
-}
 # Source: schema of error answers of the Catalog, which is STAC's.
 CATALOG = "/catalog/"
+
+# Our own bound: lists of a million paths come in pieces.
+MOST_CONTROL_BYTES = 256_000_000
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
@@ -83,7 +81,7 @@ def create_app(
         data: directory of the state and the buckets; made if it is not there
         clock: where time comes from; the directory keeps how sandbox time runs along it
         settings: become those of the directory; none: those that it has, or the defaults
-        sleep: how the fault `latency` waits, seconds
+        sleep: how a request waits that a fault delays, seconds
         scripts: who reads evalscripts; none: the JavaScript worker
     """
     world = World(data, clock=clock, settings=settings, scripts=scripts)
@@ -92,15 +90,20 @@ def create_app(
             *token.routes(world),
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
+            *byoc_files.routes(world),
             *batch.routes(world),
             *batch_v1.routes(world),
             *batch_collections.routes(world),
+            *zarr.routes(world),
+            *metadata.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],
         exception_handlers={
             ApiError: _refused,
             HTTPException: _unknown,
+            SettingsError: _damaged,
+            sqlite3.DatabaseError: _damaged,
             Exception: _stumbled,
         },
     )
@@ -129,43 +132,77 @@ class Gate:
             await self._app(scope, receive, send)
             return
         scope[ORIGINAL_URL] = str(Request(scope).url)
-        scope["path"] = _plain_path(scope["path"])
+        scope["path"] = plain_path(scope["path"])
+        try:
+            if not _is_address(scope[ORIGINAL_URL]):
+                # Source: RFC 9112, section 3.2: an invalid Host is a 400.
+                error = bad_payload("The Host header is not valid.")
+                await _error_response(self._world, error, path=scope["path"])(scope, receive, send)
+                return
+            await self._serve(scope, receive, send)
+        except (SettingsError, sqlite3.DatabaseError) as error:
+            # Not even the date can be told.
+            await _unreadable(error)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(control.PREFIX):
-            await self._app(scope, receive, send)
+            await self._app(scope, bounded(receive, most=MOST_CONTROL_BYTES), send)
             return
-        fault = faults.struck(self._world.store, method=scope["method"], path=scope["path"])
-        await self._serve(scope, receive, send, fault)
+        most = round(self._world.settings.most_body_mb * 1e6)
+        receive = bounded(receive, most=most)
+        send = self._dated(send)
+        blow = faults.struck(self._world.store, method=scope["method"], path=scope["path"])
+        try:
+            if blow is None:
+                await self._deliver(scope, receive, send)
+            else:
+                await self._suffer(blow, scope, receive, send)
+        except ApiError as error:
+            # What a fault reads ahead of the application is refused here.
+            await _error_response(self._world, error, path=scope["path"])(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, fault: Fault | None) -> None:
-        kind = None if fault is None else fault.kind
-        if fault is not None and kind == "latency":
-            await self._sleep(fault.seconds)
-        if kind == "before":
-            self._log(scope, None, kind)
-            await _drop(scope, receive)
-            return
-        if fault is not None and kind in ("429", "500", "503"):
-            app: ASGIApp = _misfortune(self._world, fault, path=scope["path"])
-        else:
-            app = self._app
-        seen: list[int] = []
-        lost = kind == "lost-answer"
-        await app(scope, receive, self._watch(send, seen, silent=lost))
-        self._log(scope, seen[0] if seen else None, kind)
-        if lost:
-            await _drop(scope, receive)
+    async def _suffer(self, blow: Blow, scope: Scope, receive: Receive, send: Send) -> None:
+        fault, path = blow.fault, scope["path"]
+        if blow.delay_s:
+            await self._sleep(blow.delay_s)
+        if fault.kind == "before":
+            self._log(scope, None, fault.kind)
+        elif fault.kind in faults.REFUSALS and not fault.served:
+            self._log(scope, int(fault.kind), fault.kind)
 
-    def _watch(self, send: Send, seen: list[int], *, silent: bool) -> Send:
+        async def deliver(scope: Scope, receive: Receive, send: Send) -> None:
+            # A copy each time: what one delivery leaves in the scope is not the other's.
+            await self._deliver(dict(scope), receive, send, fault=fault.kind)
+
+        def refuse(error: ApiError) -> ASGIApp:
+            return _error_response(self._world, error, path=path)
+
+        await suffer(fault, deliver, scope, receive, send, refuse=refuse)
+
+    async def _deliver(
+        self, scope: Scope, receive: Receive, send: Send, *, fault: str | None = None
+    ) -> None:
+        """Have the request served, and list it with the status that it got."""
+        status: int | None = None
+
         async def watched(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                seen.append(message["status"])
+                status = message["status"]
+            await send(message)
+
+        await self._app(scope, receive, watched)
+        self._log(scope, status, fault)
+
+    def _dated(self, send: Send) -> Send:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
                 # The client bounds its searches by the server's time, which is sandbox time.
                 date = formatdate(self._world.now_s(), usegmt=True).encode()
                 message["headers"] = [*message.get("headers", []), (b"date", date)]
-            if not silent:
-                await send(message)
+            await send(message)
 
-        return watched
+        return dated
 
     def _log(self, scope: Scope, status: int | None, fault: str | None) -> None:
         if not self._world.settings.log_requests:
@@ -181,33 +218,11 @@ class Gate:
         )
 
 
-def _plain_path(path: str) -> str:
-    """One spelling of a path: the newer style, without a trailing slash."""
-    for old, new in NEW_STYLES.items():
-        if path == old or path.startswith(old + "/"):
-            path = new + path.removeprefix(old)
-            break
-    return path.rstrip("/") or "/"
-
-
-async def _drop(scope: Scope, receive: Receive) -> None:
-    """Cut the connection without an answer."""
-    cut = scope.get("extensions", {}).get(DROP)
-    if cut is None:
-        msg = "The connection was dropped."
-        raise faults.ConnectionDroppedError(msg)
-    cut()
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _misfortune(world: World, fault: Fault, *, path: str) -> ASGIApp:
-    status = int(fault.kind)
-    code = RATE_LIMIT_EXCEEDED if status == 429 else EXCEPTION
-    told = fault.retry_after_ms
-    headers = {} if told is None else {"Retry-After": str(told)}
-    error = ApiError(status, code, "This failure was asked for.", headers=headers)
-    return _error_response(world, error, path=path)
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _error_response(world: World, error: ApiError, *, path: str) -> Response:
@@ -234,6 +249,20 @@ async def _unknown(request: Request, error: Exception) -> Response:
     message = f"{request.method} {request.url.path} is not served here."
     refusal = ApiError(error.status_code, code, message, headers=error.headers)
     return _error_response(request.app.state.world, refusal, path=request.url.path)
+
+
+def _unreadable(error: Exception) -> Response:
+    """The sandbox's own files are damaged: said with the way out, in the service's shape."""
+    if isinstance(error, SettingsError):
+        told = f"settings.json cannot be used: {error}. Correct it, or delete it for the defaults."
+    else:
+        told = f"the database cannot be used: {error}. Run `shplan sandbox reset`."
+    content = ApiError(500, EXCEPTION, f"The sandbox cannot be read; {told}").content()
+    return Response(encode({"error": content}), 500, media_type="application/json")
+
+
+async def _damaged(_: Request, error: Exception) -> Response:
+    return _unreadable(error)
 
 
 async def _stumbled(request: Request, _: Exception) -> Response:

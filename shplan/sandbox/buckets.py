@@ -54,7 +54,7 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
         IngestionError: bucket, folder or files are not there, or extensions are mixed
     """
     bucket = root / bucket_name
-    if bucket.parent != root or bucket_name in (".", "..") or not bucket.is_dir():
+    if bucket.parent != root or bucket_name in (".", "..") or not _is_folder_of(root, bucket):
         msg = f"The bucket {bucket_name} does not exist, or there is no permission to read it."
         raise IngestionError(msg)
     if any(step in (".", "..") for step in path.split("/")):
@@ -80,7 +80,7 @@ def _named(bucket: Path, template: str, source: str) -> Path:
     tried = [name] if _EXTENSION.search(template) else [f"{name}.{ext}" for ext in EXTENSIONS]
     for candidate in tried:
         file = bucket / candidate
-        if file.is_file():
+        if _is_file_of(bucket, file):
             return file
     msg = f"The file of band {source} is missing: there is no {tried[0]}."
     raise IngestionError(msg)
@@ -95,7 +95,7 @@ def _listed(bucket: Path, template: str) -> dict[str, Path]:
     files = {}
     for name in sorted(found):
         match = expression.fullmatch(name)
-        if match and (bucket / name).is_file():
+        if match and _is_file_of(bucket, bucket / name):
             if match["band"] in files:
                 msg = "All files of a tile must have one extension, but one band has several files."
                 raise IngestionError(msg)
@@ -106,3 +106,20 @@ def _listed(bucket: Path, template: str) -> dict[str, Path]:
 def _pattern(parts: list[str]) -> str:
     first, *rest = map(re.escape, parts)
     return first + "(?P<band>[^/]+?)" + "(?P=band)".join(rest)
+
+
+def _is_folder_of(root: Path, bucket: Path) -> bool:
+    # A link may stand for a bucket, but not for what lies outside of all buckets.
+    return bucket.is_dir() and _leads_into(root, bucket)
+
+
+def _is_file_of(bucket: Path, file: Path) -> bool:
+    return file.is_file() and _leads_into(bucket, file)
+
+
+def _leads_into(folder: Path, place: Path) -> bool:
+    """Whether a path, once all links are followed, lies below a folder."""
+    try:
+        return place.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links that lead in a circle
+        return False

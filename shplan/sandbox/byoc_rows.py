@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import geometry, lifecycle
+from shplan.sandbox.lists import keyset, named
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
     from sqlite3 import Row
 
     from shplan.sandbox.lifecycle import Round
+    from shplan.sandbox.lists import Terms
     from shplan.sandbox.paging import Page
     from shplan.sandbox.store import Store, Value
     from shplan.sandbox.wire import Json, JsonObject
@@ -39,6 +41,9 @@ create table if not exists tiles (
 create unique index if not exists tiles_by_path on tiles (coll, path);
 create unique index if not exists tiles_by_id on tiles (id);
 create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
+create index if not exists tiles_due_anywhere on tiles (done_ms) where outcome is null;
+create index if not exists collections_due on collections (metadata_due_ms)
+  where metadata_due_ms is not null;
 """
 TABLES = {"collections": "seq", "tiles": "coll, seq"}
 
@@ -161,7 +166,7 @@ def find_collection(store: Store, collection_id: str) -> Collection | None:
 
 
 def collections_page(
-    store: Store, *, account: str, until_ms: int, page: Page, terms: list[list[str]]
+    store: Store, *, account: str, until_ms: int, page: Page, terms: Terms
 ) -> tuple[list[Collection], bool]:
     """
     A page of an account's collections by identifier, and whether there are more.
@@ -170,28 +175,10 @@ def collections_page(
     all its words in the name.
     """
     values: list[Value] = [account, until_ms]
-    where = "account = ? and created_ms <= ?"
-    if terms:
-        groups = ["(" + " and ".join("instr(lower(name), ?) > 0" for _ in g) + ")" for g in terms]
-        where += " and (" + " or ".join(groups) + ")"
-        values += [word.lower() for group in terms for word in group]
-    rows, more = _page(store, f"select * from collections where {where}", values, page, "id")  # noqa: S608
+    condition, words = named(terms)
+    query = f"select * from collections where account = ? and created_ms <= ?{condition}"  # noqa: S608
+    rows, more = keyset(store, query, values + words, page, "id")
     return [collection_of(row) for row in rows], more
-
-
-def _page(
-    store: Store, query: str, values: list[Value], page: Page, key: str, *, descending: bool = False
-) -> tuple[list[Row], bool]:
-    """One page by key: never an offset, so that the last page costs as much as the first."""
-    downward = descending != page.backward
-    if page.key is not None:
-        query += f" and {key} {'<' if downward else '>'} ?"
-        values = [*values, page.key]
-    query += f" order by {key} {'desc' if downward else 'asc'} limit {page.count + 1}"
-    rows = store.rows(query, *values)
-    more = len(rows) > page.count
-    rows = rows[: page.count]
-    return (rows[::-1] if page.backward else rows), more
 
 
 def delete_collection(store: Store, seq: int) -> None:
@@ -371,7 +358,7 @@ def tiles_page(
         condition, instants = _STATUS_CONDITION[status]
         query += f" and {condition}"
         values += [status if name == "status" else now_ms for name in instants]
-    return _page(store, query, values, page, "seq", descending=descending)
+    return keyset(store, query, values, page, "seq", descending=descending)
 
 
 _STATUS_CONDITION: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -388,6 +375,22 @@ def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
     return store.row(
         f"{_TILE} and outcome is null and done_ms <= ? order by done_ms, seq limit 1", coll, now_ms
     )
+
+
+def due_collections(store: Store, account: str, *, now_ms: int) -> list[str]:
+    """
+    Identifiers of an account's collections of which anything is due, in the order of creation.
+
+    It costs as much as there is due, not as there are collections: every list asks.
+    """
+    found = store.rows(
+        "select c.id from (select seq from collections where metadata_due_ms <= ?2"
+        " union select coll from tiles where outcome is null and done_ms <= ?2) as due"
+        " cross join collections c on c.seq = due.seq where c.account = ?1 order by c.seq",
+        account,
+        now_ms,
+    )
+    return [row["id"] for row in found]
 
 
 def bury(store: Store, *, kind: str, parent: str, name: str, account: str, now_ms: int) -> None:

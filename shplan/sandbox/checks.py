@@ -185,11 +185,12 @@ def _check_place(file: RasterFile) -> None:
         _fail(file, "has no CRS" if file.epsg is None else f"is in EPSG:{file.epsg}; not supported")
     if not file.is_upright:
         _fail(file, "is rotated or upside down")
-    if _crosses_pole(cast("int", file.epsg), file.box):
+    if crosses_pole(cast("int", file.epsg), file.box):
         _fail(file, "crosses a pole")
 
 
-def _crosses_pole(epsg: int, box: Box) -> bool:
+def crosses_pole(epsg: int, box: Box) -> bool:
+    """Whether a pole lies inside a box, whose CRS is one of those that tiles may have."""
     if epsg == geometry.WGS84:
         return box.south < -90 or box.north > 90
     if epsg == 3857:

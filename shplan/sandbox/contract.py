@@ -9,17 +9,27 @@ service takes them: they are dropped before anything is checked.
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox.errors import ApiError, bad_payload
+from shplan.sandbox.wire import instant
 from shplan.schema.store import request_schema
 
 if TYPE_CHECKING:
     from shplan.sandbox.settings import Settings
     from shplan.sandbox.wire import Json, JsonObject
 
+MOST_VIOLATIONS = 100
+MOST_CHARACTERS = 500
+
 # Source: what the released Python client sends on create and update, beside its own fields.
 _CLIENT_FIELDS = frozenset({"otherData", "userId"})
+# Source: the tool for BYOC in Java, whose JSON library writes an instant as seconds since 1970.
+_INSTANTS = {
+    "createByocCollectionTile": "sensingTime",
+    "updateByocCollectionTileById": "sensingTime",
+}
 
 
 def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
@@ -27,18 +37,22 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
     The body of a request without nulls and read-only fields, valid by its schema.
 
     Raises:
-        ApiError: 400, with every violation
+        ApiError: 400, with the violations, of which nobody reads more than a hundred
     """
     if not isinstance(body, dict):
         msg = "The request body must be a JSON object."
         raise bad_payload(msg)
     schema = _schema(operation_id)
     cleaned = cast("JsonObject", _cleaned(body, schema, schema))
-    violations = [
-        _violation(error)
+    member = _INSTANTS.get(operation_id)
+    if member in cleaned and settings.numeric_instants == "accept":
+        cleaned[member] = _in_words(cleaned[member])
+    found = (
+        error
         for error in _validator(operation_id).iter_errors(cleaned)
         if not _tolerated(error, settings)
-    ]
+    )
+    violations = [_violation(error) for error in islice(found, MOST_VIOLATIONS)]
     if settings.unknown_fields == "refuse":
         known = _properties(schema, schema)
         violations += [
@@ -48,6 +62,16 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
     if violations:
         raise ApiError(400, "COMMON_BAD_PAYLOAD", "Invalid request", errors=violations)
     return cleaned
+
+
+def _in_words(value: Json) -> Json:
+    """An instant as text, if it came as seconds since 1970; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return instant(round(value * 1000))
+    except OverflowError:
+        return value
 
 
 @cache
@@ -127,4 +151,5 @@ def _violation(error: Any) -> Json:
     if error.kind.name == "required":
         steps.append(str(error.kind.property))
         return {"parameter": "->".join(steps), "violation": "must not be missing"}
-    return {"parameter": "->".join(steps), "violation": str(error.message)}
+    # The message repeats the value, which may be all of the body.
+    return {"parameter": "->".join(steps), "violation": str(error.message)[:MOST_CHARACTERS]}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch_fates, batch_rows, batch_v1_rows, bulk, faults
+from shplan.sandbox import batch_fates, batch_rows, batch_v1_rows, bulk, edits, faults
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.settling import settle
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 PREFIX = "/_sandbox"
+# A day before the last that the calendar has.
+_LAST_S = 253_402_214_400.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -38,6 +40,7 @@ def routes(world: World) -> list[Route]:
         "tick": {"POST": _tick},
         "settings": {"GET": _settings, "POST": _change_settings, "PATCH": _change_settings},
         "faults": {"GET": _faults, "POST": _program, "DELETE": _clear_faults},
+        "expire-tokens": {"POST": _expire_tokens},
         "meter": {"GET": _meter},
         "batch": {"GET": _batch, "POST": _doom, "DELETE": _spare},
         "requests": {"GET": _requests, "DELETE": _clear_requests},
@@ -45,8 +48,11 @@ def routes(world: World) -> list[Route]:
         "populate": {"POST": _populate},
     }
     return [
-        Route(f"{PREFIX}/{name}", _endpoint(world, actions), methods=sorted(actions))
-        for name, actions in table.items()
+        edits.route(world, f"{PREFIX}/edit", _admitted),
+        *(
+            Route(f"{PREFIX}/{name}", _endpoint(world, actions), methods=sorted(actions))
+            for name, actions in table.items()
+        ),
     ]
 
 
@@ -54,18 +60,23 @@ def _endpoint(
     world: World, actions: dict[str, Callable[[World, JsonObject], Json]]
 ) -> Callable[[Request], object]:
     async def serve(request: Request) -> Response:
-        content = await request.body()
-        _refuse_strangers(request)
+        body = _admitted(request, await request.body())
         action = actions.get("GET" if request.method == "HEAD" else request.method)
         assert action is not None  # the route admits these methods only
         settle(world, {})
         try:
-            answer = action(world, _object(content))
+            answer = action(world, body)
         except (SettingsError, faults.FaultError, batch_fates.FateError) as error:
             raise bad_payload(str(error)) from error
         return Response(encode(answer), 200, media_type="application/json")
 
     return serve
+
+
+def _admitted(request: Request, content: bytes) -> JsonObject:
+    """The object in the body of a request from this machine; nothing: an empty one."""
+    _refuse_strangers(request)
+    return _object(content)
 
 
 def _refuse_strangers(request: Request) -> None:
@@ -99,6 +110,9 @@ def _tick(world: World, body: JsonObject) -> Json:
     seconds = body.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         raise ApiError(400, "COMMON_BAD_PAYLOAD", "seconds is a number, not below 0")
+    if world.now_s() + seconds > _LAST_S:
+        msg = "the calendar ends with the year 9999"
+        raise bad_payload(msg)
     world.tick(seconds)
     return _instance(world, {})
 
@@ -118,7 +132,10 @@ def _faults(world: World, _: JsonObject) -> Json:
 
 def _program(world: World, body: JsonObject) -> Json:
     given = body.get("faults", [body])
-    for fault in [faults.parse(cast("JsonObject", one)) for one in cast("list[Json]", given)]:
+    if not isinstance(given, list):
+        msg = "faults is a list"
+        raise bad_payload(msg)
+    for fault in [faults.parse(one) for one in given]:
         faults.program(world.store, fault)
     return _faults(world, {})
 
@@ -126,6 +143,12 @@ def _program(world: World, body: JsonObject) -> Json:
 def _clear_faults(world: World, _: JsonObject) -> Json:
     faults.clear(world.store)
     return _faults(world, {})
+
+
+def _expire_tokens(world: World, _: JsonObject) -> Json:
+    """Every token that was issued so far stops to count."""
+    world.store.expire_tokens()
+    return _instance(world, {})
 
 
 def _meter(world: World, _: JsonObject) -> Json:

@@ -36,7 +36,7 @@ SUPPORTED = _UTM | {
 Position: TypeAlias = tuple[float, float]
 
 _EPSG_NAME = re.compile(
-    r"(?:urn:ogc:def:crs:epsg:[\d.]*:|https?://www\.opengis\.net/def/crs/epsg/0/|epsg:)(\d+)",
+    r"(?:urn:ogc:def:crs:epsg:[\d.]*:|https?://www\.opengis\.net/def/crs/epsg/0/|epsg:)(\d{1,9})",
     re.IGNORECASE,
 )
 _CRS84_NAME = re.compile(
@@ -156,19 +156,24 @@ def bounds(geometry: JsonObject) -> Box:
     return Box(min(xs), min(ys), max(xs), max(ys))
 
 
+def epsg_of_name(name: str) -> int | None:
+    """The code of a CRS by its name in any of the spellings that clients use; none: unknown."""
+    if _CRS84_NAME.fullmatch(name):
+        return WGS84
+    match = _EPSG_NAME.fullmatch(name)
+    return int(match[1]) if match and int(match[1]) in SUPPORTED else None
+
+
 def _epsg_of(geometry: JsonObject) -> int:
     crs = geometry.get("crs")
     if crs is None:
         return WGS84
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
-    if isinstance(name, str):
-        if _CRS84_NAME.fullmatch(name):
-            return WGS84
-        match = _EPSG_NAME.fullmatch(name)
-        if match and int(match[1]) in SUPPORTED:
-            return int(match[1])
-    raise _unsupported()
+    epsg = epsg_of_name(name) if isinstance(name, str) else None
+    if epsg is None:
+        raise _unsupported()
+    return epsg
 
 
 def _unsupported() -> ApiError:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
 
-# Source: the collection's resolution limit, five times the median of the coarsest overviews.
+# Source: the collection's resolution limit: five times the median of the coarsest overviews, and
+# never stricter than so many metres.
 RESOLUTION_FACTOR = 5
+STRICTEST_LIMIT_M = 500.0
 
 UNREADABLE = "The files of the tile cannot be read."
 
@@ -45,16 +47,8 @@ def settle(world: World, collection_id: str) -> None:
 
 def settle_account(world: World, account: str) -> None:
     """Bring every collection of an account up to date that has anything due."""
-    now_ms = world.now_ms()
-    due = world.store.rows(
-        "select id from collections where account = ? and (metadata_due_ms <= ? or exists (select 1"
-        " from tiles where coll = collections.seq and outcome is null and done_ms <= ?)) order by seq",
-        account,
-        now_ms,
-        now_ms,
-    )
-    for row in due:
-        settle(world, row["id"])
+    for collection_id in rows.due_collections(world.store, account, now_ms=world.now_ms()):
+        settle(world, collection_id)
 
 
 def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
@@ -144,7 +138,7 @@ def _metadata(tiles: list[Row]) -> JsonObject:
     has_times = "NO" if not times else "YES" if len(times) == len(tiles) else "PARTIALLY"
     metadata: JsonObject = {
         "extent": None if extent is None else extent.polygon(),
-        "maxMetersPerPixel": median(coarsest) * RESOLUTION_FACTOR,
+        "maxMetersPerPixel": max(median(coarsest) * RESOLUTION_FACTOR, STRICTEST_LIMIT_M),
         "hasSensingTimes": has_times,
     }
     if times:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_COUNT = 100
 _KEY_LIMIT = 2**63  # what SQLite can compare
+
+# Digits of other scripts, underscores and spaces are integers to Python only.
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 Key: TypeAlias = "int | str | None"
 
@@ -53,10 +57,9 @@ def page(query: Mapping[str, str], *, key: type[int | str]) -> Page:
     """
     count = MAX_COUNT
     if "count" in query:
-        try:
-            count = int(query["count"])
-        except ValueError:
-            raise violation("count", "must be an integer") from None
+        if not _WHOLE.fullmatch(query["count"]):
+            raise violation("count", "must be an integer")
+        count = int(query["count"])
         if not 1 <= count <= MAX_COUNT:
             raise violation("count", f"must be between 1 and {MAX_COUNT}")
     if not query.get("viewtoken"):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "settings.json"
 
+# Instants stay within the calendar: thirty years, and not all of it in a day.
+_MOST_NUMBER = 1e9
+_MOST = {"speed": 1e6}
 _NEVER_ZERO = frozenset({"speed", "expires_in_s", "acquisition_every_days"})
 
 
@@ -73,7 +76,13 @@ class Settings:
         unknown_fields: what happens to fields that the document does not know
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
-        location: where `/byoc/global` says that collections live
+        location: deployment on which collections are said to live
+        numeric_instants: whether a tile's sensing time may be a number, seconds since 1970
+        tile_files: which tiles have a listing of their files
+        zarr_created_s: how long a Zarr collection is CREATED
+        zarr_ingesting_s: then INGESTING, also after a reingest
+        zarr_offending_arrays: whether arrays that break a rule are skipped, or fail all
+        zarr_reingest_running: what a reingest does while an ingestion runs
         account_pu: processing units that an account has in all; none: as many as it wants
         batch_required_pu: what must be left of them for a batch task to be created
         batch_queued_s: from an accepted ANALYSE or START to the status that follows
@@ -92,6 +101,8 @@ class Settings:
         expire_stopped_s: the same after STOPPED
         expire_failed_s: the same after FAILED
         expire_done_s: the same after DONE
+        most_body_mb: larger bodies of requests are refused, in units of a million bytes
+        most_object_mb: the same for objects that are put into a bucket over S3
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -125,6 +136,12 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
+    numeric_instants: Literal["accept", "refuse"] = "accept"
+    tile_files: Literal["all", "delivered"] = "all"
+    zarr_created_s: float = 1.0
+    zarr_ingesting_s: float = 2.0
+    zarr_offending_arrays: Literal["skip", "fail"] = "skip"
+    zarr_reingest_running: Literal["accept", "refuse"] = "accept"
     account_pu: float | None = None
     batch_required_pu: float = 1000.0
     batch_queued_s: float = 1.0
@@ -143,6 +160,8 @@ class Settings:
     expire_stopped_s: float | None = None
     expire_failed_s: float | None = None
     expire_done_s: float | None = None
+    most_body_mb: float = 20.0
+    most_object_mb: float = 5_000.0
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 
@@ -194,7 +213,8 @@ def _accepts(accepted: tuple[object, ...], value: Json) -> bool:
 
 
 def _positive(name: str, number: float) -> float:
-    if number < 0 or (number == 0 and name in _NEVER_ZERO):
+    most = _MOST.get(name, _MOST_NUMBER)
+    if not 0 <= number <= most or (number == 0 and name in _NEVER_ZERO):
         msg = f"{name} does not take {number!r}"
         raise SettingsError(msg)
     return float(number)
@@ -231,7 +251,11 @@ class SettingsFile:
             return self._settings
         stamp = (status.st_mtime_ns, status.st_ino)
         if stamp != self._stamp:
-            content = decode(self._path.read_bytes())
+            try:
+                content = decode(self._path.read_bytes())
+            except ValueError as error:
+                msg = f"the settings are no JSON: {error}"
+                raise SettingsError(msg) from error
             if not isinstance(content, dict):
                 msg = "the settings are no JSON object"
                 raise SettingsError(msg)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch, batch_v1, ingestion
+from shplan.sandbox import batch, batch_v1, ingestion, zarr_ingestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,5 +21,6 @@ def settle(world: World, params: Mapping[str, str]) -> None:
     """Bring up to date what a request can see; `params` are those of its path."""
     batch.settle(world)
     batch_v1.settle(world)
+    zarr_ingestion.settle(world)
     if "collection" in params:
         ingestion.settle(world, params["collection"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -94,16 +95,16 @@ class Store:
         )
         self._connection.row_factory = sqlite3.Row
         self._depth = 0
+        self._known: dict[str, str | None] | None = None
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768"):
             self._connection.execute(f"pragma {pragma}")
-        if not self._has_tables():
+        version = zlib.crc32(schema.encode()) >> 1  # a positive 32-bit integer
+        if self._connection.execute("pragma user_version").fetchone()[0] != version:
+            # A directory of another version of this program gets what it lacks, indexes included.
             with self.writing():
                 for statement in schema.split(";"):
                     self._connection.execute(statement)
-
-    def _has_tables(self) -> bool:
-        rows = self._connection.execute("select name from sqlite_master where type = 'table'")
-        return {"meta", *self._tables} <= {row[0] for row in rows}
+                self._connection.execute(f"pragma user_version = {version}")
 
     def close(self) -> None:
         """Close the file; the last one to leave merges the journal into it."""
@@ -137,10 +138,14 @@ class Store:
         # At once, not at the first write: a reader that turns writer cannot wait for its turn.
         self._connection.execute("begin immediate")
         self._depth = 1
+        if self._known is not None:
+            self._known = {}  # another process may have changed them until now
         try:
             yield
         except BaseException:
             self._connection.execute("rollback")
+            if self._known is not None:
+                self._known = {}
             raise
         else:
             self._connection.execute("commit")
@@ -149,14 +154,39 @@ class Store:
 
     # Identity, time, counters.
 
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """
+        Read each of the single texts once, and again in a transaction.
+
+        What a request begins with it goes on with: it asks for the time and its identity all over.
+        """
+        if self._known is not None:
+            yield
+            return
+        self._known = {}
+        try:
+            yield
+        finally:
+            self._known = None
+
     def meta(self, key: str) -> str | None:
         """Return a single stored text."""
+        if self._known is None:
+            return self._read_meta(key)
+        if key not in self._known:
+            self._known[key] = self._read_meta(key)
+        return self._known[key]
+
+    def _read_meta(self, key: str) -> str | None:
         row = self.row("select value from meta where key = ?", key)
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
         """Store a single text."""
         self.run("insert or replace into meta values (?, ?)", key, value)
+        if self._known is not None:
+            self._known = {}
 
     def found(self, *, seed: str | None, clock_s: float, speed: float) -> None:
         """Give a new directory its seed, its instance and its time."""
@@ -171,14 +201,25 @@ class Store:
                 self.set_anchor(Anchor(clock_s=clock_s, sandbox_s=clock_s, speed=speed))
 
     @property
+    def seed(self) -> str:
+        """What identifiers, and the chance in faults, are made from."""
+        return self.meta("seed") or ""
+
+    @property
     def instance(self) -> str:
         """The identity that the directory got when it was made or last reset."""
         return seeded_uuid(self.meta("seed") or "", self.meta("generation") or "", "instance")
 
     @property
     def signing_key(self) -> bytes:
-        """The secret that tokens of this instance are signed with."""
-        return f"{self.meta('seed')}/{self.meta('generation')}/token".encode()
+        """The secret that tokens of this instance are signed with, until they are all expired."""
+        series = self.meta("token_series") or "0"
+        return f"{self.meta('seed')}/{self.meta('generation')}/token/{series}".encode()
+
+    def expire_tokens(self) -> None:
+        """From now on no token counts that was issued before."""
+        with self.writing():
+            self.set_meta("token_series", str(int(self.meta("token_series") or "0") + 1))
 
     def mint(self, kind: str) -> str:
         """Return a new identifier; counts within the transaction that uses it."""

@@ -14,6 +14,7 @@ import hmac
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shplan.sandbox.wire import decode, encode
@@ -28,6 +29,14 @@ class Bearer:
 
     client_id: str
     account: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """A token that we have signed, and until when it counts, seconds since 1970."""
+
+    bearer: Bearer
+    expires_s: float
 
 
 class BadTokenError(ValueError):
@@ -48,6 +57,16 @@ def read(token: str, *, key: bytes, now_s: float) -> Bearer:
     Raises:
         BadTokenError: malformed, signed by another instance, or expired
     """
+    granted = _granted(token, key)
+    if granted.expires_s <= now_s:
+        msg = "The token has expired."
+        raise BadTokenError(msg)
+    return granted.bearer
+
+
+@lru_cache(maxsize=1024)
+def _granted(token: str, key: bytes) -> _Granted:
+    """What a token of ours says; clients show theirs with every request."""
     signed, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(signed, key).encode()):
         msg = "The token's signature does not match."
@@ -56,10 +75,7 @@ def read(token: str, *, key: bytes, now_s: float) -> Bearer:
     assert isinstance(payload, dict)  # we signed it
     expires, client_id, account = payload["exp"], payload["azp"], payload["account"]
     assert isinstance(expires, int | float)
-    if expires <= now_s:
-        msg = "The token has expired."
-        raise BadTokenError(msg)
-    return Bearer(client_id=str(client_id), account=str(account))
+    return _Granted(Bearer(client_id=str(client_id), account=str(account)), float(expires))
 
 
 def _plain(payload: JsonObject) -> bytes:

@@ -14,6 +14,11 @@ from typing import TypeAlias, cast
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
 
+# Our own bound; the deepest request of the service, with a MultiPolygon in it, has a dozen levels.
+MOST_LEVELS = 100
+# Below 2**63, which is where integers of the database end.
+EXACT_DIGITS = 18
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,24 +29,50 @@ def encode(value: Json) -> str:
 
 def decode(text: str | bytes) -> Json:
     """
-    The value of a JSON text that somebody else wrote.
+    The value of a JSON text that somebody else wrote; of a name that stands twice the last counts.
+
+    Whole numbers of more digits than are kept exactly become floating point numbers.
 
     Raises:
         ValueError: the text is no JSON, or holds what cannot be stored and printed again: NaN and
             infinity (also as a number too large), half a surrogate pair, nesting without end
     """
     try:
-        value = cast("Json", json.loads(text, parse_constant=_refuse_constant))
-        encode(value).encode()
-    except RecursionError as error:
+        value = cast(
+            "Json", json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
+        )
+        levels = _levels(value)
+    except RecursionError:
+        levels = MOST_LEVELS + 1
+    if levels > MOST_LEVELS:
         msg = "nested too deeply"
-        raise ValueError(msg) from error
+        raise ValueError(msg)
+    encode(value).encode()
     return value
 
 
 def _refuse_constant(name: str) -> float:
     msg = f"{name} is no JSON number"
     raise ValueError(msg)
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= EXACT_DIGITS else float(digits)
+
+
+def _levels(value: Json) -> int:
+    """How deep lists and objects lie in each other, counted no further than is needed."""
+    levels = 0
+    containers = [value] if isinstance(value, list | dict) else []
+    while containers and levels <= MOST_LEVELS:
+        levels += 1
+        containers = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, list | dict)
+        ]
+    return levels
 
 
 def decode_object(text: str) -> JsonObject:

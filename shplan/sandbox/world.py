@@ -7,6 +7,7 @@ clock; there is no background task.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import (
@@ -15,6 +16,7 @@ from shplan.sandbox import (
     batch_rows,
     batch_v1_rows,
     byoc_rows,
+    zarr_rows,
 )
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
@@ -24,13 +26,21 @@ from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from shplan.sandbox.clock import Clock
     from shplan.sandbox.scripts import Scripts
 
 
-FAMILIES = (byoc_rows, batch_rows, batch_fates, batch_collection_rows, batch_v1_rows)
+FAMILIES = (
+    byoc_rows,
+    batch_rows,
+    batch_fates,
+    batch_collection_rows,
+    batch_v1_rows,
+    zarr_rows,
+)
 
 
 class World:
@@ -51,6 +61,7 @@ class World:
         self.scripts = scripts or WorkerScripts()
         self._clock = clock
         self._file = SettingsFile(data)
+        self._held: Settings | None = None
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
@@ -61,10 +72,20 @@ class World:
         self.scripts.close()
         self.store.close()
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Look once whether another process has changed the settings or the run of time."""
+        with self.store.remembering():
+            self._held = self._file.read()
+            try:
+                yield
+            finally:
+                self._held = None
+
     @property
     def settings(self) -> Settings:
         """The settings as they stand now."""
-        return self._file.read()
+        return self._held or self._file.read()
 
     def set_settings(self, settings: Settings) -> None:
         """Store other settings; a change of speed leaves the present instant as it is."""
@@ -72,6 +93,7 @@ class World:
             anchor = self.store.anchor()
             self.store.set_anchor(anchor.moved(clock_s=self._clock.now(), speed=settings.speed))
             self._file.write(settings)
+            self._held = None
 
     def now_s(self) -> float:
         """Sandbox time, seconds since 1970."""

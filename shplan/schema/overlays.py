@@ -217,6 +217,10 @@ def _cost_spelling(document: Schema) -> None:
     properties["costPU"] = properties["costPu"]
 
 
+def _error_details(document: Schema) -> None:
+    _properties(document, "Boom")["errors"] = {"type": ["object", "array"]}
+
+
 def _read_only_members(document: Schema) -> None:
     _schema(document, "BYOCCollection", "properties", "isConfigured")["readOnly"] = True
     _schema(document, "BYOCTile", "properties", "additionalData")["readOnly"] = True
@@ -401,6 +405,15 @@ OVERLAYS: tuple[Overlay, ...] = (
         "answers carry `costPU`, which the Python client reads",
         "both",
         _cost_spelling,
+    ),
+    Overlay(
+        "error-details",
+        "Boom.errors",
+        "an object",
+        "a list of objects with `parameter` and `violation`, a list of texts, or a map: all three stand in"
+        " answers that are quoted in public",
+        "a list or an object",
+        _error_details,
     ),
     Overlay(
         "byoc-read-only",

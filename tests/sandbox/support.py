@@ -34,7 +34,7 @@ def validators() -> list[tuple[str, re.Pattern[str], dict[int, Any]]]:
     """Of each operation that is served: method, pattern of its paths, and its answers' validators."""
     found = []
     for name, operation in operations().items():
-        if operation.family not in ("byoc", "batch-v1", "batch-v2"):
+        if operation.family not in ("batch-v1", "batch-v2", "byoc", "metadata", "zarr"):
             continue
         by_status = {}
         for status in operation.statuses:
@@ -57,11 +57,7 @@ def obey_contract(answer: httpx.Response) -> None:
         if answer.request.method == method and path.fullmatch(answer.request.url.path):
             validator = by_status.get(answer.status_code)
             if validator is not None:
-                content = answer.json()
-                # The document has an object here; answers of the service hold a list.
-                if isinstance(content.get("error"), dict):
-                    content["error"].pop("errors", None)
-                validator.validate(content)
+                validator.validate(answer.json())
                 CHECKED.append(answer.status_code)
 
 

@@ -310,10 +310,3 @@ def test_tile_of_another_collection_is_not_found(api: Driver) -> None:
     one, two = api.collection()["id"], api.collection()["id"]
     tile = api.tile(one, "a")["id"]
     assert api.get(f"{COLLECTIONS}/{two}/tiles/{tile}").status_code == 404
-
-
-def test_files_of_a_tile_are_only_for_planet_collections(api: Driver) -> None:
-    one = api.collection()["id"]
-    place = f"{COLLECTIONS}/{one}/tiles/{api.tile(one, 'a')['id']}"
-    assert api.get(f"{place}/files").status_code == 404
-    assert api.get(f"{place}/files/a/b.tif").status_code == 404

@@ -175,7 +175,7 @@ def test_metadata_of_the_collection_is_refreshed_later(api: Driver, bucket: Path
     assert additional["hasSensingTimes"] == "PARTIALLY"
     assert additional["fromSensingTime"] == additional["toSensingTime"]
     assert additional["toSensingTime"] == "2024-05-02T00:00:00.000Z"
-    assert additional["maxMetersPerPixel"] == 5 * (10.0 + 40.0) / 2
+    assert additional["maxMetersPerPixel"] == 500
     west, east = (additional["extent"]["coordinates"][0][corner][0] for corner in (0, 1))
     assert (west, east) == (pytest.approx(15.0, abs=1e-3), pytest.approx(15.166, abs=1e-2))
     api.delete(f"{COLLECTIONS}/{one}/tiles/{second}")
@@ -224,6 +224,17 @@ def test_reingest_notices_a_changed_file(api: Driver, bucket: Path) -> None:
     assert after["B04"]["etag"] != tile["additionalData"]["filesMetadata"]["B04"]["etag"]
 
 
+@pytest.mark.parametrize(("pixel", "limit"), [(10.0, 500.0), (100.0, 500.0), (160.0, 800.0)])
+def test_resolution_limit_is_five_times_the_coarsest_and_500_m_at_least(
+    api: Driver, bucket: Path, pixel: float, limit: float
+) -> None:
+    write_cog(bucket / "a/B04.tif", pixel=pixel)
+    one = api.collection()["id"]
+    ingested(api, collection=one)
+    api.tick(60)
+    assert api.read(one)["additionalData"]["maxMetersPerPixel"] == limit
+
+
 def test_first_to_finish_configures_whoever_is_read_first(api: Driver, bucket: Path) -> None:
     write_cog(bucket / "a/B04.tif")
     write_cog(bucket / "b/B08.tif")
@@ -259,9 +270,53 @@ def test_tiles_are_not_copied_where_bands_differ(api: Driver, bucket: Path) -> N
     ingested(api, collection=one)
     two = api.collection(additionalData={"bands": {"B04": {**UINT16, "bitDepth": 8}}})["id"]
     assert api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={two}").status_code == 400
-    assert api.post(f"{COLLECTIONS}/{one}/copyTiles").status_code == 400
+    for query in ("", "?toCollection=", "?toCollection=fields", f"?toCollection={two}x"):
+        answer = api.post(f"{COLLECTIONS}/{one}/copyTiles{query}")
+        assert (answer.status_code, answer.json()["error"]["errors"][0]["parameter"]) == (
+            400,
+            "toCollection",
+        )
     nowhere = "017aa0ae-33a6-45d3-8548-0f7d1041b40c"
     assert api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={nowhere}").status_code == 404
+
+
+def test_copy_costs_one_unit_and_keeps_the_targets_no_data(api: Driver, bucket: Path) -> None:
+    write_cog(bucket / "a/B04.tif", nodata=0)
+    write_cog(bucket / "a/B08.tif", nodata=9)
+    one, two = api.collection()["id"], api.collection(noData=7)["id"]
+    ingested(api, collection=one)
+    assert api.read(one)["additionalData"]["bands"]["B08"]["noData"] == 9
+    spent = api.get("/_sandbox/meter").json()["pu"]
+    answer = api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={two}")
+    assert answer.headers["x-processingunits-spent"] == "1.0"
+    assert api.get("/_sandbox/meter").json()["pu"] == spent + 1
+    target = api.read(two)
+    assert target["noData"] == 7
+    assert all("noData" not in band for band in target["additionalData"]["bands"].values())
+    assert target["requiresMetadataUpdate"] is True
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_tiles_are_not_copied_to_others(api: Driver, bucket: Path, status: int) -> None:
+    api.configure(foreign_objects=status, clients={"other": {"secret": "s", "account": "other"}})
+    mine = api.collection()["id"]
+    api.login("other", "s")
+    theirs = api.collection()["id"]
+    for one, two in ((mine, theirs), (theirs, mine)):
+        answer = api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={two}")
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("link", ["a", "a/B04.tif", ""])
+def test_link_out_of_the_bucket_is_no_file(
+    api: Driver, bucket: Path, tmp_path: Path, link: str
+) -> None:
+    write_cog(bucket / "a/B04.tif")
+    place = bucket / link
+    place.rename(tmp_path / "outside")
+    place.symlink_to(tmp_path / "outside")
+    tile, _ = ingested(api)
+    assert tile["status"] == "FAILED"
 
 
 # What is refused. Each case writes the files of folder `a` and names what the cause must say.

@@ -106,6 +106,10 @@ LOOSENED: dict[str, tuple[Look, JsonValue]] = {
         _closed_response("getSingleBatchStatisticalRequestById", 200),
         {"id": "7453e962-0ee5-4f74-8227-89759fbe9ba9", "status": "DONE", "costPU": 12.5},
     ),
+    "error-details": (
+        _response("createByocCollection", 400),
+        {"error": {"errors": [{"parameter": "output->resx", "violation": "must be positive"}]}},
+    ),
     "geometry-crs": (
         _closed_request("updateByocCollectionTileById"),
         {"coverGeometry": as_object(client_body("byoc-tile"))["coverGeometry"]},

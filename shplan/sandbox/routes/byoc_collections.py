@@ -24,6 +24,7 @@ from shplan.sandbox.errors import (
     not_found,
     violation,
 )
+from shplan.sandbox.lists import terms_of
 from shplan.sandbox.paging import links, page
 from shplan.sandbox.routes.endpoint import BYOC_CALL_PU, Call, Operation, Reply, route
 from shplan.sandbox.wire import decode_object, encode
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
 
-# Our own bound: the reference names none.
-MAX_SEARCH_WORDS = 100
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 def routes(world: World) -> list[Route]:
@@ -90,7 +90,7 @@ def list_collections(call: Call) -> Reply:
         account=call.account,
         until_ms=_visible_until(call, call.settings.list_lag_s),
         page=asked,
-        terms=_terms(call.query.get("search", "")),
+        terms=terms_of(call.query.get("search", "")),
     )
     first, last = (found[0].id, found[-1].id) if found else (None, None)
     data: list[Json] = [collection.as_json() for collection in found]
@@ -99,15 +99,6 @@ def list_collections(call: Call) -> Reply:
         "links": links(call.url, asked, first=first, last=last, more=more),
     }
     return Reply(200, encode(content))
-
-
-def _terms(search: str) -> list[list[str]]:
-    """Words joined by a pipe mean any, by an ampersand or a space all."""
-    groups = [re.split(r"[&\s]+", group.strip("& \t")) for group in search.split("|")]
-    terms = [words for group in groups if (words := [word for word in group if word])]
-    if sum(map(len, terms)) > MAX_SEARCH_WORDS:
-        raise violation("search", f"must have at most {MAX_SEARCH_WORDS} words")
-    return terms
 
 
 def create(call: Call) -> Reply:
@@ -277,24 +268,41 @@ def copy_tiles(call: Call) -> Reply:
     Source: operation `copyByocCollectionTiles`: bands of both must agree, or the target has none.
     """
     source = owned(call, call.params["collection"])
-    if "toCollection" not in call.query:
+    wanted = call.query.get("toCollection")
+    if not wanted:
         raise violation("toCollection", "must not be missing")
-    ingestion.settle(call.world, call.query["toCollection"])
-    target = owned(call, call.query["toCollection"])
+    if not _UUID.fullmatch(wanted):
+        raise violation("toCollection", "is not a UUID")
+    ingestion.settle(call.world, wanted)
+    target = owned(call, wanted)
     if target.bands and _types(target.bands) != _types(source.bands or {}):
         msg = "The bands of the target collection differ from those of the source collection."
         raise bad_payload(msg)
     if not target.bands and source.bands:
-        rows.update_collection(
-            call.store,
-            target.seq,
-            name=target.name,
-            bucket=target.bucket,
-            no_data=source.no_data if target.no_data is None else target.no_data,
-            bands=source.bands,
-        )
+        _configure_like(call, target, source)
     _copy(call, source, target)
     return Reply(204)
+
+
+def _configure_like(call: Call, target: Collection, source: Collection) -> None:
+    """Give a collection without bands those of another; a value of its own for no data stays."""
+    bands = cast("Bands", source.bands)
+    no_data = source.no_data
+    if target.no_data is not None:
+        no_data = target.no_data
+        # A value stands on the collection or on its bands, never on both.
+        bands = {
+            name: {key: value for key, value in band.items() if key != "noData"}
+            for name, band in bands.items()
+        }
+    rows.update_collection(
+        call.store,
+        target.seq,
+        name=target.name,
+        bucket=target.bucket,
+        no_data=no_data,
+        bands=bands,
+    )
 
 
 def _types(bands: Bands) -> dict[str, tuple[Json, Json]]:
@@ -339,11 +347,14 @@ def list_global(call: Call) -> Reply:
         for entry in cast("list[JsonObject]", content["data"]):
             entry["location"] = call.settings.location
         return Reply(200, encode(content))
+    ingestion.settle_account(call.world, call.account)
     found = [rows.find_collection(call.store, name) for name in ids.split(",") if name]
     data: list[Json] = [
         {**collection.as_json(), "location": call.settings.location}
         for collection in found
-        if collection is not None and collection.account == call.account
+        if collection is not None
+        and collection.account == call.account
+        and collection.created_ms <= _visible_until(call, call.settings.get_lag_s)
     ]
     return Reply(200, encode({"data": data}))
 

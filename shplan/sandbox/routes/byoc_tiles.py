@@ -52,8 +52,6 @@ def routes(world: World) -> list[Route]:
             "DELETE": Operation(delete, cost_pu=BYOC_CALL_PU),
         },
         f"{one}/reingest": {"POST": Operation(reingest, cost_pu=BYOC_CALL_PU)},
-        f"{one}/files": {"GET": Operation(files)},
-        f"{one}/files/{{path:path}}": {"GET": Operation(files), "HEAD": Operation(files)},
     }
     return [route(world, path, operations) for path, operations in table.items()]
 
@@ -173,7 +171,13 @@ def _touch(call: Call, collection: Collection) -> None:
     rows.touch_metadata(call.store, collection.seq, due_ms=due_ms)
 
 
-def _tile(call: Call, collection: Collection) -> Row:
+def tile_of(call: Call, collection: Collection) -> Row:
+    """
+    The tile that the path names.
+
+    Raises:
+        ApiError: 404
+    """
     tile_id = call.params["tile"]
     row = rows.find_tile(call.store, collection.seq, tile_id)
     if row is None or row["created_ms"] > call.now_ms - round(call.settings.get_lag_s * 1000):
@@ -183,7 +187,7 @@ def _tile(call: Call, collection: Collection) -> Row:
 
 def get(call: Call) -> Reply:
     """One tile."""
-    row = _tile(call, owned(call, call.params["collection"]))
+    row = tile_of(call, owned(call, call.params["collection"]))
     return Reply(200, f'{{"data":{rows.shown(row, now_ms=call.now_ms)}}}')
 
 
@@ -195,7 +199,7 @@ def update(call: Call) -> Reply:
     bounding box again.
     """
     collection = owned(call, call.params["collection"])
-    row = _tile(call, collection)
+    row = tile_of(call, collection)
     cover = _cover(call.body)
     facts = decode_object(row["facts"])
     if cover is None and "tileGeometry" in facts:
@@ -234,7 +238,7 @@ def delete(call: Call) -> Reply:
     grave = rows.buried_ms(call.store, kind="tile", parent=collection.id, name=tile_id)
     if grave is not None and call.settings.second_delete == 204:
         return Reply(204)
-    row = _tile(call, collection)
+    row = tile_of(call, collection)
     rows.delete_tile(call.store, row)
     for kind, name in (("tile", row["id"]), ("path", row["path"])):
         rows.bury(
@@ -252,7 +256,7 @@ def delete(call: Call) -> Reply:
 def reingest(call: Call) -> Reply:
     """Send a tile that is ingested or failed round again; in any other state it is a 400."""
     collection = owned(call, call.params["collection"])
-    row = _tile(call, collection)
+    row = tile_of(call, collection)
     if row["outcome"] is None:
         msg = "Only tiles that are INGESTED or FAILED can be reingested."
         raise bad_payload(msg)
@@ -282,10 +286,3 @@ def _start_round(call: Call, collection: Collection, tile_id: str) -> None:
         ingesting_ms=instants.ingesting_ms,
         done_ms=instants.done_ms,
     )
-
-
-def files(call: Call) -> Reply:
-    """Only collections that Planet delivered have a listing of files; none here is one."""
-    _tile(call, owned(call, call.params["collection"]))
-    msg = "The collection was not created by a Planet subscription or order."
-    raise not_found(msg)
