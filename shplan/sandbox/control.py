@@ -7,6 +7,7 @@ and never a web page.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
@@ -43,6 +44,7 @@ def routes(world: World) -> list[Route]:
         "requests": {"GET": _requests, "DELETE": _clear_requests},
         "dump": {"GET": _dump},
         "populate": {"POST": _populate},
+        "seed": {"POST": _seed},
     }
     return [
         Route(f"{PREFIX}/{name}", _endpoint(world, actions), methods=sorted(actions))
@@ -180,6 +182,12 @@ def _populate(world: World, body: JsonObject) -> Json:
         raise bad_payload(msg)
     bulk.populate(world, collection, like=like, paths=[str(path) for path in paths])
     return {"added": len(paths)}
+
+
+def _seed(world: World, _: JsonObject) -> Json:
+    from shplan.sandbox.seeding import seed  # noqa: PLC0415 few sandboxes are seeded
+
+    return cast("JsonObject", asdict(seed(world)))
 
 
 def _dump(world: World, _: JsonObject) -> Json:

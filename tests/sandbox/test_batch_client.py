@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 from sentinelhub.exceptions import DownloadFailedException
 
 import shplan
-from shplan.sandbox.serve import instructions
+from shplan.sandbox.address import Address, url
 
 from .batches import AOI, NDVI
 from .test_serve import SERVER
@@ -46,9 +46,8 @@ def port(data: Path) -> Iterator[int]:
     command = [sys.executable, "-c", SERVER, str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
-        told = "".join(process.stdout.readline() for _ in range(6))
-        base = tomllib.loads(told.rpartition("export")[0])["sandbox"]["sh_base_url"]
-        yield int(base.rpartition(":")[2])
+        told = json.loads(process.stdout.readline())
+        yield int(told["base_url"].rpartition(":")[2])
         process.terminate()
         assert process.wait(timeout=10) in (0, -15)
 
@@ -58,7 +57,7 @@ def config(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SHConf
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     SentinelHubDownloadClient._CACHED_SESSIONS = {}
-    values = tomllib.loads(instructions(port)[0])["sandbox"]
+    values = Address(url(port)).profile()
     return SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=2)
 
 
