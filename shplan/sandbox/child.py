@@ -18,6 +18,7 @@ from shplan.sandbox.settings import Settings
 from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
+    from shplan.sandbox.address import Address
     from shplan.sandbox.wire import JsonObject
 
 
@@ -36,13 +37,17 @@ def main(given: str) -> None:
         clock=StoppedClock() if options["stopped"] else SystemClock(),
         settings=Settings().patched(cast("JsonObject", options["settings"])),
     )
-    threading.Thread(target=_stop_at_the_end_of_input, args=(server,), daemon=True).start()
-    server.run(lambda address: print(address.as_json(), flush=True))  # noqa: T201 to the parent
+
+    def announce(address: Address) -> None:
+        threading.Thread(target=_leave_at_the_end_of_input, args=(server,), daemon=True).start()
+        print(address.as_json(), flush=True)  # noqa: T201 to the parent
+
+    server.run(announce)
 
 
-def _stop_at_the_end_of_input(server: Server) -> None:
+def _leave_at_the_end_of_input(server: Server) -> None:
     sys.stdin.buffer.read()
-    server.stop()
+    server.leave()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Prints nothing: what a person has to be told is handed to the caller.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,7 +79,7 @@ class Server:
         self._server = _Server(config, self._beside)
 
     def run(self, announce: Callable[[Address], None] = lambda _: None) -> None:
-        """Serve until interrupted or stopped, then close; in whatever thread."""
+        """Serve until interrupted, then close."""
 
         def ready(bound: int) -> None:
             s3_url = None
@@ -92,9 +93,14 @@ class Server:
         finally:
             close_app(self._app)
 
-    def stop(self) -> None:
-        """End `run`, from another thread."""
-        self._server.stop()
+    def leave(self) -> None:
+        """End the process at once, from another thread: files are closed, connections cut."""
+
+        def leaving() -> None:
+            close_app(self._app)
+            os._exit(0)
+
+        self._server.call(leaving)
 
 
 def _config(app: ASGIApp, *, host: str, port: int, date_header: bool = True) -> uvicorn.Config:
@@ -112,28 +118,7 @@ def _config(app: ASGIApp, *, host: str, port: int, date_header: bool = True) -> 
     )
 
 
-class _Waking(uvicorn.Server):
-    """A server that stops as soon as it is told, and not at its next look at a flag."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._woken = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        waits = {
-            asyncio.create_task(super().main_loop()),
-            asyncio.create_task(self._woken.wait()),
-        }
-        _, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
-            task.cancel()
-
-    def wake(self) -> None:
-        """Stop; called in the loop, or before there is one."""
-        self._woken.set()
-
-
-class _Beside(_Waking):
+class _Beside(uvicorn.Server):
     """A second server in the loop of the first, which hears the signals for both."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -154,7 +139,7 @@ class _Beside(_Waking):
         return bound
 
 
-class _Server(_Waking):
+class _Server(uvicorn.Server):
     """A server that says when it is ready, and on which port."""
 
     def __init__(self, config: uvicorn.Config, beside: _Beside | None) -> None:
@@ -174,19 +159,16 @@ class _Server(_Waking):
         if self.started:
             self.ready(self.servers[0].sockets[0].getsockname()[1])
 
-    def stop(self) -> None:
-        """Stop, whatever thread asks."""
-        if self._loop is None:
-            self.wake()
-        else:
-            self._loop.call_soon_threadsafe(self.wake)
+    def call(self, function: Callable[[], None]) -> None:
+        """Call a function between two requests, once this server has started."""
+        assert self._loop is not None  # the caller was told that it is ready
+        self._loop.call_soon_threadsafe(function)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        closing = [super().shutdown(sockets)]
         if self._beside is not None and self._beside_task is not None:
-            self._beside.wake()
-            closing.append(self._beside_task)  # type: ignore[arg-type]  # awaited as well
-        await asyncio.gather(*closing)
+            self._beside.should_exit = True
+            await self._beside_task
+        await super().shutdown(sockets)
 
 
 class _Protocol(H11Protocol):
