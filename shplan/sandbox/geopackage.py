@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 import shapely
 
-from shplan.sandbox.geometry import SUPPORTED, well_known_text
+from shplan.sandbox.geometry import SUPPORTED, WGS84, well_known_text
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 MOST_FEATURES = 700_000
@@ -196,20 +196,61 @@ def manifest(rows: Iterable[ManifestRow], *, changed_ms: int) -> bytes:
     for row in rows:
         by_epsg.setdefault(row.epsg, []).append(row)
     with contextlib.closing(sqlite3.connect(":memory:")) as file:
-        file.execute(f"pragma application_id = {APPLICATION_ID}")
-        file.execute(f"pragma user_version = {VERSION}")
-        file.executescript(_TABLES)
-        file.executemany(
-            "insert into gpkg_spatial_ref_sys values (?, ?, 'NONE', ?, 'undefined', null)",
-            [(name, code, code) for code, name in _UNDEFINED],
-        )
+        _write_head(file)
         for epsg, listed in sorted(by_epsg.items()):
-            file.execute(
-                "insert into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, ?, null)",
-                (f"EPSG:{epsg}", epsg, epsg, well_known_text(epsg)),
-            )
+            _write_crs(file, epsg)
             if listed:
                 _write_table(file, epsg, listed, changed_ms)
+        file.commit()
+        return file.serialize()
+
+
+def _write_head(file: sqlite3.Connection) -> None:
+    file.execute(f"pragma application_id = {APPLICATION_ID}")
+    file.execute(f"pragma user_version = {VERSION}")
+    file.executescript(_TABLES)
+    file.executemany(
+        "insert into gpkg_spatial_ref_sys values (?, ?, 'NONE', ?, 'undefined', null)",
+        [(name, code, code) for code, name in _UNDEFINED],
+    )
+
+
+def _write_crs(file: sqlite3.Connection, epsg: int) -> None:
+    file.execute(
+        "insert into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, ?, null)",
+        (f"EPSG:{epsg}", epsg, epsg, well_known_text(epsg)),
+    )
+
+
+def features(shapes: Sequence[Shape], *, table: str, changed_ms: int) -> bytes:
+    """The bytes of a GeoPackage that a batch request can read: polygons of one CRS, one table."""
+    epsg = shapes[0].epsg
+    bounds = shapely.total_bounds([shape.outline for shape in shapes])
+    with contextlib.closing(sqlite3.connect(":memory:")) as file:
+        _write_head(file)
+        if epsg != WGS84:
+            _write_crs(file, WGS84)
+        _write_crs(file, epsg)
+        file.execute(
+            "insert into gpkg_contents values (?, 'features', ?, '', ?, ?, ?, ?, ?, ?)",
+            (table, table, instant(changed_ms), *map(float, bounds), epsg),
+        )
+        file.execute(
+            "insert into gpkg_geometry_columns values (?, 'geom', 'POLYGON', ?, 0, 0)",
+            (table, epsg),
+        )
+        file.execute(
+            f"create table {_quoted(table)} (fid integer primary key autoincrement not null,"
+            " geom blob, identifier text, width integer, height integer)"
+        )
+        file.executemany(
+            f"insert into {_quoted(table)} (geom, identifier, width, height)"  # noqa: S608 quoted
+            " values (?, ?, ?, ?)",
+            [
+                (_header(epsg) + shape.outline.wkb, shape.identifier, shape.width, shape.height)
+                for shape in shapes
+            ],
+        )
         file.commit()
         return file.serialize()
 
@@ -243,5 +284,9 @@ def _write_table(
 
 
 def _blob(row: ManifestRow) -> bytes:
+    return _header(row.epsg) + bytes.fromhex(row.shape)
+
+
+def _header(epsg: int) -> bytes:
     """Magic, version 0, flags: little endian, no envelope."""
-    return b"GP\x00\x01" + struct.pack("<i", row.epsg) + bytes.fromhex(row.shape)
+    return b"GP\x00\x01" + struct.pack("<i", epsg)

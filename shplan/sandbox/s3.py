@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shplan.sandbox import batch
+from shplan.sandbox.address import REGION
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.wire import instant
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 MOST_KEYS = 1000
-REGION = "us-east-1"
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OWNER = "<Owner><ID>sandbox</ID><DisplayName>sandbox</DisplayName></Owner>"

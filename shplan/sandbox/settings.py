@@ -136,7 +136,7 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
-    numeric_instants: Literal["accept", "refuse"] = "accept"
+    numeric_instants: Literal["accept", "refuse"] = "refuse"
     tile_files: Literal["all", "delivered"] = "all"
     zarr_created_s: float = 1.0
     zarr_ingesting_s: float = 2.0
