@@ -67,6 +67,7 @@ ONLY: dict[str, set[str]] = {
         "core/geometry.py",
         "cli/init.py",
         "sandbox/areas.py",
+        "sandbox/scenes",
         "sandbox/tiles.py",
     },
     "packaging": {"manifest/project.py"},
