@@ -13,6 +13,7 @@ from shplan.sandbox import batch_fates, batch_rows, byoc_rows
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
+from shplan.sandbox.scratch import clean
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
@@ -41,6 +42,7 @@ class World:
         self.data = data
         self.buckets = data / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
+        clean(data)
         self.objects = Objects(self.buckets, scratch=data)
         self.scripts = scripts or WorkerScripts()
         self._clock = clock
