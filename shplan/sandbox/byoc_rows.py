@@ -320,7 +320,12 @@ def tile_body(
         shown = cast("JsonObject", facts["coverGeometry"]) if cover is None else cover
         source = epsg if cover is None else geometry.WGS84
         moved = geometry.projected(shown, source=source, target=epsg)
-        content["coverGeometry"] = geometry.with_crs(moved, epsg)
+        # What the tile's CRS cannot show stays as it was given.
+        content["coverGeometry"] = (
+            geometry.with_crs(moved, epsg)
+            if geometry.is_finite(moved)
+            else geometry.with_crs(shown, source)
+        )
     elif cover is not None:
         content["coverGeometry"] = geometry.with_crs(cover, geometry.WGS84)
     additional = facts.get("additionalData")

@@ -9,6 +9,7 @@ the batch pages for the columns that features must have.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import struct
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 MOST_FEATURES = 700_000
 MOST_PIXELS = 3500
+
+# Our own bounds: what 700,000 features need is a fifth of the steps.
+_MOST_VALUE_BYTES = 20_000_000
+_STEP, _MOST_STEPS = 100_000, 1000
 
 APPLICATION_ID = 0x47504B47  # "GPKG"
 VERSION = 10300
@@ -68,6 +73,7 @@ def read(path: Path, defaults: Size) -> list[Shape]:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
             file.row_factory = sqlite3.Row
             file.text_factory = _text
+            _bound(file)
             shapes = list(_shapes(file, defaults))
     except sqlite3.Error as error:
         msg = f"The GeoPackage cannot be read: {error}"
@@ -76,6 +82,15 @@ def read(path: Path, defaults: Size) -> list[Shape]:
         msg = "The identifiers of the GeoPackage's features are not unique."
         raise GeoPackageError(msg)
     return shapes
+
+
+def _bound(file: sqlite3.Connection) -> None:
+    """A file may define views: none runs for ever, takes all memory or reaches beyond the file."""
+    file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE_BYTES)
+    file.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    file.execute("pragma trusted_schema = off")
+    steps = itertools.count()
+    file.set_progress_handler(lambda: next(steps) >= _MOST_STEPS, _STEP)
 
 
 def _text(content: bytes) -> str:

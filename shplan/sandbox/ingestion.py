@@ -30,6 +30,8 @@ RESOLUTION_FACTOR = 5
 STRICTEST_LIMIT_M = 500.0
 
 UNREADABLE = "The files of the tile cannot be read."
+# A bug of the sandbox; the tests look for it.
+UNFORESEEN = "The files of the tile are not understood."
 
 
 def settle(world: World, collection_id: str) -> None:
@@ -58,9 +60,11 @@ def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
     try:
         result, path = _examine(world, collection, str(tile["path"]))
         facts, outcome = result.facts, lifecycle.INGESTED
-    except (IngestionError, OSError) as error:
+        encode(facts)
+    except Exception as error:  # noqa: BLE001 one bad tile must not keep others from being served
         result, path, outcome = None, str(tile["path"]), lifecycle.FAILED
-        told = str(error) if isinstance(error, IngestionError) else UNREADABLE
+        told = UNREADABLE if isinstance(error, OSError) else UNFORESEEN
+        told = str(error) if isinstance(error, IngestionError) else told
         cause: JsonObject = {"failedIngestionCause": told}
         facts = {**decode_object(tile["facts"]), "additionalData": cause}
     with world.store.writing():
