@@ -77,7 +77,7 @@ class Settings:
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
         location: deployment on which collections are said to live
-        numeric_instants: whether a tile's sensing time may be a number, seconds since 1970
+        numeric_instants: whether a tile's sensing time may be seconds since 1970 with a fraction
         tile_files: which tiles have a listing of their files
         zarr_created_s: how long a Zarr collection is CREATED
         zarr_ingesting_s: then INGESTING, also after a reingest
