@@ -21,8 +21,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch
 from shplan.sandbox.objects import ObjectStoreError
+from shplan.sandbox.settling import settle_tasks
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def create_s3_app(world: World) -> Starlette:
         async def serve(request: Request) -> Response:
             content = await request.body()
             try:
-                batch.settle(world)
+                settle_tasks(world)
                 return answer(world, request, content)
             except ObjectStoreError as error:
                 return _error(request, error)
