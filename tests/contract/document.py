@@ -87,9 +87,7 @@ def document() -> dict[str, Any]:
             _complete(path, entry)
     for name, links in LINKS.items():
         _link(paths, name, links)
-    responses = {
-        name: {"description": "", **body} for name, body in extract["responses"].items()
-    }
+    responses = {name: {"description": "", **body} for name, body in extract["responses"].items()}
     return {
         "openapi": extract["source"]["openapi"],
         "info": {"title": "Sentinel Hub", "version": extract["source"]["version"]},

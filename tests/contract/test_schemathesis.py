@@ -29,7 +29,9 @@ from tests.sandbox.support import write_cog
 from .document import OPEN, document, operations
 from .served import Served
 
-CHECKS = {name: {"enabled": False} for name in ("positive_data_acceptance", "negative_data_rejection")}
+CHECKS = {
+    name: {"enabled": False} for name in ("positive_data_acceptance", "negative_data_rejection")
+}
 UNCOMMON = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 LABELS = [f"{method} {path}" for method, path, _ in operations()]
 
@@ -206,7 +208,10 @@ def test_methods_that_are_not_there(path: str, server: Served, http: httpx.Clien
         answer = http.request(method, address)
         assert answer.status_code == 405, (method, answer.text)
         assert set(answer.headers["allow"].split(", ")) >= known
-        assert http.request(method, address, headers={"Authorization": ""}).status_code in (401, 405)
+        assert http.request(method, address, headers={"Authorization": ""}).status_code in (
+            401,
+            405,
+        )
 
 
 def _names(path: str) -> list[str]:
@@ -219,7 +224,15 @@ def test_who_has_no_token(label: str, server: Served, http: httpx.Client) -> Non
     entry = document()["paths"][path][method.lower()]
     address = path.format_map({**dict.fromkeys(_names(path), "x"), **existing(http, server, path)})
     token = str(http.headers["authorization"])
-    for wrong in ("", "Bearer", "Bearer x", "Bearer x.y.z", token[:-1], token.swapcase(), "Basic eDp5"):
+    for wrong in (
+        "",
+        "Bearer",
+        "Bearer x",
+        "Bearer x.y.z",
+        token[:-1],
+        token.swapcase(),
+        "Basic eDp5",
+    ):
         answer = http.request(method, address, headers={"Authorization": wrong})
         expected = 200 if entry["operationId"] in OPEN else 401
         assert answer.status_code == expected, (wrong, answer.text)
