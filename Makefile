@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A client that conflicts with another of the same name, but not with what that one needs.
+CLIENTS := $(VENV)/clients
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
@@ -14,12 +16,14 @@ help:  ## List the targets
 
 install: $(STAMP)  ## Make .venv and install shplan into it
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "shplan needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[sandbox,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target $(CLIENTS)/sentinelhub-3.11.1 sentinelhub==3.11.1
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## See it work: init, plan, apply, change, apply, verify, on the sandbox
@@ -35,7 +39,8 @@ slow: $(STAMP)  ## Run the laws that take minutes: every request, many interleav
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m slow
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
-	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples
+	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \
+	    tests/sandbox/scenes
 
 examples: $(STAMP)  ## Validate, plan, apply and plan again every example
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/examples

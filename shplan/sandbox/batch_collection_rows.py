@@ -55,20 +55,23 @@ class BatchCollection:
     created_ms: int
 
     def as_json(self) -> JsonObject:
-        """The collection as answers show it."""
-        content: JsonObject = {
+        """
+        The collection as answers show it.
+
+        The client needs `additionalData`, also of a collection that nothing was put into.
+        """
+        batch_data: JsonObject = {} if self.grid is None else {"tilingGridId": self.grid}
+        additional: JsonObject = {} if self.bands is None else {"bands": decode_object(self.bands)}
+        return {
             "id": self.id,
             "userId": user_of(self.account),
             "accountId": self.account,
             "name": self.name,
             "s3Bucket": self.bucket,
+            "batchData": batch_data,
+            "additionalData": additional,
             "created": instant(self.created_ms),
         }
-        if self.grid is not None:
-            content["batchData"] = {"tilingGridId": self.grid}
-        if self.bands is not None:
-            content["additionalData"] = {"bands": decode_object(self.bands)}
-        return content
 
 
 def user_of(account: str) -> str:

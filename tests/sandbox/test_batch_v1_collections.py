@@ -49,7 +49,7 @@ def test_a_collection_is_told_bare_and_in_data(api: Driver) -> None:
     assert told == data
     assert (data["name"], data["s3Bucket"]) == ("fields", "results")
     assert data["created"] == "2025-01-01T00:00:00.000Z"
-    assert not {"batchData", "additionalData"} & set(data)
+    assert (data["batchData"], data["additionalData"]) == ({}, {})
     assert api.get(f"{COLLECTIONS}/{data['id']}").json()["data"] == data
 
 
