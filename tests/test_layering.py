@@ -68,6 +68,7 @@ ONLY: dict[str, set[str]] = {
         "core/geometry.py",
         "cli/init.py",
         "sandbox/areas.py",
+        "sandbox/scenes",
         "sandbox/tiles.py",
         "sandbox/zarr_axes.py",
     },

@@ -1,9 +1,14 @@
 """
-The reference of the command line, written from its own help: `python -m shplan.cli.docs`.
+The reference of the command line, written from its own help, and the sandbox's table of settings.
+
+    python -m shplan.cli.docs
 """
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +16,14 @@ from pathlib import Path
 import click
 
 from shplan.cli.main import program
+from shplan.sandbox.settings import Settings
 
 TARGET = Path(__file__).parents[2] / "docs" / "cli.md"
+SANDBOX = TARGET.with_name("sandbox.md")
+SETTINGS_BEGIN = "<!-- settings: written by `make docs` -->"
+SETTINGS_END = "<!-- end of settings -->"
 WIDTH = 100
+_ARGUMENT = re.compile(r" {4}(\w+): (.*)")
 EXIT_CODES = """\
 ## Exit codes
 
@@ -51,9 +61,44 @@ def _pages(command: click.Command, name: str, *, above: click.Context | None) ->
                 yield from _pages(below, one, above=context)
 
 
+def settings_table() -> str:
+    """The sandbox's settings as a Markdown table, from the docstring and defaults of the class."""
+    described = _arguments(inspect.getdoc(Settings) or "")
+    lines = ["| Setting | Default | |", "|---|---|---|"]
+    for name, value in Settings().as_json(reveal_secrets=False).items():
+        shown = "`sandbox`" if name == "clients" else f"`{json.dumps(value)}`"
+        lines.append(f"| `{name}` | {shown} | {described[name]} |")
+    return "\n".join(lines)
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """What a docstring says of each argument; a line that is indented further goes on."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.partition("Args:\n")[2].splitlines():
+        if started := _ARGUMENT.match(line):
+            name = started[1]
+            found[name] = started[2]
+        elif name and line.strip():
+            found[name] += f" {line.strip()}"
+    # Numbers of the reference's open questions mean nothing outside of the code.
+    return {name: re.sub(r" \(\d+\)$", "", said) for name, said in found.items()}
+
+
+def sandbox_page(before: str) -> str:
+    """The page of the sandbox with its table of settings written anew."""
+    head, begins, rest = before.partition(SETTINGS_BEGIN)
+    _, ends, tail = rest.partition(SETTINGS_END)
+    return f"{head}{begins}\n\n{settings_table()}\n\n{ends}{tail}"
+
+
+def _write(path: Path, text: str) -> None:
+    changed = not path.exists() or path.read_text(encoding="utf-8") != text
+    path.write_text(text, encoding="utf-8")
+    sys.stderr.write(f"docs/{path.name} is {'written anew' if changed else 'as it was'}\n")
+
+
 if __name__ == "__main__":
-    text = reference()
     TARGET.parent.mkdir(exist_ok=True)
-    changed = not TARGET.exists() or TARGET.read_text(encoding="utf-8") != text
-    TARGET.write_text(text, encoding="utf-8")
-    sys.stderr.write(f"docs/cli.md is {'written anew' if changed else 'as it was'}\n")
+    _write(TARGET, reference())
+    _write(SANDBOX, sandbox_page(SANDBOX.read_text(encoding="utf-8")))

@@ -4,11 +4,34 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from shplan.cli.sandbox_options import Behaviour, behaviour, prepare
+
+if TYPE_CHECKING:
+    from shplan.sandbox.address import Address
+
+
+FORMS = ("text", "env", "toml", "json")
+PREDEFINED = """\
+Predefined collections of sentinelhub go to their own deployment; this sends one here:
+
+  S2 = DataCollection.SENTINEL2_L2A.define_from("S2_SANDBOX", service_url=config.sh_base_url)
+"""
+NEXT = """
+To use it from other programs:
+
+  shplan sandbox serve --s3-port 0 --data {data}
+
+and then, with the profile that it prints:
+
+  from sentinelhub import SentinelHubBYOC, SHConfig
+  byoc = SentinelHubBYOC(config=SHConfig("sandbox"))
+  print([tile["path"] for tile in byoc.iter_tiles("{collection}")])"""
 
 
 @click.group("sandbox")
@@ -37,8 +60,19 @@ def command() -> None:
     show_default=True,
     help="Directory of the state and the buckets.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    default="text",
+    show_default=True,
+    help="What is printed to stdout once it is ready: a profile and variables for people (text),"
+    " lines of a shell (env), the profile (toml), or all of it in one line (json).",
+)
 @behaviour
-def serve(port: int, s3_port: int | None, host: str, data: Path, behaviour: Behaviour) -> int:
+def serve(
+    port: int, s3_port: int | None, host: str, data: Path, form: str, behaviour: Behaviour
+) -> int:
     """Serve until interrupted; prints how other clients are pointed at it."""
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
@@ -47,11 +81,8 @@ def serve(port: int, s3_port: int | None, host: str, data: Path, behaviour: Beha
 
     prepare(data, behaviour)
 
-    def announce(text: str) -> None:
-        click.echo(f"The sandbox is ready; its state and buckets lie in {data}.", err=True)
-        click.echo("For the sentinelhub package (config.toml, and the environment):\n", err=True)
-        click.echo(text)
-        click.echo("\nCtrl-C stops it.", err=True)
+    def announce(address: Address) -> None:
+        _tell(address, form=form, data=data)
 
     try:
         serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
@@ -59,6 +90,58 @@ def serve(port: int, s3_port: int | None, host: str, data: Path, behaviour: Beha
         # The server leaves by a code of its own, which would read as "partly done".
         message = f"cannot listen on {host}, port {port}; --port 0 takes a free one"
         raise click.ClickException(message) from error
+    return 0
+
+
+def _tell(address: Address, *, form: str, data: Path) -> None:
+    """What programs need to stdout, what people need around it to stderr."""
+    shown = shlex.quote(data.as_posix())
+    click.echo(f"The sandbox is ready at {address.base_url}; its data lies in {shown}.", err=True)
+    if form == "text":
+        click.echo("\nFor sentinelhub, in ~/.config/sentinelhub/config.toml:\n", err=True)
+        click.echo(address.as_toml())
+        click.echo("\nFor the shell in which programs run, shplan among them:\n", err=True)
+        click.echo(address.as_env())
+    else:
+        texts = {"env": address.as_env, "toml": address.as_toml, "json": address.as_json}
+        click.echo(texts[form]())
+    click.echo(f"\n{PREDEFINED}", err=True)
+    click.echo(f"Sample data:  shplan sandbox seed --data {shown}", err=True)
+    click.echo("Ctrl-C stops it.", err=True)
+
+
+@command.command("seed")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".shplan/sandbox"),
+    show_default=True,
+    help="Directory of the state and the buckets; made if it is not there.",
+)
+def seed(data: Path) -> int:
+    """Add sample imagery, a collection of it, fields and a batch request; what is there stays."""
+    from shplan.cli.embedded import readable, require_packages  # noqa: PLC0415
+
+    require_packages()
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+    from shplan.sandbox.seeding import seed as fill  # noqa: PLC0415
+    from shplan.sandbox.world import World  # noqa: PLC0415
+
+    with readable(data):
+        world = World(data, clock=SystemClock())
+        seeded = fill(world)
+        world.close()
+    bucket = shlex.quote((data / "buckets" / seeded.bucket).as_posix())
+    ingested = sum(status == "INGESTED" for status in seeded.tiles.values())
+    for kind, text in (
+        ("imagery", f"{bucket}  {len(seeded.images)} images, a band and a date each"),
+        ("fields", f"{bucket}/{seeded.geopackage}  {len(seeded.fields)}, also {seeded.geojson}"),
+        ("collection", f"{seeded.collection_id}  {ingested} of {len(seeded.tiles)} tiles INGESTED"),
+        ("batch request", f"{seeded.batch_id}  {seeded.batch_status}"),
+    ):
+        click.echo(f"{kind:<15}{text}")
+    collection, shown = seeded.collection_id, shlex.quote(data.as_posix())
+    click.echo(NEXT.format(data=shown, collection=collection), err=True)
     return 0
 
 

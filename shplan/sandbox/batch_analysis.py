@@ -24,6 +24,7 @@ from shplan.sandbox import (
     ingestion,
     metering,
 )
+from shplan.sandbox.batch_paths import is_safe_key
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.grids import grids
@@ -272,6 +273,9 @@ def _without_existing(
             delivery.output(tile=feature.name, output=identifier, media_type=media_type).key
             for identifier, media_type in asked
         ]
+        unsafe = [key for key in keys if not is_safe_key(key)]
+        if unsafe:
+            raise AnalysisError(f"Feature {feature.name} would be written to {unsafe[0]}.")
         found = [key for key in keys if world.objects.exists(delivery.bucket, key)]
         if output.get("skipExisting") and len(found) == len(keys):
             continue

@@ -21,6 +21,8 @@ MARKS = (REQUEST_ID, TILE, OUTPUT, FORMAT)
 PLAIN = f"{REQUEST_ID}/{TILE}/{OUTPUT}.{FORMAT}"
 EXTENSIONS = {"image/tiff": "tif", "application/json": "json", "zarr/array": "zarr"}
 
+MOST_KEY_BYTES = 1024
+
 _URL = re.compile(r"(s3|gs)://([^/<>]+)(?:/(.*))?", re.DOTALL)
 
 
@@ -87,17 +89,25 @@ def place_of(url: str) -> Place:
         raise DeliveryError(msg)
     scheme, bucket, key = match[1], match[2], (match[3] or "").strip("/")
     if bucket in (".", "..") or not is_safe_key(key, empty=True):
-        msg = "holds a step that is empty, `.` or `..`"
+        msg = f"holds a step that is empty, `.` or `..`, or has more than {MOST_KEY_BYTES} bytes"
         raise DeliveryError(msg)
     return Place(scheme, bucket, key)
 
 
 def is_safe_key(key: str, *, empty: bool = False) -> bool:
-    """Whether a key names a file below the bucket and nowhere else."""
+    """
+    Whether a key names a file below the bucket and nowhere else.
+
+    Source: the Amazon S3 guide, "Creating object key names": at most 1024 bytes of UTF-8.
+    """
     if not key:
         return empty
+    try:
+        fits = len(key.encode("utf-8", "surrogateescape")) <= MOST_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
     unsafe = "\0" in key or "\\" in key
-    return not unsafe and all(step not in ("", ".", "..") for step in key.split("/"))
+    return fits and not unsafe and all(step not in ("", ".", "..") for step in key.split("/"))
 
 
 def raster(

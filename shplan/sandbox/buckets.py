@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shplan.sandbox.batch_paths import is_safe_key
+from shplan.sandbox.objects import ObjectStoreError, enclosed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -51,20 +54,24 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
         sources: what to put in place of `(BAND)`; none: whatever fits
 
     Raises:
-        IngestionError: bucket, folder or files are not there, or extensions are mixed
+        IngestionError: bucket, folder or files are not there, extensions are mixed, or a link leads
+            out of the buckets
     """
-    bucket = root / bucket_name
-    if bucket.parent != root or bucket_name in (".", "..") or not _is_folder_of(root, bucket):
-        msg = f"The bucket {bucket_name} does not exist, or there is no permission to read it."
-        raise IngestionError(msg)
-    if any(step in (".", "..") for step in path.split("/")):
+    if not is_safe_key(path):
         msg = f"There are no files at {path}."
         raise IngestionError(msg)
-    template = path if BAND in path else f"{path}/{BAND}"
-    if sources is None:
-        files = _listed(bucket, template)
-    else:
-        files = {source: _named(bucket, template, source) for source in sources}
+    try:
+        bucket = enclosed(root, bucket_name, "")
+        template = path if BAND in path else f"{path}/{BAND}"
+        names = (
+            _listed(bucket, template)
+            if sources is None
+            else {source: _named(bucket, template, source) for source in sources}
+        )
+        files = {source: enclosed(root, bucket_name, name) for source, name in names.items()}
+    except ObjectStoreError as error:
+        msg = f"The bucket {bucket_name} does not exist, or there is no permission to read it."
+        raise IngestionError(msg if error.status == 404 else error.message) from error
     suffixes = sorted({file.suffix for file in files.values()})
     if not files:
         msg = f"There are no TIFF files at {template}."
@@ -75,18 +82,20 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
     return Located(files=files, path=path if BAND in path else template + suffixes[0])
 
 
-def _named(bucket: Path, template: str, source: str) -> Path:
+def _named(bucket: Path, template: str, source: str) -> str:
+    """The key of a band's file."""
     name = template.replace(BAND, source)
     tried = [name] if _EXTENSION.search(template) else [f"{name}.{ext}" for ext in EXTENSIONS]
     for candidate in tried:
-        file = bucket / candidate
-        if _is_file_of(bucket, file):
-            return file
+        # Folders, pipes and the like are no files, whatever they are called.
+        if (bucket / candidate).is_file():
+            return candidate
     msg = f"The file of band {source} is missing: there is no {tried[0]}."
     raise IngestionError(msg)
 
 
-def _listed(bucket: Path, template: str) -> dict[str, Path]:
+def _listed(bucket: Path, template: str) -> dict[str, str]:
+    """The keys of whatever files fit, by band."""
     parts = template.split(BAND)
     ending = "" if _EXTENSION.search(template) else ".*"
     found = glob.glob("*".join(map(glob.escape, parts)) + ending, root_dir=bucket)  # noqa: PTH207
@@ -95,31 +104,14 @@ def _listed(bucket: Path, template: str) -> dict[str, Path]:
     files = {}
     for name in sorted(found):
         match = expression.fullmatch(name)
-        if match and _is_file_of(bucket, bucket / name):
+        if match and (bucket / name).is_file():
             if match["band"] in files:
                 msg = "All files of a tile must have one extension, but one band has several files."
                 raise IngestionError(msg)
-            files[match["band"]] = bucket / name
+            files[match["band"]] = name
     return files
 
 
 def _pattern(parts: list[str]) -> str:
     first, *rest = map(re.escape, parts)
     return first + "(?P<band>[^/]+?)" + "(?P=band)".join(rest)
-
-
-def _is_folder_of(root: Path, bucket: Path) -> bool:
-    # A link may stand for a bucket, but not for what lies outside of all buckets.
-    return bucket.is_dir() and _leads_into(root, bucket)
-
-
-def _is_file_of(bucket: Path, file: Path) -> bool:
-    return file.is_file() and _leads_into(bucket, file)
-
-
-def _leads_into(folder: Path, place: Path) -> bool:
-    """Whether a path, once all links are followed, lies below a folder."""
-    try:
-        return place.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links that lead in a circle
-        return False

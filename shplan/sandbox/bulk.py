@@ -7,28 +7,34 @@ it stands behind `/_sandbox/populate`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import byoc_rows as rows
 from shplan.sandbox import ingestion, lifecycle
 from shplan.sandbox.errors import bad_payload, not_found
-from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     from shplan.sandbox.world import World
 
+# A transaction's pages stand in the journal until it ends.
+AT_ONCE = 10_000
 
-def populate(world: World, collection_id: str, *, like: str, paths: Sequence[str]) -> None:
+
+def populate(world: World, collection_id: str, *, like: str, paths: Iterable[str]) -> int:
     """
-    Add ingested tiles to a collection in one transaction.
+    Add ingested tiles to a collection, some thousands in one transaction.
 
     Args:
         world: the open sandbox
         collection_id: collection that gets the tiles
         like: identifier of its ingested tile whose facts they take
         paths: one for each tile, none of them taken
+
+    Returns:
+        how many were added
 
     Raises:
         ApiError: 404, no such collection or tile; 400, the tile is not ingested
@@ -44,18 +50,15 @@ def populate(world: World, collection_id: str, *, like: str, paths: Sequence[str
     if model["outcome"] != lifecycle.INGESTED:
         msg = "The tile is not ingested."
         raise bad_payload(msg)
-    now_ms = world.now_ms()
-    facts = decode_object(model["facts"])
-    instants = lifecycle.Round(now_ms, now_ms, now_ms, now_ms)
-    with world.store.writing():
-        for path in paths:
-            tile = rows.NewTile(
-                id=world.store.mint("tile"),
-                path=path,
-                created_ms=now_ms,
-                sensing_ms=model["sensing_ms"],
-                cover=None,
-                outcome=lifecycle.INGESTED,
-                facts=facts,
-            )
-            rows.insert_tile(world.store, collection.seq, tile, instants)
+    added = 0
+    remaining = iter(paths)
+    while some := list(islice(remaining, AT_ONCE)):
+        with world.store.writing():
+            rows.insert_alike(world.store, model, some, now_ms=world.now_ms())
+        added += len(some)
+    return added
+
+
+def numbered(prefix: str, count: int) -> Iterator[str]:
+    """So many paths, in the order of their names."""
+    return (f"{prefix}{number:07d}/(BAND).tiff" for number in range(count))

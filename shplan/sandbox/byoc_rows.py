@@ -15,6 +15,7 @@ from shplan.sandbox.lists import keyset, named
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from sqlite3 import Row
 
     from shplan.sandbox.lifecycle import Round
@@ -40,6 +41,7 @@ create table if not exists tiles (
   primary key (coll, seq)) without rowid;
 create unique index if not exists tiles_by_path on tiles (coll, path);
 create unique index if not exists tiles_by_id on tiles (id);
+create index if not exists tiles_by_outcome on tiles (coll, outcome, seq);
 create index if not exists tiles_due on tiles (coll, done_ms) where outcome is null;
 create index if not exists tiles_due_anywhere on tiles (done_ms) where outcome is null;
 create index if not exists collections_due on collections (metadata_due_ms)
@@ -50,7 +52,7 @@ TABLES = {"collections": "seq", "tiles": "coll, seq"}
 # What a user may state in `additionalData` beside the bands; a refresh of the metadata keeps it.
 STORAGE = "storageIdentifier"
 _TILE = "select * from tiles where coll = ?"
-_PAGE = "select seq, body, outcome, queued_ms, ingesting_ms from tiles where coll = ?"
+_PAGE = "select seq, body, outcome, queued_ms, ingesting_ms from tiles {index} where coll = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,42 @@ def insert_tile(store: Store, coll: int, tile: NewTile, instants: Round) -> Row:
     return row
 
 
+def insert_alike(store: Store, model: Row, paths: Sequence[str], *, now_ms: int) -> None:
+    """Store ingested tiles that differ from a model in identifier, path and creation only."""
+    last = store.row(
+        "update collections set next_tile = next_tile + ? where seq = ? returning next_tile",
+        len(paths),
+        model["coll"],
+    )
+    assert last is not None
+    # The text is made once: what differs stands in front.
+    alike = tile_body(
+        tile_id="",
+        path="",
+        created_ms=now_ms,
+        sensing_ms=model["sensing_ms"],
+        round_ms=now_ms,
+        cover=None if model["cover"] is None else decode_object(model["cover"]),
+        facts=decode_object(model["facts"]),
+    ).removeprefix('{"id":"","path":""')
+    ids = store.mint_many("tile", len(paths))
+    fixed = (now_ms, model["sensing_ms"], model["cover"], *[now_ms] * 4)
+    seqs = range(last[0] - len(paths), last[0])
+    fixed = (now_ms, model["sensing_ms"], model["cover"], *[now_ms] * 4)
+    ended = (lifecycle.INGESTED, model["facts"])
+    store.run_many(
+        "insert into tiles values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (model["coll"], *head, *fixed, *ended, _text_alike(alike, *head[1:]))
+            for head in zip(seqs, ids, paths, strict=True)
+        ),
+    )
+
+
+def _text_alike(alike: str, tile_id: str, path: str) -> str:
+    return f'{{"id":"{tile_id}","path":{encode(path)}{alike}'
+
+
 def tile_body(
     *,
     tile_id: str,
@@ -282,7 +320,12 @@ def tile_body(
         shown = cast("JsonObject", facts["coverGeometry"]) if cover is None else cover
         source = epsg if cover is None else geometry.WGS84
         moved = geometry.projected(shown, source=source, target=epsg)
-        content["coverGeometry"] = geometry.with_crs(moved, epsg)
+        # What the tile's CRS cannot show stays as it was given.
+        content["coverGeometry"] = (
+            geometry.with_crs(moved, epsg)
+            if geometry.is_finite(moved)
+            else geometry.with_crs(shown, source)
+        )
     elif cover is not None:
         content["coverGeometry"] = geometry.with_crs(cover, geometry.WGS84)
     additional = facts.get("additionalData")
@@ -350,7 +393,9 @@ def tiles_page(
     descending: bool,
 ) -> tuple[list[Row], bool]:
     """A page of tiles by creation, and whether there are more; `until_ms` as for collections."""
-    query, values = _PAGE, cast("list[Value]", [coll])
+    # Named, because without statistics the whole collection looks as good a way to a rare status.
+    index = "" if status is None else "indexed by tiles_by_outcome"
+    query, values = _PAGE.format(index=index), cast("list[Value]", [coll])
     if until_ms < now_ms:
         query += " and created_ms <= ?"
         values.append(until_ms)

@@ -313,6 +313,9 @@ def _facts(files: Sequence[RasterFile]) -> JsonObject:
         geometry.projected(common.polygon(), source=epsg, target=geometry.WGS84)
     )
     sides: list[Json] = [extent.west, extent.south, extent.east, extent.north]
+    measures = (extent.west, extent.south, extent.east, extent.north, finest, coarsest)
+    if not all(map(math.isfinite, measures)):
+        _fail(first, "lies where there is no place on Earth")
     return {
         "epsg": epsg,
         "tileGeometry": bare,

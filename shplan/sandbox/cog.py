@@ -8,6 +8,7 @@ in `checks`.
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,14 +54,25 @@ def read(source: str, path: Path) -> RasterFile:
         IngestionError: it cannot be read as a GeoTIFF
     """
     try:
+        before = _state(path)
         structure = tiff.read(path)
         with path.open("rb") as file:
             etag = hashlib.file_digest(file, _md5).hexdigest()
+        placed = _placed(source, path, structure, etag)
+        is_same = _state(path) == before
     except (tiff.TiffError, OSError) as error:
         reason = error if isinstance(error, tiff.TiffError) else "it cannot be read"
         msg = f"The file {path.name} is not a valid GeoTIFF: {reason}."
         raise IngestionError(msg) from error
-    return _placed(source, path, structure, etag)
+    if not is_same:
+        msg = f"The file {path.name} was changed while it was read; reingest the tile."
+        raise IngestionError(msg)
+    return placed
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _md5() -> hashlib._Hash:
@@ -78,12 +90,18 @@ def _placed(source: str, path: Path, structure: tiff.Tiff, etag: str) -> RasterF
             rasterio.open(path, driver="GTiff") as raster,
         ):
             matrix = raster.transform
+            box = Box(*(float(side) for side in raster.bounds))
+            pixel = (abs(float(matrix.a)), abs(float(matrix.e)))
+            numbers = (box.west, box.south, box.east, box.north, *pixel)
+            if not all(map(math.isfinite, numbers)) or 0 in pixel:
+                msg = f"The file {path.name} is not a valid GeoTIFF: it has no place on Earth."
+                raise IngestionError(msg)
             return RasterFile(
                 source=source,
                 structure=structure,
                 epsg=_epsg(raster.crs),
-                box=Box(*(float(side) for side in raster.bounds)),
-                pixel=(abs(float(matrix.a)), abs(float(matrix.e))),
+                box=box,
+                pixel=pixel,
                 is_upright=matrix.b == matrix.d == 0 and matrix.a > 0 > matrix.e,
                 no_data=None if raster.nodata is None else float(raster.nodata),
                 etag=etag,

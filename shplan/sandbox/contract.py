@@ -25,7 +25,8 @@ MOST_CHARACTERS = 500
 
 # Source: what the released Python client sends on create and update, beside its own fields.
 _CLIENT_FIELDS = frozenset({"otherData", "userId"})
-# Source: the tool for BYOC in Java, whose JSON library writes an instant as seconds since 1970.
+# Source: the tool for BYOC in Java, whose JSON library writes an instant as seconds since 1970
+# with nine digits of a fraction.
 _INSTANTS = {
     "createByocCollectionTile": "sensingTime",
     "updateByocCollectionTileById": "sensingTime",
@@ -65,8 +66,8 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
 
 
 def _in_words(value: Json) -> Json:
-    """An instant as text, if it came as seconds since 1970; anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """An instant as text, if it came as seconds with a fraction; anything else as it is."""
+    if not isinstance(value, float):
         return value
     try:
         return instant(round(value * 1000))

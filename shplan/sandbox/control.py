@@ -7,6 +7,7 @@ and never a web page.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
@@ -19,7 +20,7 @@ from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode, encode, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.requests import Request
 
@@ -46,6 +47,7 @@ def routes(world: World) -> list[Route]:
         "requests": {"GET": _requests, "DELETE": _clear_requests},
         "dump": {"GET": _dump},
         "populate": {"POST": _populate},
+        "seed": {"POST": _seed},
     }
     return [
         edits.route(world, f"{PREFIX}/edit", _admitted),
@@ -202,12 +204,24 @@ def _clear_requests(world: World, _: JsonObject) -> Json:
 
 
 def _populate(world: World, body: JsonObject) -> Json:
+    """Tiles at these `paths`, or `count` of them below a `prefix`."""
     collection, like, paths = (body.get(name) for name in ("collection", "like", "paths"))
-    if not (isinstance(collection, str) and isinstance(like, str) and isinstance(paths, list)):
-        msg = "collection and like are identifiers, paths is a list"
+    count, prefix = body.get("count"), body.get("prefix", "tiles/")
+    wanted: Iterable[str] | None = None
+    if isinstance(paths, list):
+        wanted = [str(path) for path in paths]
+    elif type(count) is int and isinstance(prefix, str):
+        wanted = bulk.numbered(prefix, count)
+    if not (isinstance(collection, str) and isinstance(like, str)) or wanted is None:
+        msg = "collection and like are identifiers, paths is a list, count a whole number"
         raise bad_payload(msg)
-    bulk.populate(world, collection, like=like, paths=[str(path) for path in paths])
-    return {"added": len(paths)}
+    return {"added": bulk.populate(world, collection, like=like, paths=wanted)}
+
+
+def _seed(world: World, _: JsonObject) -> Json:
+    from shplan.sandbox.seeding import seed  # noqa: PLC0415 few sandboxes are seeded
+
+    return cast("JsonObject", asdict(seed(world)))
 
 
 def _dump(world: World, _: JsonObject) -> Json:

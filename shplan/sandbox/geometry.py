@@ -133,6 +133,11 @@ def projected(geometry: JsonObject, *, source: int, target: int) -> JsonObject:
     return {**geometry, "coordinates": move(geometry["coordinates"])}
 
 
+def is_finite(geometry: JsonObject) -> bool:
+    """Whether every point has a place: a CRS cannot show all of the Earth."""
+    return all(math.isfinite(x) and math.isfinite(y) for x, y in _positions(geometry))
+
+
 @lru_cache(maxsize=128)
 def transformer(source: int, target: int) -> Callable[[float, float], Position]:
     """A function from one CRS to another, easting first."""

@@ -9,6 +9,7 @@ the batch pages for the columns that features must have.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import struct
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ from urllib.parse import quote
 
 import shapely
 
-from shplan.sandbox.geometry import SUPPORTED, well_known_text
+from shplan.sandbox.geometry import SUPPORTED, WGS84, well_known_text
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 MOST_FEATURES = 700_000
 MOST_PIXELS = 3500
+
+# Our own bounds: what 700,000 features need is a fifth of the steps.
+_MOST_VALUE_BYTES = 20_000_000
+_STEP, _MOST_STEPS = 100_000, 1000
 
 APPLICATION_ID = 0x47504B47  # "GPKG"
 VERSION = 10300
@@ -68,6 +73,7 @@ def read(path: Path, defaults: Size) -> list[Shape]:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
             file.row_factory = sqlite3.Row
             file.text_factory = _text
+            _bound(file)
             shapes = list(_shapes(file, defaults))
     except sqlite3.Error as error:
         msg = f"The GeoPackage cannot be read: {error}"
@@ -76,6 +82,15 @@ def read(path: Path, defaults: Size) -> list[Shape]:
         msg = "The identifiers of the GeoPackage's features are not unique."
         raise GeoPackageError(msg)
     return shapes
+
+
+def _bound(file: sqlite3.Connection) -> None:
+    """A file may define views: none runs for ever, takes all memory or reaches beyond the file."""
+    file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE_BYTES)
+    file.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    file.execute("pragma trusted_schema = off")
+    steps = itertools.count()
+    file.set_progress_handler(lambda: next(steps) >= _MOST_STEPS, _STEP)
 
 
 def _text(content: bytes) -> str:
@@ -196,20 +211,61 @@ def manifest(rows: Iterable[ManifestRow], *, changed_ms: int) -> bytes:
     for row in rows:
         by_epsg.setdefault(row.epsg, []).append(row)
     with contextlib.closing(sqlite3.connect(":memory:")) as file:
-        file.execute(f"pragma application_id = {APPLICATION_ID}")
-        file.execute(f"pragma user_version = {VERSION}")
-        file.executescript(_TABLES)
-        file.executemany(
-            "insert into gpkg_spatial_ref_sys values (?, ?, 'NONE', ?, 'undefined', null)",
-            [(name, code, code) for code, name in _UNDEFINED],
-        )
+        _write_head(file)
         for epsg, listed in sorted(by_epsg.items()):
-            file.execute(
-                "insert into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, ?, null)",
-                (f"EPSG:{epsg}", epsg, epsg, well_known_text(epsg)),
-            )
+            _write_crs(file, epsg)
             if listed:
                 _write_table(file, epsg, listed, changed_ms)
+        file.commit()
+        return file.serialize()
+
+
+def _write_head(file: sqlite3.Connection) -> None:
+    file.execute(f"pragma application_id = {APPLICATION_ID}")
+    file.execute(f"pragma user_version = {VERSION}")
+    file.executescript(_TABLES)
+    file.executemany(
+        "insert into gpkg_spatial_ref_sys values (?, ?, 'NONE', ?, 'undefined', null)",
+        [(name, code, code) for code, name in _UNDEFINED],
+    )
+
+
+def _write_crs(file: sqlite3.Connection, epsg: int) -> None:
+    file.execute(
+        "insert into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, ?, null)",
+        (f"EPSG:{epsg}", epsg, epsg, well_known_text(epsg)),
+    )
+
+
+def features(shapes: Sequence[Shape], *, table: str, changed_ms: int) -> bytes:
+    """The bytes of a GeoPackage that a batch request can read: polygons of one CRS, one table."""
+    epsg = shapes[0].epsg
+    bounds = shapely.total_bounds([shape.outline for shape in shapes])
+    with contextlib.closing(sqlite3.connect(":memory:")) as file:
+        _write_head(file)
+        if epsg != WGS84:
+            _write_crs(file, WGS84)
+        _write_crs(file, epsg)
+        file.execute(
+            "insert into gpkg_contents values (?, 'features', ?, '', ?, ?, ?, ?, ?, ?)",
+            (table, table, instant(changed_ms), *map(float, bounds), epsg),
+        )
+        file.execute(
+            "insert into gpkg_geometry_columns values (?, 'geom', 'POLYGON', ?, 0, 0)",
+            (table, epsg),
+        )
+        file.execute(
+            f"create table {_quoted(table)} (fid integer primary key autoincrement not null,"
+            " geom blob, identifier text, width integer, height integer)"
+        )
+        file.executemany(
+            f"insert into {_quoted(table)} (geom, identifier, width, height)"  # noqa: S608 quoted
+            " values (?, ?, ?, ?)",
+            [
+                (_header(epsg) + shape.outline.wkb, shape.identifier, shape.width, shape.height)
+                for shape in shapes
+            ],
+        )
         file.commit()
         return file.serialize()
 
@@ -243,5 +299,9 @@ def _write_table(
 
 
 def _blob(row: ManifestRow) -> bytes:
+    return _header(row.epsg) + bytes.fromhex(row.shape)
+
+
+def _header(epsg: int) -> bytes:
     """Magic, version 0, flags: little endian, no envelope."""
-    return b"GP\x00\x01" + struct.pack("<i", row.epsg) + bytes.fromhex(row.shape)
+    return b"GP\x00\x01" + struct.pack("<i", epsg)

@@ -16,6 +16,7 @@ from shplan.sandbox.buckets import IngestionError, locate
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from sqlite3 import Row
 
     from shplan.sandbox.byoc_rows import Collection
@@ -29,6 +30,8 @@ RESOLUTION_FACTOR = 5
 STRICTEST_LIMIT_M = 500.0
 
 UNREADABLE = "The files of the tile cannot be read."
+# A bug of the sandbox; the tests look for it.
+UNFORESEEN = "The files of the tile are not understood."
 
 
 def settle(world: World, collection_id: str) -> None:
@@ -57,9 +60,11 @@ def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
     try:
         result, path = _examine(world, collection, str(tile["path"]))
         facts, outcome = result.facts, lifecycle.INGESTED
-    except (IngestionError, OSError) as error:
+        encode(facts)
+    except Exception as error:  # noqa: BLE001 one bad tile must not keep others from being served
         result, path, outcome = None, str(tile["path"]), lifecycle.FAILED
-        told = str(error) if isinstance(error, IngestionError) else UNREADABLE
+        told = UNREADABLE if isinstance(error, OSError) else UNFORESEEN
+        told = str(error) if isinstance(error, IngestionError) else told
         cause: JsonObject = {"failedIngestionCause": told}
         facts = {**decode_object(tile["facts"]), "additionalData": cause}
     with world.store.writing():
@@ -108,13 +113,14 @@ def _examine(world: World, collection: Collection, path: str) -> tuple[checks.In
 
 def _refresh_metadata(world: World, collection: Collection) -> None:
     """Source: schema `BYOCCollectionAdditionalData`, its read-only fields."""
-    tiles = world.store.rows(
+    # Row by row: a collection may have more tiles than memory.
+    tiles = world.store.run(
         "select sensing_ms, cover, facts from tiles where coll = ? and outcome = ?",
         collection.seq,
         lifecycle.INGESTED,
     )
     stated = {n: v for n, v in collection.metadata.items() if n == rows.STORAGE}
-    metadata = {**stated, **(_metadata(tiles) if tiles else {})}
+    metadata = {**stated, **_metadata(tiles)}
     with world.store.writing():
         world.store.run(
             "update collections set metadata = ?, metadata_due_ms = null"
@@ -125,19 +131,23 @@ def _refresh_metadata(world: World, collection: Collection) -> None:
         )
 
 
-def _metadata(tiles: list[Row]) -> JsonObject:
-    times = [tile["sensing_ms"] for tile in tiles if tile["sensing_ms"] is not None]
+def _metadata(tiles: Iterable[Row]) -> JsonObject:
+    times: list[int] = []
     extent: Box | None = None
-    coarsest = []
+    coarsest: list[float] = []
     for tile in tiles:
+        if tile["sensing_ms"] is not None:
+            times.append(tile["sensing_ms"])
         facts = decode_object(tile["facts"])
         box = _extent(tile, facts)
         extent = box if extent is None else extent.union(box)
         additional = cast("JsonObject", facts["additionalData"])
         coarsest.append(cast("float", additional["maxMetersPerPixel"]))
-    has_times = "NO" if not times else "YES" if len(times) == len(tiles) else "PARTIALLY"
+    if extent is None:
+        return {}
+    has_times = "NO" if not times else "YES" if len(times) == len(coarsest) else "PARTIALLY"
     metadata: JsonObject = {
-        "extent": None if extent is None else extent.polygon(),
+        "extent": extent.polygon(),
         "maxMetersPerPixel": max(median(coarsest) * RESOLUTION_FACTOR, STRICTEST_LIMIT_M),
         "hasSensingTimes": has_times,
     }

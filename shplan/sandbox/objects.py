@@ -2,20 +2,22 @@
 Objects in the bucket directories: keys to files, listings, entity tags, writing in one step.
 
 An object is a file; folders are what its key's slashes make. So a bucket cannot hold both `a` and
-`a/b`, as a store of objects could.
+`a/b`, as a store of objects could. Whether a key names a file of the buckets and nothing else is
+decided here, in `enclosed`, for everybody: symbolic links are followed only to what lies below the
+directory of the buckets too (which may itself be reached by one).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Self
 
 from shplan.sandbox.batch_paths import is_safe_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from shplan.sandbox.scratch import scratch_file
 
 
 class ObjectStoreError(Exception):
@@ -33,6 +35,52 @@ class ObjectStoreError(Exception):
         self.message = message
 
 
+LEADS_OUT = "The path leads out of the sandbox's buckets by a symbolic link, which is not followed."
+
+
+def enclosed(root: Path, bucket: str, key: str) -> Path:
+    """
+    The file of a key in a bucket, or the bucket itself for an empty key; it may not exist.
+
+    Args:
+        root: directory of the buckets
+
+    Raises:
+        ObjectStoreError: 404, no such bucket; 400, a key that could lead out of it; 403, a link that does
+    """
+    # Not `Path.is_dir`: a name that is too long for the file system is no bucket either.
+    if not is_bucket_name(bucket) or not os.path.isdir(root / bucket):  # noqa: PTH112
+        raise ObjectStoreError(404, "NoSuchBucket", "The bucket does not exist.")
+    if not is_safe_key(key, empty=True):
+        raise ObjectStoreError(400, "InvalidArgument", "The key is not safe as a path.")
+    path = root / bucket / key
+    if not _is_below(path, root):
+        raise ObjectStoreError(403, "AccessDenied", LEADS_OUT)
+    return path
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether the path leads below the root, all links followed; whatever of it exists."""
+    return os.path.realpath(path).startswith(os.path.realpath(root) + os.sep)
+
+
+def _followed(root: Path, place: Path, folders: list[str]) -> list[str]:
+    """The folders in which a listing looks: of links, those that lead to no other; circles end."""
+    # Where a link was followed already, the place is not what it is called.
+    called = Path(os.path.realpath(root), place.relative_to(root))
+    is_linked = os.path.realpath(place) != str(called)
+    return [
+        name
+        for name in folders
+        if not (place / name).is_symlink() or (not is_linked and _is_below(place / name, root))
+    ]
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether the name is one step of a path, and neither this directory nor the one above."""
+    return is_safe_key(name) and "/" not in name
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One object of a listing; time in nanoseconds since 1970."""
@@ -40,6 +88,42 @@ class Entry:
     key: str
     size: int
     modified_ns: int
+
+
+class Upload:
+    """
+    A file that is not complete yet; closing it forgets it, unless it was moved to its place.
+
+    While it is open it is locked, so that who cleans up after a process that died can tell.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._file, self._path = scratch_file(scratch, "object")
+        self._digest = _md5()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece at the end."""
+        self._file.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    @property
+    def digest(self) -> str:
+        """MD5 of what was written."""
+        return self._digest.hexdigest()
+
+    def move_to(self, path: Path) -> None:
+        """Put it into its place, where it replaces what is there."""
+        self._file.flush()
+        self._path.replace(path)
 
 
 class Objects:
@@ -58,11 +142,15 @@ class Objects:
 
     def buckets(self) -> list[str]:
         """Names of all buckets, in order."""
-        return sorted(entry.name for entry in self._root.iterdir() if entry.is_dir())
+        return sorted(entry.name for entry in self._root.iterdir() if self.has_bucket(entry.name))
 
     def has_bucket(self, bucket: str) -> bool:
         """Whether there is such a bucket."""
-        return _is_name(bucket) and (self._root / bucket).is_dir()
+        try:
+            enclosed(self._root, bucket, "")
+        except ObjectStoreError:
+            return False
+        return True
 
     def make_bucket(self, bucket: str) -> None:
         """
@@ -71,25 +159,24 @@ class Objects:
         Raises:
             ObjectStoreError: 400, it cannot have this name
         """
-        if not _is_name(bucket):
+        if not is_bucket_name(bucket):
             raise ObjectStoreError(400, "InvalidBucketName", "The bucket's name is not valid.")
         try:
             (self._root / bucket).mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            raise ObjectStoreError(400, "InvalidBucketName", str(error)) from error
+            msg = "A file has the bucket's name, or the name is too long."
+            raise ObjectStoreError(400, "InvalidBucketName", msg) from error
 
     def path(self, bucket: str, key: str) -> Path:
         """
         The file of a key, which may not exist.
 
         Raises:
-            ObjectStoreError: 404, no such bucket; 400, a key that could lead out of it
+            ObjectStoreError: as `enclosed`
         """
-        if not self.has_bucket(bucket):
-            raise ObjectStoreError(404, "NoSuchBucket", "The bucket does not exist.")
-        if not is_safe_key(key):
-            raise ObjectStoreError(400, "InvalidArgument", "The key is not safe as a path.")
-        return self._root / bucket / key
+        if not key:
+            raise ObjectStoreError(400, "InvalidArgument", "The key is empty.")
+        return enclosed(self._root, bucket, key)
 
     def find(self, bucket: str, key: str) -> Path:
         """
@@ -123,37 +210,61 @@ class Objects:
         Raises:
             ObjectStoreError: as `path`, and 400 if a file stands where a folder must be
         """
+        with self.upload() as upload:
+            upload.write(content)
+            self.keep(upload, bucket, key)
+
+    def upload(self) -> Upload:
+        """An object that arrives piece by piece; it is nowhere until it is kept."""
+        return Upload(self._scratch)
+
+    def keep(self, upload: Upload, bucket: str, key: str) -> str:
+        """
+        Make an upload the object of a key in one step; returns its entity tag.
+
+        Raises:
+            ObjectStoreError: as `write`
+        """
         path = self.path(bucket, key)
-        scratch = self._scratch / f".object.{os.getpid()}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_bytes(content)
-            scratch.replace(path)
+            upload.move_to(path)
         except OSError as error:
             msg = "An object and a folder would have one name, or the key is too long."
             raise ObjectStoreError(400, "InvalidRequest", msg) from error
+        return upload.digest
 
     def list(self, bucket: str, prefix: str = "") -> list[Entry]:
         """
         The objects whose keys begin with a prefix, in the order of their bytes.
 
         Raises:
-            ObjectStoreError: 404, no such bucket
+            ObjectStoreError: as `enclosed` for the bucket
         """
-        if not self.has_bucket(bucket):
-            raise ObjectStoreError(404, "NoSuchBucket", "The bucket does not exist.")
+        base = enclosed(self._root, bucket, "")
         folder = prefix.rpartition("/")[0]
-        if folder and not is_safe_key(folder):
+        if not is_safe_key(folder, empty=True) or not _is_below(base / folder, self._root):
             return []
-        base = self._root / bucket
         found = []
-        for place, _, names in os.walk(base / folder if folder else base, followlinks=True):
+        for place, folders, names in os.walk(base / folder, followlinks=True):
+            folders[:] = _followed(self._root, Path(place), folders)
             inner = os.path.relpath(place, base).replace(os.sep, "/")
             for name in names:
                 key = name if inner == "." else f"{inner}/{name}"
-                if key.startswith(prefix) and (entry := _entry(base / key, key)):
+                if key.startswith(prefix) and (entry := self._entry(base / key, key)):
                     found.append(entry)
         return sorted(found, key=lambda entry: entry.key.encode("utf-8", "surrogateescape"))
+
+    def _entry(self, path: Path, key: str) -> Entry | None:
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+                return None
+            if path.is_symlink() and not _is_below(path, self._root):
+                return None
+        except OSError:  # gone meanwhile, or a link that leads nowhere
+            return None
+        return Entry(key, status.st_size, status.st_mtime_ns)
 
     def digest(self, path: Path) -> str:
         """MD5 of a file, which is its entity tag; computed once for each state of the file."""
@@ -165,18 +276,6 @@ class Objects:
         return self._digests[mark]
 
 
-def _entry(path: Path, key: str) -> Entry | None:
-    try:
-        status = path.stat()
-    except OSError:  # gone meanwhile, or a link that leads nowhere
-        return None
-    return Entry(key, status.st_size, status.st_mtime_ns)
-
-
 def _md5() -> hashlib._Hash:
     # The store's entity tag, nothing that has to be secure.
     return hashlib.md5(usedforsecurity=False)
-
-
-def _is_name(bucket: str) -> bool:
-    return bucket not in ("", ".", "..") and not set(bucket) & set("/\\\0")

@@ -1,7 +1,8 @@
 """
 The buckets over S3, as an application of its own: other programs read results as from the service.
 
-GET with ranges, HEAD, PUT, ListObjectsV2 and ListBuckets, with the bucket in the path. Requests
+GET with ranges, HEAD, ListObjectsV2 and ListBuckets, with the bucket in the path; PUT stands in
+`s3_puts`. Requests
 may be signed, and are by every client, but no signature is checked: nothing here is secret, and
 only callers on this machine are answered by default. No multipart uploads, versions or deletes.
 Source: the Amazon S3 API reference, operations and error responses.
@@ -12,21 +13,30 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from starlette.applications import Starlette
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+<<<<<<< HEAD
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.settling import settle_tasks
+=======
+from shplan.sandbox.address import REGION
+from shplan.sandbox.objects import ObjectStoreError
+from shplan.sandbox.s3_puts import bounded_body, put
+from shplan.sandbox.settling import settle
+>>>>>>> p-contract
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from starlette.requests import Request
 
@@ -34,7 +44,9 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 MOST_KEYS = 1000
-REGION = "us-east-1"
+# What else than an object has a body needs none.
+MOST_QUERY_BYTES = 1_000_000
+PIECE_BYTES = 1_000_000
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OWNER = "<Owner><ID>sandbox</ID><DisplayName>sandbox</DisplayName></Owner>"
@@ -46,13 +58,21 @@ def create_s3_app(world: World) -> Starlette:
     """The application that serves the buckets of an open sandbox."""
 
     def endpoint(
-        answer: Callable[[World, Request, bytes], Response],
+        answer: Callable[[World, Request], Response],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
-            content = await request.body()
             try:
+<<<<<<< HEAD
                 settle_tasks(world)
                 return answer(world, request, content)
+=======
+                if request.method == "PUT" and "key" in request.path_params:
+                    return await put(world, request)
+                async for _ in bounded_body(request, most=MOST_QUERY_BYTES):
+                    pass
+                settle(world, {})
+                return answer(world, request)
+>>>>>>> p-contract
             except ObjectStoreError as error:
                 return _error(request, error)
 
@@ -64,8 +84,20 @@ def create_s3_app(world: World) -> Starlette:
             Route("/{bucket}", endpoint(_bucket), methods=_METHODS),
             Route("/{bucket}/", endpoint(_bucket), methods=_METHODS),
             Route("/{bucket}/{key:path}", endpoint(_object), methods=_METHODS),
-        ]
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _stumbled},
     )
+
+
+async def _refused(request: Request, _: Exception) -> Response:
+    """What the router refuses: a method that S3 does not know either."""
+    return _error(request, _not_allowed())
+
+
+async def _stumbled(request: Request, _: Exception) -> Response:
+    """A bug of the sandbox, or files of its own that cannot be read."""
+    error = ObjectStoreError(500, "InternalError", "The sandbox cannot answer; see its output.")
+    return _error(request, error)
 
 
 def _xml(text: str, status: int = 200) -> Response:
@@ -95,7 +127,7 @@ def _not_allowed() -> ObjectStoreError:
     return ObjectStoreError(405, "MethodNotAllowed", "The sandbox has no such operation.")
 
 
-def _service(world: World, request: Request, _: bytes) -> Response:
+def _service(world: World, request: Request) -> Response:
     """ListBuckets."""
     if request.method not in ("GET", "HEAD"):
         raise _not_allowed()
@@ -110,7 +142,7 @@ def _service(world: World, request: Request, _: bytes) -> Response:
     )
 
 
-def _bucket(world: World, request: Request, _: bytes) -> Response:
+def _bucket(world: World, request: Request) -> Response:
     """CreateBucket, HeadBucket, GetBucketLocation, ListObjectsV2."""
     bucket = request.path_params["bucket"]
     if request.method == "PUT" and not request.query_params:
@@ -136,11 +168,19 @@ def _list(world: World, request: Request, bucket: str) -> Response:
     token = query.get("continuation-token")
     after = query.get("start-after", "") if token is None else _read_token(token)
     groups = list(_grouped(world.objects.list(bucket, prefix), prefix, delimiter, after))
-    shown, more = groups[:most], 0 < most < len(groups)
+    more = 0 < most < len(groups)
+    shown, listed = groups[:most], []
     spelled = _url_spelled if query.get("encoding-type") == "url" else _escaped
+    for name, entry in shown:
+        if entry is None:
+            listed.append(f"<CommonPrefixes><Prefix>{spelled(name)}</Prefix></CommonPrefixes>")
+        else:
+            # What vanished meanwhile, or cannot be read, is not listed.
+            with suppress(OSError, ObjectStoreError):
+                listed.append(_listed(world, bucket, entry, spelled))
     parts = [
         f"<Name>{_escaped(bucket)}</Name><Prefix>{spelled(prefix)}</Prefix>",
-        f"<KeyCount>{len(shown)}</KeyCount><MaxKeys>{most}</MaxKeys>",
+        f"<KeyCount>{len(listed)}</KeyCount><MaxKeys>{most}</MaxKeys>",
         f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>",
     ]
     if delimiter:
@@ -151,11 +191,7 @@ def _list(world: World, request: Request, bucket: str) -> Response:
         parts.append(f"<ContinuationToken>{_escaped(token)}</ContinuationToken>")
     if more:
         parts.append(f"<NextContinuationToken>{_token(shown[-1][0])}</NextContinuationToken>")
-    for name, entry in shown:
-        if entry is None:
-            parts.append(f"<CommonPrefixes><Prefix>{spelled(name)}</Prefix></CommonPrefixes>")
-        else:
-            parts.append(_listed(world, bucket, entry, spelled))
+    parts += listed
     return _xml(f'<ListBucketResult xmlns="{_NAMESPACE}">{"".join(parts)}</ListBucketResult>')
 
 
@@ -214,17 +250,18 @@ def _read_token(token: str) -> str:
         raise ObjectStoreError(400, "InvalidArgument", msg) from error
 
 
-def _object(world: World, request: Request, content: bytes) -> Response:
-    """GetObject, HeadObject, PutObject."""
+def _object(world: World, request: Request) -> Response:
+    """GetObject, HeadObject."""
     bucket, key = request.path_params["bucket"], request.path_params["key"]
-    if request.method == "PUT":
-        return _put(world, request, content)
     if request.method not in ("GET", "HEAD"):
         raise _not_allowed()
     path = world.objects.find(bucket, key)
-    status = path.stat()
+    try:
+        status, tag = path.stat(), world.objects.digest(path)
+    except OSError as error:
+        raise ObjectStoreError(403, "AccessDenied", "The object cannot be read.") from error
     headers = {
-        "ETag": f'"{world.objects.digest(path)}"',
+        "ETag": f'"{tag}"',
         "Last-Modified": formatdate(status.st_mtime, usegmt=True),
         "Accept-Ranges": "bytes",
         "Content-Type": "binary/octet-stream",
@@ -237,9 +274,17 @@ def _object(world: World, request: Request, content: bytes) -> Response:
     answer = 200 if span is None else 206
     if request.method == "HEAD":
         return Response(status_code=answer, headers=headers)
-    with path.open("rb") as file:
-        file.seek(first)
-        return Response(file.read(last - first + 1), answer, headers)
+    # Open before anything is answered: whoever replaces the object meanwhile replaces another file.
+    file = path.open("rb")
+    file.seek(first)
+    return StreamingResponse(_pieces(file, last - first + 1), answer, headers)
+
+
+async def _pieces(file: BinaryIO, size: int) -> AsyncIterator[bytes]:
+    with file:
+        while size > 0 and (piece := file.read(min(size, PIECE_BYTES))):
+            size -= len(piece)
+            yield piece
 
 
 def _span(text: str | None, size: int) -> tuple[int, int] | None:
@@ -258,45 +303,3 @@ def _span(text: str | None, size: int) -> tuple[int, int] | None:
     if first >= size or last < first:
         raise ObjectStoreError(416, "InvalidRange", "The range lies outside of the object.")
     return first, last
-
-
-def _put(world: World, request: Request, content: bytes) -> Response:
-    bucket, key = request.path_params["bucket"], request.path_params["key"]
-    if request.query_params or "x-amz-copy-source" in request.headers:
-        raise ObjectStoreError(501, "NotImplemented", "Objects are put whole, or not at all.")
-    if "aws-chunked" in request.headers.get("content-encoding", ""):
-        content = _unchunked(content)
-    _check_conditions(world, request, bucket, key)
-    world.objects.write(bucket, key, content)
-    tag = world.objects.digest(world.objects.find(bucket, key))
-    return Response(status_code=200, headers={"ETag": f'"{tag}"'})
-
-
-def _check_conditions(world: World, request: Request, bucket: str, key: str) -> None:
-    """Source: conditional writes: `If-None-Match: *`, and `If-Match` with an entity tag."""
-    exists = world.objects.exists(bucket, key)
-    wanted = request.headers.get("if-match")
-    tag = world.objects.digest(world.objects.find(bucket, key)) if exists else None
-    if wanted is not None and tag is None:
-        raise ObjectStoreError(404, "NoSuchKey", "The key does not exist.")
-    refused = exists and request.headers.get("if-none-match") == "*"
-    if refused or (wanted is not None and wanted.strip('"') != tag):
-        raise ObjectStoreError(412, "PreconditionFailed", "The object is not as it was expected.")
-
-
-def _unchunked(content: bytes) -> bytes:
-    """The object in a body of signed chunks: `<hex size>[;...]CRLF<bytes>CRLF`, up to size 0."""
-    found: list[bytes] = []
-    place = 0
-    while True:
-        end = content.find(b"\r\n", place)
-        try:
-            size = int(content[place : max(end, place)].partition(b";")[0], 16)
-        except ValueError:
-            size = -1
-        if end < 0 or size < 0 or end + 2 + size > len(content):
-            raise ObjectStoreError(400, "IncompleteBody", "The chunks of the body are not whole.")
-        if size == 0:
-            return b"".join(found)
-        found.append(content[end + 2 : end + 2 + size])
-        place = end + 2 + size + 2

@@ -7,16 +7,18 @@ Prints nothing: what a person has to be told is handed to the caller.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from shplan.sandbox.address import LOOPBACK, Address, url
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import Clock, SystemClock
 from shplan.sandbox.misfortunes import DROP
-from shplan.sandbox.s3 import REGION, create_s3_app
+from shplan.sandbox.s3 import create_s3_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,46 +29,6 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.settings import Settings
 
-TOKEN_PATH = "/auth/realms/main/protocol/openid-connect/token"  # noqa: S105 a path
-INSECURE_TRANSPORT = "export OAUTHLIB_INSECURE_TRANSPORT=1"
-LOOPBACK = "127.0.0.1"
-
-
-def instructions(port: int, *, host: str = LOOPBACK) -> tuple[str, str]:
-    """
-    What the `sentinelhub` package needs to use this sandbox.
-
-    Returns:
-        a profile for its configuration file, in TOML, and the line of a shell that sets the
-        variable without which its OAuth library refuses plain HTTP
-    """
-    base = _base(port, host)
-    profile = "\n".join(
-        [
-            "[sandbox]",
-            'sh_client_id = "sandbox"',
-            'sh_client_secret = "sandbox"',
-            f'sh_base_url = "{base}"',
-            f'sh_token_url = "{base}{TOKEN_PATH}"',
-        ]
-    )
-    return profile, INSECURE_TRANSPORT
-
-
-def bucket_instructions(port: int, *, host: str = LOOPBACK) -> str:
-    """What clients of S3 need to read the buckets: lines of a shell; any keys do."""
-    return "\n".join(
-        [
-            f"export AWS_ENDPOINT_URL={_base(port, host)}",
-            f"export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION={REGION}",
-        ]
-    )
-
-
-def _base(port: int, host: str) -> str:
-    reachable = LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 compared, not bound
-    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
-
 
 def serve(
     data: Path,
@@ -76,7 +38,7 @@ def serve(
     host: str = LOOPBACK,
     clock: Clock | None = None,
     settings: Settings | None = None,
-    announce: Callable[[str], None] = lambda _: None,
+    announce: Callable[[Address], None] = lambda _: None,
 ) -> None:
     """
     Serve until interrupted.
@@ -88,25 +50,58 @@ def serve(
         host: address to listen on
         clock: where time comes from; none: the computer's clock
         settings: as for `create_app`
-        announce: called once requests are accepted, with what a person needs to use it
+        announce: called once requests are accepted, with where they are
     """
-    app = create_app(data, clock=clock or SystemClock(), settings=settings)
-    beside = None
-    if s3_port is not None:
-        beside = _Beside(_config(create_s3_app(app.state.world), host=host, port=s3_port))
+    server = Server(data, port=port, s3_port=s3_port, host=host, clock=clock, settings=settings)
+    server.run(announce)
 
-    def ready(bound: int) -> None:
-        lines = list(instructions(bound, host=host))
-        if beside is not None:
-            lines.append(bucket_instructions(beside.port, host=host))
-        announce("\n".join(lines))
 
-    try:
+class Server:
+    """A sandbox on its sockets; the arguments are those of `serve`."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        s3_port: int | None = None,
+        host: str = LOOPBACK,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._host = host
+        self._app = create_app(data, clock=clock or SystemClock(), settings=settings)
+        self._beside = None
+        if s3_port is not None:
+            s3_app = create_s3_app(self._app.state.world)
+            self._beside = _Beside(_config(s3_app, host=host, port=s3_port))
         # The gate sends a date of its own: sandbox time.
-        config = _config(app, host=host, port=port, date_header=False)
-        _Server(config, ready, beside).run()
-    finally:
-        close_app(app)
+        config = _config(self._app, host=host, port=port, date_header=False)
+        self._server = _Server(config, self._beside)
+
+    def run(self, announce: Callable[[Address], None] = lambda _: None) -> None:
+        """Serve until interrupted, then close."""
+
+        def ready(bound: int) -> None:
+            s3_url = None
+            if self._beside is not None:
+                s3_url = url(self._beside.port, host=self._host)
+            announce(Address(url(bound, host=self._host), s3_url))
+
+        try:
+            self._server.ready = ready
+            self._server.run()
+        finally:
+            close_app(self._app)
+
+    def leave(self) -> None:
+        """End the process at once, from another thread: files are closed, connections cut."""
+
+        def leaving() -> None:
+            close_app(self._app)
+            os._exit(0)
+
+        self._server.call(leaving)
 
 
 def _config(app: ASGIApp, *, host: str, port: int, date_header: bool = True) -> uvicorn.Config:
@@ -148,22 +143,27 @@ class _Beside(uvicorn.Server):
 class _Server(uvicorn.Server):
     """A server that says when it is ready, and on which port."""
 
-    def __init__(
-        self, config: uvicorn.Config, announce: Callable[[int], None], beside: _Beside | None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, beside: _Beside | None) -> None:
         super().__init__(config)
-        self._announce = announce
+        self.ready: Callable[[int], None] = lambda _: None
         self._beside = beside
         self._beside_task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started and self._beside is not None:
             # If its port is taken it ends the process, as the first one does.
             self._beside_task = asyncio.create_task(self._beside.serve())
             await self._beside.ready.wait()
         if self.started:
-            self._announce(self.servers[0].sockets[0].getsockname()[1])
+            self.ready(self.servers[0].sockets[0].getsockname()[1])
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Call a function between two requests, once this server has started."""
+        assert self._loop is not None  # the caller was told that it is ready
+        self._loop.call_soon_threadsafe(function)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         if self._beside is not None and self._beside_task is not None:

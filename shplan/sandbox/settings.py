@@ -7,10 +7,10 @@ of the wrong type or name is refused. Nothing here is shared with the client.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, Self, cast, get_args, get_type_hints
 
+from shplan.sandbox.scratch import scratch_file
 from shplan.sandbox.wire import decode, encode
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Settings:
         foreign_objects: status for what belongs to another account
         nan_nodata: whether a file whose nodata is NaN is refused
         location: deployment on which collections are said to live
-        numeric_instants: whether a tile's sensing time may be a number, seconds since 1970
+        numeric_instants: whether a tile's sensing time may be seconds since 1970 with a fraction
         tile_files: which tiles have a listing of their files
         zarr_created_s: how long a Zarr collection is CREATED
         zarr_ingesting_s: then INGESTING, also after a reingest
@@ -136,7 +136,7 @@ class Settings:
     foreign_objects: Literal[403, 404] = 403
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
-    numeric_instants: Literal["accept", "refuse"] = "accept"
+    numeric_instants: Literal["accept", "refuse"] = "refuse"
     tile_files: Literal["all", "delivered"] = "all"
     zarr_created_s: float = 1.0
     zarr_ingesting_s: float = 2.0
@@ -266,9 +266,10 @@ class SettingsFile:
     def write(self, settings: Settings) -> None:
         """Replace the file in one step, readable by its owner only."""
         text = encode(settings.as_json(reveal_secrets=True))
-        scratch = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
-        with os.fdopen(os.open(scratch, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text + "\n")
-        scratch.replace(self._path)
+        file, scratch = scratch_file(self._path.parent, "settings", mode=0o600)
+        with file:
+            file.write(text.encode() + b"\n")
+            file.flush()
+            scratch.replace(self._path)
         self._stamp = None
         self._settings = settings

@@ -96,7 +96,13 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._depth = 0
         self._known: dict[str, str | None] | None = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768"):
+        # Of a new file: a tile fits into a page, whose quarter is what a row may take without overflow.
+        for pragma in (
+            "page_size=8192",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "cache_size=-32768",
+        ):
             self._connection.execute(f"pragma {pragma}")
         version = zlib.crc32(schema.encode()) >> 1  # a positive 32-bit integer
         if self._connection.execute("pragma user_version").fetchone()[0] != version:
@@ -223,11 +229,20 @@ class Store:
 
     def mint(self, kind: str) -> str:
         """Return a new identifier; counts within the transaction that uses it."""
+        return self.mint_many(kind, 1)[0]
+
+    def mint_many(self, kind: str, count: int) -> list[str]:
+        """Return so many new identifiers; counts within the transaction that uses them."""
         row = self.row(
-            "update meta set value = cast(value as integer) + 1 where key = 'ids' returning value"
+            "update meta set value = cast(value as integer) + ? where key = 'ids' returning value",
+            count,
         )
-        count = 0 if row is None else int(row[0])
-        return seeded_uuid(self.meta("seed") or "", self.meta("generation") or "", kind, count)
+        last = 0 if row is None else int(row[0])
+        seed, generation = self.meta("seed") or "", self.meta("generation") or ""
+        return [
+            seeded_uuid(seed, generation, kind, number)
+            for number in range(last - count + 1, last + 1)
+        ]
 
     def anchor(self) -> Anchor:
         """Where sandbox time is anchored."""

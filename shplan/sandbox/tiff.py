@@ -7,6 +7,7 @@ header ends. Source: TIFF 6.0, sections 2 and 15; BigTIFF; the BYOC page on the 
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,21 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# Our own bounds, far beyond any real file: a damaged one is given up soon, and takes no memory.
 MAX_DIRECTORIES = 256
+MAX_ENTRIES = 512
+MAX_SAMPLES = 4096
+MAX_PIXELS = 2**31 - 1
 
-_FORMATS = {
-    1: "B",
-    2: "c",
-    3: "H",
-    4: "I",
-    6: "b",
-    8: "h",
-    9: "i",
-    13: "I",
-    16: "Q",
-    17: "q",
-    18: "Q",
-}
+# The kinds of whole numbers that have no sign: what counts pixels has no other.
+_FORMATS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 
@@ -94,14 +88,14 @@ def read(path: Path) -> Tiff:
     """
     with path.open("rb") as file:
         try:
-            return _read(file)
+            return _read(_Bytes(file))
         except (struct.error, KeyError, IndexError) as error:
             msg = "its directories are damaged"
             raise TiffError(msg) from error
 
 
-def _read(file: BinaryIO) -> Tiff:
-    start = file.read(16)
+def _read(file: _Bytes) -> Tiff:
+    start = file.start(16)
     order = {b"II": "<", b"MM": ">"}.get(start[:2])
     version = struct.unpack(f"{order}H", start[2:4])[0] if order else None
     if order is None or version not in (42, 43):
@@ -111,14 +105,42 @@ def _read(file: BinaryIO) -> Tiff:
     end = 16 if layout.big else 8
     offset = layout.unpack("Q" if layout.big else "I", start[8:16] if layout.big else start[4:8])
     images: list[Image] = []
+    seen: set[int] = set()
     while offset:
-        if len(images) == MAX_DIRECTORIES:
+        if offset in seen or len(images) == MAX_DIRECTORIES:
             msg = "its directories do not end"
             raise TiffError(msg)
+        seen.add(offset)
         tags, reach, offset = _directory(file, layout, offset)
         images.append(_image(tags))
         end = max(end, reach)
     return Tiff(header_bytes=end, images=tuple(images))
+
+
+class _Bytes:
+    """The bytes of a file that are really there, whatever it says of itself."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+
+    def start(self, count: int) -> bytes:
+        return self._file.read(count)
+
+    def at(self, offset: int, count: int) -> bytes:
+        """
+        So many bytes from an offset on.
+
+        Raises:
+            TiffError: the file ends before
+        """
+        if offset + count <= self.size:
+            self._file.seek(offset)
+            content = self._file.read(count)
+            if len(content) == count:
+                return content
+        msg = "it ends before its directories do"
+        raise TiffError(msg)
 
 
 class _Layout:
@@ -135,39 +157,56 @@ class _Layout:
 
 
 def _directory(
-    file: BinaryIO, layout: _Layout, offset: int
+    file: _Bytes, layout: _Layout, offset: int
 ) -> tuple[Mapping[int, tuple[int, ...]], int, int]:
     """The wanted tags of a directory, where all its values end, and the next directory."""
-    file.seek(offset)
     count_size = struct.calcsize("=" + layout.count_format)
-    count = layout.unpack(layout.count_format, file.read(count_size))
-    body = file.read(count * layout.entry_size + layout.inline_size)
-    reach = offset + count_size + count * layout.entry_size + layout.inline_size
+    count = layout.unpack(layout.count_format, file.at(offset, count_size))
+    if count > MAX_ENTRIES:
+        msg = f"a directory has {count} entries"
+        raise TiffError(msg)
+    size = count * layout.entry_size + layout.inline_size
+    body = file.at(offset + count_size, size)
+    reach = offset + count_size + size
     tags: dict[int, tuple[int, ...]] = {}
     for start in range(0, count * layout.entry_size, layout.entry_size):
-        entry = body[start : start + layout.entry_size]
-        tag, kind = struct.unpack(layout.order + "HH", entry[:4])
-        length = layout.unpack(layout.offset_format, entry[4 : 4 + layout.inline_size])
-        size = length * _SIZES[kind]
-        field = entry[4 + layout.inline_size :]
-        if size > layout.inline_size:
-            place = layout.unpack(layout.offset_format, field)
-            reach = max(reach, place + size)
-        if tag in _WANTED and kind in _FORMATS:
-            if size > layout.inline_size:
-                file.seek(place)
-                field = file.read(size)
-            tags[tag] = struct.unpack(f"{layout.order}{length}{_FORMATS[kind]}", field[:size])
+        tag, values, end = _entry(file, layout, body[start : start + layout.entry_size])
+        reach = max(reach, end)
+        if values:
+            tags.setdefault(tag, values)
     return tags, reach, layout.unpack(layout.offset_format, body[-layout.inline_size :])
+
+
+def _entry(file: _Bytes, layout: _Layout, entry: bytes) -> tuple[int, tuple[int, ...], int]:
+    """An entry's tag, its values if they are wanted, and where they end if they lie elsewhere."""
+    tag, kind = struct.unpack(layout.order + "HH", entry[:4])
+    length = layout.unpack(layout.offset_format, entry[4 : 4 + layout.inline_size])
+    field = entry[4 + layout.inline_size :]
+    size, place = length * _SIZES[kind], 0
+    if size > layout.inline_size:
+        place = layout.unpack(layout.offset_format, field)
+        if place + size > file.size:
+            msg = "it ends before the values of its tags do"
+            raise TiffError(msg)
+    if tag not in _WANTED or kind not in _FORMATS:
+        return tag, (), place + size if place else 0
+    count = min(length, MAX_SAMPLES)
+    content = file.at(place, count * _SIZES[kind]) if place else field[: count * _SIZES[kind]]
+    values = struct.unpack(f"{layout.order}{count}{_FORMATS[kind]}", content)
+    return tag, values, place + size if place else 0
 
 
 def _image(tags: Mapping[int, tuple[int, ...]]) -> Image:
     samples = tags.get(_SAMPLES, (1,))[0]
+    width, height = tags[_WIDTH][0], tags[_HEIGHT][0]
+    if not (1 <= width <= MAX_PIXELS and 1 <= height <= MAX_PIXELS and 1 <= samples <= MAX_SAMPLES):
+        msg = f"it declares {width} x {height} pixels of {samples} samples"
+        raise TiffError(msg)
     subfile = tags.get(_SUBFILE, (0,))[0]
     tiled = _TILE_WIDTH in tags and _TILE_HEIGHT in tags
     return Image(
-        width=tags[_WIDTH][0],
-        height=tags[_HEIGHT][0],
+        width=width,
+        height=height,
         tile=(tags[_TILE_WIDTH][0], tags[_TILE_HEIGHT][0]) if tiled else None,
         compression=tags.get(_COMPRESSION, (1,))[0],
         photometric=tags.get(_PHOTOMETRIC, (1,))[0],

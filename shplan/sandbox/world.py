@@ -21,6 +21,7 @@ from shplan.sandbox import (
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
+from shplan.sandbox.scratch import clean
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
@@ -57,6 +58,7 @@ class World:
         self.data = data
         self.buckets = data / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
+        clean(data)
         self.objects = Objects(self.buckets, scratch=data)
         self.scripts = scripts or WorkerScripts()
         self._clock = clock

@@ -31,6 +31,8 @@ KINDS = frozenset({"u4", "i4", "i8", "f4", "f8"})
 # Our own bounds: the reference names none.
 MAX_VALUES = 1_000_000
 MAX_CHUNKS = 10_000
+# Our own: no CRS of an import has coordinates as large, nor numbers that cannot be told apart.
+MAX_COORDINATE = 1e9
 # Our own: how far off its place, in pixels, a coordinate may lie that was rounded when written.
 TOLERANCE = 0.01
 
@@ -104,6 +106,7 @@ class Times:
         return {"count": count, "firstMs": first, "lastMs": last, "digest": self.digest(count)}
 
 
+@np.errstate(all="ignore")
 def values_of(files: GroupFiles, array: ArrayMetadata) -> Numbers:
     """
     All values of a coordinate array.
@@ -164,6 +167,7 @@ def _filled(
     raise ZarrError(msg)
 
 
+@np.errstate(all="ignore")
 def axis_of(array: ArrayMetadata, values: Numbers) -> Axis:
     """
     The axis that the values of a spatial coordinate array make.
@@ -177,6 +181,9 @@ def axis_of(array: ArrayMetadata, values: Numbers) -> Axis:
         msg = f"The coordinate array {name} needs two values at least to tell the size of a pixel."
         raise ZarrError(msg)
     numbers = values.astype(np.float64)
+    if np.abs(numbers).max() > MAX_COORDINATE:
+        msg = f"The coordinate array {name} has values that lie outside of the world."
+        raise ZarrError(msg)
     start, end = float(numbers[0]), float(numbers[-1])
     step = (end - start) / (count - 1)
     # Numbers of four bytes were rounded to a multiple of this when they were written.
@@ -188,6 +195,7 @@ def axis_of(array: ArrayMetadata, values: Numbers) -> Axis:
     return Axis(start, step, count)
 
 
+@np.errstate(all="ignore")
 def times_of(array: ArrayMetadata, values: Numbers) -> Times:
     """
     The instants that the values of the time array stand for.

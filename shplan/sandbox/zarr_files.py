@@ -80,7 +80,9 @@ class GroupFiles:
                 if number == MAX_ENTRIES:
                     msg = f"The group has more than {MAX_ENTRIES} files and folders."
                     raise ZarrError(msg)
-                if self.has(f"{entry.name}/{ARRAY}"):
+                # Most entries that are no array are plain files, which need no second look.
+                is_file = entry.is_file(follow_symlinks=False)
+                if not is_file and self.has(f"{entry.name}/{ARRAY}"):
                     names.append(entry.name)
         return sorted(names)
 

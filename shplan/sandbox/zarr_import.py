@@ -15,8 +15,9 @@ from shplan.sandbox.zarr_files import ARRAY, ATTRIBUTES, GROUP, GroupFiles, Zarr
 from shplan.sandbox.zarr_metadata import array_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shplan.sandbox.wire import JsonObject
-    from shplan.sandbox.world import World
     from shplan.sandbox.zarr_axes import Times
     from shplan.sandbox.zarr_checks import Grid
     from shplan.sandbox.zarr_metadata import ArrayMetadata
@@ -45,18 +46,22 @@ class Import:
         return _told(self.faults)
 
 
-def examined(world: World, collection: ZarrCollection, *, before: dict[str, JsonObject]) -> Import:
+def examined(
+    buckets: Path, collection: ZarrCollection, *, before: dict[str, JsonObject], skips: bool
+) -> Import:
     """
     What the group holds that may be imported.
 
     Args:
+        buckets: directory of the buckets
         before: the `.zarray` of what was ingested already, by name
+        skips: arrays that break a rule are skipped; else they fail all
 
     Raises:
         ZarrError: why nothing can be
         OSError: the folder cannot be listed
     """
-    files = GroupFiles(world.buckets, collection.bucket, collection.path)
+    files = GroupFiles(buckets, collection.bucket, collection.path)
     _check_group(files)
     arrays, faults = _arrays(files)
     grid, time_fault = _grid(files, arrays, collection.epsg)
@@ -71,7 +76,7 @@ def examined(world: World, collection: ZarrCollection, *, before: dict[str, Json
             faults.append(fault)
     kept, uneven = zarr_checks.split_by_time_chunk(usable)
     faults += uneven
-    if not kept or (faults and world.settings.zarr_offending_arrays == "fail"):
+    if not kept or (faults and not skips):
         nothing = "The group has no data array that can be ingested."
         raise ZarrError(" ".join(filter(None, [nothing if not kept else None, _told(faults)])))
     _check_unchanged(collection, kept, grid, before)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.zarr_rows import ZarrCollection
 
 UNREADABLE = "The files of the group cannot be read."
+# A bug of the sandbox.
+UNFORESEEN = "The files of the group are not understood."
 
 
 def settle(world: World) -> None:
@@ -35,12 +37,19 @@ def _settle_collection(world: World, due: ZarrCollection) -> None:
     before = zarr_rows.arrays_of(world.store, due.seq)
     found, outcome = None, zarr_rows.FAILED
     try:
-        found = zarr_import.examined(world, due, before=before)
+        found = zarr_import.examined(
+            world.buckets,
+            due,
+            before=before,
+            skips=world.settings.zarr_offending_arrays == "skip",
+        )
         errors, outcome = found.told, zarr_rows.INGESTED
     except ZarrError as error:
         errors = str(error)
     except OSError:
         errors = UNREADABLE
+    except Exception:  # noqa: BLE001 one bad group must not keep others from being served
+        errors = UNFORESEEN
     with world.store.writing():
         fresh = zarr_rows.find(world.store, due.id)
         if fresh is None or fresh.outcome is not None or fresh.round != due.round:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shplan.cli import docs
 from shplan.cli.main import COMMANDS
-from shplan.sandbox.serve import instructions
+from shplan.sandbox.address import Address, url
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,9 +52,9 @@ def test_the_readme_has_the_same_exit_codes() -> None:
 
 
 def test_the_profile_in_the_readme_is_what_the_sandbox_prints() -> None:
-    profile, variable = instructions(8080)
-    assert blocks("toml") == [profile + "\n"]
-    assert f"{variable}\n" in blocks("sh")
+    address = Address(url(8080))
+    assert blocks("toml") == [address.as_toml() + "\n"]
+    assert address.as_env() + "\n" in blocks("sh")
 
 
 def test_the_environment_in_the_readme_is_a_valid_one(tmp_path: Path, run, monkeypatch) -> None:

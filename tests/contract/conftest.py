@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from sentinelhub import SHConfig
 from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 
-from shplan.sandbox.serve import instructions
+from shplan.sandbox.address import Address
 
 from .served import Served, serving
 
@@ -30,12 +29,11 @@ def served(server: Served) -> Iterator[Served]:
 @pytest.fixture
 def config(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SHConfig]:
     """The configuration of the unmodified `sentinelhub` package, as the sandbox tells it."""
-    profile, variable = instructions(int(served.base.rpartition(":")[2]))
-    monkeypatch.setenv(*variable.removeprefix("export ").split("="))
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name in ("SH_PROFILE", "SH_CLIENT_ID", "SH_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     SentinelHubDownloadClient.clear_cache()
-    values = tomllib.loads(profile)["sandbox"]
+    values = Address(served.base).profile()
     yield SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=3)
     SentinelHubDownloadClient.clear_cache()

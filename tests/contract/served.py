@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from shplan.sandbox.serve import serve
 
-serve(Path(sys.argv[1]), announce=lambda text: print(text, flush=True))
+serve(Path(sys.argv[1]), announce=lambda address: print(address.as_json(), flush=True))
 """
 
 
@@ -85,11 +85,9 @@ def serving(data: Path) -> Iterator[Served]:
     command = [sys.executable, "-c", _SERVER, str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
-        profile = ""
-        while not (line := process.stdout.readline()).startswith("export"):
-            assert line, "the sandbox did not start"
-            profile += line
-        served = Served(tomllib.loads(profile)["sandbox"]["sh_base_url"], data)
+        told = process.stdout.readline()
+        assert told, "the sandbox did not start"
+        served = Served(json.loads(told)["base_url"], data)
         try:
             yield served
         finally:

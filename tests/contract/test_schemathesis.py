@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from functools import cache
 from typing import Any
 
@@ -17,16 +18,15 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, BaseSchema, Case, CheckContext, GenerationMode, Response
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from shplan.schema import store
 
-from tests.sandbox.batches import body as batch_body
-from tests.sandbox.support import write_cog
-
 from .document import OPEN, document, operations
+from .existing import existing, fill_bucket, names
 from .served import Served
 
 CHECKS = {
@@ -46,27 +46,9 @@ def schema() -> BaseSchema:
 
 @pytest.fixture(scope="module")
 def http(server: Served) -> Iterator[httpx.Client]:
-    write_cog(server.data / "buckets/imagery/a/B04.tiff")
+    fill_bucket(server)
     with server.client() as client:
         yield client
-
-
-def existing(http: httpx.Client, server: Served, path: str) -> dict[str, Any]:
-    """Values of a path's parameters that name something, made for this one test."""
-    found: dict[str, Any] = {}
-    if "{taskId}" in path:
-        found["taskId"] = http.post("/batch/v2/process", json=batch_body()).json()["id"]
-    if "/byoc" in path and "{" in path:
-        made = http.post("/byoc/v1/collections", json={"name": "x", "s3Bucket": "imagery"})
-        found["collectionId"] = made.json()["data"]["id"]
-        tiles = f"/byoc/v1/collections/{found['collectionId']}/tiles"
-        found["tileId"] = http.post(tiles, json={"path": "a"}).json()["data"]["id"]
-        server.tick(10)
-    if path.startswith("/catalog/"):
-        found |= {"collectionId": "sentinel-2-l2a"}
-    if path.endswith("/tilinggrids/{id}"):
-        found["id"] = 2
-    return {name: value for name, value in found.items() if "{" + name + "}" in path}
 
 
 def judge(case: Case, server: Served, token: str) -> None:
@@ -129,7 +111,9 @@ def examine(
         def draw(case: Case) -> None:
             judge(case, server, token)
 
-        draw()
+        # Of some parameters any text is right, so that none is wrong.
+        with suppress(Unsatisfiable) if mode is GenerationMode.NEGATIVE else nullcontext():
+            draw()
 
 
 def _draws(
@@ -148,7 +132,7 @@ def _draws(
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_operation(label: str, server: Served, http: httpx.Client) -> None:
-    examine(label, server, http, planned=30, drawn=3)
+    examine(label, server, http, planned=20, drawn=2)
 
 
 @pytest.mark.slow
@@ -201,7 +185,7 @@ def _bounded(examples: int, **more: Any) -> settings:
 @pytest.mark.parametrize("path", list(document()["paths"]))
 def test_methods_that_are_not_there(path: str, server: Served, http: httpx.Client) -> None:
     known = {method.upper() for method in document()["paths"][path]}
-    address = path.format_map({**dict.fromkeys(_names(path), "x"), **existing(http, server, path)})
+    address = path.format_map({**dict.fromkeys(names(path), "x"), **existing(http, server, path)})
     for method in UNCOMMON:
         if method in known:
             continue
@@ -214,15 +198,11 @@ def test_methods_that_are_not_there(path: str, server: Served, http: httpx.Clien
         )
 
 
-def _names(path: str) -> list[str]:
-    return [step.split("{")[1].rstrip("}") for step in path.split("/") if "{" in step]
-
-
 @pytest.mark.parametrize("label", LABELS)
 def test_who_has_no_token(label: str, server: Served, http: httpx.Client) -> None:
     method, path = label.split(" ")
     entry = document()["paths"][path][method.lower()]
-    address = path.format_map({**dict.fromkeys(_names(path), "x"), **existing(http, server, path)})
+    address = path.format_map({**dict.fromkeys(names(path), "x"), **existing(http, server, path)})
     token = str(http.headers["authorization"])
     for wrong in (
         "",

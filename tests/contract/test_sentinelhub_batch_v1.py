@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shplan.sandbox.serve import instructions
+from shplan.sandbox.address import Address
 
 from .served import serving
 
@@ -41,13 +41,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Run the program against a sandbox of its own; what it prints."""
     home = tmp_path_factory.mktemp("home")
     with serving(tmp_path_factory.mktemp("served")) as served:
-        profile, variable = instructions(int(served.base.rpartition(":")[2]))
-        (home / "profile.toml").write_text(profile)
-        name, value = variable.removeprefix("export ").split("=")
+        (home / "profile.toml").write_text(Address(served.base).as_toml())
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("SH_")}
         environment = {
             **inherited,
-            name: value,
+            "OAUTHLIB_INSECURE_TRANSPORT": "1",
             "PYTHONPATH": str(CLIENT),
             "XDG_CONFIG_HOME": str(home),
         }

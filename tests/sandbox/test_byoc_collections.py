@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .support import BUCKET, CHECKED, COLLECTIONS, Driver
+from .support import BUCKET, CHECKED, COLLECTIONS, Driver, write_cog
 
 BANDS = {
     "B04": {"source": "B04", "bandIndex": 1, "bitDepth": 16, "sampleFormat": "UINT"},
@@ -265,7 +265,39 @@ def test_global_listing_tells_where_a_collection_lives(api: Driver) -> None:
     assert {entry["location"] for entry in everything} == {"aws-eu-central-1"}
 
 
+def test_global_listing_pages_and_keeps_to_the_account(api: Driver) -> None:
+    api.configure(clients={"other": {"secret": "s", "account": "other"}})
+    mine = sorted(api.collection(f"c{number}")["id"] for number in range(3))
+    first = api.get("/api/v1/byoc/global", count=2).json()
+    second = api.send("GET", first["links"]["next"]).json()
+    assert [one["id"] for one in (*first["data"], *second["data"])] == mine
+    assert second["data"][0]["location"] == "aws-eu-central-1"
+    api.login("other", "s")
+    assert api.get("/api/v1/byoc/global").json()["data"] == []
+    assert api.get("/api/v1/byoc/global", ids=",".join(mine)).json()["data"] == []
+    assert api.get(f"/api/v1/byoc/global/{mine[0]}").status_code == 403
+
+
 # Updates.
+
+
+def test_storage_identifier_is_kept_until_an_update_leaves_it_out(
+    api: Driver, bucket: Path
+) -> None:
+    write_cog(bucket / "a/B04.tif")
+    one = api.collection(additionalData={"storageIdentifier": "waw4-1"})["id"]
+    assert api.put(f"{COLLECTIONS}/{one}", put_body()).status_code == 204
+    api.tile(one, "a")
+    api.tick(64)
+    additional = api.read(one)["additionalData"]
+    assert (additional["storageIdentifier"], additional["hasSensingTimes"]) == ("waw4-1", "NO")
+    stated = {"bands": additional["bands"]}
+    assert api.put(f"{COLLECTIONS}/{one}", put_body(additionalData=stated)).status_code == 204
+    after = api.read(one)["additionalData"]
+    assert "storageIdentifier" not in after
+    assert after["extent"] == additional["extent"]
+    answer = api.post(COLLECTIONS, put_body(additionalData={"storageIdentifier": 7}))
+    assert answer.status_code == 400
 
 
 def test_update_without_no_data_deletes_it(api: Driver) -> None:

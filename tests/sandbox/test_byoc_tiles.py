@@ -310,3 +310,35 @@ def test_tile_of_another_collection_is_not_found(api: Driver) -> None:
     one, two = api.collection()["id"], api.collection()["id"]
     tile = api.tile(one, "a")["id"]
     assert api.get(f"{COLLECTIONS}/{two}/tiles/{tile}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("1717200000.000000000", "2024-06-01T00:00:00.000Z"),
+        ("1717200000.250000000", "2024-06-01T00:00:00.250Z"),
+        ("-1.000000000", "1969-12-31T23:59:59.000Z"),
+        ("0.0", "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_sensing_time_may_be_seconds_unless_the_setting_forbids_it(
+    api: Driver, number: str, told: str
+) -> None:
+    """A client in Java writes instants so."""
+    tiles = f"{COLLECTIONS}/{api.collection()['id']}/tiles"
+    body = f'{{"path": "a", "sensingTime": {number}}}'.encode()
+    headers = {"content-type": "application/json"}
+    made = api.send("POST", tiles, content=body, headers=headers)
+    assert (made.status_code, made.json()["data"]["sensingTime"]) == (201, told)
+    one = f"{tiles}/{made.json()['data']['id']}"
+    assert api.send("PUT", one, content=body, headers=headers).status_code == 204
+    api.configure(numeric_instants="refuse")
+    assert api.send("PUT", one, content=body, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("number", [1e300, -1e300, 1e14, 10**15, True])
+def test_sensing_time_that_is_no_instant_is_refused(api: Driver, number: float) -> None:
+    one = api.collection()["id"]
+    answer = api.post(f"{COLLECTIONS}/{one}/tiles", {"path": "a", "sensingTime": number})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["errors"][0]["parameter"] == "sensingTime"

@@ -91,6 +91,15 @@ def test_what_is_not_there_or_of_others_is_not_found(api: Driver, kind: str) -> 
     assert api.get(f"{COLLECTION}/{kind}-{one}").status_code == 404
 
 
+@pytest.mark.parametrize("kind", ["byoc", "zarr"])
+def test_what_is_new_is_not_found_as_long_as_nobody_finds_it(api: Driver, kind: str) -> None:
+    api.configure(get_lag_s=5)
+    one = (api.collection() if kind == "byoc" else create(api))["id"]
+    assert api.get(f"{COLLECTION}/{kind}-{one}").status_code == 404
+    api.tick(5)
+    assert api.get(f"{COLLECTION}/{kind}-{one}").status_code == 200
+
+
 def test_metadata_is_read_only_and_costs_nothing(api: Driver) -> None:
     for path in (LOCATION, f"{LOCATION}/aws-eu-central-1", f"{COLLECTION}/byoc-{NEVER}"):
         assert api.post(path, {}).status_code == 405

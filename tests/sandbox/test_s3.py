@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import shplan
-from shplan.sandbox.serve import bucket_instructions
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +29,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def endpoint(data: Path) -> Iterator[str]:
     """The second port of a sandbox that was started by hand."""
     environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
-    options = ["--port", "0", "--s3-port", "0", "--data", str(data)]
+    options = ["--port", "0", "--s3-port", "0", "--data", str(data), "--format", "json"]
     command = [sys.executable, "-m", "shplan", "sandbox", "serve", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(8)]
-        assert told[5] == "export OAUTHLIB_INSECURE_TRANSPORT=1\n"
-        address = told[6].strip().removeprefix("export AWS_ENDPOINT_URL=")
-        assert "".join(told[6:]).strip() == bucket_instructions(int(address.rpartition(":")[2]))
-        yield address
+        yield json.loads(process.stdout.readline())["environment"]["AWS_ENDPOINT_URL"]
         process.terminate()
         assert process.wait(timeout=10) in (0, -15)
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from sentinelhub.exceptions import DownloadFailedException, SHRateLimitWarning
 from shapely.geometry import box
 
 import shplan
-from shplan.sandbox.serve import instructions
+from shplan.sandbox.address import Address, url
 
 from .support import write_cog
 
@@ -34,7 +34,7 @@ from pathlib import Path
 import shplan
 from shplan.sandbox.serve import serve
 
-serve(Path(sys.argv[1]), announce=lambda text: print(text, flush=True))
+serve(Path(sys.argv[1]), announce=lambda address: print(address.as_json(), flush=True))
 """
 
 
@@ -50,10 +50,8 @@ def port(data: Path) -> Iterator[int]:
     environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(6)]
-        base = tomllib.loads("".join(told[:5]))["sandbox"]["sh_base_url"]
-        assert told[5] == "export OAUTHLIB_INSECURE_TRANSPORT=1\n"
-        yield int(base.rpartition(":")[2])
+        told = json.loads(process.stdout.readline())
+        yield int(told["base_url"].rpartition(":")[2])
         process.terminate()
         assert process.wait(timeout=10) in (0, -15)
 
@@ -61,11 +59,12 @@ def port(data: Path) -> Iterator[int]:
 @pytest.fixture
 def config(port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SHConfig:
     """The configuration of the unmodified client, as the sandbox tells it."""
-    profile, variable = instructions(port)
-    name, value = variable.removeprefix("export ").split("=")
-    monkeypatch.setenv(name, value)
+    address = Address(url(port))
+    monkeypatch.setenv(
+        "OAUTHLIB_INSECURE_TRANSPORT", address.environment()["OAUTHLIB_INSECURE_TRANSPORT"]
+    )
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    values = tomllib.loads(profile)["sandbox"]
+    values = address.profile()
     SentinelHubDownloadClient._CACHED_SESSIONS = {}
     return SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=2)
 
@@ -190,5 +189,4 @@ def test_dropped_connection_ends_without_an_answer(port: int, kind: str) -> None
     ],
 )
 def test_instructions_name_an_address_that_can_be_reached(host: str, base: str) -> None:
-    profile, _ = instructions(8080, host=host)
-    assert tomllib.loads(profile)["sandbox"]["sh_base_url"] == base
+    assert url(8080, host=host) == base

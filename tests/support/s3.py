@@ -44,7 +44,7 @@ def sandbox_served(data: Path) -> Iterator[Served]:
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(8)]
+        told = [process.stdout.readline() for _ in range(14)]
         exports = [line for line in told if line.startswith("export ")]
         profile = [line for line in told if not line.startswith("export ")]
         (base,) = [line.split('"')[1] for line in profile if line.startswith("sh_base_url")]

@@ -9,9 +9,9 @@ deployment, that of the setting `location`, and its addresses lead to where they
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
 from shplan.sandbox import byoc_rows, zarr_rows
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 
 LOCATIONS = "/api/v1/metadata/location"
 COLLECTIONS = "/api/v1/metadata/collection"
+
+
+class Belonged(Protocol):
+    """A collection of any kind."""
+
+    @property
+    def account(self) -> str:
+        """Identifier of the account that it belongs to."""
+
+    @property
+    def created_ms(self) -> int:
+        """When it was made."""
+
+
+BelongedT = TypeVar("BelongedT", bound=Belonged)
 
 # The bands of a kind's collection by name, with the sample type of each; none: no such collection
 # of this account.
@@ -98,20 +113,31 @@ def sample_type(sample_format: str, bits: int) -> str:
     return "FLOAT32" if exact else "FLOAT64"
 
 
+def bands_of(bands: Mapping[str, JsonObject]) -> dict[str, str]:
+    """Sample types of configured bands; only where a setting allows it has one no format yet."""
+    return {
+        name: sample_type(str(band.get("sampleFormat", "UINT")), cast("int", band["bitDepth"]))
+        for name, band in bands.items()
+    }
+
+
+def _is_mine(collection: BelongedT | None, call: Call) -> TypeGuard[BelongedT]:
+    visible_ms = call.now_ms - round(call.settings.get_lag_s * 1000)
+    return (
+        collection is not None
+        and collection.account == call.account
+        and collection.created_ms <= visible_ms
+    )
+
+
 def _byoc(call: Call, collection_id: str) -> dict[str, str] | None:
     collection = byoc_rows.find_collection(call.store, collection_id)
-    if collection is None or collection.account != call.account:
-        return None
-    return {
-        # Only where a setting allows it has a band no format yet.
-        name: sample_type(str(band.get("sampleFormat", "UINT")), cast("int", band["bitDepth"]))
-        for name, band in (collection.bands or {}).items()
-    }
+    return bands_of(collection.bands or {}) if _is_mine(collection, call) else None
 
 
 def _zarr(call: Call, collection_id: str) -> dict[str, str] | None:
     collection = zarr_rows.find(call.store, collection_id)
-    if collection is None or collection.account != call.account:
+    if not _is_mine(collection, call):
         return None
     kinds = {"u": "UINT", "i": "INT", "f": "FLOAT"}
     arrays = zarr_rows.arrays_of(call.store, collection.seq)

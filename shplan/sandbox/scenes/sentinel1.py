@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from shapely.geometry.base import BaseGeometry
@@ -78,9 +79,19 @@ def _spans() -> tuple[Span, ...]:
     return tuple(spans)
 
 
-SLICES = Slices(ORBIT, _spans(), None)
-_SPAN_AT = {int(span.from_s): index for index, span in enumerate(SLICES.spans)}
 _MODES = {mode.name: mode for mode in (_WIDE, _EXTRA)}
+
+
+@cache
+def slices() -> Slices:
+    """All slices of a revolution."""
+    return Slices(ORBIT, _spans(), None)
+
+
+@cache
+def _index_of() -> dict[int, int]:
+    """Whole seconds after the node to the slice that begins there."""
+    return {int(span.from_s): index for index, span in enumerate(slices().spans)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ class Sentinel1:
 
     def scenes(self, area: BaseGeometry | None, *, from_ms: int, to_ms: int) -> Iterator[Scene]:
         """Scenes that touch an area, the newest first, those of one instant by identifier."""
-        frames = SLICES.frames_over(area)
+        frames = slices().frames_over(area)
         return search(ORBIT, FLIGHTS, frames, self._scene, from_ms=from_ms, to_ms=to_ms)
 
     def find(self, scene_id: str) -> Scene | None:
@@ -106,10 +117,10 @@ class Sentinel1:
             return None
         flight = FLIGHTS["ABC".index(match[1])]
         number = int(match[3]) - flight.first_orbit
-        index = _SPAN_AT.get((at_ms - flight.begin_ms(ORBIT, number)) // 1000)
+        index = _index_of().get((at_ms - flight.begin_ms(ORBIT, number)) // 1000)
         if index is None:
             return None
-        frame = SLICES.frame(number % _TRACKS, index)
+        frame = slices().frame(number % _TRACKS, index)
         return find(
             ORBIT, FLIGHTS, frame, self._scene, scene_id=scene_id, from_ms=at_ms, to_ms=at_ms
         )
@@ -122,7 +133,7 @@ class Sentinel1:
         begin_ms = flight.begin_ms(ORBIT, number)
         at_ms = begin_ms + 1000 * frame.offset_s
         product, _, index = frame.name.partition("-")
-        mode, span = _MODES[product], SLICES.spans[int(index)]
+        mode, span = _MODES[product], slices().spans[int(index)]
         orbit = flight.first_orbit + number
         # A recording goes on for some minutes; its number grows with the orbit's.
         datatake = orbit * 8 + frame.offset_s * 8 // int(ORBIT.period_s + 1)

@@ -27,8 +27,8 @@ from shplan.sandbox.scenes.mgrs import NORTH, SOUTH, Ints, tile_table
 from shplan.sandbox.scenes.orbits import EARTH_KM, Orbit, sun_elevation_sine, turned
 from shplan.sandbox.scenes.passes import FOREVER_MS, Flight, Frame, FramesOf, find, search
 from shplan.sandbox.scenes.scene import Scene
-from shplan.sandbox.scenes.shapes import footprint, polygons
-from shplan.sandbox.scenes.utm import from_utm, to_utm
+from shplan.sandbox.scenes.shapes import footprint, is_everything, polygons
+from shplan.sandbox.scenes.utm import edges_in_degrees, to_utm
 from shplan.sandbox.wire import JsonObject
 
 # Fitted to one published scene of 2020: where its edge cuts the tile, and when it was recorded.
@@ -161,7 +161,7 @@ class Sentinel2:
 def _frames_over(area: BaseGeometry | None) -> FramesOf:
     """The frames of each track that touch an area."""
     table = tile_table()
-    if area is None:
+    if area is None or is_everything(area):
         world = np.arange(len(table.zone))
         return partial(_in_chunks, world, _anything)
     touched = [table.touching(part.bounds) for part in shapely.get_parts(area).tolist()]
@@ -246,15 +246,15 @@ def frame_of(tile: int, track: int) -> Frame | None:
     outline = _outline(u, node, known.epsg, known.box)
     if outline is None:
         return None
-    x, y = shapely.get_coordinates(outline).T
-    longitude, latitude = from_utm(known.epsg, x[:-1], y[:-1])
+    place = table.place(tile)
+    longitude, latitude = edges_in_degrees(known.epsg, outline, place[1])
     offset_s = math.floor(u * ORBIT.period_s / (2 * math.pi))
     return Frame(
         name=known.name,
         track=track,
         offset_s=offset_s,
         begin_s=_begin_s(track, offset_s),
-        place=table.place(tile),
+        place=place,
         epsg=known.epsg,
         box=known.box,
         outline=outline,

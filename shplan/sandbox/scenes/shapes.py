@@ -72,3 +72,8 @@ def polygons(shape: BaseGeometry) -> list[Polygon]:
         for part in shapely.get_parts(shape).tolist()
         if isinstance(part, Polygon) and part.area > 0.0
     ]
+
+
+def is_everything(area: BaseGeometry) -> bool:
+    """Whether an area leaves nothing of the Earth out, so that nothing need be compared with it."""
+    return bool(area.covers(_WORLD))

@@ -21,12 +21,13 @@ from shapely.geometry.base import BaseGeometry
 from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.scenes.orbits import EARTH_KM, Floats, Orbit, sun_elevation_sine
 from shplan.sandbox.scenes.passes import Frame, FramesOf
-from shplan.sandbox.scenes.shapes import closed_ring, footprint
-from shplan.sandbox.scenes.utm import from_utm, to_utm
+from shplan.sandbox.scenes.shapes import closed_ring, footprint, is_everything
+from shplan.sandbox.scenes.utm import edges_in_degrees, to_utm
 
 _STEP_DEG = 2.0
-# Frames are rounded; what is near is looked at closely later.
-_MARGIN_DEG = 0.01
+# Straight in degrees is not straight in metres; what is near is looked at closely later.
+_FINE_DEG = 0.2
+_MARGIN_DEG = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Slices:
 
     def frames_over(self, area: BaseGeometry | None) -> FramesOf:
         """The frames of each track that touch an area, the last first."""
-        if area is None:
+        if area is None or is_everything(area):
             every = range(len(self.spans) - 1, -1, -1)
             return lambda track, begin_ms, last_ms: self._lit(every, track, begin_ms, last_ms)
         shapely.prepare(area)
@@ -142,7 +143,9 @@ class Slices:
         made: dict[Span, BaseGeometry] = {}
         for span in self.spans:
             if (key := replace(span, name="")) not in made:
-                made[key] = closed_ring(*ring(self.orbit, span)).buffer(_MARGIN_DEG, 2)
+                step = _STEP_DEG if self.raster_m is None else _FINE_DEG
+                shape = closed_ring(*ring(self.orbit, span, step_deg=step))
+                made[key] = shape.buffer(_MARGIN_DEG, 2)
                 shapely.prepare(made[key])
         return [made[replace(span, name="")] for span in self.spans]
 
@@ -152,13 +155,15 @@ class Slices:
         return np.array([shape.bounds for shape in self._shapes]).T
 
 
-def ring(orbit: Orbit, span: Span, node_deg: float = 0.0) -> tuple[Floats, Floats]:
+def ring(
+    orbit: Orbit, span: Span, node_deg: float = 0.0, *, step_deg: float = _STEP_DEG
+) -> tuple[Floats, Floats]:
     """The edges of a span in degrees, once around and open."""
     per_s = 2.0 * math.pi / orbit.period_s
     first, last = (span.from_s - span.pad_s) * per_s, (span.to_s + span.pad_s) * per_s
     left, right = span.left_km / EARTH_KM, -span.right_km / EARTH_KM
-    along = np.linspace(first, last, _points(last - first))
-    ends = np.linspace(left, right, _points(left - right))[1:-1]
+    along = np.linspace(first, last, _points(last - first, step_deg))
+    ends = np.linspace(left, right, _points(left - right, step_deg))[1:-1]
     u = np.concatenate([along, np.full(len(ends), last), along[::-1], np.full(len(ends), first)])
     across = np.concatenate(
         [np.full(len(along), left), ends, np.full(len(along), right), ends[::-1]]
@@ -166,8 +171,8 @@ def ring(orbit: Orbit, span: Span, node_deg: float = 0.0) -> tuple[Floats, Float
     return orbit.abeam(u, across, node_deg)
 
 
-def _points(length: float) -> int:
-    return max(2, math.ceil(math.degrees(length) / _STEP_DEG) + 1)
+def _points(length: float, step_deg: float) -> int:
+    return max(2, math.ceil(math.degrees(length) / step_deg) + 1)
 
 
 @lru_cache(maxsize=1_024)
@@ -196,7 +201,7 @@ def _nameless(orbit: Orbit, span: Span, track: int, raster_m: float | None) -> F
         epsg = 32601 + int(((lon + node + 180.0) % 360.0) // 6.0)
         x, y = (np.round(axis) for axis in to_utm(epsg, longitude, latitude))
         outline = Polygon(np.column_stack([x, y]))
-        longitude, latitude = from_utm(epsg, x, y)
+        longitude, latitude = edges_in_degrees(epsg, outline, lat)
         limits = _snapped(outline.bounds, raster_m)
     else:
         outline = closed_ring(longitude, latitude)
