@@ -24,15 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-<<<<<<< HEAD
-from shplan.sandbox.objects import ObjectStoreError
-from shplan.sandbox.settling import settle_tasks
-=======
 from shplan.sandbox.address import REGION
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.s3_puts import bounded_body, put
 from shplan.sandbox.settling import settle
->>>>>>> p-contract
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
@@ -62,17 +57,12 @@ def create_s3_app(world: World) -> Starlette:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             try:
-<<<<<<< HEAD
-                settle_tasks(world)
-                return answer(world, request, content)
-=======
                 if request.method == "PUT" and "key" in request.path_params:
                     return await put(world, request)
                 async for _ in bounded_body(request, most=MOST_QUERY_BYTES):
                     pass
                 settle(world, {})
                 return answer(world, request)
->>>>>>> p-contract
             except ObjectStoreError as error:
                 return _error(request, error)
 

@@ -16,18 +16,13 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.world import World
 
-
+# What spends processing units as time passes.
 TASKS = (batch.STEPS, batch_v1.STEPS)
-
-
-def settle_tasks(world: World) -> None:
-    """Bring up to date what writes into buckets by itself."""
-    task_settling.settle(world, TASKS)
 
 
 def settle(world: World, params: Mapping[str, str]) -> None:
     """Bring up to date what a request can see; `params` are those of its path."""
-    settle_tasks(world)
+    task_settling.settle(world, TASKS)
     zarr_ingestion.settle(world)
     if "collection" in params:
         ingestion.settle(world, params["collection"])
