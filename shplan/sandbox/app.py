@@ -229,7 +229,7 @@ def _error_response(world: World, error: ApiError, *, path: str) -> Response:
     settings = world.settings
     if error.status == 401 and not settings.error_401_body:
         return Response(status_code=401, headers=error.headers)
-    content = error.content()
+    content = error.content(details=settings.error_details)
     if path.startswith(CATALOG):
         content = {"code": str(error.status), "description": error.message}
     elif error.status != 429 or settings.error_429_wrapped:

@@ -1,20 +1,20 @@
 """
-Batch tasks brought up to date: whatever was due before now happens, in the order in which it was.
+How batch tasks of version 2 go forward: the steps that `task_settling` takes when they are due.
 
-There is no background task. One step is a change of status, or the features of one task that
-were handled since somebody last looked; each is stored with what it cost in one transaction.
+One step is a change of status, or the features of one task that were handled since somebody last
+looked; each is stored with what it cost in one transaction.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_fates, batch_files, batch_requests, batch_v1_rows
+from shplan.sandbox import batch_fates, batch_files, batch_requests, units
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.objects import ObjectStoreError
+from shplan.sandbox.task_settling import Steps
 
 if TYPE_CHECKING:
     from sqlite3 import Row
@@ -24,27 +24,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 
-def settle(world: World) -> None:
-    """Bring every task up to date, and forget what is no longer kept."""
-    now_ms = world.now_ms()
-    while (task := rows.first_due(world.store, now_ms=now_ms)) is not None:
-        if task.status == states.ANALYSING:
-            _end_analysis(world, task)
-        elif task.status == states.PROCESSING:
-            _process(world, task, now_ms=now_ms)
-        else:
-            _begin(world, task)
-    rows.forget(world.store, world.settings, now_ms=now_ms)
-
-
-def _due(task: Task) -> int:
-    assert task.due_ms is not None  # only tasks with something due come here
-    return task.due_ms
-
-
-def _begin(world: World, task: Task) -> None:
+def _begin(world: World, task: Task, at_ms: int) -> None:
     """From CREATED to ANALYSING, from ANALYSIS_DONE or STOPPED to PROCESSING."""
-    at_ms = _due(task)
     with world.store.writing():
         if not rows.TASKS.is_unchanged(world.store, task):
             return
@@ -63,27 +44,18 @@ def _begin(world: World, task: Task) -> None:
 
 def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
     retried = rows.retry_failed(world.store, task)
-    total = task.total or 0
-    pace_ms = world.settings.batch_processing_s * 1000 / total if total else 0.0
-    due_ms = states.handled_at_ms(1, run_ms=at_ms, pace_ms=pace_ms)
     rows.change(
         world.store,
         task,
-        status=states.PROCESSING,
-        since_ms=at_ms,
+        **states.run_columns(task.total or 0, settings=world.settings, at_ms=at_ms),
         updated_ms=at_ms,
-        due_ms=due_ms,
         reason=None,
-        run_ms=at_ms,
-        pace_ms=pace_ms,
-        run_handled=0,
         handled=task.handled - retried,
-        fatal=0,
     )
     _write_execution(world, task)
 
 
-def _end_analysis(world: World, task: Task) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> None:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
@@ -97,20 +69,20 @@ def _end_analysis(world: World, task: Task) -> None:
     except batch_analysis.AnalysisError as error:
         with world.store.writing():
             if rows.TASKS.is_unchanged(world.store, task):
-                _fail(world, task, str(error))
+                _fail(world, task, str(error), at_ms=at_ms)
         return
     with world.store.writing():
         if not rows.TASKS.is_unchanged(world.store, task):
             return
-        _store_analysis(world, task, analysis)
+        _store_analysis(world, task, analysis, at_ms=at_ms)
         try:
-            batch_files.write_manifest(world, task, at_ms=_due(task))
+            batch_files.write_manifest(world, task, at_ms=at_ms)
         except ObjectStoreError as error:
-            _fail(world, task, f"The feature manifest cannot be written: {error}")
+            cause = f"The feature manifest cannot be written: {error}"
+            _fail(world, task, cause, at_ms=at_ms)
 
 
-def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
-    at_ms = _due(task)
+def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
     rows.insert_features(world.store, task, analysis.features)
     rows.change(
@@ -126,8 +98,7 @@ def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
     )
 
 
-def _fail(world: World, task: Task, cause: str) -> None:
-    at_ms = _due(task)
+def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
     rows.change(
         world.store,
         task,
@@ -157,26 +128,16 @@ class _Progress:
     stopped: tuple[str, int] | None = None
 
 
-def _process(world: World, task: Task, *, now_ms: int) -> None:
-    """Handle what was due; where an account can run out of units, one feature at a time."""
-    limited = world.settings.account_pu is not None
-    assert task.run_ms is not None  # set when processing began
-    assert task.pace_ms is not None
-    until_ms = _due(task) if limited else now_ms
-    count = states.handled_by(until_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
-    wanted = max(1.0, count - task.run_handled)
+def _process(world: World, task: Task, turns: int) -> None:
     with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        limit = 1 if limited else -1 if math.isinf(wanted) else int(wanted)
-        features = rows.pending(world.store, task, limit=limit)
-        progress = _progress(world, task, features)
-        _store_progress(world, task, progress)
+        if rows.TASKS.is_unchanged(world.store, task):
+            features = rows.pending(world.store, task, limit=turns)
+            _store_progress(world, task, _progress(world, task, features))
 
 
 def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
     fates = batch_fates.all_of(world.store)
-    progress = _Progress(_left(world, task), task.handled, task.fatal, 0.0, [])
+    progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [])
     for number, feature in enumerate(features, task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
         pu = feature["cost"] * task.scale
@@ -197,14 +158,6 @@ def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
             progress.stopped = (states.UNHEALTHY, at_ms)
             break
     return progress
-
-
-def _left(world: World, task: Task) -> float:
-    limit = world.settings.account_pu
-    if limit is None:
-        return math.inf
-    held = batch_v1_rows.reserved(world.store, task.account)
-    return limit - world.store.charged(task.account) - held
 
 
 def _store_progress(world: World, task: Task, progress: _Progress) -> None:
@@ -244,3 +197,12 @@ def _write_execution(world: World, task: Task) -> None:
         batch_files.write_execution(world, task)
     except ObjectStoreError:
         return
+
+
+def _forget(world: World, now_ms: int) -> None:
+    rows.forget(world.store, world.settings, now_ms=now_ms)
+
+
+STEPS = Steps(
+    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=_forget
+)

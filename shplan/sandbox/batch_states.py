@@ -162,6 +162,20 @@ def after_analysis(action: str, *, settings: Settings, at_ms: int) -> Move:
     return Move(ANALYSIS_DONE, None)
 
 
+def run_columns(total: int, *, settings: Settings, at_ms: int) -> dict[str, str | int | float]:
+    """What is stored of a task whose processing begins, over so many features."""
+    pace_ms = settings.batch_processing_s * 1000 / total if total else 0.0
+    return {
+        "status": PROCESSING,
+        "since_ms": at_ms,
+        "due_ms": handled_at_ms(1, run_ms=at_ms, pace_ms=pace_ms),
+        "run_ms": at_ms,
+        "pace_ms": pace_ms,
+        "run_handled": 0,
+        "fatal": 0,
+    }
+
+
 def handled_by(now_ms: int, *, run_ms: int, pace_ms: float) -> float:
     """How many features a run that began at `run_ms` has handled; infinite without a pace."""
     if pace_ms <= 0:

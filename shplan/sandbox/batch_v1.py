@@ -1,14 +1,13 @@
 """
-Batch requests of version 1 brought up to date: whatever was due before now happens, in order.
+How batch requests of version 1 go forward: the steps that `task_settling` takes when they are due.
 
-As in `batch`, there is no background task. A tile is handled after the other; one that got stuck
-goes back behind all others. Source: the older batch pages.
+One tile has its turn after the other; one that got stuck goes back behind all others. Source: the
+older batch pages.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -19,10 +18,12 @@ from shplan.sandbox import (
     batch_requests,
     batch_states,
     batch_v1_requests,
+    units,
 )
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
 from shplan.sandbox.grids import grids, tile_id
+from shplan.sandbox.task_settling import Steps
 from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
@@ -37,27 +38,8 @@ if TYPE_CHECKING:
 OUT_OF_PU = "The account does not have the processing units that the request is estimated to need."
 
 
-def settle(world: World) -> None:
-    """Bring every request up to date, and forget what is no longer kept."""
-    now_ms = world.now_ms()
-    while (task := rows.TASKS.first_due(world.store, now_ms=now_ms)) is not None:
-        if task.status == states.ANALYSING:
-            _end_analysis(world, task)
-        elif task.status == states.PROCESSING:
-            _process(world, task, now_ms=now_ms)
-        else:
-            _begin(world, task)
-    rows.forget(world.store, world.settings, now_ms=now_ms)
-
-
-def _due(task: Task) -> int:
-    assert task.due_ms is not None  # only requests with something due come here
-    return task.due_ms
-
-
-def _begin(world: World, task: Task) -> None:
+def _begin(world: World, task: Task, at_ms: int) -> None:
     """From CREATED to ANALYSING, from ANALYSIS_DONE to PROCESSING."""
-    at_ms = _due(task)
     with world.store.writing():
         if not rows.TASKS.is_unchanged(world.store, task):
             return
@@ -83,39 +65,22 @@ def _move(
 def begin_run(world: World, task: Task, *, at_ms: int) -> None:
     """Begin to process the tiles that are not processed yet, those that failed among them."""
     retried = rows.retry_failed(world.store, task)
-    total = task.total or 0
-    pace_ms = world.settings.batch_processing_s * 1000 / total if total else 0.0
     rows.TASKS.change(
         world.store,
         task,
-        status=states.PROCESSING,
-        since_ms=at_ms,
-        due_ms=batch_states.handled_at_ms(1, run_ms=at_ms, pace_ms=pace_ms),
-        run_ms=at_ms,
-        pace_ms=pace_ms,
-        run_handled=0,
+        **batch_states.run_columns(task.total or 0, settings=world.settings, at_ms=at_ms),
         handled=task.handled - retried,
-        fatal=0,
     )
-
-
-def left_pu(world: World, account: str, *, beside: Task | None = None) -> float:
-    """Units that an account can still spend; what its other requests reserve is not among them."""
-    limit = world.settings.account_pu
-    if limit is None:
-        return math.inf
-    return limit - world.store.charged(account) - rows.reserved(world.store, account, beside=beside)
 
 
 # The analysis.
 
 
-def _end_analysis(world: World, task: Task) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> None:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
     request = task.content
-    at_ms = _due(task)
     # Files and the evalscript are read before the lock is taken.
     try:
         analysis = batch_analysis.analyse(
@@ -132,7 +97,7 @@ def _end_analysis(world: World, task: Task) -> None:
         return
     with world.store.writing():
         if rows.TASKS.is_unchanged(world.store, task):
-            _store_analysis(world, task, analysis)
+            _store_analysis(world, task, analysis, at_ms=at_ms)
 
 
 def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
@@ -153,9 +118,8 @@ def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
         raise AnalysisError(cause)
 
 
-def _store_analysis(world: World, task: Task, analysis: Analysis) -> None:
-    at_ms = _due(task)
-    if task.action == states.START and analysis.estimate > left_pu(world, task.account):
+def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
+    if task.action == states.START and analysis.estimate > units.left(world, task.account):
         _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
         return
     # From here on the estimate is reserved, if the request was started.
@@ -257,18 +221,10 @@ class _Progress:
     tried: dict[int, tuple[int, int, str | None, str | None]] = field(default_factory=dict)
 
 
-def _process(world: World, task: Task, *, now_ms: int) -> None:
-    """Handle the tiles whose turn was over before now."""
-    assert task.run_ms is not None  # set when processing began
-    assert task.pace_ms is not None
-    count = batch_states.handled_by(now_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
-    wanted = max(1.0, count - task.run_handled)
+def _process(world: World, task: Task, turns: int) -> None:
     with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        limit = -1 if math.isinf(wanted) else int(wanted)
-        progress = _progress(world, task, limit=limit)
-        _store_progress(world, task, progress)
+        if rows.TASKS.is_unchanged(world.store, task):
+            _store_progress(world, task, _progress(world, task, limit=turns))
 
 
 def _progress(world: World, task: Task, *, limit: int) -> _Progress:
@@ -349,3 +305,12 @@ def finish_tiles_in_flight(world: World, task: Task, *, now_ms: int) -> None:
     rows.settle_tiles(world.store, task, progress.tried.values())
     world.store.charge(task.account, progress.spent, calls=0)
     rows.TASKS.change(world.store, task, handled=progress.handled, cost=task.cost + progress.spent)
+
+
+def _forget(world: World, now_ms: int) -> None:
+    rows.forget(world.store, world.settings, now_ms=now_ms)
+
+
+STEPS = Steps(
+    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=_forget
+)

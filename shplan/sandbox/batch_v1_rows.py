@@ -164,14 +164,14 @@ def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
     )
 
 
-def reserved(store: Store, account: str, *, beside: Task | None = None) -> float:
-    """Units that an account's started requests still hold, as estimated for what is left."""
+def reserved(store: Store, account: str, *, beside: int = 0) -> float:
+    """Units that an account's started requests hold for what is left, beside one by its number."""
     row = store.row(
         "select sum(estimate * (total - handled) / total) from batch_v1_tasks where account = ?"
         " and status in ('ANALYSIS_DONE', 'PROCESSING') and action = 'START' and total > 0"
         " and not forgotten and seq <> ?",
         account,
-        0 if beside is None else beside.seq,
+        beside,
     )
     return 0.0 if row is None or row[0] is None else float(row[0])
 

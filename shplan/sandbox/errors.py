@@ -8,12 +8,15 @@ the form without wrapper.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shplan.sandbox.wire import Json, JsonObject
+
+# Source: answers that are quoted in public; the document declares an object.
+Details = Literal["list", "texts", "object"]
 
 BAD_PAYLOAD = "COMMON_BAD_PAYLOAD"
 NOT_FOUND = "COMMON_NOT_FOUND"
@@ -46,7 +49,7 @@ class ApiError(Exception):
         self.errors = errors
         self.headers = dict(headers or {})
 
-    def content(self) -> JsonObject:
+    def content(self, *, details: Details = "list") -> JsonObject:
         """Status, reason, message, code, and the single errors where there are any."""
         content: JsonObject = {
             "status": self.status,
@@ -55,8 +58,23 @@ class ApiError(Exception):
             "code": self.code,
         }
         if self.errors:
-            content["errors"] = self.errors
+            content["errors"] = _FORMS[details](self.errors)
         return content
+
+
+def _texts(errors: list[Json]) -> Json:
+    return [f"{one['parameter']}: {one['violation']}" for one in errors if isinstance(one, dict)]
+
+
+def _by_parameter(errors: list[Json]) -> Json:
+    return {str(one["parameter"]): one["violation"] for one in errors if isinstance(one, dict)}
+
+
+_FORMS: dict[Details, Callable[[list[Json]], Json]] = {
+    "list": lambda errors: errors,
+    "texts": _texts,
+    "object": _by_parameter,
+}
 
 
 def bad_payload(message: str, *, errors: list[Json] | None = None) -> ApiError:

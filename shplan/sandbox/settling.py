@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch, batch_v1, ingestion, zarr_ingestion
+from shplan.sandbox import batch, batch_v1, ingestion, task_settling, zarr_ingestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shplan.sandbox.world import World
 
+# What spends processing units as time passes.
+TASKS = (batch.STEPS, batch_v1.STEPS)
+
 
 def settle(world: World, params: Mapping[str, str]) -> None:
     """Bring up to date what a request can see; `params` are those of its path."""
-    batch.settle(world)
-    batch_v1.settle(world)
+    task_settling.settle(world, TASKS)
     zarr_ingestion.settle(world)
     if "collection" in params:
         ingestion.settle(world, params["collection"])

@@ -142,10 +142,24 @@ def _batch_bounds(document: Schema) -> None:
     request["then"] = {"properties": {"processRequest": {"additionalProperties": True, **needed}}}
 
 
+_ZARR = (
+    ("BatchV2ZarrOutputGroup", "BatchV2ZarrOutputArrayParameters", "BatchV2ArrayOverride"),
+    ("Group", "ArrayParameters", "ArrayOverride"),
+)
+
+
+def _zarr_objects(document: Schema) -> None:
+    for group, parameters, _ in _ZARR:
+        _schema(document, group)["type"] = "object"
+        _schema(document, group, "properties", "coordinates")["type"] = "object"
+        _schema(document, parameters)["type"] = "object"
+
+
 def _array_overrides(document: Schema) -> None:
-    every = _schema(document, "BatchV2ZarrOutputArrayParameters")
-    single = {key: value for key, value in every.items() if key != "required"}
-    as_list(_schema(document, "BatchV2ArrayOverride")["allOf"])[0] = copy(single)
+    for _, parameters, override in _ZARR:
+        every = _schema(document, parameters)
+        single = {key: value for key, value in every.items() if key != "required"}
+        as_list(_schema(document, override)["allOf"])[0] = copy(single)
 
 
 def _below(test: Schema, *path: str) -> Schema:
@@ -327,8 +341,16 @@ OVERLAYS: tuple[Overlay, ...] = (
         _batch_bounds,
     ),
     Overlay(
+        "zarr-objects",
+        "BatchV2ZarrOutputGroup, BatchV2ZarrOutputArrayParameters; Group, ArrayParameters of version 1",
+        "members, but no type, so that any text or number passes",
+        "objects",
+        "an object",
+        _zarr_objects,
+    ),
+    Overlay(
         "zarr-array-overrides",
-        "BatchV2ArrayOverride",
+        "BatchV2ArrayOverride; ArrayOverride of version 1",
         "requires every field of an array",
         "the document's own prose: `arrayOverrides` change single values of `arrayParameters`",
         "no field is required",

@@ -42,7 +42,7 @@ read-only marks, defaults, references, parameters and statuses.
 
 Each corrects the document in one place, before anything is derived. Each has a test in `tests/schema/test_overlays.py` with a
 body that a real client sends: refused without the overlay, accepted with it. The few that restrict (`geometry-members`,
-`byoc-band-names`) are tested with a body that cannot be meant, and a real one that still passes.
+`byoc-band-names`, `zarr-objects`) are tested with a body that cannot be meant, and a real one that still passes.
 
 | Id | Where | The document says | Real requests and answers | The schemas say |
 |---|---|---|---|---|

@@ -179,6 +179,23 @@ def test_what_is_wrong_is_named_by_its_place(byoc: SentinelHubBYOC, served: Serv
     assert "12" in error["violation"]
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("list", [{"parameter": "s3Bucket", "violation": "must not be missing"}]),
+        ("texts", ["s3Bucket: must not be missing"]),
+        ("object", {"s3Bucket": "must not be missing"}),
+    ],
+)
+def test_details_come_in_any_form_that_was_seen(
+    byoc: SentinelHubBYOC, served: Served, form: str, expected: Any
+) -> None:
+    served.configure(error_details=form)
+    with pytest.raises(DownloadFailedException) as caught:
+        byoc.create_collection({"name": "x"})
+    assert said(caught)["errors"] == expected
+
+
 def test_what_belongs_to_others_is_forbidden(config: SHConfig, served: Served) -> None:
     served.configure(clients={"other": {"secret": "s", "account": "other"}})
     made = SentinelHubBYOC(config=config).create_collection({"name": "mine", "s3Bucket": "b"})

@@ -127,7 +127,7 @@ def check_counts(request: Any, statuses: list[str]) -> None:
     assert "error" not in request or status in ("PARTIAL", "FAILED")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(steps=STEPS, knobs=KNOBS)
 def test_nothing_is_paid_twice_and_looking_changes_nothing(
     steps: list[Any], knobs: dict[str, Any]

@@ -565,3 +565,27 @@ def test_a_body_in_parts_is_read(api: Driver) -> None:
     answer = api.send("POST", REQUESTS, files=parts)
     assert answer.status_code == 201, answer.text
     assert answer.json()["processRequest"]["evalscript"] == evalscript
+
+
+def test_both_versions_share_an_account_in_the_order_of_time(tmp_path: Path) -> None:
+    """Whoever is due first is served first, however late somebody looks."""
+    found = []
+    known = Settings(seed="x", account_pu=240, batch_required_pu=0, batch_processing_s=8)
+    for name, steps in (("often", [0.25] * 160), ("late", [40.0])):
+        with sandbox(tmp_path / name, settings=known) as api:
+            api.login()
+            newer = api.post("/batch/v2/process", body_v2()).json()["id"]
+            older = [create(api, path=f"s3://results/{n}") for n in range(2)]
+            api.post(f"/batch/v2/process/{newer}/start")
+            for request in older:
+                act(api, request, "start")
+            for step in steps:
+                api.tick(step)
+            told = api.get(f"/batch/v2/process/{newer}").json()
+            found.append(
+                (told["status"], told["costPU"], [read(api, one) for one in older], pu(api))
+            )
+    assert found[0] == found[1]
+    # Two requests reserve a hundred each, so the task gets no further than what is left.
+    assert (found[0][0], found[0][1]) == ("STOPPED", 0)
+    assert [one["status"] for one in found[0][2]] == ["DONE", "DONE"]

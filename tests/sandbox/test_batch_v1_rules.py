@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shplan.sandbox.settings import Settings
 
 from .batches import AOI
 from .batches_v1 import REQUESTS, body, create, read, refused, without
-from .support import Driver
+from .support import Driver, sandbox
 
 ARRAY = {"dtype": "|u1", "order": "C", "chunks": [1, 1000, 1000], "fill_value": 0}
 ZARR = {"path": "s3://results/z", "group": {"zarr_format": 2}, "arrayParameters": ARRAY}
@@ -184,3 +189,46 @@ def test_a_token_of_another_request_is_no_token_of_requests(api: Driver) -> None
     assert read(api, request)["id"] == request
     listed = api.get("/api/v1/batch/tilinggrids", count=1).json()["links"]["nextToken"]
     assert api.get(REQUESTS, viewtoken=listed).status_code == 400
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all members of a body, and of the body itself."""
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [path, *(found for key, one in inner for found in places(one, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    if not path:
+        return other
+    changed = dict(enumerate(value)) if isinstance(value, list) else dict(value)
+    changed[path[0]] = replaced(value[path[0]], path[1:], other)
+    return list(changed.values()) if isinstance(value, list) else changed
+
+
+SCALARS = st.sampled_from(
+    [None, True, 0, -1, 1.5, 1e308, 10**30, 2**63, "", "..", "\0", "s3://", "s3://a/<tileName>",
+     "gs://b/c", "byoc-x", "batch-x", "x" * 5000, "2020-01-01T00:00:00Z"]
+)  # fmt: skip
+ODD = SCALARS | st.lists(SCALARS, max_size=4) | st.dictionaries(st.text(max_size=3), SCALARS)
+BODIES = [
+    body(grid={"bufferX": 1}, output={"cogOutput": True, "cogParameters": {"blockxsize": 512}}),
+    zarr(),
+]
+
+
+def test_whatever_is_wrong_is_refused_and_nothing_falls_over(tmp_path: Path) -> None:
+    with sandbox(tmp_path, settings=Settings(log_requests=False)) as api:
+        api.login()
+
+        @settings(max_examples=150)
+        @given(content=st.sampled_from(BODIES), other=ODD, data=st.data())
+        def law(content: Any, other: Any, data: st.DataObject) -> None:
+            path = data.draw(st.sampled_from(places(content)))
+            answer = api.post(REQUESTS, replaced(content, path, other))
+            assert answer.status_code in (201, 400), answer.text
+
+        law()

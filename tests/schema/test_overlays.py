@@ -62,6 +62,12 @@ def _overriding(override: Schema) -> Schema:
     return body
 
 
+def _grouped(group: JsonValue) -> Schema:
+    body = _batch("batch-zarr")
+    as_object(body["output"])["group"] = group
+    return body
+
+
 _COMPARISON: Schema = {"op": "=", "args": [{"property": "sat:orbit_state"}, "ascending"]}
 
 LOOSENED: dict[str, tuple[Look, JsonValue]] = {
@@ -124,6 +130,11 @@ LOOSENED: dict[str, tuple[Look, JsonValue]] = {
     ),
 }
 TIGHTENED: dict[str, tuple[Look, JsonValue, JsonValue]] = {
+    "zarr-objects": (
+        _request("createNewBatchV2ProcessingRequest"),
+        client_body("batch-zarr"),
+        _grouped("any"),
+    ),
     "geometry-members": (
         _request("updateByocCollectionTileById"),
         client_body("byoc-tile-update"),

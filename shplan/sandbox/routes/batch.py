@@ -6,20 +6,17 @@ questions, each of which is a setting. There is no DELETE. Paths are in the newe
 is an alias.
 """
 
-# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM101  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_files, batch_requests, batch_v1_rows, byoc_rows
+from shplan.sandbox import batch_files, batch_requests, units
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.batch_states import IllegalActionError
 from shplan.sandbox.errors import (
-    BAD_PAYLOAD,
-    INSUFFICIENT_PROCESSING_UNITS,
-    ApiError,
     bad_payload,
     violation,
 )
@@ -82,9 +79,7 @@ def create(call: Call) -> Reply:
     _refuse_the_poor(call)
     batch_requests.check(call.body)
     for collection_id in batch_requests.collections_of(call.body):
-        collection = byoc_rows.find_collection(call.store, collection_id)
-        if collection is None or collection.account != call.account:
-            raise bad_payload(f"Collection {collection_id} not found.")
+        tasks.refuse_unknown_byoc(call, collection_id)
     with call.store.writing():
         task = rows.insert(
             call.store,
@@ -102,14 +97,8 @@ def create(call: Call) -> Reply:
 
 def _refuse_the_poor(call: Call) -> None:
     """Source: the batch pages: an account needs 1000 processing units to create a task."""
-    limit, required = call.settings.account_pu, call.settings.batch_required_pu
-    if limit is None:
-        return
-    held = batch_v1_rows.reserved(call.store, call.account)
-    if limit - call.store.charged(call.account) - held >= required:
-        return
-    msg = "There are insufficient processing units available in your account."
-    raise ApiError(403, INSUFFICIENT_PROCESSING_UNITS, msg)
+    if units.left(call.world, call.account) < call.settings.batch_required_pu:
+        raise units.insufficient()
 
 
 def list_tasks(call: Call) -> Reply:
@@ -135,8 +124,7 @@ def update(call: Call) -> Reply:
     """Overwrite the description, and nothing else; an omitted one stays."""
     task = owned(call)
     if states.is_queued_or_running(task.standing):
-        msg = f"A request with userAction {task.action} and status {task.status} cannot be updated."
-        raise ApiError(409, BAD_PAYLOAD, msg)
+        raise tasks.busy(task, "updated")
     request = task.content
     if "description" in call.body:
         request["description"] = call.body["description"]
@@ -167,18 +155,12 @@ def _act(call: Call, wanted: str) -> Reply:
         except IllegalActionError as error:
             raise bad_payload(str(error)) from error
         if move is not None:
-            since_ms = task.since_ms if move.status == task.status else call.now_ms
             rows.change(
                 call.store,
                 task,
-                status=move.status,
-                since_ms=since_ms,
-                due_ms=move.due_ms,
+                **tasks.columns_of(call, task, wanted=wanted, move=move),
                 reason=move.reason,
-                action=wanted,
-                action_ms=call.now_ms,
                 updated_ms=call.now_ms,
-                starts=task.starts + (wanted == states.START),
             )
     return Reply(204)
 

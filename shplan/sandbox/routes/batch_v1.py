@@ -12,15 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_collection_rows as collections
-from shplan.sandbox import batch_files, batch_requests, batch_states, batch_v1, byoc_rows
+from shplan.sandbox import batch_files, batch_requests, batch_states, batch_v1, units
 from shplan.sandbox import batch_v1_requests as requests
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
 from shplan.sandbox.batch_states import IllegalActionError
 from shplan.sandbox.errors import (
-    BAD_PAYLOAD,
-    INSUFFICIENT_PROCESSING_UNITS,
-    ApiError,
     bad_payload,
     not_found,
     violation,
@@ -136,10 +133,7 @@ def _refuse_unknown_data(call: Call) -> None:
         if kind.startswith(collections.PREFIX):
             _own_collection(call, kind.removeprefix(collections.PREFIX))
         elif kind.startswith(batch_requests.BYOC):
-            collection_id = kind.removeprefix(batch_requests.BYOC)
-            found = byoc_rows.find_collection(call.store, collection_id)
-            if found is None or found.account != call.account:
-                raise bad_payload(f"Collection {collection_id} not found.")
+            tasks.refuse_unknown_byoc(call, kind.removeprefix(batch_requests.BYOC))
 
 
 def list_requests(call: Call) -> Reply:
@@ -147,7 +141,8 @@ def list_requests(call: Call) -> Reply:
     conditions = []
     if call.query.get("collectionId"):
         conditions.append(Condition("collection = ?", (call.query["collectionId"].lower(),)))
-    if call.query.get("userid") and call.query["userid"] != collections.user_of(call.account):
+    user = call.query.get("userid", "").lower()
+    if user and user != collections.user_of(call.account):
         conditions.append(Condition("0"))
     text, words = named(terms_of(call.query.get("search", "")), column="description")
     conditions.append(Condition(f"1{text}", tuple(words)))
@@ -164,7 +159,7 @@ def update(call: Call) -> Reply:
     with call.store.writing():
         task = owned(call)
         if batch_states.is_queued_or_running(task.standing):
-            raise _conflict(task, "updated")
+            raise tasks.busy(task, "updated")
         request = task.content
         if "description" in call.body:
             request["description"] = call.body["description"]
@@ -199,14 +194,9 @@ def delete(call: Call) -> Reply:
     with call.store.writing():
         task = owned(call)
         if not states.is_at_rest(task.standing) or task.handled > task.fatal:
-            raise _conflict(task, "deleted")
+            raise tasks.busy(task, "deleted")
         rows.TASKS.change(call.store, task, forgotten=1)
     return Reply(204)
-
-
-def _conflict(task: Task, what: str) -> ApiError:
-    msg = f"A request with userAction {task.action} and status {task.status} cannot be {what}."
-    return ApiError(409, BAD_PAYLOAD, msg)
 
 
 def analyse(call: Call) -> Reply:
@@ -237,16 +227,8 @@ def _act(call: Call, wanted: str) -> Reply:
             _refuse_the_poor(call, task, task.estimate or 0.0)
         if task.status == states.PROCESSING:
             batch_v1.finish_tiles_in_flight(call.world, task, now_ms=call.now_ms)
-        rows.TASKS.change(
-            call.store,
-            task,
-            status=move.status,
-            since_ms=task.since_ms if move.status == task.status else call.now_ms,
-            due_ms=move.due_ms,
-            action=wanted,
-            action_ms=call.now_ms,
-            starts=task.starts + (wanted == states.START),
-        )
+        columns = tasks.columns_of(call, task, wanted=wanted, move=move)
+        rows.TASKS.change(call.store, task, **columns)
     return Reply(204)
 
 
@@ -266,9 +248,8 @@ def restart(call: Call) -> Reply:
 
 def _refuse_the_poor(call: Call, task: Task, needed: float) -> None:
     """What a request is estimated to cost is reserved, so it must be there."""
-    if needed > batch_v1.left_pu(call.world, call.account, beside=task):
-        msg = "There are insufficient processing units available in your account."
-        raise ApiError(403, INSUFFICIENT_PROCESSING_UNITS, msg)
+    if needed > units.left(call.world, call.account, beside=task.seq):
+        raise units.insufficient()
 
 
 def list_tiles(call: Call) -> Reply:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shplan.sandbox.errors import forbidden, not_found, violation
+from shplan.sandbox import byoc_rows
+from shplan.sandbox.batch_states import START
+from shplan.sandbox.errors import (
+    BAD_PAYLOAD,
+    ApiError,
+    bad_payload,
+    forbidden,
+    not_found,
+    violation,
+)
 from shplan.sandbox.paging import links, page
 from shplan.sandbox.routes.endpoint import Reply
 from shplan.sandbox.task_table import ORDERS, Stored, key_of
@@ -17,13 +26,30 @@ from shplan.sandbox.wire import encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shplan.sandbox.batch_states import Move
     from shplan.sandbox.paging import Key, Page
     from shplan.sandbox.routes.endpoint import Call
     from shplan.sandbox.task_table import Condition, TaskTable
 
 
 class Told(Stored, Protocol):
-    """A task that can be answered."""
+    """A task that can be answered and acted on."""
+
+    @property
+    def status(self) -> str:
+        """Where it is."""
+
+    @property
+    def since_ms(self) -> int:
+        """When it came there."""
+
+    @property
+    def action(self) -> str:
+        """The last action that was accepted."""
+
+    @property
+    def starts(self) -> int:
+        """How many STARTs had an effect."""
 
     def as_text(self) -> str:
         """The task as JSON text."""
@@ -95,3 +121,35 @@ def listing(
     ends = (keys[0], keys[-1]) if keys else (None, None)
     around = links(call.url, asked, first=ends[0], last=ends[1], more=more)
     return Reply(200, f'{{"data":[{",".join(texts)}],"links":{encode(around)}}}')
+
+
+def refuse_unknown_byoc(call: Call, collection_id: str) -> None:
+    """
+    Do nothing if the caller has this BYOC collection.
+
+    Raises:
+        ApiError: 400
+    """
+    found = byoc_rows.find_collection(call.store, collection_id)
+    if found is None or found.account != call.account:
+        raise bad_payload(f"Collection {collection_id} not found.")
+
+
+def columns_of(
+    call: Call, task: AnyTask, *, wanted: str, move: Move
+) -> dict[str, str | int | float | None]:
+    """What is stored of an action that was accepted."""
+    return {
+        "status": move.status,
+        "since_ms": task.since_ms if move.status == task.status else call.now_ms,
+        "due_ms": move.due_ms,
+        "action": wanted,
+        "action_ms": call.now_ms,
+        "starts": task.starts + (wanted == START),
+    }
+
+
+def busy(task: AnyTask, what: str) -> ApiError:
+    """409: what the task is doing forbids it."""
+    msg = f"A request with userAction {task.action} and status {task.status} cannot be {what}."
+    return ApiError(409, BAD_PAYLOAD, msg)

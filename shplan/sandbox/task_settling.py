@@ -1,0 +1,74 @@
+"""
+Tasks brought up to date: whatever was due before now happens, in the order in which it was.
+
+There is no background task. One step is a change of status, or what was handled of one task since
+somebody last looked; each is stored with what it cost in one transaction. The tasks of all APIs
+go forward together, because they spend the units of the same accounts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from shplan.sandbox.batch_states import ANALYSING, PROCESSING, handled_by
+from shplan.sandbox.task_table import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shplan.sandbox.task_table import TaskTable
+    from shplan.sandbox.world import World
+
+T = TypeVar("T", bound=Stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Generic[T]):
+    """
+    How the tasks of one API go forward.
+
+    Args:
+        begin: leaves a status in which the task waited, at the given instant
+        end_analysis: the same for ANALYSING
+        process: gives so many features of a task in PROCESSING their turn; -1: all
+        forget: drops what is no longer kept now
+    """
+
+    table: TaskTable[T]
+    begin: Callable[[World, T, int], None]
+    end_analysis: Callable[[World, T, int], None]
+    process: Callable[[World, T, int], None]
+    forget: Callable[[World, int], None]
+
+
+def settle(world: World, apis: Sequence[Steps[Any]]) -> None:
+    """Bring every task of these APIs up to date."""
+    now_ms = world.now_ms()
+    # Where an account can run out of units, each thing that is handled is a step of its own.
+    is_limited = world.settings.account_pu is not None
+    while (found := _first(world, apis, now_ms=now_ms)) is not None:
+        steps, task = found
+        if task.status == ANALYSING:
+            steps.end_analysis(world, task, task.due_ms)
+        elif task.status == PROCESSING:
+            steps.process(world, task, 1 if is_limited else _turns(task, now_ms))
+        else:
+            steps.begin(world, task, task.due_ms)
+    for steps in apis:
+        steps.forget(world, now_ms)
+
+
+def _turns(task: Any, now_ms: int) -> int:
+    """How many features had their turn by now, of which nobody knows yet; -1: all."""
+    count = handled_by(now_ms, run_ms=task.run_ms, pace_ms=task.pace_ms)
+    return -1 if math.isinf(count) else max(1, int(count) - task.run_handled)
+
+
+def _first(
+    world: World, apis: Sequence[Steps[Any]], *, now_ms: int
+) -> tuple[Steps[Any], Any] | None:
+    found = [(steps, steps.table.first_due(world.store, now_ms=now_ms)) for steps in apis]
+    due = [(steps, task) for steps, task in found if task is not None]
+    return min(due, key=lambda one: (one[1].due_ms, one[1].created_ms), default=None)
