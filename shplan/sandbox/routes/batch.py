@@ -139,14 +139,15 @@ def get(call: Call) -> Reply:
 
 def update(call: Call) -> Reply:
     """Overwrite the description, and nothing else; an omitted one stays."""
-    task = owned(call)
-    if states.is_queued_or_running(task.standing):
-        msg = f"A request with userAction {task.action} and status {task.status} cannot be updated."
-        raise ApiError(409, BAD_PAYLOAD, msg)
-    request = task.content
-    if "description" in call.body:
-        request["description"] = call.body["description"]
-        rows.change(call.store, task, request=encode(request), updated_ms=call.now_ms)
+    with call.store.writing():
+        task = owned(call)
+        if states.is_queued_or_running(task.standing):
+            msg = f"A request with userAction {task.action} and status {task.status} cannot be updated."
+            raise ApiError(409, BAD_PAYLOAD, msg)
+        request = task.content
+        if "description" in call.body:
+            request["description"] = call.body["description"]
+            rows.change(call.store, task, request=encode(request), updated_ms=call.now_ms)
     return Reply(200, encode(request))
 
 
