@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from shplan.sandbox import control, faults
@@ -102,6 +102,7 @@ def create_app(
         exception_handlers={
             ApiError: _refused,
             HTTPException: _unknown,
+            ClientDisconnect: _left_alone,
             SettingsError: _damaged,
             sqlite3.DatabaseError: _damaged,
             Exception: _stumbled,
@@ -249,6 +250,11 @@ async def _unknown(request: Request, error: Exception) -> Response:
     message = f"{request.method} {request.url.path} is not served here."
     refusal = ApiError(error.status_code, code, message, headers=error.headers)
     return _error_response(request.app.state.world, refusal, path=request.url.path)
+
+
+async def _left_alone(_: Request, __: Exception) -> Response:
+    """The client left before its request was whole: nobody hears this."""
+    return Response(status_code=400)
 
 
 def _unreadable(error: Exception) -> Response:

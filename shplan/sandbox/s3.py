@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -75,13 +76,23 @@ def create_s3_app(world: World) -> Starlette:
             Route("/{bucket}/", endpoint(_bucket), methods=_METHODS),
             Route("/{bucket}/{key:path}", endpoint(_object), methods=_METHODS),
         ],
-        exception_handlers={HTTPException: _refused, Exception: _stumbled},
+        exception_handlers={
+            HTTPException: _refused,
+            ClientDisconnect: _left_alone,
+            Exception: _stumbled,
+        },
     )
 
 
 async def _refused(request: Request, _: Exception) -> Response:
     """What the router refuses: a method that S3 does not know either."""
     return _error(request, _not_allowed())
+
+
+async def _left_alone(request: Request, _: Exception) -> Response:
+    """The client left before its request was whole: nobody hears this."""
+    error = ObjectStoreError(400, "RequestTimeout", "The request is not whole.")
+    return _error(request, error)
 
 
 async def _stumbled(request: Request, _: Exception) -> Response:

@@ -24,8 +24,8 @@ from . import batches
 from .fuzz import JUNK, RAW, Maker, with_bodies
 from .support import BUCKET, COLLECTIONS, TOKEN, Driver, sandbox, write_cog
 
-# Far above what anything takes, so that a busy machine fails nothing.
-LONGEST_S = 15.0
+# Of the processor's time: the machine that runs the tests may be busy with others.
+LONGEST_S = 2.0
 JSON = {"content-type": "application/json"}
 # A body that passes, where the schema alone makes none that comes far.
 KNOWN: dict[str, Any] = {
@@ -69,9 +69,9 @@ class Target:
         return not (answer.status_code == 405 or b"is not served here" in answer.content)
 
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        began = time.perf_counter()
+        began = time.process_time()
         answer = self.api.send(method, path, **request)
-        took_s = time.perf_counter() - began
+        took_s = time.process_time() - began
         assert answer.status_code < 500, f"{method} {path}: {answer.text[:500]}"
         assert took_s < LONGEST_S, f"{method} {path}: {took_s:.1f} s"
         return answer
@@ -333,6 +333,18 @@ def test_junk_is_junk() -> None:
     assert {type(one) for one in JUNK} == {type(None), bool, int, float, str, list, dict}
 
 
+KEYS_OF_CONTROL: dict[str, list[str]] = {
+    "tick": ["seconds"],
+    "settings": ["speed", "waiting_s", "clients", "account_pu"],
+    "faults": ["kind", "faults"],
+    "batch": ["cause", "feature"],
+    "populate": ["collection", "paths"],
+    "edit": ["path", "method", "change"],
+    "reset": [],
+    "expire-tokens": [],
+}
+
+
 def test_control_survives_as_well(target: Target, tmp_path: Path) -> None:
     with sandbox(tmp_path) as driver:
         other = Target(driver)
@@ -350,7 +362,7 @@ def test_control_survives_as_well(target: Target, tmp_path: Path) -> None:
             for content in RAW:
                 other.send("POST", f"/_sandbox/{name}", content=content)
             for junk in JUNK:
-                for key in ("seconds", "speed", "kind", "faults", "path", "collection", "clients"):
+                for key in KEYS_OF_CONTROL[name]:
                     body = json.dumps({key: junk}).encode()
                     other.send("POST", f"/_sandbox/{name}", content=body)
         other.api.post("/_sandbox/settings", {"speed": 1})

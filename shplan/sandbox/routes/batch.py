@@ -122,13 +122,14 @@ def get(call: Call) -> Reply:
 
 def update(call: Call) -> Reply:
     """Overwrite the description, and nothing else; an omitted one stays."""
-    task = owned(call)
-    if states.is_queued_or_running(task.standing):
-        raise tasks.busy(task, "updated")
-    request = task.content
-    if "description" in call.body:
-        request["description"] = call.body["description"]
-        rows.change(call.store, task, request=encode(request), updated_ms=call.now_ms)
+    with call.store.writing():
+        task = owned(call)
+        if states.is_queued_or_running(task.standing):
+            raise tasks.busy(task, "updated")
+        request = task.content
+        if "description" in call.body:
+            request["description"] = call.body["description"]
+            rows.change(call.store, task, request=encode(request), updated_ms=call.now_ms)
     return Reply(200, encode(request))
 
 
