@@ -1,7 +1,7 @@
 """
 Benchmarks: ratios against a floor measured in the same run, never single times.
 
-    python benchmarks/run.py [--rounds 5] [--tiles 10000] [--jobs 1000]
+    python benchmarks/run.py [--rounds 5] [--tiles 10000] [--jobs 1000] [--requests 6000]
 
 Measures whole processes from outside (CPU time, peak memory), in turn, and prints medians. Both
 sides run from compiled bytecode, as an installed program does, wherever it may be written. Jobs
@@ -31,6 +31,7 @@ from measuring import (
     shplan,
     token,
 )
+from sandbox import bench_sandbox
 
 HERE = Path(__file__).parent
 SENSED = "2025-06-01T10:00:00Z"
@@ -176,12 +177,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiles", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=1000, help="0 leaves them out")
+    parser.add_argument("--requests", type=int, default=6000, help="0 leaves the server out")
+    parser.add_argument("--served-tiles", type=int, default=100_000, help="0 leaves them out")
     given = parser.parse_args()
     os.environ |= {"SH_CLIENT_ID": "sandbox", "SH_CLIENT_SECRET": "sandbox"}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as bytecode:
         os.environ["PYTHONPYCACHEPREFIX"] = bytecode
         bench_start(given.rounds)
+        if given.requests:
+            bench_sandbox(given.rounds, given.requests, given.served_tiles)
         bench_plan(given.rounds, given.tiles)
         if given.jobs:
             bench_jobs(given.rounds, given.jobs)

@@ -6,10 +6,14 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from shplan.cli import docs
+from shplan.sandbox.faults import Kind
+from shplan.sandbox.settings import Settings
+from shplan.sandbox.testing import Sandbox
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,6 +35,20 @@ def test_every_direct_dependency_says_why() -> None:
 def test_the_reference_of_commands_is_up_to_date() -> None:
     """`make docs` writes it."""
     assert (ROOT / "docs" / "cli.md").read_text() == docs.reference()
+
+
+def test_the_settings_on_the_page_of_the_sandbox_are_up_to_date() -> None:
+    """`make docs` writes them."""
+    page = (ROOT / "docs" / "sandbox.md").read_text()
+    assert page == docs.sandbox_page(page)
+    assert all(f"| `{name}` |" in page for name in Settings.__dataclass_fields__)
+
+
+def test_the_page_of_the_sandbox_names_all_that_a_test_can_use() -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text()
+    names = {name for name in vars(Sandbox) if not name.startswith("_")} - {"address"}
+    assert {name for name in names if f"`{name}" not in page} == set()
+    assert {kind for kind in get_args(Kind) if f"`{kind}`" not in page} == set()
 
 
 def test_every_example_is_listed() -> None:

@@ -101,7 +101,7 @@ class Store:
             "page_size=8192",
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            "cache_size=-32768",
+            "cache_size=-131072",
         ):
             self._connection.execute(f"pragma {pragma}")
         version = zlib.crc32(schema.encode()) >> 1  # a positive 32-bit integer

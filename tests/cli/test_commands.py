@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -467,3 +468,19 @@ def test_an_error_without_a_place_has_a_code_as_well(
     monkeypatch.setenv("SH_CLIENT_SECRET", "b")
     said = project.run("plan", "-e", "near")
     assert "error[api/unreachable]: The server cannot be reached" in said.err
+
+
+def test_seed_says_what_is_there_and_what_to_do_with_it(tmp_path: Path, run) -> None:
+    """What it prints can be used: the collection that it names is in the sandbox that it names."""
+    data = tmp_path / "my data"
+    first = run("sandbox", "seed", "--data", str(data))
+    assert first.code == 0, first.err
+    assert run("sandbox", "seed", "--data", str(data)).out == first.out
+    lines = dict(line.split(None, 1) for line in first.out.splitlines())
+    collection = lines["collection"].split()[0]
+    assert "3 of 3 tiles INGESTED" in lines["collection"]
+    assert f'byoc.iter_tiles("{collection}")' in first.err
+    assert f"shplan sandbox serve --s3-port 0 --data '{data.as_posix()}'" in first.err
+    with sqlite3.connect(data / "sandbox.sqlite") as file:
+        assert file.execute("select id from collections").fetchall() == [(collection,)]
+    file.close()
