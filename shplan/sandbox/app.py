@@ -26,7 +26,7 @@ from shplan.sandbox.errors import (
     RATE_LIMIT_EXCEEDED,
     ApiError,
 )
-from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, token
+from shplan.sandbox.routes import batch, byoc_collections, byoc_tiles, catalog, token
 from shplan.sandbox.routes.endpoint import ACCOUNT, ORIGINAL_URL
 from shplan.sandbox.wire import encode
 from shplan.sandbox.world import World
@@ -86,6 +86,7 @@ def create_app(
             *byoc_collections.routes(world),
             *byoc_tiles.routes(world),
             *batch.routes(world),
+            *catalog.routes(world),
             *control.routes(world),
         ],
         middleware=[Middleware(Gate, world=world, sleep=sleep)],

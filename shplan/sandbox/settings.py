@@ -92,6 +92,9 @@ class Settings:
         expire_stopped_s: the same after STOPPED
         expire_failed_s: the same after FAILED
         expire_done_s: the same after DONE
+        catalog_costs: whether a search of the catalogue is charged
+        catalog_logic: logical operators that its filters may have: those of the document, which are
+            `and` and `not`, or `and` alone, as the page says
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -143,6 +146,8 @@ class Settings:
     expire_stopped_s: float | None = None
     expire_failed_s: float | None = None
     expire_done_s: float | None = None
+    catalog_costs: bool = True
+    catalog_logic: Literal["all", "and"] = "all"
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch_fates, batch_rows, byoc_rows
+from shplan.sandbox import batch_fates, batch_rows, byoc_rows, sensed_tiles
 from shplan.sandbox.ids import seeded_uuid
 from shplan.sandbox.limits import Allowance, take
 from shplan.sandbox.objects import Objects
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.scripts import Scripts
 
 
-FAMILIES = (byoc_rows, batch_rows, batch_fates)
+# The tiles before their order, which takes them in where a directory had no such order yet.
+FAMILIES = (byoc_rows, sensed_tiles, batch_rows, batch_fates)
 
 
 class World:
