@@ -126,10 +126,11 @@ def _condition(
     after: tuple[int, int] | None,
     box: tuple[float, float, float, float] | None,
 ) -> tuple[str, list[Value]]:
-    where, values = "coll = ? and at_ms between ? and ?", cast("list[Value]", [coll, first, last])
-    if after is not None:
-        where += " and (at_ms, seq) < (?, ?)"
-        values += after
+    # One bound for both columns: beside a bound for the instant alone SQLite would not use it, and
+    # would go through all tiles of one instant for every page.
+    upper = (last, _LATEST) if after is None else min(after, (last, _LATEST))
+    where = "coll = ? and (at_ms, seq) < (?, ?) and at_ms >= ?"
+    values: list[Value] = [coll, *upper, first]
     if box is not None:
         where += " and west <= ? and east >= ? and south <= ? and north >= ?"
         values += [box[2], box[0], box[3], box[1]]

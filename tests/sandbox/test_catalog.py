@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-
 from .catalogs import ALWAYS, BBOX, CATALOG, DECEMBER, OLD_STYLE, S2, Catalogue
 from .support import Driver, sandbox
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -282,10 +283,10 @@ def test_hostile_filters_are_answered_at_once(catalogue: Catalogue, name: str) -
     )
 )
 def test_any_text_is_read_or_refused_in_bounded_time(words: list[str]) -> None:
-    try:
+    begin = time.perf_counter()
+    with suppress(ApiError):
         as_json(" ".join(words))
-    except ApiError as error:
-        assert error.status == 400
+    assert time.perf_counter() - begin < 1.0
 
 
 def test_bounds_leave_room_for_real_filters() -> None:
