@@ -314,7 +314,7 @@ def test_the_archive_stays_as_it_is() -> None:
         for scene in scenes(name, area, "2022-06-01", "2022-06-12", most=2)
     ]
     if os.environ.get("SHPLAN_GOLDEN"):
-        GOLDEN.write_text(json.dumps(shown, indent=1) + "\n")
+        GOLDEN.write_text("[\n" + ",\n".join(json.dumps(one) for one in shown) + "\n]\n")
     assert shown == json.loads(GOLDEN.read_text())
 
 
