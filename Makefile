@@ -35,7 +35,8 @@ slow: $(STAMP)  ## Run the laws that take minutes: every request, many interleav
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m slow
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
-	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples
+	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \
+	    tests/sandbox/scenes
 
 examples: $(STAMP)  ## Validate, plan, apply and plan again every example
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/examples

@@ -69,6 +69,7 @@ ONLY: dict[str, set[str]] = {
         "cli/init.py",
         "sandbox/areas.py",
         "sandbox/catalog_area.py",
+        "sandbox/scenes",
         "sandbox/tiles.py",
     },
     "packaging": {"manifest/project.py"},

@@ -45,6 +45,11 @@ class SearchArea:
     shape: Shape
     km2: float
 
+    @property
+    def is_world(self) -> bool:
+        """Whether there is nothing outside; programs that want everything send such boxes."""
+        return bool(self.shape.area == 360 * 180)
+
 
 def area_of(body: JsonObject) -> SearchArea | None:
     """
@@ -140,11 +145,12 @@ def _km2(shape: Shape) -> float:
 # What items are made of.
 
 
-def touched(shape: Shape, boxes: Sequence[Sequence[float]]) -> list[tuple[bool, bool]]:
-    """Of each box (west, south, east, north), whether the shape touches it, and holds all of it."""
+def touched(shape: Shape, boxes: Sequence[Sequence[float]]) -> list[tuple[int, bool]]:
+    """Which boxes (west, south, east, north) the shape touches, and whether it holds all of them."""
     made = shapely.box(*np.asarray(boxes, dtype=float).T)
-    touches = shapely.intersects(shape, made).tolist()
-    return list(zip(touches, shapely.covers(shape, made).tolist(), strict=True))
+    found = np.flatnonzero(shapely.intersects(shape, made))
+    held = shapely.covers(shape, made[found])
+    return list(zip(found.tolist(), held.tolist(), strict=True))
 
 
 def plain(geometry: JsonObject) -> Shape:

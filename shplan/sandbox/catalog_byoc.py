@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PREFIX = "byoc-"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _ALL_TIME = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
-_CHUNK = 500
+_CHUNK, _LARGEST_CHUNK = 250, 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ByocSource:
         self, area: SearchArea | None, span: Span, *, after: Place | None, skip: int
     ) -> Iterator[TileItem]:
         """Ingested tiles whose cover touches an area, the newest first."""
-        if area is None:
+        if area is None or area.is_world:
             for row in self._rows(None, span, after, skip):
                 yield self._item(row["seq"])
             return
@@ -167,11 +167,13 @@ class ByocSource:
     ) -> Iterator[tuple[Row, bool]]:
         """Tiles whose box touches the area, and whether the box alone proves that they do."""
         chunk: list[Row] = []
+        size = _CHUNK
         for row in self._rows(area, span, after, 0):
             chunk.append(row)
-            if len(chunk) == _CHUNK:
+            if len(chunk) == size:
                 yield from _sifted(area, chunk)
-                chunk = []
+                # Most searches end within the first; the others have many to go through.
+                chunk, size = [], min(2 * size, _LARGEST_CHUNK)
         if chunk:
             yield from _sifted(area, chunk)
 
@@ -202,10 +204,9 @@ class ByocSource:
 
 
 def _sifted(area: SearchArea, chunk: list[Row]) -> Iterator[tuple[Row, bool]]:
-    boxes = [(row["west"], row["south"], row["east"], row["north"]) for row in chunk]
-    for row, (touches, holds) in zip(chunk, touched(area.shape, boxes), strict=True):
-        if touches:
-            yield row, holds
+    boxes = [(row[3], row[4], row[5], row[6]) for row in chunk]
+    for index, is_held in touched(area.shape, boxes):
+        yield chunk[index], is_held
 
 
 def listed(store: Store, *, account: str) -> list[ByocSource]:

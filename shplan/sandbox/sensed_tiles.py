@@ -103,7 +103,7 @@ def listed(
     for first, last in ranges:
         where, values = _condition(coll, first, last, after, box)
         rows = store.run(
-            "select * from sensed_tiles"  # noqa: S608 the condition is ours
+            "select coll, at_ms, seq, west, south, east, north from sensed_tiles"  # noqa: S608 the condition is ours
             f" where {where} order by at_ms desc, seq desc limit -1 offset ?",
             *values,
             skip,

@@ -262,13 +262,13 @@ def nested(depth: int) -> Any:
     ids=lambda body: json.dumps(body)[:40],
 )
 def test_huge_and_deep_bodies_are_answered_in_bounded_time(catalogue: Catalogue, body: Any) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     answer = catalogue.api.post(
         f"{CATALOG}/search", {"collections": [S2], "datetime": "2020-12-29T10:18:19Z", **body}
     )
     assert answer.status_code == 400 or body == {"intersects": nested(30)}
     assert answer.status_code < 500
-    assert time.perf_counter() - begin < 4.0
+    assert time.process_time() - begin < 4.0
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])

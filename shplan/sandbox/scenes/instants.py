@@ -44,3 +44,13 @@ def day(at_ms: int) -> str:
     """Year, month and day as directories are called after them, without zeros in front."""
     at = moment(at_ms)
     return f"{at.year}/{at.month}/{at.day}"
+
+
+def compact_day(at_ms: int) -> str:
+    """The day without signs between."""
+    return compact(at_ms)[:8]
+
+
+def parse_day(text: str) -> int | None:
+    """The first instant of such a day; none if there is no such day."""
+    return parse_compact(f"{text}T000000")

@@ -82,6 +82,11 @@ class TileTable:
             int(self.row[index]),
         )
 
+    def place(self, index: int) -> tuple[float, float]:
+        """Longitude and latitude of the middle of a tile."""
+        west, east = float(self.west[index]), float(self.east[index])
+        return (west + east) / 2, float(self.south[index] + self.north[index]) / 2
+
     def touching(self, bounds: tuple[float, float, float, float]) -> Ints:
         """Where in the table the tiles stand whose surroundings meet a box in degrees."""
         west, south, east, north = bounds

@@ -39,7 +39,8 @@ def value_noise(x: Floats, y: Floats, z: Floats, seed: npt.NDArray[np.uint32]) -
             left, right = _number(x0 ^ edge), _number(x1 ^ edge)
             rows.append(left + u * (right - left))
         sheets.append(rows[0] + v * (rows[1] - rows[0]))
-    return sheets[0] + w * (sheets[1] - sheets[0])
+    blended: Floats = sheets[0] + w * (sheets[1] - sheets[0])
+    return blended
 
 
 def _cell(axis: Floats, step: np.uint32) -> tuple[_Words, _Words, Floats]:
@@ -58,7 +59,7 @@ def _number(word: _Words) -> Floats:
     mixed = mixed ^ (mixed >> np.uint32(13))
     mixed = mixed * np.uint32(0xC2B2AE35)
     mixed = mixed ^ (mixed >> np.uint32(16))
-    return mixed * _UNIT - 1.0
+    return np.asarray(mixed * _UNIT - 1.0)
 
 
 def smoothstep(x: Floats) -> Floats:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shapely.geometry.base import BaseGeometry
 
+from shplan.sandbox.scenes.instants import ms
 from shplan.sandbox.scenes.orbits import DAY_MS, Orbit
 from shplan.sandbox.scenes.scene import Scene
 
@@ -27,12 +28,14 @@ class Flight:
         platform: as the catalogue spells it
         node_ms: an instant at which it began track 0
         from_ms: first and last instant of its service
+        first_orbit: number, since the launch, of the revolution that began at `node_ms`
     """
 
     platform: str
     node_ms: int
     from_ms: int
     to_ms: int
+    first_orbit: int = 0
 
     def begin_ms(self, orbit: Orbit, number: int) -> int:
         """When a revolution began, in whole seconds; they are counted from `node_ms`."""
@@ -67,7 +70,10 @@ class Frame:
     footprint: BaseGeometry
 
 
-FramesOf = Callable[[int], Iterable[Frame]]
+# Satellites that still fly.
+FOREVER_MS = ms("2100-01-01")
+
+FramesOf = Callable[[int, int, int], Iterable[Frame]]
 SceneOf = Callable[[Flight, int, Frame], Scene | None]
 
 
@@ -84,7 +90,8 @@ def search(
     Scenes of a range of time, the newest first, those of one instant by identifier.
 
     Args:
-        frames_of: the frames of a track that are asked for, the last first
+        frames_of: the frames of a track that are asked for, the last first; given the track, the
+            instant at which the revolution begins, and the last instant that is of interest
         scene_of: the scene of a revolution and a frame; none if nothing was recorded
     """
     streams = [
@@ -92,6 +99,25 @@ def search(
         for flight in flights
     ]
     return heapq.merge(*streams, key=_order)
+
+
+def find(
+    orbit: Orbit,
+    flights: Iterable[Flight],
+    frame: Frame,
+    scene_of: SceneOf,
+    *,
+    scene_id: str,
+    from_ms: int,
+    to_ms: int,
+) -> Scene | None:
+    """The scene of a frame that has the identifier, if there is one in a short range of time."""
+
+    def only(track: int, _begin_ms: int, _last_ms: int) -> Iterable[Frame]:
+        return (frame,) if track == frame.track else ()
+
+    found = search(orbit, flights, only, scene_of, from_ms=from_ms, to_ms=to_ms)
+    return next((scene for scene in found if scene.id == scene_id), None)
 
 
 def _order(scene: Scene) -> tuple[int, str]:
@@ -112,7 +138,7 @@ def _of_flight(
         return
     for number in range(flight.number_at(orbit, last), flight.number_at(orbit, first) - 2, -1):
         begin_ms = flight.begin_ms(orbit, number)
-        for frame in frames_of(number % orbit.revolutions):
+        for frame in frames_of(number % orbit.revolutions, begin_ms, last):
             at_ms = begin_ms + 1000 * frame.offset_s
             if at_ms < first:
                 break

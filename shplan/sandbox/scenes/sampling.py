@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.scenes.clouds import cloud_mask
 from shplan.sandbox.scenes.orbits import Floats
 from shplan.sandbox.scenes.scene import Scene
@@ -54,4 +55,4 @@ def sample_points(
     else:
         point = outline.representative_point()
         x, y = np.array([point.x]), np.array([point.y])
-    return from_utm(epsg, x, y)
+    return (x, y) if epsg == WGS84 else from_utm(epsg, x, y)

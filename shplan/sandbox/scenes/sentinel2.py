@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import shapely
@@ -25,10 +25,10 @@ from shplan.sandbox.scenes.describing import CLOUD_COVER, bands, collection
 from shplan.sandbox.scenes.instants import compact, day, ms, parse_compact
 from shplan.sandbox.scenes.mgrs import NORTH, SOUTH, Ints, tile_table
 from shplan.sandbox.scenes.orbits import EARTH_KM, Orbit, sun_elevation_sine, turned
-from shplan.sandbox.scenes.passes import Flight, Frame, FramesOf, search
+from shplan.sandbox.scenes.passes import FOREVER_MS, Flight, Frame, FramesOf, find, search
 from shplan.sandbox.scenes.scene import Scene
-from shplan.sandbox.scenes.shapes import footprint, polygons
-from shplan.sandbox.scenes.utm import from_utm, to_utm
+from shplan.sandbox.scenes.shapes import footprint, is_everything, polygons
+from shplan.sandbox.scenes.utm import edges_in_degrees, to_utm
 from shplan.sandbox.wire import JsonObject
 
 # Fitted to one published scene of 2020: where its edge cuts the tile, and when it was recorded.
@@ -38,12 +38,11 @@ _HALF_CYCLE_MS = 5 * 86_400_000
 _HALF_SWATH = 145.0 / EARTH_KM
 # From the middle of a tile to its corner, and a little more.
 _REACH = 80.0 / EARTH_KM
-_FOREVER = ms("2100-01-01T00:00:00")
 # The third satellite took the place of the first.
 FLIGHTS = (
     Flight("sentinel-2a", _NODE_MS + _HALF_CYCLE_MS, ms("2015-06-27T00:00:00"), ms("2025-01-21T00:00:00") - 1),
-    Flight("sentinel-2b", _NODE_MS, ms("2017-03-15T00:00:00"), _FOREVER),
-    Flight("sentinel-2c", _NODE_MS + _HALF_CYCLE_MS, ms("2025-01-21T00:00:00"), _FOREVER),
+    Flight("sentinel-2b", _NODE_MS, ms("2017-03-15T00:00:00"), FOREVER_MS),
+    Flight("sentinel-2c", _NODE_MS + _HALF_CYCLE_MS, ms("2025-01-21T00:00:00"), FOREVER_MS),
 )  # fmt: skip
 # Nothing is recorded in the dark, nor in the last light.
 _LOWEST_SUN = 0.035
@@ -109,12 +108,12 @@ class Sentinel2:
         frame = frame_of(tile, track) if 0 <= track < ORBIT.revolutions else None
         if frame is None:
             return None
-        for flight in FLIGHTS:
-            number = flight.number_at(ORBIT, begun_ms - 1000 * frame.begin_s)
-            scene = self._scene(flight, number, frame) if number % 143 == track else None
-            if scene is not None and scene.id == scene_id and scene.at_ms >= self.from_ms:
-                return scene if flight.from_ms <= scene.at_ms <= flight.to_ms else None
-        return None
+        at_ms = begun_ms + 1000 * (frame.offset_s - frame.begin_s)
+        if at_ms < self.from_ms:
+            return None
+        return find(
+            ORBIT, FLIGHTS, frame, self._scene, scene_id=scene_id, from_ms=at_ms, to_ms=at_ms
+        )
 
     def cloud_cover(self, scene: Scene) -> float:
         """Percent of the footprint under cloud, to two digits."""
@@ -123,7 +122,7 @@ class Sentinel2:
     def _scene(self, flight: Flight, number: int, frame: Frame) -> Scene | None:
         begin_ms = flight.begin_ms(ORBIT, number)
         at_ms = begin_ms + 1000 * frame.offset_s
-        if sun_elevation_sine(*frame.place, at_ms) < _LOWEST_SUN:
+        if not _is_day(frame.place, at_ms):
             return None
         begun_ms = begin_ms + 1000 * frame.begin_s
         letter = flight.platform[-1].upper()
@@ -162,8 +161,9 @@ class Sentinel2:
 def _frames_over(area: BaseGeometry | None) -> FramesOf:
     """The frames of each track that touch an area."""
     table = tile_table()
-    if area is None:
-        return lambda track: _in_chunks(np.arange(len(table.zone)), track, _anything)
+    if area is None or is_everything(area):
+        world = np.arange(len(table.zone))
+        return partial(_in_chunks, world, _anything)
     touched = [table.touching(part.bounds) for part in shapely.get_parts(area).tolist()]
     tiles = np.unique(np.concatenate(touched)) if touched else np.array([], dtype=np.int64)
     shapely.prepare(area)
@@ -179,8 +179,8 @@ def _frames_over(area: BaseGeometry | None) -> FramesOf:
                     found.setdefault(frame.track, []).append(frame)
         for frames in found.values():
             frames.sort(key=_order)
-        return lambda track: found.get(track, ())
-    return lambda track: _in_chunks(tiles, track, meets)
+        return lambda track, _begin_ms, _last_ms: found.get(track, ())
+    return partial(_in_chunks, tiles, meets)
 
 
 def _anything(_frame: Frame) -> bool:
@@ -192,14 +192,16 @@ def _order(frame: Frame) -> tuple[int, int, str]:
     return (-frame.offset_s, frame.begin_s, frame.name)
 
 
-def _in_chunks(tiles: Ints, track: int, meets: Callable[[Frame], bool]) -> Iterator[Frame]:
-    """The frames of one track, made from the last to the first as they are asked for."""
+def _in_chunks(
+    tiles: Ints, meets: Callable[[Frame], bool], track: int, begin_ms: int, last_ms: int
+) -> Iterator[Frame]:
+    """The frames of one track by day, made from the last to the first as they are asked for."""
     table, period = tile_table(), ORBIT.period_s
     centres = table.centre[tiles]
     node = ORBIT.node_of(track)
     for since in range(_DAYSIDE[1] - _CHUNK_S, _DAYSIDE[0] - _CHUNK_S, -_CHUNK_S):
         middle = np.array([2 * math.pi * (since + _CHUNK_S / 2) / period])
-        position = turned(ORBIT.frame(middle)[0], -node)[0]
+        position = turned(ORBIT.motion(middle)[0], -node)[0]
         reach = _HALF_SWATH + _REACH + math.pi * _CHUNK_S / period + 0.01
         near = np.flatnonzero(centres @ position > math.cos(reach))
         if not len(near):
@@ -208,8 +210,18 @@ def _in_chunks(tiles: Ints, track: int, meets: Callable[[Frame], bool]) -> Itera
         offset = np.floor(u * (period / (2 * math.pi)))
         hit = (offset >= since) & (offset < since + _CHUNK_S)
         hit &= np.abs(across) <= _HALF_SWATH + _REACH
-        frames = [frame_of(int(tile), track) for tile in tiles[near[hit]]]
+        lit = (
+            int(tile)
+            for tile, offset_s in zip(tiles[near[hit]], offset[hit], strict=True)
+            if (at_ms := begin_ms + 1000 * int(offset_s)) <= last_ms
+            and _is_day(table.place(int(tile)), at_ms)
+        )
+        frames = (frame_of(tile, track) for tile in lit)
         yield from sorted((one for one in frames if one is not None and meets(one)), key=_order)
+
+
+def _is_day(place: tuple[float, float], at_ms: int) -> bool:
+    return sun_elevation_sine(*place, at_ms) >= _LOWEST_SUN
 
 
 @lru_cache(maxsize=4_096)
@@ -234,18 +246,15 @@ def frame_of(tile: int, track: int) -> Frame | None:
     outline = _outline(u, node, known.epsg, known.box)
     if outline is None:
         return None
-    x, y = shapely.get_coordinates(outline).T
-    longitude, latitude = from_utm(known.epsg, x[:-1], y[:-1])
+    place = table.place(tile)
+    longitude, latitude = edges_in_degrees(known.epsg, outline, place[1])
     offset_s = math.floor(u * ORBIT.period_s / (2 * math.pi))
     return Frame(
         name=known.name,
         track=track,
         offset_s=offset_s,
         begin_s=_begin_s(track, offset_s),
-        place=(
-            (table.west[tile] + table.east[tile]) / 2,
-            (table.south[tile] + table.north[tile]) / 2,
-        ),
+        place=place,
         epsg=known.epsg,
         box=known.box,
         outline=outline,
@@ -254,16 +263,15 @@ def frame_of(tile: int, track: int) -> Frame | None:
 
 
 def _outline(
-    u: float, node: float, epsg: int, sides: tuple[float, float, float, float]
+    u: float, node: float, epsg: int, limits: tuple[float, float, float, float]
 ) -> Polygon | None:
     """The part of a tile under the swath, in whole metres."""
     along = u + np.linspace(-1.6, 1.6, 9) * _REACH
-    left, right = (ORBIT.abeam(along, side, node) for side in (_HALF_SWATH, -_HALF_SWATH))
-    longitude = np.concatenate([left[0], right[0][::-1]])
-    latitude = np.concatenate([left[1], right[1][::-1]])
-    x, y = to_utm(epsg, longitude, latitude)
+    around = np.concatenate([along, along[::-1]])
+    sides = np.repeat([_HALF_SWATH, -_HALF_SWATH], len(along))
+    x, y = to_utm(epsg, *ORBIT.abeam(around, sides, node))
     swath = Polygon(np.column_stack([np.round(x), np.round(y)]))
-    parts = polygons(swath.intersection(box(*sides)))
+    parts = polygons(swath.intersection(box(*limits)))
     if len(parts) != 1:
         return None
     outline = shapely.transform(parts[0], np.round)

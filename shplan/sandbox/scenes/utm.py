@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import shapely
+from shapely.geometry import Polygon
+
 from shplan.sandbox.geometry import WGS84, transformer
 from shplan.sandbox.scenes.orbits import Floats
 
 _FIRST = 31
 _MERIDIAN = 3.0
+_CURVED_BEYOND_DEG = 55.0
+_CHORD_M = 20_000.0
 
 
 def to_utm(epsg: int, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
@@ -30,6 +35,19 @@ def from_utm(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     zone, base = _zone(epsg)
     longitude, latitude = cast("Any", transformer(base, WGS84))(x, y)
     return longitude + 6.0 * (zone - _FIRST), latitude
+
+
+def edges_in_degrees(epsg: int, outline: Polygon, latitude: float) -> tuple[Floats, Floats]:
+    """
+    Degrees of a polygon's ring, once around and open.
+
+    Corners only, as the service lists them; far north and south with points between, because
+    straight lines of the two projections part there by kilometres.
+    """
+    if abs(latitude) > _CURVED_BEYOND_DEG:
+        outline = outline.segmentize(_CHORD_M)
+    x, y = shapely.get_coordinates(outline)[:-1].T
+    return from_utm(epsg, x, y)
 
 
 def _zone(epsg: int) -> tuple[int, int]:
