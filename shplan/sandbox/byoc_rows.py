@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import geometry, lifecycle
+from shplan.sandbox import geometry, lifecycle, sensed_tiles
 from shplan.sandbox.lists import keyset, named
 from shplan.sandbox.wire import decode_object, encode, instant
 
@@ -186,6 +186,7 @@ def collections_page(
 def delete_collection(store: Store, seq: int) -> None:
     """Remove a collection and all its tiles; files in the bucket stay."""
     store.run("delete from tiles where coll = ?", seq)
+    sensed_tiles.forget(store, seq)
     store.run("delete from collections where seq = ?", seq)
 
 
@@ -253,6 +254,7 @@ def insert_tile(store: Store, coll: int, tile: NewTile, instants: Round) -> Row:
         body,
     )
     assert row is not None
+    sensed_tiles.note(store, before=None, after=columns(row))
     return row
 
 
@@ -347,24 +349,31 @@ def shown(row: Row, *, now_ms: int) -> str:
 
 def rewrite_tile(store: Store, row: Row, **changes: Value) -> None:
     """Change columns of a tile and renew its JSON text."""
-    values = {**{name: row[name] for name in row.keys()}, **changes}  # noqa: SIM118
+    before = columns(row)
+    values = {**before, **changes}
     cover = values["cover"]
     changes["body"] = tile_body(
-        tile_id=values["id"],
-        path=values["path"],
-        created_ms=values["created_ms"],
-        sensing_ms=values["sensing_ms"],
-        round_ms=values["round_ms"],
-        cover=None if cover is None else decode_object(cover),
-        facts=decode_object(values["facts"]),
+        tile_id=str(values["id"]),
+        path=str(values["path"]),
+        created_ms=row["created_ms"],
+        sensing_ms=cast("int | None", values["sensing_ms"]),
+        round_ms=cast("int", values["round_ms"]),
+        cover=None if cover is None else decode_object(str(cover)),
+        facts=decode_object(str(values["facts"])),
     )
-    columns = ", ".join(f"{name} = ?" for name in changes)
+    named = ", ".join(f"{name} = ?" for name in changes)
     store.run(
-        f"update tiles set {columns} where coll = ? and seq = ?",  # noqa: S608 names are ours
+        f"update tiles set {named} where coll = ? and seq = ?",  # noqa: S608 names are ours
         *changes.values(),
         row["coll"],
         row["seq"],
     )
+    sensed_tiles.note(store, before=before, after=values)
+
+
+def columns(row: Row) -> dict[str, Value]:
+    """A row's values by the names of their columns."""
+    return {name: row[name] for name in row.keys()}  # noqa: SIM118 a row iterates its values
 
 
 def find_tile(store: Store, coll: int, tile_id: str) -> Row | None:
@@ -380,6 +389,7 @@ def find_tile_by_path(store: Store, coll: int, path: str) -> Row | None:
 def delete_tile(store: Store, row: Row) -> None:
     """Remove a tile."""
     store.run("delete from tiles where coll = ? and seq = ?", row["coll"], row["seq"])
+    sensed_tiles.note(store, before=columns(row), after=None)
 
 
 def tiles_page(

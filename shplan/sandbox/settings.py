@@ -104,6 +104,9 @@ class Settings:
         expire_done_s: the same after DONE
         most_body_mb: larger bodies of requests are refused, in units of a million bytes
         most_object_mb: the same for objects that are put into a bucket over S3
+        catalog_costs: whether a search of the catalogue is charged
+        catalog_logic: logical operators that its filters may have: those of the document, which are
+            `and` and `not`, or `and` alone, as the page says
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -164,6 +167,8 @@ class Settings:
     expire_done_s: float | None = None
     most_body_mb: float = 20.0
     most_object_mb: float = 5_000.0
+    catalog_costs: bool = True
+    catalog_logic: Literal["all", "and"] = "all"
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 

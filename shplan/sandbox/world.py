@@ -16,6 +16,7 @@ from shplan.sandbox import (
     batch_rows,
     batch_v1_rows,
     byoc_rows,
+    sensed_tiles,
     zarr_rows,
 )
 from shplan.sandbox.ids import seeded_uuid
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from shplan.sandbox.scripts import Scripts
 
 
+# The tiles before their order, which takes them in where a directory had no such order yet.
 FAMILIES = (
     byoc_rows,
+    sensed_tiles,
     batch_rows,
     batch_fates,
     batch_collection_rows,

@@ -187,12 +187,12 @@ def test_footprints_are_cut_at_the_antimeridian(name: str) -> None:
 
 @pytest.mark.parametrize("name", TIMED)
 @pytest.mark.parametrize("place", ["adriatic", "fiji"])
-def test_what_lies_next_to_the_area_on_the_globe_is_found(name: str, place: str) -> None:
-    """Every acquisition of a neighbourhood that touches the area, counted by time of passing."""
+def test_no_place_waits_for_longer_than_a_cycle(name: str, place: str) -> None:
+    """Also at longitude 180, where a search has two sides to look at."""
     found = scenes(name, PLACES[place], "2021-04-01", "2021-05-01")
-    # Nobody flies over it less often than Landsat 8 alone; the day passes are a day apart at least.
     gaps = np.diff(sorted(scene.at_ms for scene in found)) / DAY
-    assert gaps.max() <= 16.1
+    # Landsat 8 is alone yet, and comes back after sixteen days.
+    assert gaps.max() < (16.1 if name.startswith("landsat") else 6.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -314,7 +314,7 @@ def test_the_archive_stays_as_it_is() -> None:
         for scene in scenes(name, area, "2022-06-01", "2022-06-12", most=2)
     ]
     if os.environ.get("SHPLAN_GOLDEN"):
-        GOLDEN.write_text(json.dumps(shown, indent=1) + "\n")
+        GOLDEN.write_text("[\n" + ",\n".join(json.dumps(one) for one in shown) + "\n]\n")
     assert shown == json.loads(GOLDEN.read_text())
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shapely.geometry import Point
 
 from shplan.sandbox.scenes import landsat, sentinel1, sentinel2, sentinel3, sentinel5p
+from shplan.sandbox.scenes.mgrs import tile_table
 from shplan.sandbox.scenes.missions import missions
 from shplan.sandbox.scenes.orbits import Orbit, sun_elevation_sine, turned, vectors
 from shplan.sandbox.scenes.scene import Scene
@@ -61,6 +62,15 @@ def test_a_published_row_comes_out() -> None:
     """Landsat 8 came over San Francisco, path 44 and row 34, on 2014-03-18 at 18:45."""
     found = [one.id for one in scenes("landsat-ot-l1", -122.4, 37.6, "2014-03-18", 1)]
     assert [name[:25] for name in found] == ["LC08_L1TP_044034_20140318"]
+
+
+@pytest.mark.parametrize(
+    ("tile", "orbits"), [("32UPU", {22, 65}), ("33TWM", {79, 122}), ("33TUK", {22, 122})]
+)
+def test_tiles_are_passed_on_the_orbits_that_products_name(tile: str, orbits: set[int]) -> None:
+    index = tile_table().index_of(tile)
+    assert index is not None
+    assert {frame.track + 1 for frame in sentinel2.frames_of_tile(index)} == orbits
 
 
 @pytest.mark.parametrize(
