@@ -198,12 +198,21 @@ def geojson(shape: Shape, crs: str) -> JsonObject:
 def bbox_of(shape: Shape) -> list[Json]:
     """The box around a shape; west is beyond east if it was cut at longitude 180 (RFC 7946, 5.2)."""
     west, south, east, north = shape.bounds
-    parts = [part.bounds for part in shapely.get_parts(shape)]
-    if west == -180 and east == 180 and not any(p[0] == -180 and p[2] == 180 for p in parts):
-        eastern = [part[0] for part in parts if part[0] >= 0]
-        western = [part[2] for part in parts if part[0] < 0]
-        return [min(eastern), south, max(western), north]
+    if west == -180 and east == 180:
+        gap, end, begin = _widest_gap(shape)
+        if gap > 0:
+            return [begin, south, end, north]
     return [west, south, east, north]
+
+
+def _widest_gap(shape: Shape) -> tuple[float, float, float]:
+    """The widest range of longitudes without any part of the shape: its width and its ends."""
+    parts = sorted((part.bounds[0], part.bounds[2]) for part in shapely.get_parts(shape))
+    widest, reached = (0.0, 180.0, -180.0), parts[0][1]
+    for west, east in parts[1:]:
+        widest = max(widest, (west - reached, reached, west))
+        reached = max(reached, east)
+    return widest
 
 
 def _refused(parameter: str, text: str) -> ApiError:

@@ -20,6 +20,7 @@ from .catalog_support import TILES, CatalogServer, serving_catalog
 
 BOX = BBox((13, 45, 14, 46), CRS.WGS84)
 DECEMBER = ("2020-12-10", "2020-12-30")
+SUMMER = ("2020-07-01", "2020-07-31")
 S2 = DataCollection.SENTINEL2_L2A
 
 
@@ -77,7 +78,7 @@ def test_search_of_the_data_search_tutorial(catalog: SentinelHubCatalog) -> None
     search = catalog.search(
         S2,
         bbox=BOX,
-        time=DECEMBER,
+        time=SUMMER,
         filter="eo:cloud_cover < 5",
         fields={
             "include": ["id", "properties.datetime", "properties.eo:cloud_cover"],
@@ -95,11 +96,11 @@ def test_search_of_the_data_search_tutorial(catalog: SentinelHubCatalog) -> None
 
 
 def test_json_filter_finds_the_same(catalog: SentinelHubCatalog) -> None:
-    by_text = catalog.search(S2, bbox=BOX, time=DECEMBER, filter="eo:cloud_cover BETWEEN 5 AND 95")
+    by_text = catalog.search(S2, bbox=BOX, time=SUMMER, filter="eo:cloud_cover BETWEEN 5 AND 95")
     by_json = catalog.search(
         S2,
         bbox=BOX,
-        time=DECEMBER,
+        time=SUMMER,
         filter={"op": "between", "args": [{"property": "eo:cloud_cover"}, 5, 95]},
         filter_lang="cql2-json",
         filter_crs="http://www.opengis.net/def/crs/OGC/1.3/CRS84",
@@ -149,9 +150,9 @@ def test_available_timestamps(config: SHConfig) -> None:
     local = S2.define_from("S2L2A_OF_THE_SANDBOX", service_url=config.sh_base_url)
     day = dt.timedelta(days=1)
     found = get_available_timestamps(
-        BOX, DECEMBER, local, time_difference=day, maxcc=0.5, config=config
+        BOX, SUMMER, local, time_difference=day, maxcc=0.5, config=config
     )
-    everything = get_available_timestamps(BOX, DECEMBER, local, config=config)
+    everything = get_available_timestamps(BOX, SUMMER, local, config=config)
     assert set(found) < set(everything)
     assert all(later - earlier > day for earlier, later in zip(found, found[1:], strict=False))
 
@@ -163,3 +164,31 @@ def test_refusals_reach_the_user(catalog: SentinelHubCatalog) -> None:
     assert answer is not None
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "description"}
+
+
+def test_filters_of_predefined_collections(catalog: SentinelHubCatalog) -> None:
+    """The package turns swath mode, polarization, resolution and orbit into filters of its own."""
+    ascending = list(catalog.search(DataCollection.SENTINEL1_IW_ASC, bbox=BOX, time=DECEMBER))
+    descending = list(catalog.search(DataCollection.SENTINEL1_IW_DES, bbox=BOX, time=DECEMBER))
+    both = catalog.search(DataCollection.SENTINEL1_IW, bbox=BOX, time=DECEMBER).get_ids()
+    assert {one["properties"]["sat:orbit_state"] for one in ascending} == {"ascending"}
+    assert {one["properties"]["sat:orbit_state"] for one in descending} == {"descending"}
+    assert sorted(one["id"] for one in ascending + descending) == sorted(both)
+
+
+@pytest.mark.parametrize(
+    "collection",
+    [
+        DataCollection.SENTINEL2_L1C,
+        DataCollection.LANDSAT_OT_L2,
+        DataCollection.SENTINEL3_OLCI,
+        DataCollection.SENTINEL3_SLSTR,
+        DataCollection.SENTINEL5P,
+    ],
+    ids=lambda collection: collection.name,
+)
+def test_other_public_collections(catalog: SentinelHubCatalog, collection: DataCollection) -> None:
+    found = list(catalog.search(collection, bbox=BOX, time=DECEMBER, limit=50))
+    assert found
+    assert {one["collection"] for one in found} == {collection.catalog_id}
+    assert all(one["properties"]["datetime"].startswith("2020-12-") for one in found)
