@@ -95,7 +95,7 @@ def read_error(content: bytes, *, phrase: str, secrets: tuple[str, ...] = ()) ->
     return Complaint(
         message=plain_text(scrub(complaint.message, secrets)) or phrase,
         code=plain_text(complaint.code),
-        errors=scrub_value(complaint.errors, secrets),
+        errors=_details(scrub_value(complaint.errors, secrets)),
     )
 
 
@@ -147,6 +147,20 @@ def _complaint(body: JsonValue, phrase: str) -> Complaint:
         code=_text(body.get("code")),
         errors=body.get("errors"),
     )
+
+
+def _details(errors: JsonValue) -> JsonValue:
+    """
+    The single errors in one form: a list of objects with `parameter` and `violation`, or of texts.
+
+    Source: the API description has an object for `errors`; answers have lists of objects, lists
+    of texts, and maps as well.
+    """
+    if not isinstance(errors, dict):
+        return errors
+    if isinstance(errors.get("parameter"), str) and "violation" in errors:
+        return [errors]
+    return [{"parameter": name, "violation": _text(told)} for name, told in errors.items()]
 
 
 def _text(value: JsonValue) -> str:

@@ -68,7 +68,8 @@ class RefusedError(ApiError):
         message: the server's own text, without secrets
         status: HTTP status
         code: the service's error code, e.g. `COMMON_BAD_PAYLOAD`, or empty
-        errors: the service's `errors`, as received
+        errors: the service's `errors`, a list of objects with `parameter` and `violation`, or of
+            texts
     """
 
     def __init__(

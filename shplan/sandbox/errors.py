@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import Json, JsonObject
 
 # Source: answers that are quoted in public; the document declares an object.
-Details = Literal["list", "texts", "object"]
+Details = Literal["object", "list", "texts"]
 
 BAD_PAYLOAD = "COMMON_BAD_PAYLOAD"
 NOT_FOUND = "COMMON_NOT_FOUND"
@@ -49,7 +49,7 @@ class ApiError(Exception):
         self.errors = errors
         self.headers = dict(headers or {})
 
-    def content(self, *, details: Details = "list") -> JsonObject:
+    def content(self, *, details: Details = "object") -> JsonObject:
         """Status, reason, message, code, and the single errors where there are any."""
         content: JsonObject = {
             "status": self.status,
@@ -67,7 +67,12 @@ def _texts(errors: list[Json]) -> Json:
 
 
 def _by_parameter(errors: list[Json]) -> Json:
-    return {str(one["parameter"]): one["violation"] for one in errors if isinstance(one, dict)}
+    found: dict[str, Json] = {}
+    for one in errors:
+        if isinstance(one, dict):
+            name, told = str(one["parameter"]), str(one["violation"])
+            found[name] = f"{found[name]}; {told}" if name in found else told
+    return found
 
 
 _FORMS: dict[Details, Callable[[list[Json]], Json]] = {

@@ -71,7 +71,8 @@ class Settings:
         second_delete: status of a DELETE of what was deleted before (23)
         error_429_wrapped: the body of a 429 has the `error` wrapper (24)
         error_401_body: a 401 has a body (25)
-        error_details: form of the single errors of an answer, of which three are seen
+        error_details: form of the single errors of an answer: that of the document, or one of the
+            others that are seen
         frozen_change_status: status of a PUT that changes what a tile has frozen
         tile_put_omitted_sensing_time: what a tile PUT without `sensingTime` does to it
         unknown_fields: what happens to fields that the document does not know
@@ -134,7 +135,7 @@ class Settings:
     second_delete: Literal[404, 204] = 404
     error_429_wrapped: bool = True
     error_401_body: bool = True
-    error_details: Literal["list", "texts", "object"] = "list"
+    error_details: Literal["object", "list", "texts"] = "object"
     frozen_change_status: Literal[400, 409] = 400
     tile_put_omitted_sensing_time: Literal["clear", "keep"] = "clear"
     unknown_fields: Literal["ignore", "refuse"] = "ignore"

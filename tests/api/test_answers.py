@@ -161,7 +161,7 @@ BAD = "COMMON_BAD_PAYLOAD"
         ({"error": {"message": "key canary is wrong"}}, Complaint("key (sensitive) is wrong")),
         (
             {"error": {"message": "m", "errors": {"accessKey": "k", "x": "canary"}}},
-            Complaint("m", "", {"x": "(sensitive)"}),
+            Complaint("m", "", [{"parameter": "x", "violation": "(sensitive)"}]),
         ),
     ],
 )

@@ -174,9 +174,9 @@ def test_what_is_wrong_is_named_by_its_place(byoc: SentinelHubBYOC, served: Serv
     bands = {"B04": {"source": "B04", "bandIndex": 1, "bitDepth": 12, "sampleFormat": "UINT"}}
     with pytest.raises(DownloadFailedException) as caught:
         byoc.create_collection({"name": "x", "s3Bucket": "b", "additionalData": {"bands": bands}})
-    (error,) = said(caught)["errors"]
-    assert error["parameter"] == "additionalData->bands->B04->bitDepth"
-    assert "12" in error["violation"]
+    ((parameter, violation),) = said(caught)["errors"].items()
+    assert parameter == "additionalData->bands->B04->bitDepth"
+    assert "12" in violation
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,9 @@ def write_cog(
     ) as raster:
         raster.write(np.ones((bands, size, size), dtype=dtype))
     return path
+
+
+def violations(answer: httpx.Response) -> dict[str, str]:
+    """What a refusal says is wrong, by parameter."""
+    found: dict[str, str] = answer.json()["error"]["errors"]
+    return found

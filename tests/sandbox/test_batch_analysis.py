@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .batches import AOI, NDVI, TASKS, analysed, body, create, done, files, pu, read, script, start
-from .support import Driver, sandbox, write_cog
+from .support import Driver, sandbox, violations, write_cog
 
 UTM33 = "http://www.opengis.net/def/crs/EPSG/0/32633"
 ZARR = {
@@ -75,8 +75,8 @@ USERDATA = {"identifier": "userdata", "format": {"type": "application/json"}}
 def test_what_creation_refuses(api: Driver, parts: dict[str, Any], named: str) -> None:
     answer = api.post(TASKS, body(**parts))
     assert answer.status_code == 400, answer.text
-    (error,) = answer.json()["error"]["errors"]
-    assert named in error["parameter"]
+    (parameter,) = violations(answer)
+    assert named in parameter
     assert api.get(TASKS).json()["data"] == []
 
 

@@ -24,7 +24,7 @@ from .batches_v1 import (
     read,
     refused,
 )
-from .support import Driver, sandbox
+from .support import Driver, sandbox, violations
 
 TO_COGS = {"cogOutput": True}
 BAND = {"source": "default", "bandIndex": 1, "bitDepth": 8, "sampleFormat": "UINT"}
@@ -220,7 +220,7 @@ def test_a_request_that_cannot_fill_a_collection_gets_none(
     request = analysed(api, **parts)["id"]
     answer = api.put(f"{REQUESTS}/{request}", {"output": {"collectionId": collection(api)["id"]}})
     assert answer.status_code == 400
-    assert answer.json()["error"]["errors"][0]["parameter"] == where
+    assert list(violations(answer)) == [where]
 
 
 def test_a_batch_collection_is_data_of_another_request(api: Driver) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .support import COLLECTIONS, Driver
+from .support import COLLECTIONS, Driver, violations
 
 SQUARE = [[[14.0, 46.0], [14.1, 46.0], [14.1, 46.1], [14.0, 46.1], [14.0, 46.0]]]
 
@@ -42,7 +42,7 @@ def test_path_that_cannot_be_is_refused(api: Driver, path: Any) -> None:
     one = api.collection()["id"]
     answer = api.post(f"{COLLECTIONS}/{one}/tiles", {"path": path})
     assert answer.status_code == 400
-    assert answer.json()["error"]["errors"][0]["parameter"] == "path"
+    assert list(violations(answer)) == ["path"]
 
 
 def test_path_is_unique_within_its_collection(api: Driver) -> None:
@@ -118,7 +118,7 @@ def test_cover_geometry_that_cannot_be_is_refused(
     one = api.collection()["id"]
     answer = api.post(f"{COLLECTIONS}/{one}/tiles", {"path": "a", "coverGeometry": cover})
     assert answer.status_code == 400
-    assert parameter in {error["parameter"] for error in answer.json()["error"]["errors"]}
+    assert parameter in violations(answer)
 
 
 @pytest.mark.parametrize("name", ["urn:ogc:def:crs:EPSG::32633", "EPSG:32633"])
@@ -321,19 +321,19 @@ def test_tile_of_another_collection_is_not_found(api: Driver) -> None:
         ("0.0", "1970-01-01T00:00:00.000Z"),
     ],
 )
-def test_sensing_time_may_be_seconds_unless_the_setting_forbids_it(
+def test_sensing_time_may_be_seconds_if_the_setting_allows_it(
     api: Driver, number: str, told: str
 ) -> None:
     """A client in Java writes instants so."""
     tiles = f"{COLLECTIONS}/{api.collection()['id']}/tiles"
     body = f'{{"path": "a", "sensingTime": {number}}}'.encode()
     headers = {"content-type": "application/json"}
+    assert api.send("POST", tiles, content=body, headers=headers).status_code == 400
+    api.configure(numeric_instants="accept")
     made = api.send("POST", tiles, content=body, headers=headers)
     assert (made.status_code, made.json()["data"]["sensingTime"]) == (201, told)
     one = f"{tiles}/{made.json()['data']['id']}"
     assert api.send("PUT", one, content=body, headers=headers).status_code == 204
-    api.configure(numeric_instants="refuse")
-    assert api.send("PUT", one, content=body, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("number", [1e300, -1e300, 1e14, 10**15, True])
@@ -341,4 +341,4 @@ def test_sensing_time_that_is_no_instant_is_refused(api: Driver, number: float) 
     one = api.collection()["id"]
     answer = api.post(f"{COLLECTIONS}/{one}/tiles", {"path": "a", "sensingTime": number})
     assert answer.status_code == 400
-    assert answer.json()["error"]["errors"][0]["parameter"] == "sensingTime"
+    assert list(violations(answer)) == ["sensingTime"]

@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp
 
 from shplan.sandbox import tiff
 
-from .support import COLLECTIONS, Driver, write_cog
+from .support import COLLECTIONS, Driver, violations, write_cog
 
 UTM = "urn:ogc:def:crs:EPSG::32633"
 BOX = [
@@ -270,12 +270,11 @@ def test_tiles_are_not_copied_where_bands_differ(api: Driver, bucket: Path) -> N
     ingested(api, collection=one)
     two = api.collection(additionalData={"bands": {"B04": {**UINT16, "bitDepth": 8}}})["id"]
     assert api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={two}").status_code == 400
-    for query in ("", "?toCollection=", "?toCollection=fields", f"?toCollection={two}x"):
+    for query in ("", "?toCollection="):
         answer = api.post(f"{COLLECTIONS}/{one}/copyTiles{query}")
-        assert (answer.status_code, answer.json()["error"]["errors"][0]["parameter"]) == (
-            400,
-            "toCollection",
-        )
+        assert (answer.status_code, list(violations(answer))) == (400, ["toCollection"])
+    for query in ("?toCollection=fields", f"?toCollection={two}x"):
+        assert api.post(f"{COLLECTIONS}/{one}/copyTiles{query}").status_code == 404
     nowhere = "017aa0ae-33a6-45d3-8548-0f7d1041b40c"
     assert api.post(f"{COLLECTIONS}/{one}/copyTiles?toCollection={nowhere}").status_code == 404
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .support import BUCKET, CHECKED, Driver, sandbox
+from .support import BUCKET, CHECKED, Driver, sandbox, violations
 from .zarrs import (
     PATH,
     UTM,
@@ -144,7 +144,7 @@ def test_invalid_collection_names_the_parameter(
     body = {key: value for key, value in {**BODY, **changes}.items() if value is not ...}
     answer = api.post(ZARRS, body)
     assert answer.status_code == 400
-    assert [one["parameter"] for one in answer.json()["error"]["errors"]] == [parameter]
+    assert list(violations(answer)) == [parameter]
 
 
 def test_read_only_fields_of_a_request_are_ignored(api: Driver) -> None:
