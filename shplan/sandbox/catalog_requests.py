@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox.catalog_fields import listed
 from shplan.sandbox.catalog_filters import as_json
 from shplan.sandbox.contract import checked
-from shplan.sandbox.errors import UNSUPPORTED_MEDIA_TYPE, ApiError, bad_payload
-from shplan.sandbox.wire import decode
+from shplan.sandbox.errors import ApiError, bad_payload
+from shplan.sandbox.routes.endpoint import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,15 +41,7 @@ def posted(content: bytes, media_type: str, settings: Settings) -> JsonObject:
     Raises:
         ApiError: 400, 415
     """
-    kind = media_type.partition(";")[0].strip().lower()
-    if kind != "application/json":
-        msg = f"Content type {kind or 'none'} is not supported; send application/json."
-        raise ApiError(415, UNSUPPORTED_MEDIA_TYPE, msg)
-    try:
-        body = decode(content)
-    except ValueError as error:
-        msg = f"The request body is not valid JSON: {error}"
-        raise bad_payload(msg) from error
+    body = read_body(media_type, content)
     if not isinstance(body, dict):
         msg = "The request body must be a JSON object."
         raise bad_payload(msg)

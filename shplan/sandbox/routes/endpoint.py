@@ -139,7 +139,13 @@ def _endpoint(
             msg = f"The method {request.method} is not allowed here."
             raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
         settle(world, request.path_params)
-        body = _body(request, content, operation) if operation.body else None
+        body = (
+            read_body(
+                request.headers.get("content-type", ""), content, script_at=operation.script_at
+            )
+            if operation.body
+            else None
+        )
         settings = world.settings
         call = Call(
             world=world,
@@ -232,17 +238,22 @@ def refuse_after(settings: Settings, wait_ms: int | None) -> None:
     raise ApiError(429, RATE_LIMIT_EXCEEDED, msg, headers=headers)
 
 
-def _body(request: Request, content: bytes, operation: Operation) -> Json:
+def read_body(media_type: str, content: bytes, *, script_at: tuple[str, ...] | None = None) -> Json:
+    """
+    The value that a request carries; `script_at` as in `Operation`.
+
+    Raises:
+        ApiError: 400, 415
+    """
     if not content.strip():
         msg = "The request body should be non-empty."
         raise bad_payload(msg)
-    header = request.headers.get("content-type", "")
-    kind = header.partition(";")[0].strip().lower()
+    kind = media_type.partition(";")[0].strip().lower()
     try:
         if kind == "application/json":
             return decode(content)
-        if kind == multipart.MEDIA_TYPE and operation.script_at is not None:
-            return multipart.request(header, content, script_at=operation.script_at)
+        if kind == multipart.MEDIA_TYPE and script_at is not None:
+            return multipart.request(media_type, content, script_at=script_at)
     except ValueError as error:
         msg = f"The request body is not valid: {error}"
         raise bad_payload(msg) from error
