@@ -11,11 +11,11 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-import time
 import tomllib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -405,9 +405,12 @@ def check_monitor_job(bench: Bench) -> None:
 def main(profile: Path) -> None:
     """Run every check on a sandbox that is as empty as a new one, and print what they came to."""
     bench = Bench(profile)
-    # The monitors sleep for minutes of the service, which are moments here.
-    time.sleep = bench.tick
+    # The monitors, and nothing else of the client, sleep for minutes that are moments here.
+    monitors: Any = importlib.import_module("sentinelhub.api.batch.utils")
+    monitors.time = SimpleNamespace(sleep=bench.tick)
     before = bench.control("settings", method="GET")["batch_processing_s"]
+    # Its time goes by ticks alone, however slow this machine is.
+    bench.control("settings", {"speed": 1e-9})
     found: dict[str, str | None] = {}
     for name, check in list(globals().items()):
         if not name.startswith("check_"):
