@@ -16,6 +16,7 @@ from shplan.sandbox.catalog_filters import as_json
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import ApiError, bad_payload
 from shplan.sandbox.routes.endpoint import read_body
+from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

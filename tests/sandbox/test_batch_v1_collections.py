@@ -235,3 +235,13 @@ def test_a_collection_of_byoc_is_no_batch_collection(api: Driver) -> None:
     assert "not found" in refused(api, body(output=into(byoc["id"])))
     made = collection(api)
     assert api.get(f"/byoc/v1/collections/{made['id']}").status_code == 404
+
+
+def test_metadata_tells_the_bands_of_a_batch_collection(api: Driver) -> None:
+    made = collection(api)
+    asked = f"/api/v1/metadata/collection/batch-{made['id']}"
+    assert api.get(asked).json()["bands"] == []
+    done(api, output=into(made["id"]))
+    told = api.get(asked).json()
+    assert told["id"] == made["id"]
+    assert told["bands"] == [{"name": "default", "sampleType": "UINT8"}]

@@ -14,10 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
-from shplan.sandbox import byoc_rows, zarr_rows
+from shplan.sandbox import batch_collection_rows, byoc_rows, zarr_rows
 from shplan.sandbox.errors import not_found
 from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
-from shplan.sandbox.wire import encode
+from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -145,4 +145,12 @@ def _zarr(call: Call, collection_id: str) -> dict[str, str] | None:
     return {name: sample_type(kinds[one[0]], int(one[1]) * 8) for name, one in types.items()}
 
 
-LOOKUPS: dict[str, Lookup] = {"byoc": _byoc, "zarr": _zarr}
+def _batch(call: Call, collection_id: str) -> dict[str, str] | None:
+    collection = batch_collection_rows.find(call.store, collection_id)
+    if not _is_mine(collection, call):
+        return None
+    bands = decode_object(collection.bands or "{}")
+    return bands_of(cast("dict[str, JsonObject]", bands))
+
+
+LOOKUPS: dict[str, Lookup] = {"batch": _batch, "byoc": _byoc, "zarr": _zarr}
