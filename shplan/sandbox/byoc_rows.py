@@ -279,7 +279,6 @@ def insert_alike(store: Store, model: Row, paths: Sequence[str], *, now_ms: int)
     ids = store.mint_many("tile", len(paths))
     fixed = (now_ms, model["sensing_ms"], model["cover"], *[now_ms] * 4)
     seqs = range(last[0] - len(paths), last[0])
-    fixed = (now_ms, model["sensing_ms"], model["cover"], *[now_ms] * 4)
     ended = (lifecycle.INGESTED, model["facts"])
     store.run_many(
         "insert into tiles values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -288,6 +287,7 @@ def insert_alike(store: Store, model: Row, paths: Sequence[str], *, now_ms: int)
             for head in zip(seqs, ids, paths, strict=True)
         ),
     )
+    sensed_tiles.note_alike(store, model=columns(model), seqs=seqs)
 
 
 def _text_alike(alike: str, tile_id: str, path: str) -> str:

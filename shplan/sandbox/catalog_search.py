@@ -8,7 +8,6 @@ items come or go meanwhile. Without such a mark the offset is counted.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, cast
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.catalog_fields import Fields
     from shplan.sandbox.catalog_filters import Predicate
     from shplan.sandbox.catalog_items import Place
+    from shplan.sandbox.catalog_marks import Marks
     from shplan.sandbox.settings import Settings
     from shplan.sandbox.wire import Json, JsonObject
 
@@ -36,7 +36,6 @@ DEFAULT_LIMIT = 10
 # Our own bounds.
 MAX_OFFSET = 100_000_000
 MAX_IDS = 1_000
-KEPT_MARKS = 10_000
 DATE = "date"
 
 
@@ -69,24 +68,6 @@ class Page:
     found: list[Found]
     values: list[Json]
     next_offset: int | None
-
-
-class Marks:
-    """Where the latest pages ended, by search and offset; the oldest give way."""
-
-    def __init__(self) -> None:
-        self._places: OrderedDict[tuple[str, int], Place] = OrderedDict()
-
-    def place(self, identity: str, offset: int) -> Place | None:
-        """Where the page before this offset ended, if that is remembered."""
-        return self._places.get((identity, offset))
-
-    def remember(self, identity: str, offset: int, place: Place) -> None:
-        """Keep where a page ended."""
-        self._places[identity, offset] = place
-        self._places.move_to_end((identity, offset))
-        if len(self._places) > KEPT_MARKS:
-            self._places.popitem(last=False)
 
 
 def search_of(body: JsonObject, source: Source, *, account: str, settings: Settings) -> Search:

@@ -59,6 +59,15 @@ def note(
         )
 
 
+def note_alike(store: Store, *, model: Mapping[str, Value], seqs: range) -> None:
+    """Follow new ingested tiles that differ from a model in what the catalogue does not order by."""
+    place, box = (model["coll"], _at_ms(model)), _box(model)
+    store.run_many(
+        "insert into sensed_tiles values (?, ?, ?, ?, ?, ?, ?)",
+        ((*place, seq, *box) for seq in seqs),
+    )
+
+
 def forget(store: Store, coll: int) -> None:
     """All tiles of a collection are gone."""
     store.run("delete from sensed_tiles where coll = ?", coll)

@@ -98,5 +98,5 @@ def refused(api: Driver, content: dict[str, Any]) -> str:
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
     assert error["code"] == "COMMON_BAD_PAYLOAD"
-    found = [one["parameter"] for one in error.get("errors", [])]
+    found = list(error.get("errors", {}))
     return str(found[0]) if found else str(error["message"])

@@ -162,6 +162,7 @@ def test_directory_without_the_order_gets_it(tmp_path: Path) -> None:
         assert listed(catalogue, collection) == [*tiles, timeless]
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("drop table sensed_tiles")
+    connection.execute("pragma user_version = 1")
     connection.commit()
     connection.close()
     with sandbox(tmp_path) as driver:
