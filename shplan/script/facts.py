@@ -57,6 +57,8 @@ class ScriptFacts:
         engine: which engine read it: `v8` or `quickjs`
         functions: which of the known functions it has, sorted
         mosaicking: the global one
+        is_simple: whether it is a simple script: a body without functions, of which only a run on
+            pixels tells what comes out
     """
 
     version: int
@@ -65,3 +67,4 @@ class ScriptFacts:
     mosaicking: str
     inputs: tuple[InputFacts, ...]
     outputs: tuple[OutputFacts, ...]
+    is_simple: bool = False

@@ -1,5 +1,5 @@
 """
-The parent's side: a process that can be killed, in which scripts are read.
+The parent's side: a process that can be killed, in which scripts are read and run.
 
 An engine's own limits are not enough: some things that a script can do are stopped by nothing but the end of
 the process. So a deadline is held here as well, and after any limit was met the process is ended and the
@@ -8,18 +8,23 @@ next request starts another.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from shplan.script.errors import Fault, ScriptError
-from shplan.script.facts import ScriptFacts
+from shplan.script.facts import InputFacts, ScriptFacts
 from shplan.script.limits import Limits
 from shplan.script.process import ChildProcess, Ending, StartError
 from shplan.script.shape import Setup, UnusableError, read_setup
-from shplan.script.source import unreadable, version_of
+from shplan.script.source import is_name, is_older, names_in, unreadable, version_of
 from shplan.script.wire import Message
 
+if TYPE_CHECKING:
+    from shplan.script.rendering import Rendering
+
 Place: TypeAlias = tuple[int | None, int | None]
+Places: TypeAlias = Mapping[str, Place]
 
 VERSION = 3
 _REQUIRED = ("setup", "evaluatePixel")
@@ -27,7 +32,9 @@ _SIMPLE = (
     "the script has no setup() and returns at its top level; a simple script serves single images, while "
     "batch requests need setup() and evaluatePixel()"
 )
+_OLDER = "the script is written for version 1 or 2, with setup(ds) and setInputComponents(); only version 3 is run"
 _MESSAGE_LENGTH = 500
+_MB = 1 << 20
 _DEFAULT_LIMITS = Limits()
 _FALLBACK = "quickjs"
 _NOWHERE = (None, None)
@@ -35,17 +42,26 @@ _NOWHERE = (None, None)
 
 class Worker:
     """
-    Reads scripts in a process of its own, started at first use; for one thread at a time.
+    Reads and runs scripts in a process of its own, started at first use; for one thread at a time.
 
     Args:
         limits: what a script may use up
         engine: `v8` or `quickjs`; None for V8 where it can be loaded, else QuickJS
+        spare: keep a second process that has started, so that after a limit was met nobody waits for one
     """
 
-    def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, engine: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits = _DEFAULT_LIMITS,
+        engine: str | None = None,
+        spare: bool = False,
+    ) -> None:
         self._limits = limits
         self._engine = engine
         self._child: ChildProcess | None = None
+        self._spare: ChildProcess | None = None
+        self._keeps_spare = spare
 
     def __enter__(self) -> Self:
         return self
@@ -66,36 +82,119 @@ class Worker:
             ScriptError: the script cannot be used; for what happens inside `setup()` with its line, or
                 with the line of its declaration where no engine can tell
         """
+        self._check_text(text)
+        if version_of(text) != VERSION:
+            raise self._not_this_version(text)
+        return self._read(self._ask({"operation": "load", "text": text}, _NOWHERE))[0]
+
+    def begin(self, text: str, *, bands: Iterable[str] = ()) -> Rendering:
+        """
+        Read a script and run its `setup()`, and stay ready to run the rest of it.
+
+        More is taken than `facts` takes, because more is published: a script whose version line is missing, if it
+        is written as those of version 3 are; and a simple script, a body without functions that returns its
+        values. The rendering is good until this worker is asked for something else.
+
+        Args:
+            bands: what counts as a variable in a simple script; those that it uses are its inputs
+
+        Raises:
+            ScriptError: as for `facts`
+        """
+        self._check_text(text)
+        if "setup" not in names_in(text) and self._is_simple(text):
+            return self._simple(text, bands)
+        version = version_of(text)
+        if version not in (None, VERSION):
+            raise self._not_this_version(text)
+        if version is None and is_older(text):
+            raise ScriptError(Fault.VERSION, _OLDER, line=1, column=1)
+        loaded = self._ask({"operation": "load", "text": text}, _NOWHERE)
+        if loaded.get("simple"):
+            return self._simple(text, bands)
+        return self._rendering(*self._read(loaded))
+
+    def _read(self, loaded: Message) -> tuple[ScriptFacts, Places]:
+        """Run `setup()` of what was loaded; return the facts, and where functions are declared."""
+        places = _places(loaded)
+        place = places["setup"]
+        setup = _setup_of(self._ask({"operation": "setup"}, place), place)
+        assert self._engine is not None
+        facts = ScriptFacts(
+            version=VERSION,
+            engine=self._engine,
+            functions=tuple(places),
+            mosaicking=setup.mosaicking,
+            inputs=setup.inputs,
+            outputs=setup.outputs,
+        )
+        return facts, places
+
+    def _is_simple(self, text: str) -> bool:
+        return bool(self._ask({"operation": "parse", "text": text}, _NOWHERE)["simple"])
+
+    def _simple(self, text: str, bands: Iterable[str]) -> Rendering:
+        names = names_in(text)
+        used = tuple(one for one in dict.fromkeys(bands) if one in names and is_name(one))
+        self._ask({"operation": "simple", "text": text, "bands": list(used)}, _NOWHERE)
+        assert self._engine is not None
+        facts = ScriptFacts(
+            version=VERSION,
+            engine=self._engine,
+            functions=(),
+            mosaicking="SIMPLE",
+            inputs=(InputFacts(used, (), "", "SIMPLE", ()),),
+            outputs=(),
+            is_simple=True,
+        )
+        return self._rendering(facts, {})
+
+    def _rendering(self, facts: ScriptFacts, places: Places) -> Rendering:
+        # Who only asks for facts loads no arrays.
+        from shplan.script.rendering import Allowance, Rendering  # noqa: PLC0415
+
+        child = self._child
+        limits = self._limits
+        allowance = Allowance(
+            limits.time_s, limits.pixels_s, limits.block_mb * _MB, limits.result_mb * _MB
+        )
+
+        def ask(
+            request: Message,
+            place: Place,
+            *,
+            parts: Sequence[memoryview] = (),
+            into: Sequence[memoryview] = (),
+            time_s: float,
+        ) -> Message:
+            if child is None or self._child is not child or child.ending is not None:
+                raise self._lost(Ending.LOST, place)
+            return self._sent(child, request, place, parts=parts, into=into, time_s=time_s)
+
+        return Rendering(facts, places, ask, allowance)
+
+    def _check_text(self, text: str) -> None:
         bad = unreadable(text)
         if bad:
             line, column = bad
             msg = "the script holds a character that is no text"
             raise ScriptError(Fault.SYNTAX, msg, line=line, column=column)
-        if version_of(text) != VERSION:
-            raise self._not_this_version(text)
-        loaded = self._ask({"operation": "load", "text": text}, _NOWHERE)
-        functions = _functions(loaded)
-        place = _declaration(loaded)
-        setup = _setup_of(self._ask({"operation": "setup"}, place), place)
-        assert self._engine is not None
-        return ScriptFacts(
-            version=VERSION,
-            engine=self._engine,
-            functions=functions,
-            mosaicking=setup.mosaicking,
-            inputs=setup.inputs,
-            outputs=setup.outputs,
-        )
 
     def close(self) -> None:
-        """End the process, if there is one; the next request would start another."""
+        """End the processes, if there are any; the next request would start another."""
+        self._drop()
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.end()
+
+    def _drop(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             child.end()
 
     def _not_this_version(self, text: str) -> ScriptError:
         """Return why a text without our version line cannot be used: what is most wrong with it."""
-        if self._ask({"operation": "parse", "text": text}, _NOWHERE)["simple"]:
+        if self._is_simple(text):
             return ScriptError(Fault.MISSING, _SIMPLE)
         version = version_of(text)
         said = "does not say its version" if version is None else f"says version {version}"
@@ -112,10 +211,21 @@ class Worker:
         Raises:
             ScriptError: as the child answered, or because there is no answer
         """
-        child = self._running()
-        answer = child.exchange(request)
+        return self._sent(self._running(), request, place)
+
+    def _sent(
+        self,
+        child: ChildProcess,
+        request: Message,
+        place: Place,
+        *,
+        parts: Sequence[memoryview] = (),
+        into: Sequence[memoryview] = (),
+        time_s: float | None = None,
+    ) -> Message:
+        answer = child.exchange(request, parts=parts, into=into, time_s=time_s)
         if child.ending is not None:
-            self.close()
+            self._drop()
         if answer is None:
             assert child.ending is not None
             raise self._lost(child.ending, place)
@@ -126,7 +236,7 @@ class Worker:
     def _running(self) -> ChildProcess:
         if self._child is not None and self._child.ending is not None:
             # An interrupt came in between; the next answer would be that of another request.
-            self.close()
+            self._drop()
         if self._child is None:
             try:
                 self._child = self._started()
@@ -134,21 +244,27 @@ class Worker:
                 raise ScriptError(Fault.ENGINE, _one_line(str(error))) from error
             # What crashed here once is not tried again.
             self._engine = self._child.engine
+            if self._keeps_spare:
+                self._spare = ChildProcess(self._limits, self._engine)
         return self._child
 
     def _started(self) -> ChildProcess:
+        child, self._spare = self._spare, None
         try:
-            return ChildProcess(self._limits, self._engine)
+            child = child or ChildProcess(self._limits, self._engine)
+            child.await_start()
         except StartError as error:
             if self._engine is not None or not error.crashed:
                 raise
-            return ChildProcess(self._limits, _FALLBACK)
+            child = ChildProcess(self._limits, _FALLBACK)
+            child.await_start()
+        return child
 
     def _answered(self, answer: Message, place: Place) -> ScriptError:
         fault = Fault(answer["fault"])
         if fault in (Fault.TIMEOUT, Fault.MEMORY):
             # An engine that was stopped once may take no further call.
-            self.close()
+            self._drop()
         line, column = answer["line"], answer["column"]
         # Where an engine was stopped is chance, if it tells at all.
         if line is None or fault is Fault.TIMEOUT:
@@ -179,25 +295,17 @@ class Worker:
         return _one_line(words)
 
 
-def _functions(loaded: Message) -> tuple[str, ...]:
+def _places(loaded: Message) -> Places:
+    """Return where each function is declared, sorted by name; all that must be there are."""
     if loaded.get("simple"):
         raise ScriptError(Fault.MISSING, _SIMPLE)
     functions = loaded["functions"]
-    assert isinstance(functions, list)
+    assert isinstance(functions, dict)
     missing = [name for name in _REQUIRED if name not in functions]
     if missing:
         msg = f"the script has no {' and no '.join(f'{name}()' for name in missing)}"
         raise ScriptError(Fault.MISSING, msg)
-    return tuple(functions)
-
-
-def _declaration(loaded: Message) -> Place:
-    place = loaded["setup"]
-    if place is None:
-        return _NOWHERE
-    assert isinstance(place, list)
-    line, column = place
-    return line, column
+    return {name: (line, column) for name, (line, column) in functions.items()}
 
 
 def _setup_of(answer: Message, place: Place) -> Setup:
