@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from shplan.script import Worker
 from shplan.script.rendering import Collection, Rendered
 
-
 ALONE = Collection()
 
 
