@@ -56,8 +56,9 @@ class V8:
         """Evaluate our own JavaScript."""
         give: Any = self.evaluate(ours)
         self._parts = {name: give(name) for name in _PARTS}
-        # A view of eight bytes that live as long as the isolate.
+        # Views of memory that lives until other is asked for, and as long as the isolate.
         self._wanted: memoryview = self._parts["wanted"]()
+        self._room: memoryview = self._parts["room"]()
 
     def evaluate(self, source: str) -> Handle:
         """Evaluate a text whose value is a function."""
@@ -72,11 +73,13 @@ class V8:
 
     def exchange(self, size: int, write: Writer) -> str:
         """Let a message be written into our memory, and call our function `run`."""
-        self._wanted[:] = struct.pack("=d", size)
-        try:
-            write(self._parts["room"]())
-        except JSEvalException as error:
-            raise self._translated(error) from error
+        if size > len(self._room):
+            self._wanted[:] = struct.pack("=d", size)
+            try:
+                self._room = self._parts["room"]()
+            except JSEvalException as error:
+                raise self._translated(error) from error
+        write(self._room[:size])
         return self._call(self._parts["run"])
 
     def result(self) -> memoryview:

@@ -43,6 +43,7 @@ Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Js
 Place: TypeAlias = tuple[int | None, int | None]
 _DOUBLE = 8
 _MAIN = "default"
+_LAST = "updateOutputMetadata"
 _MB = 1 << 20
 
 
@@ -239,10 +240,11 @@ class Rendering:
             outputs = prepared.outputs
             shapes = self._source_shapes(planes, prepared)
             source = loop_source(shapes, _shapes(outputs), fused=self._fused)
-        pixels = self._computed(image, outputs, source)
-        answer = self._asked(
-            {"operation": "finish"}, self._place("updateOutputMetadata"), self._allowance.time_s
-        )
+        pixels, answer = self._computed(image, outputs, source)
+        if _LAST in self.facts.functions:
+            answer = self._asked(
+                {"operation": "finish"}, self._place(_LAST), self._allowance.time_s
+            )
         made = tuple(Output(one, values) for one, values in zip(outputs, pixels, strict=True))
         user_data: Json = answer["userData"]  # type: ignore[assignment]
         return Rendered(made, user_data)
@@ -285,33 +287,32 @@ class Rendering:
                 break
         return OutputFacts(_MAIN, found or 1, (), "AUTO", None)
 
-    def _computed(self, image: _Image, outputs: Sequence[OutputFacts], source: str) -> list[Pixels]:
+    def _computed(
+        self, image: _Image, outputs: Sequence[OutputFacts], source: str
+    ) -> tuple[list[Pixels], Message]:
+        """Return the values of each output, and the last answer."""
         bands = sum(one.bands for one in outputs)
         place = self._place("evaluatePixel")
         if bands * image.height * image.width * _DOUBLE > self._allowance.result_bytes:
             msg = f"{bands} bands of {image.width} x {image.height} pixels are too many values"
             raise ScriptError(Fault.MEMORY, msg, line=place[0], column=place[1])
-        ids = [one.id for one in outputs]
-        layout: Message = {
-            "operation": "layout",
-            "source": source,
-            "planes": image.told(),
-            "outputs": [{"id": one.id, "bands": one.bands} for one in outputs],
-            "main": ids.index(_MAIN) if _MAIN in ids else 0,
+        pixels = [empty(image.height, image.width, one.bands) for one in outputs]
+        more = {
+            "layout": _layout(image, outputs, source),
             "room": image.block_size(bands),
         }
-        self._asked(layout, place, self._allowance.time_s)
-        pixels = [empty(image.height, image.width, one.bands) for one in outputs]
+        answer: Message = {}
         for first, last in image.blocks(bands):
-            request = image.request(first, last) | {
-                "operation": "block",
-                "doubles": (last - first) * image.width * bands * _DOUBLE,
-            }
+            request = image.request(first, last) | more
+            request["operation"] = "block"
+            request["doubles"] = (last - first) * image.width * bands * _DOUBLE
+            request["last"] = last == image.height and _LAST not in self.facts.functions
             into = [bytes_of(one, first, last) for one in pixels]
-            self._timed(request, place, image, first, last, into)
+            answer = self._timed(request, place, image, first, last, into)
+            more = {}
         for one in pixels:
             settle(one)
-        return pixels
+        return pixels, answer
 
     def _timed(
         self,
@@ -376,6 +377,17 @@ class _Image:
     def _row_bytes(self, bands: int) -> int:
         given = sum(one.size * one.scenes for one in self.stacks)
         return (given + _DOUBLE * bands) * self.width
+
+
+def _layout(image: _Image, outputs: Sequence[OutputFacts], source: str) -> Message:
+    ids = [one.id for one in outputs]
+    return {
+        "source": source,
+        "planes": image.told(),
+        "outputs": [{"id": one.id, "bands": one.bands} for one in outputs],
+        # What is returned for no output in particular is for this one.
+        "main": ids.index(_MAIN) if _MAIN in ids else 0,
+    }
 
 
 def _shapes(outputs: Sequence[OutputFacts]) -> list[OutputShape]:

@@ -20,8 +20,10 @@
   const min = Math.min;
   const STEP = 4096;
 
+  const SMALL = 65536;
+
   const wanted = new Doubles(1);
-  let input = new Bytes(8);
+  let input = new Bytes(SMALL);
   let held = new Bytes(0);
   let output = held;
 
@@ -42,11 +44,12 @@
   }
 
   return {
-    // For who writes into memory: the size of the next message is written here first.
+    // For who writes into memory: where there is not room enough, the size of the next message is written to
+    // the first, and the second gives new room in place of the old.
     wanted() { return wanted; },
     room() {
       input = reserve(input, wanted[0]);
-      return input.subarray(0, wanted[0]);
+      return input;
     },
     // For who can only hand over text.
     fill(encoded) { input = Bytes.fromBase64(encoded); },

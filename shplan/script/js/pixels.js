@@ -147,12 +147,11 @@
   }
 
   // Outputs and the loop for them.
-  function layout(request) {
-    state.outputs = request.outputs;
-    state.main = request.main;
-    state.planes = request.planes;
-    loop = compile(request.source)(found.evaluatePixel, tools());
-    return "{}";
+  function layOut(layout) {
+    state.outputs = layout.outputs;
+    state.main = layout.main;
+    state.planes = layout.planes;
+    loop = compile(layout.source)(found.evaluatePixel, tools());
   }
 
   function views(count) {
@@ -166,7 +165,9 @@
     return all;
   }
 
+  // The first brings the layout along, and the last may bring the end.
   function block(request) {
+    if (request.layout) layOut(request.layout);
     const count = request.pixels;
     const starts = [];
     let doubles = 0;
@@ -175,7 +176,7 @@
       doubles += state.outputs[o].bands * count;
     }
     loop(count, views(count), exchange.leave(doubles), starts);
-    return "{}";
+    return request.last ? userData() : "{}";
   }
 
   // How many values the first pixel returns that returns any; nobody said so before.
@@ -187,15 +188,19 @@
     return `{"bands":${bands}}`;
   }
 
-  function finish() {
-    const run = found.updateOutputMetadata;
-    if (run) run(state.told, state.inputMetadata, state.outputMetadata);
-    const { userData } = state.outputMetadata;
-    const text = quote(userData === undefined ? null : userData);
+  function userData() {
+    const told = state.outputMetadata.userData;
+    const text = quote(told === undefined ? null : told);
     if (text && text.length > MAX_TEXT) refuse("outputMetadata.userData is too large");
     return `{"userData":${text || "null"}}`;
   }
 
-  const operations = { scenes: open, layout, probe, block, finish };
+  function finish() {
+    const run = found.updateOutputMetadata;
+    run(state.told, state.inputMetadata, state.outputMetadata);
+    return userData();
+  }
+
+  const operations = { scenes: open, probe, block, finish };
   return (request) => guarded(() => operations[request.operation](request));
 })
