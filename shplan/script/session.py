@@ -242,4 +242,6 @@ def ours() -> str:
     names = ("harness", "helpers", "exchange", "scenes", "pixels")
     texts = ((_JAVASCRIPT / f"{name}.js").read_text("utf-8") for name in names)
     harness, *given = texts
-    return "\n" * OWN_LINES + f"{harness}({','.join((*given, json.dumps(FUNCTIONS)))})"
+    return (
+        "\n" * OWN_LINES + f"{harness}({','.join((*given, json.dumps(FUNCTIONS), str(OWN_LINES)))})"
+    )

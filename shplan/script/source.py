@@ -13,7 +13,7 @@ import re
 _VERSION = re.compile(r"\ufeff?//[ \t]*VERSION=(\d+)(?![\d.])")
 # Source: ECMA-262, "Line Terminators".
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
-# Comments go; in strings a name may be one, as scripts that call `eval` write them.
+# Comments go; a string stays, so that nothing in it is taken for a comment.
 _COMMENT = re.compile(
     r"""//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL
 )

@@ -35,8 +35,16 @@ _SIMPLE = (
 _OLDER = "the script is written for version 1 or 2, with setup(ds) and setInputComponents(); only version 3 is run"
 _MESSAGE_LENGTH = 500
 _MB = 1 << 20
+_AT_RUN_TIME = frozenset({"eval", "Function"})
 _DEFAULT_LIMITS = Limits()
 _FALLBACK = "quickjs"
+# Requests that share the time for pixels.
+_OF_PIXELS = ("block", "probe")
+_ENDINGS = {
+    Ending.LATE: (Fault.TIMEOUT, ""),
+    Ending.ABORTED: (Fault.MEMORY, ""),
+    Ending.LOST: (Fault.ENGINE, "the worker process ended while it read the script"),
+}
 _NOWHERE = (None, None)
 
 
@@ -135,7 +143,11 @@ class Worker:
 
     def _simple(self, text: str, bands: Iterable[str]) -> Rendering:
         names = names_in(text)
-        used = tuple(one for one in dict.fromkeys(bands) if one in names and is_name(one))
+        # What a text that is put together at run time names, nobody can tell before.
+        any_name = not _AT_RUN_TIME.isdisjoint(names)
+        used = tuple(
+            one for one in dict.fromkeys(bands) if is_name(one) and (any_name or one in names)
+        )
         self._ask({"operation": "simple", "text": text, "bands": list(used)}, _NOWHERE)
         assert self._engine is not None
         facts = ScriptFacts(
@@ -168,7 +180,7 @@ class Worker:
             time_s: float,
         ) -> Message:
             if child is None or self._child is not child or child.ending is not None:
-                raise self._lost(Ending.LOST, place)
+                raise self._lost(Ending.LOST, place, limits.time_s)
             return self._sent(child, request, place, parts=parts, into=into, time_s=time_s)
 
         return Rendering(facts, places, ask, allowance)
@@ -226,11 +238,13 @@ class Worker:
         answer = child.exchange(request, parts=parts, into=into, time_s=time_s)
         if child.ending is not None:
             self._drop()
+        limits = self._limits
+        limit_s = limits.pixels_s if request["operation"] in _OF_PIXELS else limits.time_s
         if answer is None:
             assert child.ending is not None
-            raise self._lost(child.ending, place)
+            raise self._lost(child.ending, place, limit_s)
         if "fault" in answer:
-            raise self._answered(answer, place)
+            raise self._answered(answer, place, limit_s)
         return answer
 
     def _running(self) -> ChildProcess:
@@ -260,7 +274,7 @@ class Worker:
             child.await_start()
         return child
 
-    def _answered(self, answer: Message, place: Place) -> ScriptError:
+    def _answered(self, answer: Message, place: Place, limit_s: float) -> ScriptError:
         fault = Fault(answer["fault"])
         if fault in (Fault.TIMEOUT, Fault.MEMORY):
             # An engine that was stopped once may take no further call.
@@ -271,23 +285,18 @@ class Worker:
             line, column = place
         assert line is None or isinstance(line, int)
         assert column is None or isinstance(column, int)
-        return self._error(fault, str(answer["message"]), (line, column))
+        words = self._message(fault, str(answer["message"]), limit_s)
+        return ScriptError(fault, words, line=line, column=column)
 
-    def _lost(self, ending: Ending, place: Place) -> ScriptError:
-        if ending is Ending.LATE:
-            return self._error(Fault.TIMEOUT, "", place)
-        if ending is Ending.ABORTED:
-            return self._error(Fault.MEMORY, "", place)
-        return self._error(Fault.ENGINE, "the worker process ended while it read the script", place)
-
-    def _error(self, fault: Fault, words: str, place: Place) -> ScriptError:
+    def _lost(self, ending: Ending, place: Place, limit_s: float) -> ScriptError:
+        fault, words = _ENDINGS[ending]
         line, column = place
-        return ScriptError(fault, self._message(fault, words), line=line, column=column)
+        return ScriptError(fault, self._message(fault, words, limit_s), line=line, column=column)
 
-    def _message(self, fault: Fault, words: str) -> str:
+    def _message(self, fault: Fault, words: str, limit_s: float) -> str:
         """Limits are told in our words, which are the same under every engine."""
         if fault is Fault.TIMEOUT:
-            return f"the script did not end within {self._limits.time_s:g} s"
+            return f"the script did not end within {limit_s:g} s"
         if fault is Fault.MEMORY:
             return f"the script needs more than {self._limits.heap_mb} MiB of memory"
         if fault is Fault.SYNTAX:

@@ -21,9 +21,14 @@
   const look = uncurry(Map.prototype.get);
   const members = { ORBIT: "orbits", TILE: "tiles" };
 
+  // Not by assignment, which asks the prototypes of lists.
+  function put(target, name, value) {
+    define(target, name, { value, writable: true, configurable: true, enumerable: true });
+  }
+
   function each(list, make) {
     const made = [];
-    for (let i = 0; i < list.length; i++) made[i] = make(list[i], i);
+    for (let i = 0; i < list.length; i++) put(made, i, make(list[i], i));
     return made;
   }
 
@@ -41,7 +46,7 @@
     for (let i = 0; i < scenes.length; i++) hidden(told, i, dated(scenes[i]));
     hidden(told, "length", scenes.length);
     const member = members[source.mosaicking];
-    if (member) told[member] = scenes;
+    if (member) put(told, member, scenes);
     return told;
   }
 
@@ -56,9 +61,7 @@
     if (!state.fused) return make(state.sources[0], 0);
     const all = {};
     for (let i = 0; i < state.sources.length; i++) {
-      define(all, state.sources[i].id, {
-        value: make(state.sources[i], i), writable: true, configurable: true, enumerable: true,
-      });
+      put(all, state.sources[i].id, make(state.sources[i], i));
     }
     return all;
   }
@@ -83,14 +86,14 @@
       let at = look(places, scene);
       if (at === undefined && scene !== null && typeof scene === "object") at = scene.__idx;
       if (!(at >= 0 && at < given.length && at % 1 === 0)) return null;
-      kept[i] = at;
+      put(kept, i, at);
     }
     return kept;
   }
 
   function everything(source) {
     const all = [];
-    for (let i = 0; i < source.scenes.length; i++) all[i] = i;
+    for (let i = 0; i < source.scenes.length; i++) put(all, i, i);
     return all;
   }
 
@@ -129,6 +132,7 @@
   }
 
   return {
+    put,
     keep(state) {
       if (found.preProcessScenes) return preProcessed(state);
       return found.filterScenes ? filtered(state) : each(state.sources, everything);
