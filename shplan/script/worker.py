@@ -9,6 +9,7 @@ next request starts another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -55,7 +56,6 @@ class Worker:
     Args:
         limits: what a script may use up
         engine: `v8` or `quickjs`; None for V8 where it can be loaded, else QuickJS
-        spare: keep a second process that has started, so that after a limit was met nobody waits for one
     """
 
     def __init__(
@@ -63,13 +63,12 @@ class Worker:
         *,
         limits: Limits = _DEFAULT_LIMITS,
         engine: str | None = None,
-        spare: bool = False,
     ) -> None:
         self._limits = limits
         self._engine = engine
         self._child: ChildProcess | None = None
-        self._spare: ChildProcess | None = None
-        self._keeps_spare = spare
+        # Counts the scripts that were read.
+        self._turn = 0
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +164,7 @@ class Worker:
         # Who only asks for facts loads no arrays.
         from shplan.script.rendering import Allowance, Rendering  # noqa: PLC0415
 
-        child = self._child
+        child, turn = self._child, self._turn
         limits = self._limits
         allowance = Allowance(
             limits.time_s, limits.pixels_s, limits.block_mb * _MB, limits.result_mb * _MB
@@ -179,6 +178,8 @@ class Worker:
             into: Sequence[memoryview] = (),
             time_s: float,
         ) -> Message:
+            if self._turn != turn:
+                raise ScriptError(Fault.ENGINE, "the worker has gone on to another script")
             if child is None or self._child is not child or child.ending is not None:
                 raise self._lost(Ending.LOST, place, limits.time_s)
             return self._sent(child, request, place, parts=parts, into=into, time_s=time_s)
@@ -192,12 +193,23 @@ class Worker:
             msg = "the script holds a character that is no text"
             raise ScriptError(Fault.SYNTAX, msg, line=line, column=column)
 
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether a process waits for requests, as far as is known."""
+        return self._child is not None and self._child.ending is None and self._child.engine != ""
+
+    def start(self) -> None:
+        """Let a process start, and do not wait for it: whoever asks next waits the less."""
+        if self._child is not None and self._child.ending is not None:
+            self._drop()
+        if self._child is None:
+            # Who asks next is told why there is none.
+            with suppress(StartError):
+                self._child = ChildProcess(self._limits, self._engine)
+
     def close(self) -> None:
-        """End the processes, if there are any; the next request would start another."""
+        """End the process, if there is one; the next request would start another."""
         self._drop()
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            spare.end()
 
     def _drop(self) -> None:
         child, self._child = self._child, None
@@ -223,6 +235,7 @@ class Worker:
         Raises:
             ScriptError: as the child answered, or because there is no answer
         """
+        self._turn += "text" in request
         return self._sent(self._running(), request, place)
 
     def _sent(
@@ -251,21 +264,18 @@ class Worker:
         if self._child is not None and self._child.ending is not None:
             # An interrupt came in between; the next answer would be that of another request.
             self._drop()
-        if self._child is None:
-            try:
-                self._child = self._started()
-            except StartError as error:
-                raise ScriptError(Fault.ENGINE, _one_line(str(error))) from error
-            # What crashed here once is not tried again.
-            self._engine = self._child.engine
-            if self._keeps_spare:
-                self._spare = ChildProcess(self._limits, self._engine)
-        return self._child
+        try:
+            child = self._child = self._started()
+        except StartError as error:
+            self._child = None
+            raise ScriptError(Fault.ENGINE, _one_line(str(error))) from error
+        # What crashed here once is not tried again.
+        self._engine = child.engine
+        return child
 
     def _started(self) -> ChildProcess:
-        child, self._spare = self._spare, None
         try:
-            child = child or ChildProcess(self._limits, self._engine)
+            child = self._child or ChildProcess(self._limits, self._engine)
             child.await_start()
         except StartError as error:
             if self._engine is not None or not error.crashed:

@@ -132,7 +132,13 @@
   }
 
   function open(request) {
-    state = request;
+    // Without a prototype, on which a script may have put members of these names.
+    state = create(null);
+    state.fused = request.fused;
+    state.sources = request.sources;
+    state.declared = request.declared;
+    state.inputMetadata = request.inputMetadata;
+    state.customData = request.customData;
     state.outputMetadata = { userData: {} };
     const kept = keep();
     for (let i = 0; i < kept.length; i++) {
