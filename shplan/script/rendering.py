@@ -55,7 +55,8 @@ class Collection:
     Args:
         id: under which the script finds it, where there are several
         mosaicking: `SIMPLE`, `ORBIT` or `TILE`
-        scenes: what is told of each, in the order of the samples; none for SIMPLE
+        scenes: what is told of each, in the order of the samples; for SIMPLE, of what the one sample is made
+            of, which only `updateOutput()` and `updateOutputMetadata()` are told
         since: an instant, as ISO 8601 has it: `from` of what was asked for
         until: an instant: `to` of what was asked for
     """

@@ -378,6 +378,21 @@ SCENES = {
         more="function updateOutputMetadata(scenes, inputMetadata, outputMetadata) { outputMetadata.userData ="
         " {n: scenes.orbits.length, first: scenes.orbits[0].dateFrom, v: inputMetadata.version}; }",
     ),
+    "tiles of a single sample": Case(
+        v3(
+            "return [Object.keys(scenes).length];",
+            more="function updateOutputMetadata(scenes, i, o) { o.userData = {tiles: scenes.tiles.map((t) => t.shId)}; }",
+        ),
+        {"default": [0]},
+        collections=(Collection("", "SIMPLE", TILE.scenes),),
+        user_data={"tiles": [0, 1, 2]},
+    ),
+    "preProcessScenes that returns an empty list": three(
+        "return [samples.length];",
+        0,
+        kept=(),
+        more="function preProcessScenes(c) { return []; }",
+    ),
     "metadata gathered in pixels": three(
         "seen += samples.length; return [1];",
         1,
@@ -438,6 +453,16 @@ FUSION = {
             output="{bands: 3}",
         ),
         {"default": [2, 30, 0]},
+        BOTH,
+        (S1, S2),
+    ),
+    "scenes of fusion, another way": Case(
+        v3(
+            "return [scenes.S1.scenes.orbits.length, scenes.S1.scenes[1].date.getDate(), scenes.S2.scenes.length];",
+            input=FUSED,
+            output="{bands: 3}",
+        ),
+        {"default": [2, 15, 0]},
         BOTH,
         (S1, S2),
     ),

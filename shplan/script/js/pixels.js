@@ -205,7 +205,7 @@
 
   function finish() {
     const run = found.updateOutputMetadata;
-    run(state.told, state.inputMetadata, state.outputMetadata);
+    run(scenes.toldAtLast(state), state.inputMetadata, state.outputMetadata);
     return userData();
   }
 

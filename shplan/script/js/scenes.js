@@ -3,7 +3,8 @@
 //
 // `scenes` serves two forms at once. Today's has `orbits` or `tiles`, with dates as strings; the one before was
 // an array, with dates as objects. So it is an object that looks like an array to who counts or walks it, and
-// shows only `orbits` or `tiles` to who lists or prints its members.
+// shows only `orbits` or `tiles` to who lists or prints its members. With several collections, published scripts
+// read `scenes.<id>.scenes.orbits` as well as `scenes.<id>.orbits`, so that there are both ways.
 //
 // Runs after the script, which may have replaced what hangs on arrays; so no method of a list is called.
 (function (found) {
@@ -41,12 +42,26 @@
     return from === undefined ? assign({}, scene) : assign({}, scene, { date: new Instant(from) });
   }
 
-  function bothForms(source, scenes) {
+  function listForm(scenes) {
     const told = create(listLike);
     for (let i = 0; i < scenes.length; i++) hidden(told, i, dated(scenes[i]));
     hidden(told, "length", scenes.length);
+    return told;
+  }
+
+  function bothForms(source, scenes) {
+    const told = listForm(scenes);
     const member = members[source.mosaicking];
     if (member) put(told, member, scenes);
+    return told;
+  }
+
+  function formOf(state, source, scenes) {
+    if (!state.fused) return bothForms(source, scenes);
+    const told = listForm(scenes);
+    const member = members[source.mosaicking];
+    if (member) hidden(told, member, scenes);
+    put(told, "scenes", bothForms(source, scenes));
     return told;
   }
 
@@ -108,6 +123,8 @@
     const value = run(asked);
     // Nothing returned: what was changed in place counts.
     const answer = value === undefined || value === null ? asked : value;
+    // An empty list is what some return for "none".
+    if (isArray(answer) && answer.length === 0) return each(state.sources, () => []);
     return each(state.sources, (source, i) => {
       const member = members[source.mosaicking];
       if (!member) return everything(source);
@@ -137,8 +154,18 @@
       if (found.preProcessScenes) return preProcessed(state);
       return found.filterScenes ? filtered(state) : each(state.sources, everything);
     },
+    // What evaluatePixel() is told: with a single sample, of no scene.
     told(state) {
-      return keyed(state, (source) => bothForms(source, source.scenes));
+      return keyed(state, (source) =>
+        formOf(state, source, members[source.mosaicking] ? source.scenes : []));
+    },
+    // What updateOutputMetadata() is told: also of the scenes that a single sample is made of, as tiles.
+    toldAtLast(state) {
+      return keyed(state, (source) => {
+        const told = formOf(state, source, source.scenes);
+        if (!members[source.mosaicking] && source.scenes.length) put(told, "tiles", source.scenes);
+        return told;
+      });
     },
     collections(state) {
       return keyed(state, (source) => collectionOf(source, bothForms(source, source.scenes)));
