@@ -26,6 +26,7 @@ ENGINES = {
     "v8": ("shplan.script.engine_v8", "V8"),
     "quickjs": ("shplan.script.engine_quickjs", "QuickJs"),
 }
+_PART = 1 << 16
 _MEMORY = {"fault": "memory", "message": "out of memory", "line": None, "column": None}
 
 
@@ -54,17 +55,21 @@ class Inbox:
         return request
 
     def read(self, memory: memoryview) -> None:
-        """Read the bytes behind the request to where they belong."""
-        if self._left:
-            if not receive_into(self._stream, memory[: self._left]):
-                os._exit(0)
-            self._left = 0
+        """Read the next bytes behind the request to where they belong."""
+        part = memory[: self._left]
+        if not part:
+            return
+        if not receive_into(self._stream, part):
+            os._exit(0)
+        self._left -= len(part)
+        if not self._left:
             self._taken.release()
 
     def skip(self) -> None:
         """Forget what nobody has read."""
-        if self._left:
-            self.read(memoryview(bytearray(self._left)))
+        part = memoryview(bytearray(min(self._left, _PART)))
+        while self._left:
+            self.read(part)
 
     def _receive(self) -> None:
         """Pass requests on; end the process when there will be no more, whatever it is doing."""

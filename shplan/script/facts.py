@@ -38,6 +38,7 @@ class OutputFacts:
         band_names: where the script names them, as the Statistical API wants it; else empty
         sample_type: in upper case; `AUTO` where the script says none
         nodata: the value of the GDAL tag, None where the script says none
+        is_typed: whether the script says a sample type, for who takes another for granted
     """
 
     id: str
@@ -45,6 +46,7 @@ class OutputFacts:
     band_names: tuple[str, ...]
     sample_type: str
     nodata: float | None
+    is_typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ _RETURN_OUTSIDE = ("Illegal return", "return not in a function")
 # Thrown by engines into the script, which may catch them or not.
 _MEMORY = re.compile(
     r"InternalError: (?:out of memory|string too long)"
-    r"|RangeError: (?:Invalid string length|Maximum BigInt size|BigInt is too large)"
+    r"|RangeError: (?:Invalid string length|Maximum BigInt size|BigInt is too large"
+    r"|Array buffer allocation failed)"
 )
 _JAVASCRIPT = Path(__file__).parent / "js"
 _HEAD = 4

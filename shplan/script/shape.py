@@ -158,6 +158,7 @@ def _output(value: object, path: str) -> OutputFacts:
         band_names=names,
         sample_type=_sample_type(value.get("sampleType"), f"{path}.sampleType"),
         nodata=_nodata(value.get("nodataValue"), f"{path}.nodataValue"),
+        is_typed=value.get("sampleType") is not None,
     )
 
 

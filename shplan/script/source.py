@@ -18,8 +18,8 @@ _COMMENT = re.compile(
     r"""//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL
 )
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
-# What older dialects call in `setup`, or take as its argument.
-_OLDER = re.compile(r"\bset(?:InputComponents|OutputComponentCount)\b|\bsetup\s*\(\s*\w+\s*\)\s*\{")
+# What older dialects call in `setup`.
+_OLDER = re.compile(r"\bset(?:InputComponents|OutputComponentCount)\b")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
