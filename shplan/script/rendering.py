@@ -27,16 +27,7 @@ from shplan.script.loop import (
     probe_source,
     simple_loop_source,
 )
-from shplan.script.planes import (
-    Pixels,
-    Plane,
-    Stack,
-    bytes_of,
-    empty,
-    rows_of_blocks,
-    settle,
-    stack,
-)
+from shplan.script.planes import Image, Pixels, Plane, bytes_of, count_of, empty, settle
 from shplan.script.wire import Message
 
 Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -230,13 +221,18 @@ class Rendering:
 
         Raises:
             ScriptError: the script failed, or returned something that is no output
+            KeyError: a band of a simple script is not given
+            ValueError: planes are not as many as scenes, or not of this height and width
         """
-        prepared = self._prepared or self.scenes(tuple(Collection() for _ in planes))
-        stacks = [stack(one, height, width) for bands in planes for one in bands.values()]
-        image = _Image(stacks, height, width, self._allowance.block_bytes)
+        prepared = self._prepared or self.scenes()
+        if self.facts.is_simple:
+            # Its bands are arguments: their order is that of the facts.
+            planes = [{name: planes[0][name] for name in self.facts.inputs[0].bands}]
+        arrays = [one for bands in planes for one in bands.values()]
+        image = Image(arrays, height, width, block_bytes=self._allowance.block_bytes)
         if self.facts.is_simple:
             outputs: tuple[OutputFacts, ...] = (self._probed(image),)
-            source = simple_loop_source(len(stacks), _shapes(outputs))
+            source = simple_loop_source(len(arrays), _shapes(outputs))
         else:
             outputs = prepared.outputs
             shapes = self._source_shapes(planes, prepared)
@@ -255,22 +251,26 @@ class Rendering:
     ) -> list[SourceShape]:
         shapes = []
         for collection, bands, kept in zip(self._collections, planes, prepared.kept, strict=True):
-            if collection.mosaicking != "SIMPLE":
-                count: int | None = len(kept)
-            elif self._fused:
-                count = max((1 if one.ndim == 2 else len(one) for one in bands.values()), default=0)
-            else:
-                count = None
-            wanted = 1 if count is None else count
+            count = self._samples_of(collection, bands, len(kept))
             for name, array in bands.items():
-                given = 1 if array.ndim == 2 else len(array)
-                if given != wanted:
-                    msg = f"{given} planes of {name} for {wanted} scenes"
+                if count_of(array) != (1 if count is None else count):
+                    msg = f"{count_of(array)} planes of {name} for {count or 1} scenes"
                     raise ValueError(msg)
             shapes.append(SourceShape(collection.id, tuple(bands), count))
         return shapes
 
-    def _probed(self, image: _Image) -> OutputFacts:
+    def _samples_of(
+        self, collection: Collection, bands: Mapping[str, Plane], kept: int
+    ) -> int | None:
+        """Return how many samples a pixel has, None for one that stands alone and in no list."""
+        if collection.mosaicking != "SIMPLE":
+            return kept
+        if not self._fused:
+            return None
+        # In fusion one sample is a list as well, and none is an empty one.
+        return min(1, max(map(count_of, bands.values()), default=0))
+
+    def _probed(self, image: Image) -> OutputFacts:
         """Return the output of a script that declares none: what its first value is like."""
         request: Message = {
             "operation": "probe",
@@ -289,7 +289,7 @@ class Rendering:
         return OutputFacts(_MAIN, found or 1, (), "AUTO", None)
 
     def _computed(
-        self, image: _Image, outputs: Sequence[OutputFacts], source: str
+        self, image: Image, outputs: Sequence[OutputFacts], source: str
     ) -> tuple[list[Pixels], Message]:
         """Return the values of each output, and the last answer."""
         bands = sum(one.bands for one in outputs)
@@ -319,7 +319,7 @@ class Rendering:
         self,
         request: Message,
         place: Place,
-        image: _Image,
+        image: Image,
         first: int,
         last: int,
         into: Sequence[memoryview] = (),
@@ -347,40 +347,7 @@ class Rendering:
         return next((self._places[one] for one in names if one in self._places), (None, None))
 
 
-class _Image:
-    """The planes of a request, and how they are cut."""
-
-    def __init__(self, stacks: list[Stack], height: int, width: int, block_bytes: int) -> None:
-        self.stacks = stacks
-        self.height = height
-        self.width = width
-        self._block_bytes = block_bytes
-
-    def told(self) -> list[dict[str, object]]:
-        return [{"type": one.type, "size": one.size, "scenes": one.scenes} for one in self.stacks]
-
-    def blocks(self, bands: int) -> Sequence[tuple[int, int]]:
-        row_bytes = self._row_bytes(bands)
-        return list(rows_of_blocks(self.height, row_bytes=row_bytes, block_bytes=self._block_bytes))
-
-    def block_size(self, bands: int) -> int:
-        first, last = self.blocks(bands)[0]
-        return (last - first) * self._row_bytes(bands)
-
-    def request(self, first: int, last: int) -> Message:
-        pixels = (last - first) * self.width
-        size = sum(-(-one.size * one.scenes * pixels // 8) * 8 for one in self.stacks)
-        return {"pixels": pixels, "size": size}
-
-    def parts(self, first: int, last: int) -> list[memoryview]:
-        return [part for one in self.stacks for part in one.parts(first, last)]
-
-    def _row_bytes(self, bands: int) -> int:
-        given = sum(one.size * one.scenes for one in self.stacks)
-        return (given + _DOUBLE * bands) * self.width
-
-
-def _layout(image: _Image, outputs: Sequence[OutputFacts], source: str) -> Message:
+def _layout(image: Image, outputs: Sequence[OutputFacts], source: str) -> Message:
     ids = [one.id for one in outputs]
     return {
         "source": source,

@@ -108,6 +108,12 @@ WRONG: dict[str, tuple[str, Fault, int | None, str]] = {
         2,
         "B99 is not defined",
     ),
+    "a list without a length": (
+        "return new Proxy([1], {get: (t, k) => (k === 'length' ? 'x' : t[k])});",
+        Fault.RETURN,
+        None,
+        "a list without a length",
+    ),
     "text of a simple script": ("return 'x';", Fault.RETURN, None, "a string"),
 }
 
@@ -115,7 +121,7 @@ WRONG: dict[str, tuple[str, Fault, int | None, str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_with_its_place(name: str, worker: Worker) -> None:
     text, fault, line, words = WRONG[name]
-    given = {} if "simple" in name else HERE
+    given = {} if text.startswith(("return", "let", "\nreturn")) else HERE
     with pytest.raises(ScriptError) as caught:
         render(worker, text, given, bands=("B04",) if given else ())
     assert (caught.value.fault, caught.value.line) == (fault, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from shplan.script.rendering import Collection
 from tests.script.pixel_cases import orbits
 from tests.script.pixels import render, v3
 from tests.script.scripts import ENGINES
+from tests.script.test_worker import needs_proc, process_of
 
 SCRIPT = v3(
     "const v = (samples.B08 - samples.B04) / (samples.B08 + samples.B04);"
@@ -172,3 +174,20 @@ def test_what_is_asked_of_one_rendering_after_another_began_is_refused(worker: W
         second.render([{"B04": np.zeros((1, 1))}], height=1, width=1).outputs[0].pixels[0, 0, 0]
         == 2
     )
+
+
+def test_bands_of_a_simple_script_are_found_by_their_names(worker: Worker) -> None:
+    given = {"B08": np.array([[8.0]]), "B04": np.array([[4.0]]), "B02": np.array([[2.0]])}
+    pixels = render(worker, "return [B04, B08];", given, bands=list(given)).outputs[0].pixels
+    assert pixels.tolist() == [[[4, 8]]]
+
+
+@needs_proc
+def test_more_memory_is_allowed_as_pixels_need_it() -> None:
+    text = v3("return [samples.B04];")
+    with Worker(engine="quickjs", limits=Limits(time_s=20, data_mb=300)) as worker:
+        image = np.zeros((1000, 1000))
+        assert render(worker, text, {"B04": image, "B08": image}).outputs[0].pixels.sum() == 0
+        lines = Path(f"/proc/{process_of(worker).pid}/limits").read_text().splitlines()
+    (line,) = (one for one in lines if one.startswith("Max data size"))
+    assert int(line.split()[3]) == (300 << 20) + 8 * 24 * 1000 * 1000

@@ -193,6 +193,9 @@
     const first = compile(request.source)(found.evaluatePixel, tools());
     state.planes = request.planes;
     const bands = first(count, views(count));
+    if (typeof bands !== "number" || !(bands >= 0) || floor(bands) !== bands) {
+      refuse("the script returned a list without a length");
+    }
     return `{"bands":${bands}}`;
   }
 

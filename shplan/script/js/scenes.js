@@ -99,7 +99,7 @@
     for (let i = 0; i < answered.length; i++) {
       const scene = answered[i];
       let at = look(places, scene);
-      if (at === undefined && scene !== null && typeof scene === "object") at = scene.__idx;
+      if (at === undefined && scene !== null && typeof scene === "object") at = +scene.__idx;
       if (!(at >= 0 && at < given.length && at % 1 === 0)) return null;
       put(kept, i, at);
     }
