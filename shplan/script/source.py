@@ -15,7 +15,7 @@ _VERSION = re.compile(r"\ufeff?//[ \t]*VERSION=(\d+)(?![\d.])")
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
 # Comments go; a string stays, so that nothing in it is taken for a comment.
 _COMMENT = re.compile(
-    r"""//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL
+    r"""//[^\n]*|/\*.*?(?:\*/|\Z)|("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)""", re.DOTALL
 )
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 # What older dialects call in `setup`.

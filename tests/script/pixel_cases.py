@@ -133,6 +133,13 @@ LANGUAGE = {
         1,
     ),
     "isFinite": one("return [isFinite(1 / 0) ? 1 : 0];", 0),
+    "chance is the same each time": one(
+        "const v = [Math.random(), Math.random()];"
+        " return [v[0], v.every((x) => x >= 0 && x < 1), v[0] !== v[1]];",
+        0.8794664279557765,
+        1,
+        1,
+    ),
     "arrays": one(
         "return [1, 2, 3].filter((v) => v > 1).map((v) => v * 2).concat([[4, 1].sort()[0]]);",
         4,
