@@ -11,6 +11,7 @@ What the script keeps between its functions, it keeps between these calls.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -243,8 +244,7 @@ class Rendering:
                 {"operation": "finish"}, self._place(_LAST), self._allowance.time_s
             )
         made = tuple(Output(one, values) for one, values in zip(outputs, pixels, strict=True))
-        user_data: Json = answer["userData"]  # type: ignore[assignment]
-        return Rendered(made, user_data)
+        return Rendered(made, _text_only(answer["userData"]))
 
     def _source_shapes(
         self, planes: Sequence[Mapping[str, Plane]], prepared: Prepared
@@ -345,6 +345,13 @@ class Rendering:
 
     def _place(self, *names: str) -> Place:
         return next((self._places[one] for one in names if one in self._places), (None, None))
+
+
+def _text_only(user_data: object) -> Json:
+    """Return what a script left without halves of characters, which nobody could write down."""
+    text = json.dumps(user_data, ensure_ascii=False).encode("utf-8", "replace")
+    found: Json = json.loads(text)
+    return found
 
 
 def _layout(image: Image, outputs: Sequence[OutputFacts], source: str) -> Message:

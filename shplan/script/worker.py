@@ -339,4 +339,6 @@ def _setup_of(answer: Message, place: Place) -> Setup:
 
 
 def _one_line(words: str) -> str:
-    return " ".join(words.split())[:_MESSAGE_LENGTH]
+    # What a script throws may hold halves of characters, which nobody could write down.
+    text = words.encode("utf-8", "replace").decode("utf-8")
+    return " ".join(text.split())[:_MESSAGE_LENGTH]

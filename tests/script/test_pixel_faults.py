@@ -295,3 +295,30 @@ def test_no_memory_of_ours_is_reached(name: str, worker: Worker) -> None:
     rendered = render(worker, text, HERE)
     assert rendered.user_data == ""
     assert rendered.outputs[0].pixels[0, 0, 0] == 0.25
+
+
+HALF = "'\\ud800' + 'x'"
+
+
+def test_halves_of_characters_are_replaced_in_what_is_told(worker: Worker) -> None:
+    """Nobody could write them down."""
+    with pytest.raises(ScriptError) as caught:
+        render(worker, v3(f"throw new Error({HALF});"), HERE)
+    assert caught.value.message.isascii()
+    metadata = v3(f"outputMetadata.userData = {{a: {HALF}, b: 'ü'}}; return [1];")
+    assert render(worker, metadata, HERE).user_data == {"a": "?x", "b": "ü"}
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        {"output": f"{{id: {HALF}, bands: 1}}"},
+        {"input": f"[{HALF}]"},
+        {"input": f'[{{bands: ["B04"], datasource: {HALF}}}]'},
+    ],
+)
+def test_halves_of_characters_name_nothing(setup: dict[str, str], worker: Worker) -> None:
+    with pytest.raises(ScriptError) as caught:
+        render(worker, v3("return [1];", **setup), HERE)
+    assert caught.value.fault is Fault.SHAPE
+    assert "?x" in caught.value.message
