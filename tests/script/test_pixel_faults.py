@@ -186,7 +186,7 @@ def test_planes_that_do_not_fit_are_the_caller_s_error(
         render(worker, v3("return [1];"), given)
 
 
-QUICK = Limits(time_s=0.5, pixels_s=0.3, heap_mb=64)
+QUICK = Limits(time_s=1, pixels_s=0.5, heap_mb=64)
 BUFFERS = {
     name: f"const a = []; for (;;) a.push(new {name}(1e8));"
     for name in ("Float64Array", "Uint8Array", "ArrayBuffer", "SharedArrayBuffer")

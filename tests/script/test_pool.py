@@ -20,7 +20,7 @@ ENDLESS = v3("for (;;) ;")
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    made = Pool(2, limits=Limits(time_s=20, pixels_s=0.2), engine="quickjs")
+    made = Pool(2, limits=Limits(time_s=20, pixels_s=1), engine="quickjs")
     yield made
     made.close()
 
