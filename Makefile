@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test laws slow golden examples fmt format-check lint type schemas schemas-check \
-        docs docs-check bench build wheel-test check clean
+        docs docs-check bench corpus build wheel-test check clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ docs-check: docs
 
 bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/pixels.py
+
+corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
+	$(BIN)/python benchmarks/corpus.py $(DIR)
 
 build: $(STAMP)  ## Build the wheel
 	rm -rf dist

@@ -15,11 +15,18 @@ unset PYTHONPATH || true
 shplan --version
 shplan schema ByocTiles > /dev/null
 python - << 'END'
+import numpy
+
 from shplan.script import Worker
 
 text = "//VERSION=3\nfunction setup() { return {input: ['B04'], output: {bands: 1}}; }\n"
+text += "const evaluatePixel = (sample) => [index(sample.B04, 1)];\n"
 with Worker() as worker:
-    worker.facts(text + "const evaluatePixel = (sample) => [sample.B04];\n")
+    worker.facts(text)
+    with worker.begin(text) as rendering:
+        planes = {"B04": numpy.array([[3.0]])}
+        rendered = rendering.render([planes], height=1, width=1)
+assert rendered.outputs[0].pixels.item() == 0.5
 END
 shplan init farm > /dev/null
 cd farm

@@ -43,7 +43,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
-    "script": (set(), {"py_mini_racer", "quickjs"}),
+    "script": (set(), {"numpy", "py_mini_racer", "quickjs"}),
     "sandbox": ({"schema.store", "script"}, ANY),
     # numpy and rasterio: `init` writes real imagery.
     "cli": (ANY, {"click", "orjson", "numpy", "rasterio"}),
@@ -68,6 +68,7 @@ ONLY: dict[str, set[str]] = {
         "core/cells.py",
         "core/geometry.py",
         "cli/init.py",
+        "script/planes.py",
         "sandbox/areas.py",
         "sandbox/catalog_area.py",
         "sandbox/scenes",

@@ -1,5 +1,7 @@
 """
 The JavaScript worker: scripts are read and run in a process that can be killed.
+
+What renders pixels is in `shplan.script.rendering`, which loads numpy.
 """
 
 from shplan.script.errors import Fault, ScriptError

@@ -7,6 +7,7 @@ An engine is one fresh world of JavaScript with its own heap: one script each, n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from shplan.script.errors import Fault
@@ -15,6 +16,8 @@ from shplan.script.errors import Fault
 Handle: TypeAlias = object
 # A place as an engine counts: line and column, or None where it does not tell.
 Place: TypeAlias = tuple[int, int | None]
+# Writes a message into memory that is as large as was said.
+Writer: TypeAlias = Callable[[memoryview], None]
 # Our own JavaScript is evaluated this many lines down, so that its places are told from a script's.
 OWN_LINES = 100_000
 # Engines write no longer ones; what a script writes must not keep us busy.
@@ -42,7 +45,7 @@ class Budget(NamedTuple):
     What one engine may use.
 
     Args:
-        time_s: for everything between two calls of `begin`, in seconds
+        time_s: until the first call of `begin`, in seconds
         heap_mb: what its heap may hold, in MiB
     """
 
@@ -58,8 +61,16 @@ class Engine(Protocol):
     # Whether `null` is thrown when there is no memory left for an error.
     null_is_memory: bool
 
-    def begin(self) -> None:
-        """Start the clock of a request."""
+    def begin(self, time_s: float) -> None:
+        """Start the clock of a request that may take so many seconds."""
+
+    def open(self, ours: str) -> None:
+        """
+        Evaluate our own JavaScript, `harness.js`, before anything else.
+
+        Raises:
+            EngineError: a limit was met
+        """
 
     def evaluate(self, source: str) -> Handle:
         """
@@ -69,13 +80,30 @@ class Engine(Protocol):
             EngineError: it is no JavaScript, it threw, or a limit was met
         """
 
-    def call(self, function: Handle, *arguments: Handle | str) -> str:
+    def load(self, part: str, program: Handle, expected: str) -> str:
         """
-        Call a function that returns a string, and then what it left to be done later.
+        Call one of our functions, `load` or `loadSimple`, with a program and its text.
 
         Raises:
             EngineError: it threw, or a limit was met
         """
+
+    def exchange(self, size: int, write: Writer) -> str:
+        """
+        Let a message of so many bytes be written into our memory, and call our function `run`.
+
+        Returns:
+            its answer; what else it answers is to be had from `result`
+
+        Raises:
+            EngineError: it threw, or a limit was met
+        """
+
+    def result(self) -> memoryview:
+        """Return the bytes that the last exchange left; they are good until the next."""
+
+    def allow(self, size: int) -> None:
+        """Allow so many bytes of memory for messages and results, beside the heap."""
 
     def place_in(self, stack: str) -> Place | None:
         """Return the innermost place in the script that a stack trace names."""

@@ -6,13 +6,14 @@ The engine for where V8 has no build; slower, the same language.
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from typing import Any
 
 import quickjs
 
-from shplan.script.engine import Budget, EngineError, Handle, Place, innermost
+from shplan.script.engine import Budget, EngineError, Handle, Place, Writer, innermost
 from shplan.script.errors import Fault
 
 # `at setup (<input>:3:5)`; what `eval` ran is `<eval>` with lines of its own
@@ -20,6 +21,7 @@ _FRAME = re.compile(r" +at (?!<eval>)[^\n]*?\(<input>:(?P<line>\d{1,9}):(?P<colu
 # `at <input>:3:5`: where a text is no JavaScript
 _PARSE = re.compile(r" +at <input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})")
 _LEAST_S = 0.001
+_PARTS = ("run", "load", "loadSimple", "leftText")
 
 
 class QuickJs:
@@ -29,14 +31,20 @@ class QuickJs:
     null_is_memory = True
 
     def __init__(self, budget: Budget) -> None:
-        self._time_s = budget.time_s
+        self._heap = budget.heap_mb << 20
         self._context: Any = quickjs.Context()
-        self._context.set_memory_limit(budget.heap_mb << 20)
-        self.begin()
+        self._context.set_memory_limit(self._heap)
+        self._parts: dict[str, Any] = {}
+        self.begin(budget.time_s)
 
-    def begin(self) -> None:
+    def begin(self, time_s: float) -> None:
         """Start the clock of a request."""
-        self._deadline = time.monotonic() + self._time_s
+        self._deadline = time.monotonic() + time_s
+
+    def open(self, ours: str) -> None:
+        """Evaluate our own JavaScript."""
+        give: Any = self.evaluate(ours)
+        self._parts = {name: give(name) for name in _PARTS}
 
     def evaluate(self, source: str) -> Handle:
         """Evaluate a text whose value is a function."""
@@ -46,12 +54,29 @@ class QuickJs:
         except quickjs.JSException as error:
             raise _translated(str(error)) from error
 
-    def call(self, function: Handle, *arguments: Handle | str) -> str:
-        """Call a function that returns a string."""
-        call: Any = function
+    def load(self, part: str, program: Handle, expected: str) -> str:
+        """Call one of our functions with a program and its text."""
+        return self._call(self._parts[part], program, expected)
+
+    def exchange(self, size: int, write: Writer) -> str:
+        """Let a message be written into our memory, and call our function `run`."""
+        message = bytearray(size)
+        write(memoryview(message))
+        return self._call(self._parts["run"], base64.b64encode(message).decode("ascii"))
+
+    def result(self) -> memoryview:
+        """Return the bytes that the last exchange left."""
+        return memoryview(base64.b64decode(self._parts["leftText"]()))
+
+    def allow(self, size: int) -> None:
+        """Array buffers are part of the heap, and so is the text that they come as."""
+        self._context.set_memory_limit(self._heap + 4 * size)
+
+    def _call(self, function: Any, *arguments: Handle | str) -> str:
+        """Call a function that returns a string, and then what it left to be done later."""
         self._context.set_time_limit(self._left_s())
         try:
-            answer = call(*arguments)
+            answer = function(*arguments)
         except quickjs.JSException as error:
             raise _translated(str(error)) from error
         self._finish_jobs()
@@ -63,6 +88,7 @@ class QuickJs:
 
     def close(self) -> None:
         """Give its memory back."""
+        self._parts = {}
         self._context = None
 
     def _finish_jobs(self) -> None:

@@ -13,7 +13,8 @@ class Fault(Enum):
 
     SYNTAX: the text is no JavaScript. RUNTIME: it threw. TIMEOUT, MEMORY: a limit was met. MISSING: a
     required function is missing. VERSION: an older dialect, or the first line does not say. SHAPE:
-    setup() returned something that is no setup. ENGINE: no engine could be loaded, or it was lost.
+    setup() returned something that is no setup. RETURN: another function returned something that
+    cannot be used, as evaluatePixel() something that is no list of numbers. ENGINE: no engine could be loaded, or it was lost.
     """
 
     SYNTAX = "syntax"
@@ -23,6 +24,7 @@ class Fault(Enum):
     MISSING = "missing"
     VERSION = "version"
     SHAPE = "shape"
+    RETURN = "return"
     ENGINE = "engine"
 
 

@@ -38,6 +38,7 @@ class OutputFacts:
         band_names: where the script names them, as the Statistical API wants it; else empty
         sample_type: in upper case; `AUTO` where the script says none
         nodata: the value of the GDAL tag, None where the script says none
+        is_typed: whether the script says a sample type, for who takes another for granted
     """
 
     id: str
@@ -45,6 +46,7 @@ class OutputFacts:
     band_names: tuple[str, ...]
     sample_type: str
     nodata: float | None
+    is_typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class ScriptFacts:
         engine: which engine read it: `v8` or `quickjs`
         functions: which of the known functions it has, sorted
         mosaicking: the global one
+        is_simple: whether it is a simple script: a body without functions, of which only a run on
+            pixels tells what comes out
     """
 
     version: int
@@ -65,3 +69,4 @@ class ScriptFacts:
     mosaicking: str
     inputs: tuple[InputFacts, ...]
     outputs: tuple[OutputFacts, ...]
+    is_simple: bool = False

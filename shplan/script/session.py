@@ -1,5 +1,5 @@
 """
-One script in one engine, in the child: read, run its top level, run its `setup()`.
+One script in one engine, in the child: read, run its top level, run its functions.
 
 The script is wrapped in one function: its variables are its own, it may redefine whatever we define, and
 it runs in sloppy mode, as published scripts need. The wrapping begins on the script's first line, so that
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place
+from shplan.script.engine import OWN_LINES, Engine, EngineError, Handle, Place, Writer
 from shplan.script.errors import Fault
 from shplan.script.source import own_place, place_of, place_of_units
-from shplan.script.wire import Message
+from shplan.script.wire import Message, size_of
 
 # Source: Evalscript V3; `filterScenes` is of its early days and still met.
 FUNCTIONS = (
@@ -43,9 +44,13 @@ _RETURN_OUTSIDE = ("Illegal return", "return not in a function")
 # Thrown by engines into the script, which may catch them or not.
 _MEMORY = re.compile(
     r"InternalError: (?:out of memory|string too long)"
-    r"|RangeError: (?:Invalid string length|Maximum BigInt size|BigInt is too large)"
+    r"|RangeError: (?:Invalid string length|Maximum BigInt size|BigInt is too large"
+    r"|Array buffer allocation failed)"
 )
-_HERE = Path(__file__).parent
+_JAVASCRIPT = Path(__file__).parent / "js"
+_HEAD = 4
+# Planes lie at multiples of it, as views of doubles must.
+_STEP = 8
 
 
 class Session:
@@ -53,73 +58,124 @@ class Session:
     A script in an engine of its own.
 
     Args:
-        engine: a fresh one
+        engine: a fresh one, in which our own JavaScript was evaluated
         text: the script
+        time_s: what reading it and each of its functions may take, in seconds
     """
 
-    def __init__(self, engine: Engine, text: str) -> None:
+    def __init__(self, engine: Engine, text: str, *, time_s: float) -> None:
         self._engine = engine
         self._text = text
-        self._call: Handle = None
+        self._prefix = PREFIX
+        self._suffix = SUFFIX
+        self._time_s = time_s
 
     def parse(self) -> Message:
         """Read the text, run nothing; `simple` tells a `return` outside of all functions."""
-        self._engine.begin()
+        self._engine.begin(self._time_s)
         try:
-            self._engine.evaluate(PREFIX + self._text + SUFFIX)
+            self._program()
         except EngineError as error:
             return self._refused(error)
         return {"simple": self._returns()}
 
     def load(self) -> Message:
-        """Run the top level; answers with the functions there are, and where `setup` is declared."""
-        self._engine.begin()
+        """Run the top level; answers with the functions there are, and where each is declared."""
+        found = self._load("load")
+        return found if "fault" in found else self._loaded(found)
+
+    def load_simple(self, bands: Sequence[str]) -> Message:
+        """
+        Take the whole text as what is done for a pixel.
+
+        Args:
+            bands: the variables that it has, identifiers all
+        """
+        # In braces of its own, so that it may declare a variable of the same name.
+        self._prefix = f"(function({','.join(bands)}){{{{"
+        self._suffix = "\n}})"
+        return self._load("loadSimple")
+
+    def ask(self, request: Message, read: Writer) -> Message:
+        """
+        Let one of the script's functions be run.
+
+        Args:
+            request: `operation` is `setup`, or one of `pixels.js`; `time_s` is what it may take
+            read: puts the bytes that follow the request where they belong
+        """
+        time_s = request.get("time_s", self._time_s)
+        assert isinstance(time_s, float)
+        self._engine.begin(time_s)
         try:
-            self._call = self._engine.evaluate(_ours())
-            program = self._engine.evaluate(PREFIX + self._text + SUFFIX)
-            expected = (PREFIX + self._text + SUFFIX)[1:-1]
-            found = json.loads(self._engine.call(self._call, program, expected))
+            found: Message = json.loads(self._exchange(request, read))
+        except EngineError as error:
+            return self._fault(error, self._prefix)
+        thrown = found.get("thrown")
+        if isinstance(thrown, dict):
+            return self._thrown(thrown)
+        if "unusable" in found:
+            return _told(Fault.RETURN, str(found["unusable"]))
+        return found
+
+    def result(self) -> memoryview:
+        """Return the bytes that belong to the last answer."""
+        return self._engine.result()
+
+    def allow(self, size: int) -> None:
+        """Allow so many bytes for messages and results."""
+        self._engine.allow(size)
+
+    def close(self) -> None:
+        """Give the engine's memory back."""
+        self._engine.close()
+
+    def _load(self, part: str) -> Message:
+        self._engine.begin(self._time_s)
+        try:
+            program = self._program()
+            expected = (self._prefix + self._text + self._suffix)[1:-1]
+            found: Message = json.loads(self._engine.load(part, program, expected))
         except EngineError as error:
             return self._refused(error)
         if "unbalanced" in found:
             return self._syntax(EngineError(Fault.SYNTAX, "Unexpected token '}'"))
-        return self._loaded(found)
+        return found
 
-    def setup(self) -> Message:
-        """Run `setup()` and answer with its value."""
-        self._engine.begin()
-        try:
-            found = json.loads(self._engine.call(self._call))
-        except EngineError as error:
-            return self._fault(error, PREFIX)
-        return self._thrown(found["thrown"]) if "thrown" in found else found
+    def _program(self) -> Handle:
+        return self._engine.evaluate(self._prefix + self._text + self._suffix)
 
-    def close(self) -> None:
-        """Give the engine's memory back."""
-        self._call = None
-        self._engine.close()
+    def _exchange(self, request: Message, read: Writer) -> str:
+        header = json.dumps(request).encode("ascii")
+        planes = -(-(_HEAD + len(header)) // _STEP) * _STEP
+
+        def write(memory: memoryview) -> None:
+            memory[:_HEAD] = len(header).to_bytes(_HEAD, "little")
+            memory[_HEAD : _HEAD + len(header)] = header
+            read(memory[planes:])
+
+        return self._engine.exchange(planes + size_of(request), write)
 
     def _loaded(self, found: Message) -> Message:
         functions = found["functions"]
-        assert isinstance(functions, list)
+        assert isinstance(functions, dict)
         missing = "setup" not in functions
         if missing and self._returns():
             return {"simple": True}
         thrown = found.get("thrown")
         if isinstance(thrown, dict):
             return self._thrown(thrown)
-        offset = found["setup"]
-        assert isinstance(offset, int)
-        return {"functions": functions, "setup": None if missing else self._declaration(offset)}
+        places = {name: self._declaration(name, at) for name, at in functions.items()}
+        return {"functions": places}
 
-    def _declaration(self, offset: int) -> tuple[int, int]:
-        """Return where `setup` is declared: its offset in the program, or -1 for what has no text."""
+    def _declaration(self, name: str, offset: int) -> tuple[int, int]:
+        """Return where a function is declared: its offset in the program, or -1 for what has no text."""
         # The source of the program begins behind the parenthesis that we opened.
         own = offset - len(PREFIX) + 1
         if own >= 0:
             return place_of_units(self._text, own)
         # A bound function, a proxy: where it is first spoken of.
-        return place_of(self._text, max(self._text.find("setup"), 0))
+        return place_of(self._text, max(self._text.find(name), 0))
 
     def _returns(self) -> bool:
         """Tell whether the text returns outside of all functions: then it is no text of its own."""
@@ -142,7 +198,7 @@ class Session:
         """
         bare = self._bare()
         if bare is None or _is_return(bare):
-            return self._fault(wrapped, PREFIX)
+            return self._fault(wrapped, self._prefix)
         return self._fault(bare, _PARSE_ONLY)
 
     def _thrown(self, thrown: dict[str, str]) -> Message:
@@ -151,10 +207,12 @@ class Session:
         fault = Fault.MEMORY if starved or _MEMORY.match(words) else Fault.RUNTIME
         # V8 opens the trace with the message, which may hold anything.
         stack = thrown.get("stack", "").removeprefix(words)
-        return self._fault(EngineError(fault, words, self._engine.place_in(stack)), PREFIX)
+        return self._fault(EngineError(fault, words, self._engine.place_in(stack)), self._prefix)
 
     def _refused(self, error: EngineError) -> Message:
-        return self._syntax(error) if error.fault is Fault.SYNTAX else self._fault(error, PREFIX)
+        return (
+            self._syntax(error) if error.fault is Fault.SYNTAX else self._fault(error, self._prefix)
+        )
 
     def _fault(self, error: EngineError, prefix: str) -> Message:
         line, column = self._own(error.place, prefix)
@@ -175,8 +233,16 @@ def _is_return(error: EngineError) -> bool:
     return any(one in error.message for one in _RETURN_OUTSIDE)
 
 
+def _told(fault: Fault, message: str) -> Message:
+    return {"fault": fault.value, "message": message, "line": None, "column": None}
+
+
 @cache
-def _ours() -> str:
+def ours() -> str:
     """Return our own JavaScript as one expression."""
-    harness, helpers = ((_HERE / name).read_text("utf-8") for name in ("harness.js", "helpers.js"))
-    return "\n" * OWN_LINES + f"{harness}({helpers},{json.dumps(FUNCTIONS)})"
+    names = ("harness", "helpers", "exchange", "scenes", "pixels")
+    texts = ((_JAVASCRIPT / f"{name}.js").read_text("utf-8") for name in names)
+    harness, *given = texts
+    return (
+        "\n" * OWN_LINES + f"{harness}({','.join((*given, json.dumps(FUNCTIONS), str(OWN_LINES)))})"
+    )

@@ -10,6 +10,7 @@ scripts: one band as a bare string, one input as a bare object.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from shplan.script.facts import InputFacts, OutputFacts
@@ -17,6 +18,7 @@ from shplan.script.facts import InputFacts, OutputFacts
 MOSAICKING = ("SIMPLE", "ORBIT", "TILE")
 # Source: Evalscript V3, "sampleType".
 SAMPLE_TYPES = ("AUTO", "INT8", "UINT8", "INT16", "UINT16", "FLOAT32")
+_HALF = re.compile("[\ud800-\udfff]")
 _SPECIAL_NUMBERS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 
 
@@ -108,7 +110,7 @@ def _units(value: object, path: str, bands: int) -> tuple[str, ...]:
 def _datasource(value: object, path: str) -> str:
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_text(value):
         msg = f"{path} is {_words(value)}; it must be a string"
         raise UnusableError(msg)
     return value
@@ -158,13 +160,14 @@ def _output(value: object, path: str) -> OutputFacts:
         band_names=names,
         sample_type=_sample_type(value.get("sampleType"), f"{path}.sampleType"),
         nodata=_nodata(value.get("nodataValue"), f"{path}.nodataValue"),
+        is_typed=value.get("sampleType") is not None,
     )
 
 
 def _output_id(value: object, path: str) -> str:
     if value is None:
         return "default"
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not _is_text(value):
         msg = f"{path} is {_words(value)}; it must be a string"
         raise UnusableError(msg)
     return value
@@ -212,12 +215,17 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _is_text(value: str) -> bool:
+    """Tell whether a string is one that can be written down: JavaScript's may hold halves of characters."""
+    return value.isascii() or not _HALF.search(value)
+
+
 def _strings(value: object, path: str, what: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         msg = f"{path} is {_words(value)}; it must be a list"
         raise UnusableError(msg)
     for number, one in enumerate(value):
-        if not isinstance(one, str):
+        if not isinstance(one, str) or not _is_text(one):
             msg = f"{path}[{number}] is {_words(one)}; it must be {what}"
             raise UnusableError(msg)
     return tuple(value)
@@ -236,5 +244,5 @@ def _words(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
-        return f'"{" ".join(value[:60].split())}"'
+        return f'"{" ".join(_HALF.sub("?", value[:60]).split())}"'
     return ("false", "true")[value] if isinstance(value, bool) else str(value)

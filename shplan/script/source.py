@@ -13,6 +13,13 @@ import re
 _VERSION = re.compile(r"\ufeff?//[ \t]*VERSION=(\d+)(?![\d.])")
 # Source: ECMA-262, "Line Terminators".
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
+# Comments go; a string stays, so that nothing in it is taken for a comment.
+_COMMENT = re.compile(
+    r"""//[^\n]*|/\*.*?(?:\*/|\Z)|("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)""", re.DOTALL
+)
+_NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+# What older dialects call in `setup`.
+_OLDER = re.compile(r"\bset(?:InputComponents|OutputComponentCount)\b")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -20,6 +27,21 @@ def version_of(text: str) -> int | None:
     """Return the version that the first line says, None where it says none."""
     found = _VERSION.match(_LINE_END.split(text, maxsplit=1)[0])
     return int(found.group(1)) if found else None
+
+
+def is_older(text: str) -> bool:
+    """Tell whether a text is written as scripts of version 1 and 2 are."""
+    return _OLDER.search(text) is not None
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return every name that a text can mean: all but what stands in comments alone."""
+    return frozenset(_NAME.findall(_COMMENT.sub(lambda found: found[1] or " ", text)))
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be the name of a variable, if it is no word of the language."""
+    return _NAME.fullmatch(text) is not None
 
 
 def unreadable(text: str) -> tuple[int, int] | None:

@@ -33,10 +33,10 @@ def made(
     id: str = "default",  # noqa: A002 as the member is called
     *,
     names: tuple[str, ...] = (),
-    sample_type: str = "AUTO",
+    sample_type: str | None = None,
     nodata: float | None = None,
 ) -> OutputFacts:
-    return OutputFacts(id, bands, names, sample_type, nodata)
+    return OutputFacts(id, bands, names, sample_type or "AUTO", nodata, sample_type is not None)
 
 
 Said = tuple[str, tuple[InputFacts, ...], tuple[OutputFacts, ...]]
@@ -127,7 +127,7 @@ GOOD: dict[str, tuple[str, Said]] = {
     ),
     "Auto in any case": (
         returning('{input: ["B04"], output: {bands: 1, sampleType: "Auto"}}'),
-        SIMPLE_SETUP,
+        ("SIMPLE", (given("B04"),), (made(sample_type="AUTO"),)),
     ),
     "misspelt sample type": (
         returning('{input: ["B04"], output: {bands: 1, sampleType: SampleType.FLOAT}}'),

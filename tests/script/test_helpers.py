@@ -36,6 +36,8 @@ def eighths(*channels: int) -> list[float]:
 
 WORKED: list[tuple[str, object]] = [
     (f"{MAP}.process(199)", [1, 0, 0]),
+    (f"{MAP}.process(200)", [1, 0, 0]),
+    (f"{MAP}.process(250)", [1, 0, 0]),
     (f"{MAP}.process(299)", [1, 0, 0]),
     (f"{MAP}.process(300)", [0, 0, 1]),
     (f"{MAP}.getColorFromValue(300)", [0, 0, 1]),
@@ -61,9 +63,42 @@ WORKED: list[tuple[str, object]] = [
     ("ColorRampVisualizer.createRedTemperature(0, 1).process(0.25)", eighths(0xAE, 0, 0)),
     ("ColorRampVisualizer.createRedTemperature(0, 1).process(1)", [1, 1, 1]),
     ("ColorRampVisualizer.createBlueRed(10, 20).process(10)", eighths(0, 0, 0x80)),
+    *(
+        (f"ColorRampVisualizer.create{palette}(0, 1).process({value})", color)
+        for palette, colors in {
+            "RedTemperature": {
+                0.3: [1, 0.43137254901960786, 0],
+                0.5: [1, 0.5137254901960784, 0],
+                0.8: [1, 0.8, 0.5764705882352941],
+            },
+            "WhiteGreen": {
+                0: [0, 0, 0],
+                0.3: [0, 0.4, 0],
+                0.5: [0.3333333333333333, 0.6, 0],
+                0.8: [0.7490196078431373, 0.8509803921568627, 0.4980392156862745],
+            },
+            "BlueRed": {
+                0: [0, 0, 0.5019607843137255],
+                0.3: [0, 0.6980392156862745, 1],
+                0.5: [0.4980392156862745, 1, 0.4980392156862745],
+                0.8: [1, 0.2980392156862745, 0],
+                1: [0.5019607843137255, 0, 0],
+            },
+        }.items()
+        for value, color in colors.items()
+    ),
+    # At a stop, its colour; half way, the truncated mean.
+    ("ColorRampVisualizer.createOceanColor(0, 1).process(0)", eighths(147, 0, 108)),
+    ("ColorRampVisualizer.createOceanColor(0, 1).process(0.2)", eighths(0, 10, 255)),
+    ("ColorRampVisualizer.createOceanColor(0, 10).process(9.745)", eighths(135, 0, 0)),
+    ("ColorGradientVisualizer.createOceanColor(0, 1).process(0.2)", eighths(0, 10, 255)),
     ("ColorRampVisualizer.createOceanColor(0, 1).process(1)", eighths(105, 0, 0)),
     ("ColorRampVisualizer.createWhiteGreen(0, 1).process(1)", [1, 1, 1]),
     # The gradient reads the same palettes from the other end.
+    ("ColorGradientVisualizer.createRedTemperature(0, 1).process(0)", [0, 0, 0]),
+    ("ColorGradientVisualizer.createRedTemperature(0, 1).process(1)", [1, 1, 1]),
+    ("ColorGradientVisualizer.createWhiteGreen(0, 1).process(0)", [0, 0, 0]),
+    ("ColorGradientVisualizer.createWhiteGreen(0, 1).process(1)", [1, 1, 1]),
     (
         "ColorGradientVisualizer.createRedTemperature(0, 1).process(0.3)",
         [0.43137254901960786, 0, 0],
@@ -129,6 +164,13 @@ WORKED: list[tuple[str, object]] = [
     (f"valueMap(12, {FIVE})", 900),
     ("valueMap(50)", 50),
     ("valueInterpolate(9, [-10, -5, 0, 5, 10], [-1000, -50, 0, 50, 1000])", 810),
+    ("valueInterpolate(0, [-10, -5, 0, 5, 10], [-1000, -50, 0, 50, 1000])", 0),
+    ("valueInterpolate(-10, [-10, -5, 0, 5, 10], [-1000, -50, 0, 50, 1000])", -1000),
+    (
+        "valueInterpolate(0.1, [0, 0.2, 0.4], [[0, 0, 0], [0.1, 0.2, 0.5], [0.25, 0.4, 0.5]])",
+        [0.05, 0.1, 0.25],
+    ),
+    ("valueInterpolate(NaN, [0, 1], [[1, 2], [3, 4]]).every(Number.isNaN)", True),
     ("valueInterpolate(50)", 50),
     ("valueInterpolate(-50, [0, 1], [[1, 2], [3, 4]])", [1, 2]),
     ("colorBlend(0.5, [0, 1], [[0, 0, 0], [1, 0.5, 0]])", [0.5, 0.25, 0]),

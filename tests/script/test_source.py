@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shplan.script.source import own_place, place_of, place_of_units, unreadable, version_of
+from shplan.script.source import (
+    is_name,
+    is_older,
+    names_in,
+    own_place,
+    place_of,
+    place_of_units,
+    unreadable,
+    version_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +77,45 @@ def test_every_place_lies_in_the_text(text: str, line: int, column: int | None) 
 def test_text_is_readable(text: str) -> None:
     assert unreadable(text) is None
     assert unreadable(text + "\0") == place_of(text, len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("return [B04]; // B02", {"return", "B04"}),
+        ("/* B02\n B03 */ B04 /* B05", {"B04"}),
+        ("f('// ', B04)", {"f", "B04"}),
+        ('f("/*", B04, "*/")', {"f", "B04"}),
+        ("'it\\'s // ' + B04", {"it", "s", "B04"}),
+        ("x.B04 + 2e3", {"x", "B04", "e3"}),
+        ("`${B04}`", {"$", "B04"}),
+        ("$a + _b", {"$a", "_b"}),
+    ],
+)
+def test_names_are_those_outside_of_comments(text: str, names: set[str]) -> None:
+    assert names_in(text) == names
+
+
+def test_names_are_found_in_no_time_in_whatever_text() -> None:
+    for text in ("/*" * 200_000, "'" * 200_001, '"\\' * 200_000, "// " * 200_000, "a" * 400_000):
+        assert len(names_in(text)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("function setup(ds) { setInputComponents([ds.B04]); }", True),
+        ("setOutputComponentCount(3);", True),
+        ("function setup(ds) { return {}; }", False),
+        ("mysetInputComponents();", False),
+    ],
+)
+def test_older_dialects_are_known_by_what_they_call(text: str, expected: bool) -> None:
+    assert is_older(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("B04", True), ("_x$", True), ("4B", False), ("a b", False), ("", False)]
+)
+def test_a_band_that_is_no_name_is_no_variable(text: str, expected: bool) -> None:
+    assert is_name(text) is expected

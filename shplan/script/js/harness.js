@@ -1,10 +1,11 @@
-// Between a script and us. Evaluated before the script, in the same engine, to a function that loads a
-// program when it is given one, runs its setup() when it is given nothing, and returns JSON as a string.
+// Between a script and us. Evaluated before the script, in the same engine, to a function that gives our
+// functions by name: `load` runs a program, `run` does what the message in our memory says; both return JSON
+// as a string. The others are those of exchange.js.
 //
 // Everything that is needed later is kept here before the script runs, because a script may redefine
 // whatever it can reach: no method is called and no member is looked up afterwards that a script could
 // have replaced. Strict, so that no function of ours can be reached through a call stack.
-(function (installHelpers, names) {
+(function (installHelpers, makeExchange, makeScenes, makePixels, names, lines) {
   "use strict";
 
   const uncurry = Function.prototype.bind.bind(Function.prototype.call);
@@ -15,6 +16,11 @@
   const quote = JSON.stringify;
   const isFinite = Number.isFinite;
   const string = String;
+  const ANY_OBJECT = '"text":"[object Object]"';
+
+  const found = Object.create(null);
+  const exchange = makeExchange();
+  const pixels = makePixels(exchange, makeScenes(found), found, describe, "\n".repeat(lines));
 
   // What the language has without memory that no limit counts (array buffers), without timers and
   // without other ways out; everything else that an engine brings along goes.
@@ -33,6 +39,15 @@
   }
   installHelpers(globalThis);
 
+  // The same script on the same pixels is the same image, on every machine and each time.
+  let seed = 0x2545f491;
+  Math.random = () => {
+    seed ^= seed << 13;
+    seed ^= seed >>> 17;
+    seed ^= seed << 5;
+    return (seed >>> 0) / 4294967296;
+  };
+
   // The members of a setup that mean something; an object of anything else is as good as empty.
   const members = [
     "input", "output", "mosaicking", "bands", "units", "metadata", "datasource",
@@ -41,8 +56,6 @@
   const MAX_DEPTH = 6;
   const MAX_VALUES = 20000;
   const MAX_TEXT = 1000000;
-  const ANY_OBJECT = '"text":"[object Object]"';
-  const found = Object.create(null);
   let left = 0;
   let room = 0;
 
@@ -122,12 +135,13 @@
     }
   }
 
-  function listFunctions() {
+  function placesIn(source) {
     let body = "";
     for (let i = 0; i < names.length; i++) {
-      if (found[names[i]]) body += (body ? "," : "") + quote(names[i]);
+      const own = found[names[i]];
+      if (own) body += (body ? "," : "") + quote(names[i]) + ":" + indexOf(source, sourceOf(own));
     }
-    return "[" + body + "]";
+    return "{" + body + "}";
   }
 
   // Runs the top level. The script's first act, which we wrote, is to hand over a function for each name.
@@ -143,8 +157,14 @@
       thrown = ',"thrown":' + describe(error);
     }
     for (let i = 0; i < names.length; i++) found[names[i]] = lookUp(thunks[i]);
-    const at = found.setup ? indexOf(source, sourceOf(found.setup)) : -1;
-    return '{"functions":' + listFunctions() + ',"setup":' + at + thrown + "}";
+    return '{"functions":' + placesIn(source) + thrown + "}";
+  }
+
+  // A script without functions is the body of one: evaluatePixel, of its bands.
+  function loadSimple(program, expected) {
+    if (sourceOf(program) !== expected) return '{"unbalanced":true}';
+    found.evaluatePixel = program;
+    return "{}";
   }
 
   function setup() {
@@ -160,9 +180,23 @@
     }
   }
 
-  // Arguments are handed over in an array, of which a script that ran can change the ways; so none then.
   // What was put together from parts is cut out whole: QuickJS hands over no string that is still in parts.
-  return function (program, expected) {
-    return slice(program ? load(program, expected) : setup(), 0);
+  function run(encoded) {
+    if (encoded !== undefined) exchange.fill(encoded);
+    const request = exchange.header();
+    return slice(request.operation === "setup" ? setup() : pixels(request), 0);
+  }
+
+  const parts = {
+    run,
+    load: (program, expected) => slice(load(program, expected), 0),
+    loadSimple: (program, expected) => slice(loadSimple(program, expected), 0),
+    wanted: exchange.wanted,
+    room: exchange.room,
+    left: exchange.left,
+    leftText: exchange.leftText,
   };
+  // Called before the script runs: it is given its function's name by an argument, and arguments are handed
+  // over in an array, of which a script that ran can change the ways.
+  return (name) => parts[name];
 })

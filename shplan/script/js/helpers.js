@@ -40,17 +40,28 @@
 
   function valueMap(value, intervals, values) {
     if (!intervals) return value;
-    const at = intervals.findIndex((bound) => value <= bound);
-    return values[at < 0 ? values.length - 1 : at];
+    for (let i = 0; i < intervals.length; i++) {
+      if (value <= intervals[i]) return values[i];
+    }
+    return values[values.length - 1];
   }
 
   function between(low, high, share) {
-    if (Array.isArray(low)) return low.map((one, i) => one + (high[i] - one) * share);
-    return low + (high - low) * share;
+    if (!Array.isArray(low)) return low + (high - low) * share;
+    const made = [];
+    for (let k = 0; k < low.length; k++) made.push(low[k] + (high[k] - low[k]) * share);
+    return made;
   }
 
   function copied(value) {
     return Array.isArray(value) ? value.slice() : value;
+  }
+
+  // The first interval that a value between the ends is in.
+  function intervalOf(value, intervals) {
+    let at = 1;
+    while (value >= intervals[at]) at++;
+    return at;
   }
 
   function valueInterpolate(value, intervals, values) {
@@ -58,7 +69,7 @@
     const last = intervals.length - 1;
     if (!(value > intervals[0])) return value <= intervals[0] ? copied(values[0]) : missing(values[0]);
     if (value >= intervals[last]) return copied(values[last]);
-    const at = intervals.findIndex((bound) => value < bound);
+    const at = intervalOf(value, intervals);
     const low = intervals[at - 1];
     return between(values[at - 1], values[at], (value - low) / (intervals[at] - low));
   }
@@ -102,9 +113,9 @@
   class ColorMapVisualizer extends Visualizer {
     constructor(valColPairs) {
       super();
-      this.steps = valColPairs
-        .map(([value, color]) => [value, channels(color)])
-        .sort((one, other) => one[0] - other[0]);
+      const pairs = valColPairs.slice().sort((one, other) => one[0] - other[0]);
+      this.bounds = pairs.map((pair) => pair[0]);
+      this.colors = pairs.map((pair) => normalizeRGB(channels(pair[1])));
     }
 
     static createDefaultColorMap() {
@@ -116,12 +127,10 @@
     }
 
     process(value) {
-      let color = this.steps[0][1];
-      for (const [bound, next] of this.steps) {
-        if (value < bound) break;
-        color = next;
-      }
-      return normalizeRGB(color);
+      const { bounds } = this;
+      let at = bounds.length - 1;
+      while (at > 0 && !(value >= bounds[at])) at--;
+      return this.colors[at].slice();
     }
 
     getColorFromValue(value) {
@@ -139,7 +148,31 @@
     }
 
     process(value) {
-      return normalizeRGB(valueInterpolate(value, this.positions, this.colors).map(this.step));
+      const { positions, colors } = this;
+      const last = positions.length - 1;
+      if (value >= positions[last]) return this.shade(colors[last], colors[last], 0);
+      if (value <= positions[0]) return this.shade(colors[0], colors[0], 0);
+      if (!(value > positions[0])) return missing(colors[0]);
+      const at = intervalOf(value, positions);
+      const low = positions[at - 1];
+      return this.shade(colors[at - 1], colors[at], (value - low) / (positions[at] - low));
+    }
+
+    shade(low, high, share) {
+      const { step } = this;
+      if (low.length === 3) {
+        // Written out, because this is where most of the time of published scripts goes.
+        return [
+          step(low[0] + (high[0] - low[0]) * share) / 255,
+          step(low[1] + (high[1] - low[1]) * share) / 255,
+          step(low[2] + (high[2] - low[2]) * share) / 255,
+        ];
+      }
+      const made = [];
+      for (let k = 0; k < low.length; k++) {
+        made.push(step(low[k] + (high[k] - low[k]) * share) / 255);
+      }
+      return made;
     }
 
     getColorFromValue(value) {
