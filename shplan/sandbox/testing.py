@@ -36,6 +36,7 @@ INSECURE = "OAUTHLIB_INSECURE_TRANSPORT"
 DEFAULTS: dict[str, Json] = {"seed": "testing"}
 ANSWER_S = 60.0
 CLOSING_S = 10.0
+NOT_OPEN = "The sandbox is not open; use it in `with Sandbox() as sandbox:`."
 
 
 class Sandbox:
@@ -60,6 +61,7 @@ class Sandbox:
         Settings().patched(self._settings)  # a wrong one is refused here, where it was written
         self._closing = ExitStack()
         self._address: Address | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -73,7 +75,7 @@ class Sandbox:
 
     def __exit__(self, *error: object) -> None:
         self._closing.close()
-        self._address = None
+        self._address = self._process = None
 
     @contextmanager
     def _served(self) -> Iterator[Address]:
@@ -89,6 +91,7 @@ class Sandbox:
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
+            self._process = process
             told = process.stdout.readline()
             try:
                 if not told:
@@ -109,8 +112,7 @@ class Sandbox:
             RuntimeError: it is not open
         """
         if self._address is None:
-            msg = "The sandbox is not open; use it in `with Sandbox() as sandbox:`."
-            raise RuntimeError(msg)
+            raise RuntimeError(NOT_OPEN)
         return self._address
 
     @property
@@ -176,6 +178,20 @@ class Sandbox:
     def seed(self) -> JsonObject:
         """Add the sample data of `shplan sandbox seed`; returns what it is, as names and keys."""
         return self.control("POST", "seed")
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._running().pid
+
+    def kill(self) -> None:
+        """End it as a loss of power would; another one on its directory has what it acknowledged."""
+        self._running().kill()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(NOT_OPEN)
+        return self._process
 
     def control(self, method: str, name: str, body: JsonObject | None = None) -> JsonObject:
         """Ask the sandbox's own controls, below `/_sandbox/`; refusals are `HTTPError`."""

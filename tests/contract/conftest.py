@@ -7,9 +7,7 @@ import pytest
 from sentinelhub import SHConfig
 from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 
-from shplan.sandbox.address import Address
-
-from .served import Served, serving
+from tests.support.served import Served, serving
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +27,9 @@ def served(server: Served) -> Iterator[Served]:
 @pytest.fixture
 def config(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SHConfig]:
     """The configuration of the unmodified `sentinelhub` package, as the sandbox tells it."""
-    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name in ("SH_PROFILE", "SH_CLIENT_ID", "SH_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     SentinelHubDownloadClient.clear_cache()
-    values = Address(served.base).profile()
-    yield SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=3)
+    yield served.sandbox.sh_config(download_sleep_time=0.01, max_download_attempts=3)
     SentinelHubDownloadClient.clear_cache()

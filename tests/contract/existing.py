@@ -9,8 +9,7 @@ import httpx
 from tests.sandbox.batches import body as batch_body
 from tests.sandbox.support import write_cog
 from tests.sandbox.zarrs import PATH, UTM, write_group
-
-from .served import Served
+from tests.support.served import Served
 
 BUCKET = "imagery"
 

@@ -19,8 +19,7 @@ import httpx
 import pytest
 
 from tests.sandbox.support import write_cog
-
-from .process import sandbox_process
+from tests.support.served import serving
 
 # What Java's HTTP client sends where the program says nothing.
 ACCEPT = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
@@ -120,8 +119,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tool(data: Path) -> Iterator[Tool]:
     """The tool, logged in at a sandbox in a process of its own."""
-    with sandbox_process(data) as base:
-        client = Tool(base)
+    with serving(data) as served:
+        client = Tool(served.base)
         assert client.log_in().status_code == 200
         yield client
         client.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from .process import sandbox_process
+from tests.support.served import serving
 
 BUCKET = "downloads"
 LARGE_BYTES = 2 << 30
@@ -24,14 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Clie
     (folder / "B04.tif").write_bytes(CONTENT)
     with (folder / "B08.tif").open("wb") as sparse:
         sparse.truncate(LARGE_BYTES)
-    with sandbox_process(data) as base, httpx.Client(base_url=base, trust_env=False) as http:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": "sandbox",
-            "client_secret": "sandbox",
-        }
-        token = http.post("/oauth/token", data=form).json()["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with serving(data) as served, served.client() as http:
         collections = "/api/v1/byoc/collections"
         made = http.post(collections, json={"name": "files", "s3Bucket": BUCKET})
         tiles = f"{collections}/{made.json()['data']['id']}/tiles"

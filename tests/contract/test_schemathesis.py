@@ -24,10 +24,10 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from shplan.schema import store
+from tests.support.served import Served
 
 from .document import OPEN, document, operations
 from .existing import existing, fill_bucket, names
-from .served import Served
 
 CHECKS = {
     name: {"enabled": False} for name in ("positive_data_acceptance", "negative_data_rejection")

@@ -28,8 +28,7 @@ from sentinelhub.exceptions import DownloadFailedException
 
 from shplan.sandbox.geopackage import ManifestRow, manifest
 from tests.sandbox.batches import AOI, NDVI
-
-from .served import Served
+from tests.support.served import Served
 
 # A tile of the grid of 100 km in EPSG:3035, which Zarr output needs.
 ZARR_AOI = [14.6, 46.5, 14.7, 46.6]

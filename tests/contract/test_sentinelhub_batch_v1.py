@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from shplan.sandbox.address import Address
-
-from .served import serving
+from tests.support.served import serving
 
 PROGRAM = Path(__file__).with_name("sentinelhub_v1.py")
 CLIENT = Path(sys.prefix) / "clients" / "sentinelhub-3.11.1"

@@ -17,8 +17,7 @@ from sentinelhub.exceptions import DownloadFailedException
 from shapely.geometry import MultiPolygon, box
 
 from tests.sandbox.support import write_cog
-
-from .served import Served
+from tests.support.served import Served
 
 UTM_BOX = box(500_000, 5_198_000, 502_000, 5_200_000)
 READ_ONLY = ("id", "created", "isConfigured", "requiresMetadataUpdate")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sentinelhub import CRS, BBox, DataCollection, Geometry, SentinelHubCatalog, SHConfig
 from sentinelhub.api.catalog import get_available_timestamps
-from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 from sentinelhub.exceptions import DownloadFailedException
 from shapely.geometry import box
 
-from shplan.sandbox.serve import instructions
+from tests.support.served import Served
 
 from .catalog_support import TILES, CatalogServer, serving_catalog
 
@@ -31,16 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CatalogServer]:
 
 
 @pytest.fixture
-def config(
-    server: CatalogServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[SHConfig]:
-    profile, variable = instructions(server.port)
-    monkeypatch.setenv(*variable.removeprefix("export ").split("="))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    SentinelHubDownloadClient.clear_cache()
-    values = tomllib.loads(profile)["sandbox"]
-    yield SHConfig(use_defaults=True, **values, download_sleep_time=0.01, max_download_attempts=2)
-    SentinelHubDownloadClient.clear_cache()
+def served(server: CatalogServer) -> Served:
+    """The module's sandbox; what is in it stays."""
+    return server.served
 
 
 @pytest.fixture

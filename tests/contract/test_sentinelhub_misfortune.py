@@ -15,7 +15,7 @@ from sentinelhub.exceptions import (
     SHRateLimitWarning,
 )
 
-from .served import Served
+from tests.support.served import Served
 
 LIST = "/byoc/v1/collections"
 

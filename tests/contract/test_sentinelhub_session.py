@@ -13,7 +13,7 @@ from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 from sentinelhub.download.session import SessionSharing, collect_shared_session
 from sentinelhub.exceptions import DownloadFailedException, SHUserWarning
 
-from .served import TOKEN_PATH, Served
+from tests.support.served import TOKEN_PATH, Served
 
 
 def collections(config: SHConfig) -> list[Any]:

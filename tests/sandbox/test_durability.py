@@ -22,9 +22,9 @@ import httpx
 import pytest
 
 from shplan.sandbox.store import discard_damaged
+from tests.support.served import Served, serving
 
 from . import batches
-from .servers import Server, server
 from .support import BUCKET, COLLECTIONS, sandbox
 
 
@@ -39,7 +39,7 @@ class Record:
     objects: dict[str, str] = field(default_factory=dict)
 
 
-def work(on: Server, name: str, record: Record, until: threading.Event, *, most: int) -> None:
+def work(on: Served, name: str, record: Record, until: threading.Event, *, most: int) -> None:
     """Create one thing after the other; a lost connection is the end."""
     rng = Random(name)
     with (
@@ -104,7 +104,7 @@ def everything_is_there(data: Path, records: list[Record]) -> None:
 def two_servers(data: Path, *, most: int) -> None:
     (data / "buckets" / BUCKET).mkdir(parents=True)
     records = [Record() for _ in range(6)]
-    with server(data) as first, server(data) as second, ThreadPoolExecutor(6) as pool:
+    with serving(data) as first, serving(data) as second, ThreadPoolExecutor(6) as pool:
         waiting = [
             pool.submit(work, (first, second)[n % 2], f"w{n}", record, threading.Event(), most=most)
             for n, record in enumerate(records)
@@ -129,7 +129,7 @@ def test_two_servers_on_one_directory_under_load(tmp_path: Path) -> None:
 
 
 def test_two_servers_start_a_task_once(tmp_path: Path) -> None:
-    with server(tmp_path) as first, server(tmp_path) as second:
+    with serving(tmp_path) as first, serving(tmp_path) as second:
         with first.client() as one, second.client() as other, ThreadPoolExecutor(8) as pool:
             for _ in range(2):
                 task = one.post(batches.TASKS, json=batches.body()).json()["id"]
@@ -140,7 +140,7 @@ def test_two_servers_start_a_task_once(tmp_path: Path) -> None:
 
 def test_conditional_puts_of_two_servers_have_one_winner(tmp_path: Path) -> None:
     (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
-    with server(tmp_path) as first, server(tmp_path) as second, ThreadPoolExecutor(8) as pool:
+    with serving(tmp_path) as first, serving(tmp_path) as second, ThreadPoolExecutor(8) as pool:
         for number in range(2):
             urls = [f"{on.s3}/{BUCKET}/head-{number}" for on in (first, second)] * 4
 
@@ -155,14 +155,14 @@ def kills(data: Path, *, count: int, seed: str) -> None:
     rng, records = Random(seed), []
     for number in range(count):
         until = threading.Event()
-        with server(data) as running, ThreadPoolExecutor(4) as pool:
+        with serving(data) as running, ThreadPoolExecutor(4) as pool:
             batch = [Record() for _ in range(4)]
             waiting = [
                 pool.submit(work, running, f"k{number}w{n}", record, until, most=10**6)
                 for n, record in enumerate(batch)
             ]
             time.sleep(rng.uniform(0.4, 0.9))
-            running.process.send_signal(signal.SIGKILL)
+            running.sandbox.kill()
             until.set()
             for one in waiting:
                 one.result()
@@ -171,7 +171,7 @@ def kills(data: Path, *, count: int, seed: str) -> None:
     everything_is_there(data, records)
     with sandbox(data):
         assert [path.name for path in data.iterdir() if "scratch" in path.name] == []
-    with server(data) as running, running.client() as client:
+    with serving(data) as running, running.client() as client:
         for record in records:
             for identifier in record.collections.values():
                 assert client.get(f"{COLLECTIONS}/{identifier}").status_code == 200
@@ -225,30 +225,15 @@ def test_half_written_files_are_cleaned_when_their_writer_is_gone(tmp_path: Path
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_upload_that_breaks_off_leaves_the_object_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
-    with server(tmp_path) as running:
-        url = f"{running.s3}/{BUCKET}/key"
-        assert httpx.put(url, content=b"whole").status_code == 200
-
-        head = f"PUT /{BUCKET}/key HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
-        assert spoken(running.s3, head.encode() + b"x" * 100_000) == b""
-        assert httpx.get(url).content == b"whole"
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and list(tmp_path.glob(".scratch*")):
-            time.sleep(0.05)
-        assert list(tmp_path.glob(".scratch*")) == []
-
-
 @pytest.mark.slow
 def test_large_objects_pass_in_pieces(tmp_path: Path) -> None:
     """Neither way is an object held in memory: the server grows by less than half of it."""
     (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
     piece, count = os.urandom(1_000_000), 40
-    with server(tmp_path) as running:
+    with serving(tmp_path) as running:
         url = f"{running.s3}/{BUCKET}/large"
         assert httpx.put(url, content=b"x").status_code == 200
-        before = _peak_kb(running.process.pid)
+        before = _peak_kb(running.sandbox.pid)
         assert httpx.put(url, content=(piece for _ in range(count)), timeout=60).status_code == 200
         digest = hashlib.md5()
         with httpx.stream("GET", url, timeout=60) as answer:
@@ -259,7 +244,7 @@ def test_large_objects_pass_in_pieces(tmp_path: Path) -> None:
             httpx.get(url, headers={"range": "bytes=999999-1000000"}).content
             == piece[-1:] + piece[:1]
         )
-        assert _peak_kb(running.process.pid) - before < 20_000
+        assert _peak_kb(running.sandbox.pid) - before < 20_000
 
 
 def _peak_kb(pid: int) -> int:
@@ -270,87 +255,15 @@ def _peak_kb(pid: int) -> int:
 
 
 def test_object_that_is_too_large_is_refused_and_forgotten(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as driver:
-        driver.configure(most_object_mb=1)
     (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
-    with server(tmp_path) as running:
+    with serving(tmp_path, most_object_mb=1) as running:
         url = f"{running.s3}/{BUCKET}/large"
         for content in (b"x" * 1_500_000, iter([b"x" * 500_000] * 4)):
             answer = httpx.put(url, content=content, timeout=60)
             assert (answer.status_code, "EntityTooLarge" in answer.text) == (400, True)
         assert httpx.get(url).status_code == 404
-        answer = httpx.post(f"{running.api}{COLLECTIONS}", content=b"x" * 25_000_000, timeout=60)
+        answer = httpx.post(f"{running.base}{COLLECTIONS}", content=b"x" * 25_000_000, timeout=60)
         assert answer.status_code == 413
-
-
-# Over a socket, what no client library lets pass.
-
-
-def spoken(on: str, text: bytes) -> bytes:
-    """What a server answers to these bytes."""
-    import socket
-
-    host, port = on.removeprefix("http://").split(":")
-    answer = b""
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        # A server that has heard enough may reset the connection.
-        with contextlib.suppress(OSError):
-            connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)
-            while piece := connection.recv(65536):
-                answer += piece
-    return answer
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with server(tmp_path_factory.mktemp("socket")) as one:
-        yield one
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /%ff%00%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /byoc/v1/collections HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n",
-        b"GET /byoc/v1/collections HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
-        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\nabc",
-        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"HEAD /byoc/v1/collections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET http://evil.example/byoc/v1/collections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    ],
-)  # fmt: skip
-def test_no_bytes_break_a_server(running: Server, text: bytes) -> None:
-    for address in (running.api, running.s3):
-        answer = spoken(address, text)
-        assert not answer.startswith(b"HTTP/1.1 5")
-    assert httpx.get(f"{running.api}{COLLECTIONS}").status_code == 401
-
-
-@pytest.mark.parametrize("kind", ["cut", "lost-answer", "before"])
-def test_connection_ends_without_a_whole_answer(running: Server, kind: str) -> None:
-    httpx.post(f"{running.api}/_sandbox/faults", json={"kind": kind}).raise_for_status()
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"{running.api}{COLLECTIONS}")
-
-
-@pytest.mark.parametrize("kind", ["empty", "truncated", "duplicate", "504", "429"])
-def test_answers_that_are_none_are_whole_as_answers(running: Server, kind: str) -> None:
-    fault = {"kind": kind, "retry_after_ms": 500}
-    httpx.post(f"{running.api}/_sandbox/faults", json=fault).raise_for_status()
-    with httpx.Client(base_url=running.api) as client:
-        answer = client.get(COLLECTIONS)
-        assert int(answer.headers["content-length"]) == len(answer.content)
-        assert answer.headers.get_list("date") == [answer.headers["date"]]
-        assert client.get(COLLECTIONS).status_code == 401
 
 
 # Two that begin at once, and files that something else has damaged.

@@ -1,11 +1,7 @@
-"""A sandbox in a process of its own on a real port, and what the tests of foreign clients ask of it."""
+"""Sandboxes in processes of their own on real ports, and what tests ask of them."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,26 +9,21 @@ from typing import Any
 
 import httpx
 
-import shplan
+from shplan.sandbox.testing import Sandbox
 
 TOKEN_PATH = "/auth/realms/main/protocol/openid-connect/token"
-_SERVER = """
-import sys
-from pathlib import Path
-from shplan.sandbox.serve import serve
-
-serve(Path(sys.argv[1]), announce=lambda address: print(address.as_json(), flush=True))
-"""
 
 
 class Served:
     """The running sandbox: where it is, and its controls."""
 
-    def __init__(self, base: str, data: Path) -> None:
-        self.base = base
-        self.data = data
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.base = sandbox.base_url
+        self.s3 = sandbox.s3_url
+        self.data = sandbox.data
         self._changed: dict[str, Any] = {}
-        self._http = httpx.Client(base_url=base, trust_env=False)
+        self._http = httpx.Client(base_url=self.base, trust_env=False)
 
     def control(self, name: str, body: Any = None, *, method: str = "POST") -> Any:
         answer = self._http.request(method, f"/_sandbox/{name}", json={} if body is None else body)
@@ -72,25 +63,24 @@ class Served:
     def client(self) -> httpx.Client:
         """A client of no particular make, with a token."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        return httpx.Client(base_url=self.base, headers=headers, trust_env=False)
+        return httpx.Client(base_url=self.base, headers=headers, trust_env=False, timeout=60)
 
     def close(self) -> None:
         self._http.close()
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Served]:
-    """Start a sandbox, and end it."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
-    command = [sys.executable, "-c", _SERVER, str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        told = process.stdout.readline()
-        assert told, "the sandbox did not start"
-        served = Served(json.loads(told)["base_url"], data)
+def serving(data: Path, **arguments: Any) -> Iterator[Served]:
+    """
+    Start a sandbox, and end it.
+
+    Args:
+        data: its directory; several may be started on one
+        arguments: those of `Sandbox`
+    """
+    with Sandbox(data, **arguments) as sandbox:
+        served = Served(sandbox)
         try:
             yield served
         finally:
             served.close()
-            process.terminate()
-            assert process.wait(timeout=10) in (0, -15)
