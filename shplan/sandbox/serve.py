@@ -70,7 +70,10 @@ class ListenError(Exception):
     """
 
     def __init__(self, port: int, reason: OSError) -> None:
-        super().__init__(f"port {port}: {reason.strerror or reason}")
+        # The loop wraps what the system said; errors of names have numbers of their own.
+        number = reason.errno or 0
+        text = os.strerror(number) if number > 0 else reason.strerror or str(reason)
+        super().__init__(f"port {port}: {text}")
         self.port = port
         self.reason = reason
 
@@ -199,6 +202,7 @@ class _Server(uvicorn.Server):
             self._beside_task = asyncio.create_task(self._beside.serve())
             await self._beside.ready.wait()
             if self._beside.refused is not None:
+                await super().shutdown(sockets)
                 raise self._beside.refused
         if self.started:
             self.ready(self.servers[0].sockets[0].getsockname()[1])

@@ -243,7 +243,7 @@ def _wanted(name: str, accepted: tuple[object, ...]) -> str:
     """What a setting takes, in words."""
     if float in accepted:
         least = "above 0" if name in _NEVER_ZERO else "from 0"
-        what = f"a number {least}, up to {_MOST.get(name, _MOST_NUMBER):g}"
+        what = f"a number {least}, up to {_MOST.get(name, _MOST_NUMBER):.0f}"
     elif bool in accepted:
         what = "true or false"
     elif str in accepted:
