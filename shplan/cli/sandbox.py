@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,7 @@ def serve(
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
     require_packages()
+    from shplan.sandbox.serve import ListenError  # noqa: PLC0415
     from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
 
     prepare(data, behaviour)
@@ -86,11 +88,20 @@ def serve(
 
     try:
         serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
-    except SystemExit as error:
-        # The server leaves by a code of its own, which would read as "partly done".
-        message = f"cannot listen on {host}, port {port}; --port 0 takes a free one"
+    except ListenError as error:
+        option = "--s3-port" if error.port == s3_port and error.port != port else "--port"
+        message = f"cannot listen on {host}, {error}{_way_out(error.reason, option)}"
         raise click.ClickException(message) from error
     return 0
+
+
+def _way_out(reason: OSError, option: str) -> str:
+    """What to do about a port that cannot be had."""
+    if reason.errno == errno.EADDRINUSE:
+        return f"; {option} 0 takes a free one"
+    if reason.errno == errno.EACCES:
+        return f"; {option} above 1023 is for everybody"
+    return "; --host is an address of this machine, 127.0.0.1 unless said"
 
 
 def _tell(address: Address, *, form: str, data: Path) -> None:

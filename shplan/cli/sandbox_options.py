@@ -105,7 +105,9 @@ def prepare(data: Path, wanted: Behaviour) -> None:
         app = create_app(data, clock=SystemClock(), settings=settings)
         world = app.state.world
         try:
-            if wanted.seed is not None and world.store.seed != wanted.seed:
+            if wanted.seed is not None and not world.store.adopt_seed(wanted.seed):
+                # What is refused changes nothing, for a server that runs on the directory either.
+                SettingsFile(data).write(before)
                 msg = f"{data} has another seed; reset it, or serve another directory by --data"
                 raise click.ClickException(msg)
             if programmed:

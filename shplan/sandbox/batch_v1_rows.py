@@ -287,8 +287,12 @@ def find_tile(store: Store, task: Task, tile_id: int) -> Tile | None:
 
 
 def front(store: Store, task: Task, *, now_ms: int) -> dict[int, str]:
-    """The numbers of the tiles that are worked on now, and their statuses; others wait."""
-    if task.status != states.PROCESSING or task.run_ms is None or now_ms < task.run_ms:
+    """
+    The numbers of the tiles that are worked on now, and their statuses; others wait.
+
+    At the instant at which processing begins all do, as those do that a restart made pending.
+    """
+    if task.status != states.PROCESSING or task.run_ms is None or now_ms <= task.run_ms:
         return {}
     following = pending(store, task, limit=len(states.FRONT))
     return {tile.n: status for tile, status in zip(following, states.FRONT, strict=False)}

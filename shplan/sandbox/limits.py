@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERIOD_MS = 60_000
+# A limit of next to nothing refills in more milliseconds than there are numbers for.
+MOST_WAIT_MS = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,5 @@ def take(allowance: Allowance | None, *, wanted: float, per_minute: float, now_m
     if full.tokens >= wanted:
         return Grant(left=Allowance(full.tokens - wanted, now_ms), wait_ms=None)
     missing = min(wanted, per_minute) - full.tokens
-    return Grant(left=full, wait_ms=max(1, int(missing * PERIOD_MS / per_minute) + 1))
+    wait_ms = min(missing * PERIOD_MS / per_minute, MOST_WAIT_MS)
+    return Grant(left=full, wait_ms=max(1, int(wait_ms) + 1))

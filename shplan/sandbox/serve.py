@@ -7,8 +7,9 @@ Prints nothing: what a person has to be told is handed to the caller.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -21,7 +22,7 @@ from shplan.sandbox.misfortunes import DROP
 from shplan.sandbox.s3 import create_s3_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -51,9 +52,30 @@ def serve(
         clock: where time comes from; none: the computer's clock
         settings: as for `create_app`
         announce: called once requests are accepted, with where they are
+
+    Raises:
+        ListenError: a port is taken, or the address is none of this machine
     """
     server = Server(data, port=port, s3_port=s3_port, host=host, clock=clock, settings=settings)
     server.run(announce)
+
+
+class ListenError(Exception):
+    """
+    A port or an address that cannot be had.
+
+    Attributes:
+        port: which one was asked for
+        reason: what the operating system said
+    """
+
+    def __init__(self, port: int, reason: OSError) -> None:
+        # The loop wraps what the system said; errors of names have numbers of their own.
+        number = reason.errno or 0
+        text = os.strerror(number) if number > 0 else reason.strerror or str(reason)
+        super().__init__(f"port {port}: {text}")
+        self.port = port
+        self.reason = reason
 
 
 class Server:
@@ -119,6 +141,21 @@ def _config(app: ASGIApp, *, host: str, port: int, date_header: bool = True) -> 
     )
 
 
+@contextmanager
+def _own_words(port: int) -> Iterator[None]:
+    """Turn the end of the process, by which uvicorn says that it cannot listen, into an error."""
+    log = logging.getLogger("uvicorn.error")
+    log.disabled = True
+    try:
+        yield
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, OSError):
+            raise
+        raise ListenError(port, leaving.__context__) from leaving
+    finally:
+        log.disabled = False
+
+
 class _Beside(uvicorn.Server):
     """A second server in the loop of the first, which hears the signals for both."""
 
@@ -126,8 +163,15 @@ class _Beside(uvicorn.Server):
         super().__init__(config)
         self.ready = asyncio.Event()
 
+        self.refused: ListenError | None = None
+
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            with _own_words(self.config.port):
+                await super().startup(sockets)
+        except ListenError as error:
+            self.refused = error
+            self.should_exit = True
         self.ready.set()
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # as above
@@ -152,11 +196,14 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        with _own_words(self.config.port):
+            await super().startup(sockets)
         if self.started and self._beside is not None:
-            # If its port is taken it ends the process, as the first one does.
             self._beside_task = asyncio.create_task(self._beside.serve())
             await self._beside.ready.wait()
+            if self._beside.refused is not None:
+                await super().shutdown(sockets)
+                raise self._beside.refused
         if self.started:
             self.ready(self.servers[0].sockets[0].getsockname()[1])
 

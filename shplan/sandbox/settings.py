@@ -8,6 +8,7 @@ of the wrong type or name is refused. Nothing here is shared with the client.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, Self, cast, get_args, get_type_hints
 
 from shplan.sandbox.scratch import scratch_file
@@ -24,7 +25,16 @@ FILE_NAME = "settings.json"
 # Instants stay within the calendar: thirty years, and not all of it in a day.
 _MOST_NUMBER = 1e9
 _MOST = {"speed": 1e6}
-_NEVER_ZERO = frozenset({"speed", "expires_in_s", "acquisition_every_days"})
+_NEVER_ZERO = frozenset(
+    {
+        "speed",
+        "expires_in_s",
+        "acquisition_every_days",
+        "requests_per_minute",
+        "pu_per_minute",
+        "token_requests_per_minute",
+    }
+)
 
 
 class SettingsError(ValueError):
@@ -195,13 +205,14 @@ class Settings:
 def _checked(name: str, value: Json, settings: Settings) -> object:
     hints = get_type_hints(Settings, localns={"Mapping": dict, "Json": object})
     if name not in {known.name for known in fields(Settings)}:
-        msg = f"there is no setting {name!r}"
+        near = get_close_matches(name, [known.name for known in fields(Settings)], n=1)
+        msg = f"there is no setting {name!r}" + "".join(f"; did you mean {one}?" for one in near)
         raise SettingsError(msg)
     if name == "clients":
         return {**settings.clients, **_clients(value)}
     accepted = get_args(hints[name]) or (hints[name],)
     if not _accepts(accepted, value):
-        msg = f"{name} does not take {value!r}"
+        msg = f"{name} does not take {value!r}; it takes {_wanted(name, accepted)}"
         raise SettingsError(msg)
     if float in accepted and value is not None:
         return _positive(name, cast("float", value))
@@ -223,9 +234,23 @@ def _accepts(accepted: tuple[object, ...], value: Json) -> bool:
 def _positive(name: str, number: float) -> float:
     most = _MOST.get(name, _MOST_NUMBER)
     if not 0 <= number <= most or (number == 0 and name in _NEVER_ZERO):
-        msg = f"{name} does not take {number!r}"
+        msg = f"{name} does not take {number!r}; it takes {_wanted(name, (float,))}"
         raise SettingsError(msg)
     return float(number)
+
+
+def _wanted(name: str, accepted: tuple[object, ...]) -> str:
+    """What a setting takes, in words."""
+    if float in accepted:
+        least = "above 0" if name in _NEVER_ZERO else "from 0"
+        what = f"a number {least}, up to {_MOST.get(name, _MOST_NUMBER):.0f}"
+    elif bool in accepted:
+        what = "true or false"
+    elif str in accepted:
+        what = "a text"
+    else:
+        what = " or ".join(str(choice) for choice in accepted if choice is not type(None))
+    return f"{what}, or null" if type(None) in accepted else what
 
 
 def _clients(value: Json) -> dict[str, ClientEntry]:

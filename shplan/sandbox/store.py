@@ -211,6 +211,13 @@ class Store:
         """What identifiers, and the chance in faults, are made from."""
         return self.meta("seed") or ""
 
+    def adopt_seed(self, seed: str) -> bool:
+        """Take a seed, if there is no other or nothing was made from it yet; whether it holds."""
+        with self.writing():
+            if self.seed != seed and self.meta("ids") == "0":
+                self.set_meta("seed", seed)
+            return self.seed == seed
+
     @property
     def instance(self) -> str:
         """The identity that the directory got when it was made or last reset."""

@@ -399,8 +399,13 @@ def test_a_taken_port_is_an_error_and_not_partly_done(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = project.run("sandbox", "serve", "--port", str(port))
+        beside = project.run("sandbox", "serve", "--port", "0", "--s3-port", str(port))
     assert said.code == 1
     assert f"cannot listen on 127.0.0.1, port {port}" in said.err
+    assert said.err.rstrip().endswith("; --port 0 takes a free one")
+    assert beside.code == 1
+    assert beside.err.startswith(f"Error: cannot listen on 127.0.0.1, port {port}")
+    assert beside.err.rstrip().endswith("; --s3-port 0 takes a free one")
 
 
 def test_show_has_the_tiles_whatever_table_they_come_from(project: Project) -> None:

@@ -27,6 +27,19 @@ def wanted(**options: Any) -> Behaviour:
     return Behaviour(**{**nothing, **options})
 
 
+def use(data: Path) -> None:
+    app = create_app(data, clock=SystemClock())
+    with app.state.world.store.writing():
+        app.state.world.store.mint("collection")
+    close_app(app)
+
+
+def forget(data: Path) -> None:
+    app = create_app(data, clock=SystemClock())
+    app.state.world.reset()
+    close_app(app)
+
+
 def opened(data: Path) -> dict[str, Any]:
     app = create_app(data, clock=SystemClock())
     world = app.state.world
@@ -67,8 +80,15 @@ def test_what_is_not_said_stays_as_it_was(tmp_path: Path) -> None:
 def test_another_seed_needs_another_directory(tmp_path: Path) -> None:
     prepare(tmp_path, wanted(seed="7"))
     prepare(tmp_path, wanted(seed="7"))
+    use(tmp_path)
     with pytest.raises(click.ClickException, match="another seed"):
-        prepare(tmp_path, wanted(seed="8"))
+        prepare(tmp_path, wanted(seed="8", rate=30.0))
+    # What is refused changes nothing, and what it advises to do helps.
+    found = opened(tmp_path)
+    assert (found["settings"].seed, found["settings"].requests_per_minute) == ("7", None)
+    forget(tmp_path)
+    prepare(tmp_path, wanted(seed="8"))
+    assert (opened(tmp_path)["seed"], opened(tmp_path)["settings"].seed) == ("8", "8")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +96,7 @@ def test_another_seed_needs_another_directory(tmp_path: Path) -> None:
     [
         {"speed": 0.0},
         {"rate": -1.0},
+        {"rate": 0.0},
         {"list_lag": "soon"},
         {"latency": "2s..1s"},
         {"faults": ("9",)},

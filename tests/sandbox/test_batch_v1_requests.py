@@ -270,6 +270,8 @@ def test_a_restart_processes_the_failed_tiles_and_nothing_else(api: Driver) -> N
     assert act(api, request, "restartpartial") == 204
     told = read(api, request)
     assert (told["status"], "error" in told) == ("PROCESSING", False)
+    assert statuses(api, request) == ["PENDING", "PROCESSED"]
+    api.tick(1)
     assert statuses(api, request) == ["PROCESSING", "PROCESSED"]
     assert follow(api, request, 5) == ["DONE"]
     assert statuses(api, request) == ["PROCESSED", "PROCESSED"]
@@ -300,6 +302,8 @@ def test_a_stuck_tile_goes_back_two_times_and_fails_the_third_time(api: Driver) 
     request = create(api)
     act(api, request, "start")
     api.tick(4)
+    assert statuses(api, request) == ["PENDING", "PENDING"]
+    api.tick(1)
     seen = [statuses(api, request)]
     for _ in range(4):
         api.tick(5)

@@ -87,6 +87,13 @@ def test_nulls_and_read_only_fields_of_clients_are_ignored(api: Driver) -> None:
             put_body(additionalData={"bands": {"B": {"bitDepth": 16}}}),
             "additionalData->bands->B->sampleFormat",
         ),
+        *(
+            (
+                put_body(additionalData={"bands": {"B": {**BANDS["B04"], "bandIndex": index}}}),
+                "additionalData->bands->B->bandIndex",
+            )
+            for index in (0, -5)
+        ),
         (
             put_body(additionalData={"bands": {"1B": {"bitDepth": 16, "sampleFormat": "UINT"}}}),
             "additionalData->bands->1B",

@@ -32,5 +32,12 @@ def test_waiting_as_told_is_enough(per_minute: float, tokens: float) -> None:
         assert later.wait_ms is None
 
 
+@given(per_minute=st.floats(5e-324, 1e-9))
+def test_next_to_nothing_is_waited_for_and_does_not_overflow(per_minute: float) -> None:
+    wait_ms = take(None, wanted=1.0, per_minute=per_minute, now_ms=0).wait_ms
+    assert wait_ms is not None
+    assert wait_ms >= 1
+
+
 def test_unused_allowance_does_not_pile_up() -> None:
     assert refill(Allowance(10, 0), per_minute=10, now_ms=3_600_000).tokens == 10

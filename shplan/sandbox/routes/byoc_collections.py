@@ -203,6 +203,11 @@ def _bands_of(additional: Json) -> Bands | None:
         if content.get("sampleFormat") == "FLOAT" and content["bitDepth"] != 32:
             raise violation(f"additionalData->bands->{name}->bitDepth", "must be 32 for FLOAT")
         bands[name] = {"source": name, "bandIndex": 1, **content}
+        index = bands[name]["bandIndex"]
+        # The document says only that it is an integer, which 1.0 is as well.
+        if not isinstance(index, int | float) or index < 1:
+            raise violation(f"additionalData->bands->{name}->bandIndex", "counts from 1")
+        bands[name]["bandIndex"] = int(index)
     return bands
 
 
