@@ -166,3 +166,15 @@ def share_area(one: Area, other: Area) -> bool:
 def area_of_text(bounds: str) -> tuple[Area, int] | None:
     """`area_of` of JSON text; what many tasks have in common is read once."""
     return area_of(decode_object(bounds))
+
+
+def shape_of(geometry: JsonObject) -> Area:
+    """A polygon that was checked when it was stored."""
+    bare: JsonObject = {"type": geometry["type"], "coordinates": geometry["coordinates"]}
+    area = shapely.from_geojson(encode(bare))
+    return area if area.is_valid else shapely.make_valid(area)
+
+
+def covers_box(area: Area, box: tuple[float, float, float, float]) -> bool:
+    """Whether a rectangle lies within an area."""
+    return bool(area.covers(shapely.box(*box)))
