@@ -37,11 +37,12 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class _Tile:
-    """A tile, with its cover geometry in the CRS of `epsg`."""
+    """A tile, with its cover geometry in the CRS of `epsg`; its files are in that of `file_epsg`."""
 
     scene: Scene
     cover: Area
     epsg: int
+    file_epsg: int
 
 
 def open_source(
@@ -85,11 +86,12 @@ def _row(store: Store, place: Row) -> Row:
 
 def _tile(row: Row) -> _Tile:
     scene = Scene(id=row["id"], at_ms=row["sensing_ms"], data_path=row["path"])
-    if row["cover"] is not None:
-        return _Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84)
     facts = decode_object(row["facts"])
+    epsg = cast("int", facts["epsg"])
+    if row["cover"] is not None:
+        return _Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84, epsg)
     cover = areas.shape_of(cast("JsonObject", facts["coverGeometry"]))
-    return _Tile(scene, cover, cast("int", facts["epsg"]))
+    return _Tile(scene, cover, epsg, epsg)
 
 
 class ByocRaster:
@@ -147,7 +149,7 @@ class ByocRaster:
         covered = warping.inside(tile.cover, tile.epsg, grid)
         # `dataMask` alone is that of the first band.
         names = list(bands) or list(self._collection.bands or {})[:1]
-        read = self._read(scene, names, grid, resampling)
+        read = self._read(tile, names, grid, resampling)
         valid = covered.copy()
         planes = {}
         for name in names:
@@ -159,7 +161,7 @@ class ByocRaster:
         return Layer(planes=planes, covered=covered, valid=valid)
 
     def _read(
-        self, scene: Scene, names: list[str], grid: Grid, resampling: Resampling
+        self, tile: _Tile, names: list[str], grid: Grid, resampling: Resampling
     ) -> dict[str, tuple[Plane, Mask]]:
         """Each band with where it has data; bands of one file are read together."""
         known = self._collection.bands or {}
@@ -167,11 +169,13 @@ class ByocRaster:
         for name in names:
             key = str(known[name]["source"]), self._no_data(known[name])
             together.setdefault(key, []).append(name)
-        files = self._files(scene, sorted({source for source, _ in together}))
+        files = self._files(tile.scene, sorted({source for source, _ in together}))
         found: dict[str, tuple[Plane, Mask]] = {}
         for (source, no_data), several in together.items():
             indexes = [cast("int", known[name].get("bandIndex", 1)) for name in several]
-            read = warping.read_bands(files[source], indexes, no_data, grid, resampling)
+            read = warping.read_bands(
+                warping.File(files[source], tile.file_epsg), indexes, no_data, grid, resampling
+            )
             found |= dict(zip(several, read, strict=True))
         return {
             name: (np.ascontiguousarray(plane, self.bands[name].dtype), has_data)

@@ -7,10 +7,10 @@ clients of the service read: TIFFs are chunky.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import rasterio
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
@@ -67,30 +67,32 @@ def encoded(
     """
     if media_type == PNG:
         # The default level takes five times as long, for a sixth less.
-        return _written(pixels, driver="PNG", ZLEVEL=1)
+        return _written(pixels, grid, driver="PNG", ZLEVEL=1)
     if media_type == JPEG:
-        return _written(pixels, driver="JPEG", QUALITY=max(quality, 1))
+        return _written(pixels, grid, driver="JPEG", QUALITY=max(quality, 1))
     return _written(
         pixels,
+        grid,
         driver="GTiff",
         INTERLEAVE="PIXEL",
         COMPRESS="DEFLATE",
         ZLEVEL=1,
         crs=CRS.from_epsg(grid.epsg),
-        transform=transform_of(grid),
         nodata=no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None,
     )
 
 
-def _written(pixels: NDArray[Any], *, driver: str, **options: Any) -> bytes:
+def _written(pixels: NDArray[Any], grid: Grid, *, driver: str, **options: Any) -> bytes:
     height, width, count = pixels.shape
-    with warnings.catch_warnings(action="ignore"), MemoryFile() as memory:
+    # Nothing beside the image, where PNG and JPEG would have their place written to.
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), MemoryFile() as memory:
         with memory.open(
             driver=driver,
             height=height,
             width=width,
             count=count,
             dtype=pixels.dtype.name,
+            transform=transform_of(grid),
             **options,
         ) as raster:
             raster.write(np.moveaxis(pixels, -1, 0))

@@ -16,7 +16,7 @@ from shplan.sandbox.raster_sources import DATA_MASK, Layer, empty_layer
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shplan.sandbox.raster_sources import (
         Grid,
@@ -126,15 +126,14 @@ def mosaic(reading: Reading, scenes: Sequence[Scene]) -> Layer:
     return made
 
 
-def planes_of(reading: Reading, layers: Sequence[Layer]) -> dict[str, Plane]:
-    """Each band of the layers, (layer, row, column), `dataMask` as 0 and 1."""
-    shape = (len(layers), reading.grid.height, reading.grid.width)
-    found: dict[str, Plane] = {}
-    for name in reading.bands:
-        is_mask = name == DATA_MASK
-        dtype = "uint8" if is_mask else reading.source.bands[name].dtype
-        stack = np.empty(shape, dtype)
-        for number, layer in enumerate(layers):
-            stack[number] = layer.valid if is_mask else layer.planes[name]
-        found[name] = stack
+def planes_of(reading: Reading, layers: Iterable[Layer], *, count: int) -> dict[str, Plane]:
+    """Each band of so many layers, (layer, row, column), `dataMask` as 0 and 1."""
+    shape = (count, reading.grid.height, reading.grid.width)
+    found: dict[str, Plane] = {
+        name: np.empty(shape, "uint8" if name == DATA_MASK else reading.source.bands[name].dtype)
+        for name in reading.bands
+    }
+    for number, layer in enumerate(layers):
+        for name, stack in found.items():
+            stack[number] = layer.valid if name == DATA_MASK else layer.planes[name]
     return found

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shplan.script.worker import Worker
 
 # Our own bound: what all samples of a request may take in memory.
-MOST_BYTES = 2 << 30
+MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +214,13 @@ def _planes(
 ) -> dict[str, Plane]:
     reading = Reading(one.source, one.bands, request.grid, one.data.resampling, inside)
     if one.mosaicking != SIMPLE:
-        layers = [mosaic(reading, sample.scenes) for sample in chosen]
-        return planes_of(reading, layers)
+        layers = (mosaic(reading, sample.scenes) for sample in chosen)
+        return planes_of(reading, layers, count=len(chosen))
     scenes = [scene for sample in chosen for scene in sample.scenes]
     # Alone, there is a sample everywhere; in fusion none where there is no scene.
     if not scenes and len(request.data) > 1:
-        return planes_of(reading, [])
-    return planes_of(reading, [mosaic(reading, scenes)])
+        return planes_of(reading, (), count=0)
+    return planes_of(reading, [mosaic(reading, scenes)], count=1)
 
 
 def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> None:

@@ -28,6 +28,7 @@ DEFAULT_PIXELS = 256
 DEFAULT = "default"
 USERDATA = "userdata"
 _ARCHIVES = {"application/tar": TAR, TAR: TAR, MIXED: MIXED}
+_PLACE = "input->bounds"
 _SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON)
 
 
@@ -114,13 +115,14 @@ def grid_of(bounds: JsonObject, output: JsonObject) -> tuple[Grid, Area, bool]:
     Raises:
         ApiError: 400
     """
-    found = areas.area_of(bounds)
+    found = areas.area_of(bounds, place=_PLACE)
     if found is None:
-        raise violation("input->bounds", "must have a bbox or a geometry")
+        raise violation(_PLACE, "must have a bbox or a geometry")
     area, epsg = found
     sides = cast("tuple[float, float, float, float]", area.bounds)
     if "bbox" in bounds and "geometry" in bounds:
-        whole = areas.area_of({name: bounds[name] for name in bounds if name != "geometry"})
+        box: JsonObject = {name: bounds[name] for name in bounds if name != "geometry"}
+        whole = areas.area_of(box, place=_PLACE)
         assert whole is not None
         sides = whole[0].bounds
     width, height = _size(sides, output)

@@ -8,7 +8,7 @@ of 4,096 pixels shrunk to 512. Source: the BYOC page: the service reads the near
 from __future__ import annotations
 
 import math
-import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,14 @@ _METHODS = {"NEAREST": Method.nearest, "BILINEAR": Method.bilinear, "BICUBIC": M
 _SLACK = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a tile; `epsg` is the code of its CRS."""
+
+    path: Path
+    epsg: int
+
+
 def transform_of(grid: Grid) -> Affine:
     """From columns and rows to coordinates."""
     sides = (grid.west, grid.south, grid.east, grid.north)
@@ -57,7 +65,7 @@ def inside(area: Area, epsg: int, grid: Grid) -> Mask:
 
 
 def read_bands(
-    path: Path, indexes: list[int], no_data: float | None, grid: Grid, resampling: Resampling
+    file: File, indexes: list[int], no_data: float | None, grid: Grid, resampling: Resampling
 ) -> list[tuple[Plane, Mask]]:
     """
     Bands of one file on a grid, each with where it has data.
@@ -70,41 +78,52 @@ def read_bands(
         SourceError: the file cannot be read
     """
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-        ):
-            return _read(path, indexes, no_data, grid, resampling)
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+            return _read(file, indexes, no_data, grid, resampling)
     except (RasterioError, OSError, ValueError) as error:
-        msg = f"The file {path.name} cannot be read."
+        msg = f"The file {file.path.name} cannot be read."
         raise SourceError(msg) from error
 
 
 def _read(
-    path: Path, indexes: list[int], no_data: float | None, grid: Grid, resampling: Resampling
+    file: File, indexes: list[int], no_data: float | None, grid: Grid, resampling: Resampling
 ) -> list[tuple[Plane, Mask]]:
-    with rasterio.open(path, driver="GTiff") as raster:
-        ratio = _ratio(raster, grid)
+    with rasterio.open(file.path, driver="GTiff") as raster:
+        ratio = _ratio(raster.transform, file.epsg, grid)
+        is_shrunk = ratio[0] * ratio[1] > 1 + _SLACK
+        method = _METHODS[resampling.down if is_shrunk else resampling.up]
         level = _level(raster.overviews(indexes[0]), min(ratio))
-        dtypes = [np.dtype(raster.dtypes[index - 1]) for index in indexes]
+        if level is None:
+            return _warped(raster, indexes, no_data, grid, (method, *ratio))
+    with rasterio.open(file.path, driver="GTiff", overview_level=level) as raster:
+        ratio = _ratio(raster.transform, file.epsg, grid)
+        return _warped(raster, indexes, no_data, grid, (method, *ratio))
+
+
+def _warped(
+    raster: rasterio.DatasetReader,
+    indexes: list[int],
+    no_data: float | None,
+    grid: Grid,
+    how: tuple[Method, float, float],
+) -> list[tuple[Plane, Mask]]:
+    dtypes = [np.dtype(raster.dtypes[index - 1]) for index in indexes]
     known = no_data if no_data is not None and _fits(no_data, dtypes) else None
-    is_shrunk = ratio[0] * ratio[1] > 1 + _SLACK
-    method = _METHODS[resampling.down if is_shrunk else resampling.up]
-    options = {} if level is None else {"overview_level": level}
-    with (
-        rasterio.open(path, driver="GTiff", **options) as raster,
-        WarpedVRT(
-            raster,
-            crs=CRS.from_epsg(grid.epsg),
-            transform=transform_of(grid),
-            width=grid.width,
-            height=grid.height,
-            resampling=method,
-            src_nodata=known,
-            nodata=known,
-            add_alpha=known is None,
-        ) as warped,
-    ):
+    method, across, down = how
+    with WarpedVRT(
+        raster,
+        crs=CRS.from_epsg(grid.epsg),
+        transform=transform_of(grid),
+        width=grid.width,
+        height=grid.height,
+        resampling=method,
+        src_nodata=known,
+        nodata=known,
+        add_alpha=known is None,
+        # Else it is guessed from the shape of each block, and rows of the last look smoothed.
+        XSCALE=1 / max(1.0, across),
+        YSCALE=1 / max(1.0, down),
+    ) as warped:
         planes = warped.read(indexes)
         alpha = warped.read(warped.count) if known is None else None
     return [_masked(plane, known, alpha) for plane in planes]
@@ -130,14 +149,15 @@ def _fits(no_data: float, dtypes: list[np.dtype[np.generic]]) -> bool:
     return True
 
 
-def _ratio(raster: rasterio.DatasetReader, grid: Grid) -> tuple[float, float]:
+def _ratio(matrix: Affine, epsg: int, grid: Grid) -> tuple[float, float]:
     """How many pixels of the source one of the grid's is wide and high, in the middle of the grid."""
     across, down = grid.pixel
     x, y = (grid.west + grid.east) / 2, (grid.south + grid.north) / 2
-    epsg = raster.crs.to_epsg()
     convert = transformer(grid.epsg, epsg) if epsg != grid.epsg else lambda a, b: (a, b)
+    # In pixels of the source, whose rows run from west to east.
     here, beside, below = (
-        ~raster.transform @ convert(*at) for at in ((x, y), (x + across, y), (x, y - down))
+        (east / matrix.a, north / matrix.e)
+        for east, north in (convert(*at) for at in ((x, y), (x + across, y), (x, y - down)))
     )
     ratio = math.dist(here, beside), math.dist(here, below)
     return ratio if all(map(math.isfinite, ratio)) else (1.0, 1.0)
