@@ -40,6 +40,7 @@ from shplan.sandbox.routes import (
     byoc_tiles,
     catalog,
     metadata,
+    process,
     token,
     zarr,
 )
@@ -97,6 +98,7 @@ def create_app(
             *batch_collections.routes(world),
             *zarr.routes(world),
             *metadata.routes(world),
+            *process.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Area = Any  # shapely has no names for "polygon or multipolygon"
 
-_PLACE = "processRequest->input->bounds"
+BATCH_PLACE = "processRequest->input->bounds"
 _EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
 _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
 # Chords this long leave a parallel by less than a tenth of a metre in any projection used here.
@@ -37,9 +37,12 @@ _STEP_METRES = 2_000.0
 _MOST_STEPS = 200_000
 
 
-def area_of(bounds: JsonObject) -> tuple[Area, int] | None:
+def area_of(bounds: JsonObject, *, place: str = BATCH_PLACE) -> tuple[Area, int] | None:
     """
     The area that bounds describe, and the EPSG code of its CRS; none if they describe none.
+
+    Args:
+        place: of the bounds in the body, for refusals
 
     Raises:
         ApiError: 400, if it is not one that the service takes
@@ -47,42 +50,42 @@ def area_of(bounds: JsonObject) -> tuple[Area, int] | None:
     if "bbox" not in bounds and "geometry" not in bounds:
         return None
     properties = cast("JsonObject", bounds.get("properties", {}))
-    epsg = _epsg(properties.get("crs"))
+    epsg = _epsg(properties.get("crs"), place)
     if "geometry" in bounds:
-        area = _polygon(cast("JsonObject", bounds["geometry"]))
+        area = _polygon(cast("JsonObject", bounds["geometry"]), place)
     else:
-        area = _box(cast("list[float]", bounds["bbox"]))
-    _refuse_beyond_the_world(area, epsg)
+        area = _box(cast("list[float]", bounds["bbox"]), place)
+    _refuse_beyond_the_world(area, epsg, place)
     return area, epsg
 
 
-def _epsg(crs: object) -> int:
+def _epsg(crs: object, place: str) -> int:
     if crs is None or (isinstance(crs, str) and _CRS84.fullmatch(crs)):
         return WGS84
     match = _EPSG.fullmatch(crs) if isinstance(crs, str) else None
     if match is None or int(match[1]) not in SUPPORTED:
-        raise violation(f"{_PLACE}->properties->crs", "is not a supported CRS")
+        raise violation(f"{place}->properties->crs", "is not a supported CRS")
     return int(match[1])
 
 
-def _box(bbox: list[float]) -> Area:
+def _box(bbox: list[float], place: str) -> Area:
     west, south, east, north = bbox
     if not (west < east and south < north):
-        raise violation(f"{_PLACE}->bbox", "must have its minima before its maxima")
+        raise violation(f"{place}->bbox", "must have its minima before its maxima")
     return shapely.box(west, south, east, north)
 
 
-def _polygon(geometry: JsonObject) -> Area:
+def _polygon(geometry: JsonObject, place: str) -> Area:
     try:
         area = shapely.from_geojson(encode({**geometry, "crs": None}))
         fits = area.geom_type in ("Polygon", "MultiPolygon")
     except (shapely.errors.ShapelyError, ValueError, TypeError):
         fits = False
     if not fits or shapely.is_empty(area) or not _is_closed(geometry):
-        raise violation(f"{_PLACE}->geometry", "must be a polygon whose rings are closed")
+        raise violation(f"{place}->geometry", "must be a polygon whose rings are closed")
     area = area if area.is_valid else shapely.make_valid(area)
     if area.area <= 0:
-        raise violation(f"{_PLACE}->geometry", "must have an area")
+        raise violation(f"{place}->geometry", "must have an area")
     return area
 
 
@@ -92,21 +95,21 @@ def _is_closed(geometry: JsonObject) -> bool:
     return all(len(ring) >= 4 and ring[0] == ring[-1] for polygon in polygons for ring in polygon)
 
 
-def _refuse_beyond_the_world(area: Area, epsg: int) -> None:
+def _refuse_beyond_the_world(area: Area, epsg: int, place: str) -> None:
     numbers = area.bounds
     fits = all(math.isfinite(number) and abs(number) < 1e9 for number in numbers)
     if fits and epsg == WGS84:
         west, south, east, north = numbers
         fits = west >= -180 and east <= 180 and south >= -90 and north <= 90
     if not fits:
-        raise _outside()
+        raise _outside(place)
     projected = to_wgs84(area, epsg)
     if shapely.is_empty(projected) or not all(map(math.isfinite, projected.bounds)):
-        raise _outside()
+        raise _outside(place)
 
 
-def _outside() -> ApiError:
-    return violation(_PLACE, "lie outside the world")
+def _outside(place: str) -> ApiError:
+    return violation(place, "lie outside the world")
 
 
 def to_wgs84(area: Area, epsg: int) -> Area:
@@ -166,3 +169,15 @@ def share_area(one: Area, other: Area) -> bool:
 def area_of_text(bounds: str) -> tuple[Area, int] | None:
     """`area_of` of JSON text; what many tasks have in common is read once."""
     return area_of(decode_object(bounds))
+
+
+def shape_of(geometry: JsonObject) -> Area:
+    """A polygon that was checked when it was stored."""
+    bare: JsonObject = {"type": geometry["type"], "coordinates": geometry["coordinates"]}
+    area = shapely.from_geojson(encode(bare))
+    return area if area.is_valid else shapely.make_valid(area)
+
+
+def covers_box(area: Area, box: tuple[float, float, float, float]) -> bool:
+    """Whether a rectangle lies within an area."""
+    return bool(area.covers(shapely.box(*box)))

@@ -1,5 +1,5 @@
 """
-What a feature of a batch task costs, in processing units.
+What a feature of a batch task costs, and a request of the Process API, in processing units.
 
 The sandbox's own reading of the published formula, A x B/3 x F x S x U x R x D; the client has
 another. Source: the page on processing units. Assumptions: bands, samples and radar factors are
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox.wire import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.script.facts import InputFacts, ScriptFacts
 
 MINIMUM_PU = 100.0
+PROCESS_MINIMUM_PU = 0.005
 UNIT_PIXELS = 512 * 512
 UNIT_BANDS = 3
 SMALLEST_AREA = 0.01
@@ -77,7 +78,7 @@ def tariff(
     inputs = cast("JsonObject", request["input"])
     data = cast("list[JsonObject]", inputs["data"])
     factor = math.fsum(
-        _bands(one)
+        _paid_bands(one.bands)
         / UNIT_BANDS
         * max(1, rounding(_samples(one, source, now_ms, every_days=acquisition_every_days)))
         * _radar(source)
@@ -85,6 +86,43 @@ def tariff(
     )
     fused = max(1, len(data))
     return Tariff(factor * _format(request, facts) * fused)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """
+    What was read of one data set.
+
+    Args:
+        bands: by name, once each
+        samples: how many a pixel had
+        source: the data set as it was asked for
+    """
+
+    bands: tuple[str, ...]
+    samples: int
+    source: JsonObject
+
+
+def process_pu(
+    reads: Sequence[Read], *, width: int, height: int, data_sets: int, is_float_tiff: bool
+) -> float:
+    """
+    The units of an answer of the Process API.
+
+    No sample at all costs as one does: the page tells nothing of it.
+
+    Args:
+        width: in pixels, of the bounding box
+        height: in pixels
+        data_sets: of a fusion; all of them lie here, where the factor is their number
+    """
+    factor = math.fsum(
+        _paid_bands(one.bands) / UNIT_BANDS * max(1, one.samples) * _radar(one.source)
+        for one in reads
+    )
+    factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
+    return max(Tariff(factor).full_pu(width=width, height=height), PROCESS_MINIMUM_PU)
 
 
 def _paired(
@@ -98,9 +136,9 @@ def _paired(
     ]
 
 
-def _bands(one: InputFacts) -> int:
+def _paid_bands(names: Iterable[str]) -> int:
     """Bands that are paid for: `dataMask` only if it stands alone."""
-    return max(1, len(set(one.bands) - {"dataMask"}))
+    return max(1, len(set(names) - {"dataMask"}))
 
 
 def _samples(one: InputFacts, source: JsonObject, now_ms: int, *, every_days: float) -> float:

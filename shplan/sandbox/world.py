@@ -73,7 +73,7 @@ class World:
         self.store.found(seed=self.settings.seed, clock_s=clock.now(), speed=self.settings.speed)
 
     def close(self) -> None:
-        """Close the files, and end the process that reads evalscripts."""
+        """Close the files, and end the processes that run evalscripts."""
         self.scripts.close()
         self.store.close()
 

@@ -1,19 +1,21 @@
 """
 What every operation of the service has in common: token, limits, body, one transaction, price.
 
-A handler is a plain function from a `Call` to a `Reply`; it raises `ApiError` to refuse. This
-module turns such functions into endpoints.
+A handler is a plain function from a `Call` to a `Reply`, or to `Work` that takes long; it raises
+`ApiError` to refuse. This module turns such functions into endpoints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shplan.sandbox import multipart, tokens
+from shplan.sandbox import multipart, tokens, units
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -27,7 +29,7 @@ from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from starlette.requests import Request
 
@@ -103,6 +105,19 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """
+    What a handler leaves to a thread.
+
+    Args:
+        run: makes the answer and tells its price in processing units; uses no store, and may raise
+            `ApiError`
+    """
+
+    run: Callable[[], tuple[Reply, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """
     A handler and what is done before it.
@@ -113,7 +128,7 @@ class Operation:
         is_open: whether no token is asked for
     """
 
-    handler: Callable[[Call], Reply]
+    handler: Callable[[Call], Reply | Work]
     body: str | None = None
     script_at: tuple[str, ...] | None = None
     cost_pu: float = 0.0
@@ -128,7 +143,7 @@ def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route
 def _endpoint(
     world: World, operations: Mapping[str, Operation]
 ) -> Callable[[Request], Awaitable[Response]]:
-    def answer(request: Request, content: bytes) -> Response:
+    def answer(request: Request, content: bytes) -> Response | tuple[Call, Work]:
         operation = operations.get(request.method)
         account = behind = request.scope.get(BEHIND, "")
         if not behind and (operation is None or not operation.is_open):
@@ -165,17 +180,25 @@ def _endpoint(
     async def serve(request: Request) -> Response:
         content = await request.body()
         with world.holding():
-            return answer(request, content)
+            found = answer(request, content)
+        if isinstance(found, Response):
+            return found
+        call, work = found
+        # Meanwhile others are served.
+        reply, cost_pu = await run_in_threadpool(work.run)
+        with world.holding():
+            return _paid(call, reply, cost_pu)
 
     return serve
 
 
-def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
+def _answered(call: Call, operation: Operation, *, free: bool) -> Response | tuple[Call, Work]:
     if not operation.cost_pu:
-        return _response(operation.handler(call), cost_pu=None)
+        found = operation.handler(call)
+        return (call, found) if isinstance(found, Work) else _response(found, cost_pu=None)
     with call.store.writing():
         if free:
-            return _response(operation.handler(call), cost_pu=None)
+            return _response(_at_once(operation, call), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
         wait_ms = call.world.allow(
             f"pu/{call.account}",
@@ -183,9 +206,34 @@ def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
             per_minute=call.settings.pu_per_minute,
         )
         refuse_after(call.settings, wait_ms)
-        reply = operation.handler(call)
+        reply = _at_once(operation, call)
         call.store.charge(call.account, operation.cost_pu)
     return _response(reply, cost_pu=operation.cost_pu)
+
+
+def _at_once(operation: Operation, call: Call) -> Reply:
+    reply = operation.handler(call)
+    assert isinstance(reply, Reply), "work has a price of its own"
+    return reply
+
+
+def _paid(call: Call, reply: Reply, cost_pu: float) -> Response:
+    """
+    What a thread made, once it is paid for.
+
+    Raises:
+        ApiError: 403, 429
+    """
+    with call.store.writing():
+        if units.left(call.world, call.account) < cost_pu:
+            raise units.insufficient()
+        settings = call.world.settings
+        wait_ms = call.world.allow(
+            f"pu/{call.account}", wanted=cost_pu, per_minute=settings.pu_per_minute
+        )
+        refuse_after(settings, wait_ms)
+        call.store.charge(call.account, cost_pu)
+    return _response(reply, cost_pu=cost_pu)
 
 
 def _response(reply: Reply, *, cost_pu: float | None) -> Response:

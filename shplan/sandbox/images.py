@@ -1,0 +1,108 @@
+"""
+Images as bytes: PNG, JPEG and TIFF, the same bytes for the same pixels.
+
+Source: the page on sample types for what a format can hold; alpha is a second or fourth band of PNG. What
+clients of the service read: TIFFs are chunky.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+
+from shplan.sandbox.warping import transform_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shplan.sandbox.raster_sources import Grid
+    from shplan.script.facts import OutputFacts
+
+PNG, JPEG, TIFF, JSON = "image/png", "image/jpeg", "image/tiff", "application/json"
+EXTENSIONS = {PNG: "png", JPEG: "jpg", TIFF: "tif", JSON: "json"}
+DEFAULT_QUALITY = 90
+# Of each format that is no TIFF: numbers of bands and sample types.
+_HOLDS = {
+    PNG: ((1, 2, 3, 4), ("AUTO", "UINT8", "UINT16")),
+    JPEG: ((1, 3), ("AUTO", "UINT8")),
+}
+
+
+def misfit(facts: OutputFacts, media_type: str) -> str | None:
+    """Why a format cannot hold an output; none: it can."""
+    if media_type not in _HOLDS:
+        return None
+    bands, sample_types = _HOLDS[media_type]
+    if facts.bands not in bands:
+        fitting = ", ".join(map(str, bands))
+        return f"Output {facts.id} has {facts.bands} bands; {media_type} can have {fitting}."
+    if facts.sample_type not in sample_types:
+        fitting = ", ".join(sample_types)
+        return (
+            f"Output {facts.id} has the sample type {facts.sample_type}; {media_type} can have"
+            f" {fitting}."
+        )
+    return None
+
+
+def encoded(
+    pixels: NDArray[Any],
+    media_type: str,
+    *,
+    grid: Grid,
+    no_data: float | None = None,
+    quality: int = DEFAULT_QUALITY,
+) -> bytes:
+    """
+    The bytes of an image.
+
+    Args:
+        pixels: (row, column, band), of a type that the format can hold
+        no_data: for the tag of a TIFF
+        quality: of a JPEG, 0 to 100
+    """
+    if media_type == PNG:
+        # The default level takes five times as long, for a sixth less.
+        return _written(pixels, grid, driver="PNG", ZLEVEL=1)
+    if media_type == JPEG:
+        return _written(pixels, grid, driver="JPEG", QUALITY=max(quality, 1))
+    return _written(
+        pixels,
+        grid,
+        driver="GTiff",
+        INTERLEAVE="PIXEL",
+        COMPRESS="DEFLATE",
+        ZLEVEL=1,
+        crs=CRS.from_epsg(grid.epsg),
+        nodata=no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None,
+    )
+
+
+def _written(pixels: NDArray[Any], grid: Grid, *, driver: str, **options: Any) -> bytes:
+    height, width, count = pixels.shape
+    # Nothing beside the image, where PNG and JPEG would have their place written to.
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), MemoryFile() as memory:
+        with memory.open(
+            driver=driver,
+            height=height,
+            width=width,
+            count=count,
+            dtype=pixels.dtype.name,
+            transform=transform_of(grid),
+            **options,
+        ) as raster:
+            raster.write(np.moveaxis(pixels, -1, 0))
+        content: bytes = memory.read()
+        return content
+
+
+def _is_held(no_data: float, dtype: np.dtype[Any]) -> bool:
+    """Whether the samples can have the value: GDAL writes no tag that they cannot."""
+    if dtype.kind == "f":
+        return not np.isfinite(no_data) or abs(no_data) <= float(np.finfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return float(no_data).is_integer() and bool(limits.min <= no_data <= limits.max)

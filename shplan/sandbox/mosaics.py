@@ -1,0 +1,139 @@
+"""
+From scenes to samples: one mosaic (SIMPLE), one a day (ORBIT), or every scene by itself (TILE).
+
+Source: the pages on mosaicking and on BYOC: where scenes overlap the first of the order is used, and where
+that one has no data there are none. A day is one of UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shplan.sandbox.raster_sources import DATA_MASK, Layer, empty_layer
+from shplan.sandbox.wire import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from shplan.sandbox.raster_sources import (
+        Grid,
+        Mask,
+        Plane,
+        RasterSource,
+        Resampling,
+        Scene,
+    )
+    from shplan.script.rendering import Json
+
+SIMPLE, ORBIT, TILE = "SIMPLE", "ORBIT", "TILE"
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """
+    What one sample of a pixel is made of.
+
+    Args:
+        scenes: in the order in which they are used; none: no data anywhere
+        told: what the script hears of it
+    """
+
+    scenes: tuple[Scene, ...]
+    told: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    How scenes of a source are read.
+
+    Args:
+        bands: that the script names, each with its unit; `dataMask` among them if it does
+        inside: pixels within the polygon of the request; none: all
+    """
+
+    source: RasterSource
+    bands: Mapping[str, str]
+    grid: Grid
+    resampling: Resampling
+    inside: Mask | None
+
+
+def samples_of(scenes: Sequence[Scene], mosaicking: str) -> list[Sample]:
+    """
+    The samples of ORBIT or TILE, in the order of the scenes; of SIMPLE what the script is told of each scene.
+    """
+    if mosaicking != ORBIT:
+        return [Sample((scene,), _tile(scene)) for scene in scenes]
+    days: dict[int | None, list[Scene]] = {}
+    for scene in scenes:
+        day = None if scene.at_ms is None else scene.at_ms // _DAY_MS
+        days.setdefault(day, []).append(scene)
+    return [Sample(tuple(found), _orbit(day, found)) for day, found in days.items()]
+
+
+def _orbit(day: int | None, scenes: Sequence[Scene]) -> Mapping[str, Json]:
+    # Without a sensing time there is no day; what scripts compute with it is from the beginning of time.
+    begin = (day or 0) * _DAY_MS
+    return {
+        "dateFrom": _second(begin),
+        "dateTo": _second(begin + _DAY_MS - 1000),
+        "tiles": [dict(_tile(scene)) for scene in scenes],
+    }
+
+
+def _tile(scene: Scene) -> Mapping[str, Json]:
+    told: dict[str, Json] = {
+        "date": _second(scene.at_ms or 0),
+        "shId": scene.id,
+        "dataPath": scene.data_path,
+    }
+    if scene.cloud_cover is not None:
+        told["cloudCoverage"] = scene.cloud_cover
+    return told
+
+
+def _second(at_ms: int) -> str:
+    text = instant(at_ms)
+    return text.replace(".000Z", "Z")
+
+
+def mosaic(reading: Reading, scenes: Sequence[Scene]) -> Layer:
+    """
+    One layer of several scenes, of which the first that covers a pixel is used.
+
+    Raises:
+        SourceError: a scene cannot be read
+    """
+    names = [name for name in reading.bands if name != DATA_MASK]
+    units = {name: reading.bands[name] for name in names}
+    made = empty_layer(reading.source, names, reading.grid)
+    wanted = np.ones_like(made.covered) if reading.inside is None else reading.inside.copy()
+    for scene in scenes:
+        if not wanted.any():
+            break
+        layer = reading.source.read(scene, units, reading.grid, reading.resampling)
+        chosen = layer.covered & wanted
+        for name in names:
+            np.copyto(made.planes[name], layer.planes[name], where=chosen, casting="unsafe")
+        np.copyto(made.valid, layer.valid, where=chosen)
+        made.covered[chosen] = True
+        wanted &= ~chosen
+    return made
+
+
+def planes_of(reading: Reading, layers: Iterable[Layer], *, count: int) -> dict[str, Plane]:
+    """Each band of so many layers, (layer, row, column), `dataMask` as 0 and 1."""
+    shape = (count, reading.grid.height, reading.grid.width)
+    found: dict[str, Plane] = {
+        name: np.empty(shape, "uint8" if name == DATA_MASK else reading.source.bands[name].dtype)
+        for name in reading.bands
+    }
+    for number, layer in enumerate(layers):
+        for name, stack in found.items():
+            stack[number] = layer.valid if name == DATA_MASK else layer.planes[name]
+    return found

@@ -1,0 +1,299 @@
+"""
+A request of the Process API computed: from scenes over samples and the script's values to an answer.
+
+It runs in a thread and asks the store for nothing. Source: the process and evalscript pages; for errors the
+messages and codes that were seen in public.
+"""
+
+# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shplan.sandbox import archives, images, metering, samples, warping
+from shplan.sandbox.areas import to_wgs84
+from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
+from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, planes_of, samples_of
+from shplan.sandbox.process_requests import USERDATA
+from shplan.sandbox.raster_sources import DATA_MASK, SourceError
+from shplan.sandbox.wire import encode
+from shplan.script.errors import Fault, ScriptError
+from shplan.script.rendering import Collection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shplan.sandbox.process_requests import DataSet, ProcessRequest
+    from shplan.sandbox.raster_sources import Mask, Plane, RasterSource
+    from shplan.script.facts import InputFacts, OutputFacts, ScriptFacts
+    from shplan.script.rendering import Rendered, Rendering
+    from shplan.script.worker import Worker
+
+# Our own bound: what all samples of a request may take in memory.
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """
+    A data set as the script reads it.
+
+    Args:
+        bands: names, each with its unit
+        samples: what there is to choose from
+    """
+
+    data: DataSet
+    source: RasterSource
+    bands: Mapping[str, str]
+    mosaicking: str
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was computed, and what it costs in processing units."""
+
+    content: bytes
+    media_type: str
+    cost_pu: float
+
+
+def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Worker) -> Answer:
+    """
+    Compute a request.
+
+    Args:
+        sources: one for each data set
+
+    Raises:
+        ApiError: 400, the script cannot be used for this; 500, its data cannot be read
+    """
+    for source in sources:
+        _check_resolution(request, source)
+    try:
+        known = dict.fromkeys(name for source in sources for name in (*source.bands, DATA_MASK))
+        with worker.begin(request.evalscript, bands=known) as rendering:
+            return _rendered(request, sources, rendering)
+    except ScriptError as error:
+        raise _script_failed(error) from error
+    except SourceError as error:
+        raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
+
+
+def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
+    """Source: the message that the service is quoted with."""
+    metres, most = request.grid.metres_per_pixel(), source.coarsest_m
+    if most is not None and metres > most:
+        raise bad_payload(
+            f"The bbox and size of the request make {metres:.2f} meters per pixel, which exceeds the"
+            f" limit of {most:.2f} for {source.name}. Please revise the resolution."
+        )
+
+
+def _rendered(
+    request: ProcessRequest, sources: Sequence[RasterSource], rendering: Rendering
+) -> Answer:
+    facts = rendering.facts
+    if not facts.is_simple:
+        _check_outputs(request, facts.outputs)
+    inputs = _inputs(request, sources, facts)
+    prepared = rendering.scenes(
+        [_collection(one) for one in inputs],
+        fused=len(request.data) > 1,
+        input_metadata={
+            "serviceVersion": "1.0.0",
+            "normalizationFactor": inputs[0].source.normalization if inputs else 1.0,
+        },
+    )
+    if not facts.is_simple:
+        _check_outputs(request, prepared.outputs)
+    kept = [
+        [one.samples[number] for number in numbers]
+        for one, numbers in zip(inputs, prepared.kept, strict=True)
+    ]
+    _check_memory(request, inputs, kept)
+    grid = request.grid
+    inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
+    planes = [
+        _planes(request, one, chosen, inside) for one, chosen in zip(inputs, kept, strict=True)
+    ]
+    rendered = rendering.render(planes, height=grid.height, width=grid.width)
+    _check_outputs(request, [one.facts for one in rendered.outputs])
+    content, media_type = _written(request, rendered)
+    return Answer(content, media_type, _cost(request, inputs, kept, rendered))
+
+
+def _inputs(
+    request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
+) -> list[Input]:
+    """What the script reads, in the order of the request's data sets."""
+    asked = _asked(request, facts)
+    found = []
+    for data, source in zip(request.data, sources, strict=True):
+        several = [one for one, identifier in asked if identifier == data.id]
+        if not several:
+            continue
+        mosaicking = several[0].mosaicking
+        bands: dict[str, str] = {}
+        for one in several:
+            bands |= _units(one, source)
+        scenes = source.scenes(
+            to_wgs84(request.area, request.grid.epsg),
+            from_ms=data.from_ms,
+            to_ms=data.to_ms,
+            order=data.order,
+            max_cloud=data.max_cloud,
+        )
+        made = tuple(samples_of(scenes, mosaicking))
+        found.append(Input(data, source, bands, mosaicking, made))
+    return found
+
+
+def _asked(request: ProcessRequest, facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
+    """Each input of the script with the id of the data set that it reads."""
+    if len(request.data) == 1:
+        return [(one, request.data[0].id) for one in facts.inputs]
+    identifiers = [one.id for one in request.data]
+    found = []
+    for number, one in enumerate(facts.inputs):
+        identifier = one.datasource or identifiers[min(number, len(identifiers) - 1)]
+        if identifier not in identifiers:
+            raise _refused(f"Datasource {identifier} of the script is not an id in input.data.")
+        found.append((one, identifier))
+    return found
+
+
+def _units(asked: InputFacts, source: RasterSource) -> dict[str, str]:
+    """The bands of an input with their units."""
+    found = {}
+    units = asked.units or ("",) * len(asked.bands)
+    for name, unit in zip(asked.bands, units, strict=True):
+        if name == DATA_MASK:
+            found[name] = "DN"
+            continue
+        band = source.bands.get(name)
+        if band is None:
+            raise _refused(f"Invalid script! Collection '{source.name}' has no band '{name}'.")
+        wanted = unit.upper() or band.units[0]
+        if wanted not in band.units:
+            raise _refused(
+                f"Invalid script! Band '{name}' of collection '{source.name}' requested in"
+                f" unsupported units '{unit}'. Supported units: {', '.join(band.units)}."
+            )
+        found[name] = wanted
+    return found
+
+
+def _collection(one: Input) -> Collection:
+    return Collection(
+        id=one.data.id,
+        mosaicking=one.mosaicking,
+        scenes=tuple(sample.told for sample in one.samples),
+        since=one.data.span[0],
+        until=one.data.span[1],
+    )
+
+
+def _check_memory(
+    request: ProcessRequest, inputs: Sequence[Input], kept: Sequence[Sequence[Sample]]
+) -> None:
+    grid = request.grid
+    layers = sum(
+        len(one.bands) * (1 if one.mosaicking == SIMPLE else len(chosen))
+        for one, chosen in zip(inputs, kept, strict=True)
+    )
+    if layers * grid.width * grid.height * 4 > MOST_BYTES:
+        raise _refused("The request reads too many scenes for an image of this size.")
+
+
+def _planes(
+    request: ProcessRequest, one: Input, chosen: Sequence[Sample], inside: Mask | None
+) -> dict[str, Plane]:
+    reading = Reading(one.source, one.bands, request.grid, one.data.resampling, inside)
+    if one.mosaicking != SIMPLE:
+        layers = (mosaic(reading, sample.scenes) for sample in chosen)
+        return planes_of(reading, layers, count=len(chosen))
+    scenes = [scene for sample in chosen for scene in sample.scenes]
+    # Alone, there is a sample everywhere; in fusion none where there is no scene.
+    if not scenes and len(request.data) > 1:
+        return planes_of(reading, (), count=0)
+    return planes_of(reading, [mosaic(reading, scenes)], count=1)
+
+
+def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> None:
+    by_id = {one.id: one for one in outputs}
+    for wanted in request.wanted:
+        if wanted.identifier == USERDATA:
+            continue
+        if wanted.identifier not in by_id:
+            known = ", ".join(by_id)
+            raise bad_payload(f"The script has no output {wanted.identifier}; it has {known}.")
+        problem = images.misfit(by_id[wanted.identifier], wanted.media_type)
+        if problem is not None:
+            raise bad_payload(problem)
+
+
+def _written(request: ProcessRequest, rendered: Rendered) -> tuple[bytes, str]:
+    """The body of the answer, and its media type."""
+    by_id = {one.facts.id: one for one in rendered.outputs}
+    members = []
+    for wanted in request.wanted:
+        if wanted.identifier == USERDATA:
+            text = encode({} if rendered.user_data is None else rendered.user_data)
+            members.append(archives.Member(USERDATA, wanted.media_type, text.encode()))
+            continue
+        output = by_id[wanted.identifier]
+        content = images.encoded(
+            samples.written(output.pixels, output.facts.sample_type),
+            wanted.media_type,
+            grid=request.grid,
+            no_data=output.facts.nodata,
+            quality=wanted.quality,
+        )
+        members.append(archives.Member(wanted.identifier, wanted.media_type, content))
+    if request.archive is None:
+        return members[0].content, members[0].media_type
+    return archives.packed(members, request.archive)
+
+
+def _cost(
+    request: ProcessRequest,
+    inputs: Sequence[Input],
+    kept: Sequence[Sequence[Sample]],
+    rendered: Rendered,
+) -> float:
+    sample_types = {one.facts.id: one.facts.sample_type for one in rendered.outputs}
+    return metering.process_pu(
+        [
+            metering.Read(
+                bands=tuple(one.bands),
+                samples=1 if one.mosaicking == SIMPLE else len(chosen),
+                source=one.data.content,
+            )
+            for one, chosen in zip(inputs, kept, strict=True)
+        ],
+        width=request.grid.width,
+        height=request.grid.height,
+        data_sets=len(request.data),
+        is_float_tiff=any(
+            one.media_type == images.TIFF and sample_types.get(one.identifier) == samples.FLOAT32
+            for one in request.wanted
+        ),
+    )
+
+
+def _refused(message: str) -> ApiError:
+    return ApiError(400, RENDERER_EXCEPTION, message)
+
+
+def _script_failed(error: ScriptError) -> ApiError:
+    """Source: texts of the service that were seen in public; where it stands in the script is ours."""
+    status = 500 if error.fault is Fault.ENGINE else 400
+    message = error.message
+    if error.fault is Fault.RETURN and message.startswith("evaluatePixel"):
+        message = f"Script must return an array. {message}"
+    place = f" (line {error.line})" if error.line else ""
+    return ApiError(status, RENDERER_EXCEPTION, f"{message}{place}")

@@ -1,0 +1,255 @@
+"""
+What the Process API asks for, as values: which area on which pixels, from which data, in which formats.
+
+The schema was checked before. Source: the process pages and schemas: size by pixels or by resolution, at most
+2,500 each way; CRS; several answers only as an archive; `Accept` before `output.responses`.
+"""
+
+# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from shplan.sandbox import areas, images
+from shplan.sandbox.archives import MIXED, TAR
+from shplan.sandbox.errors import bad_payload, violation
+from shplan.sandbox.raster_sources import MOST_RECENT, Grid, Resampling
+from shplan.sandbox.wire import parse_instant
+
+if TYPE_CHECKING:
+    from shplan.sandbox.areas import Area
+    from shplan.sandbox.wire import JsonObject
+
+MOST_PIXELS = 2500
+DEFAULT_PIXELS = 256
+DEFAULT = "default"
+USERDATA = "userdata"
+_ARCHIVES = {"application/tar": TAR, TAR: TAR, MIXED: MIXED}
+_PLACE = "input->bounds"
+_SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """
+    One item of `input.data`.
+
+    Args:
+        id: by which a script tells it from others; its number where there is none
+        from_ms: the first instant; none: any
+        to_ms: the last instant; none: any
+        span: both as they were written
+        max_cloud: in percent
+    """
+
+    id: str
+    type: str
+    from_ms: int | None
+    to_ms: int | None
+    span: tuple[str | None, str | None]
+    order: str
+    max_cloud: float
+    resampling: Resampling
+    content: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One answer: of which output, in which format."""
+
+    identifier: str
+    media_type: str
+    quality: int = images.DEFAULT_QUALITY
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRequest:
+    """
+    A request that may be computed.
+
+    Args:
+        area: in the CRS of the grid
+        is_clipped: whether pixels outside the area are no data
+        archive: media type of what holds the answers; none: there is one, and it stands alone
+    """
+
+    evalscript: str
+    grid: Grid
+    area: Area
+    is_clipped: bool
+    data: tuple[DataSet, ...]
+    wanted: tuple[Wanted, ...]
+    archive: str | None
+
+
+def read(body: JsonObject, *, accept: str = "") -> ProcessRequest:
+    """
+    Read a body that is valid by its schema.
+
+    Raises:
+        ApiError: 400
+    """
+    inputs = cast("JsonObject", body["input"])
+    output = cast("JsonObject", body.get("output", {}))
+    grid, area, is_clipped = grid_of(cast("JsonObject", inputs["bounds"]), output)
+    wanted = _wanted(output)
+    archive, wanted = _accepted(accept, wanted)
+    return ProcessRequest(
+        evalscript=str(body["evalscript"]),
+        grid=grid,
+        area=area,
+        is_clipped=is_clipped,
+        data=data_of(cast("list[JsonObject]", inputs["data"])),
+        wanted=wanted,
+        archive=archive,
+    )
+
+
+def grid_of(bounds: JsonObject, output: JsonObject) -> tuple[Grid, Area, bool]:
+    """
+    The pixels of the answer, the area, and whether it is less than the pixels.
+
+    Raises:
+        ApiError: 400
+    """
+    found = areas.area_of(bounds, place=_PLACE)
+    if found is None:
+        raise violation(_PLACE, "must have a bbox or a geometry")
+    area, epsg = found
+    sides = cast("tuple[float, float, float, float]", area.bounds)
+    if "bbox" in bounds and "geometry" in bounds:
+        box: JsonObject = {name: bounds[name] for name in bounds if name != "geometry"}
+        whole = areas.area_of(box, place=_PLACE)
+        assert whole is not None
+        sides = whole[0].bounds
+    width, height = _size(sides, output)
+    return Grid(epsg, *sides, width, height), area, "geometry" in bounds
+
+
+def _size(sides: tuple[float, float, float, float], output: JsonObject) -> tuple[int, int]:
+    by_pixels = [name for name in ("width", "height") if name in output]
+    by_resolution = [name for name in ("resx", "resy") if name in output]
+    if by_pixels and by_resolution:
+        raise violation("output", "must have width and height, or resx and resy, not both")
+    if not by_resolution:
+        return (
+            cast("int", output.get("width", DEFAULT_PIXELS)),
+            cast("int", output.get("height", DEFAULT_PIXELS)),
+        )
+    first = output[by_resolution[0]]
+    width = _pixels(sides[2] - sides[0], cast("float", output.get("resx", first)), "resx")
+    height = _pixels(sides[3] - sides[1], cast("float", output.get("resy", first)), "resy")
+    return width, height
+
+
+def _pixels(length: float, resolution: float, name: str) -> int:
+    if resolution <= 0:
+        raise violation(f"output->{name}", "must be greater than 0")
+    # Before it is rounded: a quotient may be greater than any whole number.
+    if not math.isfinite(count := length / resolution) or count >= MOST_PIXELS + 0.5:
+        raise violation(
+            f"output->{name}", f"makes an image of more than {MOST_PIXELS} pixels; make it greater"
+        )
+    return max(1, math.floor(count + 0.5))
+
+
+def data_of(items: list[JsonObject]) -> tuple[DataSet, ...]:
+    """
+    The data sets of a request.
+
+    Raises:
+        ApiError: 400
+    """
+    found = tuple(_data_set(number, item) for number, item in enumerate(items))
+    if len({one.id for one in found}) != len(found):
+        raise violation("input->data", "must not have one id twice")
+    return found
+
+
+def _data_set(number: int, item: JsonObject) -> DataSet:
+    chosen = cast("JsonObject", item.get("dataFilter", {}))
+    processing = cast("JsonObject", item.get("processing", {}))
+    span = cast("JsonObject", chosen.get("timeRange", {}))
+    place = f"input->data->{number}->dataFilter->timeRange"
+    from_ms, to_ms = _instant(span.get("from"), place), _instant(span.get("to"), place)
+    if from_ms is not None and to_ms is not None and from_ms > to_ms:
+        raise violation(place, "must not end before it begins")
+    return DataSet(
+        id=str(item.get("id", number)),
+        type=str(item["type"]),
+        from_ms=from_ms,
+        to_ms=to_ms,
+        span=(_said(span.get("from")), _said(span.get("to"))),
+        order=str(chosen.get("mosaickingOrder", MOST_RECENT)),
+        max_cloud=float(cast("float", chosen.get("maxCloudCoverage", 100))),
+        resampling=Resampling(
+            up=str(processing.get("upsampling", "NEAREST")),
+            down=str(processing.get("downsampling", "NEAREST")),
+        ),
+        content=item,
+    )
+
+
+def _said(value: object) -> str | None:
+    return None if value is None or value == ".." else str(value)
+
+
+def _instant(value: object, place: str) -> int | None:
+    text = _said(value)
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except (ValueError, OverflowError):
+        raise violation(place, "must be date-times") from None
+
+
+def _wanted(output: JsonObject) -> tuple[Wanted, ...]:
+    listed = cast("list[JsonObject]", output.get("responses") or [{}])
+    found = tuple(_one_wanted(one) for one in listed)
+    if len({one.identifier for one in found}) != len(found):
+        raise violation("output->responses", "must not have one identifier twice")
+    return found
+
+
+def _one_wanted(response: JsonObject) -> Wanted:
+    form = cast("JsonObject", response.get("format", {}))
+    identifier = str(response.get("identifier", DEFAULT))
+    assumed = images.JSON if identifier == USERDATA else images.PNG
+    return Wanted(
+        identifier=identifier,
+        media_type=str(form.get("type", assumed)),
+        quality=cast("int", form.get("quality", images.DEFAULT_QUALITY)),
+    )
+
+
+def _accepted(accept: str, wanted: tuple[Wanted, ...]) -> tuple[str | None, tuple[Wanted, ...]]:
+    """What holds the answers, if anything does, and the answers in the formats that are taken."""
+    kinds = [one.partition(";")[0].strip().lower() for one in accept.split(",")]
+    archive = next((_ARCHIVES[kind] for kind in kinds if kind in _ARCHIVES), None)
+    if archive is not None:
+        _refuse_misfits(wanted)
+        return archive, wanted
+    if len(wanted) > 1:
+        raise bad_payload(
+            "Several responses need the header Accept: application/tar or multipart/mixed."
+        )
+    one = wanted[0]
+    kind = next((kind for kind in kinds if kind in _SINGLE), None)
+    if kind is not None:
+        one = Wanted(one.identifier, kind, one.quality)
+    elif not any(kind in ("", "*/*", "image/*", "application/*") for kind in kinds):
+        raise bad_payload(f"Accept: {accept[:100]} names no format that is made here.")
+    _refuse_misfits((one,))
+    return None, (one,)
+
+
+def _refuse_misfits(wanted: tuple[Wanted, ...]) -> None:
+    for one in wanted:
+        if (one.identifier == USERDATA) != (one.media_type == images.JSON):
+            raise violation(
+                "output->responses", f"must have {USERDATA}, and nothing else, as {images.JSON}"
+            )

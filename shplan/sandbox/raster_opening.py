@@ -1,0 +1,58 @@
+"""
+Which source a data set of a request has: the table of the kinds of collections with pixels.
+"""
+
+# ruff: noqa: EM102, TRY003  the texts are answers, and functions make the errors
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shplan.sandbox import byoc_raster, byoc_rows, ingestion
+from shplan.sandbox.areas import to_wgs84
+from shplan.sandbox.errors import bad_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shplan.sandbox.areas import Area
+    from shplan.sandbox.process_requests import DataSet
+    from shplan.sandbox.raster_sources import RasterSource
+    from shplan.sandbox.routes.endpoint import Call
+
+    Opener = Callable[[Call, DataSet, Area], RasterSource]
+
+
+def opened(call: Call, data: Sequence[DataSet], area: Area, epsg: int) -> list[RasterSource]:
+    """
+    The source of each data set; they need no store afterwards.
+
+    Args:
+        area: in the CRS of the EPSG code
+
+    Raises:
+        ApiError: 400, there is no such collection
+    """
+    degrees = to_wgs84(area, epsg)
+    return [_opener(one.type)(call, one, degrees) for one in data]
+
+
+def _opener(kind: str) -> Opener:
+    for prefix, opener in OPENERS.items():
+        if kind.startswith(prefix):
+            return opener
+    raise bad_payload(f"The data of {kind} cannot be processed.")
+
+
+def _byoc(call: Call, data: DataSet, area: Area) -> RasterSource:
+    identifier = data.type.removeprefix(byoc_raster.PREFIX)
+    ingestion.settle(call.world, identifier)
+    found = byoc_rows.find_collection(call.store, identifier)
+    if found is None or found.account != call.account:
+        raise bad_payload(f"Collection {identifier} not found.")
+    return byoc_raster.open_source(
+        call.store, found, call.world.buckets, area, from_ms=data.from_ms, to_ms=data.to_ms
+    )
+
+
+OPENERS: dict[str, Opener] = {byoc_raster.PREFIX: _byoc}

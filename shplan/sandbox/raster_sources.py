@@ -1,0 +1,185 @@
+"""
+Where pixels come from: the port between a request and the collections that it reads.
+
+A source knows which scenes of a collection touch an area and a time, and reads one scene onto the grid of
+an answer. How scenes become samples stands in `mosaics`; here is what every source fulfils, and its values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from shplan.sandbox.geometry import METRES_PER_DEGREE, WGS84, transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from shplan.sandbox.areas import Area
+
+Plane: TypeAlias = "NDArray[Any]"
+Mask: TypeAlias = "NDArray[np.bool_]"
+
+DATA_MASK = "dataMask"
+MERCATOR = 3857
+MOST_RECENT, LEAST_RECENT, LEAST_CC = "mostRecent", "leastRecent", "leastCC"
+
+
+class SourceError(Exception):
+    """What a source should hold cannot be read: a file vanished or is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """
+    The pixels of an answer.
+
+    Args:
+        epsg: code of the CRS; 4326 with longitude first
+        west: side of the outer pixels, in units of the CRS, as are the others
+        width: in pixels
+        height: in pixels
+    """
+
+    epsg: int
+    west: float
+    south: float
+    east: float
+    north: float
+    width: int
+    height: int
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Width and height of a pixel, in units of the CRS."""
+        return (self.east - self.west) / self.width, (self.north - self.south) / self.height
+
+    def metres_per_pixel(self) -> float:
+        """The longer side of a pixel in the middle, on the ground."""
+        across, down = self.pixel
+        middle = (self.west + self.east) / 2, (self.south + self.north) / 2
+        if self.epsg not in (WGS84, MERCATOR):
+            return max(across, down)
+        latitude = transformer(self.epsg, WGS84)(*middle)[1]
+        shrunk = math.cos(math.radians(latitude))
+        if self.epsg == MERCATOR:
+            return max(across, down) * shrunk
+        return max(across * shrunk, down) * METRES_PER_DEGREE
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How pixels are made of those of a source: `NEAREST`, `BILINEAR` or `BICUBIC`."""
+
+    up: str = "NEAREST"
+    down: str = "NEAREST"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """
+    One band of a source.
+
+    Args:
+        dtype: of its planes, as numpy names it
+        units: that may be asked for, in upper case, the first where none is
+    """
+
+    dtype: str
+    units: tuple[str, ...] = ("DN",)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    One scene or tile of a collection.
+
+    Args:
+        id: by which its source finds it again
+        at_ms: sensing time; none: it belongs to every range of time
+        data_path: where its files lie
+        cloud_cover: in percent, where it is known
+    """
+
+    id: str
+    at_ms: int | None
+    data_path: str
+    cloud_cover: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """
+    Pixels on a grid, of one scene or of several.
+
+    Args:
+        planes: of each band, (row, column); 0 where the band has no data
+        covered: where this is what is used, be there data or not
+        valid: where there are data
+    """
+
+    planes: dict[str, Plane]
+    covered: Mask
+    valid: Mask
+
+
+class RasterSource(Protocol):
+    """A collection as far as one request reads it; used by one thread at a time."""
+
+    @property
+    def name(self) -> str:
+        """The collection as a request names it."""
+
+    @property
+    def bands(self) -> Mapping[str, Band]:
+        """Its bands by name, without `dataMask`."""
+
+    @property
+    def coarsest_m(self) -> float | None:
+        """How many metres a pixel may have at most; none: any number."""
+
+    @property
+    def normalization(self) -> float:
+        """The factor that makes physical values of stored numbers."""
+
+    def scenes(
+        self, area: Area, *, from_ms: int | None, to_ms: int | None, order: str, max_cloud: float
+    ) -> list[Scene]:
+        """
+        Find the scenes that share ground with an area, in the order in which they are used.
+
+        Args:
+            area: polygons in longitude and latitude
+            from_ms: the first instant; none: any
+            to_ms: the last instant; none: any
+            order: `mostRecent`, `leastRecent` or `leastCC`
+            max_cloud: in percent; of those scenes of which it is known
+        """
+
+    def read(
+        self, scene: Scene, bands: Mapping[str, str], grid: Grid, resampling: Resampling
+    ) -> Layer:
+        """
+        Read a scene onto a grid.
+
+        Args:
+            bands: names, each with its unit
+
+        Raises:
+            SourceError: it cannot be read
+        """
+
+
+def empty_layer(source: RasterSource, bands: Sequence[str], grid: Grid) -> Layer:
+    """Nothing yet: planes of zeros, which nothing covers."""
+    shape = (grid.height, grid.width)
+    return Layer(
+        planes={name: np.zeros(shape, source.bands[name].dtype) for name in bands},
+        covered=np.zeros(shape, dtype=bool),
+        valid=np.zeros(shape, dtype=bool),
+    )

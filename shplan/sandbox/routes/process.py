@@ -1,0 +1,41 @@
+"""
+The Process API: pixels at once.
+
+Source: operation `process` of the OpenAPI document. The path is in the newer style; the older is an alias.
+What it takes (images, JavaScript) is loaded by the first request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shplan.sandbox.routes.endpoint import Call, Operation, Reply, Work, route
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from shplan.sandbox.world import World
+
+
+def routes(world: World) -> list[Route]:
+    """The route of the Process API."""
+    operations = {"POST": Operation(process, body="process", script_at=("evalscript",))}
+    return [route(world, "/process/v1", operations)]
+
+
+def process(call: Call) -> Work:
+    """Check a request and find its data; a thread computes it."""
+    from shplan.sandbox import process as computing  # noqa: PLC0415 see above
+    from shplan.sandbox import process_requests, raster_opening  # noqa: PLC0415
+
+    request = process_requests.read(call.body, accept=call.headers.get("accept", ""))
+    sources = raster_opening.opened(call, request.data, request.area, request.grid.epsg)
+    scripts = call.world.scripts
+
+    def compute() -> tuple[Reply, float]:
+        with scripts.worker() as worker:
+            answer = computing.compute(request, sources, worker)
+        reply = Reply(200, content=answer.content, media_type=answer.media_type)
+        return reply, answer.cost_pu
+
+    return Work(compute)

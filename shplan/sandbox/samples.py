@@ -1,0 +1,44 @@
+"""
+From what a script returned to what is written: sample types, their scaling, rounding and clamping.
+
+Source: Evalscript V3, "sampleType": AUTO is 0..1 on 0..255, integers are rounded to the nearest and clamped
+(40.6 -> 41, 310 -> 255). Halves go up, and what is no number becomes 0 in integers: choices of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+AUTO, FLOAT32 = "AUTO", "FLOAT32"
+AUTO_SCALE = 255.0
+DTYPES = {
+    AUTO: "uint8",
+    "UINT8": "uint8",
+    "INT8": "int8",
+    "UINT16": "uint16",
+    "INT16": "int16",
+    FLOAT32: "float32",
+}
+
+
+def written(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
+    """The pixels of an output as numbers of its sample type; shape (row, column, band)."""
+    dtype = np.dtype(DTYPES[sample_type])
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return pixels.astype(dtype)
+    limits = np.iinfo(dtype)
+    scaled = pixels * AUTO_SCALE if sample_type == AUTO else pixels.copy()
+    scaled += 0.5
+    np.floor(scaled, out=scaled)
+    np.clip(scaled, limits.min, limits.max, out=scaled)
+    # Before the cast, which leaves open what becomes of them.
+    scaled[np.isnan(scaled)] = 0
+    return scaled.astype(dtype)
