@@ -13,12 +13,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
-settings.register_profile(
-    "shplan",
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+# Each law gets a fixed sample of examples, and four times as many where slow tests run.
+for profile, examples in (("shplan", 25), ("thorough", 100)):
+    settings.register_profile(
+        profile,
+        derandomize=True,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 settings.load_profile("shplan")
 
 # Ledgers and databases wait for the disk each time they are written, which protects from a loss of
