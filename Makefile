@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 # A client that conflicts with another of the same name, but not with what that one needs.
 CLIENTS := $(VENV)/clients
 PYTEST_WORKERS ?= auto
+# The tests start hundreds of programs; without it each of them compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test laws slow golden examples fmt format-check lint type schemas schemas-check \
@@ -35,8 +37,9 @@ test: $(STAMP)  ## Run all tests
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
 
-slow: $(STAMP)  ## Run the laws that take minutes: every request, many interleavings
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m slow
+slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or hypothesis" \
+	    --hypothesis-profile=thorough
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \

@@ -7,8 +7,9 @@ of the wrong type or name is refused. Nothing here is shared with the client.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Literal, Self, cast, get_args, get_type_hints
 
 from shplan.sandbox.scratch import scratch_file
@@ -203,20 +204,26 @@ class Settings:
 
 
 def _checked(name: str, value: Json, settings: Settings) -> object:
-    hints = get_type_hints(Settings, localns={"Mapping": dict, "Json": object})
-    if name not in {known.name for known in fields(Settings)}:
-        near = get_close_matches(name, [known.name for known in fields(Settings)], n=1)
+    if name not in _accepted():
+        near = get_close_matches(name, _accepted(), n=1)
         msg = f"there is no setting {name!r}" + "".join(f"; did you mean {one}?" for one in near)
         raise SettingsError(msg)
     if name == "clients":
         return {**settings.clients, **_clients(value)}
-    accepted = get_args(hints[name]) or (hints[name],)
+    accepted = _accepted()[name]
     if not _accepts(accepted, value):
         msg = f"{name} does not take {value!r}; it takes {_wanted(name, accepted)}"
         raise SettingsError(msg)
     if float in accepted and value is not None:
         return _positive(name, cast("float", value))
     return value
+
+
+@cache
+def _accepted() -> dict[str, tuple[object, ...]]:
+    """What each setting takes: types, and values. Evaluating the annotations costs a millisecond."""
+    hints = get_type_hints(Settings, localns={"Mapping": dict, "Json": object})
+    return {name: get_args(kind) or (kind,) for name, kind in hints.items()}
 
 
 def _accepts(accepted: tuple[object, ...], value: Json) -> bool:

@@ -17,7 +17,8 @@ import pytest
 import shplan
 from tests.cli.conftest import Project
 from tests.support.cogs import write_tile
-from tests.support.s3 import Served, no_aws, sandbox_served, with_keys
+from tests.support.s3 import no_aws, with_keys
+from tests.support.served import Served, serving
 
 PROJECT = """\
 apiVersion: shplan/v1
@@ -61,7 +62,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[Served]:
-    with sandbox_served(data) as served:
+    with serving(data) as served:
         yield served
 
 
@@ -82,7 +83,7 @@ def served(
     config = tmp_path / "home" / "sentinelhub"
     config.mkdir(parents=True)
     # As the sandbox has printed it.
-    (config / "config.toml").write_text(server.profile)
+    (config / "config.toml").write_text(server.sandbox.address.as_toml())
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config.parent))
     return project
 

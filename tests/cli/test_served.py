@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Project
 from tests.support.cogs import write_tile
+from tests.support.served import serving
 
 PROJECT = """\
 apiVersion: shplan/v1
@@ -30,28 +29,8 @@ def base(tmp_path: Path) -> Iterator[str]:
     data = tmp_path / "data"
     for folder in ("a", "b"):
         write_tile(data / "buckets", "fields", folder)
-    command = [
-        sys.executable,
-        "-m",
-        "shplan",
-        "sandbox",
-        "serve",
-        "--port",
-        "0",
-        "--data",
-        str(data),
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
-    assert server.stdout is not None
-    try:
-        for line in server.stdout:
-            if line.startswith("sh_base_url"):
-                yield line.split('"')[1]
-                break
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-        server.stdout.close()
+    with serving(data) as sandbox:
+        yield sandbox.base
 
 
 @pytest.fixture

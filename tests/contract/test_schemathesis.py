@@ -132,7 +132,7 @@ def _draws(
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_operation(label: str, server: Served, http: httpx.Client) -> None:
-    examine(label, server, http, planned=20, drawn=2)
+    examine(label, server, http, planned=10, drawn=1)
 
 
 @pytest.mark.slow

@@ -8,11 +8,9 @@ manifest refers to, and a password in a URL. The commands run as processes of th
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +24,7 @@ from shplan.api.deployment import BUILT_IN
 from shplan.core.errors import ShplanError
 from tests.cli.conftest import MANIFEST
 from tests.support.cogs import write_tile
+from tests.support.served import serving
 
 SECRET = "canary-4f1a7c-client-secret"
 TOKEN = "canary-9b2e5d-bearer-token"
@@ -130,29 +129,6 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(data: Path) -> Iterator[str]:
-    """A sandbox on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "shplan", "sandbox", "serve"]
-    command += ["--port", str(port), "--data", str(data)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            try:
-                httpx.post(f"{url}/_sandbox/settings", json={"speed": 50.0})
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@contextmanager
 def proxied(behind: str) -> Iterator[int]:
     handler = type("Handler", (Proxy,), {"behind": behind})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -184,7 +160,7 @@ def test_no_secret_is_in_any_artefact_of_any_command(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_tile(data / "buckets", "fields", folder)
     (root / "manifests" / "fields.yaml").write_text(MANIFEST)
-    with served(data) as behind, proxied(behind) as port:
+    with serving(data, speed=50.0) as sandbox, proxied(sandbox.base) as port:
         (root / "shplan.yaml").write_text(PROJECT.format(port=port))
 
         def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

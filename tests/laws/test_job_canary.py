@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.laws.test_canary import environment, served
+from tests.laws.test_canary import environment
+from tests.support.served import serving
 
 ACCESS = "canary-5a90e2-access-key"
 KEY = "canary-e17c44-secret-access-key"
@@ -92,8 +93,8 @@ def test_no_key_of_a_bucket_is_in_any_artefact_of_any_command(tmp_path: Path, ec
     home.mkdir()
     manifest = root / "manifests" / "ndvi.yaml"
     manifest.write_text(MANIFEST.replace("{{ var.word }}", "words"))
-    with served(data) as url:
-        httpx.post(f"{url}/_sandbox/settings", json={"echo_secrets": echoes, "speed": 200.0})
+    with serving(data, echo_secrets=echoes, speed=200.0) as served:
+        url = served.base
         (root / "shplan.yaml").write_text(PROJECT.format(url=url))
 
         def run(*arguments: str, **more: str) -> Any:

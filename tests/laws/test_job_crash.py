@@ -135,7 +135,7 @@ def crash(home: Path, name: str, setting: str, *, every: int, after: Any = None)
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_crash_at_any_request_starts_and_pays_nothing_twice(tmp_path: Path, name: str) -> None:
-    crash(tmp_path, name, "plain", every=2)
+    crash(tmp_path, name, "plain", every=4)
 
 
 # With its ledger lost, nothing tells that a collection of the same name is ours, and a job that
@@ -145,13 +145,24 @@ LOST = ["one", "two", "twins", "changed", "another generation"]
 
 @pytest.mark.parametrize("name", LOST)
 def test_a_crash_and_a_lost_ledger_start_and_pay_nothing_twice(tmp_path: Path, name: str) -> None:
-    crash(tmp_path, name, "plain", every=2, after=lose)
+    crash(tmp_path, name, "plain", every=4, after=lose)
 
 
 @pytest.mark.parametrize("setting", [one for one in SETTINGS if one != "plain"])
 @pytest.mark.parametrize("after", [None, lose])
 def test_whatever_the_service_is_unsure_of(tmp_path: Path, setting: str, after: Any) -> None:
-    crash(tmp_path, "two", setting, every=5, after=after)
+    crash(tmp_path, "two", setting, every=10, after=after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "setting", "every"),
+    [(name, "plain", 2) for name in LOST] + [("two", one, 5) for one in SETTINGS if one != "plain"],
+)
+def test_more_crashes_and_a_lost_ledger(
+    tmp_path: Path, name: str, setting: str, every: int
+) -> None:
+    crash(tmp_path, name, setting, every=every, after=lose)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from shplan.sandbox.clock import StoppedClock
 from shplan.sandbox.paging import Page
 from shplan.sandbox.serve import _Gathering
 from shplan.sandbox.store import FILE_NAME
-from shplan.sandbox.testing import Sandbox
 from shplan.sandbox.world import World
+from tests.support.served import serving
 
 from .support import COLLECTIONS, Driver, sandbox
 
@@ -189,39 +188,18 @@ def test_an_answer_is_sent_in_one_piece_and_before_the_connection_closes() -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "shplan", "sandbox", "serve", "--port", "0", "--format", "env"]
-    with subprocess.Popen(
-        [*command, "--data", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=ENVIRONMENT,
-    ) as process:
-        assert process.stdout is not None
-        lines = (line for line in process.stdout if "SH_BASE_URL" in line)
-        base = next(lines).strip().partition("=")[2]
-        with httpx.Client(base_url=base) as client:
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": "sandbox",
-                "client_secret": "sandbox",
-            }
-            token = client.post("/oauth/token", data=form).json()["access_token"]
-            client.headers["authorization"] = f"Bearer {token}"
-            made = {
-                client.post(COLLECTIONS, json={"name": f"n{n}", "s3Bucket": "b"}).json()["data"][
-                    "id"
-                ]
-                for n in range(50)
-            }
-            process.send_signal(signal.SIGKILL)
-    with Sandbox(tmp_path, seed=None) as again:
-        listed = httpx.get(
-            f"{again.base_url}{COLLECTIONS}", headers={"authorization": f"Bearer {token}"}
-        ).json()["data"]
+    with serving(tmp_path) as served, served.client() as client:
+        made = set()
+        for number in range(50):
+            answer = client.post(COLLECTIONS, json={"name": f"n{number}", "s3Bucket": "b"})
+            made.add(answer.json()["data"]["id"])
+        served.sandbox.kill()
+    with serving(tmp_path) as again:
+        token = {"authorization": client.headers["authorization"]}
+        listed = httpx.get(again.base + COLLECTIONS, headers=token).json()["data"]
         assert {one["id"] for one in listed} == made
         assert sum(one["method"] == "POST" for one in again.requests()) == 51
-        assert again.meter() == 50
+        assert again.sandbox.meter() == 50
 
 
 def test_a_served_sandbox_loads_nothing_heavy_before_it_is_needed(tmp_path: Path) -> None:

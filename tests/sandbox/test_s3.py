@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import shplan
+from tests.support.served import serving
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +23,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def endpoint(data: Path) -> Iterator[str]:
-    """The second port of a sandbox that was started by hand."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
-    options = ["--port", "0", "--s3-port", "0", "--data", str(data), "--format", "json"]
-    command = [sys.executable, "-m", "shplan", "sandbox", "serve", *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["environment"]["AWS_ENDPOINT_URL"]
-        process.terminate()
-        assert process.wait(timeout=10) in (0, -15)
+    """The second port of a sandbox."""
+    with serving(data) as served:
+        yield served.s3
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +150,10 @@ def test_conditional_puts(s3: Any) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_keys_lead_nowhere_else(endpoint: str, data: Path, method: str, path: str) -> None:
     httpx.put(f"{endpoint}/safe")
-    before = (data / "settings.json").exists()
+    before = (data / "settings.json").read_bytes()
     answer = httpx.request(method, endpoint + path, content=b"x" if method == "PUT" else None)
     assert answer.status_code in (400, 404)
-    assert (data / "settings.json").exists() == before
+    assert (data / "settings.json").read_bytes() == before
     assert not list((data / "buckets/safe").iterdir())
 
 

@@ -148,3 +148,17 @@ def test_it_ends_with_a_test_that_is_killed(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("the sandbox outlives the test that started it")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_one_that_is_killed_leaves_what_it_acknowledged_to_the_next(tmp_path: Path) -> None:
+    with Sandbox(tmp_path) as sandbox:
+        made = sandbox.seed()
+        os.kill(sandbox.pid, 0)
+        sandbox.kill()
+        with pytest.raises(urllib.error.URLError):
+            sandbox.seed()
+    with pytest.raises(RuntimeError, match="not open"):
+        sandbox.kill()
+    with Sandbox(tmp_path) as sandbox:
+        assert sandbox.seed() == made

@@ -31,10 +31,10 @@ from tests.support.s3 import (
     make_bucket,
     moto_served,
     no_aws,
-    sandbox_served,
     scripted,
     with_keys,
 )
+from tests.support.served import serving
 
 NUMBERS = itertools.count()
 NO_SUCH = "<Error><Code>{}</Code><Message>canary-message</Message></Error>"
@@ -48,7 +48,7 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with sandbox_served(tmp_path_factory.mktemp("sandbox")) as served:
+    with serving(tmp_path_factory.mktemp("sandbox")) as served:
         yield served.s3
 
 

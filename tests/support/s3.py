@@ -1,10 +1,8 @@
-"""Servers of S3 on this machine: the sandbox's own, one that we did not write, and broken ones."""
+"""Servers of S3 on this machine beside the sandbox: one that we did not write, and broken ones."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,46 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-import shplan
-
-
-@dataclass(frozen=True)
-class Served:
-    """
-    A sandbox that was started by hand.
-
-    Args:
-        profile: what it printed for the configuration of the `sentinelhub` package
-        exports: what it printed for a shell
-    """
-
-    base: str
-    s3: str
-    profile: str
-    exports: str
-
-
-@contextmanager
-def sandbox_served(data: Path) -> Iterator[Served]:
-    """`shplan sandbox serve --s3-port`, on free ports."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
-    options = ["--port", "0", "--s3-port", "0", "--data", str(data)]
-    command = [sys.executable, "-m", "shplan", "sandbox", "serve", *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(14)]
-        exports = [line for line in told if line.startswith("export ")]
-        profile = [line for line in told if not line.startswith("export ")]
-        (base,) = [line.split('"')[1] for line in profile if line.startswith("sh_base_url")]
-        (s3,) = [line.split("=")[1].strip() for line in exports if "AWS_ENDPOINT_URL=" in line]
-        try:
-            yield Served(base, s3, "".join(profile), "".join(exports))
-        finally:
-            process.terminate()
-            assert process.wait(timeout=10) in (0, -15)
 
 
 @contextmanager
