@@ -22,7 +22,7 @@ from shplan.sandbox.catalog_requests import asked, posted
 from shplan.sandbox.catalog_search import Page, Search, cost_of, page_of, search_of
 from shplan.sandbox.errors import ApiError, bad_payload, not_found
 from shplan.sandbox.routes.byoc_collections import owned
-from shplan.sandbox.routes.endpoint import Call, Reply, refuse_after
+from shplan.sandbox.routes.endpoint import Call, Reply, afford
 from shplan.sandbox.wire import encode, instant
 
 if TYPE_CHECKING:
@@ -183,10 +183,7 @@ def _search(call: Call, body: JsonObject) -> Search:
 def _found(call: Call, search: Search, marks: Marks, *, by_post: bool) -> Reply:
     cost_pu = cost_of(search, now_ms=call.now_ms) if call.settings.catalog_costs else 0.0
     if cost_pu:
-        wait_ms = call.world.allow(
-            f"pu/{call.account}", wanted=cost_pu, per_minute=call.settings.pu_per_minute
-        )
-        refuse_after(call.settings, wait_ms)
+        afford(call, cost_pu)
     page = page_of(search, marks)
     links: list[Json] = [link("self", _address(call), GEO_JSON)]
     links += _next_by_post(call, page) if by_post else _next_by_get(call, page)

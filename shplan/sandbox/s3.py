@@ -1,7 +1,7 @@
 """
 The buckets over S3, as an application of its own: other programs read results as from the service.
 
-GET with ranges, HEAD, ListObjectsV2 and ListBuckets, with the bucket in the path; PUT stands in
+GET with ranges, HEAD, both ListObjects and ListBuckets, with the bucket in the path; PUT stands in
 `s3_puts`. Requests
 may be signed, and are by every client, but no signature is checked: nothing here is secret, and
 only callers on this machine are answered by default. No multipart uploads, versions or deletes.
@@ -47,6 +47,14 @@ PIECE_BYTES = 1_000_000
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OWNER = "<Owner><ID>sandbox</ID><DisplayName>sandbox</DisplayName></Owner>"
 _METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"]
+# What a list may be asked by; anything else names another operation, such as `acl`.
+_OF_LISTS = frozenset(
+    {
+        *("list-type", "prefix", "delimiter", "max-keys", "encoding-type", "fetch-owner"),
+        *("marker", "continuation-token", "start-after", "x-id"),
+    }
+)
+_OF_SIGNATURES = ("x-amz-", "awsaccesskeyid", "signature", "expires")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -144,7 +152,7 @@ def _service(world: World, request: Request) -> Response:
 
 
 def _bucket(world: World, request: Request) -> Response:
-    """CreateBucket, HeadBucket, GetBucketLocation, ListObjectsV2."""
+    """CreateBucket, HeadBucket, GetBucketLocation, ListObjects, ListObjectsV2."""
     bucket = request.path_params["bucket"]
     if request.method == "PUT" and not request.query_params:
         world.objects.make_bucket(bucket)
@@ -157,8 +165,13 @@ def _bucket(world: World, request: Request) -> Response:
         return Response(status_code=200, headers={"x-amz-bucket-region": REGION})
     if "location" in request.query_params:
         return _xml(f'<LocationConstraint xmlns="{_NAMESPACE}"/>')
-    if request.query_params.get("list-type") != "2":
-        raise ObjectStoreError(501, "NotImplemented", "Of lists there is ListObjectsV2 only.")
+    other = [
+        name
+        for name in request.query_params
+        if name not in _OF_LISTS and not name.lower().startswith(_OF_SIGNATURES)
+    ]
+    if other or request.query_params.get("list-type", "2") != "2":
+        raise ObjectStoreError(501, "NotImplemented", "Of a bucket there are lists only.")
     return _list(world, request, bucket)
 
 
@@ -166,8 +179,11 @@ def _list(world: World, request: Request, bucket: str) -> Response:
     query = request.query_params
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     most = _most(query.get("max-keys"))
-    token = query.get("continuation-token")
-    after = query.get("start-after", "") if token is None else _read_token(token)
+    # The first version of the operation, which some clients still use, pages by keys as they are.
+    is_first = "list-type" not in query
+    token = None if is_first else query.get("continuation-token")
+    start = query.get("marker" if is_first else "start-after", "")
+    after = start if token is None else _read_token(token)
     groups = list(_grouped(world.objects.list(bucket, prefix), prefix, delimiter, after))
     more = 0 < most < len(groups)
     shown, listed = groups[:most], []
@@ -181,8 +197,8 @@ def _list(world: World, request: Request, bucket: str) -> Response:
                 listed.append(_listed(world, bucket, entry, spelled))
     parts = [
         f"<Name>{_escaped(bucket)}</Name><Prefix>{spelled(prefix)}</Prefix>",
-        f"<KeyCount>{len(listed)}</KeyCount><MaxKeys>{most}</MaxKeys>",
-        f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>",
+        f"<MaxKeys>{most}</MaxKeys><IsTruncated>{'true' if more else 'false'}</IsTruncated>",
+        f"<Marker>{spelled(start)}</Marker>" if is_first else f"<KeyCount>{len(listed)}</KeyCount>",
     ]
     if delimiter:
         parts.append(f"<Delimiter>{spelled(delimiter)}</Delimiter>")
@@ -190,7 +206,9 @@ def _list(world: World, request: Request, bucket: str) -> Response:
         parts.append("<EncodingType>url</EncodingType>")
     if token is not None:
         parts.append(f"<ContinuationToken>{_escaped(token)}</ContinuationToken>")
-    if more:
+    if more and is_first:
+        parts.append(f"<NextMarker>{spelled(shown[-1][0])}</NextMarker>")
+    elif more:
         parts.append(f"<NextContinuationToken>{_token(shown[-1][0])}</NextContinuationToken>")
     parts += listed
     return _xml(f'<ListBucketResult xmlns="{_NAMESPACE}">{"".join(parts)}</ListBucketResult>')

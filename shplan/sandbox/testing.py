@@ -13,6 +13,7 @@ PYTEST_DONT_REWRITE: no test asserts here, and a test file may import from it as
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.error import HTTPError
 
 from shplan.sandbox.address import CLIENT_ID, CLIENT_SECRET, Address
 from shplan.sandbox.settings import Settings
@@ -200,8 +202,21 @@ class Sandbox:
         request.add_header("Content-Type", "application/json")
         # Proxies of this computer know nothing of its own ports.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=ANSWER_S) as answer:
-            return cast("JsonObject", json.loads(answer.read()))
+        try:
+            with opener.open(request, timeout=ANSWER_S) as answer:
+                return cast("JsonObject", json.loads(answer.read()))
+        except HTTPError as refused:
+            raise _explained(refused) from None
+
+
+def _explained(refused: HTTPError) -> HTTPError:
+    """The refusal with what the sandbox said about it; its body can still be read."""
+    body = refused.read()
+    try:
+        said = json.loads(body)["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        said = body.decode(errors="replace")
+    return HTTPError(refused.url, refused.code, said, refused.headers, io.BytesIO(body))
 
 
 @contextmanager

@@ -228,6 +228,19 @@ def test_units_that_are_used_up_are_a_403(config: SHConfig, served: Served) -> N
     assert caught.value.request_exception.response.status_code == 403
 
 
+def test_without_units_nothing_that_costs_is_done(byoc: SentinelHubBYOC, served: Served) -> None:
+    served.configure(account_pu=1)
+    made = byoc.create_collection({"name": "x", "s3Bucket": "b"})
+    for ask in (
+        lambda: byoc.create_collection({"name": "y", "s3Bucket": "b"}),
+        lambda: byoc.delete_collection(made),
+    ):
+        with pytest.raises(DownloadFailedException) as caught:
+            ask()
+        assert said(caught)["code"] == "ACCESS_INSUFFICIENT_PROCESSING_UNITS"
+    assert [one["name"] for one in byoc.iter_collections()] == ["x"]
+
+
 def test_units_spent_are_told_in_a_header(byoc: SentinelHubBYOC, served: Served) -> None:
     headers = byoc.client.get_session().session_headers
     address = f"{byoc.service_url}/collections"

@@ -407,6 +407,16 @@ def test_only_searches_that_succeed_are_charged(catalogue: Catalogue) -> None:
     assert catalogue.api.get("/_sandbox/meter").json()["accounts"] == {}
 
 
+def test_a_search_without_units_is_refused(catalogue: Catalogue) -> None:
+    body = {"collections": [S2], "datetime": DECEMBER, "limit": 1}
+    assert catalogue.api.post(f"{CATALOG}/search", body).status_code == 200
+    catalogue.api.configure(account_pu=catalogue.api.get("/_sandbox/meter").json()["pu"])
+    answer = catalogue.api.post(f"{CATALOG}/search", body)
+    assert answer.status_code == 403
+    assert set(answer.json()) == {"code", "description"}
+    assert catalogue.get("/collections")
+
+
 def test_allowance_of_processing_units_holds_searches_up(catalogue: Catalogue) -> None:
     catalogue.api.configure(pu_per_minute=1.0)
     body = {"collections": [S2], "datetime": DECEMBER, "limit": 1}

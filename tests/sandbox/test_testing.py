@@ -98,6 +98,12 @@ def test_wrong_settings_are_refused_where_they_stand() -> None:
         Sandbox(wating_s=3)
 
 
+def test_what_the_sandbox_refuses_is_told_as_it_says_it(sandbox: Sandbox) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="did you mean waiting_s") as caught:
+        sandbox.settings(wating_s=3)
+    assert b"COMMON_BAD_PAYLOAD" in caught.value.read()
+
+
 def test_outside_of_with_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         _ = Sandbox().base_url

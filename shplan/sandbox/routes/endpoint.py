@@ -49,6 +49,8 @@ ORIGINAL_URL = "shplan.sandbox.url"
 ACCOUNT = "shplan.sandbox.account"
 # For whom an edit behind the client's back is done: no token, no limit, no charge.
 BEHIND = "shplan.sandbox.behind"
+# Hundredths that were added up are not quite what is left.
+_ROUNDING_PU = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +202,7 @@ def _answered(call: Call, operation: Operation, *, free: bool) -> Response | tup
         if free:
             return _response(_at_once(operation, call), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
-        wait_ms = call.world.allow(
-            f"pu/{call.account}",
-            wanted=operation.cost_pu,
-            per_minute=call.settings.pu_per_minute,
-        )
-        refuse_after(call.settings, wait_ms)
+        afford(call, operation.cost_pu)
         reply = _at_once(operation, call)
         call.store.charge(call.account, operation.cost_pu)
     return _response(reply, cost_pu=operation.cost_pu)
@@ -270,6 +267,22 @@ def _limit_requests(world: World, account: str) -> None:
         f"requests/{account}", wanted=1.0, per_minute=settings.requests_per_minute
     )
     refuse_after(settings, wait_ms)
+
+
+def afford(call: Call, cost_pu: float) -> None:
+    """
+    Take what a call costs from the allowance of the minute; the charge itself is the caller's.
+
+    Raises:
+        ApiError: 403 if the account has too few units left, else 429. Source: the page on rate
+            limiting: all policies must be met, and only that of the minute is waited for.
+    """
+    if units.left(call.world, call.account) < cost_pu - _ROUNDING_PU:
+        raise units.insufficient()
+    wait_ms = call.world.allow(
+        f"pu/{call.account}", wanted=cost_pu, per_minute=call.settings.pu_per_minute
+    )
+    refuse_after(call.settings, wait_ms)
 
 
 def refuse_after(settings: Settings, wait_ms: int | None) -> None:
