@@ -8,12 +8,13 @@ module turns such functions into endpoints.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shplan.sandbox import multipart, tokens
+from shplan.sandbox.beside import beside
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -103,17 +104,32 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """
+    An answer that takes long to compute: others are served meanwhile.
+
+    Args:
+        work: asks neither the store nor the world, which belong to whoever is being served
+        answer: makes the reply of what the work returned, as a handler does
+    """
+
+    work: Callable[[], Any]
+    answer: Callable[[Any], Reply]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """
     A handler and what is done before it.
 
     Args:
+        handler: may answer later if the operation costs nothing of its own
         body: operation id whose body it takes, if it takes one
         script_at: of a body in parts, the members that lead to the evalscript; none: it takes none
         is_open: whether no token is asked for
     """
 
-    handler: Callable[[Call], Reply]
+    handler: Callable[[Call], Reply | Later]
     body: str | None = None
     script_at: tuple[str, ...] | None = None
     cost_pu: float = 0.0
@@ -128,7 +144,7 @@ def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route
 def _endpoint(
     world: World, operations: Mapping[str, Operation]
 ) -> Callable[[Request], Awaitable[Response]]:
-    def answer(request: Request, content: bytes) -> Response:
+    def answer(request: Request, content: bytes) -> Response | Later:
         operation = operations.get(request.method)
         account = behind = request.scope.get(BEHIND, "")
         if not behind and (operation is None or not operation.is_open):
@@ -165,17 +181,23 @@ def _endpoint(
     async def serve(request: Request) -> Response:
         content = await request.body()
         with world.holding():
-            return answer(request, content)
+            found = answer(request, content)
+        if isinstance(found, Response):
+            return found
+        result = await beside(found.work)
+        with world.holding():
+            return _response(found.answer(result), cost_pu=None)
 
     return serve
 
 
-def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
+def _answered(call: Call, operation: Operation, *, free: bool) -> Response | Later:
     if not operation.cost_pu:
-        return _response(operation.handler(call), cost_pu=None)
+        reply = operation.handler(call)
+        return reply if isinstance(reply, Later) else _response(reply, cost_pu=None)
     with call.store.writing():
         if free:
-            return _response(operation.handler(call), cost_pu=None)
+            return _response(_at_once(operation.handler(call)), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
         wait_ms = call.world.allow(
             f"pu/{call.account}",
@@ -183,9 +205,14 @@ def _answered(call: Call, operation: Operation, *, free: bool) -> Response:
             per_minute=call.settings.pu_per_minute,
         )
         refuse_after(call.settings, wait_ms)
-        reply = operation.handler(call)
+        reply = _at_once(operation.handler(call))
         call.store.charge(call.account, operation.cost_pu)
     return _response(reply, cost_pu=operation.cost_pu)
+
+
+def _at_once(reply: Reply | Later) -> Reply:
+    assert isinstance(reply, Reply)  # see `Operation`
+    return reply
 
 
 def _response(reply: Reply, *, cost_pu: float | None) -> Response:
