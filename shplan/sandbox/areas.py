@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Area = Any  # shapely has no names for "polygon or multipolygon"
 
+# Source: OGC Simple Features, well-known binary: byte order, type, rings, points of the ring, points.
+_BOX = struct.Struct("<BIII10d")
+_POLYGON = 3
 BATCH_PLACE = "processRequest->input->bounds"
 _EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
 _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
@@ -157,7 +161,8 @@ def boxes_that_share_area(
 
 def box_hex(west: float, south: float, east: float, north: float) -> str:
     """A rectangle as the text in which features keep their shape: WKB in hexadecimal."""
-    return shapely.box(west, south, east, north).wkb_hex
+    ring = (east, south, east, north, west, north, west, south, east, south)
+    return _BOX.pack(1, _POLYGON, 1, len(ring) // 2, *ring).hex().upper()
 
 
 def share_area(one: Area, other: Area) -> bool:

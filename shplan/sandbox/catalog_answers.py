@@ -12,6 +12,7 @@ the path style in which the request came.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -22,10 +23,12 @@ from shplan.sandbox.catalog_requests import asked, posted
 from shplan.sandbox.catalog_search import Page, Search, cost_of, page_of, search_of
 from shplan.sandbox.errors import ApiError, bad_payload, not_found
 from shplan.sandbox.routes.byoc_collections import owned
-from shplan.sandbox.routes.endpoint import Call, Reply, afford
+from shplan.sandbox.routes.endpoint import Call, Later, Reply, afford
 from shplan.sandbox.wire import encode, instant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shplan.sandbox.catalog_marks import Marks
     from shplan.sandbox.wire import Json, JsonObject
 
@@ -123,28 +126,31 @@ def get_queryables(call: Call) -> Reply:
     return Reply(200, encode(catalog_items.queryables(source, address)), media_type=SCHEMA_JSON)
 
 
-def list_items(call: Call, *, marks: Marks) -> Reply:
+def list_items(call: Call, *, marks: Marks) -> Reply | Later:
     """A page of a collection's items; no time and no area means all of them."""
     source = _source_in_path(call)
     query = {n: v for n, v in call.query.items() if n in ("limit", "next", "bbox", "datetime")}
     body = asked({"datetime": "../..", **query, "collections": source.id}, call.settings)
     search = search_of(body, source, account=call.account, settings=call.settings)
-    page = page_of(search, marks)
     base = _base(call)
-    links: list[Json] = [
-        link("root", base, JSON),
-        link("self", _address(call), GEO_JSON),
-        link("parent", f"{base}/collections/{source.id}", JSON),
-        *_next_by_get(call, page),
-    ]
-    content: JsonObject = {
-        "type": "FeatureCollection",
-        "features": _features(search, page, base),
-        "links": links,
-        "timeStamp": instant(call.now_ms),
-        "numberReturned": len(page.found),
-    }
-    return Reply(200, encode(content), media_type=GEO_JSON)
+
+    def answer(found: _Found) -> Reply:
+        links: list[Json] = [
+            link("root", base, JSON),
+            link("self", _address(call), GEO_JSON),
+            link("parent", f"{base}/collections/{source.id}", JSON),
+            *_next_by_get(call, found.page),
+        ]
+        content: JsonObject = {
+            "type": "FeatureCollection",
+            "features": found.features,
+            "links": links,
+            "timeStamp": instant(call.now_ms),
+            "numberReturned": len(found.page.found),
+        }
+        return Reply(200, encode(content), media_type=GEO_JSON)
+
+    return _searched(search, marks, base, answer)
 
 
 def get_item(call: Call) -> Reply:
@@ -156,13 +162,13 @@ def get_item(call: Call) -> Reply:
     return Reply(200, encode(catalog_items.item(source, found, _base(call))), media_type=GEO_JSON)
 
 
-def get_search(call: Call, *, marks: Marks) -> Reply:
+def get_search(call: Call, *, marks: Marks) -> Reply | Later:
     """A page of a search whose next page is another address."""
     search = _search(call, asked(call.query, call.settings))
     return _found(call, search, marks, by_post=False)
 
 
-def post_search(call: Call, *, marks: Marks) -> Reply:
+def post_search(call: Call, *, marks: Marks) -> Reply | Later:
     """A page of a search whose next page is the same body with another `next`."""
     body = posted(call.content, call.headers.get("content-type", ""), call.settings)
     return _found(call, _search(call, body), marks, by_post=True)
@@ -180,29 +186,50 @@ def _search(call: Call, body: JsonObject) -> Search:
     return search_of(body, source, account=call.account, settings=call.settings)
 
 
-def _found(call: Call, search: Search, marks: Marks, *, by_post: bool) -> Reply:
+def _found(call: Call, search: Search, marks: Marks, *, by_post: bool) -> Reply | Later:
     cost_pu = cost_of(search, now_ms=call.now_ms) if call.settings.catalog_costs else 0.0
     if cost_pu:
         afford(call, cost_pu)
-    page = page_of(search, marks)
-    links: list[Json] = [link("self", _address(call), GEO_JSON)]
-    links += _next_by_post(call, page) if by_post else _next_by_get(call, page)
-    features = page.values if search.distinct else _features(search, page, _base(call))
-    context: JsonObject = {"limit": search.limit, "returned": len(features)}
-    if page.next_offset is not None:
-        context = {"next": page.next_offset, **context}
-    content: JsonObject = {
-        "type": "FeatureCollection",
-        "features": features,
-        "links": links,
-        "context": context,
-    }
-    headers = {}
-    if cost_pu:
-        with call.store.writing():
-            call.store.charge(call.account, cost_pu)
-        headers["X-ProcessingUnits-Spent"] = str(cost_pu)
-    return Reply(200, encode(content), media_type=GEO_JSON, headers=headers)
+
+    def answer(found: _Found) -> Reply:
+        page, features = found.page, found.features
+        links: list[Json] = [link("self", _address(call), GEO_JSON)]
+        links += _next_by_post(call, page) if by_post else _next_by_get(call, page)
+        context: JsonObject = {"limit": search.limit, "returned": len(features)}
+        if page.next_offset is not None:
+            context = {"next": page.next_offset, **context}
+        content: JsonObject = {
+            "type": "FeatureCollection",
+            "features": features,
+            "links": links,
+            "context": context,
+        }
+        headers = {}
+        if cost_pu:
+            with call.store.writing():
+                call.store.charge(call.account, cost_pu)
+            headers["X-ProcessingUnits-Spent"] = str(cost_pu)
+        return Reply(200, encode(content), media_type=GEO_JSON, headers=headers)
+
+    return _searched(search, marks, _base(call), answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    page: Page
+    features: list[Json]
+
+
+def _searched(
+    search: Search, marks: Marks, base: str, answer: Callable[[_Found], Reply]
+) -> Reply | Later:
+    """What a search finds: at once in the store, beside the loop what is computed."""
+
+    def work() -> _Found:
+        page = page_of(search, marks)
+        return _Found(page, page.values if search.distinct else _features(search, page, base))
+
+    return answer(work()) if search.source.is_stored else Later(work, answer)
 
 
 def _features(search: Search, page: Page, base: str) -> list[Json]:

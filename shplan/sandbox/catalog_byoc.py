@@ -103,6 +103,11 @@ class ByocSource:
     stored: Collection
 
     @property
+    def is_stored(self) -> bool:
+        """In the store, which belongs to the loop."""
+        return True
+
+    @property
     def id(self) -> str:
         """Prefix and identifier."""
         return PREFIX + self.stored.id

@@ -69,6 +69,10 @@ class Source(Protocol):
         """The earliest instant that it may have."""
 
     @property
+    def is_stored(self) -> bool:
+        """Whether a search asks the store; else it is a computation that touches nothing."""
+
+    @property
     def queryables(self) -> JsonObject:
         """Properties that filters take: name to JSON Schema."""
 

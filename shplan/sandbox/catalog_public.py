@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from shplan.sandbox.scenes.scene import Mission, Scene
     from shplan.sandbox.wire import Json, JsonObject
 
-# Our own bound: a search for what hardly ever happens may not go through the whole archive.
-MAX_SCENES = 20_000
+# Our own bound: a search for what hardly ever happens may not go through the whole archive. All that
+# was ever taken of a place and its surroundings is less.
+MAX_SCENES = 8_000
 CLOUD_COVER = "eo:cloud_cover"
 
 
@@ -71,6 +72,11 @@ class PublicSource:
 
     mission: Mission
     now_ms: int
+
+    @property
+    def is_stored(self) -> bool:
+        """Computed, so that it can be searched beside the loop."""
+        return False
 
     @property
     def id(self) -> str:

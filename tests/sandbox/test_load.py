@@ -12,10 +12,15 @@ from typing import Any
 
 import httpx
 import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 
 import shplan
 from shplan.sandbox import byoc_rows, lifecycle
+from shplan.sandbox.areas import box_hex
 from shplan.sandbox.clock import StoppedClock
+from shplan.sandbox.objects import Objects
 from shplan.sandbox.paging import Page
 from shplan.sandbox.serve import _Gathering
 from shplan.sandbox.store import FILE_NAME
@@ -223,3 +228,31 @@ def test_a_served_sandbox_loads_nothing_heavy_before_it_is_needed(tmp_path: Path
     assert "starlette" in loaded, done.stderr
     heavy = {"numpy", "pyproj", "rasterio", "shapely", "jsonschema_rs", "yaml", "py_mini_racer"}
     assert loaded & heavy == set()
+
+
+SIDE = st.floats(-1e7, 1e7)
+
+
+@given(west=SIDE, south=SIDE, width=st.floats(1e-3, 1e6), height=st.floats(1e-3, 1e6))
+def test_a_box_is_written_as_the_library_writes_it(
+    west: float, south: float, width: float, height: float
+) -> None:
+    sides = (west, south, west + width, south + height)
+    assert box_hex(*sides) == shapely.box(*sides).wkb_hex
+
+
+def test_what_is_missing_is_known_by_one_look(tmp_path: Path) -> None:
+    """Whatever a key is, it exists if it is found."""
+    root = tmp_path / "buckets"
+    (root / "b" / "folder").mkdir(parents=True)
+    (root / "b" / "folder" / "file").write_text("x")
+    (tmp_path / "outside").write_text("x")
+    (root / "b" / "out").symlink_to(tmp_path / "outside")
+    (root / "b" / "loop").symlink_to(root / "b" / "loop")
+    (root / "b" / "in").symlink_to(root / "b" / "folder" / "file")
+    objects = Objects(root, scratch=tmp_path)
+    keys = ("folder/file", "in", "folder", "folder/", "folder/file/", "folder/file/x", "nothing",
+            "out", "loop", "../outside", "../../outside", "a\0b", "x" * 2000, "", ".", "\udc80")  # fmt: skip
+    assert [key for key in keys if objects.exists("b", key)] == ["folder/file", "in"]
+    assert not objects.exists("none", "folder/file")
+    assert not objects.exists("..", "outside")

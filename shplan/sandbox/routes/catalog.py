@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox.catalog_marks import Marks
-from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.routes.endpoint import Call, Later, Operation, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +42,12 @@ def routes(world: World) -> list[Route]:
     return [route(world, path, operations) for path, operations in table.items()]
 
 
-def _later(name: str, **given: Marks) -> Callable[[Call], Reply]:
+def _later(name: str, **given: Marks) -> Callable[[Call], Reply | Later]:
     """The answer of that name: geometry and filters are loaded when somebody asks first."""
 
-    def answer(call: Call) -> Reply:
+    def answer(call: Call) -> Reply | Later:
         from shplan.sandbox import catalog_answers  # noqa: PLC0415 see above
 
-        return cast("Reply", getattr(catalog_answers, name)(call, **given))
+        return cast("Reply | Later", getattr(catalog_answers, name)(call, **given))
 
     return answer

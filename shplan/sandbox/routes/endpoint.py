@@ -1,21 +1,21 @@
 """
 What every operation of the service has in common: token, limits, body, one transaction, price.
 
-A handler is a plain function from a `Call` to a `Reply`, or to `Work` that takes long; it raises
-`ApiError` to refuse. This module turns such functions into endpoints.
+A handler is a plain function from a `Call` to a `Reply`; it raises `ApiError` to refuse. This
+module turns such functions into endpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shplan.sandbox import multipart, tokens, units
+from shplan.sandbox.beside import beside
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
     METHOD_NOT_ALLOWED,
@@ -29,7 +29,7 @@ from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -43,14 +43,15 @@ if TYPE_CHECKING:
 # Source: the page on processing units: each BYOC call that is not a GET costs one.
 BYOC_CALL_PU = 1.0
 
+# Hundredths that were added up are not quite what is left.
+_ROUNDING_PU = 1e-6
+
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 ORIGINAL_URL = "shplan.sandbox.url"
 ACCOUNT = "shplan.sandbox.account"
 # For whom an edit behind the client's back is done: no token, no limit, no charge.
 BEHIND = "shplan.sandbox.behind"
-# Hundredths that were added up are not quite what is left.
-_ROUNDING_PU = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +108,19 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Later:
     """
-    What a handler leaves to a thread.
+    An answer that takes long to compute: others are served meanwhile.
 
     Args:
-        run: makes the answer and tells its price in processing units; uses no store, and may raise
-            `ApiError`
+        work: asks neither the store nor the world, which belong to whoever is being served
+        answer: makes the reply of what the work returned, as a handler does
+        in_turn: whether one such work is done after the other
     """
 
-    run: Callable[[], tuple[Reply, float]]
+    work: Callable[[], Any]
+    answer: Callable[[Any], Reply]
+    in_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,13 @@ class Operation:
     A handler and what is done before it.
 
     Args:
+        handler: may answer later if the operation costs nothing of its own
         body: operation id whose body it takes, if it takes one
         script_at: of a body in parts, the members that lead to the evalscript; none: it takes none
         is_open: whether no token is asked for
     """
 
-    handler: Callable[[Call], Reply | Work]
+    handler: Callable[[Call], Reply | Later]
     body: str | None = None
     script_at: tuple[str, ...] | None = None
     cost_pu: float = 0.0
@@ -145,7 +150,7 @@ def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route
 def _endpoint(
     world: World, operations: Mapping[str, Operation]
 ) -> Callable[[Request], Awaitable[Response]]:
-    def answer(request: Request, content: bytes) -> Response | tuple[Call, Work]:
+    def answer(request: Request, content: bytes) -> Response | Later:
         operation = operations.get(request.method)
         account = behind = request.scope.get(BEHIND, "")
         if not behind and (operation is None or not operation.is_open):
@@ -185,52 +190,43 @@ def _endpoint(
             found = answer(request, content)
         if isinstance(found, Response):
             return found
-        call, work = found
-        # Meanwhile others are served.
-        reply, cost_pu = await run_in_threadpool(work.run)
+        result = await (beside if found.in_turn else run_in_threadpool)(found.work)
         with world.holding():
-            return _paid(call, reply, cost_pu)
+            return _response(found.answer(result), cost_pu=None)
 
     return serve
 
 
-def _answered(call: Call, operation: Operation, *, free: bool) -> Response | tuple[Call, Work]:
+def _answered(call: Call, operation: Operation, *, free: bool) -> Response | Later:
     if not operation.cost_pu:
-        found = operation.handler(call)
-        return (call, found) if isinstance(found, Work) else _response(found, cost_pu=None)
+        reply = operation.handler(call)
+        return reply if isinstance(reply, Later) else _response(reply, cost_pu=None)
     with call.store.writing():
         if free:
-            return _response(_at_once(operation, call), cost_pu=None)
+            return _response(_at_once(operation.handler(call)), cost_pu=None)
         # The allowance and the charge share the handler's fate: a refused call costs nothing.
         afford(call, operation.cost_pu)
-        reply = _at_once(operation, call)
+        reply = _at_once(operation.handler(call))
         call.store.charge(call.account, operation.cost_pu)
     return _response(reply, cost_pu=operation.cost_pu)
 
 
-def _at_once(operation: Operation, call: Call) -> Reply:
-    reply = operation.handler(call)
-    assert isinstance(reply, Reply), "work has a price of its own"
-    return reply
-
-
-def _paid(call: Call, reply: Reply, cost_pu: float) -> Response:
+def paid(call: Call, reply: Reply, cost_pu: float) -> Reply:
     """
-    What a thread made, once it is paid for.
+    A reply whose price was not known before it was made, once it is paid for.
 
     Raises:
-        ApiError: 403, 429
+        ApiError: as `afford`
     """
     with call.store.writing():
-        if units.left(call.world, call.account) < cost_pu:
-            raise units.insufficient()
-        settings = call.world.settings
-        wait_ms = call.world.allow(
-            f"pu/{call.account}", wanted=cost_pu, per_minute=settings.pu_per_minute
-        )
-        refuse_after(settings, wait_ms)
+        afford(call, cost_pu)
         call.store.charge(call.account, cost_pu)
-    return _response(reply, cost_pu=cost_pu)
+    return replace(reply, headers={**reply.headers, "X-ProcessingUnits-Spent": str(cost_pu)})
+
+
+def _at_once(reply: Reply | Later) -> Reply:
+    assert isinstance(reply, Reply)  # see `Operation`
+    return reply
 
 
 def _response(reply: Reply, *, cost_pu: float | None) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox.routes.endpoint import Call, Operation, Reply, Work, route
+from shplan.sandbox.routes.endpoint import Call, Later, Operation, Reply, paid, route
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -23,7 +23,7 @@ def routes(world: World) -> list[Route]:
     return [route(world, "/process/v1", operations)]
 
 
-def process(call: Call) -> Work:
+def process(call: Call) -> Later:
     """Check a request and find its data; a thread computes it."""
     from shplan.sandbox import process as computing  # noqa: PLC0415 see above
     from shplan.sandbox import process_requests, raster_opening  # noqa: PLC0415
@@ -38,4 +38,5 @@ def process(call: Call) -> Work:
         reply = Reply(200, content=answer.content, media_type=answer.media_type)
         return reply, answer.cost_pu
 
-    return Work(compute)
+    # The scripts have processes of their own.
+    return Later(compute, lambda made: paid(call, *made), in_turn=False)

@@ -36,11 +36,17 @@ def value_noise(x: Floats, y: Floats, z: Floats, seed: npt.NDArray[np.uint32]) -
         rows = []
         for side in (y0, y1):
             edge = side ^ far
-            left, right = _number(x0 ^ edge), _number(x1 ^ edge)
-            rows.append(left + u * (right - left))
-        sheets.append(rows[0] + v * (rows[1] - rows[0]))
-    blended: Floats = sheets[0] + w * (sheets[1] - sheets[0])
-    return blended
+            rows.append(_blend(_number(x0 ^ edge), _number(x1 ^ edge), u))
+        sheets.append(_blend(rows[0], rows[1], v))
+    return _blend(sheets[0], sheets[1], w)
+
+
+def _blend(near: Floats, far: Floats, way: Floats) -> Floats:
+    """`near + way * (far - near)`, written over both: new arrays cost more than the arithmetic."""
+    far -= near
+    far *= way
+    near += far
+    return near
 
 
 def _cell(axis: Floats, step: np.uint32) -> tuple[_Words, _Words, Floats]:
@@ -53,13 +59,18 @@ def _cell(axis: Floats, step: np.uint32) -> tuple[_Words, _Words, Floats]:
 
 
 def _number(word: _Words) -> Floats:
-    """A number in [-1, 1) for each word, without likeness between neighbours."""
-    mixed = word ^ (word >> np.uint32(16))
-    mixed = mixed * np.uint32(0x85EBCA6B)
-    mixed = mixed ^ (mixed >> np.uint32(13))
-    mixed = mixed * np.uint32(0xC2B2AE35)
-    mixed = mixed ^ (mixed >> np.uint32(16))
-    return np.asarray(mixed * _UNIT - 1.0)
+    """A number in [-1, 1) for each word, without likeness between neighbours; the words are lost."""
+    shifted = word >> np.uint32(16)
+    word ^= shifted
+    word *= np.uint32(0x85EBCA6B)
+    np.right_shift(word, np.uint32(13), out=shifted)
+    word ^= shifted
+    word *= np.uint32(0xC2B2AE35)
+    np.right_shift(word, np.uint32(16), out=shifted)
+    word ^= shifted
+    number: Floats = np.asarray(word * _UNIT)
+    number -= 1.0
+    return number
 
 
 def smoothstep(x: Floats) -> Floats:
