@@ -97,15 +97,15 @@ def test_an_output_that_the_script_lacks_is_named(api: Driver, one: str) -> None
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (p.script("return 5;"), "Script must return an array."),
-        (p.script("return [samples.B04.b.c];", bands='["B04"]'), "line 3"),
-        (p.script("return [;"), "line 3"),
+        (p.script('return "no";'), "Script must return an array."),
+        (p.script("return [samples.B04.b.c];", bands='["B04"]'), "line 4"),
+        (p.script("return [;"), "line 4"),
         (p.script("return [1];", bands='["B05"]'), "'B05'"),
         (p.script("return [1];", bands='[{bands: ["B04"], units: "REFLECTANCE"}]'),
          "unsupported units 'REFLECTANCE'"),
-        (p.script("while (true) {}"), "time"),
+        (p.script("return [1];").replace("{ return", "{ while (true) {} return"), "did not end"),
         (p.script("const all = []; while (true) all.push(new Float64Array(1e6).fill(1));"), ""),
-        ("//VERSION=2\nreturn [1];", "VERSION"),
+        ("//VERSION=2\nfunction setup(ds) { setInputComponents([ds.B04]); }", "VERSION"),
         ("", ""),
     ],
 )  # fmt: skip
@@ -127,8 +127,12 @@ def test_a_datasource_that_is_no_data_set_is_named(api: Driver, one: str) -> Non
 
 
 def test_a_collection_of_others_is_not_there(api: Driver, one: str) -> None:
-    api.configure(clients=[{"id": "other", "secret": "other", "account": "other"},
-                           {"id": "sandbox", "secret": "sandbox", "account": "sandbox"}])  # fmt: skip
+    api.configure(
+        clients={
+            "other": {"secret": "other", "account": "other"},
+            "sandbox": {"secret": "sandbox", "account": "sandbox"},
+        }
+    )
     api.login("other", "other")
     assert "not found" in p.refused(api, p.body(one, SAME))["message"]
     api.login()
@@ -139,6 +143,7 @@ def test_a_collection_of_others_is_not_there(api: Driver, one: str) -> None:
 
 def test_pixels_may_not_be_too_coarse(api: Driver, one: str) -> None:
     """Source: five times the coarsest overview, but 500 metres are always allowed."""
+    api.tick(120)
     far = [p.WEST, p.NORTH - 100_000, p.WEST + 100_000, p.NORTH]
     assert p.asked(api, p.body(one, SAME, bbox=far, size=(200, 200))).status_code == 200
     message = p.refused(api, p.body(one, SAME, bbox=far, size=(200, 199)))["message"]
