@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
@@ -129,7 +131,7 @@ def processed(api: Driver, request: dict[str, Any], *, accept: str = "*/*") -> b
 def image(content: bytes) -> np.ndarray:
     """(band, row, column)."""
     with (
-        rasterio.Env(GDAL_PAM_ENABLED="NO"),
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
         MemoryFile(content) as memory,
         memory.open() as raster,
     ):
