@@ -58,12 +58,17 @@ class View:
     cirrus: Floats
 
 
-def view(scene: Scene, pixels: Pixels) -> View:
-    """What a sensor looks at in native pixels, all of one strip."""
+def view(scene: Scene, pixels: Pixels, *, far: bool = False) -> View:
+    """
+    What a sensor looks at in native pixels, all of one strip.
+
+    Args:
+        far: for sensors with large pixels
+    """
     strip, x, y = chart(pixels.lon, pixels.lat)
-    ground = terrain(strip, x, y)
+    ground = terrain(strip, x, y, far=far)
     covered = cover(ground, strip, x, y, pixels.lat, scene.at_ms)
-    light = _sunlight(scene, pixels)
+    light = sunlight(scene, pixels)
     slope_light = _on_slopes(ground, covered, light)
     if scene.epsg == WGS84:
         cloud = cloud_density(pixels.lon, pixels.lat, scene.at_ms)
@@ -88,7 +93,7 @@ def view(scene: Scene, pixels: Pixels) -> View:
     )
 
 
-def _sunlight(scene: Scene, pixels: Pixels) -> Sun:
+def sunlight(scene: Scene, pixels: Pixels) -> Sun:
     """One sun for a scene of a hundred kilometres, many for one of a thousand."""
     if scene.epsg == WGS84:
         return sun(pixels.lon, pixels.lat, scene.at_ms)
@@ -134,7 +139,7 @@ def ground_reflectance(seen: View, wavelength_um: float) -> Floats:
 def surface(seen: View, wavelength_um: float) -> Floats:
     """Reflectance as it is after the air was reckoned out of it: ground, shadows and clouds."""
     # Shadows are blue: the sky still shines into them.
-    sky = 0.010 * (0.5 / wavelength_um) ** 2 if wavelength_um < 1.0 else 0.0
+    sky = 0.0025 / (wavelength_um * wavelength_um) if wavelength_um < 1.0 else 0.0
     ground = ground_reflectance(seen, wavelength_um) * seen.light + sky * seen.shadow
     cloud = reflectances(wavelength_um)[Matter.CLOUD] * seen.bright * 1.25
     thin = 0.06 * seen.cirrus * (1.0 if wavelength_um < 1.5 else 0.5)

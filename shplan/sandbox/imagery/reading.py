@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from shplan.sandbox.imagery import sentinel2
+from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
 from shplan.sandbox.imagery.grid import Pixels, cells, inside, pixels
 from shplan.sandbox.imagery.lattice import Ints, strips_of
 from shplan.sandbox.imagery.sensor import Band, Sensor
@@ -20,6 +20,14 @@ DATA_MASK = "dataMask"
 _SENSORS: Mapping[str, Sensor] = {
     "sentinel-2-l1c": sentinel2.L1C,
     "sentinel-2-l2a": sentinel2.L2A,
+    "sentinel-1-grd": sentinel1.Radar(),
+    "landsat-ot-l1": landsat.L1,
+    "landsat-ot-l2": landsat.L2,
+    "sentinel-3-olci": sentinel3.OLCI,
+    "sentinel-3-olci-l2": sentinel3.OLCI_PRODUCTS,
+    "sentinel-3-slstr": sentinel3.SLSTR,
+    "sentinel-5p-l2": sentinel5p.Tropomi(),
+    "dem": dem.Elevation(),
 }
 # So many pixels at once fit a processor's own memory.
 _BLOCK = 16_384

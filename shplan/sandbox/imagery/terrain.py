@@ -81,10 +81,17 @@ class Terrain:
     grain: tuple[Floats, Floats, Floats]
 
 
-def terrain(strip: int, x: Floats, y: Floats) -> Terrain:
-    """The ground at metres on a strip."""
+def terrain(strip: int, x: Floats, y: Floats, *, far: bool = False) -> Terrain:
+    """
+    The ground at metres on a strip.
+
+    Args:
+        far: for sensors with pixels so large that what is smaller than some kilometres is not seen
+    """
     (height, river), ((east, north), (along, across)) = spline(_FINE, (strip,), x, y, slopes=(0, 1))
-    rough, wet, trees, farms, people, lake, broad = linear(_COUNTRY, (strip,), x, y)
+    rough, wet, trees, farms, people, lake, broad = linear(
+        _FAR_COUNTRY if far else _COUNTRY, (strip,), x, y
+    )
     grain = (
         plane_noise(x, y, 190.0, 101 + strip),
         plane_noise(x, y, 71.0, 202 + strip),
@@ -174,3 +181,21 @@ def _bumps(
 _CONTINENTS_KNOWN = Lattice(4_000.0, 16, 512, _continental)
 _COUNTRY = Lattice(480.0, 32, 512, _country)
 _FINE = Lattice(240.0, 64, 512, _fine)
+_FAR_COUNTRY = Lattice(1_440.0, 32, 256, _country)
+_FAR_FINE = Lattice(1_440.0, 32, 256, _fine)
+
+
+def climate(strip: int, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Height without relief, the noise that decides where towns are, and how wet it is."""
+    (base, people, wet) = linear(_CLIMATE, (strip,), x, y)
+    return base, people, wet
+
+
+def _climate(key: Key, x: Floats, y: Floats) -> Floats:
+    lon, lat = degrees(key[0], x, y)
+    base, _rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
+    people = octaves(ball(lon, lat), 17.0, 4, 61, 0.55) * smoothstep(base / 20.0)
+    return np.stack([base, people, wet])
+
+
+_CLIMATE = Lattice(4_000.0, 16, 1_024, _climate)
