@@ -1,0 +1,196 @@
+"""
+Native pixels: where a scene's pixels lie, and which of them a place belongs to.
+
+A place is first moved to the centre of the native pixel that it is in, so that it has one value
+whatever grid asks for it. Maps between degrees and UTM are polynomials, one for each of fixed small
+cells, fitted to the exact ones and nearer than a thousandth of a millimetre: exact ones would cost
+more than the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import EllipsisType
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from shplan.sandbox.geometry import WGS84
+from shplan.sandbox.imagery.lattice import Ints
+from shplan.sandbox.scenes.noise import Floats
+from shplan.sandbox.scenes.scene import Scene
+from shplan.sandbox.scenes.utm import from_utm, to_utm
+
+_CELL_DEG = 0.125
+_CELL_M = 12_800.0
+_DEGREE = 3
+_TERMS = [(i, total - i) for total in range(_DEGREE + 1) for i in range(total + 1)]
+# A place on the edge of two pixels belongs to the same one whatever its last digits are.
+_EDGE = 1e-4
+_LAST_DIGIT = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """
+    Native pixels of a scene.
+
+    Args:
+        column, row: their numbers, counted from the origin of the scene's CRS
+        x, y: their centres in that CRS
+        lon, lat: their centres in degrees
+    """
+
+    column: Ints
+    row: Ints
+    x: Floats
+    y: Floats
+    lon: Floats
+    lat: Floats
+
+    def some(self, here: Ints) -> Pixels:
+        """Those of places in the row."""
+        return Pixels(
+            self.column[here],
+            self.row[here],
+            self.x[here],
+            self.y[here],
+            self.lon[here],
+            self.lat[here],
+        )
+
+
+def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
+    """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
+    x, y = (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
+    per = 1.0 / _step(epsg, resolution_m)
+    return _whole(x * per + _EDGE), _whole(y * per + _EDGE)
+
+
+def pixels(epsg: int, column: Ints, row: Ints, resolution_m: float) -> Pixels:
+    """Native pixels of columns and rows."""
+    step = _step(epsg, resolution_m)
+    x, y = (np.asarray((one + 0.5) * step, dtype=np.float64) for one in (column, row))
+    degrees = (_rounded(x), _rounded(y)) if epsg == WGS84 else unproject(epsg, x, y)
+    return Pixels(column, row, x, y, *degrees)
+
+
+def snap(scene: Scene, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Floats, Floats]:
+    """Move places to the centres of the native pixels that they are in; degrees, any shape."""
+    found = pixels(
+        scene.epsg, *cells(scene.epsg, lon.ravel(), lat.ravel(), resolution_m), resolution_m
+    )
+    return found.lon.reshape(lon.shape), found.lat.reshape(lat.shape)
+
+
+def _step(epsg: int, resolution_m: float) -> float:
+    """The side of a pixel in the CRS; thirty metres are a second of arc."""
+    return resolution_m / 108_000.0 if epsg == WGS84 else resolution_m
+
+
+def _whole(value: Floats) -> Ints:
+    return np.asarray(np.floor(value).astype(np.int64))
+
+
+def project(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Eastings and northings of places in degrees, in a zone of UTM."""
+    return _by_cells(epsg, lon, lat, _CELL_DEG, _forward)
+
+
+def unproject(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Degrees of eastings and northings, to a tenth of a millimetre."""
+    lon, lat = _by_cells(epsg, x, y, _CELL_M, _backward)
+    return _rounded(lon), _rounded(lat)
+
+
+def inside(scene: Scene, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
+    """Which places, in the scene's CRS, lie in its outline."""
+    shapely.prepare(scene.outline)
+    if scene.outline.covers(shapely.box(x.min(), y.min(), x.max(), y.max())):
+        return np.ones(x.shape, dtype=np.bool_)
+    if scene.epsg != WGS84:
+        return np.asarray(shapely.contains_xy(scene.outline, x, y))
+    # A footprint that crosses longitude 180 goes on beyond it.
+    west = scene.box[0]
+    turned = west + (x - west) % 360.0
+    return np.asarray(shapely.contains_xy(scene.outline, turned, y))
+
+
+def _rounded(value: Floats) -> Floats:
+    return np.asarray(np.floor(value * _LAST_DIGIT + 0.5) / _LAST_DIGIT)
+
+
+_Fit = Callable[[int, int, int], tuple[Floats, Floats]]
+
+
+def _by_cells(epsg: int, a: Floats, b: Floats, cell: float, fit: _Fit) -> tuple[Floats, Floats]:
+    """Apply to each place the polynomials of the cell that it is in."""
+    p, q = a * (1.0 / cell), b * (1.0 / cell)
+    column, row = np.floor(p), np.floor(q)
+    i0, i1 = int(column.min()), int(column.max())
+    j0, j1 = int(row.min()), int(row.max())
+    first, second = np.empty(a.shape), np.empty(a.shape)
+    for j in range(j0, j1 + 1):
+        line = None if j0 == j1 else np.flatnonzero(row == j)
+        for i in range(i0, i1 + 1):
+            here = _of_cell(column, line, i, alone=i0 == i1)
+            u, v = (p[here] - i) * 2.0 - 1.0, (q[here] - j) * 2.0 - 1.0
+            if u.size:
+                first[here], second[here] = (_polynomial(one, u, v) for one in fit(epsg, i, j))
+    return first, second
+
+
+def _of_cell(column: Floats, line: Ints | None, wanted: int, *, alone: bool) -> Ints | EllipsisType:
+    """The places of a column, of those of a row; no choice where there is no other."""
+    if line is None:
+        return ... if alone else np.flatnonzero(column == wanted)
+    return line if alone else line[column[line] == wanted]
+
+
+def _polynomial(coefficients: Floats, u: Floats, v: Floats) -> Floats:
+    """By Horner's rule in both directions."""
+    table = dict(zip(_TERMS, coefficients.tolist(), strict=True))
+    total: Floats = np.zeros(u.shape)
+    for i in range(_DEGREE, -1, -1):
+        line: Floats = np.full(u.shape, table[i, _DEGREE - i])
+        for j in range(_DEGREE - i - 1, -1, -1):
+            line = line * v + table[i, j]
+        total = total * u + line
+    return total
+
+
+def _knots() -> tuple[Floats, Floats]:
+    """Points of a cell in [-1, 1] at which the exact maps are asked."""
+    at = np.array([-0.98, -0.83, -0.56, -0.2, 0.2, 0.56, 0.83, 0.98])
+    across, along = np.tile(at, len(at)), np.repeat(at, len(at))
+    return np.asarray(across, dtype=np.float64), np.asarray(along, dtype=np.float64)
+
+
+def _fitted(target: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    u, v = _knots()
+    matrix = np.column_stack([u**i * v**j for i, j in _TERMS])
+    middles = [float(one.mean()) for one in target]
+    solved = [
+        np.linalg.lstsq(matrix, one - middle, rcond=None)[0]
+        for one, middle in zip(target, middles, strict=True)
+    ]
+    solved[0][0] += middles[0]
+    solved[1][0] += middles[1]
+    return solved[0], solved[1]
+
+
+@lru_cache(maxsize=8_192)
+def _forward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
+    u, v = _knots()
+    return _fitted(
+        to_utm(epsg, (column + 0.5 + u / 2) * _CELL_DEG, (row + 0.5 + v / 2) * _CELL_DEG)
+    )
+
+
+@lru_cache(maxsize=8_192)
+def _backward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
+    u, v = _knots()
+    return _fitted(from_utm(epsg, (column + 0.5 + u / 2) * _CELL_M, (row + 0.5 + v / 2) * _CELL_M))

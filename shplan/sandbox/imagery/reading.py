@@ -1,0 +1,149 @@
+"""
+Reading: bands of a scene at places, each from the native pixel that the place is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
+from shplan.sandbox.imagery.grid import Pixels, cells, inside, pixels
+from shplan.sandbox.imagery.lattice import Ints, strips_of
+from shplan.sandbox.imagery.sensor import Band, Sensor
+from shplan.sandbox.scenes.noise import Floats
+from shplan.sandbox.scenes.scene import Scene
+
+DATA_MASK = "dataMask"
+_SENSORS: Mapping[str, Sensor] = {
+    "sentinel-2-l1c": sentinel2.L1C,
+    "sentinel-2-l2a": sentinel2.L2A,
+    "sentinel-1-grd": sentinel1.Radar(),
+    "landsat-ot-l1": landsat.L1,
+    "landsat-ot-l2": landsat.L2,
+    "sentinel-3-olci": sentinel3.OLCI,
+    "sentinel-3-olci-l2": sentinel3.OLCI_PRODUCTS,
+    "sentinel-3-slstr": sentinel3.SLSTR,
+    "sentinel-5p-l2": sentinel5p.Tropomi(),
+    "dem": dem.Elevation(),
+}
+# So many pixels at once fit a processor's own memory.
+_BLOCK = 16_384
+
+
+def bands(collection: str) -> Mapping[str, Band]:
+    """
+    The bands of a public collection by name, `dataMask` not among them.
+
+    Raises:
+        KeyError: no such collection
+    """
+    return _SENSORS[collection].bands
+
+
+def read(
+    scene: Scene,
+    names: Sequence[str],
+    lon: Floats,
+    lat: Floats,
+    units: Mapping[str, str],
+) -> dict[str, Floats]:
+    """
+    Bands of a scene at places.
+
+    Args:
+        names: of bands; `dataMask` may be among them
+        lon: degrees, of the shape of `lat`; as many dimensions as you like
+        units: band to unit; bands that are not in it are given in their default unit
+
+    Returns:
+        arrays of the shape of `lon`, and `dataMask`, which is 1 inside the footprint; outside of it
+        bands are 0, and NaN for Landsat
+
+    Raises:
+        KeyError: no such band, or not in that unit
+    """
+    sensor = _SENSORS[scene.collection]
+    wanted = [name for name in names if name != DATA_MASK]
+    divisors = {name: _divisor(sensor.bands[name], units.get(name)) for name in wanted}
+    flat_lon, flat_lat = lon.ravel().astype(np.float64), lat.ravel().astype(np.float64)
+    finest = min(band.resolution_m for band in sensor.bands.values())
+    resolutions = sorted({sensor.bands[name].resolution_m for name in wanted} | {finest})
+    mask = np.zeros(flat_lon.shape, dtype=np.bool_)
+    found: dict[str, Floats] = {}
+    for resolution in resolutions if flat_lon.size else ():
+        column, row = _in_blocks(scene.epsg, flat_lon, flat_lat, resolution)
+        if resolution == finest:
+            mask = _mask(scene, column, row, resolution)
+        group = [name for name in wanted if sensor.bands[name].resolution_m == resolution]
+        if group and mask.any():
+            measured = _group(sensor, scene, group, column[mask], row[mask], resolution)
+            found.update(measured)
+    answer = {}
+    for name in wanted:
+        values = np.full(flat_lon.shape, sensor.no_data)
+        if name in found:
+            values[mask] = found[name] / divisors[name]
+        answer[name] = values.reshape(lon.shape)
+    answer[DATA_MASK] = mask.astype(np.float64).reshape(lon.shape)
+    return answer
+
+
+def _divisor(band: Band, unit: str | None) -> float:
+    return band.scales[band.units[0] if unit is None else unit]
+
+
+def _in_blocks(epsg: int, lon: Floats, lat: Floats, resolution: float) -> tuple[Ints, Ints]:
+    parts = [
+        cells(epsg, lon[at : at + _BLOCK], lat[at : at + _BLOCK], resolution)
+        for at in range(0, len(lon), _BLOCK)
+    ]
+    column, row = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return column, row
+
+
+def _mask(scene: Scene, column: Ints, row: Ints, resolution: float) -> npt.NDArray[np.bool_]:
+    at = pixels(scene.epsg, column, row, resolution)
+    return inside(scene, at.x, at.y)
+
+
+def _group(
+    sensor: Sensor,
+    scene: Scene,
+    names: Sequence[str],
+    column: Ints,
+    row: Ints,
+    resolution: float,
+) -> dict[str, Floats]:
+    """Measure every native pixel once, if places share them."""
+    west, south = int(column.min()), int(row.min())
+    width, height = int(column.max()) - west + 1, int(row.max()) - south + 1
+    shared = 4 * width * height <= 3 * len(column)
+    if shared:
+        index = (row - south) * width + (column - west)
+        column = np.tile(np.arange(west, west + width), height)
+        row = np.repeat(np.arange(south, south + height), width)
+    parts: dict[str, list[Floats]] = {name: [] for name in names}
+    for at in range(0, len(column), _BLOCK):
+        block = pixels(scene.epsg, column[at : at + _BLOCK], row[at : at + _BLOCK], resolution)
+        for name, values in _by_strips(sensor, scene, names, block).items():
+            parts[name].append(values)
+    measured = {name: np.concatenate(values) for name, values in parts.items()}
+    return {name: values[index] for name, values in measured.items()} if shared else measured
+
+
+def _by_strips(
+    sensor: Sensor, scene: Scene, names: Sequence[str], block: Pixels
+) -> dict[str, Floats]:
+    """Measure what lies on each strip of the planet by itself."""
+    strips = strips_of(block.lon)
+    if strips.min() == strips.max():
+        return sensor.measure(scene, names, block)
+    joined = {name: np.empty(strips.shape) for name in names}
+    for strip in np.unique(strips):
+        here = np.flatnonzero(strips == strip)
+        for name, values in sensor.measure(scene, names, block.some(here)).items():
+            joined[name][here] = values
+    return joined

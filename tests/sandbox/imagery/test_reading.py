@@ -1,0 +1,87 @@
+"""Reading: a place has one value, whatever is asked for beside it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from shplan.sandbox import imagery
+from tests.sandbox.imagery.places import FARMS, first, grid
+
+SCENE = first("sentinel-2-l2a", FARMS, "2022-06-01", "2022-07-01")
+NAMES = ["B01", "B02", "B05", "B08", "SCL", "CLM", "sunZenithAngles"]
+
+
+def test_windows_of_a_window_have_its_pixels() -> None:
+    lon, lat = grid(FARMS, 10.0, 70)
+    whole = imagery.read(SCENE, NAMES, lon, lat, {})
+    for part in (np.s_[:33, :], np.s_[33:, 20:41], np.s_[5, 5], np.s_[::7, ::3]):
+        some = imagery.read(SCENE, NAMES, np.array(lon[part]), np.array(lat[part]), {})
+        for name in (*NAMES, "dataMask"):
+            assert (some[name] == whole[name][part]).all(), name
+
+
+def test_places_in_one_native_pixel_share_its_value() -> None:
+    lon, lat = grid(FARMS, 170.0, 30)
+    for name in ("B02", "B05", "B01", "CLM"):
+        resolution = imagery.bands("sentinel-2-l2a")[name].resolution_m
+        centres = imagery.snap(SCENE, lon, lat, resolution)
+        again = imagery.snap(SCENE, *centres, resolution)
+        assert np.abs(centres[0] - again[0]).max() < 1e-8
+        there = imagery.read(SCENE, [name], *centres, {})[name]
+        assert (imagery.read(SCENE, [name], lon, lat, {})[name] == there).all(), name
+
+
+def test_beside_the_footprint_there_is_nothing() -> None:
+    west, south, east, north = SCENE.footprint.bounds
+    lon, lat = np.meshgrid(
+        np.linspace(west - 0.3, east + 0.3, 40), np.linspace(south - 0.3, north + 0.3, 40)
+    )
+    found = imagery.read(SCENE, ["B02", "SCL"], lon, lat, {})
+    mask = found["dataMask"] == 1.0
+    assert 0.1 < mask.mean() < 0.9
+    assert (found["B02"][~mask] == 0.0).all()
+    assert (found["SCL"][~mask] == 0.0).all()
+    assert (found["B02"][mask] > 0.0).all()
+    far = imagery.read(SCENE, ["B02", "dataMask"], lon + 90.0, lat, {})
+    assert far["dataMask"].max() == far["B02"].max() == 0.0
+
+
+def test_unknown_bands_and_units_are_refused() -> None:
+    lon, lat = grid(FARMS, 10.0, 2)
+    with pytest.raises(KeyError):
+        imagery.read(SCENE, ["B99"], lon, lat, {})
+    with pytest.raises(KeyError):
+        imagery.read(SCENE, ["B02"], lon, lat, {"B02": "PERCENT"})
+
+
+def test_no_places_no_values() -> None:
+    nothing = np.zeros((0, 4))
+    found = imagery.read(SCENE, ["B02"], nothing, nothing, {})
+    assert found["B02"].shape == found["dataMask"].shape == (0, 4)
+
+
+GOLDENS = {
+    "sentinel-2-l2a": "86d0f8497d0f0336",
+    "sentinel-2-l1c": "2f94a23fd4aec77c",
+}
+
+
+def digest_of(collection: str) -> str:
+    """Of all bands of a block of a scene."""
+    scene = first(collection, FARMS, "2022-06-01", "2022-07-01")
+    lon, lat = grid(FARMS, 120.0, 40)
+    names = list(imagery.bands(collection))
+    found = imagery.read(scene, names, lon, lat, {})
+    digest = hashlib.sha256()
+    for name in (*names, "dataMask"):
+        digest.update(found[name].astype("<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("collection", GOLDENS)
+def test_equal_to_the_last_bit_on_every_machine(collection: str) -> None:
+    """A changed digest is a changed planet: whoever kept a picture will see another."""
+    assert digest_of(collection) == GOLDENS[collection]
