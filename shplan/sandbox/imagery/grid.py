@@ -174,7 +174,7 @@ def _fitted(target: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     matrix = np.column_stack([u**i * v**j for i, j in _TERMS])
     middles = [float(one.mean()) for one in target]
     solved = [
-        np.linalg.lstsq(matrix, one - middle, rcond=None)[0]
+        np.asarray(np.linalg.lstsq(matrix, one - middle, rcond=None)[0], dtype=np.float64)
         for one, middle in zip(target, middles, strict=True)
     ]
     solved[0][0] += middles[0]

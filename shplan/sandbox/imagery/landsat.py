@@ -7,7 +7,7 @@ surface temperature bands).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -195,7 +195,7 @@ def _uncertainty(seen: View, light: Sun) -> Floats:
     return _steps(1.4 + 5.0 / (1.0 + _cloud_distance(seen, light)), 0.01)
 
 
-_OTHERS = {
+_OTHERS: Mapping[str, Callable[[View, Sun], Floats]] = {
     "BQA": quality,
     "QA_RADSAT": _nothing,
     "SR_QA_AEROSOL": _aerosol,

@@ -58,12 +58,13 @@ class View:
     cirrus: Floats
 
 
-def view(scene: Scene, pixels: Pixels, *, far: bool = False) -> View:
+def view(scene: Scene, pixels: Pixels, *, far: bool = False, cloud: Floats | None = None) -> View:
     """
     What a sensor looks at in native pixels, all of one strip.
 
     Args:
         far: for sensors with large pixels
+        cloud: how thick clouds are, if that is known
     """
     strip, x, y = chart(pixels.lon, pixels.lat)
     ground = terrain(strip, x, y, far=far)
@@ -71,8 +72,8 @@ def view(scene: Scene, pixels: Pixels, *, far: bool = False) -> View:
     light = sunlight(scene, pixels)
     slope_light = _on_slopes(ground, covered, light)
     if scene.epsg == WGS84:
-        cloud = cloud_density(pixels.lon, pixels.lat, scene.at_ms)
-        before = cloud
+        known = cloud_density(pixels.lon, pixels.lat, scene.at_ms) if cloud is None else cloud
+        cloud, before = known, known
     else:
         cloud, before = clouds(scene, pixels.x, pixels.y, light)
     curls = 0.06 * ground.grain[0] + 0.05 * ground.grain[1] + 0.03 * ground.grain[2]
@@ -123,7 +124,7 @@ def _cirrus(key: Key, x: Floats, y: Floats) -> Floats:
     return (streaks + 0.28 * ball_noise(drifted, 24.0, 93))[None, :]
 
 
-_CIRRUS = Lattice(3_000.0, 16, 128, _cirrus)
+_CIRRUS = Lattice(3_000.0, 32, 128, _cirrus)
 
 
 def ground_reflectance(seen: View, wavelength_um: float) -> Floats:

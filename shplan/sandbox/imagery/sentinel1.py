@@ -45,6 +45,7 @@ _TURNED = {Matter.SOIL: 0.011, Matter.SAND: 0.0025, Matter.ROCK: 0.018, Matter.R
            Matter.WATER: 0.0011, Matter.TURBID: 0.0012, Matter.SNOW: 0.010,
            Matter.CLOUD: 0.0}  # fmt: skip
 _FLOOR = 0.0009
+_ALIKE_BANDS = ("VV", "HH")
 _LOOKS = 5
 # The way to the sensor where it flies north: to its left, which is west, and a little to the south.
 _WEST, _SOUTH = -0.981, -0.194
@@ -65,39 +66,27 @@ class Radar:
         rise = _rise_to_sensor(ground, covered, scene)
         incidence = _incidence(scene, pixels)
         local = np.minimum(np.maximum(incidence - 57.2958 * rise / (1.0 + rise * rise), 0.0), 89.0)
+        corrected = {
+            "localIncidenceAngle": np.floor(local * 100.0 + 0.5) / 100.0,
+            "scatteringArea": np.floor(10_000.0 * _facing(rise) + 0.5) / 10_000.0,
+            "shadowMask": np.where(rise < -1.1, 1.0, 0.0),
+        }
         answer = {}
         for number, name in enumerate(_BANDS):
-            if name in names:
-                answer[name] = _one(name, number, scene, pixels, ground, covered, rise, local)
+            if name in names and name in corrected:
+                answer[name] = corrected[name]
+            elif name in names:
+                clean = _backscatter(name, ground, covered) * _facing(rise)
+                noisy = clean * _speckle(pixels, scene, number)
+                floor = 0.0 if name in _ALIKE_BANDS else _FLOOR
+                answer[name] = np.floor((noisy + floor) * 1e6 + 0.5) / 1e6
         return answer
 
 
-def _one(
-    name: str,
-    number: int,
-    scene: Scene,
-    pixels: Pixels,
-    ground: Terrain,
-    covered: Cover,
-    rise: Floats,
-    local: Floats,
-) -> Floats:
-    if name == "localIncidenceAngle":
-        return np.asarray(np.floor(local * 100.0 + 0.5) / 100.0)
-    if name == "scatteringArea":
-        return np.asarray(np.floor(10_000.0 * _facing(rise) + 0.5) / 10_000.0)
-    if name == "shadowMask":
-        return np.where(rise < -1.1, 1.0, 0.0)
-    powers = _ALIKE if name in ("VV", "HH") else _TURNED
-    power = _backscatter(powers, ground, covered)
-    if name in ("VV", "HH"):
-        power = power * (1.0 + covered.water * 0.5 * ground.grain[0])
-    value = power * _facing(rise) * _speckle(pixels, scene, number)
-    floor = 0.0 if name in ("VV", "HH") else _FLOOR
-    return np.asarray(np.floor((value + floor) * 1e6 + 0.5) / 1e6)
-
-
-def _backscatter(powers: Mapping[Matter, float], ground: Terrain, covered: Cover) -> Floats:
+def _backscatter(name: str, ground: Terrain, covered: Cover) -> Floats:
+    """What level ground sends back to the sensor."""
+    alike = name in _ALIKE_BANDS
+    powers = _ALIKE if alike else _TURNED
     of = np.array([powers[matter] for matter in Matter])
     low = of[covered.low]
     mixed_power = low + (of[covered.high] - low) * covered.part
@@ -106,7 +95,8 @@ def _backscatter(powers: Mapping[Matter, float], ground: Terrain, covered: Cover
     mixed_power = mixed_power * (1.0 - 0.55 * wet_snow)
     # Soils are rough or smooth, as they were worked.
     worked = np.where(covered.field, covered.tone * covered.tone, 1.0)
-    return np.asarray(mixed_power * worked * (1.0 + 0.15 * ground.grain[1]))
+    waves = 1.0 + 0.5 * ground.grain[0] * covered.water * alike
+    return np.asarray(mixed_power * worked * waves * (1.0 + 0.15 * ground.grain[1]))
 
 
 def _rise_to_sensor(ground: Terrain, covered: Cover, scene: Scene) -> Floats:

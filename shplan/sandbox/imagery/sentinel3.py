@@ -26,6 +26,7 @@ from shplan.sandbox.imagery.optical import (
 )
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.sky import Sun, sun
+from shplan.sandbox.scenes.clouds import cloud_density
 from shplan.sandbox.scenes.noise import Floats, smoothstep
 from shplan.sandbox.scenes.scene import Scene
 
@@ -84,7 +85,9 @@ def _over(scene: Scene, pixels: Pixels, step_deg: float) -> tuple[View, Sun]:
     north = np.concatenate([pixels.lat + one * quarter for one in (-1.0, -1.0, 1.0, 1.0)])
     column, row = np.tile(pixels.column, 4), np.tile(pixels.row, 4)
     places = Pixels(column, row, east, north, east, north)
-    return view(scene, places, far=True), sunlight(scene, places)
+    # Clouds are dear, and much larger than a pixel.
+    cloud = np.tile(cloud_density(pixels.lon, pixels.lat, scene.at_ms), 4)
+    return view(scene, places, far=True, cloud=cloud), sunlight(scene, places)
 
 
 def _mean(values: Floats) -> Floats:

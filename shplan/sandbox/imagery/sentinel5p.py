@@ -8,7 +8,7 @@ from deserts. What clouds hide was not measured. Source: Sentinel-5P Level 2 Pro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,9 +65,7 @@ class Tropomi:
         air = _air(scene, pixels)
         nothing = np.full(pixels.lon.shape, _NOT_MEASURED)
         return {
-            name: _one(name, air)
-            if product_of(name) == scene.properties["s5p:type"]
-            else nothing
+            name: _one(name, air) if product_of(name) == scene.properties["s5p:type"] else nothing
             for name in names
         }
 
@@ -112,7 +110,9 @@ def _co(air: _Air) -> Floats:
     north = 0.004 * smoothstep((air.lat + 30.0) / 80.0)
     thin = 1.0 - 0.1 * air.height_m / 1_000.0
     towns = 0.004 * smoothstep(air.people)
-    return np.asarray((0.029 + north + towns + 0.004 * air.drift) * spring * thin + 1e-3 * air.noise)
+    return np.asarray(
+        (0.029 + north + towns + 0.004 * air.drift) * spring * thin + 1e-3 * air.noise
+    )
 
 
 def _hcho(air: _Air) -> Floats:
@@ -133,7 +133,9 @@ def _so2(air: _Air) -> Floats:
 def _ch4(air: _Air) -> Floats:
     marsh = 22.0 * air.wet + 12.0 * smoothstep(air.people)
     north = 30.0 * smoothstep((air.lat + 40.0) / 100.0)
-    return np.asarray(1835.0 + north + marsh - 0.012 * air.height_m + 9.0 * air.drift + 6 * air.noise)
+    return np.asarray(
+        1835.0 + north + marsh - 0.012 * air.height_m + 9.0 * air.drift + 6 * air.noise
+    )
 
 
 def _dust(offset: float, air: _Air) -> Floats:
@@ -153,10 +155,12 @@ def _base_m(air: _Air) -> Floats:
 def _pressure(height_m: Floats) -> Floats:
     """Pascals at a height, by a rational likeness of the barometric formula."""
     scaled = height_m / 8_000.0
-    return np.asarray(101_325.0 / (1.0 + scaled + 0.5 * scaled * scaled + scaled * scaled * scaled / 6.0))
+    return np.asarray(
+        101_325.0 / (1.0 + scaled + 0.5 * scaled * scaled + scaled * scaled * scaled / 6.0)
+    )
 
 
-_VALUES = {
+_VALUES: Mapping[str, Callable[[_Air], Floats]] = {
     "NO2": _no2,
     "CO": _co,
     "HCHO": _hcho,

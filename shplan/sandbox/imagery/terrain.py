@@ -124,10 +124,16 @@ def _country(key: Key, x: Floats, y: Floats) -> Floats:
     vector = ball(lon, lat)
     trees = octaves(vector, 3.4, 3, 41, 0.62)
     farms = octaves(vector, 11.0, 3, 51)
-    people = octaves(vector, 17.0, 4, 61, 0.55)
+    people = _people(vector)
     lake = octaves(vector, 8.0, 4, 71, 0.5) - 0.95 + 0.4 * wet - 0.6 * rough - 0.0003 * base
     broad = smoothstep(octaves(vector, 90.0, 2, 75) * 1.2 + 0.25)
     return np.stack([rough, wet, trees, farms, people, lake, broad])
+
+
+def _people(vector: Floats) -> Floats:
+    """Where towns are, more of them in some countries than in others."""
+    crowded = octaves(vector, 260.0, 2, 67)
+    return octaves(vector, 17.0, 4, 61, 0.55) + 0.45 * crowded - 0.1
 
 
 def _fine(key: Key, x: Floats, y: Floats) -> Floats:
@@ -136,16 +142,19 @@ def _fine(key: Key, x: Floats, y: Floats) -> Floats:
     base, rough, _wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
     vector = ball(lon, lat)
     river = octaves(vector, 15.0, 4, 31, 0.42)
-    bank = smoothstep(np.abs(river) * 2.6)
+    bank = smoothstep(np.abs(river) * 3.6)
+    # Ridges would follow the planes of the lattice, were the country not bent.
+    bend = [ball_noise(vector, 9.0, 34 + axis) for axis in range(3)]
+    bent = vector + 0.00042 * np.stack(bend)
     ridges, size, weight = np.zeros(x.shape), 11.0, 1.0
     for number in range(5):
-        noise = np.abs(ball_noise(vector, size, 21 + number))
+        noise = np.abs(ball_noise(bent, size, 21 + number))
         crest = 1.0 - 1.5 * noise
         ridges = ridges + weight * crest * np.abs(crest)
         size, weight = size / 2.13, weight * 0.56
     hills = octaves(vector, 5.2, 4, 26, 0.45)
     relief = rough * (600.0 + 1_150.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
-    height = base + relief * (0.12 + 0.88 * bank) * smoothstep(base / 60.0 + 0.3)
+    height = base + relief * (0.3 + 0.7 * bank) * smoothstep(base / 60.0 + 0.3)
     return np.stack([height, river])
 
 
@@ -178,11 +187,11 @@ def _bumps(
     return total
 
 
-_CONTINENTS_KNOWN = Lattice(4_000.0, 16, 512, _continental)
+_CONTINENTS_KNOWN = Lattice(4_000.0, 32, 256, _continental)
 _COUNTRY = Lattice(480.0, 32, 512, _country)
 _FINE = Lattice(240.0, 64, 512, _fine)
-_FAR_COUNTRY = Lattice(1_440.0, 32, 256, _country)
-_FAR_FINE = Lattice(1_440.0, 32, 256, _fine)
+_FAR_COUNTRY = Lattice(1_440.0, 64, 96, _country)
+_FAR_FINE = Lattice(1_440.0, 64, 96, _fine)
 
 
 def climate(strip: int, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
@@ -194,8 +203,8 @@ def climate(strip: int, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
 def _climate(key: Key, x: Floats, y: Floats) -> Floats:
     lon, lat = degrees(key[0], x, y)
     base, _rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
-    people = octaves(ball(lon, lat), 17.0, 4, 61, 0.55) * smoothstep(base / 20.0)
+    people = _people(ball(lon, lat)) * smoothstep(base / 20.0)
     return np.stack([base, people, wet])
 
 
-_CLIMATE = Lattice(4_000.0, 16, 1_024, _climate)
+_CLIMATE = Lattice(4_000.0, 64, 128, _climate)

@@ -1,0 +1,105 @@
+"""The bands of collections: names, units and native pixels as the service documents them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shplan.sandbox import imagery
+from shplan.sandbox.scenes.missions import missions
+from tests.sandbox.imagery.places import FARMS, first, grid
+
+REFLECTANCE, DN = ("REFLECTANCE", "DN"), ("DN",)
+COLOURS = tuple(f"B{number:02d}" for number in range(1, 22))
+# Collection: units and resolution to names.
+DOCUMENTED: dict[str, dict[tuple[tuple[str, ...], float], str]] = {
+    "sentinel-2-l1c": {
+        (REFLECTANCE, 10.0): "B02 B03 B04 B08",
+        (REFLECTANCE, 20.0): "B05 B06 B07 B8A B11 B12",
+        (REFLECTANCE, 60.0): "B01 B09 B10",
+        (("DEGREES",), 5000.0): "sunAzimuthAngles sunZenithAngles viewAzimuthMean viewZenithMean",
+        (DN, 160.0): "CLP CLM",
+    },
+    "sentinel-2-l2a": {
+        (REFLECTANCE, 10.0): "B02 B03 B04 B08",
+        (REFLECTANCE, 20.0): "B05 B06 B07 B8A B11 B12",
+        (REFLECTANCE, 60.0): "B01 B09",
+        (("OPTICAL_DEPTH", "DN"), 10.0): "AOT",
+        (DN, 20.0): "SCL",
+        (("PERCENT",), 20.0): "SNW CLD",
+        (("DEGREES",), 5000.0): "sunAzimuthAngles sunZenithAngles viewAzimuthMean viewZenithMean",
+        (DN, 160.0): "CLP CLM",
+    },
+    "sentinel-1-grd": {
+        (("LINEAR_POWER",), 10.0): "VV VH HH HV",
+        (DN, 10.0): "localIncidenceAngle scatteringArea shadowMask",
+    },
+    "landsat-ot-l1": {
+        (("REFLECTANCE",), 30.0): "B01 B02 B03 B04 B05 B06 B07 B09",
+        (("REFLECTANCE",), 15.0): "B08",
+        (("BRIGHTNESS_TEMPERATURE",), 30.0): "B10 B11",
+        (DN, 30.0): "BQA QA_RADSAT",
+        (("DEGREES",), 30.0): "VAA VZA SAA SZA",
+    },
+    "landsat-ot-l2": {
+        (("REFLECTANCE",), 30.0): "B01 B02 B03 B04 B05 B06 B07",
+        (("SURFACE_TEMPERATURE",), 30.0): "B10",
+        (DN, 30.0): "BQA QA_RADSAT SR_QA_AEROSOL",
+        (("KELVIN",), 30.0): "ST_QA",
+        (("RADIANCE",), 30.0): "ST_TRAD ST_URAD ST_DRAD",
+        (("FRACTION",), 30.0): "ST_ATRAN ST_EMIS ST_EMSD",
+        (("KILOMETERS",), 30.0): "ST_CDIST",
+    },
+    "sentinel-3-olci": {
+        (("REFLECTANCE", "RADIANCE"), 300.0): " ".join(COLOURS),
+        (DN, 300.0): "QUALITY_FLAGS",
+        (("DEGREES",), 19000.0): "SAA SZA VAA VZA",
+        (("PERCENT",), 19000.0): "HUMIDITY",
+        (("HECTOPASCALS",), 19000.0): "SEA_LEVEL_PRESSURE",
+        (("KG_M2",), 19000.0): "TOTAL_COLUMN_OZONE TOTAL_COLUMN_WATER_VAPOUR",
+    },
+    "sentinel-3-slstr": {
+        (("REFLECTANCE", "RADIANCE"), 500.0): "S1 S2 S3 S4 S5 S6",
+        (("BRIGHTNESS_TEMPERATURE",), 1000.0): "S7 S8 S9 F1 F2",
+    },
+    "dem": {(("METERS", "DN"), 30.0): "DEM"},
+}
+
+
+@pytest.mark.parametrize("collection", DOCUMENTED)
+def test_bands_are_those_that_are_documented(collection: str) -> None:
+    found = {
+        name: (band.units, band.resolution_m) for name, band in imagery.bands(collection).items()
+    }
+    expected = {
+        name: kind for kind, names in DOCUMENTED[collection].items() for name in names.split()
+    }
+    assert found == expected
+
+
+def test_sentinel_5p_measures_what_its_products_say() -> None:
+    units = {name: band.units[0] for name, band in imagery.bands("sentinel-5p-l2").items()}
+    gases = ("CO", "HCHO", "NO2", "O3", "SO2")
+    assert {units[name] for name in gases} == {"MOL_M2"}
+    assert units["CH4"] == "PPB"
+    assert units["AER_AI_340_380"] == units["AER_AI_354_388"] == "INDEX"
+    assert {name for name in units if name.startswith("CLOUD_")} == {
+        "CLOUD_BASE_PRESSURE",
+        "CLOUD_TOP_PRESSURE",
+        "CLOUD_BASE_HEIGHT",
+        "CLOUD_TOP_HEIGHT",
+        "CLOUD_OPTICAL_THICKNESS",
+        "CLOUD_FRACTION",
+    }
+
+
+@pytest.mark.parametrize("collection", missions())
+def test_every_collection_of_the_catalogue_has_pixels(collection: str) -> None:
+    scene = first(collection, FARMS, "2022-06-10", "2022-07-01")
+    lon, lat = grid(FARMS, 300.0, 6)
+    names = list(imagery.bands(collection))
+    found = imagery.read(scene, names, lon, lat, {})
+    assert set(found) == {*names, "dataMask"}
+    assert all(values.shape == lon.shape for values in found.values())
+    assert all(values.dtype == np.float64 for values in found.values())
+    assert not any(np.isinf(values).any() for values in found.values())
