@@ -27,7 +27,7 @@ from shplan.sandbox.raster_sources import SourceError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from affine import Affine
+    from rasterio.transform import Affine
 
     from shplan.sandbox.areas import Area
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
