@@ -140,6 +140,12 @@ def test_unknown_fields_are_treated_as_the_setting_says(
     assert api.post(COLLECTIONS, put_body(colour="red")).status_code == status
 
 
+def test_whole_numbers_are_told_as_such_however_they_are_written(api: Driver) -> None:
+    band = {"bitDepth": 16.0, "bandIndex": 2.0, "sampleFormat": "UINT"}
+    answer = api.post(COLLECTIONS, put_body(additionalData={"bands": {"B": band}}))
+    assert '"bandIndex":2,"bitDepth":16,' in answer.text
+
+
 def test_no_data_stands_on_the_collection_or_on_bands_not_on_both(api: Driver) -> None:
     bands = {"B": {**BANDS["B04"], "noData": 0}}
     answer = api.post(COLLECTIONS, put_body(noData=0, additionalData={"bands": bands}))

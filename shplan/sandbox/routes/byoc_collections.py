@@ -204,7 +204,8 @@ def _bands_of(additional: Json) -> Bands | None:
             raise violation(f"additionalData->bands->{name}->bitDepth", "must be 32 for FLOAT")
         bands[name] = {"source": name, "bandIndex": 1, **content}
         index = bands[name]["bandIndex"]
-        # The document says only that it is an integer, which 1.0 is as well.
+        # The document says only that these are integers, which 1.0 is as well.
+        bands[name]["bitDepth"] = int(cast("float", content["bitDepth"]))
         if not isinstance(index, int | float) or index < 1:
             raise violation(f"additionalData->bands->{name}->bandIndex", "counts from 1")
         bands[name]["bandIndex"] = int(index)
