@@ -39,6 +39,9 @@ _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGN
 _STEP_DEGREES = 0.02
 _STEP_METRES = 2_000.0
 _MOST_STEPS = 200_000
+# Our own bounds: the time of a repair grows with a power of how often the edges of an area meet.
+_MOST_CROSSINGS = 250
+_MOST_PAIRS = 2_000_000
 
 
 def area_of(bounds: JsonObject, *, place: str = BATCH_PLACE) -> tuple[Area, int] | None:
@@ -87,10 +90,36 @@ def _polygon(geometry: JsonObject, place: str) -> Area:
         fits = False
     if not fits or shapely.is_empty(area) or not _is_closed(geometry):
         raise violation(f"{place}->geometry", "must be a polygon whose rings are closed")
-    area = area if area.is_valid else shapely.make_valid(area)
-    if area.area <= 0:
+    repaired_area = repaired(area)
+    if repaired_area is None:
+        raise violation(f"{place}->geometry", "crosses itself too often")
+    if repaired_area.area <= 0:
         raise violation(f"{place}->geometry", "must have an area")
-    return area
+    return repaired_area
+
+
+def repaired(area: Area) -> Area | None:
+    """The area as a valid one; none if that would take for ever, as it does for a tangle."""
+    if area.is_valid:
+        return area
+    return None if _is_tangled(area) else shapely.make_valid(area)
+
+
+def _is_tangled(area: Area) -> bool:
+    """Whether the edges meet too often, counted some edges at a time."""
+    points, ring = shapely.get_coordinates(shapely.get_rings(area), return_index=True)
+    joined = ring[1:] == ring[:-1]
+    pairs = np.stack([points[:-1][joined], points[1:][joined]], axis=1)
+    edges = np.atleast_1d(np.asarray(shapely.linestrings(pairs), dtype=object))
+    tree = shapely.STRtree(edges)
+    at_once = max(1, _MOST_PAIRS // max(1, len(edges)))
+    # Each edge meets itself and both of its neighbours; each crossing is met from two sides.
+    left = 3 * len(edges) + 2 * _MOST_CROSSINGS
+    for first in range(0, len(edges), at_once):
+        left -= len(tree.query(edges[first : first + at_once], predicate="intersects")[0])
+        if left < 0:
+            return True
+    return False
 
 
 def _is_closed(geometry: JsonObject) -> bool:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import shapely
 
+from shplan.sandbox.areas import repaired
 from shplan.sandbox.geometry import SUPPORTED, WGS84, well_known_text
 from shplan.sandbox.wire import instant
 
@@ -153,11 +154,16 @@ def _outline(blob: object, identifier: str) -> Any:
     try:
         if not isinstance(blob, bytes) or blob[:2] != b"GP":
             raise GeoPackageError(msg)
-        outline = shapely.from_wkb(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
-        outline = outline if outline.is_valid else shapely.make_valid(outline)
+        outline: Any = shapely.from_wkb(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
+        outline = repaired(outline)
     except (IndexError, AttributeError, shapely.errors.ShapelyError) as error:
         raise GeoPackageError(msg) from error
-    if outline.is_empty or not outline.area > 0 or not all(abs(n) < 1e9 for n in outline.bounds):
+    if (
+        outline is None
+        or outline.is_empty
+        or not outline.area > 0
+        or not all(abs(n) < 1e9 for n in outline.bounds)
+    ):
         raise GeoPackageError(msg)
     return outline
 

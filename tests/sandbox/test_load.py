@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 import shplan
 from shplan.sandbox import byoc_rows, lifecycle
-from shplan.sandbox.areas import box_hex
+from shplan.sandbox.areas import box_hex, repaired
 from shplan.sandbox.clock import StoppedClock
 from shplan.sandbox.objects import Objects
 from shplan.sandbox.paging import Page
@@ -256,3 +258,19 @@ def test_what_is_missing_is_known_by_one_look(tmp_path: Path) -> None:
     assert [key for key in keys if objects.exists("b", key)] == ["folder/file", "in"]
     assert not objects.exists("none", "folder/file")
     assert not objects.exists("..", "outside")
+
+
+@pytest.mark.parametrize("count", [60, 2_000, 20_000])
+def test_a_tangle_is_not_repaired_and_a_slip_is(count: int) -> None:
+    """The time of a repair grows with the crossings: sixty random points have hundreds, ten a few."""
+    random = Random(count)
+    tangle = [(random.random(), random.random()) for _ in range(count)]
+    assert repaired(shapely.Polygon(tangle)) is None
+    turns = [2 * math.pi * number / count for number in range(count)]
+    circle = [(math.cos(turn), math.sin(turn)) for turn in turns]
+    assert repaired(shapely.Polygon(circle)) == shapely.Polygon(circle)
+    circle[5], circle[9] = circle[9], circle[5]
+    slip = repaired(shapely.Polygon(circle))
+    assert slip is not None
+    assert slip.is_valid
+    assert slip.area == pytest.approx(shapely.Polygon(circle).area, rel=0.1)
