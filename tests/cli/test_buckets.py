@@ -110,7 +110,7 @@ def test_what_the_sandbox_prints_makes_failed_features_known(job: Project, serve
     """Its lines, pasted into a shell and a file."""
     fail_one_feature(server)
     command = (
-        f"{server.sandbox.address.as_env()}exec '{sys.executable}' -m shplan apply --auto-approve"
+        f"{server.sandbox.address.as_env()}\nexec '{sys.executable}' -m shplan apply --auto-approve"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
     done = subprocess.run(
