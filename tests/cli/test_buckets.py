@@ -109,7 +109,9 @@ def receipt(project: Project) -> Any:
 def test_what_the_sandbox_prints_makes_failed_features_known(job: Project, server: Served) -> None:
     """Its lines, pasted into a shell and a file."""
     fail_one_feature(server)
-    command = f"{server.exports}exec '{sys.executable}' -m shplan apply --auto-approve"
+    command = (
+        f"{server.sandbox.address.as_env()}\nexec '{sys.executable}' -m shplan apply --auto-approve"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(shplan.__file__).parents[1])}
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=100

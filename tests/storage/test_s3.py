@@ -142,7 +142,11 @@ PARTS = st.text(
 ).filter(lambda part: part not in (".", ".."))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example asks a server many times.
+@settings(
+    max_examples=settings.default.max_examples // 3,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     contents=st.dictionaries(
         st.lists(PARTS, min_size=1, max_size=3).map("/".join), st.binary(max_size=20), max_size=5
