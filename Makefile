@@ -76,6 +76,7 @@ docs-check: docs
 bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/pixels.py
+	$(BIN)/python benchmarks/process.py
 
 corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
 	$(BIN)/python benchmarks/corpus.py $(DIR)

@@ -23,8 +23,8 @@ from shplan.sandbox.clock import StoppedClock
 from shplan.schema import store
 from shplan.schema.overlays import OVERLAYS
 
-# Numbers and images of the next families, and orders of imagery, which cost money.
-BEYOND = ("/statistics/", "/async/", "/api/v1/dataimport/")
+# Pixels, which the next families will serve, and orders of imagery, which cost money.
+BEYOND = ("/process/", "/statistics/", "/async/", "/api/v1/dataimport/")
 # Source: section on authentication: only these are open.
 OPEN = frozenset({"getCatalogLandingPage", "getCatalogConformanceDeclaration"})
 ERROR = {"$ref": "#/components/responses/400"}
