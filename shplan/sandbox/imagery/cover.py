@@ -93,7 +93,7 @@ def _celsius(ground: Terrain, lat: Floats, strip: int, x: Floats, y: Floats, at_
         mean
         + 0.0043 * square * _season(lat, at_ms)
         - 0.0062 * np.maximum(ground.height_m, 0.0)
-        + (2.0 + 0.002 * square) * mood
+        + (1.5 + 0.0013 * square) * mood
     )
 
 

@@ -97,7 +97,7 @@ def terrain(strip: int, x: Floats, y: Floats, *, far: bool = False) -> Terrain:
         plane_noise(x, y, 71.0, 202 + strip),
         plane_noise(x, y, 26.0, 303 + strip),
     )
-    bumps = 1.5 + 22.0 * rough
+    bumps = 1.5 + 30.0 * rough
     height = height + np.where(height > 0.0, bumps * (grain[0] + 0.4 * grain[1]), 0.0)
     river = river + 0.018 * grain[0] * (1.0 - 0.6 * rough)
     slope = np.sqrt(along * along + across * across)
@@ -147,13 +147,13 @@ def _fine(key: Key, x: Floats, y: Floats) -> Floats:
     bend = [ball_noise(vector, 9.0, 34 + axis) for axis in range(3)]
     bent = vector + 0.00042 * np.stack(bend)
     ridges, size, weight = np.zeros(x.shape), 11.0, 1.0
-    for number in range(5):
+    for number in range(4):
         noise = np.abs(ball_noise(bent, size, 21 + number))
         crest = 1.0 - 1.5 * noise
         ridges = ridges + weight * crest * np.abs(crest)
         size, weight = size / 2.13, weight * 0.56
     hills = octaves(vector, 5.2, 4, 26, 0.45)
-    relief = rough * (600.0 + 1_150.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
+    relief = rough * (430.0 + 1_200.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
     height = base + relief * (0.3 + 0.7 * bank) * smoothstep(base / 60.0 + 0.3)
     return np.stack([height, river])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shplan.sandbox import imagery
+from shplan.sandbox.imagery import reading
 from shplan.sandbox.scenes.missions import missions
 from tests.sandbox.imagery.places import FARMS, first, grid
 
@@ -69,7 +69,7 @@ DOCUMENTED: dict[str, dict[tuple[tuple[str, ...], float], str]] = {
 @pytest.mark.parametrize("collection", DOCUMENTED)
 def test_bands_are_those_that_are_documented(collection: str) -> None:
     found = {
-        name: (band.units, band.resolution_m) for name, band in imagery.bands(collection).items()
+        name: (band.units, band.resolution_m) for name, band in reading.bands(collection).items()
     }
     expected = {
         name: kind for kind, names in DOCUMENTED[collection].items() for name in names.split()
@@ -78,7 +78,7 @@ def test_bands_are_those_that_are_documented(collection: str) -> None:
 
 
 def test_sentinel_5p_measures_what_its_products_say() -> None:
-    units = {name: band.units[0] for name, band in imagery.bands("sentinel-5p-l2").items()}
+    units = {name: band.units[0] for name, band in reading.bands("sentinel-5p-l2").items()}
     gases = ("CO", "HCHO", "NO2", "O3", "SO2")
     assert {units[name] for name in gases} == {"MOL_M2"}
     assert units["CH4"] == "PPB"
@@ -97,8 +97,8 @@ def test_sentinel_5p_measures_what_its_products_say() -> None:
 def test_every_collection_of_the_catalogue_has_pixels(collection: str) -> None:
     scene = first(collection, FARMS, "2022-06-10", "2022-07-01")
     lon, lat = grid(FARMS, 300.0, 6)
-    names = list(imagery.bands(collection))
-    found = imagery.read(scene, names, lon, lat, {})
+    names = list(reading.bands(collection))
+    found = reading.read(scene, names, lon, lat, {})
     assert set(found) == {*names, "dataMask"}
     assert all(values.shape == lon.shape for values in found.values())
     assert all(values.dtype == np.float64 for values in found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shplan.sandbox import imagery
+from shplan.sandbox.imagery import reading
 from shplan.sandbox.scenes.scene import Scene
 from tests.sandbox.imagery.places import FARMS, first, grid
 
@@ -24,21 +24,21 @@ def radar(place: tuple[float, float], state: str) -> Scene:
 def test_heights_do_not_change_and_mountains_are_high() -> None:
     lon, lat = grid(ALPS, 200.0, 60)
     cell = first("dem", ALPS, "2022-06-01", "2022-07-01")
-    height = imagery.read(cell, ["DEM"], lon, lat, {"DEM": "METERS"})["DEM"]
+    height = reading.read(cell, ["DEM"], lon, lat, {"DEM": "METERS"})["DEM"]
     assert 1_500.0 < height.max() < 6_000.0
     assert height.min() >= 0.0
     # Between neighbours of two hundred metres there are slopes and no cliffs.
     assert np.abs(np.diff(height, axis=1)).max() < 400.0
     plain = first("dem", FARMS, "2022-06-01", "2022-07-01")
-    lowland = imagery.read(plain, ["DEM"], *grid(FARMS, 200.0, 60), {})["DEM"]
+    lowland = reading.read(plain, ["DEM"], *grid(FARMS, 200.0, 60), {})["DEM"]
     assert np.ptp(lowland) < 0.5 * np.ptp(height)
 
 
 def test_speckle_is_of_each_image_and_its_mean_is_not() -> None:
     lon, lat = grid(FARMS, 10.0, 60)
-    up = imagery.read(radar(FARMS, "ascending"), ["VV", "VH"], lon, lat, {})
-    again = imagery.read(radar(FARMS, "ascending"), ["VV", "VH"], lon, lat, {})
-    down = imagery.read(radar(FARMS, "descending"), ["VV", "VH"], lon, lat, {})
+    up = reading.read(radar(FARMS, "ascending"), ["VV", "VH"], lon, lat, {})
+    again = reading.read(radar(FARMS, "ascending"), ["VV", "VH"], lon, lat, {})
+    down = reading.read(radar(FARMS, "descending"), ["VV", "VH"], lon, lat, {})
     assert (up["VV"] == again["VV"]).all()
     assert 0.005 < np.median(up["VH"]) < np.median(up["VV"]) < 0.5
     both = (up["dataMask"] == 1.0) & (down["dataMask"] == 1.0)
@@ -49,11 +49,11 @@ def test_speckle_is_of_each_image_and_its_mean_is_not() -> None:
 def test_radar_sees_slopes_from_one_side() -> None:
     """What leans towards the west is bright from the west, which is where a rising orbit looks from."""
     lon, lat = grid(ALPS, 60.0, 100)
-    height = imagery.read(first("dem", ALPS, "2022-06-01", "2022-07-01"), ["DEM"], lon, lat, {})
+    height = reading.read(first("dem", ALPS, "2022-06-01", "2022-07-01"), ["DEM"], lon, lat, {})
     east = np.diff(height["DEM"], axis=1)[:-1]
     sides = {}
     for state in ("ascending", "descending"):
-        found = imagery.read(radar(ALPS, state), ["VV"], lon, lat, {})
+        found = reading.read(radar(ALPS, state), ["VV"], lon, lat, {})
         power, mask = found["VV"][:-1, :-1], found["dataMask"][:-1, :-1] == 1.0
         rising, falling = power[mask & (east > 15.0)], power[mask & (east < -15.0)]
         sides[state] = float(np.median(rising) / np.median(falling))
@@ -65,7 +65,7 @@ def test_quality_bits_agree_with_each_other() -> None:
     scene = first("landsat-ot-l1", FARMS, "2022-04-01", "2022-09-01")
     west, south, east, north = scene.footprint.bounds
     lon, lat = np.meshgrid(np.linspace(west, east, 60), np.linspace(south, north, 60))
-    found = imagery.read(scene, ["BQA", "B02", "B10", "SZA"], lon, lat, {})
+    found = reading.read(scene, ["BQA", "B02", "B10", "SZA"], lon, lat, {})
     inside = found["dataMask"] == 1.0
     assert np.isnan(found["B02"][~inside]).all()
     bits = found["BQA"][inside].astype(np.int64)
@@ -81,8 +81,8 @@ def test_quality_bits_agree_with_each_other() -> None:
 def test_landsat_sees_the_fields_that_sentinel_2_sees() -> None:
     lon, lat = grid(FARMS, 30.0, 50)
     day = ("2022-06-01", "2022-06-20")
-    one = imagery.read(first("landsat-ot-l2", FARMS, *day), ["B04", "B05", "BQA"], lon, lat, {})
-    two = imagery.read(first("sentinel-2-l2a", FARMS, *day), ["B04", "B8A", "SCL"], lon, lat, {})
+    one = reading.read(first("landsat-ot-l2", FARMS, *day), ["B04", "B05", "BQA"], lon, lat, {})
+    two = reading.read(first("sentinel-2-l2a", FARMS, *day), ["B04", "B8A", "SCL"], lon, lat, {})
     clear = (one["BQA"].astype(np.int64) >> 6 & 1 == 1) & np.isin(two["SCL"], [4.0, 5.0])
     if clear.sum() > 300:
         a = ((one["B05"] - one["B04"]) / (one["B05"] + one["B04"]))[clear]
@@ -99,7 +99,7 @@ def test_gases_are_smooth_and_hidden_by_clouds() -> None:
         lambda one: one.properties["s5p:type"] == "NO2",
     )
     lon, lat = grid(FARMS, 6_000.0, 80)
-    found = imagery.read(scene, ["NO2", "CO"], lon, lat, {})
+    found = reading.read(scene, ["NO2", "CO"], lon, lat, {})
     inside = found["dataMask"] == 1.0
     known = inside & np.isfinite(found["NO2"])
     assert 0.1 < known[inside].mean() < 1.0
@@ -111,7 +111,7 @@ def test_gases_are_smooth_and_hidden_by_clouds() -> None:
 def test_radiance_is_reflectance_times_irradiance() -> None:
     scene = first("sentinel-3-olci", FARMS, "2022-06-01", "2022-07-01")
     lon, lat = grid(FARMS, 300.0, 12)
-    part = imagery.read(scene, ["B08", "B17"], lon, lat, {})
-    power = imagery.read(scene, ["B08"], lon, lat, {"B08": "RADIANCE"})
+    part = reading.read(scene, ["B08", "B17"], lon, lat, {})
+    power = reading.read(scene, ["B08"], lon, lat, {"B08": "RADIANCE"})
     assert np.allclose(power["B08"], part["B08"] * 1530.0 / np.pi, rtol=1e-12)
     assert (part["B17"] > 0.0).all()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shplan.sandbox import imagery
+from shplan.sandbox.imagery import reading
+from shplan.sandbox.imagery.grid import snap
 from shplan.sandbox.scenes.clouds import cloud_mask
 from shplan.sandbox.scenes.missions import missions
 from shplan.sandbox.scenes.noise import Floats
@@ -21,7 +22,7 @@ MIXED = first(
 
 
 def ndvi(scene: Scene, lon: Floats, lat: Floats) -> Floats:
-    found = imagery.read(scene, ["B04", "B08"], lon, lat, {})
+    found = reading.read(scene, ["B04", "B08"], lon, lat, {})
     return np.asarray((found["B08"] - found["B04"]) / (found["B08"] + found["B04"]))
 
 
@@ -36,13 +37,13 @@ def spread(scene: Scene, size: int = 60) -> tuple[Floats, Floats]:
 
 def test_numbers_are_whole_and_reflectances_are_their_ten_thousandths() -> None:
     lon, lat = grid(FARMS, 10.0, 24)
-    names = [name for name in imagery.bands(L2A) if "DN" in imagery.bands(L2A)[name].units]
-    numbers = imagery.read(MIXED, names, lon, lat, dict.fromkeys(names, "DN"))
+    names = [name for name in reading.bands(L2A) if "DN" in reading.bands(L2A)[name].units]
+    numbers = reading.read(MIXED, names, lon, lat, dict.fromkeys(names, "DN"))
     for name in names:
         assert (numbers[name] == np.floor(numbers[name])).all(), name
         assert numbers[name].min() >= 0.0
-        assert numbers[name].max() <= (255 if imagery.bands(L2A)[name].sample == "UINT8" else 32767)
-    scaled = imagery.read(MIXED, ["B04", "AOT"], lon, lat, {})
+        assert numbers[name].max() <= (255 if reading.bands(L2A)[name].sample == "UINT8" else 32767)
+    scaled = reading.read(MIXED, ["B04", "AOT"], lon, lat, {})
     assert (scaled["B04"] == numbers["B04"] / 10_000.0).all()
     assert (scaled["AOT"] == numbers["AOT"] / 1000.0).all()
 
@@ -51,7 +52,7 @@ def test_numbers_are_whole_and_reflectances_are_their_ten_thousandths() -> None:
 def test_the_catalogue_lists_the_clouds_that_are_in_the_pixels(place: tuple[float, float]) -> None:
     for scene in scenes(L2A, place, "2022-03-01", "2022-03-20")[:3]:
         lon, lat = sample_points(scene.epsg, scene.box, scene.outline)
-        found = imagery.read(scene, ["CLM"], lon, lat, {})
+        found = reading.read(scene, ["CLM"], lon, lat, {})
         assert found["dataMask"].mean() > 0.99
         cover = 100.0 * float(found["CLM"].mean())
         assert cover == pytest.approx(missions()[L2A].cloud_cover(scene), abs=1.5)
@@ -59,9 +60,9 @@ def test_the_catalogue_lists_the_clouds_that_are_in_the_pixels(place: tuple[floa
 
 def test_the_cloud_mask_is_the_cloud_at_the_centres_of_its_pixels() -> None:
     lon, lat = spread(MIXED)
-    found = imagery.read(MIXED, ["CLM", "CLP"], lon, lat, {})
+    found = reading.read(MIXED, ["CLM", "CLP"], lon, lat, {})
     inside = found["dataMask"] == 1.0
-    true = cloud_mask(*imagery.snap(MIXED, lon, lat, 160.0), MIXED.at_ms)
+    true = cloud_mask(*snap(MIXED, lon, lat, 160.0), MIXED.at_ms)
     assert (found["CLM"] == (true & inside)).all()
     assert (found["CLP"][inside & true] > 102.0).all()
     assert (found["CLP"][inside & ~true] < 102.0).all()
@@ -69,7 +70,7 @@ def test_the_cloud_mask_is_the_cloud_at_the_centres_of_its_pixels() -> None:
 
 def test_classes_of_the_scene_agree_with_colours_and_masks() -> None:
     lon, lat = spread(MIXED, 160)
-    found = imagery.read(
+    found = reading.read(
         MIXED, ["SCL", "CLM", "CLD", "SNW", "B02", "B04", "B08", "B11"], lon, lat, {}
     )
     inside = found["dataMask"] == 1.0
@@ -95,7 +96,7 @@ def test_a_field_is_sown_grows_and_is_harvested() -> None:
     series: list[Floats] = []
     year = list(reversed(scenes(L2A, FARMS, "2021-10-05", "2022-09-25", 70.0)))
     for scene in year:
-        found = imagery.read(scene, ["B04", "B08", "SCL"], lon, lat, {})
+        found = reading.read(scene, ["B04", "B08", "SCL"], lon, lat, {})
         clear = np.isin(found["SCL"], [4.0, 5.0, 7.0])
         index = (found["B08"] - found["B04"]) / (found["B08"] + found["B04"] + 1e-9)
         series.append(np.where(clear, index, np.nan))
@@ -116,7 +117,7 @@ def test_snow_lies_in_winter_and_is_dark_beyond_the_visible() -> None:
     found = []
     for scene in scenes(L2A, place, "2022-03-01", "2022-03-31")[::12]:
         lon, lat = spread(scene, 40)
-        read = imagery.read(scene, ["SCL", "SNW", "B03", "B11"], lon, lat, {})
+        read = reading.read(scene, ["SCL", "SNW", "B03", "B11"], lon, lat, {})
         snow = read["SCL"] == 11.0
         found.append(snow.mean())
         if snow.any():
@@ -125,7 +126,7 @@ def test_snow_lies_in_winter_and_is_dark_beyond_the_visible() -> None:
             assert np.median(read["SNW"][snow]) > 50.0
     assert max(found) > 0.2
     summer = scenes(L2A, place, "2022-07-20", "2022-07-31")[0]
-    assert (imagery.read(summer, ["SCL"], *spread(summer, 40), {})["SCL"] != 11.0).all()
+    assert (reading.read(summer, ["SCL"], *spread(summer, 40), {})["SCL"] != 11.0).all()
 
 
 def test_water_is_darkest_in_the_infrared() -> None:
@@ -133,7 +134,7 @@ def test_water_is_darkest_in_the_infrared() -> None:
     sea = first(L2A, (11.5, 55.0), "2022-06-01", "2022-07-30",
                 lambda one: missions()[L2A].cloud_cover(one) < 60.0)  # fmt: skip
     lon, lat = spread(sea, 120)
-    read = imagery.read(sea, ["SCL", "B03", "B04", "B08"], lon, lat, {})
+    read = reading.read(sea, ["SCL", "B03", "B04", "B08"], lon, lat, {})
     water = read["SCL"] == 6.0
     assert water.sum() > 50, place
     index = (read["B08"] - read["B04"]) / (read["B08"] + read["B04"] + 1e-9)
@@ -147,9 +148,9 @@ def test_the_air_adds_blue_and_hides_the_ground_at_the_cirrus_band() -> None:
     above = first("sentinel-2-l1c", FARMS, "2022-06-01", "2022-08-30",
                   lambda one: one.at_ms == below.at_ms)  # fmt: skip
     lon, lat = grid(FARMS, 10.0, 48)
-    ground = imagery.read(below, ["B02", "B04", "B08"], lon, lat, {})
-    air = imagery.read(above, ["B02", "B04", "B08", "B10"], lon, lat, {})
+    ground = reading.read(below, ["B02", "B04", "B08"], lon, lat, {})
+    air = reading.read(above, ["B02", "B04", "B08", "B10"], lon, lat, {})
     assert np.median(air["B02"]) > np.median(ground["B02"]) + 0.03
     assert np.median(air["B04"] - ground["B04"]) < np.median(air["B02"] - ground["B02"])
     assert np.median(air["B10"]) < 0.02
-    assert "B10" not in imagery.bands(L2A)
+    assert "B10" not in reading.bands(L2A)
