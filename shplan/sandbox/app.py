@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from email.utils import formatdate
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
@@ -197,7 +198,9 @@ class Gate:
             await send(message)
 
         await self._app(scope, receive, watched)
-        self._log(scope, status, fault)
+        # The answer has left: on a full disk the list of requests lacks one, and nobody is answered twice.
+        with suppress(sqlite3.DatabaseError):
+            self._log(scope, status, fault)
 
     def _dated(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
@@ -265,6 +268,9 @@ def _unreadable(error: Exception) -> Response:
     """The sandbox's own files are damaged: said with the way out, in the service's shape."""
     if isinstance(error, SettingsError):
         told = f"settings.json cannot be used: {error}. Correct it, or delete it for the defaults."
+    elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        # Nothing is damaged: what was answered is kept, and what was asked did not happen.
+        told = f"{error}. Make room; nothing else has to be done."
     else:
         told = f"the database cannot be used: {error}. Run `shplan sandbox reset`."
     content = ApiError(500, EXCEPTION, f"The sandbox cannot be read; {told}").content()

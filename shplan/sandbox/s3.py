@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import re
 from contextlib import suppress
 from email.utils import formatdate
@@ -103,10 +104,12 @@ async def _left_alone(request: Request, _: Exception) -> Response:
     return _error(request, error)
 
 
-async def _stumbled(request: Request, _: Exception) -> Response:
-    """A bug of the sandbox, or files of its own that cannot be read."""
-    error = ObjectStoreError(500, "InternalError", "The sandbox cannot answer; see its output.")
-    return _error(request, error)
+async def _stumbled(request: Request, error: Exception) -> Response:
+    """A bug of the sandbox, a full disk, or files of its own that cannot be read."""
+    is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    told = "No space is left on the disk." if is_full else "see its output."
+    msg = f"The sandbox cannot answer; {told}"
+    return _error(request, ObjectStoreError(500, "InternalError", msg))
 
 
 def _xml(text: str, status: int = 200) -> Response:

@@ -274,3 +274,21 @@ def test_a_tangle_is_not_repaired_and_a_slip_is(count: int) -> None:
     assert slip is not None
     assert slip.is_valid
     assert slip.area == pytest.approx(shapely.Polygon(circle).area, rel=0.1)
+
+
+def test_a_full_disk_is_told_and_hurts_nothing(api: Driver) -> None:
+    """What was answered stays; what does not fit is refused without the advice to reset."""
+    connection = api.app.state.world.store._connection
+    one = api.collection()["id"]
+    pages = connection.execute("pragma page_count").fetchone()[0]
+    connection.execute(f"pragma max_page_count = {pages}")
+    body = {"name": "x" * 200, "s3Bucket": "full"}
+    answers = [api.post(COLLECTIONS, body) for _ in range(300)]
+    (refused,) = {answer.text for answer in answers if answer.status_code != 201}
+    assert "full" in refused
+    assert "reset" not in refused
+    assert api.get(f"{COLLECTIONS}/{one}").status_code == 200
+    connection.execute("pragma max_page_count = 1000000")
+    made = [answer.json()["data"]["id"] for answer in answers if answer.status_code == 201]
+    assert all(api.get(f"{COLLECTIONS}/{known}").status_code == 200 for known in [one, *made])
+    assert api.post(COLLECTIONS, body).status_code == 201
