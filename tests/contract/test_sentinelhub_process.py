@@ -27,8 +27,7 @@ from sentinelhub import (
 from sentinelhub.exceptions import DownloadFailedException
 
 from tests.sandbox import processing as p
-
-from .served import Served
+from tests.support.served import Served
 
 UTM = CRS("32633")
 WHOLE = BBox(p.WHOLE, UTM)
