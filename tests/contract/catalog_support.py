@@ -41,7 +41,8 @@ class CatalogServer:
 @contextmanager
 def serving_catalog(data: Path) -> Iterator[CatalogServer]:
     """Start a sandbox with a collection of tiles, one each day from west to east; and end it."""
-    with serving(data) as served:
+    # As in the fixtures of the other clients: identifiers that no other collection has.
+    with serving(data, seed=str(data)) as served:
         yield _filled(served)
 
 

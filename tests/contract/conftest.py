@@ -13,7 +13,9 @@ from tests.support.served import Served, serving
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One process for the tests of a module."""
-    with serving(tmp_path_factory.mktemp("served")) as served:
+    data = tmp_path_factory.mktemp("served")
+    # The package remembers each collection that it was told of, and refuses another of one identifier.
+    with serving(data, seed=str(data)) as served:
         yield served
 
 
