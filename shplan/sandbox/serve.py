@@ -219,6 +219,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+MOST_GATHERED_BYTES = 64 * 1024
+
+
 class _Protocol(H11Protocol):
     """HTTP/1.1 whose application can cut the connection, as a crashed service would."""
 
@@ -247,6 +250,7 @@ class _Gathering:
         self._transport = transport
         self._loop = loop
         self._waiting: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -258,6 +262,10 @@ class _Gathering:
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(content)
+        self._size += len(content)
+        if self._size > MOST_GATHERED_BYTES:
+            # At once: a long answer has to feel that its reader is slow, or all of it is held here.
+            self._flush()
 
     def close(self) -> None:
         """Send what waits, then close."""
@@ -265,6 +273,6 @@ class _Gathering:
         self._transport.close()
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._size = self._waiting, [], 0
         if waiting:
             self._transport.write(b"".join(waiting))

@@ -225,7 +225,6 @@ def test_half_written_files_are_cleaned_when_their_writer_is_gone(tmp_path: Path
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.slow
 def test_large_objects_pass_in_pieces(tmp_path: Path) -> None:
     """Neither way is an object held in memory: the server grows by less than half of it."""
     (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
