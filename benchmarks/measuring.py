@@ -41,7 +41,7 @@ def measure(command: list[str], **options: object) -> Measured:
     started = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
-    )  # type: ignore[call-overload]
+    )  # type: ignore[call-overload]  # options are passed on as they come
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     return Measured(

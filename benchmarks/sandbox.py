@@ -104,7 +104,7 @@ async def pages(
     for begin in range(0, tiles, 50_000):
         paths = [f"t/{n:07d}" for n in range(begin, min(tiles, begin + 50_000))]
         body: dict[str, object] = {"collection": collection, "like": like, "paths": paths}
-        sandbox.control("POST", "populate", body)  # type: ignore[arg-type]
+        sandbox.control("POST", "populate", body)  # type: ignore[arg-type]  # a list of texts is JSON
     found: dict[str, list[float]] = {}
     for name, query, backward in (
         ("forward", "", False),

@@ -66,11 +66,12 @@ def write_imagery(name: str, buckets: Path) -> None:
 
 async def share(data: Path, body: dict[str, str]) -> None:
     """Make a collection as another user of the sandbox."""
-    import httpx  # noqa: PLC0415
+    # Here, as the other examples need none of it.
+    import httpx  # noqa: PLC0415 see above
 
-    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
-    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
-    from shplan.sandbox.settings import Settings  # noqa: PLC0415
+    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415 see above
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415 see above
+    from shplan.sandbox.settings import Settings  # noqa: PLC0415 see above
 
     app = create_app(data, clock=SystemClock(), settings=Settings(seed="shared", speed=20))
     transport = httpx.ASGITransport(app)

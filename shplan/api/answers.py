@@ -176,7 +176,7 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
     row_type = _row_type(columns) if columns else Any
     page_type = msgspec.defstruct(
         "Page",
-        [("data", list[row_type]), ("links", _Links | None, None)],  # type: ignore[valid-type]
+        [("data", list[row_type]), ("links", _Links | None, None)],  # type: ignore[valid-type]  # made here
     )
     decoder = msgspec.json.Decoder(page_type)
     to_rows = _row_maker(columns)
