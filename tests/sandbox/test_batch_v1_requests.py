@@ -48,7 +48,7 @@ def test_a_new_request_is_at_rest(api: Driver) -> None:
     assert {name: told[name] for name in sent} == sent
     assert (told["status"], told["userAction"]) == ("CREATED", "NONE")
     # The size of a tile is told without its buffer.
-    assert (told["tileCount"], told["tileWidthPx"], told["tileHeightPx"]) == (2, 834, 834)
+    assert (told["tileCount"], told["tileWidthPx"], told["tileHeightPx"]) == (2, 417, 417)
     assert told["created"] == "2025-01-01T00:00:00.000Z"
     assert told["userId"] != told["accountId"]
     assert not {"valueEstimate", "error", "userActionUpdated"} & set(told)
