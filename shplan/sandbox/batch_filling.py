@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import byoc_rows, lifecycle
 from shplan.sandbox.batch_requests import delivery_of
+from shplan.sandbox.buckets import BAND
 from shplan.sandbox.wire import encode, parse_instant
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def add(world: World, task: Task, done: Sequence[tuple[str, int]]) -> None:
     delivery = delivery_of(request, task_id=task.id)
     sensing_ms = _sensing_ms(request)
     for name, at_ms in done:
-        _add(world, found, delivery.of_bands(name), sensing_ms=sensing_ms, at_ms=at_ms)
+        place = delivery.output(tile=name, output=BAND, media_type="image/tiff")
+        _add(world, found, place.key, sensing_ms=sensing_ms, at_ms=at_ms)
 
 
 def _add(

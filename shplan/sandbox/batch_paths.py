@@ -12,8 +12,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shplan.sandbox.buckets import BAND
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,11 +65,6 @@ class Delivery:
     def beside(self, name: str) -> Place:
         """A file in the root."""
         return Place(self.scheme, self.bucket, f"{self.root}/{name}" if self.root else name)
-
-    def of_bands(self, tile: str) -> str:
-        """The files of all outputs of one feature, as the path of a BYOC tile."""
-        values = {TILE: tile, OUTPUT: BAND, FORMAT: EXTENSIONS["image/tiff"]}
-        return re.sub("|".join(values), lambda found: values[found[0]], self.template)
 
     def output(self, *, tile: str, output: str, media_type: str) -> Place:
         """The file of one output of one feature."""
