@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 MINIMUM_PU = 100.0
 PROCESS_MINIMUM_PU = 0.005
+ASYNC_MINIMUM_PU = 10.0
 UNIT_PIXELS = 512 * 512
 UNIT_BANDS = 3
 SMALLEST_AREA = 0.01
 DISCOUNT = 1 / 3
+ASYNC_DISCOUNT = 2 / 3
 # Smaller images get no discount.
 DISCOUNT_FROM_PIXELS = 10_000
 
@@ -123,6 +125,20 @@ def process_pu(
     )
     factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
     return max(Tariff(factor).full_pu(width=width, height=height), PROCESS_MINIMUM_PU)
+
+
+def async_pu(full_pu: float, *, width: int, height: int, has_discount: bool) -> float:
+    """
+    The units of an asynchronous request.
+
+    Args:
+        full_pu: of what was computed, without a minimum or a discount
+        width: in pixels, of the bounding box
+        height: in pixels
+        has_discount: whether images that are large enough have one
+    """
+    is_large = width * height >= DISCOUNT_FROM_PIXELS
+    return max(full_pu * (ASYNC_DISCOUNT if has_discount and is_large else 1.0), ASYNC_MINIMUM_PU)
 
 
 def _paired(

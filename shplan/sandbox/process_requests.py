@@ -1,8 +1,10 @@
 """
-What the Process API asks for, as values: which area on which pixels, from which data, in which formats.
+What the Process API asks for, at once or later, as values: which area on which pixels, from which data, in which
+formats.
 
 The schema was checked before. Source: the process pages and schemas: size by pixels or by resolution, at most
-2,500 each way; CRS; several answers only as an archive; `Accept` before `output.responses`.
+2,500 each way, or 10,000 of what is delivered later; CRS; several answers only as an archive; `Accept` before
+`output.responses`.
 """
 
 # ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
@@ -23,13 +25,29 @@ if TYPE_CHECKING:
     from shplan.sandbox.areas import Area
     from shplan.sandbox.wire import JsonObject
 
-MOST_PIXELS = 2500
-DEFAULT_PIXELS = 256
 DEFAULT = "default"
 USERDATA = "userdata"
 _ARCHIVES = {"application/tar": TAR, TAR: TAR, MIXED: MIXED}
 _PLACE = "input->bounds"
 _SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """
+    The sizes of images in pixels, each way.
+
+    Args:
+        most: the greatest
+        assumed: what it is unless it is said; none: it must be said
+    """
+
+    most: int
+    assumed: int | None
+
+
+AT_ONCE = Sizes(most=2500, assumed=256)
+DELIVERED = Sizes(most=10_000, assumed=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +126,35 @@ def read(body: JsonObject, *, accept: str = "") -> ProcessRequest:
     )
 
 
-def grid_of(bounds: JsonObject, output: JsonObject) -> tuple[Grid, Area, bool]:
+def read_delivered(body: JsonObject, *, evalscript: str) -> ProcessRequest:
+    """
+    Read the body of an asynchronous request, which is valid by its schema; each answer is a file of its own.
+
+    Args:
+        evalscript: of the body, or what its reference leads to
+
+    Raises:
+        ApiError: 400
+    """
+    inputs = cast("JsonObject", body["input"])
+    output = cast("JsonObject", body["output"])
+    grid, area, is_clipped = grid_of(cast("JsonObject", inputs["bounds"]), output, DELIVERED)
+    wanted = _wanted(output)
+    _refuse_misfits(wanted)
+    return ProcessRequest(
+        evalscript=evalscript,
+        grid=grid,
+        area=area,
+        is_clipped=is_clipped,
+        data=data_of(cast("list[JsonObject]", inputs["data"])),
+        wanted=wanted,
+        archive=None,
+    )
+
+
+def grid_of(
+    bounds: JsonObject, output: JsonObject, sizes: Sizes = AT_ONCE
+) -> tuple[Grid, Area, bool]:
     """
     The pixels of the answer, the area, and whether it is less than the pixels.
 
@@ -125,33 +171,37 @@ def grid_of(bounds: JsonObject, output: JsonObject) -> tuple[Grid, Area, bool]:
         whole = areas.area_of(box, place=_PLACE)
         assert whole is not None
         sides = whole[0].bounds
-    width, height = _size(sides, output)
+    width, height = _size(sides, output, sizes)
     return Grid(epsg, *sides, width, height), area, "geometry" in bounds
 
 
-def _size(sides: tuple[float, float, float, float], output: JsonObject) -> tuple[int, int]:
+def _size(
+    sides: tuple[float, float, float, float], output: JsonObject, sizes: Sizes
+) -> tuple[int, int]:
     by_pixels = [name for name in ("width", "height") if name in output]
     by_resolution = [name for name in ("resx", "resy") if name in output]
     if by_pixels and by_resolution:
         raise violation("output", "must have width and height, or resx and resy, not both")
     if not by_resolution:
+        if sizes.assumed is None and len(by_pixels) < 2:
+            raise violation("output", "must have width and height, or resx and resy")
         return (
-            cast("int", output.get("width", DEFAULT_PIXELS)),
-            cast("int", output.get("height", DEFAULT_PIXELS)),
+            cast("int", output.get("width", sizes.assumed)),
+            cast("int", output.get("height", sizes.assumed)),
         )
     first = output[by_resolution[0]]
-    width = _pixels(sides[2] - sides[0], cast("float", output.get("resx", first)), "resx")
-    height = _pixels(sides[3] - sides[1], cast("float", output.get("resy", first)), "resy")
+    width = _pixels(sides[2] - sides[0], cast("float", output.get("resx", first)), "resx", sizes)
+    height = _pixels(sides[3] - sides[1], cast("float", output.get("resy", first)), "resy", sizes)
     return width, height
 
 
-def _pixels(length: float, resolution: float, name: str) -> int:
+def _pixels(length: float, resolution: float, name: str, sizes: Sizes) -> int:
     if resolution <= 0:
         raise violation(f"output->{name}", "must be greater than 0")
     # Before it is rounded: a quotient may be greater than any whole number.
-    if not math.isfinite(count := length / resolution) or count >= MOST_PIXELS + 0.5:
+    if not math.isfinite(count := length / resolution) or count >= sizes.most + 0.5:
         raise violation(
-            f"output->{name}", f"makes an image of more than {MOST_PIXELS} pixels; make it greater"
+            f"output->{name}", f"makes an image of more than {sizes.most} pixels; make it greater"
         )
     return max(1, math.floor(count + 0.5))
 
