@@ -72,13 +72,14 @@ def _script(world: World, request: Request) -> str:
     try:
         with world.objects.find(place.bucket, place.key).open("rb") as file:
             content = file.read(most + 1)
-        if len(content) > most:
-            msg = f"has more than {most} bytes"
-            raise ValueError(msg)
-        return content.decode()
+        text = content.decode()
     except (ObjectStoreError, OSError, ValueError) as error:
         msg = f"The evalscript at {place.url} cannot be read: {error}"
         raise _ScriptError(msg) from error
+    if len(content) > most:
+        msg = f"The evalscript at {place.url} has more than {most} bytes."
+        raise _ScriptError(msg)
+    return text
 
 
 def _finish(

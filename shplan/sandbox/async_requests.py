@@ -5,7 +5,7 @@ The schema was checked before. Source: schema `AsyncProcessRequest`; the pages o
 wrong later is told in the bucket.
 """
 
-# ruff: noqa: EM101, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM101, EM102  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import async_paths
 from shplan.sandbox.batch_paths import DeliveryError, place_of
 from shplan.sandbox.batch_requests import DELIVERY, check_access, check_marks
-from shplan.sandbox.batch_rows import MASK, SECRETS
 from shplan.sandbox.errors import violation
+from shplan.sandbox.masking import SECRETS
 
 if TYPE_CHECKING:
     from shplan.sandbox.async_paths import Delivery
     from shplan.sandbox.batch_paths import Place
     from shplan.sandbox.process_requests import ProcessRequest
     from shplan.sandbox.wire import Json, JsonObject
+    from shplan.sandbox.world import World
 
 REFERENCE = "evalscriptReference"
-# What only the owner of a bucket may know: here the name of a key too, as nothing asks for it again.
-_SECRETS = (*SECRETS, "accessKey")
+# Here the name of a key too, as nothing asks for it again.
+NOT_KEPT = (*SECRETS, "accessKey")
 
 
 def check(body: JsonObject) -> ProcessRequest:
@@ -46,6 +47,20 @@ def check(body: JsonObject) -> ProcessRequest:
         check_access(body[REFERENCE], REFERENCE)
         script_place(body)
     return request
+
+
+def check_data(world: World, account: str, request: ProcessRequest) -> None:
+    """
+    Refuse data that are not there for this account, and pixels that they are too fine for.
+
+    Raises:
+        ApiError: 400
+    """
+    from shplan.sandbox import process, raster_opening  # noqa: PLC0415 as below
+
+    sources = raster_opening.opened(world, account, request.data, request.area, request.grid.epsg)
+    for source in sources:
+        process.check_resolution(request, source)
 
 
 def read(body: JsonObject, *, evalscript: str) -> ProcessRequest:
@@ -101,12 +116,3 @@ def script_place(body: JsonObject) -> Place:
 def _url(storage: Json) -> str:
     held = cast("JsonObject", storage)
     return str(cast("JsonObject", held.get("s3", held.get("gs")))["url"])
-
-
-def masked(body: JsonObject) -> JsonObject:
-    """The body with its secrets covered, wherever they stand."""
-    kept: JsonObject = {}
-    for name, value in body.items():
-        inner = masked(value) if isinstance(value, dict) else value
-        kept[name] = MASK if name in _SECRETS else inner
-    return kept

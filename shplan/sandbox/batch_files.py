@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import metering
 from shplan.sandbox.batch_requests import delivery_of
+from shplan.sandbox.masking import masked
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def write_copy(world: World, delivery: Delivery, task_id: str, request: JsonObje
     Raises:
         ObjectStoreError: as above
     """
-    content = encode({"id": task_id, "request": rows.masked(request)})
+    content = encode({"id": task_id, "request": masked(request)})
     put(world, delivery.beside(request_name(task_id)), content.encode() + b"\n")
 
 

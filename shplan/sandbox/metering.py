@@ -106,11 +106,11 @@ class Read:
     source: JsonObject
 
 
-def process_pu(
+def answer_pu(
     reads: Sequence[Read], *, width: int, height: int, data_sets: int, is_float_tiff: bool
 ) -> float:
     """
-    The units of an answer of the Process API.
+    The units of what was computed, without a minimum or a discount.
 
     No sample at all costs as one does: the page tells nothing of it.
 
@@ -124,7 +124,7 @@ def process_pu(
         for one in reads
     )
     factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
-    return max(Tariff(factor).full_pu(width=width, height=height), PROCESS_MINIMUM_PU)
+    return Tariff(factor).full_pu(width=width, height=height)
 
 
 def async_pu(full_pu: float, *, width: int, height: int, has_discount: bool) -> float:

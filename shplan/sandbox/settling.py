@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import batch, batch_v1, ingestion, task_settling, zarr_ingestion
+from shplan.sandbox import async_process, batch, batch_v1, ingestion, task_settling, zarr_ingestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 # What spends processing units as time passes.
-TASKS = (batch.STEPS, batch_v1.STEPS)
+TASKS = (batch.STEPS, batch_v1.STEPS, async_process.STEPS)
 
 
 def settle(world: World, params: Mapping[str, str]) -> None:

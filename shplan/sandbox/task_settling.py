@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 T = TypeVar("T", bound=Stored)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[R]):
+    """
+    A step whose outcome has to be worked out before it is stored.
+
+    Args:
+        work: asks neither the store nor the settings
+        done: stores what the work returned, in one transaction
+    """
+
+    work: Callable[[], R]
+    done: Callable[[R], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +52,9 @@ class Steps(Generic[T]):
     """
 
     table: TaskTable[T]
-    begin: Callable[[World, T, int], None]
-    end_analysis: Callable[[World, T, int], None]
-    process: Callable[[World, T, int], None]
+    begin: Callable[[World, T, int], Step[Any] | None]
+    end_analysis: Callable[[World, T, int], Step[Any] | None]
+    process: Callable[[World, T, int], Step[Any] | None]
     forget: Callable[[World, int], None]
 
 
@@ -51,11 +66,13 @@ def settle(world: World, apis: Sequence[Steps[Any]]) -> None:
     while (found := _first(world, apis, now_ms=now_ms)) is not None:
         steps, task = found
         if task.status == ANALYSING:
-            steps.end_analysis(world, task, task.due_ms)
+            step = steps.end_analysis(world, task, task.due_ms)
         elif task.status == PROCESSING:
-            steps.process(world, task, 1 if is_limited else _turns(task, now_ms))
+            step = steps.process(world, task, 1 if is_limited else _turns(task, now_ms))
         else:
-            steps.begin(world, task, task.due_ms)
+            step = steps.begin(world, task, task.due_ms)
+        if step is not None:
+            step.done(step.work())
     for steps in apis:
         steps.forget(world, now_ms)
 

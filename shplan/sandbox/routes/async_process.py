@@ -5,7 +5,7 @@ Source: the `async_process` operations of the OpenAPI document; the pages on asy
 list, no cancel and no update. Paths are in the newer style; the older is an alias.
 """
 
-# ruff: noqa: EM101, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM101  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import async_files, async_requests, units
 from shplan.sandbox import async_rows as rows
 from shplan.sandbox.errors import RATE_LIMIT_EXCEEDED, ApiError, violation
+from shplan.sandbox.masking import masked
 from shplan.sandbox.metering import ASYNC_MINIMUM_PU
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.routes import tasks
@@ -51,7 +52,7 @@ def create(call: Call) -> Reply:
             call.store,
             request_id=call.store.mint("async"),
             account=call.account,
-            request=async_requests.masked(call.body),
+            request=masked(call.body, async_requests.NOT_KEPT),
             now_ms=call.now_ms,
             due_ms=call.now_ms + round(call.settings.async_processing_s * 1000),
         )
