@@ -1,9 +1,10 @@
 """
 Tasks brought up to date: whatever was due before now happens, in the order in which it was.
 
-There is no background task. One step is a change of status, or what was handled of one task since
-somebody last looked; each is stored with what it cost in one transaction. The tasks of all APIs
-go forward together, because they spend the units of the same accounts.
+Nothing waits for its time in the background. One step is a change of status, or what was handled of
+one task since somebody last looked; each is stored with what it cost in one transaction. The tasks
+of all APIs go forward together, because they spend the units of the same accounts. What takes long
+(evalscripts, pixels, files) is the work of a step, which a thread does; see `settling`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ class Step(Generic[R]):
     """
     A step whose outcome has to be worked out before it is stored.
 
+    A process that dies between the two does the work again, so it leaves the same files.
+
     Args:
-        work: asks neither the store nor the settings
-        done: stores what the work returned, in one transaction
+        work: runs in a thread; asks neither the store nor the settings, and raises nothing that
+            one task must not do to all others
+        done: stores what the work returned, in one transaction; nothing if the task is not what it
+            was when the step began, because somebody acted on it or did the same step
     """
 
     work: Callable[[], R]
@@ -42,12 +47,13 @@ class Step(Generic[R]):
 @dataclass(frozen=True, slots=True)
 class Steps(Generic[T]):
     """
-    How the tasks of one API go forward.
+    How the tasks of one API go forward; a step without work has happened when nothing is returned.
 
     Args:
         begin: leaves a status in which the task waited, at the given instant
         end_analysis: the same for ANALYSING
-        process: gives so many features of a task in PROCESSING their turn; -1: all
+        process: gives at most so many features of a task in PROCESSING their turn, at least one;
+            -1: as many as it likes
         forget: drops what is no longer kept now
     """
 
@@ -58,8 +64,13 @@ class Steps(Generic[T]):
     forget: Callable[[World, int], None]
 
 
-def settle(world: World, apis: Sequence[Steps[Any]]) -> None:
-    """Bring every task of these APIs up to date."""
+def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
+    """
+    Take every step that is due, up to one that needs work.
+
+    Returns:
+        that one; none: these APIs are up to date
+    """
     now_ms = world.now_ms()
     # Where an account can run out of units, each thing that is handled is a step of its own.
     is_limited = world.settings.account_pu is not None
@@ -72,9 +83,16 @@ def settle(world: World, apis: Sequence[Steps[Any]]) -> None:
         else:
             step = steps.begin(world, task, task.due_ms)
         if step is not None:
-            step.done(step.work())
+            return step
     for steps in apis:
         steps.forget(world, now_ms)
+    return None
+
+
+def settle_at_once(world: World, apis: Sequence[Steps[Any]]) -> None:
+    """Bring every task of these APIs up to date; the caller waits for all work."""
+    while (step := next_step(world, apis)) is not None:
+        step.done(step.work())
 
 
 def _turns(task: Any, now_ms: int) -> int:
