@@ -12,6 +12,7 @@ The schema was checked before. Source: the process pages and schemas: size by pi
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,8 @@ DEFAULT = "default"
 USERDATA = "userdata"
 _ARCHIVES = {"application/tar": TAR, TAR: TAR, MIXED: MIXED}
 _PLACE = "input->bounds"
+_ANY = ("", "*/*", "image/*", "application/*")
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 _SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON)
 
 
@@ -266,13 +269,21 @@ def _data_set(number: int, item: JsonObject) -> DataSet:
         to_ms=to_ms,
         span=(_said(span.get("from")), _said(span.get("to"))),
         order=str(chosen.get("mosaickingOrder", MOST_RECENT)),
-        max_cloud=float(cast("float", chosen.get("maxCloudCoverage", 100))),
+        max_cloud=_percentage(chosen.get("maxCloudCoverage", 100), number),
         resampling=Resampling(
             up=str(processing.get("upsampling", "NEAREST")),
             down=str(processing.get("downsampling", "NEAREST")),
         ),
         content=item,
     )
+
+
+def _percentage(value: object, number: int) -> float:
+    """A share of clouds; the schemas of some collections say nothing of it, and clients send it nevertheless."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        place = f"input->data->{number}->dataFilter->maxCloudCoverage"
+        raise violation(place, "must be between 0 and 100")
+    return float(value)
 
 
 def _said(value: object) -> str | None:
@@ -304,13 +315,18 @@ def _one_wanted(response: JsonObject, assumed: str) -> Wanted:
     return Wanted(
         identifier=identifier,
         media_type=str(form.get("type", kind)),
-        quality=cast("int", form.get("quality", images.DEFAULT_QUALITY)),
+        quality=int(cast("float", form.get("quality", images.DEFAULT_QUALITY))),
     )
 
 
 def _accepted(accept: str, wanted: tuple[Wanted, ...]) -> tuple[str | None, tuple[Wanted, ...]]:
-    """What holds the answers, if anything does, and the answers in the formats that are taken."""
-    kinds = [one.partition(";")[0].strip().lower() for one in accept.split(",")]
+    """
+    What holds the answers, if anything does, and the answers in the formats that are taken.
+
+    Source: RFC 9110, section 12.5.1. Of what is taken equally the first counts; programs that name formats and
+    then take anything (`application/json, text/plain, */*`) get what the body says, unless the first one fits.
+    """
+    kinds = _taken(accept)
     archive = next((_ARCHIVES[kind] for kind in kinds if kind in _ARCHIVES), None)
     if archive is not None:
         _refuse_misfits(wanted)
@@ -320,18 +336,44 @@ def _accepted(accept: str, wanted: tuple[Wanted, ...]) -> tuple[str | None, tupl
             "Several responses need the header Accept: application/tar or multipart/mixed."
         )
     one = wanted[0]
-    kind = next((kind for kind in kinds if kind in _SINGLE), None)
-    if kind is not None:
-        one = Wanted(one.identifier, kind, one.quality)
-    elif not any(kind in ("", "*/*", "image/*", "application/*") for kind in kinds):
+    takes_any = any(kind in _ANY for kind in kinds)
+    for kind in kinds:
+        if kind in _ANY:
+            break
+        if kind in _SINGLE and (_fits(one.identifier, kind) or not takes_any):
+            one = Wanted(one.identifier, kind, one.quality)
+            break
+    else:
         raise bad_payload(f"Accept: {accept[:100]} names no format that is made here.")
     _refuse_misfits((one,))
     return None, (one,)
 
 
+def _taken(accept: str) -> list[str]:
+    """The media types of a header, the most wanted first."""
+    found = []
+    for one in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in one.split(";"))
+        if (weight := _weight(parameters)) > 0:
+            found.append((weight, kind))
+    return [kind for _, kind in sorted(found, key=lambda one: -one[0])]
+
+
+def _weight(parameters: list[str]) -> float:
+    """How much a media type is wanted; what cannot be read counts as nothing said."""
+    for one in parameters:
+        if match := _WEIGHT.fullmatch(one):
+            return float(match[1])
+    return 1.0
+
+
+def _fits(identifier: str, kind: str) -> bool:
+    return (identifier == USERDATA) == (kind == images.JSON)
+
+
 def _refuse_misfits(wanted: tuple[Wanted, ...]) -> None:
     for one in wanted:
-        if (one.identifier == USERDATA) != (one.media_type == images.JSON):
+        if not _fits(one.identifier, one.media_type):
             raise violation(
                 "output->responses", f"must have {USERDATA}, and nothing else, as {images.JSON}"
             )
