@@ -29,6 +29,8 @@ UNIT_BANDS = 3
 SMALLEST_AREA = 0.01
 DISCOUNT = 1 / 3
 ASYNC_DISCOUNT = 2 / 3
+# Source: the page on processing units, the factor of the format.
+FLOAT_TIFF, RAW = 2.0, 1.4
 # Smaller images get no discount.
 DISCOUNT_FROM_PIXELS = 10_000
 
@@ -107,7 +109,13 @@ class Read:
 
 
 def answer_pu(
-    reads: Sequence[Read], *, width: int, height: int, data_sets: int, is_float_tiff: bool
+    reads: Sequence[Read],
+    *,
+    width: int,
+    height: int,
+    data_sets: int,
+    is_float_tiff: bool,
+    is_raw: bool = False,
 ) -> float:
     """
     The units of what was computed, without a minimum or a discount.
@@ -118,12 +126,15 @@ def answer_pu(
         width: in pixels, of the bounding box
         height: in pixels
         data_sets: of a fusion; all of them lie here, where the factor is their number
+        is_float_tiff: whether any answer is a TIFF in 32-bit floating point numbers
+        is_raw: whether the answer is samples alone
     """
     factor = math.fsum(
         _paid_bands(one.bands) / UNIT_BANDS * max(1, one.samples) * _radar(one.source)
         for one in reads
     )
-    factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
+    form = FLOAT_TIFF if is_float_tiff else RAW if is_raw else 1.0
+    factor *= form * max(1, data_sets)
     return Tariff(factor).full_pu(width=width, height=height)
 
 

@@ -32,7 +32,7 @@ _ARCHIVES = {"application/tar": TAR, TAR: TAR, MIXED: MIXED}
 _PLACE = "input->bounds"
 _ANY = ("", "*/*", "image/*", "application/*")
 _WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
-_SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON)
+_SINGLE = (images.PNG, images.JPEG, images.TIFF, images.JSON, images.RAW)
 
 
 @dataclass(frozen=True, slots=True)
