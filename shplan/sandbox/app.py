@@ -33,6 +33,7 @@ from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
 from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
+    async_process,
     batch,
     batch_collections,
     batch_v1,
@@ -100,6 +101,7 @@ def create_app(
             *zarr.routes(world),
             *metadata.routes(world),
             *process.routes(world),
+            *async_process.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

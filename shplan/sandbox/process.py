@@ -84,7 +84,7 @@ def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Wo
         ApiError: 400, the script cannot be used for this; 500, its data cannot be read
     """
     for source in sources:
-        _check_resolution(request, source)
+        check_resolution(request, source)
     try:
         known = dict.fromkeys(name for source in sources for name in (*source.bands, DATA_MASK))
         with worker.begin(request.evalscript, bands=known) as rendering:
@@ -95,8 +95,13 @@ def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Wo
         raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
 
 
-def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
-    """Source: the message that the service is quoted with."""
+def check_resolution(request: ProcessRequest, source: RasterSource) -> None:
+    """
+    Refuse pixels that are too coarse. Source: the message that the service is quoted with.
+
+    Raises:
+        ApiError: 400
+    """
     metres, most = request.grid.metres_per_pixel(), source.coarsest_m
     if most is not None and metres > most:
         raise bad_payload(
@@ -278,6 +283,7 @@ def _cost(
             one.media_type == images.TIFF and sample_types.get(one.identifier) == samples.FLOAT32
             for one in request.wanted
         ),
+        is_raw=any(one.media_type == images.RAW for one in request.wanted),
     )
 
 

@@ -109,6 +109,9 @@ class Settings:
         missing_bucket: what happens when results go to a bucket that does not exist
         unhealthy_share: a task of which a larger share of features failed is STOPPED
         acquisition_every_days: samples for ORBIT and TILE are counted as one in so many days
+        async_processing_s: how long an asynchronous request runs
+        async_concurrent: how many of them an account may have at once; none: any number (26)
+        async_discount: whether those of 10,000 pixels or more cost two thirds, as the newer page says
         expire_created_s: how long after its creation a task that nobody used is forgotten (15)
         expire_analysed_s: the same after ANALYSIS_DONE
         expire_stopped_s: the same after STOPPED
@@ -172,6 +175,9 @@ class Settings:
     missing_bucket: Literal["create", "refuse"] = "create"
     unhealthy_share: float = 0.5
     acquisition_every_days: float = 3.0
+    async_processing_s: float = 5.0
+    async_concurrent: float | None = 10.0
+    async_discount: bool = True
     expire_created_s: float | None = None
     expire_analysed_s: float | None = None
     expire_stopped_s: float | None = None

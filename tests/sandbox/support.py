@@ -34,7 +34,15 @@ def validators() -> list[tuple[str, re.Pattern[str], dict[int, Any]]]:
     """Of each operation that is served: method, pattern of its paths, and its answers' validators."""
     found = []
     for name, operation in operations().items():
-        if operation.family not in ("batch-v1", "batch-v2", "byoc", "metadata", "process", "zarr"):
+        if operation.family not in (
+            "async",
+            "batch-v1",
+            "batch-v2",
+            "byoc",
+            "metadata",
+            "process",
+            "zarr",
+        ):
             continue
         by_status = {}
         for status in operation.statuses:
