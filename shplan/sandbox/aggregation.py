@@ -13,7 +13,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shplan.sandbox.wire import instant
@@ -88,9 +88,7 @@ def duration_of(text: str) -> Duration:
     return found
 
 
-def intervals(
-    from_ms: int, to_ms: int, *, of: Duration, last: str = SKIP
-) -> tuple[Interval, ...]:
+def intervals(from_ms: int, to_ms: int, *, of: Duration, last: str = SKIP) -> tuple[Interval, ...]:
     """
     Cut a range into intervals.
 
@@ -100,7 +98,7 @@ def intervals(
     Raises:
         DurationError: there would be too many
     """
-    found = []
+    found: list[Interval] = []
     for one in _endless(from_ms, of):
         if one.from_ms >= to_ms:
             break
@@ -133,7 +131,7 @@ def _after(from_ms: int, of: Duration, count: int) -> int:
     if of.months:
         month = at.year * 12 + at.month - 1 + of.months * count
         year, month = divmod(month, 12)
-        if year > datetime.max.year:
+        if year > MAXYEAR:
             msg = "beyond the calendar"
             raise OverflowError(msg)
         day = min(at.day, calendar.monthrange(year, month + 1)[1])

@@ -42,6 +42,7 @@ from shplan.sandbox.routes import (
     catalog,
     metadata,
     process,
+    statistics,
     token,
     zarr,
 )
@@ -100,6 +101,7 @@ def create_app(
             *zarr.routes(world),
             *metadata.routes(world),
             *process.routes(world),
+            *statistics.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

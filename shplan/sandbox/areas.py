@@ -194,6 +194,11 @@ def box_hex(west: float, south: float, east: float, north: float) -> str:
     return _BOX.pack(1, _POLYGON, 1, len(ring) // 2, *ring).hex().upper()
 
 
+def of_hex(text: str) -> Area:
+    """The area that `box_hex`, or a GeoPackage, keeps as text."""
+    return shapely.from_wkb(text)
+
+
 def share_area(one: Area, other: Area) -> bool:
     """Whether two areas of one CRS share area."""
     return bool(one.intersects(other) and one.relate_pattern(other, "T********"))

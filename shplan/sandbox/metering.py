@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MINIMUM_PU = 100.0
 PROCESS_MINIMUM_PU = 0.005
+STATISTICS_MINIMUM_PU = 0.01
 UNIT_PIXELS = 512 * 512
 UNIT_BANDS = 3
 SMALLEST_AREA = 0.01
@@ -104,11 +105,11 @@ class Read:
     source: JsonObject
 
 
-def process_pu(
+def answer_pu(
     reads: Sequence[Read], *, width: int, height: int, data_sets: int, is_float_tiff: bool
 ) -> float:
     """
-    The units of an answer of the Process API.
+    The units of what was computed, without a minimum or a discount.
 
     No sample at all costs as one does: the page tells nothing of it.
 
@@ -122,7 +123,7 @@ def process_pu(
         for one in reads
     )
     factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
-    return max(Tariff(factor).full_pu(width=width, height=height), PROCESS_MINIMUM_PU)
+    return Tariff(factor).full_pu(width=width, height=height)
 
 
 def _paired(

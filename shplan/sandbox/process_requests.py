@@ -108,6 +108,38 @@ def read(body: JsonObject, *, accept: str = "") -> ProcessRequest:
     )
 
 
+def read_feature(
+    process: JsonObject, *, epsg: int, shape: str, width: int, height: int
+) -> ProcessRequest:
+    """
+    What is asked for of one feature of a task: its own place and size, everything else of the task.
+
+    Where the feature is no rectangle, pixels outside it are no data.
+
+    Args:
+        process: `processRequest` of the task, valid by its schema
+        epsg: code of the feature's CRS
+        shape: its outline in that CRS, WKB in hexadecimal
+        width: in pixels
+        height: in pixels
+
+    Raises:
+        ApiError: 400
+    """
+    area = areas.of_hex(shape)
+    sides = cast("tuple[float, float, float, float]", area.bounds)
+    inputs = cast("JsonObject", process["input"])
+    return ProcessRequest(
+        evalscript=str(process["evalscript"]),
+        grid=Grid(epsg, *sides, width, height),
+        area=area,
+        is_clipped=not areas.covers_box(area, sides),
+        data=data_of(cast("list[JsonObject]", inputs["data"])),
+        wanted=_wanted(cast("JsonObject", process.get("output", {})), assumed=images.TIFF),
+        archive=None,
+    )
+
+
 def grid_of(
     bounds: JsonObject, output: JsonObject, *, place: str = "output"
 ) -> tuple[Grid, Area, bool]:
@@ -165,9 +197,7 @@ def _pixels(length: float, resolution: float, place: str) -> int:
         raise violation(place, "must be greater than 0")
     # Before it is rounded: a quotient may be greater than any whole number.
     if not math.isfinite(count := length / resolution) or count >= MOST_PIXELS + 0.5:
-        raise violation(
-            place, f"makes an image of more than {MOST_PIXELS} pixels; make it greater"
-        )
+        raise violation(place, f"makes an image of more than {MOST_PIXELS} pixels; make it greater")
     return max(1, math.floor(count + 0.5))
 
 
@@ -222,21 +252,21 @@ def _instant(value: object, place: str) -> int | None:
         raise violation(place, "must be date-times") from None
 
 
-def _wanted(output: JsonObject) -> tuple[Wanted, ...]:
+def _wanted(output: JsonObject, *, assumed: str = images.PNG) -> tuple[Wanted, ...]:
     listed = cast("list[JsonObject]", output.get("responses") or [{}])
-    found = tuple(_one_wanted(one) for one in listed)
+    found = tuple(_one_wanted(one, assumed) for one in listed)
     if len({one.identifier for one in found}) != len(found):
         raise violation("output->responses", "must not have one identifier twice")
     return found
 
 
-def _one_wanted(response: JsonObject) -> Wanted:
+def _one_wanted(response: JsonObject, assumed: str) -> Wanted:
     form = cast("JsonObject", response.get("format", {}))
     identifier = str(response.get("identifier", DEFAULT))
-    assumed = images.JSON if identifier == USERDATA else images.PNG
+    kind = images.JSON if identifier == USERDATA else assumed
     return Wanted(
         identifier=identifier,
-        media_type=str(form.get("type", assumed)),
+        media_type=str(form.get("type", kind)),
         quality=cast("int", form.get("quality", images.DEFAULT_QUALITY)),
     )
 

@@ -119,6 +119,8 @@ class Settings:
         catalog_costs: whether a search of the catalogue is charged
         catalog_logic: logical operators that its filters may have: those of the document, which are
             `and` and `not`, or `and` alone, as the page says
+        histogram_mismatch: what happens to edges of bins that are whole numbers where the output is of
+            floating point numbers, or the other way round
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -181,6 +183,7 @@ class Settings:
     most_object_mb: float = 5_000.0
     catalog_costs: bool = True
     catalog_logic: Literal["all", "and"] = "all"
+    histogram_mismatch: Literal["refuse", "accept"] = "refuse"
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 

@@ -11,6 +11,7 @@ that has no entry of its own, and whole numbers as edges need an output of whole
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import aggregation, tallies
@@ -155,7 +156,7 @@ def _check_histogram(place: str, histogram: JsonObject) -> None:
         _check_width(f"{place}->binWidth", cast("float", histogram["binWidth"]), low, high)
     else:
         edges = cast("list[float]", histogram["bins"])
-        ascends = all(one < other for one, other in zip(edges, edges[1:], strict=False))
+        ascends = all(one < other for one, other in pairwise(edges))
         if not 2 <= len(edges) <= tallies.MOST_BINS + 1 or not ascends:
             raise violation(f"{place}->bins", "must be two or more edges that ascend")
 

@@ -127,8 +127,8 @@ def _histogram(values: NDArray[np.float64], wanted: Histogram) -> JsonObject:
     if edges is None:
         return _told([], np.zeros(0, dtype=np.int64), under=0, over=0, is_whole=False)
     array = np.asarray(edges, dtype=np.float64)
-    # Rounding of the last edge leaves out no sample that `highEdge` lets in.
-    top = max(edges[-1], wanted.high if wanted.high is not None else edges[-1])
+    # What `highEdge` lets in is in a bin, and nothing else, wherever rounding puts the last edge.
+    top = edges[-1] if wanted.high is None or wanted.bins else wanted.high
     under, over = int((values < array[0]).sum()), int((values > top).sum())
     inner = values[(values >= array[0]) & (values <= top)]
     places = np.minimum(np.searchsorted(array, inner, side="right") - 1, len(edges) - 2)
@@ -159,23 +159,26 @@ def _edges(values: NDArray[np.float64], wanted: Histogram) -> list[float] | None
         return list(wanted.bins)
     if not values.size and (wanted.low is None or wanted.high is None):
         return None
-    low = float(values.min()) if wanted.low is None else wanted.low
-    high = float(values.max()) if wanted.high is None else wanted.high
+    low, high = wanted.low, wanted.high
+    # All samples may lie beyond the one edge that is given: then the bins are empty.
+    if low is None:
+        low = min(values.min(), math.inf if high is None else high)
+    if high is None:
+        high = max(values.max(), low)
     if wanted.count is not None:
         return _by_count(low, high, wanted.count, is_whole=wanted.is_whole)
     return _by_width(low, high, cast("float", wanted.width), is_open=wanted.high is None)
 
 
 def _by_count(low: float, high: float, count: int, *, is_whole: bool) -> list[float]:
-    # All samples may lie beyond the one edge that was given: then its bins are empty.
-    width = max(high - low, 0.0) / count
+    width = (high - low) / count
     if is_whole:
         width = max(1, math.ceil(width))
     return [low + number * width for number in range(count + 1)]
 
 
 def _by_width(low: float, high: float, width: float, *, is_open: bool) -> list[float]:
-    exact = max(high - low, 0.0) / width
+    exact = (high - low) / width
     if not exact < MOST_BINS:
         msg = f"there would be more than {MOST_BINS} bins"
         raise HistogramError(msg)
