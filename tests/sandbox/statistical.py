@@ -14,6 +14,9 @@ from . import processing as p
 from .support import Driver
 
 STATISTICS = "/statistics/v1"
+# Tiles of so many pixels, and all of one.
+SIZE = 128
+PLACE = [p.WEST, p.NORTH - SIZE * p.PIXEL, p.WEST + SIZE * p.PIXEL, p.NORTH]
 NDVI = """//VERSION=3
 function setup() {
   return {
@@ -53,12 +56,12 @@ def body(
     time: tuple[str, str] = ("2025-06-01T00:00:00Z", "2025-07-01T00:00:00Z"),
     last: str | None = None,
     bounds: dict[str, Any] | None = None,
-    size: tuple[int, int] | None = (p.SIZE, p.SIZE),
+    size: tuple[int, int] | None = (SIZE, SIZE),
     calculations: dict[str, Any] | None = None,
     item: dict[str, Any] | None = None,
     **aggregation: Any,
 ) -> dict[str, Any]:
-    place = {"bbox": p.WHOLE, "properties": {"crs": p.EPSG.format(32633)}}
+    place = {"bbox": PLACE, "properties": {"crs": p.EPSG.format(32633)}}
     items = [{"type": data, **(item or {})}] if isinstance(data, str) else data
     by: dict[str, Any] = {"of": of} if last is None else {"of": of, "lastIntervalBehavior": last}
     found: dict[str, Any] = {

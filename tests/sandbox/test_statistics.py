@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from . import processing as p
 from . import statistical as s
-from .support import Driver
+from .support import BUCKET, Driver, sandbox
 
 DAYS = {
     "one": "2025-06-01T10:00:00Z",
@@ -22,22 +23,39 @@ FIELD = {
     "type": "Polygon",
     "coordinates": [
         [
-            [p.WEST + 505, p.NORTH - 207],
-            [p.WEST + 4203, p.NORTH - 1203],
-            [p.WEST + 2804, p.NORTH - 4411],
-            [p.WEST + 505, p.NORTH - 207],
+            [p.WEST + 126, p.NORTH - 51],
+            [p.WEST + 1051, p.NORTH - 301],
+            [p.WEST + 701, p.NORTH - 1102],
+            [p.WEST + 126, p.NORTH - 51],
         ]
     ],
 }
 UTM = {"crs": p.EPSG.format(32633)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("statistics")
+
+
+@pytest.fixture(scope="module")
+def api(place: Path) -> Iterator[Driver]:
+    """One sandbox for all tests here, as statistics change nothing."""
+    with sandbox(place) as driver:
+        yield driver.login()
+
+
+@pytest.fixture(scope="module")
+def bucket(place: Path) -> Path:
+    return place / "buckets" / BUCKET
+
+
+@pytest.fixture(scope="module")
 def many(api: Driver, bucket: Path) -> str:
     """Three tiles at one place, each of another time."""
     for number, name in enumerate(DAYS):
         for band in (4, 8):
-            data = p.numbers(10 * number + band)
+            data = p.numbers(10 * number + band, size=s.SIZE)
             data[: 3 * number, :] = 0
             p.write(bucket / name / f"B0{band}.tif", data)
     return p.collection(api, dict(DAYS), noData=0)
@@ -122,7 +140,7 @@ def test_the_time_of_a_data_set_is_not_used(api: Driver, many: str) -> None:
 
 
 def test_tiles_without_a_time_are_in_every_interval(api: Driver, bucket: Path) -> None:
-    p.write(bucket / "still" / "B04.tif", p.numbers(1))
+    p.write(bucket / "still" / "B04.tif", p.numbers(1, size=s.SIZE))
     kind = p.collection(api, {"still": None})
     time = ("2025-06-01T00:00:00Z", "2025-06-05T00:00:00Z")
     content = s.answered(api, s.body(kind, time=time))
@@ -139,12 +157,12 @@ def test_no_interval_at_all(api: Driver, many: str) -> None:
 
 
 def test_a_polygon_is_what_rasterio_makes_of_it(api: Driver, many: str, bucket: Path) -> None:
-    bounds = {"bbox": p.WHOLE, "geometry": FIELD, "properties": UTM}
+    bounds = {"bbox": s.PLACE, "geometry": FIELD, "properties": UTM}
     content = s.answered(api, s.body(many, bounds=bounds))
     for number, name in enumerate(DAYS):
         values = s.zone(red(bucket, name), FIELD)
         assert s.stats(content, number) == pytest.approx(
-            s.expected(values[values != 0], p.SIZE * p.SIZE)
+            s.expected(values[values != 0], s.SIZE * s.SIZE)
         )
     assert content["geometryPixelCount"] == s.zone(red(bucket, "one"), FIELD).size
 
@@ -152,8 +170,8 @@ def test_a_polygon_is_what_rasterio_makes_of_it(api: Driver, many: str, bucket: 
 def test_a_polygon_alone_has_the_pixels_of_its_box(api: Driver, many: str) -> None:
     bounds = {"geometry": FIELD, "properties": UTM}
     content = s.answered(api, s.body(many, bounds=bounds, size=None, resx=20, resy=20))
-    # 3698 m x 4204 m
-    assert s.stats(content)["sampleCount"] == 185 * 210
+    # 925 m x 1051 m
+    assert s.stats(content)["sampleCount"] == 46 * 53
 
 
 def test_pixels_by_resolution_are_rounded(api: Driver, many: str) -> None:
@@ -259,6 +277,7 @@ def test_bins_are_of_the_kind_of_the_output(api: Driver, many: str) -> None:
     api.configure(histogram_mismatch="accept")
     content = s.answered(api, s.body(many, s.RAW, calculations=whole))
     assert isinstance(s.band(content)["histogram"]["bins"][1]["lowEdge"], float)
+    api.configure(histogram_mismatch="refuse")
 
 
 # Masks.
@@ -286,8 +305,8 @@ def test_an_interval_whose_samples_all_are_masked_is_told_with_nan(api: Driver, 
     assert content["status"] == "OK"
     assert s.stats(content) == {
         **dict.fromkeys(("min", "max", "mean", "stDev"), "NaN"),
-        "sampleCount": p.SIZE * p.SIZE,
-        "noDataCount": p.SIZE * p.SIZE,
+        "sampleCount": s.SIZE * s.SIZE,
+        "noDataCount": s.SIZE * s.SIZE,
     }
 
 
@@ -381,8 +400,9 @@ def test_an_interval_that_fails_tells_so_in_its_place(api: Driver, many: str) ->
 def test_a_file_that_vanished_is_an_error_of_its_interval(
     api: Driver, many: str, bucket: Path
 ) -> None:
-    red(bucket, "two").unlink()
+    away = red(bucket, "two").rename(bucket / "away.tif")
     content = s.answered(api, s.body(many))
+    away.rename(red(bucket, "two"))
     assert [one.get("error", {}).get("type") for one in content["data"]] == [
         None,
         "EXECUTION_ERROR",
@@ -473,7 +493,9 @@ def test_histograms_that_cannot_be_meant_are_refused(
 def test_somebody_elses_collection_is_refused(api: Driver, many: str) -> None:
     api.configure(clients={"other": {"secret": "x", "account": "other"}})
     api.login("other", "x")
-    s.refused(api, s.body(many))
+    told = s.refused(api, s.body(many))
+    api.login()
+    assert "not found" in told["message"]
 
 
 # What it costs.
@@ -484,11 +506,12 @@ def spent(api: Driver, request: dict[str, Any]) -> float:
 
 
 def test_every_sample_of_every_interval_is_paid_for(api: Driver, many: str) -> None:
-    # Three days of 512 x 512 pixels, two of three bands, dataMask is free.
-    assert spent(api, s.body(many, s.NDVI)) == pytest.approx(3 * 2 / 3)
+    # Three days, two bands, dataMask is free.
+    area = s.SIZE**2 / 512**2
+    assert spent(api, s.body(many, s.NDVI)) == pytest.approx(3 * 2 / 3 * area)
     tiles = s.script("return {raw: [samples.length], dataMask: [1]};", mosaicking="TILE")
-    assert spent(api, s.body(many, tiles, of="P30D")) == pytest.approx(3 * 1 / 3)
-    assert spent(api, s.body(many, s.NDVI, of="P30D")) == pytest.approx(2 / 3)
+    assert spent(api, s.body(many, tiles, of="P30D")) == pytest.approx(3 * 1 / 3 * area)
+    assert spent(api, s.body(many, s.NDVI, of="P30D")) == pytest.approx(2 / 3 * area)
 
 
 def test_a_hundredth_is_the_least(api: Driver, many: str) -> None:
