@@ -14,12 +14,12 @@ from shplan.sandbox import batch_fates, batch_files, batch_requests, units
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.objects import ObjectStoreError
-from shplan.sandbox.task_settling import Steps
+from shplan.sandbox.task_settling import Step, Steps
 
 if TYPE_CHECKING:
     from sqlite3 import Row
 
-    from shplan.sandbox.batch_analysis import Analysis
+    from shplan.sandbox.batch_analysis import Analysis, AnalysisError
     from shplan.sandbox.batch_rows import Task
     from shplan.sandbox.world import World
 
@@ -55,31 +55,32 @@ def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
     _write_execution(world, task)
 
 
-def _end_analysis(world: World, task: Task, at_ms: int) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | AnalysisError]:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
     request = task.content
     delivery = batch_requests.delivery_of(request, task_id=task.id)
-    # Files and the evalscript are read before the lock is taken.
-    try:
-        analysis = batch_analysis.analyse(
-            world, request, delivery=delivery, created_ms=task.created_ms
-        )
-    except batch_analysis.AnalysisError as error:
-        with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                _fail(world, task, str(error), at_ms=at_ms)
-        return
-    with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        _store_analysis(world, task, analysis, at_ms=at_ms)
+    known = batch_analysis.basis(world, request)
+
+    def work() -> Analysis | AnalysisError:
         try:
-            batch_files.write_manifest(world, task, at_ms=at_ms)
-        except ObjectStoreError as error:
-            cause = f"The feature manifest cannot be written: {error}"
-            _fail(world, task, cause, at_ms=at_ms)
+            return batch_analysis.analyse(
+                known, request, delivery=delivery, created_ms=task.created_ms
+            )
+        except batch_analysis.AnalysisError as error:
+            return error
+
+    def done(found: Analysis | AnalysisError) -> None:
+        with world.store.writing():
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if isinstance(found, batch_analysis.AnalysisError):
+                _fail(world, task, str(found), at_ms=at_ms)
+                return
+            _store_analysis(world, task, found, at_ms=at_ms)
+
+    return Step(work, done)
 
 
 def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
@@ -96,6 +97,10 @@ def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int)
         total=len(analysis.features),
         scale=analysis.scale,
     )
+    try:
+        batch_files.write_manifest(world, task, at_ms=at_ms)
+    except ObjectStoreError as error:
+        _fail(world, task, f"The feature manifest cannot be written: {error}", at_ms=at_ms)
 
 
 def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:

@@ -23,13 +23,13 @@ from shplan.sandbox import (
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
 from shplan.sandbox.grids import grids, tile_id
-from shplan.sandbox.task_settling import Steps
+from shplan.sandbox.task_settling import Step, Steps
 from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shplan.sandbox.batch_analysis import Analysis
+    from shplan.sandbox.batch_analysis import Analysis, AnalysisError
     from shplan.sandbox.batch_fates import Fate
     from shplan.sandbox.batch_v1_rows import Task, Tile
     from shplan.sandbox.wire import JsonObject
@@ -45,21 +45,17 @@ def _begin(world: World, task: Task, at_ms: int) -> None:
             return
         if task.status == states.CREATED:
             due_ms = at_ms + round(world.settings.batch_analysing_s * 1000)
-            _move(world, task, states.ANALYSING, at_ms=at_ms, due_ms=due_ms)
+            rows.TASKS.change(
+                world.store, task, status=states.ANALYSING, since_ms=at_ms, due_ms=due_ms
+            )
         else:
             begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
 
 
-def _move(
-    world: World,
-    task: Task,
-    status: str,
-    *,
-    at_ms: int,
-    due_ms: int | None,
-    error: str | None = None,
-) -> None:
-    rows.TASKS.change(world.store, task, status=status, since_ms=at_ms, due_ms=due_ms, error=error)
+def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
+    rows.TASKS.change(
+        world.store, task, status=states.FAILED, since_ms=at_ms, due_ms=None, error=cause
+    )
 
 
 def begin_run(world: World, task: Task, *, at_ms: int) -> None:
@@ -76,51 +72,53 @@ def begin_run(world: World, task: Task, *, at_ms: int) -> None:
 # The analysis.
 
 
-def _end_analysis(world: World, task: Task, at_ms: int) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | AnalysisError]:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
-    request = task.content
-    # Files and the evalscript are read before the lock is taken.
-    try:
-        analysis = batch_analysis.analyse(
-            world,
-            batch_v1_requests.as_version_2(request),
-            delivery=batch_v1_requests.delivery_of(request, task.url, task_id=task.id),
-            created_ms=task.created_ms,
-        )
-        _check_ingestion(world, task, analysis)
-    except batch_analysis.AnalysisError as error:
+    request = batch_v1_requests.as_version_2(task.content)
+    delivery = batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id)
+    known = batch_analysis.basis(world, request)
+
+    def work() -> Analysis | AnalysisError:
+        try:
+            return batch_analysis.analyse(
+                known, request, delivery=delivery, created_ms=task.created_ms
+            )
+        except batch_analysis.AnalysisError as error:
+            return error
+
+    def done(found: Analysis | AnalysisError) -> None:
         with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=str(error))
-        return
-    with world.store.writing():
-        if rows.TASKS.is_unchanged(world.store, task):
-            _store_analysis(world, task, analysis, at_ms=at_ms)
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if isinstance(found, batch_analysis.AnalysisError):
+                _fail(world, task, str(found), at_ms=at_ms)
+            elif (cause := _unfit(world, task, found)) is not None:
+                _fail(world, task, cause, at_ms=at_ms)
+            else:
+                _store_analysis(world, task, found, at_ms=at_ms)
+
+    return Step(work, done)
 
 
-def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
-    from shplan.sandbox.batch_analysis import AnalysisError  # noqa: PLC0415 as above
-
+def _unfit(world: World, task: Task, analysis: Analysis) -> str | None:
+    """Why the results cannot be ingested, if they are to be."""
     request = task.content
     if not batch_v1_requests.ingests(request):
-        return
+        return None
     outputs = batch_v1_requests.asked_outputs(request, analysis.outputs)
     filled = collections.find(world.store, task.collection or "")
     known = None if filled is None or filled.bands is None else decode_object(filled.bands)
     for output in outputs:
         if output.bands != 1:
-            msg = f"Output {output.id} must have one band to be ingested into a collection."
-            raise AnalysisError(msg)
-    cause = batch_ingestion.misfit(outputs, cast("dict[str, JsonObject] | None", known))
-    if cause is not None:
-        raise AnalysisError(cause)
+            return f"Output {output.id} must have one band to be ingested into a collection."
+    return batch_ingestion.misfit(outputs, cast("dict[str, JsonObject] | None", known))
 
 
 def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
     if task.action == states.START and analysis.estimate > units.left(world, task.account):
-        _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
+        _fail(world, task, OUT_OF_PU, at_ms=at_ms)
         return
     # From here on the estimate is reserved, if the request was started.
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)

@@ -65,7 +65,7 @@ def _endpoint(
         body = _admitted(request, await request.body())
         action = actions.get("GET" if request.method == "HEAD" else request.method)
         assert action is not None  # the route admits these methods only
-        settle(world, {})
+        await settle(world)
         try:
             answer = action(world, body)
         except (SettingsError, faults.FaultError, batch_fates.FateError) as error:

@@ -11,8 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import process, process_requests, raster_opening, result_files
+from shplan.sandbox import (
+    cog_writing,
+    process,
+    process_requests,
+    raster_opening,
+    result_files,
+    zarr_layout,
+)
+from shplan.sandbox.cog_writing import CogError
 from shplan.sandbox.errors import ApiError
+from shplan.sandbox.result_files import PLAIN, Form
+from shplan.sandbox.zarr_files import ZarrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,11 +61,13 @@ class FeatureWork:
     Args:
         request: none where it has failed already
         sources: one for each data set
+        form: how its files are written
         failure: why it cannot be computed
     """
 
     request: ProcessRequest | None
     sources: Sequence[RasterSource] = ()
+    form: Form = PLAIN
     failure: str | None = None
 
     def files(self, worker: Worker) -> Delivered:
@@ -64,13 +76,30 @@ class FeatureWork:
             return Delivered(failure=self.failure)
         try:
             computed = process.compute(self.request, self.sources, worker)
+            files = result_files.files_of(self.request, computed, self.form)
         except ApiError as error:
             return Delivered(failure=_cause(error))
+        except (CogError, ZarrError) as error:
+            return Delivered(failure=str(error))
         return Delivered(
-            files=tuple(result_files.files_of(self.request, computed)),
+            files=tuple(files),
             full_pu=computed.cost_pu,
             has_data=computed.has_data,
         )
+
+
+def form_of(request: JsonObject, *, created_ms: int) -> Form:
+    """
+    How the files of a batch task are written; once for all of its features.
+
+    Args:
+        request: as version 2 has it, analysed
+        created_ms: when the task was created
+    """
+    output = cast("JsonObject", request["output"])
+    if output["type"] == "zarr":
+        return Form(zarr=zarr_layout.layout_of(request, created_ms=created_ms))
+    return Form(cog=cog_writing.parameters_of(output))
 
 
 def opened(
@@ -82,6 +111,7 @@ def opened(
     shape: str,
     width: int,
     height: int,
+    form: Form = PLAIN,
 ) -> FeatureWork:
     """
     Open what a feature of a batch task reads.
@@ -93,6 +123,7 @@ def opened(
         shape: its outline in that CRS, WKB in hexadecimal
         width: in pixels
         height: in pixels
+        form: how its files are written, from `form_of`
     """
     try:
         request = process_requests.read_feature(
@@ -100,10 +131,12 @@ def opened(
         )
     except ApiError as error:
         return FeatureWork(None, failure=_cause(error))
-    return opened_request(world, account, request)
+    return opened_request(world, account, request, form=form)
 
 
-def opened_request(world: World, account: str, request: ProcessRequest) -> FeatureWork:
+def opened_request(
+    world: World, account: str, request: ProcessRequest, *, form: Form = PLAIN
+) -> FeatureWork:
     """The same of a request that was read already."""
     try:
         sources = raster_opening.opened(
@@ -111,7 +144,7 @@ def opened_request(world: World, account: str, request: ProcessRequest) -> Featu
         )
     except ApiError as error:
         return FeatureWork(None, failure=_cause(error))
-    return FeatureWork(request, sources)
+    return FeatureWork(request, sources, form)
 
 
 def _cause(error: ApiError) -> str:

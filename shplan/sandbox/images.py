@@ -14,11 +14,13 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
+from shplan.sandbox import cog_writing
 from shplan.sandbox.warping import transform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shplan.sandbox.cog_writing import CogParameters
     from shplan.sandbox.raster_sources import Grid
     from shplan.script.facts import OutputFacts
 
@@ -56,6 +58,7 @@ def encoded(
     grid: Grid,
     no_data: float | None = None,
     quality: int = DEFAULT_QUALITY,
+    cog: CogParameters | None = None,
 ) -> bytes:
     """
     The bytes of an image.
@@ -64,12 +67,19 @@ def encoded(
         pixels: (row, column, band), of a type that the format can hold
         no_data: for the tag of a TIFF
         quality: of a JPEG, 0 to 100
+        cog: how a TIFF is laid out; none: as a plain one
+
+    Raises:
+        CogError: as `cog_writing.encoded`
     """
     if media_type == PNG:
         # The default level takes five times as long, for a sixth less.
         return _written(pixels, grid, driver="PNG", ZLEVEL=1)
     if media_type == JPEG:
         return _written(pixels, grid, driver="JPEG", QUALITY=max(quality, 1))
+    held = no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None
+    if cog is not None:
+        return cog_writing.encoded(pixels, cog, grid=grid, no_data=held)
     return _written(
         pixels,
         grid,
@@ -78,7 +88,7 @@ def encoded(
         COMPRESS="DEFLATE",
         ZLEVEL=1,
         crs=CRS.from_epsg(grid.epsg),
-        nodata=no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None,
+        nodata=held,
     )
 
 

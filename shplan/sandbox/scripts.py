@@ -9,6 +9,7 @@ each thread.
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
@@ -34,7 +35,7 @@ class Scripts(Protocol):
 
     def facts(self, text: str) -> ScriptFacts:
         """
-        What a script says of itself.
+        What a script says of itself; asked by any thread.
 
         Raises:
             ScriptFailedError: it is no script, or its `setup()` fails
@@ -52,6 +53,7 @@ class WorkerScripts:
 
     def __init__(self) -> None:
         self._worker = Worker(limits=Limits(time_s=TIME_S))
+        self._reading = threading.Lock()
         self._known: OrderedDict[str, ScriptFacts] = OrderedDict()
         self._pool = Pool(os.cpu_count() or 1)
 
@@ -62,14 +64,15 @@ class WorkerScripts:
         Raises:
             ScriptFailedError: as in `Scripts`
         """
-        if text not in self._known:
-            try:
-                self._known[text] = self._worker.facts(text)
-            except ScriptError as error:
-                raise ScriptFailedError(str(error)) from error
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return self._known[text]
+        with self._reading:
+            if text not in self._known:
+                try:
+                    self._known[text] = self._worker.facts(text)
+                except ScriptError as error:
+                    raise ScriptFailedError(str(error)) from error
+                if len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+            return self._known[text]
 
     def worker(self) -> AbstractContextManager[Worker]:
         """A worker for pixels, as in `Scripts`; its process starts when it is asked for."""

@@ -28,6 +28,7 @@ from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -67,6 +68,9 @@ class World:
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None
+        # What brings tasks up to date at the moment; see `settling`.
+        self.settling: asyncio.Task[None] | None = None
+        self.is_closed = False
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
@@ -74,6 +78,7 @@ class World:
 
     def close(self) -> None:
         """Close the files, and end the processes that run evalscripts."""
+        self.is_closed = True
         self.scripts.close()
         self.store.close()
 

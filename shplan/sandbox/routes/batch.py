@@ -58,10 +58,15 @@ def routes(world: World) -> list[Route]:
         f"{one}/analyse": {"POST": Operation(analyse)},
         f"{one}/start": {"POST": Operation(start)},
         f"{one}/stop": {"POST": Operation(stop)},
+    }
+    grids = {
         "/batch/v2/tilinggrids": {"GET": Operation(list_grids)},
         "/batch/v2/tilinggrids/{grid}": {"GET": Operation(get_grid)},
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [
+        *(route(world, path, operations) for path, operations in table.items()),
+        *(route(world, path, operations, tells_tasks=False) for path, operations in grids.items()),
+    ]
 
 
 def owned(call: Call) -> Task:

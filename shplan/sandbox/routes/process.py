@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def routes(world: World) -> list[Route]:
     """The route of the Process API."""
     operations = {"POST": Operation(process, body="process", script_at=("evalscript",))}
-    return [route(world, "/process/v1", operations)]
+    return [route(world, "/process/v1", operations, tells_tasks=False)]
 
 
 def process(call: Call) -> Later:
