@@ -45,10 +45,6 @@ create table if not exists batch_features (
 TABLES = {"batch_tasks": "seq", "batch_features": "task, n"}
 
 DONE, FATAL = "DONE", "FATAL"
-# What of a delivery or a reference only its owner may know, and what is told instead: the schema
-# requires `credentials`.
-SECRETS = ("secretAccessKey", "credentials")
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +146,6 @@ def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now
         since_ms=now_ms,
         request=encode(request),
     )
-
-
-def masked(request: JsonObject) -> JsonObject:
-    """The request with its secrets covered, wherever they stand."""
-    kept: JsonObject = {}
-    for name, value in request.items():
-        inner = masked(value) if isinstance(value, dict) else value
-        kept[name] = MASK if name in SECRETS else inner
-    return kept
 
 
 _EXPIRING = {

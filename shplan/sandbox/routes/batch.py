@@ -22,6 +22,7 @@ from shplan.sandbox.errors import (
 )
 from shplan.sandbox.grids import grids
 from shplan.sandbox.lists import named, terms_of
+from shplan.sandbox.masking import masked
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import page
 from shplan.sandbox.routes import tasks
@@ -90,7 +91,7 @@ def create(call: Call) -> Reply:
             call.store,
             task_id=call.store.mint("batch"),
             account=call.account,
-            request=call.body if call.settings.echo_secrets else rows.masked(call.body),
+            request=call.body if call.settings.echo_secrets else masked(call.body),
             now_ms=call.now_ms,
         )
         try:
