@@ -35,6 +35,7 @@ from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
     batch,
     batch_collections,
+    batch_statistics,
     batch_v1,
     byoc_collections,
     byoc_files,
@@ -98,6 +99,7 @@ def create_app(
             *batch.routes(world),
             *batch_v1.routes(world),
             *batch_collections.routes(world),
+            *batch_statistics.routes(world),
             *zarr.routes(world),
             *metadata.routes(world),
             *process.routes(world),

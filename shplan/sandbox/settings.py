@@ -109,6 +109,9 @@ class Settings:
         missing_bucket: what happens when results go to a bucket that does not exist
         unhealthy_share: a task of which a larger share of features failed is STOPPED
         acquisition_every_days: samples for ORBIT and TILE are counted as one in so many days
+        statistics_restart_after_s: how long a batch statistical task that ran out of processing units
+            cannot be started
+        statistics_partial: a batch statistical task of which features failed ends as PARTIAL, not DONE
         expire_created_s: how long after its creation a task that nobody used is forgotten (15)
         expire_analysed_s: the same after ANALYSIS_DONE
         expire_stopped_s: the same after STOPPED
@@ -174,6 +177,8 @@ class Settings:
     missing_bucket: Literal["create", "refuse"] = "create"
     unhealthy_share: float = 0.5
     acquisition_every_days: float = 3.0
+    statistics_restart_after_s: float = 3600.0
+    statistics_partial: bool = False
     expire_created_s: float | None = None
     expire_analysed_s: float | None = None
     expire_stopped_s: float | None = None

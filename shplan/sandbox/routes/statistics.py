@@ -23,7 +23,7 @@ def routes(world: World) -> list[Route]:
     operation = Operation(
         statistics, body="submitStatisticalRequest", script_at=("aggregation", "evalscript")
     )
-    return [route(world, "/statistics/v1", {"POST": operation})]
+    return [route(world, "/statistics/v1", {"POST": operation}, tells_tasks=False)]
 
 
 def statistics(call: Call) -> Later:
