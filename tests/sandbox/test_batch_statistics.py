@@ -378,6 +378,7 @@ def test_who_falls_below_what_is_needed_is_stopped_for_an_hour(
     api.tick(1800)
     assert act(api, task["id"], "start") == 400
     api.tick(1800)
+    api.login()
     assert act(api, task["id"], "start") == 204
     api.tick(60)
     assert read(api, task["id"])["status"] == "DONE"
