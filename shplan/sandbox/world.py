@@ -15,6 +15,7 @@ from shplan.sandbox import (
     batch_collection_rows,
     batch_fates,
     batch_rows,
+    batch_statistics_rows,
     batch_v1_rows,
     byoc_rows,
     sensed_tiles,
@@ -45,6 +46,7 @@ FAMILIES = (
     batch_fates,
     batch_collection_rows,
     batch_v1_rows,
+    batch_statistics_rows,
     zarr_rows,
     async_rows,
 )
