@@ -34,6 +34,8 @@ _NEVER_ZERO = frozenset(
         "requests_per_minute",
         "pu_per_minute",
         "token_requests_per_minute",
+        "script_s",
+        "pixels_s",
     }
 )
 
@@ -122,6 +124,9 @@ class Settings:
         expire_done_s: the same after DONE
         most_body_mb: larger bodies of requests are refused, in units of a million bytes
         most_object_mb: the same for objects that are put into a bucket over S3
+        script_s: what each function of an evalscript may take, pixels aside, in seconds of the machine
+        pixels_s: what an evalscript may take for all pixels of an image
+        pixels_million_s: as much more for each million samples that it is given
         catalog_costs: whether a search of the catalogue is charged
         catalog_logic: logical operators that its filters may have: those of the document, which are
             `and` and `not`, or `and` alone, as the page says
@@ -192,6 +197,9 @@ class Settings:
     expire_done_s: float | None = None
     most_body_mb: float = 20.0
     most_object_mb: float = 5_000.0
+    script_s: float = 5.0
+    pixels_s: float = 5.0
+    pixels_million_s: float = 0.5
     catalog_costs: bool = True
     catalog_logic: Literal["all", "and"] = "all"
     histogram_mismatch: Literal["refuse", "accept"] = "refuse"
