@@ -24,7 +24,7 @@ from shplan.sandbox.imagery.optical import (
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import Sun, sun
+from shplan.sandbox.imagery.sky import Sun, angles, sun
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
 
@@ -106,12 +106,12 @@ def _steps(value: Floats, step: float) -> Floats:
 
 def _angle(name: str, scene: Scene, pixels: Pixels) -> Floats:
     """Degrees, to a hundredth; the sensor looks down from the middle of its path."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     west, _, east, _ = scene.box
     across = (pixels.x - (west + east) / 2.0) / 92_500.0
     value = {
-        "SZA": np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0))),
-        "SAA": np.degrees(np.arctan2(light.east, light.north)),
+        "SZA": zenith,
+        "SAA": azimuth,
         "VZA": np.minimum(7.5 * np.abs(across), 9.0),
         "VAA": np.where(across > 0.0, -76.0, 104.0),
     }[name]

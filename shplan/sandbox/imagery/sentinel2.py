@@ -23,7 +23,7 @@ from shplan.sandbox.imagery.optical import (
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import sun
+from shplan.sandbox.imagery.sky import angles, sun
 from shplan.sandbox.scenes.clouds import cloud_density
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
@@ -132,13 +132,13 @@ def _cloud_masks(cloud: Floats) -> dict[str, Floats]:
 
 def _angles(scene: Scene, pixels: Pixels) -> dict[str, Floats]:
     """Degrees to three digits; the sensor looks down from the middle of its track."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     west, _, east, _ = scene.outline.bounds
     side = np.where(pixels.x < (west + east) / 2.0, 1.0, -1.0)
     across = (pixels.x - west) / 100_000.0
     return {
-        "sunZenithAngles": _digits(np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0)))),
-        "sunAzimuthAngles": _digits(np.degrees(np.arctan2(light.east, light.north)) % 360.0),
+        "sunZenithAngles": _digits(zenith),
+        "sunAzimuthAngles": _digits(azimuth % 360.0),
         "viewZenithMean": _digits(3.0 + 5.2 * across),
         "viewAzimuthMean": _digits(np.where(side > 0.0, 284.0, 104.0) + 3.0 * across),
     }

@@ -25,7 +25,7 @@ from shplan.sandbox.imagery.optical import (
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import Sun, sun
+from shplan.sandbox.imagery.sky import Sun, angles, sun
 from shplan.sandbox.scenes.clouds import cloud_density
 from shplan.sandbox.scenes.noise import Floats, smoothstep
 from shplan.sandbox.scenes.scene import Scene
@@ -136,15 +136,15 @@ class Olci:
 
 def _tie_points(scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
     """Angles and weather, as they are known at few points."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     seen = view(scene, pixels, far=True)
     west, _, east, _ = scene.box
     across = (pixels.x - west) / (east - west) - 0.35
     wet, celsius = seen.ground.wet, seen.cover.celsius
     vapour = np.maximum(6.0 + 0.9 * np.maximum(celsius, -4.0) * (0.4 + 0.8 * wet), 1.0)
     values = {
-        "SZA": np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0))),
-        "SAA": np.degrees(np.arctan2(light.east, light.north)),
+        "SZA": zenith,
+        "SAA": azimuth,
         "VZA": np.minimum(75.0 * np.abs(across), 55.0),
         "VAA": np.where(across > 0.0, -78.0, 102.0),
         "HUMIDITY": np.minimum(np.maximum(35.0 + 45.0 * wet + 20.0 * seen.veil, 5.0), 100.0),
