@@ -19,6 +19,7 @@ from shplan.sandbox.imagery.optical import (
     View,
     greenness,
     sensor_noise,
+    specks,
     sunlight,
     surface,
     top_of_air,
@@ -84,7 +85,7 @@ def _over(scene: Scene, pixels: Pixels, step_deg: float) -> tuple[View, Sun]:
     east = np.concatenate([pixels.lon + one * quarter for one in (-1.0, 1.0, -1.0, 1.0)])
     north = np.concatenate([pixels.lat + one * quarter for one in (-1.0, -1.0, 1.0, 1.0)])
     column, row = np.tile(pixels.column, 4), np.tile(pixels.row, 4)
-    places = Pixels(column, row, east, north, east, north)
+    places = Pixels(column, row, east, north, east, north, (*pixels.key, "quarters"))
     # Clouds are dear, and much larger than a pixel.
     cloud = np.tile(cloud_density(pixels.lon, pixels.lat, scene.at_ms), 4)
     return view(scene, places, far=True, cloud=cloud), sunlight(scene, places)
@@ -105,13 +106,13 @@ def _measured(
     """Reflectance at the top of the air; nothing at night."""
     seen, light = looked
     value = _mean(np.where(light.up > _DARK, top_of_air(seen, table[name][0]), 0.0))
-    noise = sensor_noise(pixels, scene, list(table).index(name))
+    noise = sensor_noise(specks(pixels, scene), list(table).index(name))
     gases = _GASES.get(name, 1.0) if table is _OLCI else 1.0
     return _digits(np.maximum(value * gases * (1.0 + 0.003 * noise), 0.0), 1e6)
 
 
 def _digits(value: Floats, scale: float) -> Floats:
-    return np.asarray(np.floor(value * scale + 0.5) / scale)
+    return np.asarray(np.floor(value.astype(np.float64) * scale + 0.5) / scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def _density(key: Key, x: Floats, y: Floats) -> Floats:
     return cloud_density(lon, lat, at_ms)[None, :]
 
 
-_DENSITY = Lattice(CLOUD_M, 32, 2_048, _density)
+_DENSITY = Lattice(CLOUD_M, 16, 8_192, _density)
 
 
 def clouds(scene: Scene, x: Floats, y: Floats, light: Sun) -> tuple[Floats, Floats]:
