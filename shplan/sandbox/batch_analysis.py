@@ -120,7 +120,7 @@ def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms
     except ScriptFailedError as error:
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
-    _check_bands(known, process, facts)
+    check_bands(known, process, facts)
     _check_ingestion(known, request, facts, delivery)
     tariff = metering.tariff(
         process,
@@ -173,16 +173,19 @@ def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
         if output.get("cogOutput") and found.sample_type == "INT8":
             raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
         if output["type"] == "zarr":
-            _check_array(output, found)
+            _check_array(output, found, cast("JsonObject", request["input"]))
 
 
-def _check_array(output: JsonObject, found: OutputFacts) -> None:
+def _check_array(output: JsonObject, found: OutputFacts, source: JsonObject) -> None:
     if found.bands != 1:
         raise AnalysisError(f"Output {found.id} must have one band to become a Zarr array.")
     array = batch_zarr.array_of(output, found.id)
     if not batch_zarr.fits(array, found.sample_type):
         dtype, kind = array["dtype"], found.sample_type
         raise AnalysisError(f"Output {found.id} is {kind}, which an array of {dtype} cannot hold.")
+    grid = grids()[cast("int", source["id"])]
+    if cause := batch_zarr.misfit(array, found.id, grid=grid, source=source):
+        raise AnalysisError(cause)
 
 
 def _check_ingestion(
@@ -207,8 +210,13 @@ def _check_ingestion(
         raise AnalysisError(cause)
 
 
-def _check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
-    """Bands of the caller's own collections; those of public collections are not known here."""
+def check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
+    """
+    Bands of the caller's own collections; those of public collections are not known here.
+
+    Raises:
+        AnalysisError: there is no such band
+    """
     data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
     identifiers = {str(one["id"]) for one in data if "id" in one}
     for index, one in enumerate(facts.inputs):
