@@ -40,9 +40,14 @@ def body(
     data: Any = "sentinel-2-l2a",
     script: str = SCRIPT,
     url: str = "",
+    resolution: int = 60,
     **output: Any,
 ) -> Object:
-    """The request of a batch job, as a manifest has it."""
+    """
+    The request of a batch job, as a manifest has it.
+
+    The images are small, and of days that are yet to come in a sandbox: without data.
+    """
     delivery = {"s3": {"url": url or f"s3://results/{day}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
     return {
         "processRequest": {
@@ -60,7 +65,7 @@ def body(
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
             "evalscript": script,
         },
-        "input": {"type": "tiling-grid", "id": 0, "resolution": 10},
+        "input": {"type": "tiling-grid", "id": 0, "resolution": resolution},
         "output": {"type": "raster", "delivery": delivery, **output},
     }
 
