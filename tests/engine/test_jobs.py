@@ -334,7 +334,7 @@ def test_a_running_task_that_passes_its_limit_is_stopped_and_stays_blocked(tmp_p
         }
         wanted = replace(job(script=script, run={"maxPu": 400}), script=cheap)
         wanted.spec["processRequest"]["input"]["bounds"] = {"geometry": area}  # type: ignore[index, call-overload]
-        year = {"from": "2025-06-01T00:00:00Z", "to": "2026-05-31T00:00:00Z"}
+        year = {"from": "2005-06-01T00:00:00Z", "to": "2006-05-31T00:00:00Z"}
         wanted.spec["processRequest"]["input"]["data"][0]["dataFilter"] = {"timeRange": year}  # type: ignore[index, call-overload]
         message = await failed(world, wanted)
         assert "was stopped" in message

@@ -41,13 +41,18 @@ def body(
     script: str = SCRIPT,
     url: str = "",
     resolution: int = 60,
+    year: str = "2005",
     **output: Any,
 ) -> Object:
     """
     The request of a batch job, as a manifest has it.
 
-    The images are small, and of days that are yet to come in a sandbox: without data.
+    Args:
+        resolution: of the images, in metres; by default they are small
+        year: of the data, in place of the day's own; by default before the mission, so that the
+            images have no data and are made in no time
     """
+    sensed = f"{year}{day[4:]}"
     delivery = {"s3": {"url": url or f"s3://results/{day}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
     return {
         "processRequest": {
@@ -57,7 +62,10 @@ def body(
                     {
                         "type": data,
                         "dataFilter": {
-                            "timeRange": {"from": f"{day}T00:00:00Z", "to": f"{day}T23:59:59Z"}
+                            "timeRange": {
+                                "from": f"{sensed}T00:00:00Z",
+                                "to": f"{sensed}T23:59:59Z",
+                            }
                         },
                     }
                 ],
