@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
+class Tile:
     """A tile, with its cover geometry in the CRS of `epsg`; its files are in that of `file_epsg`."""
 
     scene: Scene
@@ -84,20 +84,23 @@ def _row(store: Store, place: Row) -> Row:
     return row
 
 
-def _tile(row: Row) -> _Tile:
+def _tile(row: Row) -> Tile:
     scene = Scene(id=row["id"], at_ms=row["sensing_ms"], data_path=row["path"])
     facts = decode_object(row["facts"])
     epsg = cast("int", facts["epsg"])
     if row["cover"] is not None:
-        return _Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84, epsg)
+        return Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84, epsg)
     cover = areas.shape_of(cast("JsonObject", facts["coverGeometry"]))
-    return _Tile(scene, cover, epsg, epsg)
+    return Tile(scene, cover, epsg, epsg)
 
 
 class ByocRaster:
     """Tiles of a collection, the newest first; those without a sensing time last."""
 
-    def __init__(self, collection: Collection, root: Path, tiles: list[_Tile]) -> None:
+    def __init__(
+        self, collection: Collection, root: Path, tiles: list[Tile], *, prefix: str = PREFIX
+    ) -> None:
+        self._prefix = prefix
         self._collection = collection
         self._root = root
         self._tiles = {tile.scene.id: tile for tile in tiles}
@@ -105,7 +108,7 @@ class ByocRaster:
     @property
     def name(self) -> str:
         """The collection as a request names it."""
-        return PREFIX + self._collection.id
+        return self._prefix + self._collection.id
 
     @property
     def bands(self) -> Mapping[str, Band]:
@@ -176,7 +179,7 @@ class ByocRaster:
         return Layer(planes=planes, covered=covered, valid=valid)
 
     def _read(
-        self, tile: _Tile, names: list[str], grid: Grid, resampling: Resampling
+        self, tile: Tile, names: list[str], grid: Grid, resampling: Resampling
     ) -> dict[str, tuple[Plane, Mask]]:
         """Each band with where it has data; bands of one file are read together."""
         known = self._collection.bands or {}
