@@ -100,7 +100,7 @@ def _configuration(collection: Collection | None) -> object:
 def _examine(world: World, collection: Collection, path: str) -> tuple[checks.Ingestion, str]:
     bands = collection.bands
     sources = sorted({str(band["source"]) for band in bands.values()}) if bands else None
-    located = locate(world.buckets, collection.bucket, path, sources)
+    located = locate(world.buckets, collection.bucket, path, sources, remote=world.remote)
     files = [cog.read(source, file) for source, file in sorted(located.files.items())]
     result = checks.ingest(
         files,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shplan.sandbox.clock import Clock
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.scripts import Scripts
 
 
@@ -58,6 +59,7 @@ class World:
         clock: Clock,
         settings: Settings | None = None,
         scripts: Scripts | None = None,
+        remote: RemoteBuckets | None = None,
     ) -> None:
         self.data = data
         self.buckets = data / "buckets"
@@ -65,6 +67,7 @@ class World:
         clean(data)
         self.objects = Objects(self.buckets, scratch=data)
         self.scripts = scripts or WorkerScripts()
+        self.remote = remote
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None

@@ -20,6 +20,7 @@ from rasterio.transform import from_origin
 
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import Clock, StoppedClock
+from shplan.sandbox.remote_buckets import RemoteBuckets
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings
 from shplan.schema.store import operations, response_schema
@@ -157,11 +158,19 @@ def shared_scripts() -> SharedScripts:
 
 @contextmanager
 def sandbox(
-    data: Path, *, settings: Settings | None = None, clock: Clock | None = None
+    data: Path,
+    *,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    remote: RemoteBuckets | None = None,
 ) -> Iterator[Driver]:
     """An open sandbox whose time moves by `tick` only."""
     app = create_app(
-        data, clock=clock or StoppedClock(), settings=settings, scripts=shared_scripts()
+        data,
+        clock=clock or StoppedClock(),
+        settings=settings,
+        scripts=shared_scripts(),
+        remote=remote,
     )
     driver = Driver(app)
     try:
