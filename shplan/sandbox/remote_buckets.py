@@ -166,7 +166,7 @@ class RemoteBuckets:
                 try:
                     import botocore.session  # noqa: F401, PLC0415 rarely needed, and dear
                 except ImportError as error:
-                    why = "a package is missing: pip install 'shplan[s3]'"
+                    why = "a package is missing: pip install 'shplan[sandbox]'"
                     raise _unreadable(bucket, why) from error
                 with self._translated(bucket):
                     self._client = _client(self._endpoint)
