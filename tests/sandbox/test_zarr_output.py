@@ -378,6 +378,8 @@ def test_a_delivered_group_holds_the_pixels_of_the_process_api_and_can_be_import
         ' {id: "half", bands: 1, sampleType: "FLOAT32"}]',
     )
     sent = request(tile, evalscript, outputs=("one", "half"), array={"chunks": [1, 500, 500]})
+    told = {"identifier": "userdata", "format": {"type": p.JSON}}
+    sent["processRequest"]["output"]["responses"].append(told)
     root = bucket / "out"
     write_metadata(root, sent)
     for west, south in TILES.values():
@@ -386,6 +388,7 @@ def test_a_delivered_group_holds_the_pixels_of_the_process_api_and_can_be_import
         assert made.failure is None
         for file in made.files:
             write(root / file.identifier, [(file.key, file.content)])
+    assert sorted(one.name for one in (root / "userdata").iterdir()) == ["0.0.json", "1.0.json"]
     group = zarr.open_group(root, mode="r")
     asked = p.body(
         tile,
