@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import re
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import jsonschema_rs
@@ -76,6 +76,9 @@ def obey_contract(answer: httpx.Response) -> None:
 CHECKED: list[int] = []
 
 
+T = TypeVar("T")
+
+
 class Driver:
     """Sends requests to an application in this process and waits for the answers."""
 
@@ -91,6 +94,14 @@ class Driver:
         if not self.lenient:
             obey_contract(answer)
         return answer
+
+    async def asked(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The same for those who ask several things at a time, in `run`."""
+        return await self._http.request(method, path, **options)
+
+    def run(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop of the application."""
+        return self._loop.run_until_complete(asking)
 
     def ask_token(self, client_id: str = "sandbox", secret: str = "sandbox", **form: str) -> Any:
         fields = {

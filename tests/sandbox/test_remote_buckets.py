@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from shplan.sandbox.testing import Sandbox
 from tests.support.s3 import answer, make_bucket, moto_served, no_aws, scripted, with_keys
 
 from . import processing as p
-from .support import BUCKET, Driver, sandbox
+from .support import BUCKET, COLLECTIONS, TOKEN, Driver, sandbox
 
 SAME = p.script("return [samples.B04, samples.B08];", output='{bands: 2, sampleType: "UINT16"}')
 KEY = "canary-secret-key"
@@ -166,6 +169,54 @@ def test_an_endpoint_that_is_not_there_is_told_and_left_alone(tmp_path: Path) ->
         now[0] += remote_buckets.PAUSE_S
         with pytest.raises(UnreadableError, match="no bucket"):
             buckets.find(BUCKET, "a")
+
+
+def test_others_are_served_while_an_endpoint_is_slow(tmp_path: Path) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        answered.wait(timeout=60)
+        answer(404)(handler)
+
+    with scripted(slowly) as server, reading(tmp_path, server.url) as api:
+        collection = api.login().collection()["id"]
+        api.tile(collection, "far")
+        api.tick(60)
+
+        async def both() -> httpx.Response:
+            waiting = asyncio.create_task(api.asked("GET", f"{COLLECTIONS}/{collection}/tiles"))
+            await asyncio.to_thread(asked.wait)
+            token = await api.asked("POST", TOKEN)
+            assert token.status_code == 400
+            assert not waiting.done()
+            answered.set()
+            return await waiting
+
+        (tile,) = api.run(both()).json()["data"]
+        assert tile["status"] == "FAILED"
+
+
+def test_many_tiles_are_read_in_the_order_of_their_ingestion(
+    first: Sandbox, tmp_path: Path
+) -> None:
+    """The first one configures the collection, and the others are read by that."""
+    for number in range(3):
+        upload(first.s3_url, f"many/{number}", tmp_path, B04=p.numbers(number))
+    upload(first.s3_url, "many/other", tmp_path, B08=p.numbers(9))
+    with reading(tmp_path, first.s3_url) as api:
+        collection = api.login().collection()["id"]
+        for name in ("0", "1", "other", "2"):
+            api.tile(collection, f"many/{name}")
+        api.tick(60)
+        found = {one["path"]: one["status"] for one in api.tiles(collection)["data"]}
+        assert found == {
+            "many/0/(BAND).tif": "INGESTED",
+            "many/1/(BAND).tif": "INGESTED",
+            "many/other": "FAILED",
+            "many/2/(BAND).tif": "INGESTED",
+        }
+        assert list(api.read(collection)["additionalData"]["bands"]) == ["B04"]
 
 
 @pytest.mark.parametrize(
