@@ -152,7 +152,8 @@ def _rendered(
     planes = [one.planes for one in stacks]
     rendered = rendering.render(planes, height=grid.height, width=grid.width)
     _check_outputs(request, [one.facts for one in rendered.outputs])
-    has_data = any(one.has_data for one in stacks)
+    # What reads nothing misses nothing.
+    has_data = not stacks or any(one.has_data for one in stacks)
     return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
 
 
