@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.areas import Area
     from shplan.sandbox.batch_collection_rows import BatchCollection
     from shplan.sandbox.batch_paths import Delivery
+    from shplan.sandbox.buckets import BucketFile
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
@@ -99,10 +100,10 @@ class BatchRaster(ByocRaster):
         super().__init__(collection, root, tiles, prefix=PREFIX)
         self._deliveries = deliveries
 
-    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, Path]:
+    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
         return dict(self._located(scene, sources))
 
-    def _located(self, scene: Scene, sources: list[str]) -> Iterator[tuple[str, Path]]:
+    def _located(self, scene: Scene, sources: list[str]) -> Iterator[tuple[str, BucketFile]]:
         delivery, name = self._deliveries[scene.id]
         for source in sources:
             place = delivery.output(tile=name, output=source, media_type="image/tiff")

@@ -18,7 +18,7 @@ from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
 from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, samples_of, stacked
 from shplan.sandbox.process_requests import USERDATA
-from shplan.sandbox.raster_sources import DATA_MASK, SourceError
+from shplan.sandbox.raster_sources import DATA_MASK, SourceError, itemsize
 from shplan.script.errors import Fault, ScriptError
 from shplan.script.rendering import Collection
 
@@ -57,6 +57,14 @@ class Input:
     mosaicking: str
     scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What one pixel of one sample takes in memory."""
+        return sum(
+            itemsize("uint8" if name == DATA_MASK else self.source.bands[name].dtype)
+            for name in self.bands
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,8 @@ def _rendered(
     planes = [one.planes for one in stacks]
     rendered = rendering.render(planes, height=grid.height, width=grid.width)
     _check_outputs(request, [one.facts for one in rendered.outputs])
-    has_data = any(one.has_data for one in stacks)
+    # What reads nothing misses nothing.
+    has_data = not stacks or any(one.has_data for one in stacks)
     return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
 
 
@@ -241,12 +250,11 @@ def _collection(one: Input) -> Collection:
 def _check_memory(
     request: ProcessRequest, inputs: Sequence[Input], kept: Sequence[Sequence[Sample]]
 ) -> None:
-    grid = request.grid
-    layers = sum(
-        len(one.bands) * (1 if one.mosaicking == SIMPLE else len(chosen))
+    per_pixel = sum(
+        one.bytes_per_sample * (1 if one.mosaicking == SIMPLE else len(chosen))
         for one, chosen in zip(inputs, kept, strict=True)
     )
-    if layers * grid.width * grid.height * 4 > MOST_BYTES:
+    if per_pixel * request.grid.width * request.grid.height > MOST_BYTES:
         raise _refused("The request reads too many scenes for an image of this size.")
 
 
