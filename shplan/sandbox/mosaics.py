@@ -132,14 +132,30 @@ def mosaic(reading: Reading, scenes: Iterable[Scene]) -> Layer:
     return made
 
 
-def planes_of(reading: Reading, layers: Iterable[Layer], *, count: int) -> dict[str, Plane]:
-    """Each band of so many layers, (layer, row, column), `dataMask` as 0 and 1."""
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """
+    What a script reads of one data set.
+
+    Args:
+        planes: each band, (sample, row, column), `dataMask` as 0 and 1
+        has_data: whether any pixel of any sample has data
+    """
+
+    planes: dict[str, Plane]
+    has_data: bool
+
+
+def stacked(reading: Reading, layers: Iterable[Layer], *, count: int) -> Stack:
+    """So many layers as the planes of their bands."""
     shape = (count, reading.grid.height, reading.grid.width)
     found: dict[str, Plane] = {
         name: np.empty(shape, "uint8" if name == DATA_MASK else reading.source.bands[name].dtype)
         for name in reading.bands
     }
+    has_data = False
     for number, layer in enumerate(layers):
+        has_data = has_data or bool(layer.valid.any())
         for name, stack in found.items():
             stack[number] = layer.valid if name == DATA_MASK else layer.planes[name]
-    return found
+    return Stack(found, has_data)
