@@ -92,8 +92,8 @@ def _tile(scene: Scene) -> Mapping[str, Json]:
         "shId": scene.id,
         "dataPath": scene.data_path,
     }
-    if scene.cloud_cover is not None:
-        told["cloudCoverage"] = scene.cloud_cover
+    if scene.clouds is not None:
+        told["cloudCoverage"] = scene.clouds()
     return told
 
 

@@ -5,7 +5,7 @@ It runs in a thread and asks the store for nothing; what the values are written 
 Source: the process and evalscript pages; for errors the messages and codes that were seen in public.
 """
 
-# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM102, TRY003  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 # Functions of a script that are told of the scenes of a mosaic.
 _HEARING = {"updateOutput", "updateOutputMetadata"}
-# Our own bound: what all samples of a request may take in memory.
+# Our own bounds: the scenes that a script is told of, and what all samples of a request may take in memory.
+MOST_SCENES = 2_000
 MOST_BYTES = 1 << 30
+_TOO_MANY = "The request reads too many scenes; narrow its area, time range or filters, or make its image smaller."
 # So many outputs of a script an error names.
 MOST_NAMED = 20
 
@@ -162,6 +164,12 @@ def check_inputs(
         _units(one, by_id[identifier])
 
 
+def bands_read(data: Sequence[DataSet], facts: ScriptFacts, identifier: str) -> tuple[str, ...]:
+    """The bands that a script reads of one data set."""
+    several = [one for one, known in _asked(data, facts) if known == identifier]
+    return tuple(dict.fromkeys(name for one in several for name in one.bands))
+
+
 def _inputs(
     request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
 ) -> list[Input]:
@@ -187,7 +195,9 @@ def _inputs(
         )
         made: tuple[Sample, ...] = ()
         if mosaicking != SIMPLE or _HEARING & set(facts.functions):
-            scenes = tuple(scenes)
+            scenes = tuple(islice(scenes, MOST_SCENES + 1))
+            if len(scenes) > MOST_SCENES:
+                raise _refused(_TOO_MANY)
             made = tuple(samples_of(scenes, mosaicking))
         found.append(Input(data, source, bands, mosaicking, scenes, made))
     return found
@@ -247,7 +257,7 @@ def _check_memory(
         for one, chosen in zip(inputs, kept, strict=True)
     )
     if layers * grid.width * grid.height * 4 > MOST_BYTES:
-        raise _refused("The request reads too many scenes for an image of this size.")
+        raise _refused(_TOO_MANY)
 
 
 def _stack(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
@@ -22,8 +23,8 @@ from shplan.sandbox.imagery.grid import cells_at, inside, step_of
 from shplan.sandbox.lattices import NEAREST
 from shplan.sandbox.places import Places
 from shplan.sandbox.processing_options import POWERS, RADAR, Native
-from shplan.sandbox.public_scenes import Choice, chosen_scenes, keeping
-from shplan.sandbox.raster_sources import DATA_MASK, Band, Layer, Scene
+from shplan.sandbox.public_scenes import Choice, chosen_scenes, for_mosaic, keeping
+from shplan.sandbox.raster_sources import DATA_MASK, LEAST_CC, Band, Layer, Scene
 from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _DEM = "dem"
 _GASES = "sentinel-5p-l2"
 _DAY_MS = 86_400_000
+# Percent of cloud that is asked for where nothing is.
+_ANY = 100.0
 # Codes and flags: a mean of two of them is a third one.
 _CODES = {
     "SCL", "CLM", "BQA", "QA_RADSAT", "SR_QA_AEROSOL", "QUALITY_FLAGS", "LQSF", "shadowMask",
@@ -149,16 +152,20 @@ class PublicRaster:
         found = chosen_scenes(self._mission, area, choice)
         if self.name == _DEM and is_simple:
             found = (whole(one) for one in islice(found, 1))
-        return self._told(found, with_clouds=self._mission.has_clouds and not is_simple)
+        elif is_simple:
+            found = for_mosaic(found, is_patient=order == LEAST_CC or max_cloud < _ANY)
+        return self._told(found)
 
-    def _told(self, found: Iterator[taken.Scene], *, with_clouds: bool) -> Iterator[Scene]:
+    def _told(self, found: Iterator[taken.Scene]) -> Iterator[Scene]:
         for one in found:
             self._taken[one.id] = one
             yield Scene(
                 id=one.id,
                 at_ms=None if self.name == _DEM else one.at_ms,
                 data_path=one.href.removesuffix("/"),
-                cloud_cover=self._mission.cloud_cover(one) if with_clouds else None,
+                clouds=partial(self._mission.cloud_cover, one)
+                if self._mission.has_clouds
+                else None,
             )
 
     def read(

@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shapely import box
+
+from shplan.sandbox.areas import to_wgs84
+from shplan.sandbox.mosaics import Reading, mosaic
+from shplan.sandbox.process_requests import data_of
+from shplan.sandbox.public_raster import open_source
+from shplan.sandbox.raster_sources import Grid, Resampling, Scene
+from shplan.sandbox.scenes.instants import ms
 
 from . import processing as p
 from .public_pixels import (
@@ -202,3 +210,58 @@ def test_pixels_that_are_too_coarse_are_refused(api: Driver, kind: str) -> None:
     assert "1501.00 meters per pixel" in error["message"]
     assert f"limit of 1500.00 for {kind}" in error["message"]
     assert numbers(api, item(kind), band, bbox=wide, size=(5, 5)).shape == (5, 5)
+
+
+@pytest.mark.parametrize("kind", [L2A, S1, L8])
+@pytest.mark.parametrize("order", ["mostRecent", "leastRecent"])
+def test_scenes_that_cannot_add_to_a_mosaic_are_left_out(kind: str, order: str) -> None:
+    """Fewer scenes, and the same pixels."""
+    west, south, east, north = 450_000.0, 5_060_000.0, 530_000.0, 5_140_000.0
+    grid = Grid(UTM, west, south, east, north, 60, 60)
+    band = {S1: "VV", L2A: "sunZenithAngles", L8: "SZA"}[kind]
+    area = to_wgs84(box(west, south, east, north), UTM)
+    source = open_source(data_of([{"type": kind}])[0], place="", now_ms=ms("2024-01-01"))
+
+    def found(*, is_simple: bool) -> list[Scene]:
+        scenes = source.scenes(area, from_ms=ms("2023-06-01"), to_ms=ms("2023-08-01"), order=order,
+                               max_cloud=100, is_simple=is_simple)  # fmt: skip
+        return list(scenes)
+
+    few, many = found(is_simple=True), found(is_simple=False)
+    assert {one.id for one in few} < {one.id for one in many}
+    reading = Reading(source, {band: source.bands[band].units[0]}, grid, Resampling(), None)
+    one, other = (mosaic(reading, scenes) for scenes in (few, many))
+    assert one.covered.any()
+    assert np.array_equal(one.planes[band], other.planes[band], equal_nan=True)
+    assert np.array_equal(one.valid, other.valid)
+
+
+def test_statistics_of_a_public_collection(api: Driver) -> None:
+    """Only intervals with scenes are told, and their numbers are those of the pixels."""
+    text = """//VERSION=3
+function setup() { return {input: ["B04", "dataMask"], mosaicking: "SIMPLE", output: [
+  {id: "default", bands: 1}, {id: "dataMask", bands: 1}]}; }
+function evaluatePixel(s) { return {default: [s.B04], dataMask: [s.dataMask]}; }"""
+    span = {"from": "2023-06-01T00:00:00Z", "to": "2023-06-11T00:00:00Z"}
+    request = {
+        "input": {
+            "bounds": {"bbox": PLACE, "properties": {"crs": p.EPSG.format(UTM)}},
+            "data": [{"type": L2A}],
+        },
+        "aggregation": {
+            "timeRange": span,
+            "aggregationInterval": {"of": "P1D"},
+            "evalscript": text,
+            "width": 8,
+            "height": 8,
+        },
+    }
+    told = api.send("POST", "/statistics/v1", json=request).json()["data"]
+    days = [one["interval"]["from"] for one in told]
+    scenes = heard(api, item(L2A, (span["from"], span["to"])), mosaicking="ORBIT")
+    assert days == sorted(one["dateFrom"] for one in scenes)
+    for day, one in zip(days, told, strict=True):
+        of = (day, f"{day[:10]}T23:59:59Z")
+        expected = numbers(api, item(L2A, of), "B04", size=(8, 8)).astype(float)
+        mean = one["outputs"]["default"]["bands"]["B0"]["stats"]["mean"]
+        assert mean == pytest.approx(expected.mean(), rel=1e-6)
