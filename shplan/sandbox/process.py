@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Functions of a script that are told of the scenes of a mosaic.
 _HEARING = {"updateOutput", "updateOutputMetadata"}
+# Source: the evalscript page, "metadata" of inputs.
+_BOUNDS = "bounds"
 # Our own bounds: the scenes that a script is told of, and what all samples of a request may take in memory.
 MOST_SCENES = 2_000
 MOST_BYTES = 1 << 30
@@ -198,7 +200,8 @@ def _inputs(
             scenes = tuple(islice(scenes, MOST_SCENES + 1))
             if len(scenes) > MOST_SCENES:
                 raise _refused(_TOO_MANY)
-            made = tuple(samples_of(scenes, mosaicking))
+            asks_bounds = any(_BOUNDS in one.metadata for one in several)
+            made = tuple(samples_of(scenes, mosaicking, with_bounds=asks_bounds))
         found.append(Input(data, source, bands, mosaicking, scenes, made))
     return found
 

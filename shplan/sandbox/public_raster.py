@@ -163,6 +163,7 @@ class PublicRaster:
                 id=one.id,
                 at_ms=None if self.name == _DEM else one.at_ms,
                 data_path=one.href.removesuffix("/"),
+                footprint=one.footprint,
                 clouds=partial(self._mission.cloud_cover, one)
                 if self._mission.has_clouds
                 else None,

@@ -107,12 +107,14 @@ class Scene:
         id: by which its source finds it again
         at_ms: sensing time; none: it belongs to every range of time
         data_path: where its files lie
+        footprint: where it has data, in longitude and latitude
         clouds: reckons its cloud cover in percent; none: nobody knows it
     """
 
     id: str
     at_ms: int | None
     data_path: str
+    footprint: Area
     clouds: Callable[[], float] | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from shapely import box
+from shapely.geometry import shape
 
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.mosaics import Reading, mosaic
@@ -70,6 +71,19 @@ def test_a_script_hears_when_a_scene_was_taken_and_how_cloudy_it_is(api: Driver)
     ]
     scenes = heard(api, item(L2A), bbox=DEGREES, epsg=4326)
     assert [{name: one[name] for name in expected[0]} for one in scenes] == expected
+
+
+def test_a_script_that_asks_hears_where_a_scene_lies(api: Driver) -> None:
+    """Source: the evalscript page, "metadata": `bounds`."""
+    bands = '[{bands: ["dataMask"], metadata: ["bounds"]}]'
+    told_of = heard(api, item(L2A), bands=bands, bbox=DEGREES, epsg=4326)
+    known = listed(api, L2A, SUMMER, bbox=DEGREES)
+    for one, expected in zip(told_of, known, strict=True):
+        assert shape(one["dataGeometry"]).equals(shape(expected["geometry"]))
+        sides = [one["dataEnvelope"][side] for side in ("minX", "minY", "maxX", "maxY")]
+        assert sides == pytest.approx(expected["bbox"])
+    plain = heard(api, item(L2A), bbox=DEGREES, epsg=4326)
+    assert not {"dataGeometry", "dataEnvelope"} & set(plain[0])
 
 
 def test_orbits_are_days(api: Driver) -> None:
