@@ -89,13 +89,19 @@ def _row(store: Store, place: Row) -> Row:
 
 
 def _tile(row: Row) -> Tile:
-    scene = Scene(id=row["id"], at_ms=row["sensing_ms"], data_path=row["path"])
     facts = decode_object(row["facts"])
-    epsg = cast("int", facts["epsg"])
+    file_epsg = cast("int", facts["epsg"])
     if row["cover"] is not None:
-        return Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84, epsg)
-    cover = areas.shape_of(cast("JsonObject", facts["coverGeometry"]))
-    return Tile(scene, cover, epsg, epsg)
+        cover, epsg = areas.shape_of(decode_object(row["cover"])), geometry.WGS84
+    else:
+        cover, epsg = areas.shape_of(cast("JsonObject", facts["coverGeometry"])), file_epsg
+    scene = Scene(
+        id=row["id"],
+        at_ms=row["sensing_ms"],
+        data_path=row["path"],
+        footprint=areas.to_wgs84(cover, epsg),
+    )
+    return Tile(scene, cover, epsg, file_epsg)
 
 
 class ByocRaster:
@@ -156,7 +162,7 @@ class ByocRaster:
             tile.scene
             for tile in self._tiles.values()
             if _is_within(tile.scene.at_ms, from_ms, to_ms)
-            and areas.share_area(area, areas.to_wgs84(tile.cover, tile.epsg))
+            and areas.share_area(area, tile.scene.footprint)
         ]
         if order != LEAST_RECENT:
             return found

@@ -75,7 +75,7 @@ def compute(
     statistics_requests.measured(facts.outputs, wanted.calculations, is_strict=is_strict)
     told: list[Json] = []
     full_pu, failed = 0.0, 0
-    for interval in _occupied(request, sources):
+    for interval in _occupied(request, sources, facts):
         entry: JsonObject = {"interval": interval.as_json()}
         try:
             computed = process.compute(_within(request, interval), sources, worker)
@@ -107,17 +107,25 @@ def _facts(
     return facts
 
 
-def _occupied(request: StatisticsRequest, sources: Sequence[RasterSource]) -> list[Interval]:
+def _occupied(
+    request: StatisticsRequest, sources: Sequence[RasterSource], facts: ScriptFacts
+) -> list[Interval]:
     """The intervals in which any data set has a scene."""
-    intervals = request.aggregation.intervals
+    wanted = request.aggregation
+    intervals = wanted.intervals
     if not intervals:
         return []
     area = to_wgs84(request.area, request.grid.epsg)
     begins = [one.from_ms for one in intervals]
     found: set[int] = set()
-    for data, source in zip(request.aggregation.data, sources, strict=True):
+    for data, source in zip(wanted.data, sources, strict=True):
         scenes = source.scenes(
-            area, from_ms=data.from_ms, to_ms=data.to_ms, order=data.order, max_cloud=data.max_cloud
+            area,
+            from_ms=data.from_ms,
+            to_ms=data.to_ms,
+            order=data.order,
+            max_cloud=data.max_cloud,
+            bands=process.bands_read(wanted.data, facts, data.id),
         )
         for scene in scenes:
             # What has no time belongs to all of them.

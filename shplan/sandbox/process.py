@@ -5,7 +5,7 @@ It runs in a thread and asks the store for nothing; what the values are written 
 Source: the process and evalscript pages; for errors the messages and codes that were seen in public.
 """
 
-# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM102, TRY003  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 
 # Functions of a script that are told of the scenes of a mosaic.
 _HEARING = {"updateOutput", "updateOutputMetadata"}
-# Our own bound: what all samples of a request may take in memory.
+# Source: the evalscript page, "metadata" of inputs.
+_BOUNDS = "bounds"
+# Our own bounds: the scenes that a script is told of, and what all samples of a request may take in memory.
+MOST_SCENES = 2_000
 MOST_BYTES = 1 << 30
+_TOO_MANY = "The request reads too many scenes; narrow its area, time range or filters, or make its image smaller."
 # So many outputs of a script an error names.
 MOST_NAMED = 20
 
@@ -171,6 +175,12 @@ def check_inputs(
         _units(one, by_id[identifier])
 
 
+def bands_read(data: Sequence[DataSet], facts: ScriptFacts, identifier: str) -> tuple[str, ...]:
+    """The bands that a script reads of one data set."""
+    several = [one for one, known in _asked(data, facts) if known == identifier]
+    return tuple(dict.fromkeys(name for one in several for name in one.bands))
+
+
 def _inputs(
     request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
 ) -> list[Input]:
@@ -196,8 +206,11 @@ def _inputs(
         )
         made: tuple[Sample, ...] = ()
         if mosaicking != SIMPLE or _HEARING & set(facts.functions):
-            scenes = tuple(scenes)
-            made = tuple(samples_of(scenes, mosaicking))
+            scenes = tuple(islice(scenes, MOST_SCENES + 1))
+            if len(scenes) > MOST_SCENES:
+                raise _refused(_TOO_MANY)
+            asks_bounds = any(_BOUNDS in one.metadata for one in several)
+            made = tuple(samples_of(scenes, mosaicking, with_bounds=asks_bounds))
         found.append(Input(data, source, bands, mosaicking, scenes, made))
     return found
 
@@ -255,7 +268,7 @@ def _check_memory(
         for one, chosen in zip(inputs, kept, strict=True)
     )
     if per_pixel * request.grid.width * request.grid.height > MOST_BYTES:
-        raise _refused("The request reads too many scenes for an image of this size.")
+        raise _refused(_TOO_MANY)
 
 
 def _stack(
