@@ -84,6 +84,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/warping.py",
         "sandbox/zarr_axes.py",
         "sandbox/zarr_chunks.py",
+        "sandbox/zarr_codecs.py",
         "sandbox/zarr_layout.py",
     },
     "packaging": {"manifest/project.py"},

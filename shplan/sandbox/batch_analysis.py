@@ -172,16 +172,19 @@ def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
         if output.get("cogOutput") and found.sample_type == "INT8":
             raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
         if output["type"] == "zarr":
-            _check_array(output, found)
+            _check_array(output, found, cast("JsonObject", request["input"]))
 
 
-def _check_array(output: JsonObject, found: OutputFacts) -> None:
+def _check_array(output: JsonObject, found: OutputFacts, source: JsonObject) -> None:
     if found.bands != 1:
         raise AnalysisError(f"Output {found.id} must have one band to become a Zarr array.")
     array = batch_zarr.array_of(output, found.id)
     if not batch_zarr.fits(array, found.sample_type):
         dtype, kind = array["dtype"], found.sample_type
         raise AnalysisError(f"Output {found.id} is {kind}, which an array of {dtype} cannot hold.")
+    grid = grids()[cast("int", source["id"])]
+    if cause := batch_zarr.misfit(array, found.id, grid=grid, source=source):
+        raise AnalysisError(cause)
 
 
 def _check_ingestion(known: Basis, request: JsonObject, facts: ScriptFacts) -> None:

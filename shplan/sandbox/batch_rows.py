@@ -205,14 +205,15 @@ def insert_features(store: Store, task: Task, features: Iterable[Feature]) -> No
     )
 
 
-def pending(store: Store, task: Task, *, limit: int) -> list[Row]:
-    """The next features that are not handled yet."""
-    return store.rows(
-        "select n, name, cost from batch_features where task = ? and outcome is null"
-        " order by n limit ?",
+def pending(store: Store, task: Task, *, limit: int) -> dict[int, Feature]:
+    """The next features that are not handled yet, by their numbers."""
+    rows = store.rows(
+        "select n, name, epsg, shape, width, height, cost from batch_features"
+        " where task = ? and outcome is null order by n limit ?",
         task.seq,
         limit,
     )
+    return {row["n"]: Feature(*row[1:]) for row in rows}
 
 
 def settle_features(

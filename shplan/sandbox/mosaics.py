@@ -102,27 +102,33 @@ def _second(at_ms: int) -> str:
     return text.replace(".000Z", "Z")
 
 
-def mosaic(reading: Reading, scenes: Sequence[Scene]) -> Layer:
+def mosaic(reading: Reading, scenes: Iterable[Scene]) -> Layer:
     """
     One layer of several scenes, of which the first that covers a pixel is used.
 
+    No more scenes are asked for than it takes.
+
     Raises:
+        ApiError: 400, they cannot be found
         SourceError: a scene cannot be read
     """
     names = [name for name in reading.bands if name != DATA_MASK]
     units = {name: reading.bands[name] for name in names}
     made = empty_layer(reading.source, names, reading.grid)
     wanted = np.ones_like(made.covered) if reading.inside is None else reading.inside.copy()
+    if not wanted.any():
+        return made
     for scene in scenes:
+        layer = reading.source.read(scene, units, reading.grid, reading.resampling, wanted=wanted)
+        part = layer.window
+        chosen = layer.covered & wanted[part]
+        for name in names:
+            np.copyto(made.planes[name][part], layer.planes[name], where=chosen, casting="unsafe")
+        np.copyto(made.valid[part], layer.valid, where=chosen)
+        made.covered[part] |= chosen
+        wanted[part] &= ~chosen
         if not wanted.any():
             break
-        layer = reading.source.read(scene, units, reading.grid, reading.resampling)
-        chosen = layer.covered & wanted
-        for name in names:
-            np.copyto(made.planes[name], layer.planes[name], where=chosen, casting="unsafe")
-        np.copyto(made.valid, layer.valid, where=chosen)
-        made.covered[chosen] = True
-        wanted &= ~chosen
     return made
 
 

@@ -10,6 +10,7 @@ Source: the process and evalscript pages; for errors the messages and codes that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import images, metering, samples, warping
@@ -22,15 +23,17 @@ from shplan.script.errors import Fault, ScriptError
 from shplan.script.rendering import Collection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shplan.sandbox.mosaics import Stack
     from shplan.sandbox.process_requests import DataSet, ProcessRequest
-    from shplan.sandbox.raster_sources import Grid, Mask, RasterSource
+    from shplan.sandbox.raster_sources import Grid, Mask, RasterSource, Scene
     from shplan.script.facts import InputFacts, OutputFacts, ScriptFacts
     from shplan.script.rendering import Rendered, Rendering
     from shplan.script.worker import Worker
 
+# Functions of a script that are told of the scenes of a mosaic.
+_HEARING = {"updateOutput", "updateOutputMetadata"}
 # Our own bound: what all samples of a request may take in memory.
 MOST_BYTES = 1 << 30
 
@@ -42,13 +45,15 @@ class Input:
 
     Args:
         bands: names, each with its unit
-        samples: what there is to choose from
+        scenes: of which one mosaic is made, where there is one, found while it is made
+        samples: what there is to choose from; of one mosaic, what the script hears of it
     """
 
     data: DataSet
     source: RasterSource
     bands: Mapping[str, str]
     mosaicking: str
+    scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
 
 
@@ -175,9 +180,14 @@ def _inputs(
             to_ms=data.to_ms,
             order=data.order,
             max_cloud=data.max_cloud,
+            bands=tuple(bands),
+            is_simple=mosaicking == SIMPLE,
         )
-        made = tuple(samples_of(scenes, mosaicking))
-        found.append(Input(data, source, bands, mosaicking, made))
+        made: tuple[Sample, ...] = ()
+        if mosaicking != SIMPLE or _HEARING & set(facts.functions):
+            scenes = tuple(scenes)
+            made = tuple(samples_of(scenes, mosaicking))
+        found.append(Input(data, source, bands, mosaicking, scenes, made))
     return found
 
 
@@ -245,11 +255,12 @@ def _stack(
     if one.mosaicking != SIMPLE:
         layers = (mosaic(reading, sample.scenes) for sample in chosen)
         return stacked(reading, layers, count=len(chosen))
-    scenes = [scene for sample in chosen for scene in sample.scenes]
+    scenes = iter(one.scenes)
+    first = list(islice(scenes, 1))
     # Alone, there is a sample everywhere; in fusion none where there is no scene.
-    if not scenes and len(request.data) > 1:
+    if not first and len(request.data) > 1:
         return stacked(reading, (), count=0)
-    return stacked(reading, [mosaic(reading, scenes)], count=1)
+    return stacked(reading, [mosaic(reading, chain(first, scenes))], count=1)
 
 
 def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import byoc_raster, byoc_rows, ingestion
+from shplan.sandbox import byoc_raster, byoc_rows, ingestion, public_raster
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import bad_payload
 
@@ -41,10 +41,17 @@ def opened(
 
 
 def _opener(kind: str) -> Opener:
+    """A whole name, or the beginning of one."""
+    if public_raster.is_public(kind):
+        return _public
     for prefix, opener in OPENERS.items():
         if kind.startswith(prefix):
             return opener
     raise bad_payload(f"The data of {kind} cannot be processed.")
+
+
+def _public(world: World, _account: str, data: DataSet, _area: Area) -> RasterSource:
+    return public_raster.open_source(data, place="input->data", now_ms=world.now_ms())
 
 
 def _byoc(world: World, account: str, data: DataSet, area: Area) -> RasterSource:

@@ -66,13 +66,18 @@ class Pixels:
 def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
     """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
     x, y = (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
-    per = 1.0 / _step(epsg, resolution_m)
+    return cells_at(epsg, x, y, resolution_m)
+
+
+def cells_at(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints, Ints]:
+    """The same of places in that CRS."""
+    per = 1.0 / step_of(epsg, resolution_m)
     return _whole(x * per + _EDGE), _whole(y * per + _EDGE)
 
 
 def pixels(epsg: int, column: Ints, row: Ints, resolution_m: float) -> Pixels:
     """Native pixels of columns and rows."""
-    step = _step(epsg, resolution_m)
+    step = step_of(epsg, resolution_m)
     x, y = (np.asarray((one + 0.5) * step, dtype=np.float64) for one in (column, row))
     degrees = (_rounded(x), _rounded(y)) if epsg == WGS84 else unproject(epsg, x, y)
     return Pixels(column, row, x, y, *degrees)
@@ -86,7 +91,7 @@ def snap(scene: Scene, lon: Floats, lat: Floats, resolution_m: float) -> tuple[F
     return found.lon.reshape(lon.shape), found.lat.reshape(lat.shape)
 
 
-def _step(epsg: int, resolution_m: float) -> float:
+def step_of(epsg: int, resolution_m: float) -> float:
     """The side of a pixel in the CRS; thirty metres are a second of arc."""
     return resolution_m / 108_000.0 if epsg == WGS84 else resolution_m
 

@@ -29,6 +29,11 @@ _SENSORS: Mapping[str, Sensor] = {
     "sentinel-5p-l2": sentinel5p.Tropomi(),
     "dem": dem.Elevation(),
 }
+# Those that leave nothing out, for who chooses what is left out.
+_WHOLE: Mapping[str, Sensor] = {
+    "sentinel-5p-l2": sentinel5p.Tropomi(hides=False),
+    "dem": dem.Elevation(has_floor=True),
+}
 # So many pixels at once fit a processor's own memory.
 _BLOCK = 16_384
 
@@ -41,6 +46,28 @@ def bands(collection: str) -> Mapping[str, Band]:
         KeyError: no such collection
     """
     return _SENSORS[collection].bands
+
+
+def measured(
+    scene: Scene, names: Sequence[str], column: Ints, row: Ints, resolution_m: float
+) -> dict[str, Floats]:
+    """
+    The stored numbers of bands at native pixels in a row, be they inside the footprint or not.
+
+    Nothing is left out: elevations have the floor of the sea, and gases what clouds made doubtful.
+
+    Args:
+        names: of bands with this resolution; of Sentinel-5P also `sentinel5p.QUALITY`
+    """
+    if not len(column):
+        return {name: np.empty(0) for name in names}
+    sensor = _WHOLE.get(scene.collection) or _SENSORS[scene.collection]
+    return _group(sensor, scene, names, column, row, resolution_m)
+
+
+def no_data(collection: str) -> float:
+    """What bands of a collection are where there are no data."""
+    return _SENSORS[collection].no_data
 
 
 def read(
