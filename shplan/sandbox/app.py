@@ -33,6 +33,7 @@ from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
 from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
+    async_process,
     batch,
     batch_collections,
     batch_statistics,
@@ -104,6 +105,7 @@ def create_app(
             *metadata.routes(world),
             *process.routes(world),
             *statistics.routes(world),
+            *async_process.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

@@ -33,7 +33,7 @@ Area = Any  # shapely has no names for "polygon or multipolygon"
 _BOX = struct.Struct("<BIII10d")
 _POLYGON = 3
 BATCH_PLACE = "processRequest->input->bounds"
-_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
+_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/([1-9][0-9]{0,5})", re.IGNORECASE)
 _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
 # Chords this long leave a parallel by less than a tenth of a metre in any projection used here.
 _STEP_DEGREES = 0.02

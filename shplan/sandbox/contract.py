@@ -98,6 +98,8 @@ def _cleaned(value: Json, schema: JsonObject, root: JsonObject) -> Json:
             _cleaned(item, cast("JsonObject", items), root) if isinstance(item, dict) else item
             for item in value
         ]
+    if isinstance(value, float):
+        return _whole(value, _resolved(schema, root))
     if not isinstance(value, dict):
         return value
     known = _properties(schema, root)
@@ -115,6 +117,11 @@ def _cleaned(value: Json, schema: JsonObject, root: JsonObject) -> Json:
             continue
         kept[name] = _cleaned(content, inner, root)
     return kept
+
+
+def _whole(value: float, schema: JsonObject) -> Json:
+    """A number as an integer where only those are valid: JSON Schema counts 1.0 among them."""
+    return int(value) if schema.get("type") == "integer" and value.is_integer() else value
 
 
 def _nullable(schema: JsonObject) -> bool:

@@ -1,5 +1,5 @@
 """
-Images as bytes: PNG, JPEG and TIFF, the same bytes for the same pixels.
+Images as bytes: PNG, JPEG and TIFF, or samples alone, the same bytes for the same pixels.
 
 Source: the page on sample types for what a format can hold; alpha is a second or fourth band of PNG. What
 clients of the service read: TIFFs are chunky.
@@ -7,6 +7,7 @@ clients of the service read: TIFFs are chunky.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from shplan.script.facts import OutputFacts
 
 PNG, JPEG, TIFF, JSON = "image/png", "image/jpeg", "image/tiff", "application/json"
+RAW = "application/octet-stream"
 EXTENSIONS = {PNG: "png", JPEG: "jpg", TIFF: "tif", JSON: "json"}
 DEFAULT_QUALITY = 90
+# Source: xcube-sh, which hands such a body to Zarr as a chunk that is compressed by zlib at this level.
+RAW_LEVEL = 8
 # Of each format that is no TIFF: numbers of bands and sample types.
 _HOLDS = {
     PNG: ((1, 2, 3, 4), ("AUTO", "UINT8", "UINT16")),
@@ -72,6 +76,8 @@ def encoded(
     Raises:
         CogError: as `cog_writing.encoded`
     """
+    if media_type == RAW:
+        return zlib.compress(pixels.astype(pixels.dtype.newbyteorder("<")).tobytes(), RAW_LEVEL)
     if media_type == PNG:
         # The default level takes five times as long, for a sixth less.
         return _written(pixels, grid, driver="PNG", ZLEVEL=1)

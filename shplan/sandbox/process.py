@@ -299,6 +299,7 @@ def _cost(
             one.media_type == images.TIFF and sample_types.get(one.identifier) == samples.FLOAT32
             for one in request.wanted
         ),
+        is_raw=any(one.media_type == images.RAW for one in request.wanted),
     )
 
 

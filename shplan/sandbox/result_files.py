@@ -42,9 +42,14 @@ class ResultFile:
 
     @property
     def name(self) -> str:
-        """In an archive. An identifier may hold anything, but no file lies anywhere else."""
-        safe = self.identifier.replace("/", "_").replace("\\", "_").replace("\0", "_")
-        return f"{safe}.{images.EXTENSIONS[self.media_type]}"
+        """In an archive, or where files lie."""
+        return file_name(self.identifier, self.media_type)
+
+
+def file_name(identifier: str, media_type: str) -> str:
+    """The name of a file. An identifier may hold anything, but no file lies anywhere else."""
+    safe = identifier.replace("/", "_").replace("\\", "_").replace("\0", "_")
+    return f"{safe}.{images.EXTENSIONS[media_type]}"
 
 
 @dataclass(frozen=True, slots=True)

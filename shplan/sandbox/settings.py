@@ -112,6 +112,9 @@ class Settings:
         statistics_restart_after_s: how long a batch statistical task that ran out of processing units
             cannot be started
         statistics_partial: a batch statistical task of which features failed ends as PARTIAL, not DONE
+        async_processing_s: how long an asynchronous request runs
+        async_concurrent: how many of them an account may have at once; none: any number (26)
+        async_discount: whether those of 10,000 pixels or more cost two thirds, as the newer page says
         expire_created_s: how long after its creation a task that nobody used is forgotten (15)
         expire_analysed_s: the same after ANALYSIS_DONE
         expire_stopped_s: the same after STOPPED
@@ -179,6 +182,9 @@ class Settings:
     acquisition_every_days: float = 3.0
     statistics_restart_after_s: float = 3600.0
     statistics_partial: bool = False
+    async_processing_s: float = 5.0
+    async_concurrent: float | None = 10.0
+    async_discount: bool = True
     expire_created_s: float | None = None
     expire_analysed_s: float | None = None
     expire_stopped_s: float | None = None

@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shplan.sandbox import (
+    async_process,
     batch,
     batch_statistics,
     batch_v1,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 # What spends processing units as time passes.
-TASKS = (batch.STEPS, batch_v1.STEPS, batch_statistics.STEPS)
+TASKS = (batch.STEPS, batch_v1.STEPS, batch_statistics.STEPS, async_process.STEPS)
 
 # Longer than an evalscript may take, and shorter than clients wait.
 MOST_WAIT_S = 20.0

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import (
+    async_rows,
     batch_collection_rows,
     batch_fates,
     batch_rows,
@@ -47,6 +48,7 @@ FAMILIES = (
     batch_v1_rows,
     batch_statistics_rows,
     zarr_rows,
+    async_rows,
 )
 
 

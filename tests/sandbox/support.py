@@ -28,6 +28,7 @@ TOKEN = "/auth/realms/main/protocol/openid-connect/token"
 COLLECTIONS = "/byoc/v1/collections"
 BUCKET = "imagery"
 FAMILIES = (
+    "async",
     "batch-statistics",
     "batch-v1",
     "batch-v2",
