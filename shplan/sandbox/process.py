@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _HEARING = {"updateOutput", "updateOutputMetadata"}
 # Our own bound: what all samples of a request may take in memory.
 MOST_BYTES = 1 << 30
+# So many outputs of a script an error names.
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +271,7 @@ def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> N
         if wanted.identifier == USERDATA:
             continue
         if wanted.identifier not in by_id:
-            known = ", ".join(by_id)
+            known = ", ".join([*by_id][:MOST_NAMED])
             raise bad_payload(f"The script has no output {wanted.identifier}; it has {known}.")
         problem = images.misfit(by_id[wanted.identifier], wanted.media_type)
         if problem is not None:

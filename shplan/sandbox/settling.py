@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 # What spends processing units as time passes.
-TASKS = (batch.STEPS, batch_v1.STEPS, batch_statistics.STEPS, async_process.STEPS)
+TASKS = (batch.STEPS, batch_v1.STEPS, async_process.STEPS, batch_statistics.STEPS)
 
 # Longer than an evalscript may take, and shorter than clients wait.
 MOST_WAIT_S = 20.0
