@@ -46,8 +46,10 @@ class Undeclared:
 EXCEPTIONS = (
     Undeclared(
         400,
-        lambda name, path, entry: bool(entry.get("parameters"))
-        and (path.endswith(("s", "process")) or name == "searchBatchStatisticsRequests"),
+        lambda name, path, entry: (
+            bool(entry.get("parameters"))
+            and (path.endswith(("s", "process")) or name == "searchBatchStatisticsRequests")
+        ),
         "lists: a page size out of range, an unknown order and a page token that is not theirs are"
         " refused; the document declares no refusal of any parameter",
     ),
