@@ -7,7 +7,7 @@ that fails tells so in its place. Assumptions: which kind of error stands for wh
 a use for any interval is refused as a whole.
 """
 
-# ruff: noqa: EM101  the texts are answers, and functions make the errors
+# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from shplan.sandbox import metering, process, samples, statistics_requests, tallies, warping
 from shplan.sandbox.areas import to_wgs84
-from shplan.sandbox.errors import ApiError, violation
+from shplan.sandbox.errors import ApiError, bad_payload, violation
 from shplan.sandbox.process_requests import ProcessRequest
 from shplan.sandbox.raster_sources import DATA_MASK, SourceError
 from shplan.sandbox.statistics_requests import MASK, within
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from shplan.script.rendering import Output, Rendered
     from shplan.script.worker import Worker
 
+# Our own bounds: what a request may make of one worker, some minutes of it.
+MOST_INTERVALS = 2_000
+MOST_PIXELS = 1_500_000_000
 OK, PARTIAL, FAILED = "OK", "PARTIAL", "FAILED"
 BAD_REQUEST, EXECUTION_ERROR, TIMEOUT = "BAD_REQUEST", "EXECUTION_ERROR", "TIMEOUT"
 
@@ -75,7 +78,9 @@ def compute(
     statistics_requests.measured(facts.outputs, wanted.calculations, is_strict=is_strict)
     told: list[Json] = []
     full_pu, failed = 0.0, 0
-    for interval in _occupied(request, sources):
+    occupied = _occupied(request, sources)
+    _check_amount(request, len(occupied))
+    for interval in occupied:
         entry: JsonObject = {"interval": interval.as_json()}
         try:
             computed = process.compute(_within(request, interval), sources, worker)
@@ -125,6 +130,15 @@ def _occupied(request: StatisticsRequest, sources: Sequence[RasterSource]) -> li
                 return list(intervals)
             found.add(bisect_right(begins, scene.at_ms) - 1)
     return [intervals[number] for number in sorted(found)]
+
+
+def _check_amount(request: StatisticsRequest, intervals: int) -> None:
+    pixels = intervals * request.grid.width * request.grid.height
+    if intervals > MOST_INTERVALS or pixels > MOST_PIXELS:
+        raise bad_payload(
+            f"The request is too large: {intervals} intervals with data of {request.grid.width} x"
+            f" {request.grid.height} pixels. Please ask for a part of the time range."
+        )
 
 
 def _within(request: StatisticsRequest, interval: Interval) -> ProcessRequest:

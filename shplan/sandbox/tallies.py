@@ -178,6 +178,9 @@ def _edges(values: NDArray[np.float64], wanted: Histogram) -> list[float] | None
 
 def _by_count(low: float, high: float, count: int, *, is_whole: bool) -> list[float]:
     width = (high - low) / count
+    if not math.isfinite(width):
+        msg = "the edges lie too far from each other"
+        raise HistogramError(msg)
     if is_whole:
         width = max(1, math.ceil(width))
     return [low + number * width for number in range(count + 1)]

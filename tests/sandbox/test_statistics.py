@@ -498,6 +498,15 @@ def test_somebody_elses_collection_is_refused(api: Driver, many: str) -> None:
     assert "not found" in told["message"]
 
 
+def test_more_than_a_worker_can_do_is_refused(api: Driver, bucket: Path) -> None:
+    p.write(bucket / "always" / "B04.tif", p.numbers(2, size=s.SIZE))
+    kind = p.collection(api, {"always": None})
+    time = ("2000-01-01T00:00:00Z", "2010-01-01T00:00:00Z")
+    assert "too large" in s.refused(api, s.body(kind, time=time))["message"]
+    time = ("2000-01-01T00:00:00Z", "2001-01-01T00:00:00Z")
+    assert "too large" in s.refused(api, s.body(kind, time=time, size=(2500, 2500)))["message"]
+
+
 # What it costs.
 
 

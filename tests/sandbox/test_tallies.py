@@ -161,6 +161,8 @@ def test_all_samples_may_lie_beyond_an_edge(given_edge: dict[str, float]) -> Non
 def test_endless_bins_are_refused() -> None:
     with pytest.raises(HistogramError):
         histogram([0.0, 1e30], width=1e-30)
+    with pytest.raises(HistogramError):
+        histogram([0.0], count=2, low=-1.7e308, high=1.7e308)
 
 
 VALUES = st.lists(
