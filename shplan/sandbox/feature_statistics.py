@@ -104,7 +104,7 @@ def opened(
 def failed(feature: Feature, error: ApiError) -> Result:
     """A feature without statistics."""
     content: JsonObject = {**_head(feature), "error": error.content()}
-    return Result(feature, content, failure=error.message)
+    return Result(feature, content, failure=error.sentence())
 
 
 def _head(feature: Feature) -> JsonObject:

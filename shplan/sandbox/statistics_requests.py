@@ -251,13 +251,9 @@ def _measured(
     key = output.id if output.id in calculations else DEFAULT
     definition = cast("dict[str, dict[str, JsonObject]]", calculations.get(key, {}))
     names = output.band_names or tuple(f"B{number}" for number in range(output.bands))
-    for kind in ("statistics", "histograms"):
-        for name in definition.get(kind, {}):
-            # What is asked for of every output may name bands that only some have.
-            if name not in (*names, DEFAULT) and key == output.id != DEFAULT:
-                raise violation(
-                    f"calculations->{key}->{kind}->{name}", f"is no band of the output {output.id}"
-                )
+    # What is asked for of every output may name bands that only some have.
+    if key != DEFAULT:
+        _check_bands(output.id, definition, names)
     place = f"calculations->{key}->histograms"
     bands = {
         name: tallies.Wanted(
@@ -272,6 +268,17 @@ def _measured(
         for name in names
     }
     return Measured(output.id, bands, sample_type, mask_band)
+
+
+def _check_bands(
+    output: str, definition: Mapping[str, Mapping[str, JsonObject]], names: tuple[str, ...]
+) -> None:
+    for kind in ("statistics", "histograms"):
+        for name in definition.get(kind, {}):
+            if name not in names and name != DEFAULT:
+                raise violation(
+                    f"calculations->{output}->{kind}->{name}", f"is no band of the output {output}"
+                )
 
 
 def _entry(entries: Mapping[str, JsonObject], name: str) -> JsonObject:

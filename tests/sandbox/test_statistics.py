@@ -417,6 +417,18 @@ def test_where_every_interval_fails_all_failed(api: Driver, many: str) -> None:
     assert len(content["data"]) == 3
 
 
+def test_a_script_without_end_is_not_run_for_every_interval(api: Driver, many: str) -> None:
+    api.configure(pixels_s=0.2)
+    text = s.script("for (;;) ; return {raw: [1], dataMask: [1]};")
+    content = s.answered(api, s.body(many, text, size=(4, 4)))
+    api.configure(pixels_s=5.0)
+    assert content["status"] == "FAILED"
+    told = [one["error"] for one in content["data"]]
+    assert [one["type"] for one in told] == ["TIMEOUT"] * 3
+    assert "not run for this one" in told[2]["message"]
+    assert "not run for this one" not in told[1]["message"]
+
+
 def test_bins_without_end_are_an_error_of_their_interval(api: Driver, many: str) -> None:
     calculations = {"default": {"histograms": {"default": {"binWidth": 1e-9}}}}
     content = s.answered(api, s.body(many, calculations=calculations, size=(4, 4)))
