@@ -3,8 +3,8 @@ A request of the Statistical API computed: the script over each interval of time
 
 It runs in a thread and asks the store for nothing. Sources are opened once for all intervals; the script begins
 anew in each, as the document says. Source: the statistics pages: intervals without data are left out, and one
-that fails tells so in its place. Assumptions: which kind of error stands for which, and that a script without
-a use for any interval is refused as a whole.
+that fails tells so in its place. Assumptions: which kind of error stands for which, and that a script that
+can be used for no interval is refused as a whole.
 """
 
 # ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.aggregation import Interval
     from shplan.sandbox.raster_sources import Mask, RasterSource
     from shplan.sandbox.statistics_requests import Measured, StatisticsRequest
-    from shplan.sandbox.wire import JsonObject
+    from shplan.sandbox.wire import Json, JsonObject
     from shplan.script.facts import ScriptFacts
     from shplan.script.rendering import Output, Rendered
     from shplan.script.worker import Worker
