@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from . import processing as p
 from . import statistical as s
@@ -165,6 +168,31 @@ def test_a_polygon_is_what_rasterio_makes_of_it(api: Driver, many: str, bucket: 
             s.expected(values[values != 0], s.SIZE * s.SIZE)
         )
     assert content["geometryPixelCount"] == s.zone(red(bucket, "one"), FIELD).size
+
+
+SIDE = s.SIZE * p.PIXEL
+CORNERS = st.lists(
+    st.tuples(st.integers(0, SIDE), st.integers(0, SIDE)), min_size=3, max_size=3, unique=True
+)
+
+
+@settings(max_examples=12)
+@given(corners=CORNERS)
+def test_any_triangle_is_what_rasterio_makes_of_it(
+    api: Driver, many: str, bucket: Path, corners: list[tuple[int, int]]
+) -> None:
+    ring = [[p.WEST + x, p.NORTH - y] for x, y in (*corners, corners[0])]
+    triangle = {"type": "Polygon", "coordinates": [ring]}
+    assume(shapely.geometry.shape(triangle).area > 0)
+    time = ("2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z")
+    bounds = {"bbox": s.PLACE, "geometry": triangle, "properties": UTM}
+    content = s.answered(api, s.body(many, bounds=bounds, time=time))
+    values = s.zone(red(bucket, "one"), triangle)
+    assert content["geometryPixelCount"] == values.size
+    if values.size:
+        assert s.stats(content) == pytest.approx(s.expected(values, s.SIZE**2))
+    else:
+        assert s.stats(content)["mean"] == "NaN"
 
 
 def test_a_polygon_alone_has_the_pixels_of_its_box(api: Driver, many: str) -> None:
