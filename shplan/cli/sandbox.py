@@ -136,10 +136,12 @@ def seed(data: Path) -> int:
     require_packages()
     from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
     from shplan.sandbox.seeding import seed as fill  # noqa: PLC0415
+    from shplan.sandbox.settling import settle_at_once  # noqa: PLC0415
     from shplan.sandbox.world import World  # noqa: PLC0415
 
     with readable(data):
         world = World(data, clock=SystemClock())
+        settle_at_once(world, {})
         seeded = fill(world)
         world.close()
     bucket = shlex.quote((data / "buckets" / seeded.bucket).as_posix())

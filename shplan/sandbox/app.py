@@ -33,8 +33,10 @@ from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
 from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
+    async_process,
     batch,
     batch_collections,
+    batch_statistics,
     batch_v1,
     byoc_collections,
     byoc_files,
@@ -42,6 +44,7 @@ from shplan.sandbox.routes import (
     catalog,
     metadata,
     process,
+    statistics,
     token,
     zarr,
 )
@@ -97,9 +100,12 @@ def create_app(
             *batch.routes(world),
             *batch_v1.routes(world),
             *batch_collections.routes(world),
+            *batch_statistics.routes(world),
             *zarr.routes(world),
             *metadata.routes(world),
             *process.routes(world),
+            *async_process.routes(world),
+            *statistics.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

@@ -33,7 +33,7 @@ Area = Any  # shapely has no names for "polygon or multipolygon"
 _BOX = struct.Struct("<BIII10d")
 _POLYGON = 3
 BATCH_PLACE = "processRequest->input->bounds"
-_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
+_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/([1-9][0-9]{0,5})", re.IGNORECASE)
 _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
 # Chords this long leave a parallel by less than a tenth of a metre in any projection used here.
 _STEP_DEGREES = 0.02
@@ -192,6 +192,11 @@ def box_hex(west: float, south: float, east: float, north: float) -> str:
     """A rectangle as the text in which features keep their shape: WKB in hexadecimal."""
     ring = (east, south, east, north, west, north, west, south, east, south)
     return _BOX.pack(1, _POLYGON, 1, len(ring) // 2, *ring).hex().upper()
+
+
+def of_hex(text: str) -> Area:
+    """The area that `box_hex`, or a GeoPackage, keeps as text."""
+    return shapely.from_wkb(text)
 
 
 def share_area(one: Area, other: Area) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shplan.script.facts import OutputFacts
 
 TARGETS = ("output", "bucketName", "zarrOutput")
+# Source: schema `BatchCogParameters`, whose defaults are others.
+_BLOCKS: JsonObject = {"blockxsize": 1024, "blockysize": 1024}
 # Only its form counts where a request is checked before it has an identifier.
 _ANY_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -81,6 +83,11 @@ def as_version_2(request: JsonObject) -> JsonObject:
     # A collection of version 1 is no BYOC collection, which is what version 2 would look for.
     output.pop("collectionId", None)
     output.pop("createCollection", None)
+    if output.get("cogOutput"):
+        output["cogParameters"] = {
+            **_BLOCKS,
+            **cast("JsonObject", output.get("cogParameters") or {}),
+        }
     return {
         "processRequest": process_of(request),
         "input": {"type": "tiling-grid", **grid_of(request)},

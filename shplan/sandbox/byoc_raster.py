@@ -18,7 +18,7 @@ from shplan.sandbox.raster_sources import LEAST_RECENT, Band, Layer, Scene, Sour
 from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from sqlite3 import Row
 
@@ -126,10 +126,18 @@ class ByocRaster:
         return 1.0
 
     def scenes(
-        self, area: Area, *, from_ms: int | None, to_ms: int | None, order: str, max_cloud: float
+        self,
+        area: Area,
+        *,
+        from_ms: int | None,
+        to_ms: int | None,
+        order: str,
+        max_cloud: float,
+        bands: Sequence[str] = (),
+        is_simple: bool = False,
     ) -> list[Scene]:
         """Find tiles; nobody knows of clouds in them, so `max_cloud` leaves none out."""
-        del max_cloud
+        del max_cloud, bands, is_simple
         found = [
             tile.scene
             for tile in self._tiles.values()
@@ -142,9 +150,16 @@ class ByocRaster:
         return timed[::-1] + [scene for scene in found if scene.at_ms is None]
 
     def read(
-        self, scene: Scene, bands: Mapping[str, str], grid: Grid, resampling: Resampling
+        self,
+        scene: Scene,
+        bands: Mapping[str, str],
+        grid: Grid,
+        resampling: Resampling,
+        *,
+        wanted: Mask,
     ) -> Layer:
-        """Read a tile; it has data where all bands that are read have some."""
+        """Read a tile, all of it; it has data where all bands that are read have some."""
+        del wanted
         tile = self._tiles[scene.id]
         covered = warping.inside(tile.cover, tile.epsg, grid)
         # `dataMask` alone is that of the first band.

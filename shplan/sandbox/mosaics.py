@@ -102,38 +102,60 @@ def _second(at_ms: int) -> str:
     return text.replace(".000Z", "Z")
 
 
-def mosaic(reading: Reading, scenes: Sequence[Scene]) -> Layer:
+def mosaic(reading: Reading, scenes: Iterable[Scene]) -> Layer:
     """
     One layer of several scenes, of which the first that covers a pixel is used.
 
+    No more scenes are asked for than it takes.
+
     Raises:
+        ApiError: 400, they cannot be found
         SourceError: a scene cannot be read
     """
     names = [name for name in reading.bands if name != DATA_MASK]
     units = {name: reading.bands[name] for name in names}
     made = empty_layer(reading.source, names, reading.grid)
     wanted = np.ones_like(made.covered) if reading.inside is None else reading.inside.copy()
+    if not wanted.any():
+        return made
     for scene in scenes:
+        layer = reading.source.read(scene, units, reading.grid, reading.resampling, wanted=wanted)
+        part = layer.window
+        chosen = layer.covered & wanted[part]
+        for name in names:
+            np.copyto(made.planes[name][part], layer.planes[name], where=chosen, casting="unsafe")
+        np.copyto(made.valid[part], layer.valid, where=chosen)
+        made.covered[part] |= chosen
+        wanted[part] &= ~chosen
         if not wanted.any():
             break
-        layer = reading.source.read(scene, units, reading.grid, reading.resampling)
-        chosen = layer.covered & wanted
-        for name in names:
-            np.copyto(made.planes[name], layer.planes[name], where=chosen, casting="unsafe")
-        np.copyto(made.valid, layer.valid, where=chosen)
-        made.covered[chosen] = True
-        wanted &= ~chosen
     return made
 
 
-def planes_of(reading: Reading, layers: Iterable[Layer], *, count: int) -> dict[str, Plane]:
-    """Each band of so many layers, (layer, row, column), `dataMask` as 0 and 1."""
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """
+    What a script reads of one data set.
+
+    Args:
+        planes: each band, (sample, row, column), `dataMask` as 0 and 1
+        has_data: whether any pixel of any sample has data
+    """
+
+    planes: dict[str, Plane]
+    has_data: bool
+
+
+def stacked(reading: Reading, layers: Iterable[Layer], *, count: int) -> Stack:
+    """So many layers as the planes of their bands."""
     shape = (count, reading.grid.height, reading.grid.width)
     found: dict[str, Plane] = {
         name: np.empty(shape, "uint8" if name == DATA_MASK else reading.source.bands[name].dtype)
         for name in reading.bands
     }
+    has_data = False
     for number, layer in enumerate(layers):
+        has_data = has_data or bool(layer.valid.any())
         for name, stack in found.items():
             stack[number] = layer.valid if name == DATA_MASK else layer.planes[name]
-    return found
+    return Stack(found, has_data)

@@ -1,8 +1,8 @@
 """
-A request of the Process API computed: from scenes over samples and the script's values to an answer.
+A request computed: from scenes over samples to the script's values, whoever wants to have them.
 
-It runs in a thread and asks the store for nothing. Source: the process and evalscript pages; for errors the
-messages and codes that were seen in public.
+It runs in a thread and asks the store for nothing; what the values are written as stands in `result_files`.
+Source: the process and evalscript pages; for errors the messages and codes that were seen in public.
 """
 
 # ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
@@ -10,27 +10,30 @@ messages and codes that were seen in public.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import archives, images, metering, samples, warping
+from shplan.sandbox import images, metering, samples, warping
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
-from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, planes_of, samples_of
+from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, samples_of, stacked
 from shplan.sandbox.process_requests import USERDATA
 from shplan.sandbox.raster_sources import DATA_MASK, SourceError
-from shplan.sandbox.wire import encode
 from shplan.script.errors import Fault, ScriptError
 from shplan.script.rendering import Collection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from shplan.sandbox.mosaics import Stack
     from shplan.sandbox.process_requests import DataSet, ProcessRequest
-    from shplan.sandbox.raster_sources import Mask, Plane, RasterSource
+    from shplan.sandbox.raster_sources import Grid, Mask, RasterSource, Scene
     from shplan.script.facts import InputFacts, OutputFacts, ScriptFacts
     from shplan.script.rendering import Rendered, Rendering
     from shplan.script.worker import Worker
 
+# Functions of a script that are told of the scenes of a mosaic.
+_HEARING = {"updateOutput", "updateOutputMetadata"}
 # Our own bound: what all samples of a request may take in memory.
 MOST_BYTES = 1 << 30
 # So many outputs of a script an error names.
@@ -44,26 +47,35 @@ class Input:
 
     Args:
         bands: names, each with its unit
-        samples: what there is to choose from
+        scenes: of which one mosaic is made, where there is one, found while it is made
+        samples: what there is to choose from; of one mosaic, what the script hears of it
     """
 
     data: DataSet
     source: RasterSource
     bands: Mapping[str, str]
     mosaicking: str
+    scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was computed, and what it costs in processing units."""
+class Computed:
+    """
+    What a request came to.
 
-    content: bytes
-    media_type: str
+    Args:
+        rendered: the outputs, and what the script tells its user
+        cost_pu: by the published formula, without any minimum or discount
+        has_data: whether there was any pixel with data in what was read
+    """
+
+    rendered: Rendered
     cost_pu: float
+    has_data: bool
 
 
-def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Worker) -> Answer:
+def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Worker) -> Computed:
     """
     Compute a request.
 
@@ -74,20 +86,27 @@ def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Wo
         ApiError: 400, the script cannot be used for this; 500, its data cannot be read
     """
     for source in sources:
-        _check_resolution(request, source)
+        check_resolution(request.grid, source)
     try:
         known = dict.fromkeys(name for source in sources for name in (*source.bands, DATA_MASK))
         with worker.begin(request.evalscript, bands=known) as rendering:
             return _rendered(request, sources, rendering)
     except ScriptError as error:
-        raise _script_failed(error) from error
+        raise script_failed(error) from error
     except SourceError as error:
         raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
 
 
-def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
-    """Source: the message that the service is quoted with."""
-    metres, most = request.grid.metres_per_pixel(), source.coarsest_m
+def check_resolution(grid: Grid, source: RasterSource) -> None:
+    """
+    Refuse pixels that are too coarse for a source.
+
+    Source: the message that the service is quoted with.
+
+    Raises:
+        ApiError: 400
+    """
+    metres, most = grid.metres_per_pixel(), source.coarsest_m
     if most is not None and metres > most:
         raise bad_payload(
             f"The bbox and size of the request make {metres:.2f} meters per pixel, which exceeds the"
@@ -97,7 +116,7 @@ def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
 
 def _rendered(
     request: ProcessRequest, sources: Sequence[RasterSource], rendering: Rendering
-) -> Answer:
+) -> Computed:
     facts = rendering.facts
     if not facts.is_simple:
         _check_outputs(request, facts.outputs)
@@ -119,20 +138,35 @@ def _rendered(
     _check_memory(request, inputs, kept)
     grid = request.grid
     inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
-    planes = [
-        _planes(request, one, chosen, inside) for one, chosen in zip(inputs, kept, strict=True)
+    stacks = [
+        _stack(request, one, chosen, inside) for one, chosen in zip(inputs, kept, strict=True)
     ]
+    planes = [one.planes for one in stacks]
     rendered = rendering.render(planes, height=grid.height, width=grid.width)
     _check_outputs(request, [one.facts for one in rendered.outputs])
-    content, media_type = _written(request, rendered)
-    return Answer(content, media_type, _cost(request, inputs, kept, rendered))
+    has_data = any(one.has_data for one in stacks)
+    return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
+
+
+def check_inputs(
+    data: Sequence[DataSet], sources: Sequence[RasterSource], facts: ScriptFacts
+) -> None:
+    """
+    Refuse a script that reads what there is not, whether or not there are scenes.
+
+    Raises:
+        ApiError: 400
+    """
+    by_id = {one.id: source for one, source in zip(data, sources, strict=True)}
+    for one, identifier in _asked(data, facts):
+        _units(one, by_id[identifier])
 
 
 def _inputs(
     request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
 ) -> list[Input]:
     """What the script reads, in the order of the request's data sets."""
-    asked = _asked(request, facts)
+    asked = _asked(request.data, facts)
     found = []
     for data, source in zip(request.data, sources, strict=True):
         several = [one for one, identifier in asked if identifier == data.id]
@@ -148,17 +182,22 @@ def _inputs(
             to_ms=data.to_ms,
             order=data.order,
             max_cloud=data.max_cloud,
+            bands=tuple(bands),
+            is_simple=mosaicking == SIMPLE,
         )
-        made = tuple(samples_of(scenes, mosaicking))
-        found.append(Input(data, source, bands, mosaicking, made))
+        made: tuple[Sample, ...] = ()
+        if mosaicking != SIMPLE or _HEARING & set(facts.functions):
+            scenes = tuple(scenes)
+            made = tuple(samples_of(scenes, mosaicking))
+        found.append(Input(data, source, bands, mosaicking, scenes, made))
     return found
 
 
-def _asked(request: ProcessRequest, facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
+def _asked(data: Sequence[DataSet], facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
     """Each input of the script with the id of the data set that it reads."""
-    if len(request.data) == 1:
-        return [(one, request.data[0].id) for one in facts.inputs]
-    identifiers = [one.id for one in request.data]
+    if len(data) == 1:
+        return [(one, data[0].id) for one in facts.inputs]
+    identifiers = [one.id for one in data]
     found = []
     for number, one in enumerate(facts.inputs):
         identifier = one.datasource or identifiers[min(number, len(identifiers) - 1)]
@@ -211,18 +250,19 @@ def _check_memory(
         raise _refused("The request reads too many scenes for an image of this size.")
 
 
-def _planes(
+def _stack(
     request: ProcessRequest, one: Input, chosen: Sequence[Sample], inside: Mask | None
-) -> dict[str, Plane]:
+) -> Stack:
     reading = Reading(one.source, one.bands, request.grid, one.data.resampling, inside)
     if one.mosaicking != SIMPLE:
         layers = (mosaic(reading, sample.scenes) for sample in chosen)
-        return planes_of(reading, layers, count=len(chosen))
-    scenes = [scene for sample in chosen for scene in sample.scenes]
+        return stacked(reading, layers, count=len(chosen))
+    scenes = iter(one.scenes)
+    first = list(islice(scenes, 1))
     # Alone, there is a sample everywhere; in fusion none where there is no scene.
-    if not scenes and len(request.data) > 1:
-        return planes_of(reading, (), count=0)
-    return planes_of(reading, [mosaic(reading, scenes)], count=1)
+    if not first and len(request.data) > 1:
+        return stacked(reading, (), count=0)
+    return stacked(reading, [mosaic(reading, chain(first, scenes))], count=1)
 
 
 def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> None:
@@ -238,29 +278,6 @@ def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> N
             raise bad_payload(problem)
 
 
-def _written(request: ProcessRequest, rendered: Rendered) -> tuple[bytes, str]:
-    """The body of the answer, and its media type."""
-    by_id = {one.facts.id: one for one in rendered.outputs}
-    members = []
-    for wanted in request.wanted:
-        if wanted.identifier == USERDATA:
-            text = encode({} if rendered.user_data is None else rendered.user_data)
-            members.append(archives.Member(USERDATA, wanted.media_type, text.encode()))
-            continue
-        output = by_id[wanted.identifier]
-        content = images.encoded(
-            samples.written(output.pixels, output.facts.sample_type),
-            wanted.media_type,
-            grid=request.grid,
-            no_data=output.facts.nodata,
-            quality=wanted.quality,
-        )
-        members.append(archives.Member(wanted.identifier, wanted.media_type, content))
-    if request.archive is None:
-        return members[0].content, members[0].media_type
-    return archives.packed(members, request.archive)
-
-
 def _cost(
     request: ProcessRequest,
     inputs: Sequence[Input],
@@ -268,7 +285,7 @@ def _cost(
     rendered: Rendered,
 ) -> float:
     sample_types = {one.facts.id: one.facts.sample_type for one in rendered.outputs}
-    return metering.process_pu(
+    return metering.answer_pu(
         [
             metering.Read(
                 bands=tuple(one.bands),
@@ -284,6 +301,7 @@ def _cost(
             one.media_type == images.TIFF and sample_types.get(one.identifier) == samples.FLOAT32
             for one in request.wanted
         ),
+        is_raw=any(one.media_type == images.RAW for one in request.wanted),
     )
 
 
@@ -291,8 +309,12 @@ def _refused(message: str) -> ApiError:
     return ApiError(400, RENDERER_EXCEPTION, message)
 
 
-def _script_failed(error: ScriptError) -> ApiError:
-    """Source: texts of the service that were seen in public; where it stands in the script is ours."""
+def script_failed(error: ScriptError) -> ApiError:
+    """
+    The refusal of a script.
+
+    Source: texts of the service that were seen in public; where it stands in the script is ours.
+    """
     status = 500 if error.fault is Fault.ENGINE else 400
     message = error.message
     if error.fault is Fault.RETURN and message.startswith("evaluatePixel"):

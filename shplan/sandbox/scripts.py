@@ -36,7 +36,7 @@ class Scripts(Protocol):
 
     def facts(self, text: str) -> ScriptFacts:
         """
-        What a script says of itself.
+        What a script says of itself; asked by any thread.
 
         Raises:
             ScriptFailedError: it is no script, or its `setup()` fails

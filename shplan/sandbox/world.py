@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import (
+    async_rows,
     batch_collection_rows,
     batch_fates,
     batch_rows,
+    batch_statistics_rows,
     batch_v1_rows,
     byoc_rows,
     sensed_tiles,
@@ -29,6 +31,7 @@ from shplan.sandbox.store import Store
 from shplan.script.limits import Limits
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -44,7 +47,9 @@ FAMILIES = (
     batch_fates,
     batch_collection_rows,
     batch_v1_rows,
+    batch_statistics_rows,
     zarr_rows,
+    async_rows,
 )
 
 
@@ -67,6 +72,9 @@ class World:
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None
+        # What brings tasks up to date at the moment; see `settling`.
+        self.settling: asyncio.Task[None] | None = None
+        self.is_closed = False
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
@@ -75,6 +83,7 @@ class World:
 
     def close(self) -> None:
         """Close the files, and end the processes that run evalscripts."""
+        self.is_closed = True
         self.scripts.close()
         self.store.close()
 

@@ -36,7 +36,7 @@ def routes(world: World) -> list[Route]:
     base = "/byoc/v1/collections/{collection}/tiles/{tile}/files"
     one = {"GET": Operation(get_file), "HEAD": Operation(head_file)}
     table = {base: {"GET": Operation(list_files)}, f"{base}/{{path:path}}": one}
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def list_files(call: Call) -> Reply:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shplan.sandbox import multipart, tokens, units
+from shplan.sandbox import multipart, settling, tokens, units
 from shplan.sandbox.beside import beside
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
@@ -25,7 +25,6 @@ from shplan.sandbox.errors import (
     bad_payload,
     unauthorized,
 )
-from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
@@ -142,15 +141,32 @@ class Operation:
     is_open: bool = False
 
 
-def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route:
-    """The route of one path: its operations by method; it answers any other with 405 itself."""
-    return Route(path, _endpoint(world, operations), methods=_METHODS)
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A request that may be served: who asks, for what, and whether it is free."""
+
+    operation: Operation
+    account: str
+    free: bool
+
+
+def route(
+    world: World, path: str, operations: Mapping[str, Operation], *, tells_tasks: bool = True
+) -> Route:
+    """
+    The route of one path: its operations by method; it answers any other with 405 itself.
+
+    Args:
+        tells_tasks: whether the answers depend on tasks, so that whoever asks waits until those are
+            up to date; others are served while that goes on
+    """
+    return Route(path, _endpoint(world, operations, tells_tasks=tells_tasks), methods=_METHODS)
 
 
 def _endpoint(
-    world: World, operations: Mapping[str, Operation]
+    world: World, operations: Mapping[str, Operation], *, tells_tasks: bool
 ) -> Callable[[Request], Awaitable[Response]]:
-    def answer(request: Request, content: bytes) -> Response | Later:
+    def admitted(request: Request) -> _Admitted:
         operation = operations.get(request.method)
         account = behind = request.scope.get(BEHIND, "")
         if not behind and (operation is None or not operation.is_open):
@@ -160,7 +176,11 @@ def _endpoint(
             allowed = ", ".join(sorted(operations))
             msg = f"The method {request.method} is not allowed here."
             raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
-        settle(world, request.path_params)
+        return _Admitted(operation, account, free=bool(behind))
+
+    def answer(request: Request, content: bytes, who: _Admitted) -> Response | Later:
+        operation = who.operation
+        settling.finish(world, request.path_params)
         body = (
             read_body(
                 request.headers.get("content-type", ""), content, script_at=operation.script_at
@@ -171,7 +191,7 @@ def _endpoint(
         settings = world.settings
         call = Call(
             world=world,
-            account=account,
+            account=who.account,
             params=request.path_params,
             query=dict(request.query_params),
             url=str(request.scope[ORIGINAL_URL]),
@@ -182,12 +202,21 @@ def _endpoint(
             content=content,
             headers=request.headers,
         )
-        return _answered(call, operation, free=bool(behind))
+        return _answered(call, operation, free=who.free)
 
     async def serve(request: Request) -> Response:
         content = await request.body()
         with world.holding():
-            found = answer(request, content)
+            who = admitted(request)
+            going = settling.begin(world)
+            # Where units run out, what is left of them depends on tasks as well.
+            waits = tells_tasks or world.settings.account_pu is not None
+            if going is None or not waits:
+                found = answer(request, content, who)
+        if going is not None and waits:
+            await settling.waited(going)
+            with world.holding():
+                found = answer(request, content, who)
         if isinstance(found, Response):
             return found
         result = await (beside if found.in_turn else run_in_threadpool)(found.work)
