@@ -71,6 +71,13 @@ function evaluatePixel(samples, scenes, inputMetadata, customData, outputMetadat
 }
 %(functions)s"""
 
+# The name may stand in a comment alone: then what the script hands over is this very function.
+_CHOOSING = """function preProcessScenes(collections) {
+  var choose = shplanScript.preProcessScenes;
+  return choose === preProcessScenes ? collections : choose(collections);
+}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -127,12 +134,7 @@ def painted(script: str, picture: Picture) -> str:
         "palette": json.dumps(PALETTE),
         "least": repr(float(picture.least)),
         "span": repr(float(picture.greatest - picture.least)),
-        "functions": (
-            "function preProcessScenes(collections) {"
-            " return shplanScript.preProcessScenes(collections); }\n"
-            if has_scenes
-            else ""
-        ),
+        "functions": _CHOOSING if has_scenes else "",
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import shapely
@@ -22,8 +22,11 @@ from shplan.sandbox.scenes.missions import missions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
 
     from shplan.sandbox.scenes.scene import Scene
+
+    Floats = NDArray[np.float64]
 
 COLLECTION = "sentinel-2-l2a"
 BANDS = ("B04", "B08")
@@ -68,14 +71,14 @@ def _measured(folder: str) -> dict[str, NDArray[np.uint16]]:
     """The bands of one day, (row, column), as they are stored."""
     centres = (np.arange(SIDE) + 0.5) * PIXEL_M
     x, y = np.meshgrid(WEST_M + centres, NORTH_M - centres)
-    longitude, latitude = transformer(EPSG, WGS84)(x, y)
+    longitude, latitude = cast("tuple[Floats, Floats]", transformer(EPSG, WGS84)(x, y))
     area = shapely.box(longitude.min(), latitude.min(), longitude.max(), latitude.max())
     scene = _scene(DAYS[folder], area)
     read = reading.read(scene, BANDS, longitude, latitude, dict.fromkeys(BANDS, "DN"))
     return {band: np.maximum(read[band], NO_DATA + 1).astype(np.uint16) for band in BANDS}
 
 
-def _scene(day: str, area: shapely.Geometry) -> Scene:
+def _scene(day: str, area: BaseGeometry) -> Scene:
     """The scene of a day that covers an area whole."""
     begin_ms = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1000
     taken = missions()[COLLECTION].scenes(area, from_ms=begin_ms, to_ms=begin_ms + _DAY_MS)
