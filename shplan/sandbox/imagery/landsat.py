@@ -15,6 +15,7 @@ import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
 from shplan.sandbox.imagery.heat import brightness_kelvin, surface_kelvin
+from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.optical import (
     View,
     sensor_noise,
@@ -24,7 +25,6 @@ from shplan.sandbox.imagery.optical import (
     top_of_air,
     view,
 )
-from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.sky import Sun, angles, sun
 from shplan.sandbox.scenes.noise import Floats

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
+from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.optical import (
     View,
     greenness,
@@ -23,7 +24,6 @@ from shplan.sandbox.imagery.optical import (
     top_of_air,
     view,
 )
-from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.sky import angles, sun
 from shplan.sandbox.scenes.clouds import cloud_density
@@ -168,7 +168,7 @@ def scene_classes(seen: View) -> Floats:
         (seen.cover.snow > 0.5, SceneClass.SNOW),
         (seen.cirrus > 0.55, SceneClass.CIRRUS),
         (seen.cloud > 0.0, SceneClass.CLOUD_MEDIUM),
-        (seen.cloud > 0.1, SceneClass.CLOUD_HIGH),
+        (seen.cloud > 0.06, SceneClass.CLOUD_HIGH),
     ):
         found = np.where(mask, scene_class, found)
     return found.astype(np.float64)

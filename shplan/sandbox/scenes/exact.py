@@ -132,8 +132,7 @@ def log(x: Floats) -> Floats:
     way = (part - 1.0) / (part + 1.0)
     square = way * way
     return np.asarray(
-        twos * _LN2_HIGH
-        + (2.0 * (way + way * square * _horner(_ARTANH, square)) + twos * _LN2_LOW)
+        twos * _LN2_HIGH + (2.0 * (way + way * square * _horner(_ARTANH, square)) + twos * _LN2_LOW)
     )
 
 
