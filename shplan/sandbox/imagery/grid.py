@@ -3,7 +3,7 @@ Native pixels: where a scene's pixels lie, and which of them a place belongs to.
 
 A place is first moved to the centre of the native pixel that it is in, so that it has one value
 whatever grid asks for it. Maps between degrees and UTM are polynomials, one for each of fixed small
-cells, fitted to the exact ones and nearer than a thousandth of a millimetre: exact ones would cost
+cells, fitted to the exact ones and nearer than a centimetre: exact ones would cost
 more than the picture.
 """
 
