@@ -38,7 +38,7 @@ def test_poles_have_a_place() -> None:
 
 @pytest.mark.parametrize("epsg", [32601, 32633, 32722])
 def test_polynomials_are_the_projection(epsg: int) -> None:
-    lon, lat = places(epsg, 3.5)
+    lon, lat = (one[:80] for one in places(epsg, 3.5))
     found, true = project(epsg, lon, lat), to_utm(epsg, lon, lat)
     assert np.abs(np.array(found) - np.array(true)).max() < 1e-2
     back = unproject(epsg, *true)
