@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,13 @@ ONLY: dict[str, set[str]] = {
 }
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield every imported module, also those inside functions and behind TYPE_CHECKING."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Every imported module, also those inside functions and behind TYPE_CHECKING."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -60,7 +60,7 @@ def check_data(world: World, account: str, request: ProcessRequest) -> None:
 
     sources = raster_opening.opened(world, account, request.data, request.area, request.grid.epsg)
     for source in sources:
-        process.check_resolution(request, source)
+        process.check_resolution(request.grid, source)
 
 
 def read(body: JsonObject, *, evalscript: str) -> ProcessRequest:

@@ -119,7 +119,7 @@ def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms
     except ScriptFailedError as error:
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
-    _check_bands(known, process, facts)
+    check_bands(known, process, facts)
     _check_ingestion(known, request, facts)
     tariff = metering.tariff(
         process,
@@ -203,8 +203,13 @@ def _check_ingestion(known: Basis, request: JsonObject, facts: ScriptFacts) -> N
         raise AnalysisError(cause)
 
 
-def _check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
-    """Bands of the caller's own collections; those of public collections are not known here."""
+def check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
+    """
+    Bands of the caller's own collections; those of public collections are not known here.
+
+    Raises:
+        AnalysisError: there is no such band
+    """
     data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
     identifiers = {str(one["id"]) for one in data if "id" in one}
     for index, one in enumerate(facts.inputs):

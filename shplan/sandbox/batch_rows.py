@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
-SCHEMA = """
-create table if not exists batch_tasks (
+# What every API has whose tasks live as those of batch processing do.
+_TASKS_SCHEMA = """
+create table if not exists {name} (
   seq integer primary key, id text not null unique, account text not null,
   created_ms integer not null, updated_ms integer not null, status text not null,
   since_ms integer not null, action text not null default 'NONE', action_ms integer,
@@ -34,9 +35,19 @@ create table if not exists batch_tasks (
   cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
   run_handled integer not null default 0, starts integer not null default 0,
   forgotten integer not null default 0);
-create index if not exists batch_by_account on batch_tasks (account, seq);
-create index if not exists batch_by_status on batch_tasks (account, status, seq);
-create index if not exists batch_due on batch_tasks (due_ms, seq) where due_ms is not null;
+create index if not exists {short}_by_account on {name} (account, seq);
+create index if not exists {short}_by_status on {name} (account, status, seq);
+create index if not exists {short}_due on {name} (due_ms, seq) where due_ms is not null;
+"""
+
+
+def tasks_schema(name: str, short: str) -> str:
+    """The table of tasks under a name, and its indexes under a short one."""
+    return _TASKS_SCHEMA.format(name=name, short=short)
+
+
+SCHEMA = f"""
+{tasks_schema("batch_tasks", "batch")}
 create table if not exists batch_features (
   task integer not null, n integer not null, name text not null, epsg integer not null,
   shape text not null, width integer not null, height integer not null, cost real not null,
@@ -108,6 +119,10 @@ class Task:
 
     def as_text(self) -> str:
         """The task as answers show it. Source: schema `BatchV2ProcessTask`."""
+        return f'{encode(self.told())[:-1]},"request":{self.request}}}'
+
+    def told(self) -> JsonObject:
+        """The same without its request."""
         content: JsonObject = {
             "id": self.id,
             "projectId": self.account,
@@ -127,7 +142,7 @@ class Task:
             content["error"] = self.error
         if self.reason is not None and self.status == states.STOPPED:
             content["stoppedStatusReason"] = self.reason
-        return f'{encode(content)[:-1]},"request":{self.request}}}'
+        return content
 
 
 TASKS = TaskTable("batch_tasks", Task)

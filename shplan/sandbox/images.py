@@ -31,6 +31,8 @@ EXTENSIONS = {PNG: "png", JPEG: "jpg", TIFF: "tif", JSON: "json"}
 DEFAULT_QUALITY = 90
 # Source: xcube-sh, which hands such a body to Zarr as a chunk that is compressed by zlib at this level.
 RAW_LEVEL = 8
+# Our own bound: of 16 times as many, which a TIFF could have, some pixels are written for minutes.
+MOST_BANDS = 4096
 # Of each format that is no TIFF: numbers of bands and sample types.
 _HOLDS = {
     PNG: ((1, 2, 3, 4), ("AUTO", "UINT8", "UINT16")),
@@ -41,7 +43,11 @@ _HOLDS = {
 def misfit(facts: OutputFacts, media_type: str) -> str | None:
     """Why a format cannot hold an output; none: it can."""
     if media_type not in _HOLDS:
-        return None
+        if 1 <= facts.bands <= MOST_BANDS:
+            return None
+        return (
+            f"Output {facts.id} has {facts.bands} bands; {media_type} can have 1 to {MOST_BANDS}."
+        )
     bands, sample_types = _HOLDS[media_type]
     if facts.bands not in bands:
         fitting = ", ".join(map(str, bands))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.mosaics import Stack
     from shplan.sandbox.process_requests import DataSet, ProcessRequest
-    from shplan.sandbox.raster_sources import Mask, RasterSource, Scene
+    from shplan.sandbox.raster_sources import Grid, Mask, RasterSource, Scene
     from shplan.script.facts import InputFacts, OutputFacts, ScriptFacts
     from shplan.script.rendering import Rendered, Rendering
     from shplan.script.worker import Worker
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _HEARING = {"updateOutput", "updateOutputMetadata"}
 # Our own bound: what all samples of a request may take in memory.
 MOST_BYTES = 1 << 30
+# So many outputs of a script an error names.
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,27 @@ def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Wo
         ApiError: 400, the script cannot be used for this; 500, its data cannot be read
     """
     for source in sources:
-        check_resolution(request, source)
+        check_resolution(request.grid, source)
     try:
         known = dict.fromkeys(name for source in sources for name in (*source.bands, DATA_MASK))
         with worker.begin(request.evalscript, bands=known) as rendering:
             return _rendered(request, sources, rendering)
     except ScriptError as error:
-        raise _script_failed(error) from error
+        raise script_failed(error) from error
     except SourceError as error:
         raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
 
 
-def check_resolution(request: ProcessRequest, source: RasterSource) -> None:
+def check_resolution(grid: Grid, source: RasterSource) -> None:
     """
-    Refuse pixels that are too coarse. Source: the message that the service is quoted with.
+    Refuse pixels that are too coarse for a source.
+
+    Source: the message that the service is quoted with.
 
     Raises:
         ApiError: 400
     """
-    metres, most = request.grid.metres_per_pixel(), source.coarsest_m
+    metres, most = grid.metres_per_pixel(), source.coarsest_m
     if most is not None and metres > most:
         raise bad_payload(
             f"The bbox and size of the request make {metres:.2f} meters per pixel, which exceeds the"
@@ -144,11 +148,25 @@ def _rendered(
     return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
 
 
+def check_inputs(
+    data: Sequence[DataSet], sources: Sequence[RasterSource], facts: ScriptFacts
+) -> None:
+    """
+    Refuse a script that reads what there is not, whether or not there are scenes.
+
+    Raises:
+        ApiError: 400
+    """
+    by_id = {one.id: source for one, source in zip(data, sources, strict=True)}
+    for one, identifier in _asked(data, facts):
+        _units(one, by_id[identifier])
+
+
 def _inputs(
     request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
 ) -> list[Input]:
     """What the script reads, in the order of the request's data sets."""
-    asked = _asked(request, facts)
+    asked = _asked(request.data, facts)
     found = []
     for data, source in zip(request.data, sources, strict=True):
         several = [one for one, identifier in asked if identifier == data.id]
@@ -175,11 +193,11 @@ def _inputs(
     return found
 
 
-def _asked(request: ProcessRequest, facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
+def _asked(data: Sequence[DataSet], facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
     """Each input of the script with the id of the data set that it reads."""
-    if len(request.data) == 1:
-        return [(one, request.data[0].id) for one in facts.inputs]
-    identifiers = [one.id for one in request.data]
+    if len(data) == 1:
+        return [(one, data[0].id) for one in facts.inputs]
+    identifiers = [one.id for one in data]
     found = []
     for number, one in enumerate(facts.inputs):
         identifier = one.datasource or identifiers[min(number, len(identifiers) - 1)]
@@ -253,7 +271,7 @@ def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> N
         if wanted.identifier == USERDATA:
             continue
         if wanted.identifier not in by_id:
-            known = ", ".join(by_id)
+            known = ", ".join([*by_id][:MOST_NAMED])
             raise bad_payload(f"The script has no output {wanted.identifier}; it has {known}.")
         problem = images.misfit(by_id[wanted.identifier], wanted.media_type)
         if problem is not None:
@@ -291,8 +309,12 @@ def _refused(message: str) -> ApiError:
     return ApiError(400, RENDERER_EXCEPTION, message)
 
 
-def _script_failed(error: ScriptError) -> ApiError:
-    """Source: texts of the service that were seen in public; where it stands in the script is ours."""
+def script_failed(error: ScriptError) -> ApiError:
+    """
+    The refusal of a script.
+
+    Source: texts of the service that were seen in public; where it stands in the script is ours.
+    """
     status = 500 if error.fault is Fault.ENGINE else 400
     message = error.message
     if error.fault is Fault.RETURN and message.startswith("evaluatePixel"):

@@ -188,10 +188,14 @@ def read_delivered(body: JsonObject, *, evalscript: str) -> ProcessRequest:
 
 
 def grid_of(
-    bounds: JsonObject, output: JsonObject, sizes: Sizes = AT_ONCE
+    bounds: JsonObject, output: JsonObject, sizes: Sizes = AT_ONCE, *, place: str = "output"
 ) -> tuple[Grid, Area, bool]:
     """
     The pixels of the answer, the area, and whether it is less than the pixels.
+
+    Args:
+        output: the member that says how many pixels there are
+        place: of that member in the body, for refusals
 
     Raises:
         ApiError: 400
@@ -206,38 +210,47 @@ def grid_of(
         whole = areas.area_of(box, place=_PLACE)
         assert whole is not None
         sides = whole[0].bounds
-    width, height = _size(sides, output, sizes)
+    width, height = size_of(sides, output, sizes, place=place)
     return Grid(epsg, *sides, width, height), area, "geometry" in bounds
 
 
-def _size(
-    sides: tuple[float, float, float, float], output: JsonObject, sizes: Sizes
+def size_of(
+    sides: tuple[float, float, float, float],
+    output: JsonObject,
+    sizes: Sizes = AT_ONCE,
+    *,
+    place: str,
 ) -> tuple[int, int]:
+    """
+    Width and height in pixels of what has these sides, in units of the CRS.
+
+    Raises:
+        ApiError: 400
+    """
     by_pixels = [name for name in ("width", "height") if name in output]
     by_resolution = [name for name in ("resx", "resy") if name in output]
     if by_pixels and by_resolution:
-        raise violation("output", "must have width and height, or resx and resy, not both")
+        raise violation(place, "must have width and height, or resx and resy, not both")
     if not by_resolution:
         if sizes.assumed is None and len(by_pixels) < 2:
-            raise violation("output", "must have width and height, or resx and resy")
+            raise violation(place, "must have width and height, or resx and resy")
         return (
             cast("int", output.get("width", sizes.assumed)),
             cast("int", output.get("height", sizes.assumed)),
         )
     first = output[by_resolution[0]]
-    width = _pixels(sides[2] - sides[0], cast("float", output.get("resx", first)), "resx", sizes)
-    height = _pixels(sides[3] - sides[1], cast("float", output.get("resy", first)), "resy", sizes)
+    across, down = (cast("float", output.get(name, first)) for name in ("resx", "resy"))
+    width = _pixels(sides[2] - sides[0], across, f"{place}->resx", sizes)
+    height = _pixels(sides[3] - sides[1], down, f"{place}->resy", sizes)
     return width, height
 
 
-def _pixels(length: float, resolution: float, name: str, sizes: Sizes) -> int:
+def _pixels(length: float, resolution: float, place: str, sizes: Sizes) -> int:
     if resolution <= 0:
-        raise violation(f"output->{name}", "must be greater than 0")
+        raise violation(place, "must be greater than 0")
     # Before it is rounded: a quotient may be greater than any whole number.
     if not math.isfinite(count := length / resolution) or count >= sizes.most + 0.5:
-        raise violation(
-            f"output->{name}", f"makes an image of more than {sizes.most} pixels; make it greater"
-        )
+        raise violation(place, f"makes an image of more than {sizes.most} pixels; make it greater")
     return max(1, math.floor(count + 0.5))
 
 

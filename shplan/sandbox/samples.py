@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AUTO, FLOAT32 = "AUTO", "FLOAT32"
 AUTO_SCALE = 255.0
+_AT_ONCE = 1 << 16
 DTYPES = {
     AUTO: "uint8",
     "UINT8": "uint8",
@@ -30,6 +31,16 @@ DTYPES = {
 
 def written(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
     """The pixels of an output as numbers of its sample type; shape (row, column, band)."""
+    made = np.empty(pixels.shape, DTYPES[sample_type])
+    # Some rows at a time: what is made in between stays small, and near.
+    step = max(1, _AT_ONCE // max(1, made[:1].size))
+    for first in range(0, len(pixels), step):
+        rows = slice(first, first + step)
+        made[rows] = _converted(pixels[rows], sample_type)
+    return made
+
+
+def _converted(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
     dtype = np.dtype(DTYPES[sample_type])
     if dtype.kind == "f":
         with np.errstate(over="ignore"):

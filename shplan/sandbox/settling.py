@@ -11,7 +11,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from shplan.sandbox import async_process, batch, batch_v1, ingestion, task_settling, zarr_ingestion
+from shplan.sandbox import (
+    async_process,
+    batch,
+    batch_statistics,
+    batch_v1,
+    ingestion,
+    task_settling,
+    zarr_ingestion,
+)
 from shplan.sandbox.beside import beside
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 # What spends processing units as time passes.
-TASKS = (batch.STEPS, batch_v1.STEPS, async_process.STEPS)
+TASKS = (batch.STEPS, batch_v1.STEPS, async_process.STEPS, batch_statistics.STEPS)
 
 # Longer than an evalscript may take, and shorter than clients wait.
 MOST_WAIT_S = 20.0

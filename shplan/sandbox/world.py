@@ -15,6 +15,7 @@ from shplan.sandbox import (
     batch_collection_rows,
     batch_fates,
     batch_rows,
+    batch_statistics_rows,
     batch_v1_rows,
     byoc_rows,
     sensed_tiles,
@@ -27,6 +28,7 @@ from shplan.sandbox.scratch import clean
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
+from shplan.script.limits import Limits
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,6 +47,7 @@ FAMILIES = (
     batch_fates,
     batch_collection_rows,
     batch_v1_rows,
+    batch_statistics_rows,
     zarr_rows,
     async_rows,
 )
@@ -66,7 +69,6 @@ class World:
         self.buckets.mkdir(parents=True, exist_ok=True)
         clean(data)
         self.objects = Objects(self.buckets, scratch=data)
-        self.scripts = scripts or WorkerScripts()
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None
@@ -76,6 +78,7 @@ class World:
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
+        self.scripts = scripts or WorkerScripts(self._limits)
         self.store.found(seed=self.settings.seed, clock_s=clock.now(), speed=self.settings.speed)
 
     def close(self) -> None:
@@ -106,6 +109,11 @@ class World:
             self.store.set_anchor(anchor.moved(clock_s=self._clock.now(), speed=settings.speed))
             self._file.write(settings)
             self._held = None
+
+    def _limits(self) -> Limits:
+        """What a script may use up, as the settings stand now."""
+        now = self.settings
+        return Limits(time_s=now.script_s, pixels_s=now.pixels_s, million_s=now.pixels_million_s)
 
     def now_s(self) -> float:
         """Sandbox time, seconds since 1970."""

@@ -23,8 +23,6 @@ from shplan.sandbox.clock import StoppedClock
 from shplan.schema import store
 from shplan.schema.overlays import OVERLAYS
 
-# Pixels, which the next families will serve, and orders of imagery, which cost money.
-BEYOND = ("/process/", "/statistics/", "/async/", "/api/v1/dataimport/")
 # Source: section on authentication: only these are open.
 OPEN = frozenset({"getCatalogLandingPage", "getCatalogConformanceDeclaration"})
 ERROR = {"$ref": "#/components/responses/400"}
@@ -77,11 +75,7 @@ def document() -> dict[str, Any]:
     for overlay in OVERLAYS:
         overlay.apply(extract)
     served = _served()
-    paths = {
-        path: item
-        for path, item in extract["paths"].items()
-        if served(path) and not path.startswith(BEYOND)
-    }
+    paths = {path: item for path, item in extract["paths"].items() if served(path)}
     for path, item in paths.items():
         for entry in item.values():
             _complete(path, entry)

@@ -12,6 +12,13 @@ from tests.sandbox.zarrs import PATH, UTM, write_group
 from tests.support.served import Served
 
 BUCKET = "imagery"
+# Of the tile that is made below.
+PLACE = [500_000, 5_199_000, 501_000, 5_200_000]
+SCRIPT = """//VERSION=3
+function setup() {
+  return {input: ["B04", "dataMask"], output: [{id: "default", bands: 1}, {id: "dataMask", bands: 1}]};
+}
+function evaluatePixel(s) { return {default: [s.B04], dataMask: [s.dataMask]}; }"""
 
 
 def fill_bucket(server: Served) -> None:
@@ -29,6 +36,37 @@ def existing(http: httpx.Client, server: Served, path: str) -> dict[str, Any]:
             server.tick(10)
             return {name: value for name, value in found.items() if "{" + name + "}" in path}
     return {}
+
+
+# The families whose bodies name data and an evalscript.
+OF_PIXELS = ("/process/", "/statistics/", "/api/v1/process", "/api/v1/statistics", "/async/")
+
+
+def existing_data(http: httpx.Client, server: Served, path: str) -> str | None:
+    """The type of data that exist, for operations that read pixels."""
+    if not path.startswith(OF_PIXELS) or "{" in path:
+        return None
+    made = _tile(http)["collectionId"]
+    server.tick(10)
+    return f"byoc-{made}"
+
+
+def sensible(body: Any, data: str) -> Any:
+    """
+    A body that fits the document, in which what no schema can say is said: data, place and script.
+
+    Everything else stays as it was drawn.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("input"), dict):
+        return body
+    items = [{**one, "type": data} for one in body["input"].get("data", [])] or [{"type": data}]
+    bounds = {"bbox": PLACE, "properties": {"crs": UTM}}
+    made = {**body, "input": {**body["input"], "data": items, "bounds": bounds}}
+    if "aggregation" in made:
+        made["aggregation"] = {**made["aggregation"], "evalscript": SCRIPT}
+    else:
+        made["evalscript"] = SCRIPT
+    return made
 
 
 def names(path: str) -> list[str]:

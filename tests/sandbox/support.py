@@ -27,6 +27,17 @@ from shplan.schema.store import operations, response_schema
 TOKEN = "/auth/realms/main/protocol/openid-connect/token"
 COLLECTIONS = "/byoc/v1/collections"
 BUCKET = "imagery"
+FAMILIES = (
+    "async",
+    "batch-statistics",
+    "batch-v1",
+    "batch-v2",
+    "byoc",
+    "metadata",
+    "process",
+    "statistics",
+    "zarr",
+)
 
 
 @cache
@@ -34,15 +45,7 @@ def validators() -> list[tuple[str, re.Pattern[str], dict[int, Any]]]:
     """Of each operation that is served: method, pattern of its paths, and its answers' validators."""
     found = []
     for name, operation in operations().items():
-        if operation.family not in (
-            "async",
-            "batch-v1",
-            "batch-v2",
-            "byoc",
-            "metadata",
-            "process",
-            "zarr",
-        ):
+        if operation.family not in FAMILIES:
             continue
         by_status = {}
         for status in operation.statuses:

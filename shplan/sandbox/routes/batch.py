@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import batch_files, batch_requests, units
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
-from shplan.sandbox.batch_states import IllegalActionError
-from shplan.sandbox.errors import (
-    bad_payload,
-    violation,
-)
+from shplan.sandbox.errors import violation
 from shplan.sandbox.grids import grids
 from shplan.sandbox.lists import named, terms_of
 from shplan.sandbox.masking import masked
@@ -155,21 +151,7 @@ def stop(call: Call) -> Reply:
 
 
 def _act(call: Call, wanted: str) -> Reply:
-    with call.store.writing():
-        task = owned(call)
-        try:
-            move = states.act(task.standing, wanted, settings=call.settings, now_ms=call.now_ms)
-        except IllegalActionError as error:
-            raise bad_payload(str(error)) from error
-        if move is not None:
-            rows.change(
-                call.store,
-                task,
-                **tasks.columns_of(call, task, wanted=wanted, move=move),
-                reason=move.reason,
-                updated_ms=call.now_ms,
-            )
-    return Reply(204)
+    return tasks.acted(call, rows.TASKS, "task", wanted, decide=states.act)
 
 
 def list_grids(call: Call) -> Reply:
