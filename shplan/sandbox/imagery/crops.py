@@ -67,9 +67,21 @@ def growth(name: Words, at_ms: int, lat: Floats, height_m: Floats) -> Growth:
 
     Args:
         name: words of the fields
-        lat: degrees; all of one half of the Earth, or the greater part of them decides
+        lat: degrees
     """
-    season, day = season_of(at_ms, south=bool(lat.size and lat[0] < 0.0))
+    south = lat < 0.0
+    if south.any() and not south.all():
+        summer, winter = (_growth(name, at_ms, lat, height_m, south=one) for one in (False, True))
+        return Growth(
+            np.where(south, winter.green, summer.green),
+            np.where(south, winter.straw, summer.straw),
+            np.where(south, winter.flowers, summer.flowers),
+        )
+    return _growth(name, at_ms, lat, height_m, south=bool(south.any()))
+
+
+def _growth(name: Words, at_ms: int, lat: Floats, height_m: Floats, *, south: bool) -> Growth:
+    season, day = season_of(at_ms, south=south)
     crop = crop_of(name, season)
     _part, winter, begin, length, height, ripe, ripening, standing, bloom = _CROPS[crop].T
     # The north and the heights are late, and every field has its own days.

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
-from shplan.sandbox.imagery.lattice import chart
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.terrain import terrain
 from shplan.sandbox.scenes.noise import Floats
@@ -34,7 +33,7 @@ class Elevation:
 
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
         """Metres above the sea, to a hundredth; no scene changes them."""
-        height = terrain(*chart(pixels.lon, pixels.lat)).height_m
+        height = terrain(pixels.lon, pixels.lat).height_m
         measured = height if self.has_floor else np.maximum(height, 0.0)
         level = np.floor(measured * 100.0 + 0.5) / 100.0
         return dict.fromkeys(names, np.asarray(level))

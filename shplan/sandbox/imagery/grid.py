@@ -9,6 +9,7 @@ more than the picture.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,7 @@ class Pixels:
         column, row: their numbers, counted from the origin of the scene's CRS
         x, y: their centres in that CRS
         lon, lat: their centres in degrees
+        key: what they are all known by; those of one key are the same
     """
 
     column: Ints
@@ -50,9 +52,10 @@ class Pixels:
     y: Floats
     lon: Floats
     lat: Floats
+    key: tuple[object, ...]
 
-    def some(self, here: Ints) -> Pixels:
-        """Those of places in the row."""
+    def some(self, here: Ints, name: object) -> Pixels:
+        """Those of places in the row, by a name that tells them from others of these pixels."""
         return Pixels(
             self.column[here],
             self.row[here],
@@ -60,6 +63,7 @@ class Pixels:
             self.y[here],
             self.lon[here],
             self.lat[here],
+            (*self.key, name),
         )
 
 
@@ -75,12 +79,32 @@ def cells_at(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints
     return _whole(x * per + _EDGE), _whole(y * per + _EDGE)
 
 
+def centres(epsg: int, column: Ints, row: Ints, resolution_m: float) -> tuple[Floats, Floats]:
+    """The middles of native pixels in the CRS."""
+    step = step_of(epsg, resolution_m)
+    return np.asarray((column + 0.5) * step), np.asarray((row + 0.5) * step)
+
+
 def pixels(epsg: int, column: Ints, row: Ints, resolution_m: float) -> Pixels:
     """Native pixels of columns and rows."""
-    step = step_of(epsg, resolution_m)
-    x, y = (np.asarray((one + 0.5) * step, dtype=np.float64) for one in (column, row))
-    degrees = (_rounded(x), _rounded(y)) if epsg == WGS84 else unproject(epsg, x, y)
-    return Pixels(column, row, x, y, *degrees)
+    digest = hashlib.blake2b(column.tobytes(), digest_size=16)
+    digest.update(row.tobytes())
+    return _pixels(epsg, column, row, resolution_m, digest.digest())
+
+
+def window(
+    epsg: int, west: int, south: int, width: int, height: int, resolution_m: float
+) -> Pixels:
+    """The native pixels of a rectangle, row by row from its first column and row on."""
+    column = np.tile(np.arange(west, west + width), height)
+    row = np.repeat(np.arange(south, south + height), width)
+    return _pixels(epsg, column, row, resolution_m, (west, south, width, height))
+
+
+def _pixels(epsg: int, column: Ints, row: Ints, resolution_m: float, name: object) -> Pixels:
+    x, y = centres(epsg, column, row, resolution_m)
+    lon, lat = (_rounded(x), _rounded(y)) if epsg == WGS84 else unproject(epsg, x, y)
+    return Pixels(column, row, x, y, lon, lat, (epsg, resolution_m, name))
 
 
 def snap(scene: Scene, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Floats, Floats]:
@@ -158,44 +182,71 @@ def _of_cell(column: Floats, line: Ints | None, wanted: int, *, alone: bool) -> 
 def _polynomial(coefficients: Floats, u: Floats, v: Floats) -> Floats:
     """By Horner's rule in both directions."""
     table = dict(zip(_TERMS, coefficients.tolist(), strict=True))
-    total: Floats = np.zeros(u.shape)
-    for i in range(_DEGREE, -1, -1):
-        line: Floats = np.full(u.shape, table[i, _DEGREE - i])
-        for j in range(_DEGREE - i - 1, -1, -1):
-            line = line * v + table[i, j]
-        total = total * u + line
+    total: Floats = np.full(u.shape, table[_DEGREE, 0])
+    for i in range(_DEGREE - 1, -1, -1):
+        line = v * table[i, _DEGREE - i]
+        for j in range(_DEGREE - i - 1, 0, -1):
+            line += table[i, j]
+            line *= v
+        line += table[i, 0]
+        total *= u
+        total += line
     return total
+
+
+def _chebyshev(degree: int, x: Floats) -> Floats:
+    """The polynomials up to a degree at places, shape (degree + 1, place)."""
+    found = [np.ones(x.shape), x]
+    while len(found) <= degree:
+        found.append(2.0 * x * found[-1] - found[-2])
+    return np.stack(found[: degree + 1])
+
+
+# Zeros of the sixth of the polynomials: asked for there, the fitted map is nearly the best one.
+_ZEROS = np.array([-0.9659258262890683, -0.7071067811865476, -0.25881904510252074,
+                   0.25881904510252074, 0.7071067811865476, 0.9659258262890683])  # fmt: skip
+_AT_ZEROS = _chebyshev(_DEGREE, _ZEROS)
+# What the powers of each polynomial are, the lowest first.
+_POWERS = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (-1.0, 0.0, 2.0, 0.0), (0.0, -3.0, 0.0, 4.0))
 
 
 def _knots() -> tuple[Floats, Floats]:
     """Points of a cell in [-1, 1] at which the exact maps are asked."""
-    at = np.array([-0.98, -0.83, -0.56, -0.2, 0.2, 0.56, 0.83, 0.98])
-    across, along = np.tile(at, len(at)), np.repeat(at, len(at))
-    return np.asarray(across, dtype=np.float64), np.asarray(along, dtype=np.float64)
+    return np.tile(_ZEROS, len(_ZEROS)), np.repeat(_ZEROS, len(_ZEROS))
 
 
-def _fitted(target: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-    u, v = _knots()
-    matrix = np.column_stack([u**i * v**j for i, j in _TERMS])
-    middles = [float(one.mean()) for one in target]
-    solved = [
-        np.asarray(np.linalg.lstsq(matrix, one - middle, rcond=None)[0], dtype=np.float64)
-        for one, middle in zip(target, middles, strict=True)
-    ]
-    solved[0][0] += middles[0]
-    solved[1][0] += middles[1]
-    return solved[0], solved[1]
+def _fitted(target: Floats) -> Floats:
+    """
+    Coefficients of `_TERMS` that fit values at the knots.
+
+    A weighted sum for each of them, added up in one order: solvers differ from machine to machine.
+    """
+    values = target.reshape(len(_ZEROS), len(_ZEROS)).tolist()
+    middle = values[0][0]
+    table = dict.fromkeys(_TERMS, 0.0)
+    for i, j in _TERMS:
+        total = 0.0
+        for line, along in zip(values, _AT_ZEROS[j].tolist(), strict=True):
+            for value, across in zip(line, _AT_ZEROS[i].tolist(), strict=True):
+                total += (value - middle) * along * across
+        total *= (2.0 if i else 1.0) * (2.0 if j else 1.0) / len(_ZEROS) ** 2
+        for p in range(i + 1):
+            for q in range(j + 1):
+                if _POWERS[i][p] and _POWERS[j][q]:
+                    table[p, q] += total * _POWERS[i][p] * _POWERS[j][q]
+    table[0, 0] += middle
+    return np.array([table[term] for term in _TERMS])
 
 
 @lru_cache(maxsize=8_192)
 def _forward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
     u, v = _knots()
-    return _fitted(
-        to_utm(epsg, (column + 0.5 + u / 2) * _CELL_DEG, (row + 0.5 + v / 2) * _CELL_DEG)
-    )
+    x, y = to_utm(epsg, (column + 0.5 + u / 2) * _CELL_DEG, (row + 0.5 + v / 2) * _CELL_DEG)
+    return _fitted(x), _fitted(y)
 
 
 @lru_cache(maxsize=8_192)
 def _backward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
     u, v = _knots()
-    return _fitted(from_utm(epsg, (column + 0.5 + u / 2) * _CELL_M, (row + 0.5 + v / 2) * _CELL_M))
+    lon, lat = from_utm(epsg, (column + 0.5 + u / 2) * _CELL_M, (row + 0.5 + v / 2) * _CELL_M)
+    return _fitted(lon), _fitted(lat)

@@ -17,12 +17,13 @@ _CLOUD_TOP_K = 262.0
 def surface_kelvin(seen: View, light: Sun) -> Floats:
     """The ground's temperature: of the air, and what the sun adds to bare and dry ground."""
     cover = seen.cover
-    sunny = np.maximum(light.up, 0.0) * seen.light
-    heated = sunny * (17.0 - 12.0 * cover.part) + 2.5 * cover.town
+    sunny = np.maximum(light.up, 0.0).astype(np.float32) * seen.light
+    heated = sunny * (17.0 - 12.0 * cover.part) + 2.5 * cover.town.astype(np.float32)
     heated = heated * (1.0 - cover.snow) - 2.5 * cover.snow
-    # Water keeps half of the way to its yearly mean, and does not freeze here.
+    # Water keeps half of the way to its yearly mean, and ice is as cold as the air.
     kelvin = cover.celsius + heated + 0.4 * seen.ground.grain[1]
     water = np.maximum(0.75 * cover.celsius + 3.0, 0.2)
+    water = water + (cover.celsius - water) * cover.snow
     return np.asarray(_ZERO_K + np.where(cover.water, water, kelvin))
 
 

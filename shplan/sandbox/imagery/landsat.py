@@ -15,16 +15,18 @@ import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
 from shplan.sandbox.imagery.heat import brightness_kelvin, surface_kelvin
+from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.optical import (
     View,
     sensor_noise,
+    specks,
     sunlight,
     surface,
     top_of_air,
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import Sun, sun
+from shplan.sandbox.imagery.sky import Sun, angles, sun
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
 
@@ -85,33 +87,37 @@ class OliTirs:
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
         """Values in their units, in the steps in which products store them."""
         seen, light = view(scene, pixels), sunlight(scene, pixels)
-        return {name: self._one(name, scene, pixels, seen, light) for name in names}
+        speck = specks(pixels, scene)
+        return {
+            name: _angle(name, scene, pixels)
+            if name in _ANGLES
+            else self._one(name, speck, seen, light)
+            for name in names
+        }
 
-    def _one(self, name: str, scene: Scene, pixels: Pixels, seen: View, light: Sun) -> Floats:
+    def _one(self, name: str, speck: Words, seen: View, light: Sun) -> Floats:
         if name in _WAVELENGTHS_UM:
             value = (top_of_air if self.level == 1 else surface)(seen, _WAVELENGTHS_UM[name])
-            noise = sensor_noise(pixels, scene, list(_WAVELENGTHS_UM).index(name))
+            noise = sensor_noise(speck, list(_WAVELENGTHS_UM).index(name))
             value = value * (1.0 + 0.004 * noise) + 0.0004 * noise
             return _steps(np.maximum(value, 0.0) - _OFFSET, _STEP) + _OFFSET
         if name in _THERMAL and self.level == 1:
             return _steps(brightness_kelvin(seen, light, _THERMAL[name]), 0.01)
-        if name in _ANGLES:
-            return _angle(name, scene, pixels)
         return _OTHERS[name](seen, light)
 
 
 def _steps(value: Floats, step: float) -> Floats:
-    return np.asarray(np.floor(value / step + 0.5) * step)
+    return np.asarray(np.floor(value.astype(np.float64) / step + 0.5) * step)
 
 
 def _angle(name: str, scene: Scene, pixels: Pixels) -> Floats:
     """Degrees, to a hundredth; the sensor looks down from the middle of its path."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     west, _, east, _ = scene.box
     across = (pixels.x - (west + east) / 2.0) / 92_500.0
     value = {
-        "SZA": np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0))),
-        "SAA": np.degrees(np.arctan2(light.east, light.north)),
+        "SZA": zenith,
+        "SAA": azimuth,
         "VZA": np.minimum(7.5 * np.abs(across), 9.0),
         "VAA": np.where(across > 0.0, -76.0, 104.0),
     }[name]

@@ -29,6 +29,10 @@ STRIP_DEG = 6.0
 _EARTH_KM = 6371.0
 _A, _B, _C = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 _UNIT = 2.0**-32
+# So many nodes are reckoned at once; more than the half of all that places ask for are too many.
+_AT_ONCE, _DENSE = 4_096, 65_536
+# Nodes lie nearer to the middle of a strip than this many steps.
+_FAR = 1 << 20
 _TURN = ((0.0, 0.8, 0.6), (-0.8, 0.36, -0.48), (-0.6, -0.48, 0.64))
 
 
@@ -64,17 +68,37 @@ def plane_noise(x: Floats, y: Floats, size_m: float, seed: int) -> Floats:
     p = (x * 0.8 + y * turn[1] * 1.6667) * (1.0 / size_m)
     q = (y * 0.8 - x * turn[1] * 1.6667) * (1.0 / size_m)
     low_p, low_q = np.floor(p), np.floor(q)
-    u, v = p - low_p, q - low_q
-    u = u * u * (3.0 - 2.0 * u)
-    v = v * v * (3.0 - 2.0 * v)
-    a = low_p.astype(np.int64).astype(np.uint32) * _A
-    b = low_q.astype(np.int64).astype(np.uint32) * _B + np.uint32(seed * 0x632BE5AB & 0xFFFFFFFF)
-    a1, b1 = a + _A, b + _B
-    low = _number(a ^ b)
-    low = low + u * (_number(a1 ^ b) - low)
-    high = _number(a ^ b1)
-    high = high + u * (_number(a1 ^ b1) - high)
+    p -= low_p
+    q -= low_q
+    u, v = _faded(p), _faded(q)
+    corners = _corners(low_p.astype(np.int64), low_q.astype(np.int64), seed)
+    low, high = (near + u * (far - near) for near, far in corners)
     return np.asarray(low + v * (high - low))
+
+
+def _faded(way: Floats) -> Floats:
+    square = way * way
+    way *= -2.0
+    way += 3.0
+    square *= way
+    return square
+
+
+def _corners(column: Ints, row: Ints, seed: int) -> list[tuple[Floats, Floats]]:
+    """Numbers at the corners of cells: the left and the right one, below and above."""
+    salt = np.uint32(seed * 0x632BE5AB & 0xFFFFFFFF)
+    west, south = int(column.min()), int(row.min())
+    width, height = int(column.max()) - west + 2, int(row.max()) - south + 2
+    if width * height <= column.size:
+        # Places that are closer than cells share corners.
+        a = np.arange(west, west + width).astype(np.uint32) * _A
+        b = np.arange(south, south + height).astype(np.uint32) * _B + salt
+        table = _number(a ^ b[:, None]).ravel()
+        first = (row - south) * width + (column - west)
+        return [(np.take(table, first + up), np.take(table, first + (up + 1))) for up in (0, width)]
+    a = column.astype(np.uint32) * _A
+    b = row.astype(np.uint32) * _B + salt
+    return [(_number(a ^ one), _number((a + _A) ^ one)) for one in (b, b + _B)]
 
 
 def _number(word: Words) -> Floats:
@@ -166,10 +190,10 @@ class Lattice:
         layers: of a key and metres on the plane; shape (layer, node)
     """
 
-    __slots__ = ("_piece", "side", "step_m")
+    __slots__ = ("_layers", "_piece", "side", "step_m")
 
     def __init__(self, step_m: float, side: int, pieces: int, layers: Layers) -> None:
-        self.step_m, self.side = step_m, side
+        self.step_m, self.side, self._layers = step_m, side, layers
 
         @lru_cache(maxsize=pieces)
         def piece(key: Key, column: int, row: int) -> Floats:
@@ -181,14 +205,43 @@ class Lattice:
 
         self._piece = piece
 
-    def nodes(self, key: Key, column: Floats, row: Floats, reach: int) -> tuple[Floats, Ints, int]:
-        """Layers at the nodes around cells: values, where a cell's first node is, row length."""
+    def nodes(
+        self, key: Key, column: Floats, row: Floats, reach: int
+    ) -> tuple[Floats, list[list[Ints]]]:
+        """Layers at the nodes around cells: values, and which of them each cell has, row by row."""
         i, j = column.astype(np.int64), row.astype(np.int64)
         west, south = int(i.min()), int(j.min())
         east, north = int(i.max()) + reach, int(j.max()) + reach
+        width, height = east - west, north - south
+        if width * height > _DENSE + reach * reach * i.size // 2:
+            return self._apart(key, i, j, reach)
         box = self._box(key, west, south, east, north)
-        width = east - west
-        return box.reshape(len(box), -1), (j - south) * width + (i - west), width
+        first = (j - south) * width + (i - west)
+        return box.reshape(len(box), -1), [
+            [first + (up * width + right) for right in range(reach)] for up in range(reach)
+        ]
+
+    def _apart(self, key: Key, i: Ints, j: Ints, reach: int) -> tuple[Floats, list[list[Ints]]]:
+        """Only the nodes that are needed, for places far from each other."""
+        steps = np.arange(reach)
+        wanted = ((j + _FAR)[:, None, None] + steps[:, None]) * (2 * _FAR) + (
+            (i + _FAR)[:, None, None] + steps
+        )
+        codes, place = np.unique(wanted.ravel(), return_inverse=True)
+        x = (codes % (2 * _FAR) - _FAR) * self.step_m
+        y = (codes // (2 * _FAR) - _FAR) * self.step_m
+        values = np.concatenate(
+            [
+                self._layers(key, x[at : at + _AT_ONCE], y[at : at + _AT_ONCE])
+                for at in range(0, len(codes), _AT_ONCE)
+            ],
+            axis=1,
+        )
+        around = place.reshape(-1, reach, reach)
+        return values, [
+            [np.ascontiguousarray(around[:, up, right]) for right in range(reach)]
+            for up in range(reach)
+        ]
 
     def _box(self, key: Key, west: int, south: int, east: int, north: int) -> Floats:
         """Nodes of a box, put together of pieces."""
@@ -204,10 +257,6 @@ class Lattice:
         return np.concatenate(rows, axis=1)
 
 
-def _gather(values: Floats, first: Ints, width: int, row: int, column: int) -> Floats:
-    return np.take(values, first + (row * width + column))
-
-
 def spline(
     lattice: Lattice, key: Key, x: Floats, y: Floats, slopes: tuple[int, ...] = ()
 ) -> tuple[list[Floats], list[tuple[Floats, Floats]]]:
@@ -221,7 +270,7 @@ def spline(
     p, q = x * per_m, y * per_m
     near_p, near_q = np.floor(p + 0.5), np.floor(q + 0.5)
     u, v = p - near_p, q - near_q
-    values, first, width = lattice.nodes(key, near_p - 1.0, near_q - 1.0, 3)
+    values, around = lattice.nodes(key, near_p - 1.0, near_q - 1.0, 3)
     weights_u, weights_v = _weights(u), _weights(v)
     drift_u, drift_v = (u - 0.5, -2.0 * u, u + 0.5), (v - 0.5, -2.0 * v, v + 0.5)
     spread, sloping = [], []
@@ -230,7 +279,7 @@ def spline(
         east: Floats = np.zeros(x.shape)
         north: Floats = np.zeros(x.shape)
         for row in range(3):
-            nodes = [_gather(layer, first, width, row, column) for column in range(3)]
+            nodes = [np.take(layer, one) for one in around[row]]
             line = nodes[0] * weights_u[0] + nodes[1] * weights_u[1] + nodes[2] * weights_u[2]
             total = total + line * weights_v[row]
             if number in slopes:
@@ -252,12 +301,12 @@ def linear(lattice: Lattice, key: Key, x: Floats, y: Floats) -> list[Floats]:
     p, q = x * (1.0 / lattice.step_m), y * (1.0 / lattice.step_m)
     low_p, low_q = np.floor(p), np.floor(q)
     u, v = p - low_p, q - low_q
-    values, first, width = lattice.nodes(key, low_p, low_q, 2)
+    values, around = lattice.nodes(key, low_p, low_q, 2)
     spread = []
     for layer in values:
         rows = []
         for row in range(2):
-            left = _gather(layer, first, width, row, 0)
-            rows.append(left + u * (_gather(layer, first, width, row, 1) - left))
+            left = np.take(layer, around[row][0])
+            rows.append(left + u * (np.take(layer, around[row][1]) - left))
         spread.append(np.asarray(rows[0] + v * (rows[1] - rows[0])))
     return spread

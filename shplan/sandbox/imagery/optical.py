@@ -11,20 +11,19 @@ import numpy as np
 from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.imagery.cover import Cover, cover
 from shplan.sandbox.imagery.grid import Pixels, unproject
+from shplan.sandbox.imagery.land import Land, land
 from shplan.sandbox.imagery.lattice import (
     Key,
     Lattice,
+    Words,
     ball,
     ball_noise,
-    chart,
     degrees,
     hashed,
     linear,
-    unit,
 )
 from shplan.sandbox.imagery.sky import Sun, clouds, sun
 from shplan.sandbox.imagery.spectra import Matter, air, reflectances
-from shplan.sandbox.imagery.terrain import Terrain, terrain
 from shplan.sandbox.scenes.clouds import DAY_MS, cloud_density
 from shplan.sandbox.scenes.noise import Floats, smoothstep
 from shplan.sandbox.scenes.scene import Scene
@@ -42,17 +41,19 @@ class View:
         slope_light: the same without shadows of clouds
         cloud: how thick; there is cloud above nothing
         veil: how much of the ground clouds hide, in 0..1
+        clear: whether they hide nothing
         bright: of the clouds
         shadow: of clouds, in 0..1
         cirrus: in 0..1
     """
 
-    ground: Terrain
+    ground: Land
     cover: Cover
     light: Floats
     slope_light: Floats
     cloud: Floats
     veil: Floats
+    clear: bool
     bright: Floats
     shadow: Floats
     cirrus: Floats
@@ -66,32 +67,38 @@ def view(scene: Scene, pixels: Pixels, *, far: bool = False, cloud: Floats | Non
         far: for sensors with large pixels
         cloud: how thick clouds are, if that is known
     """
-    strip, x, y = chart(pixels.lon, pixels.lat)
-    ground = terrain(strip, x, y, far=far)
-    covered = cover(ground, strip, x, y, pixels.lat, scene.at_ms)
+    ground = land(pixels, far=far)
+    covered = cover(ground, scene.at_ms)
     light = sunlight(scene, pixels)
-    slope_light = _on_slopes(ground, covered, light)
+    slope_light = _on_slopes(ground, light)
     if scene.epsg == WGS84:
         known = cloud_density(pixels.lon, pixels.lat, scene.at_ms) if cloud is None else cloud
-        cloud, before = known, known
+        above = before = known.astype(np.float32)
     else:
-        cloud, before = clouds(scene, pixels.x, pixels.y, light)
+        above, before = (one.astype(np.float32) for one in clouds(scene, pixels.x, pixels.y, light))
     curls = 0.06 * ground.grain[0] + 0.05 * ground.grain[1] + 0.03 * ground.grain[2]
+    veil, bright = _clouded(above, before, curls)
     shadow = smoothstep((before + 0.4 * curls - 0.02) * 7.0)
-    veil = smoothstep((cloud + 0.45 * curls + 0.015) * 5.5)
-    relief = np.minimum(np.maximum((cloud - before) * 0.7, -0.28), 0.22)
-    bright = 0.60 + 0.38 * smoothstep(cloud * 1.6) + relief + 0.45 * curls
+    (ice,) = linear(_CIRRUS, (ground.strip, scene.at_ms), ground.x, ground.y)
     return View(
         ground=ground,
         cover=covered,
         light=slope_light * (1.0 - 0.62 * shadow),
         slope_light=slope_light,
-        cloud=cloud,
+        cloud=above,
         veil=veil,
+        clear=not veil.any(),
         bright=bright,
         shadow=shadow,
-        cirrus=smoothstep((linear(_CIRRUS, (strip, scene.at_ms), x, y)[0] - 0.42) * 1.6),
+        cirrus=smoothstep((ice.astype(np.float32) - 0.42) * 1.6),
     )
+
+
+def _clouded(above: Floats, before: Floats, curls: Floats) -> tuple[Floats, Floats]:
+    """How much clouds hide, and how bright they are; the sunny sides are brighter."""
+    veil = smoothstep((above + 0.45 * curls + 0.015) * 5.5)
+    relief = np.minimum(np.maximum((above - before) * 0.7, -0.28), 0.22)
+    return veil, np.asarray(0.60 + 0.38 * smoothstep(above * 1.6) + relief + 0.45 * curls)
 
 
 def sunlight(scene: Scene, pixels: Pixels) -> Sun:
@@ -105,14 +112,14 @@ def sunlight(scene: Scene, pixels: Pixels) -> Sun:
     return sun(lon, lat, scene.at_ms)
 
 
-def _on_slopes(ground: Terrain, covered: Cover, light: Sun) -> Floats:
+def _on_slopes(ground: Land, light: Sun) -> Floats:
     """Light on slopes as part of that on level ground; some comes from the whole sky."""
-    up = np.maximum(light.up, 0.08)
-    east = np.where(covered.water, 0.0, ground.east)
-    north = np.where(covered.water, 0.0, ground.north)
-    facing = light.up - east * light.east - north * light.north
-    facing = facing / np.sqrt(1.0 + east * east + north * north)
-    return np.asarray(0.22 + 0.78 * np.minimum(np.maximum(facing / up, 0.0), 1.9))
+    up = np.maximum(light.up, 0.08).astype(np.float32)
+    east, north = (one.astype(np.float32) for one in (light.east, light.north))
+    facing = light.up.astype(np.float32) - ground.east * east - ground.north * north
+    steep = 1.0 + ground.east * ground.east + ground.north * ground.north
+    facing = facing / (np.sqrt(steep) * up)
+    return np.asarray(0.22 + 0.78 * np.minimum(np.maximum(facing, 0.0), 1.9))
 
 
 def _cirrus(key: Key, x: Floats, y: Floats) -> Floats:
@@ -131,8 +138,14 @@ def ground_reflectance(seen: View, wavelength_um: float) -> Floats:
     """What the ground would send back in full light."""
     of = reflectances(wavelength_um)
     cover = seen.cover
-    low = of[cover.low]
-    mixed = (low + (of[cover.high] - low) * cover.part) * cover.tone
+    low = np.take(of, cover.low)
+    mixed = np.take(of, cover.high)
+    mixed -= low
+    mixed *= cover.part
+    mixed += low
+    mixed *= cover.tone
+    if not cover.snowy:
+        return mixed
     snow = of[Matter.SNOW] * (0.86 + 0.08 * seen.ground.grain[1])
     return np.asarray(mixed + (snow - mixed) * cover.snow)
 
@@ -142,8 +155,10 @@ def surface(seen: View, wavelength_um: float) -> Floats:
     # Shadows are blue: the sky still shines into them.
     sky = 0.0025 / (wavelength_um * wavelength_um) if wavelength_um < 1.0 else 0.0
     ground = ground_reflectance(seen, wavelength_um) * seen.light + sky * seen.shadow
-    cloud = reflectances(wavelength_um)[Matter.CLOUD] * seen.bright * 1.25
-    thin = 0.06 * seen.cirrus * (1.0 if wavelength_um < 1.5 else 0.5)
+    thin = (0.06 if wavelength_um < 1.5 else 0.03) * seen.cirrus
+    if seen.clear:
+        return np.asarray(ground + thin)
+    cloud = (float(reflectances(wavelength_um)[Matter.CLOUD]) * 1.25) * seen.bright
     return np.asarray(ground + (cloud - ground) * seen.veil + thin * (1.0 - seen.veil))
 
 
@@ -168,8 +183,19 @@ def greenness(seen: View) -> Floats:
     return np.asarray((near - red) / (near + red))
 
 
-def sensor_noise(pixels: Pixels, scene: Scene, salt: int) -> Floats:
-    """Numbers in -1..1 about nothing, for each pixel, band and scene."""
-    seed = (scene.at_ms // 1000 * 131 + salt * 7_919) & 0xFFFFFFFF
-    word = hashed(pixels.column, pixels.row, seed)
-    return (unit(word) + unit(word << np.uint32(13))) - 1.0
+def specks(pixels: Pixels, scene: Scene) -> Words:
+    """A word for each pixel of a scene, of which the noise of all its bands is made."""
+    return hashed(pixels.column, pixels.row, scene.at_ms // 1000 * 131 & 0xFFFFFFFF)
+
+
+def sensor_noise(speck: Words, salt: int) -> Floats:
+    """Numbers in -1..1 about nothing, for each pixel and band."""
+    word = speck * np.uint32((salt * 0x9E3779B1 + 0x85EBCA6B & 0xFFFFFFFF) | 1)
+    word ^= word >> np.uint32(15)
+    word *= np.uint32(0xC2B2AE35)
+    # Both halves of the word, so that numbers about nothing are the most frequent.
+    noise = (word >> np.uint32(16)).astype(np.float32)
+    noise += (word & np.uint32(0xFFFF)).astype(np.float32)
+    noise *= 2.0**-16
+    noise -= 1.0
+    return noise

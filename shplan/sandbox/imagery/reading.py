@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
-from shplan.sandbox.imagery.grid import Pixels, cells, inside, pixels
+from shplan.sandbox.imagery.grid import Pixels, cells, centres, inside, pixels, window
 from shplan.sandbox.imagery.lattice import Ints, strips_of
 from shplan.sandbox.imagery.sensor import Band, Sensor
 from shplan.sandbox.scenes.noise import Floats
@@ -36,6 +36,7 @@ _WHOLE: Mapping[str, Sensor] = {
 }
 # So many pixels at once fit a processor's own memory.
 _BLOCK = 16_384
+_SIDE = 128
 
 
 def bands(collection: str) -> Mapping[str, Band]:
@@ -132,8 +133,7 @@ def _in_blocks(epsg: int, lon: Floats, lat: Floats, resolution: float) -> tuple[
 
 
 def _mask(scene: Scene, column: Ints, row: Ints, resolution: float) -> npt.NDArray[np.bool_]:
-    at = pixels(scene.epsg, column, row, resolution)
-    return inside(scene, at.x, at.y)
+    return inside(scene, *centres(scene.epsg, column, row, resolution))
 
 
 def _group(
@@ -144,21 +144,31 @@ def _group(
     row: Ints,
     resolution: float,
 ) -> dict[str, Floats]:
-    """Measure every native pixel once, if places share them."""
+    """
+    Measure the native pixels that places are in.
+
+    Where places are close, whole rectangles of pixels are measured, each pixel once.
+    """
     west, south = int(column.min()), int(row.min())
     width, height = int(column.max()) - west + 1, int(row.max()) - south + 1
-    shared = 4 * width * height <= 3 * len(column)
-    if shared:
+    measured: dict[str, Floats]
+    if 3 * width * height <= 4 * len(column):
+        measured = {name: np.empty((height, width)) for name in names}
+        for down in range(0, height, _SIDE):
+            for right in range(0, width, _SIDE):
+                box = np.s_[down : down + _SIDE, right : right + _SIDE]
+                tall, wide = measured[names[0]][box].shape
+                block = window(scene.epsg, west + right, south + down, wide, tall, resolution)
+                for name, values in _by_strips(sensor, scene, names, block).items():
+                    measured[name][box] = values.reshape(tall, wide)
         index = (row - south) * width + (column - west)
-        column = np.tile(np.arange(west, west + width), height)
-        row = np.repeat(np.arange(south, south + height), width)
+        return {name: np.take(values, index) for name, values in measured.items()}
     parts: dict[str, list[Floats]] = {name: [] for name in names}
     for at in range(0, len(column), _BLOCK):
         block = pixels(scene.epsg, column[at : at + _BLOCK], row[at : at + _BLOCK], resolution)
         for name, values in _by_strips(sensor, scene, names, block).items():
             parts[name].append(values)
-    measured = {name: np.concatenate(values) for name, values in parts.items()}
-    return {name: values[index] for name, values in measured.items()} if shared else measured
+    return {name: np.concatenate(values, dtype=np.float64) for name, values in parts.items()}
 
 
 def _by_strips(
@@ -171,6 +181,6 @@ def _by_strips(
     joined = {name: np.empty(strips.shape) for name in names}
     for strip in np.unique(strips):
         here = np.flatnonzero(strips == strip)
-        for name, values in sensor.measure(scene, names, block.some(here)).items():
+        for name, values in sensor.measure(scene, names, block.some(here, float(strip))).items():
             joined[name][here] = values
     return joined

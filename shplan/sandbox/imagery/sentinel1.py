@@ -16,10 +16,10 @@ import numpy as np
 
 from shplan.sandbox.imagery.cover import Cover, cover
 from shplan.sandbox.imagery.grid import Pixels
-from shplan.sandbox.imagery.lattice import chart, hashed, mixed, unit
+from shplan.sandbox.imagery.land import Land, land
+from shplan.sandbox.imagery.lattice import hashed, mixed, unit
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.spectra import Matter
-from shplan.sandbox.imagery.terrain import Terrain, terrain
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
 
@@ -60,10 +60,9 @@ class Radar:
 
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
         """Power, gamma nought, and what belongs to corrected images."""
-        strip, x, y = chart(pixels.lon, pixels.lat)
-        ground = terrain(strip, x, y)
-        covered = cover(ground, strip, x, y, pixels.lat, scene.at_ms)
-        rise = _rise_to_sensor(ground, covered, scene)
+        ground = land(pixels)
+        covered = cover(ground, scene.at_ms)
+        rise = _rise_to_sensor(ground, scene)
         incidence = incidence_deg(scene, pixels.x)
         local = np.minimum(np.maximum(incidence - 57.2958 * rise / (1.0 + rise * rise), 0.0), 89.0)
         corrected = {
@@ -83,7 +82,7 @@ class Radar:
         return answer
 
 
-def _backscatter(name: str, ground: Terrain, covered: Cover) -> Floats:
+def _backscatter(name: str, ground: Land, covered: Cover) -> Floats:
     """What level ground sends back to the sensor."""
     alike = name in _ALIKE_BANDS
     powers = _ALIKE if alike else _TURNED
@@ -99,12 +98,11 @@ def _backscatter(name: str, ground: Terrain, covered: Cover) -> Floats:
     return np.asarray(mixed_power * worked * waves * (1.0 + 0.15 * ground.grain[1]))
 
 
-def _rise_to_sensor(ground: Terrain, covered: Cover, scene: Scene) -> Floats:
+def _rise_to_sensor(ground: Land, scene: Scene) -> Floats:
     """How much the ground leans towards the sensor: the fall of the slope on its side."""
     ascending = scene.properties["sat:orbit_state"] == "ascending"
     west = _WEST if ascending else -_WEST
-    rise = -(ground.east * west + ground.north * _SOUTH)
-    return np.where(covered.water, 0.0, rise)
+    return np.asarray(-(ground.east * west + ground.north * _SOUTH))
 
 
 def _facing(rise: Floats) -> Floats:

@@ -14,16 +14,18 @@ from enum import IntEnum
 import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
+from shplan.sandbox.imagery.lattice import Words
 from shplan.sandbox.imagery.optical import (
     View,
     greenness,
     sensor_noise,
+    specks,
     surface,
     top_of_air,
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import sun
+from shplan.sandbox.imagery.sky import angles, sun
 from shplan.sandbox.scenes.clouds import cloud_density
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
@@ -99,20 +101,25 @@ class Msi:
             measured = _cloud_masks(cloud_density(pixels.lon, pixels.lat, scene.at_ms))
         else:
             seen = view(scene, pixels)
-            measured = {name: self._one(name, seen, scene, pixels) for name in names}
+            speck = specks(pixels, scene)
+            measured = {name: self._one(name, seen, speck) for name in names}
         return {name: measured[name] for name in names}
 
-    def _one(self, name: str, seen: View, scene: Scene, pixels: Pixels) -> Floats:
+    def _one(self, name: str, seen: View, speck: Words) -> Floats:
         if name in _REFLECTED:
-            return self._reflected(name, seen, scene, pixels)
+            return self._reflected(name, seen, speck)
         return _MASKS[name](seen)
 
-    def _reflected(self, name: str, seen: View, scene: Scene, pixels: Pixels) -> Floats:
+    def _reflected(self, name: str, seen: View, speck: Words) -> Floats:
         wavelength = _REFLECTED[name][0]
         value = (top_of_air if self.level == "1C" else surface)(seen, wavelength)
-        noise = sensor_noise(pixels, scene, list(_REFLECTED).index(name))
-        value = value * (1.0 + 0.006 * noise) + 0.0006 * noise
-        return np.asarray(np.minimum(np.maximum(np.floor(value * 10_000.0 + 0.5), 1.0), _MOST))
+        noise = sensor_noise(speck, list(_REFLECTED).index(name))
+        value += (0.006 * value + 0.0006) * noise
+        value *= 10_000.0
+        value += 0.5
+        np.floor(value, out=value)
+        np.maximum(value, 1.0, out=value)
+        return np.minimum(value, _MOST, out=value)
 
 
 def _probability(cloud: Floats) -> Floats:
@@ -132,13 +139,13 @@ def _cloud_masks(cloud: Floats) -> dict[str, Floats]:
 
 def _angles(scene: Scene, pixels: Pixels) -> dict[str, Floats]:
     """Degrees to three digits; the sensor looks down from the middle of its track."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     west, _, east, _ = scene.outline.bounds
     side = np.where(pixels.x < (west + east) / 2.0, 1.0, -1.0)
     across = (pixels.x - west) / 100_000.0
     return {
-        "sunZenithAngles": _digits(np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0)))),
-        "sunAzimuthAngles": _digits(np.degrees(np.arctan2(light.east, light.north)) % 360.0),
+        "sunZenithAngles": _digits(zenith),
+        "sunAzimuthAngles": _digits(azimuth - 360.0 * np.floor(azimuth / 360.0)),
         "viewZenithMean": _digits(3.0 + 5.2 * across),
         "viewAzimuthMean": _digits(np.where(side > 0.0, 284.0, 104.0) + 3.0 * across),
     }
@@ -157,8 +164,8 @@ def scene_classes(seen: View) -> Floats:
         (unsure, SceneClass.UNCLASSIFIED),
         (seen.slope_light < 0.4, SceneClass.DARK),
         (seen.shadow > 0.35, SceneClass.CLOUD_SHADOW),
-        (seen.cover.snow > 0.5, SceneClass.SNOW),
         (seen.cover.water, SceneClass.WATER),
+        (seen.cover.snow > 0.5, SceneClass.SNOW),
         (seen.cirrus > 0.55, SceneClass.CIRRUS),
         (seen.cloud > 0.0, SceneClass.CLOUD_MEDIUM),
         (seen.cloud > 0.1, SceneClass.CLOUD_HIGH),

@@ -19,13 +19,14 @@ from shplan.sandbox.imagery.optical import (
     View,
     greenness,
     sensor_noise,
+    specks,
     sunlight,
     surface,
     top_of_air,
     view,
 )
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.sky import Sun, sun
+from shplan.sandbox.imagery.sky import Sun, angles, sun
 from shplan.sandbox.scenes.clouds import cloud_density
 from shplan.sandbox.scenes.noise import Floats, smoothstep
 from shplan.sandbox.scenes.scene import Scene
@@ -84,7 +85,7 @@ def _over(scene: Scene, pixels: Pixels, step_deg: float) -> tuple[View, Sun]:
     east = np.concatenate([pixels.lon + one * quarter for one in (-1.0, 1.0, -1.0, 1.0)])
     north = np.concatenate([pixels.lat + one * quarter for one in (-1.0, -1.0, 1.0, 1.0)])
     column, row = np.tile(pixels.column, 4), np.tile(pixels.row, 4)
-    places = Pixels(column, row, east, north, east, north)
+    places = Pixels(column, row, east, north, east, north, (*pixels.key, "quarters"))
     # Clouds are dear, and much larger than a pixel.
     cloud = np.tile(cloud_density(pixels.lon, pixels.lat, scene.at_ms), 4)
     return view(scene, places, far=True, cloud=cloud), sunlight(scene, places)
@@ -105,13 +106,13 @@ def _measured(
     """Reflectance at the top of the air; nothing at night."""
     seen, light = looked
     value = _mean(np.where(light.up > _DARK, top_of_air(seen, table[name][0]), 0.0))
-    noise = sensor_noise(pixels, scene, list(table).index(name))
+    noise = sensor_noise(specks(pixels, scene), list(table).index(name))
     gases = _GASES.get(name, 1.0) if table is _OLCI else 1.0
     return _digits(np.maximum(value * gases * (1.0 + 0.003 * noise), 0.0), 1e6)
 
 
 def _digits(value: Floats, scale: float) -> Floats:
-    return np.asarray(np.floor(value * scale + 0.5) / scale)
+    return np.asarray(np.floor(value.astype(np.float64) * scale + 0.5) / scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +137,15 @@ class Olci:
 
 def _tie_points(scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
     """Angles and weather, as they are known at few points."""
-    light = sun(pixels.lon, pixels.lat, scene.at_ms)
+    zenith, azimuth = angles(sun(pixels.lon, pixels.lat, scene.at_ms))
     seen = view(scene, pixels, far=True)
     west, _, east, _ = scene.box
     across = (pixels.x - west) / (east - west) - 0.35
     wet, celsius = seen.ground.wet, seen.cover.celsius
     vapour = np.maximum(6.0 + 0.9 * np.maximum(celsius, -4.0) * (0.4 + 0.8 * wet), 1.0)
     values = {
-        "SZA": np.degrees(np.arccos(np.clip(light.up, -1.0, 1.0))),
-        "SAA": np.degrees(np.arctan2(light.east, light.north)),
+        "SZA": zenith,
+        "SAA": azimuth,
         "VZA": np.minimum(75.0 * np.abs(across), 55.0),
         "VAA": np.where(across > 0.0, -78.0, 102.0),
         "HUMIDITY": np.minimum(np.maximum(35.0 + 45.0 * wet + 20.0 * seen.veil, 5.0), 100.0),

@@ -15,7 +15,7 @@ import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
 from shplan.sandbox.imagery.lattice import ball, chart, octaves
-from shplan.sandbox.imagery.optical import sensor_noise
+from shplan.sandbox.imagery.optical import sensor_noise, specks
 from shplan.sandbox.imagery.sensor import Band
 from shplan.sandbox.imagery.terrain import climate
 from shplan.sandbox.scenes.clouds import DAY_MS, cloud_density
@@ -99,7 +99,7 @@ def _air(scene: Scene, pixels: Pixels) -> _Air:
         lat=pixels.lat,
         season=np.where(pixels.lat < 0.0, -year, year),
         drift=octaves(drifted, 900.0, 4, 97, 0.55),
-        noise=sensor_noise(pixels, scene, 0),
+        noise=sensor_noise(specks(pixels, scene), 0).astype(np.float64),
     )
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from shplan.sandbox.imagery.grid import unproject
 from shplan.sandbox.imagery.lattice import Key, Lattice, linear
 from shplan.sandbox.scenes.clouds import DAY_MS, cloud_density
+from shplan.sandbox.scenes.exact import arccos, arctan2
 from shplan.sandbox.scenes.noise import Floats, sine_of_turns
+from shplan.sandbox.scenes.orbits import DEGREE
 from shplan.sandbox.scenes.scene import Scene
 
 CLOUD_M = 160.0
@@ -44,6 +46,11 @@ def sun(lon: Floats, lat: Floats, at_ms: int) -> Sun:
     )
 
 
+def angles(light: Sun) -> tuple[Floats, Floats]:
+    """Degrees from the vertical to the sun, and from north eastwards to where it stands."""
+    return arccos(light.up) * DEGREE, arctan2(light.east, light.north) * DEGREE
+
+
 def _density(key: Key, x: Floats, y: Floats) -> Floats:
     """How thick clouds are at the centres of pixels whose corners are the nodes."""
     epsg, at_ms = key
@@ -51,7 +58,7 @@ def _density(key: Key, x: Floats, y: Floats) -> Floats:
     return cloud_density(lon, lat, at_ms)[None, :]
 
 
-_DENSITY = Lattice(CLOUD_M, 32, 2_048, _density)
+_DENSITY = Lattice(CLOUD_M, 16, 8_192, _density)
 
 
 def clouds(scene: Scene, x: Floats, y: Floats, light: Sun) -> tuple[Floats, Floats]:

@@ -9,6 +9,7 @@ snow that is bright until one micrometre and dark beyond.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
 
@@ -40,10 +41,10 @@ _NODES = (0.4, 0.443, 0.49, 0.56, 0.62, 0.665, 0.685, 0.705, 0.74, 0.783, 0.842,
           1.02, 1.375, 1.61, 2.2, 2.4)  # fmt: skip
 # Thousandths.
 _CURVES = {
-    Matter.SOIL: (50, 58, 72, 104, 134, 152, 158, 165, 178, 192, 206, 212, 226, 238, 262, 296, 252, 230),
+    Matter.SOIL: (48, 55, 66, 92, 114, 128, 132, 138, 152, 165, 180, 186, 200, 213, 238, 270, 230, 210),
     Matter.SAND: (130, 152, 190, 276, 338, 368, 376, 384, 398, 410, 424, 430, 442, 452, 478, 520, 492, 470),
     Matter.ROCK: (82, 90, 104, 128, 142, 150, 153, 156, 162, 168, 174, 177, 182, 186, 196, 210, 192, 184),
-    Matter.ROOF: (104, 116, 132, 158, 188, 204, 208, 212, 222, 232, 240, 244, 250, 256, 268, 284, 262, 250),
+    Matter.ROOF: (96, 106, 120, 136, 152, 162, 165, 168, 177, 186, 194, 198, 204, 210, 222, 232, 214, 204),
     Matter.ASPHALT: (70, 76, 84, 94, 100, 104, 106, 108, 112, 116, 120, 122, 126, 130, 138, 148, 142, 138),
     Matter.LITTER: (32, 36, 46, 68, 86, 98, 102, 112, 132, 148, 162, 168, 182, 194, 208, 224, 164, 140),
     Matter.LEAVES: (18, 22, 28, 58, 38, 27, 26, 82, 236, 318, 346, 354, 362, 368, 262, 168, 78, 56),
@@ -61,11 +62,13 @@ _HAZE = (150, 108, 74, 42, 27, 20, 18, 16, 13, 10, 8, 7, 5, 4, 2, 1, 1, 1)
 _CLEAR = (760, 815, 860, 900, 920, 938, 942, 944, 950, 958, 962, 964, 560, 972, 0, 974, 950, 900)
 
 
+@cache
 def reflectances(wavelength_um: float) -> Floats:
-    """Reflectance of each `Matter` in a band, by its centre."""
-    return np.array([_at(_CURVES[matter], wavelength_um) for matter in Matter])
+    """Reflectance of each `Matter` in a band, by its centre; nobody writes to it."""
+    return np.array([_at(_CURVES[matter], wavelength_um) for matter in Matter], dtype=np.float32)
 
 
+@cache
 def air(wavelength_um: float) -> tuple[float, float]:
     """What the air adds to reflectances at its top, and the part that it lets through."""
     return _at(_HAZE, wavelength_um), _at(_CLEAR, wavelength_um)

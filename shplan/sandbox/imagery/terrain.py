@@ -8,15 +8,18 @@ lines along which one of the noises is nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from shplan.sandbox.imagery.lattice import (
+    METRES_PER_DEG,
+    STRIP_DEG,
     Key,
     Lattice,
     ball,
     ball_noise,
+    chart,
     degrees,
     linear,
     octaves,
@@ -24,7 +27,7 @@ from shplan.sandbox.imagery.lattice import (
     spline,
 )
 from shplan.sandbox.scenes.clouds import cloudiness
-from shplan.sandbox.scenes.noise import Floats, smoothstep
+from shplan.sandbox.scenes.noise import Floats, sine_of_turns, smoothstep
 
 # The sky of an April stands for the climate.
 _APRIL_MS = 1_586_000_000_000
@@ -45,6 +48,29 @@ _RANGES = (
     (24.5, 46.8, 3.4, 2.4), (13.0, 65.0, 7.0, 7.0), (39.0, 8.0, 6.0, 8.0), (138.0, 36.4, 3.0, 2.6),
     (13.4, 42.6, 2.2, 1.6),
 )  # fmt: skip
+# Longitude, latitude, and the half axes of large towns in degrees, where people look for them.
+_CITIES = (
+    (14.51, 46.05, 0.075, 0.055), (-74.0, 40.75, 0.42, 0.30), (-0.12, 51.5, 0.40, 0.24),
+    (2.35, 48.86, 0.34, 0.22), (12.48, 41.9, 0.20, 0.15), (13.4, 52.52, 0.30, 0.18),
+    (-3.7, 40.42, 0.24, 0.18), (16.37, 48.21, 0.20, 0.14), (9.19, 45.47, 0.26, 0.17),
+    (11.58, 48.14, 0.20, 0.13), (4.9, 52.37, 0.18, 0.12), (19.04, 47.5, 0.20, 0.14),
+    (14.44, 50.08, 0.17, 0.11), (21.01, 52.23, 0.22, 0.14), (37.62, 55.75, 0.45, 0.27),
+    (28.98, 41.02, 0.38, 0.2), (31.24, 30.04, 0.24, 0.24), (77.2, 28.6, 0.34, 0.3),
+    (116.4, 39.9, 0.42, 0.32), (121.47, 31.23, 0.4, 0.32), (139.7, 35.7, 0.5, 0.36),
+    (-118.25, 34.0, 0.5, 0.3), (-87.7, 41.85, 0.34, 0.32), (-99.13, 19.43, 0.3, 0.28),
+    (-46.63, -23.55, 0.36, 0.26), (-58.42, -34.62, 0.3, 0.24), (18.55, -33.92, 0.16, 0.13),
+    (28.05, -26.2, 0.3, 0.24), (151.0, -33.85, 0.36, 0.26), (144.96, -37.8, 0.36, 0.28),
+    (-122.3, 37.6, 0.2, 0.26), (-79.4, 43.7, 0.3, 0.18), (3.4, 6.55, 0.2, 0.15),
+    (103.85, 1.35, 0.2, 0.12), (106.82, -6.25, 0.3, 0.24), (12.57, 55.68, 0.16, 0.12),
+    (18.07, 59.33, 0.2, 0.11), (23.73, 37.98, 0.14, 0.12), (-9.15, 38.75, 0.16, 0.12),
+    (6.95, 50.94, 0.16, 0.12), (8.54, 47.38, 0.12, 0.08), (72.88, 19.1, 0.16, 0.22),
+)  # fmt: skip
+# So much further around a town the country is low and gentle.
+_SUBURBS = tuple((lon, lat, 3.4 * wide, 3.4 * tall) for lon, lat, wide, tall in _CITIES)
+_OUTSKIRTS = tuple((lon, lat, 1.9 * wide, 1.9 * tall) for lon, lat, wide, tall in _CITIES)
+# So near to the edge of a strip both charts are mixed.
+_MIXED_M = 1_000.0
+_TWOFOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,7 @@ class Terrain:
         trees: noise that decides where trees stand
         farms: noise that decides where fields are
         people: noise that decides where towns are
+        bend: metres by which roads are led around, eastwards and northwards
         grain: three sizes of noise, some 200, 70 and 25 metres
     """
 
@@ -78,33 +105,58 @@ class Terrain:
     trees: Floats
     farms: Floats
     people: Floats
+    bend: tuple[Floats, Floats]
     grain: tuple[Floats, Floats, Floats]
 
 
-def terrain(strip: int, x: Floats, y: Floats, *, far: bool = False) -> Terrain:
+def terrain(lon: Floats, lat: Floats, *, far: bool = False) -> Terrain:
     """
-    The ground at metres on a strip.
+    The ground at places in degrees, all of one strip.
+
+    Beside the edges of strips both charts are mixed, so that nothing breaks off there.
 
     Args:
         far: for sensors with pixels so large that what is smaller than some kilometres is not seen
     """
-    (height, river), ((east, north), (along, across)) = spline(_FINE, (strip,), x, y, slopes=(0, 1))
-    rough, wet, trees, farms, people, lake, broad = linear(
-        _FAR_COUNTRY if far else _COUNTRY, (strip,), x, y
-    )
+    strip, x, y = chart(lon, lat)
+    ground = _on_strip(strip, x, y, far=far)
+    edge = 0.5 * STRIP_DEG * METRES_PER_DEG * sine_of_turns(lat / 360.0 + 0.25)
+    inner = edge - np.abs(x)
+    for side in (-1, 1):
+        near = np.flatnonzero((inner < _MIXED_M) & (x * side > 0.0))
+        if len(near):
+            beyond = x[near] - 2.0 * side * edge[near]
+            other = _on_strip((strip + side) % 60, beyond, y[near], far=far)
+            part = 0.5 - 0.5 * inner[near] / _MIXED_M
+            for mine, theirs in zip(_layers(ground), _layers(other), strict=True):
+                mine[near] += (theirs - mine[near]) * part
+    return ground
+
+
+def _layers(ground: Terrain) -> list[Floats]:
+    """All arrays of a ground."""
+    layers = [getattr(ground, one.name) for one in fields(ground)]
+    return [part for one in layers for part in (one if isinstance(one, tuple) else (one,))]
+
+
+def _on_strip(strip: int, x: Floats, y: Floats, *, far: bool) -> Terrain:
+    """The ground at metres on a strip."""
+    fine, country = (_FAR_FINE, _FAR_COUNTRY) if far else (_FINE, _COUNTRY)
+    (height, river), ((east, north), (along, across)) = spline(fine, (strip,), x, y, slopes=(0, 1))
+    rough, wet, trees, farms, people, lake, broad, *bend = linear(country, (strip,), x, y)
     grain = (
         plane_noise(x, y, 190.0, 101 + strip),
         plane_noise(x, y, 71.0, 202 + strip),
         plane_noise(x, y, 26.0, 303 + strip),
     )
-    bumps = 1.5 + 30.0 * rough
+    bumps = 1.0 + 7.0 * rough
     height = height + np.where(height > 0.0, bumps * (grain[0] + 0.4 * grain[1]), 0.0)
     river = river + 0.018 * grain[0] * (1.0 - 0.6 * rough)
     slope = np.sqrt(along * along + across * across)
     return Terrain(
         height_m=height,
-        east=east + 0.16 * rough * (grain[0] + 0.7 * grain[2]),
-        north=north + 0.16 * rough * (grain[1] - 0.7 * grain[2]),
+        east=east + 0.05 * rough * (grain[0] + 0.7 * grain[2]),
+        north=north + 0.05 * rough * (grain[1] - 0.7 * grain[2]),
         rough=rough,
         wet=wet,
         river_m=np.abs(river) / (slope + 4e-5),
@@ -113,6 +165,7 @@ def terrain(strip: int, x: Floats, y: Floats, *, far: bool = False) -> Terrain:
         trees=trees + 0.28 * grain[0] + 0.16 * grain[1],
         farms=farms,
         people=people,
+        bend=(bend[0], bend[1]),
         grain=grain,
     )
 
@@ -122,18 +175,25 @@ def _country(key: Key, x: Floats, y: Floats) -> Floats:
     lon, lat = degrees(key[0], x, y)
     base, rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
     vector = ball(lon, lat)
-    trees = octaves(vector, 3.4, 3, 41, 0.62)
-    farms = octaves(vector, 11.0, 3, 51)
-    people = _people(vector)
-    lake = octaves(vector, 8.0, 4, 71, 0.5) - 0.95 + 0.4 * wet - 0.6 * rough - 0.0003 * base
+    # Outlines would follow the planes of the lattice, were the country not bent.
+    bent = vector + 0.0003 * np.stack([ball_noise(vector, 6.5, 44 + axis) for axis in range(3)])
+    trees = octaves(bent, 3.4, 3, 41, 0.62)
+    farms = octaves(bent, 11.0, 3, 51)
+    people = _people(lon, lat, bent)
+    lake = octaves(bent, 8.0, 4, 71, 0.5) - 0.95 + 0.4 * wet - 0.6 * rough - 0.0003 * base
     broad = smoothstep(octaves(vector, 90.0, 2, 75) * 1.2 + 0.25)
-    return np.stack([rough, wet, trees, farms, people, lake, broad])
+    bend = [
+        380.0 * ball_noise(vector, 5.0, 77 + axis) + 3_000.0 * ball_noise(vector, 31.0, 83 + axis)
+        for axis in range(2)
+    ]
+    return np.stack([rough, wet, trees, farms, people, lake, broad, *bend])
 
 
-def _people(vector: Floats) -> Floats:
+def _people(lon: Floats, lat: Floats, vector: Floats) -> Floats:
     """Where towns are, more of them in some countries than in others."""
     crowded = octaves(vector, 260.0, 2, 67)
-    return octaves(vector, 17.0, 4, 61, 0.55) + 0.45 * crowded - 0.1
+    towns = octaves(vector, 17.0, 4, 61, 0.55) + 0.45 * crowded - 0.1
+    return np.asarray(towns + 1.15 * _bumps(lon, lat, _OUTSKIRTS, 0.8))
 
 
 def _fine(key: Key, x: Floats, y: Floats) -> Floats:
@@ -147,12 +207,16 @@ def _fine(key: Key, x: Floats, y: Floats) -> Floats:
     bend = [ball_noise(vector, 9.0, 34 + axis) for axis in range(3)]
     bent = vector + 0.00042 * np.stack(bend)
     ridges, size, weight = np.zeros(x.shape), 11.0, 1.0
-    for number in range(4):
-        noise = np.abs(ball_noise(bent, size, 21 + number))
+    for number in range(6):
+        noise = ball_noise(bent, size, 21 + number)
+        if number < _TWOFOLD:
+            # One lattice alone would show as blocks.
+            noise = 0.72 * (noise + ball_noise(bent, 1.13 * size, 128 + number))
+        noise = np.abs(noise)
         crest = 1.0 - 1.5 * noise
         ridges = ridges + weight * crest * np.abs(crest)
         size, weight = size / 2.13, weight * 0.56
-    hills = octaves(vector, 5.2, 4, 26, 0.45)
+    hills = octaves(vector, 5.2, 5, 26, 0.45)
     relief = rough * (430.0 + 1_200.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
     height = base + relief * (0.3 + 0.7 * bank) * smoothstep(base / 60.0 + 0.3)
     return np.stack([height, river])
@@ -164,11 +228,14 @@ def _continental(key: Key, x: Floats, y: Floats) -> Floats:
     vector = ball(lon, lat)
     land = _bumps(lon, lat, _CONTINENTS, 2.2)
     broken = octaves(vector, 1_300.0, 8, 1, 0.55)
+    settled = _bumps(lon, lat, _SUBURBS, 1.4)
     level = 430.0 * (land - 0.30) + 330.0 * broken + 60.0 * land
+    level = level + settled * np.maximum(130.0 + 60.0 * broken - level, 0.0)
     base = np.where(level > 0.0, level * level / (level + 160.0), 1.6 * level)
+    vector = vector + 0.006 * np.stack([ball_noise(vector, 110.0, 17 + axis) for axis in range(3)])
     folded = smoothstep(octaves(vector, 1_600.0, 5, 11, 0.5) * 1.5 - 0.55)
     rough = np.maximum(folded, _bumps(lon, lat, _RANGES, 1.6))
-    rough = rough * smoothstep(base / 180.0)
+    rough = rough * smoothstep(base / 180.0) * (1.0 - 0.96 * settled)
     sky = cloudiness(lon, lat, _APRIL_MS)
     wet = smoothstep((sky - 0.26 + 0.1 * octaves(vector, 500.0, 4, 16)) * 2.6)
     return np.stack([base + 500.0 * rough, rough, wet])
@@ -189,7 +256,7 @@ def _bumps(
 
 _CONTINENTS_KNOWN = Lattice(4_000.0, 32, 256, _continental)
 _COUNTRY = Lattice(480.0, 32, 512, _country)
-_FINE = Lattice(240.0, 64, 512, _fine)
+_FINE = Lattice(120.0, 64, 512, _fine)
 _FAR_COUNTRY = Lattice(1_440.0, 64, 96, _country)
 _FAR_FINE = Lattice(1_440.0, 64, 96, _fine)
 
@@ -203,7 +270,7 @@ def climate(strip: int, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
 def _climate(key: Key, x: Floats, y: Floats) -> Floats:
     lon, lat = degrees(key[0], x, y)
     base, _rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
-    people = _people(ball(lon, lat)) * smoothstep(base / 20.0)
+    people = _people(lon, lat, ball(lon, lat)) * smoothstep(base / 20.0)
     return np.stack([base, people, wet])
 
 

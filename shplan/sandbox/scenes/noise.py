@@ -75,8 +75,13 @@ def _number(word: _Words) -> Floats:
 
 def smoothstep(x: Floats) -> Floats:
     """From 0 to 1 over the unit interval, level at both ends."""
-    inside = np.minimum(np.maximum(x, 0.0), 1.0)
-    return inside * inside * (3.0 - 2.0 * inside)
+    inside = np.asarray(np.maximum(x, 0.0))
+    np.minimum(inside, 1.0, out=inside)
+    square = np.asarray(inside * inside)
+    inside *= -2.0
+    inside += 3.0
+    square *= inside
+    return square
 
 
 def sine_of_turns(turns: Floats) -> Floats:

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import shapely
@@ -24,7 +24,7 @@ from shplan.sandbox.scenes import sampling
 from shplan.sandbox.scenes.describing import CLOUD_COVER, bands, collection
 from shplan.sandbox.scenes.instants import compact, day, ms, parse_compact
 from shplan.sandbox.scenes.mgrs import NORTH, SOUTH, Ints, tile_table
-from shplan.sandbox.scenes.orbits import EARTH_KM, Orbit, sun_elevation_sine, turned
+from shplan.sandbox.scenes.orbits import EARTH_KM, Floats, Orbit, sun_elevation_sine, turned
 from shplan.sandbox.scenes.passes import FOREVER_MS, Flight, Frame, FramesOf, find, search
 from shplan.sandbox.scenes.scene import Scene
 from shplan.sandbox.scenes.shapes import footprint, is_everything, polygons
@@ -200,8 +200,7 @@ def _in_chunks(
     centres = table.centre[tiles]
     node = ORBIT.node_of(track)
     for since in range(_DAYSIDE[1] - _CHUNK_S, _DAYSIDE[0] - _CHUNK_S, -_CHUNK_S):
-        middle = np.array([2 * math.pi * (since + _CHUNK_S / 2) / period])
-        position = turned(ORBIT.motion(middle)[0], -node)[0]
+        position = turned(_middle(since), -node)[0]
         reach = _HALF_SWATH + _REACH + math.pi * _CHUNK_S / period + 0.01
         near = np.flatnonzero(centres @ position > math.cos(reach))
         if not len(near):
@@ -218,6 +217,12 @@ def _in_chunks(
         )
         frames = (frame_of(tile, track) for tile in lit)
         yield from sorted((one for one in frames if one is not None and meets(one)), key=_order)
+
+
+@cache
+def _middle(since: int) -> Floats:
+    """Where the middle of a chunk is, for a track whose node is at longitude 0."""
+    return ORBIT.motion(np.array([2 * math.pi * (since + _CHUNK_S / 2) / ORBIT.period_s]))[0]
 
 
 def _is_day(place: tuple[float, float], at_ms: int) -> bool:

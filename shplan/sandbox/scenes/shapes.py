@@ -23,7 +23,7 @@ _WORLD = box(-180.0, -90.0, 180.0, 90.0)
 
 def unwrapped(longitude: Floats) -> Floats:
     """Longitudes without jumps from one to the next."""
-    return np.asarray(np.degrees(np.unwrap(np.radians(longitude))))
+    return np.asarray(np.unwrap(longitude, period=360.0))
 
 
 def closed_ring(longitude: Floats, latitude: Floats) -> Polygon:
