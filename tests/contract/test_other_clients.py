@@ -101,6 +101,28 @@ def test_a_chunk_of_a_cube_is_raw(session: OAuth2Session, served: Served, kind: 
     assert np.array_equal(found, p.numbers(4))
 
 
+def test_a_collection_may_have_its_older_name(
+    session: OAuth2Session, served: Served, kind: str
+) -> None:
+    """As older programs name collections: `CUSTOM` with an identifier, `DEM`, `S2L2A`."""
+    headers = {"Accept": "image/tiff"}
+    body = chunk("CUSTOM", ("B04",))
+    body["input"]["data"][0]["dataFilter"]["collectionId"] = kind.removeprefix("byoc-")
+    answer = session.post(f"{served.base}{OLD}", json=body, headers=headers)
+    assert answer.ok, answer.text
+    assert np.array_equal(p.image(answer.content)[0], p.numbers(4))
+    answers = []
+    for name in ("DEM", "dem"):
+        body = chunk(name, ("DEM",))
+        body["output"] |= {"width": 16, "height": 16}
+        del body["input"]["data"][0]["dataFilter"]
+        answers.append(session.post(f"{served.base}{OLD}", json=body, headers=headers))
+    assert answers[0].ok, answers[0].text
+    assert answers[0].content == answers[1].content
+    body = chunk("CUSTOM", ("B04",))
+    assert session.post(f"{served.base}{OLD}", json=body, headers=headers).status_code == 400
+
+
 def test_bands_of_a_cube_are_files_of_an_archive(
     session: OAuth2Session, served: Served, kind: str
 ) -> None:
