@@ -81,6 +81,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/imagery",
         "sandbox/scenes",
         "sandbox/sample.py",
+        "sandbox/strips.py",
         "sandbox/tiles.py",
         "sandbox/warping.py",
         "sandbox/zarr_axes.py",
