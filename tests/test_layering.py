@@ -53,7 +53,8 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 ONLY: dict[str, set[str]] = {
     "aiohttp": {"api/network.py"},
     "asyncio": {"api", "engine", "cli", "sandbox", "storage"},
-    "botocore": {"storage/s3.py"},
+    # Twice, because the sandbox shares nothing with the client but the schemas.
+    "botocore": {"storage/s3.py", "sandbox/remote_buckets.py"},
     "click": {"cli"},
     "cql2": {"sandbox/catalog_filters.py"},
     "deepdiff": {"core/diff.py"},
@@ -96,9 +97,11 @@ ONLY: dict[str, set[str]] = {
     "quickjs": {"script/engine_quickjs.py"},
     "rasterio": {
         "cli/init.py",
+        "sandbox/bucket_files.py",
         "sandbox/cog.py",
         "sandbox/cog_writing.py",
         "sandbox/images.py",
+        "sandbox/remote_buckets.py",
         "sandbox/sample.py",
         "sandbox/warping.py",
     },

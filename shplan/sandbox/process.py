@@ -18,7 +18,7 @@ from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
 from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, samples_of, stacked
 from shplan.sandbox.process_requests import AT_ONCE, USERDATA
-from shplan.sandbox.raster_sources import DATA_MASK, SourceError
+from shplan.sandbox.raster_sources import DATA_MASK, SourceError, itemsize
 from shplan.sandbox.strips import (
     MOST_WRITTEN_BYTES,
     Joining,
@@ -65,6 +65,14 @@ class Input:
     mosaicking: str
     scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What one pixel of one sample takes in memory."""
+        return sum(
+            itemsize("uint8" if name == DATA_MASK else self.source.bands[name].dtype)
+            for name in self.bands
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +151,12 @@ def _rendered(
         [one.samples[number] for number in numbers]
         for one, numbers in zip(inputs, prepared.kept, strict=True)
     ]
-    layers = _layers(request, inputs, kept)
+    sample_bytes = _sample_bytes(request, inputs, kept)
     # A simple script tells how many bands it has by the first value that it returns.
     parts = (
         [Strip(0, request.grid)]
         if facts.is_simple
-        else _strips(request, prepared.outputs, layers=layers)
+        else _strips(request, prepared.outputs, sample_bytes=sample_bytes)
     )
     joining = Joining(request.grid)
     has_data = False
@@ -168,8 +176,10 @@ def _rendered(
     return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
 
 
-def _strips(request: ProcessRequest, outputs: Sequence[OutputFacts], *, layers: int) -> list[Strip]:
-    parts = cut(request.grid, layers=layers, bands=sum(one.bands for one in outputs))
+def _strips(
+    request: ProcessRequest, outputs: Sequence[OutputFacts], *, sample_bytes: int
+) -> list[Strip]:
+    parts = cut(request.grid, sample_bytes=sample_bytes, bands=sum(one.bands for one in outputs))
     if len(parts) > 1 and written_bytes(request.grid, outputs) > MOST_WRITTEN_BYTES:
         raise _refused("The script returns too many bands for an image of this size.")
     return parts
@@ -278,19 +288,19 @@ def _collection(one: Input) -> Collection:
     )
 
 
-def _layers(
+def _sample_bytes(
     request: ProcessRequest, inputs: Sequence[Input], kept: Sequence[Sequence[Sample]]
 ) -> int:
-    """How many samples a pixel has, of all bands; not too many."""
-    layers = sum(
-        len(one.bands) * (1 if one.mosaicking == SIMPLE else len(chosen))
+    """What all samples of a pixel take, which is not too much."""
+    per_pixel = sum(
+        one.bytes_per_sample * (1 if one.mosaicking == SIMPLE else len(chosen))
         for one, chosen in zip(inputs, kept, strict=True)
     )
     # Larger images are read strip by strip: a pixel may have as many samples as in those.
     pixels = min(request.grid.width * request.grid.height, AT_ONCE.most**2)
-    if layers * pixels * 4 > MOST_BYTES:
+    if per_pixel * pixels > MOST_BYTES:
         raise _refused("The request reads too many scenes for an image of this size.")
-    return layers
+    return per_pixel
 
 
 def _stack(

@@ -29,7 +29,7 @@ T = TypeVar("T")
 STRIP_BYTES = 1 << 29
 # Of all that is written.
 MOST_WRITTEN_BYTES = 1 << 31
-_SAMPLE, _VALUE = 4, 8
+_VALUE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class Strip:
     grid: Grid
 
 
-def cut(grid: Grid, *, layers: int, bands: int) -> list[Strip]:
+def cut(grid: Grid, *, sample_bytes: int, bands: int) -> list[Strip]:
     """
     Cut a grid into strips; what is not large stays whole.
 
     Args:
-        layers: samples of a pixel, of all bands
+        sample_bytes: what the samples of a pixel take, of all bands
         bands: values of a pixel, of all outputs
     """
-    row_bytes = grid.width * max(_SAMPLE * layers, _VALUE * bands, 1)
+    row_bytes = grid.width * max(sample_bytes, _VALUE * bands, 1)
     rows = max(1, STRIP_BYTES // row_bytes)
     if rows >= grid.height:
         return [Strip(0, grid)]
