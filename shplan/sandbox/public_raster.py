@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import shapely
 
 from shplan.sandbox import lattices, processing_options
 from shplan.sandbox.geometry import WGS84
@@ -24,6 +24,7 @@ from shplan.sandbox.places import Places
 from shplan.sandbox.processing_options import POWERS, RADAR, Native
 from shplan.sandbox.public_scenes import Choice, chosen_scenes, keeping
 from shplan.sandbox.raster_sources import DATA_MASK, Band, Layer, Scene
+from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
 
 if TYPE_CHECKING:
@@ -145,10 +146,9 @@ class PublicRaster:
             from_ms = max(last_ms - _DAY_MS, from_ms or 0)
         keeps = keeping(self.name, self._filter, bands)
         choice = Choice(from_ms, last_ms, order, max_cloud, keeps)
+        found = chosen_scenes(self._mission, area, choice)
         if self.name == _DEM and is_simple:
-            found = _seamless(chosen_scenes(self._mission, area, choice))
-        else:
-            found = chosen_scenes(self._mission, area, choice)
+            found = (whole(one) for one in islice(found, 1))
         return self._told(found, with_clouds=self._mission.has_clouds and not is_simple)
 
     def _told(self, found: Iterator[taken.Scene], *, with_clouds: bool) -> Iterator[Scene]:
@@ -284,15 +284,6 @@ def _range(u: Floats, method: str, window: int) -> Ints:
     first = math.floor(float(u.min())) - before - window // 2
     last = math.floor(float(u.max())) + behind + (window - 1 - window // 2)
     return np.arange(first, last + 1)
-
-
-def _seamless(cells: Iterator[taken.Scene]) -> Iterator[taken.Scene]:
-    """One scene instead of many cells."""
-    for first in cells:
-        sides = (-180.0, -90.0, 180.0, 90.0)
-        world = shapely.box(*sides)
-        yield replace(first, footprint=world, outline=world, box=sides)
-        return
 
 
 def _by_prefix(table: Mapping[str, float], name: str, other: float | None) -> float | None:

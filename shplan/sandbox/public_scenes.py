@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Keeps = Callable[[Scene], bool]
 
 # Our own bounds of one data set: scenes that are used, and that are looked at.
-MOST_USED = 8_000
+MOST_USED = 2_000
 MOST_LOOKED_AT = 60_000
 _DAY_MS = 86_400_000
 _FIRST_STEP_MS = 16 * _DAY_MS

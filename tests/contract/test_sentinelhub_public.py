@@ -1,4 +1,4 @@
-"""The unmodified `sentinelhub` package asks for pixels of the public collections, as its examples do."""
+"""The unmodified `sentinelhub` package asks the Process API for public collections, over a real port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sentinelhub import (
     CRS,
-    AsyncProcessRequest,
     BBox,
     DataCollection,
     MimeType,
@@ -18,183 +17,142 @@ from sentinelhub import (
     SentinelHubRequest,
     SHConfig,
     bbox_to_dimensions,
-    get_async_running_status,
 )
 from sentinelhub.exceptions import DownloadFailedException
 
-from tests.support.served import Served
+from tests.sandbox import processing as p
 
-# Hills of Styria, some square kilometres.
-AREA = BBox((15.20, 46.80, 15.26, 46.84), CRS.WGS84)
-SIZE = bbox_to_dimensions(AREA, resolution=40)
-MONTH = ("2024-06-01", "2024-06-30")
-TRUE_COLOUR = """//VERSION=3
-function setup() { return {input: [{bands: ["B02", "B03", "B04"]}], output: {bands: 3}}; }
-function evaluatePixel(sample) { return [3.5 * sample.B04, 3.5 * sample.B03, 3.5 * sample.B02]; }"""
-TIFF = SentinelHubRequest.output_response("default", MimeType.TIFF)
-PNG = SentinelHubRequest.output_response("default", MimeType.PNG)
+BOX = BBox((14.0, 46.0, 14.008, 46.006), CRS.WGS84)
+SUMMER = ("2023-06-01", "2023-07-31")
+TIFF = [SentinelHubRequest.output_response("default", MimeType.TIFF)]
+PNG = [SentinelHubRequest.output_response("default", MimeType.PNG)]
+COLOUR = p.script("return [2.5 * samples.B04, 2.5 * samples.B03, 2.5 * samples.B02];",
+                  bands='["B02", "B03", "B04"]', output="{bands: 3}")  # fmt: skip
 
 
-@pytest.fixture
-def local(config: SHConfig) -> Any:
-    """A predefined collection as one of the sandbox: else it goes to its own deployment."""
-
-    def define(collection: DataCollection) -> DataCollection:
-        # The package refuses a second name of one definition, and a second definition of one name.
-        port = config.sh_base_url.rpartition(":")[2]
-        name = f"{collection.name}_AT_{port}"
-        return collection.define_from(name, service_url=config.sh_base_url)
-
-    return define
+def local(collection: DataCollection, config: SHConfig) -> DataCollection:
+    """The same collection at the sandbox, as the package has it said; its definitions last."""
+    port = config.sh_base_url.rpartition(":")[2]
+    return collection.define_from(f"{collection.name}_{port}", service_url=config.sh_base_url)
 
 
-def script(bands: str, values: str, *, count: int = 1, more: str = "") -> str:
-    return f"""//VERSION=3
-function setup() {{ return {{input: [{bands}], output: {{bands: {count}, sampleType: "FLOAT32"}}{more}}}; }}
-function evaluatePixel(sample) {{ return {values}; }}"""
+def raw(*bands: str) -> str:
+    values = ", ".join(f"samples.{one}" for one in bands)
+    return p.script(f"return [{values}];", bands=str(list(bands)).replace("'", '"'),
+                    output=f'{{bands: {len(bands)}, sampleType: "FLOAT32"}}')  # fmt: skip
 
 
 def asked(
-    collection: DataCollection, config: SHConfig, text: str, *, response: Any = TIFF, **item: Any
+    collection: DataCollection,
+    config: SHConfig,
+    evalscript: str,
+    *,
+    responses: list[Any] = TIFF,
+    interval: Any = SUMMER,
+    box: BBox = BOX,
+    metres: float = 20,
+    **item: Any,
 ) -> Any:
+    data = SentinelHubRequest.input_data(local(collection, config), time_interval=interval, **item)
     request = SentinelHubRequest(
-        evalscript=text,
-        input_data=[SentinelHubRequest.input_data(collection, **item)],
-        responses=[response],
-        bbox=AREA,
-        size=SIZE,
+        evalscript=evalscript,
+        input_data=[data],
+        responses=responses,
+        bbox=box,
+        size=bbox_to_dimensions(box, resolution=metres),
         config=config,
     )
     return request.get_data()[0]
 
 
-def test_a_true_colour_picture_of_the_clearest_day(config: SHConfig, local: Any) -> None:
-    picture = asked(
-        local(DataCollection.SENTINEL2_L2A),
-        config,
-        TRUE_COLOUR,
-        response=PNG,
-        time_interval=MONTH,
-        mosaicking_order=MosaickingOrder.LEAST_CC,
+def test_true_colour_of_sentinel_2(config: SHConfig) -> None:
+    order = MosaickingOrder.LEAST_CC
+    found = asked(DataCollection.SENTINEL2_L2A, config, COLOUR, responses=PNG,
+                  mosaicking_order=order)  # fmt: skip
+    assert found.dtype == np.uint8
+    assert found.shape == (*bbox_to_dimensions(BOX, resolution=20)[::-1], 3)
+    reflected = asked(DataCollection.SENTINEL2_L2A, config, raw("B04", "B03", "B02"),
+                      mosaicking_order=order)  # fmt: skip
+    scaled = np.floor(np.clip(2.5 * reflected.astype(float), 0, 1) * 255 + 0.5)
+    assert np.array_equal(found, scaled)
+
+
+def test_cloud_cover_that_is_allowed(config: SHConfig) -> None:
+    """The mosaic of the newest clear scene, which the catalogue of the package finds as well."""
+    catalog = SentinelHubCatalog(config=config)
+    items = catalog.search(
+        local(DataCollection.SENTINEL2_L2A, config),
+        bbox=BOX,
+        time=SUMMER,
+        filter="eo:cloud_cover < 30",
     )
-    assert picture.shape == (SIZE[1], SIZE[0], 3)
-    assert picture.dtype == np.uint8
-    assert picture.std() > 3
-
-
-def test_a_date_of_the_catalogue_has_pixels_and_others_have_none(
-    config: SHConfig, local: Any
-) -> None:
-    collection = local(DataCollection.SENTINEL2_L2A)
-    search = SentinelHubCatalog(config=config).search(
-        collection, bbox=AREA, time=MONTH, fields={"include": ["properties.datetime"]}
+    newest = next(iter(items))["properties"]["datetime"]
+    at = dt.datetime.fromisoformat(newest)
+    clear = asked(DataCollection.SENTINEL2_L2A, config, raw("B04"), maxcc=0.3)
+    assert np.array_equal(
+        clear, asked(DataCollection.SENTINEL2_L2A, config, raw("B04"), interval=(at, at))
     )
-    days = {moment.date() for moment in search.get_timestamps()}
-    text = script('"dataMask"', "[sample.dataMask]")
-    month = [dt.date(2024, 6, day) for day in range(1, 31)]
-    assert days < set(month)
-    found = {
-        day
-        for day in month
-        if asked(collection, config, text, time_interval=(day.isoformat(), day.isoformat())).any()
-    }
-    assert found == days
 
 
-def test_clouds_are_left_out(config: SHConfig, local: Any) -> None:
-    """Of scenes with few clouds there are fewer samples than of all."""
+def test_backscatter_of_sentinel_1(config: SHConfig) -> None:
+    options = {"processing": {"backCoeff": "SIGMA0_ELLIPSOID", "orthorectify": True}}
+    found = asked(DataCollection.SENTINEL1_IW_DES, config, raw("VV", "VH", "dataMask"),
+                  other_args=options)  # fmt: skip
+    power, turned, mask = np.moveaxis(found, 2, 0)
+    assert mask.all()
+    assert 0 < np.median(turned) < np.median(power) < 1
+
+
+def test_elevations_need_no_time(config: SHConfig) -> None:
+    found = asked(DataCollection.DEM_COPERNICUS_30, config, raw("DEM"), interval=None)
+    assert found.ndim == 2
+    assert ((found >= 0) & (found < 5000)).all()
+    assert np.ptp(found) > 0
+
+
+def test_temperatures_of_landsat(config: SHConfig) -> None:
+    found = asked(DataCollection.LANDSAT_OT_L1, config, raw("B04", "B10"), metres=30)
+    assert ((found[..., 0] > 0) & (found[..., 0] < 1.5)).all()
+    assert ((found[..., 1] > 200) & (found[..., 1] < 330)).all()
+
+
+def test_nitrogen_dioxide_of_sentinel_5p(config: SHConfig) -> None:
+    box = BBox((10, 44, 16, 48), CRS.WGS84)
+    day = ("2023-06-10", "2023-06-10")
+    found = asked(DataCollection.SENTINEL5P, config, raw("NO2", "dataMask"), interval=day, box=box,
+                  metres=20_000, other_args={"processing": {"minQa": 50}})  # fmt: skip
+    value, mask = np.moveaxis(found, 2, 0)
+    assert mask.any()
+    assert (np.abs(value[mask == 1]) < 1e-3).all()
+
+
+def test_temperatures_of_sentinel_3(config: SHConfig) -> None:
+    found = asked(DataCollection.SENTINEL3_SLSTR, config, raw("S8", "dataMask"), metres=100)
+    assert found[..., 1].all()
+    assert ((found[..., 0] > 180) & (found[..., 0] < 340)).all()
+
+
+def test_several_answers_of_one_request(config: SHConfig) -> None:
     text = """//VERSION=3
-function setup() { return {input: ["dataMask"], mosaicking: "ORBIT",
-  output: {bands: 1, sampleType: "UINT8"}}; }
-function evaluatePixel(samples) { return [samples.length]; }"""
-    collection = local(DataCollection.SENTINEL2_L1C)
-    every = asked(collection, config, text, time_interval=MONTH)
-    clear = asked(collection, config, text, time_interval=MONTH, maxcc=0.4)
-    assert 0 < clear.max() < every.max()
+function setup() { return {input: ["B04", "B08", "CLM"], output: [
+  {id: "default", bands: 1, sampleType: "FLOAT32"}, {id: "mask", bands: 1, sampleType: "UINT8"}]}; }
+function evaluatePixel(s) {
+  return {default: [(s.B08 - s.B04) / (s.B08 + s.B04)], mask: [s.CLM]}; }
+function updateOutputMetadata(scenes, inputMetadata, outputMetadata) {
+  outputMetadata.userData = {factor: inputMetadata.normalizationFactor}; }"""
+    responses = [
+        *TIFF,
+        SentinelHubRequest.output_response("mask", MimeType.PNG),
+        SentinelHubRequest.output_response("userdata", MimeType.JSON),
+    ]
+    found = asked(DataCollection.SENTINEL2_L2A, config, text, responses=responses)
+    assert set(found) == {"default.tif", "mask.png", "userdata.json"}
+    assert (np.abs(found["default.tif"]) <= 1).all()
+    assert set(np.unique(found["mask.png"])) <= {0, 1}
+    assert found["userdata.json"] == {"factor": 1e-4}
 
 
-def test_radar_by_its_definition(config: SHConfig, local: Any) -> None:
-    """The definition of a collection becomes filters: mode, polarisation, direction."""
-    collection = local(DataCollection.SENTINEL1_IW_ASC)
-    text = script('"VV", "VH"', "[sample.VV, sample.VH]", count=2)
-    found = asked(collection, config, text, time_interval=("2024-06-01", "2024-06-15"))
-    assert found.shape == (SIZE[1], SIZE[0], 2)
-    assert (found[..., 0] > 0).mean() > 0.9
-    # Land scatters less into the other polarisation.
-    assert np.median(found[..., 1]) < np.median(found[..., 0])
-
-
-def test_heights_have_no_time(config: SHConfig, local: Any) -> None:
-    text = script('"DEM"', "[sample.DEM]")
-    found = asked(local(DataCollection.DEM), config, text)
-    assert found.shape == (SIZE[1], SIZE[0])
-    assert found.std() > 1
-    assert np.array_equal(found, asked(local(DataCollection.DEM), config, text))
-
-
-def test_two_collections_in_one_script(config: SHConfig, local: Any) -> None:
-    text = """//VERSION=3
-function setup() { return {input: [{datasource: "heights", bands: ["DEM"]},
-  {datasource: "optical", bands: ["B04", "B08"]}], output: {bands: 2, sampleType: "FLOAT32"}}; }
-function evaluatePixel(samples) {
-  const s = samples.optical[0];
-  return [samples.heights[0].DEM, (s.B08 - s.B04) / (s.B08 + s.B04)]; }"""
-    request = SentinelHubRequest(
-        evalscript=text,
-        input_data=[
-            SentinelHubRequest.input_data(local(DataCollection.DEM), identifier="heights"),
-            SentinelHubRequest.input_data(
-                local(DataCollection.SENTINEL2_L2A), identifier="optical", time_interval=MONTH
-            ),
-        ],
-        responses=[TIFF],
-        bbox=AREA,
-        size=SIZE,
-        config=config,
-    )
-    (found,) = request.get_data()
-    heights = asked(local(DataCollection.DEM), config, script('"DEM"', "[sample.DEM]"))
-    assert np.array_equal(found[..., 0], heights)
-    assert (np.abs(found[..., 1]) <= 1).all()
-
-
-def test_the_same_pixels_come_asynchronously(config: SHConfig, local: Any, served: Served) -> None:
-    collection = local(DataCollection.SENTINEL2_L2A)
-    request = AsyncProcessRequest(
-        evalscript=TRUE_COLOUR,
-        input_data=[AsyncProcessRequest.input_data(collection, time_interval=MONTH)],
-        responses=[TIFF],
-        delivery=AsyncProcessRequest.s3_specification(
-            "s3://results/public", iam_role_arn="arn:aws:iam::1:role/x"
-        ),
-        bbox=AREA,
-        size=SIZE,
-        config=config,
-    )
-    (made,) = request.get_data()
-    served.tick(60)
-    assert get_async_running_status([made["id"]], config) == {made["id"]: False}
-    place = served.data / "buckets" / "results" / "public" / made["id"] / "default.tif"
-    direct = SentinelHubRequest(
-        evalscript=TRUE_COLOUR,
-        input_data=[SentinelHubRequest.input_data(collection, time_interval=MONTH)],
-        responses=[TIFF],
-        bbox=AREA,
-        size=SIZE,
-        config=config,
-    )
-    assert place.read_bytes() == direct.get_data(decode_data=False)[0].content
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (script('"B99"', "[sample.B99]"), "B99"),
-        (script('{bands: ["B04"], units: "KELVIN"}', "[sample.B04]"), "KELVIN"),
-    ],
-)
-def test_what_a_collection_has_not_is_told(
-    config: SHConfig, local: Any, text: str, told: str
-) -> None:
-    with pytest.raises(DownloadFailedException, match=told):
-        asked(local(DataCollection.SENTINEL2_L2A), config, text, time_interval=MONTH)
+def test_what_is_too_coarse_is_told(config: SHConfig) -> None:
+    wide = BBox((10, 44, 16, 48), CRS.WGS84)
+    with pytest.raises(DownloadFailedException, match="meters per pixel"):
+        asked(DataCollection.SENTINEL2_L2A, config, COLOUR, box=wide, metres=2000)
