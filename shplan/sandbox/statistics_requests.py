@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import aggregation, tallies
 from shplan.sandbox.aggregation import DurationError
 from shplan.sandbox.errors import violation
-from shplan.sandbox.process_requests import DEFAULT, data_of, grid_of
+from shplan.sandbox.process_requests import AGGREGATED, DEFAULT, data_of, grid_of
 from shplan.sandbox.samples import AUTO, FLOAT32
 from shplan.sandbox.wire import parse_instant
 
@@ -78,7 +78,7 @@ def read(body: JsonObject) -> StatisticsRequest:
     inputs = cast("JsonObject", body["input"])
     wanted = cast("JsonObject", body["aggregation"])
     bounds = cast("JsonObject", inputs["bounds"])
-    grid, area, is_clipped = grid_of(bounds, wanted, place="aggregation")
+    grid, area, is_clipped = grid_of(bounds, wanted, AGGREGATED)
     found = aggregation_of(body, evalscript=str(wanted["evalscript"]))
     return StatisticsRequest(found, grid, area, is_clipped)
 

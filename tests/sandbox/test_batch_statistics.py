@@ -13,6 +13,7 @@ import shapely
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
+from shplan.sandbox import batch_statistics, batch_statistics_rows, task_settling
 from tests.support import geopackages
 
 from . import processing as p
@@ -324,6 +325,54 @@ def test_unknown_tasks_and_paths(api: Driver, kind: str) -> None:
     assert api.get(f"/api/v1/statistics/batch/{task}").json()["id"] == task
     assert api.get(f"/api/v1/statistics/batch/{task}/status").json()["id"] == task
     assert api.delete(f"{TASKS}/{task}").status_code == 405
+
+
+def test_the_control_tells_of_starts(api: Driver, kind: str) -> None:
+    task = over(api, body(kind))["id"]
+    assert act(api, task, "start") == 400
+    (told,) = api.get("/_sandbox/batch").json()["tasks"]
+    assert (told["api"], told["id"], told["starts"]) == ("statistics", task, 1)
+    assert (told["features"], told["handled"], told["fatal"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", "duplicate"])
+def test_a_start_whose_answer_is_lost_is_paid_once(
+    api: Driver, kind: str, tmp_path: Path, fault: str
+) -> None:
+    task = create(api, body(kind))
+    before = pu(api)
+    api.post("/_sandbox/faults", {"kind": fault, "path": f"{TASKS}/.*/start"})
+    if fault == "lost-answer":
+        with pytest.raises(ConnectionError):
+            act(api, task, "start")
+    else:
+        assert act(api, task, "start") == 400
+    api.tick(60)
+    assert read(api, task)["status"] == "DONE"
+    assert pu(api) == pytest.approx(before + 100)
+    assert len(files(tmp_path)) == 3
+
+
+def test_a_task_that_is_stopped_while_it_computes_is_left_as_it_is(
+    api: Driver, kind: str, tmp_path: Path
+) -> None:
+    """What was computed of it meanwhile is neither delivered nor paid for."""
+    task = create(api, body(kind))
+    act(api, task, "start")
+    world = api.app.state.world
+    api.tick(4.5)
+    assert read(api, task)["status"] == "PROCESSING"
+    before, delivered = pu(api), files(tmp_path)
+    api.app.state.world.tick(60)
+    step = task_settling.next_step(world, [batch_statistics.STEPS])
+    assert step is not None
+    results = step.work()
+    stored = batch_statistics_rows.TASKS.find(world.store, task)
+    assert stored is not None
+    batch_statistics_rows.TASKS.change(world.store, stored, status="STOPPED", due_ms=None)
+    step.done(results)
+    assert read(api, task)["status"] == "STOPPED"
+    assert (pu(api), files(tmp_path)) == (before, delivered)
 
 
 # What it costs.

@@ -187,6 +187,7 @@ def test_every_sample_is_counted_once(
     if is_whole and "count" not in form:
         is_whole = False
     if is_whole:
+        values = [float(round(value)) if math.isfinite(value) else value for value in values]
         low, high = (None if edge is None else math.floor(edge) for edge in outer)
         if high is not None and (low if low is not None else -1) >= high:
             high = None
