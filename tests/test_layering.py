@@ -87,6 +87,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/imagery",
         "sandbox/scenes",
         "sandbox/sample.py",
+        "sandbox/strips.py",
         "sandbox/tallies.py",
         "sandbox/tiles.py",
         "sandbox/warping.py",
