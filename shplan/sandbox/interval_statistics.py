@@ -78,7 +78,7 @@ def compute(
     facts = _facts(request, sources, worker)
     process.check_inputs(wanted.data, sources, facts)
     statistics_requests.measured(facts.outputs, wanted.calculations, is_strict=is_strict)
-    occupied = _occupied(request, sources)
+    occupied = _occupied(request, sources, facts)
     _check_amount(request, len(occupied))
     made = _Made(request, sources, worker, is_strict)
     told: list[Json] = [made.entry(interval) for interval in occupied]
@@ -146,17 +146,25 @@ def _facts(
     return facts
 
 
-def _occupied(request: StatisticsRequest, sources: Sequence[RasterSource]) -> list[Interval]:
+def _occupied(
+    request: StatisticsRequest, sources: Sequence[RasterSource], facts: ScriptFacts
+) -> list[Interval]:
     """The intervals in which any data set has a scene."""
-    intervals = request.aggregation.intervals
+    wanted = request.aggregation
+    intervals = wanted.intervals
     if not intervals:
         return []
     area = to_wgs84(request.area, request.grid.epsg)
     begins = [one.from_ms for one in intervals]
     found: set[int] = set()
-    for data, source in zip(request.aggregation.data, sources, strict=True):
+    for data, source in zip(wanted.data, sources, strict=True):
         scenes = source.scenes(
-            area, from_ms=data.from_ms, to_ms=data.to_ms, order=data.order, max_cloud=data.max_cloud
+            area,
+            from_ms=data.from_ms,
+            to_ms=data.to_ms,
+            order=data.order,
+            max_cloud=data.max_cloud,
+            bands=process.bands_read(wanted.data, facts, data.id),
         )
         for scene in scenes:
             # What has no time belongs to all of them.
