@@ -10,9 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import batch_fates, batch_files, batch_requests, delivering, units
+from shplan.sandbox import (
+    batch_fates,
+    batch_files,
+    batch_filling,
+    batch_ingestion,
+    batch_requests,
+    delivering,
+    metering,
+    units,
+)
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.objects import ObjectStoreError
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.batch_analysis import Analysis, AnalysisError
     from shplan.sandbox.batch_rows import Feature, Task
+    from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
 
 MOST_AT_EACH_CHUNK = 1000
@@ -73,6 +83,7 @@ def _store_run(world: World, task: Task, *, at_ms: int) -> None:
         reason=None,
         handled=task.handled - retried,
     )
+    batch_filling.begin(world, task, at_ms=at_ms)
     _write_execution(world, task)
 
 
@@ -107,6 +118,10 @@ def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | Analy
 def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
     rows.insert_features(world.store, task, analysis.features)
+    if batch_filling.fills(task.content):
+        asked = {name for name, _ in metering.responses(_process_request(task))}
+        outputs = [one for one in analysis.outputs if one.id in asked]
+        rows.set_bands(world.store, task, batch_ingestion.configured(outputs))
     rows.change(
         world.store,
         task,
@@ -143,6 +158,8 @@ class _Progress:
 
     Args:
         left: units that the account has, infinite without a limit
+        outcomes: number, outcome and cause of every feature that had its turn
+        done: names of those that are done, and when
         stopped: why the task is stopped, and at which instant
     """
 
@@ -151,6 +168,7 @@ class _Progress:
     fatal: int
     spent: float
     outcomes: list[tuple[int, str, str | None]]
+    done: list[tuple[str, int]]
     stopped: tuple[str, int] | None = None
 
 
@@ -165,6 +183,7 @@ def _process(world: World, task: Task, turns: int) -> Step[dict[int, str]] | Non
             if rows.TASKS.is_unchanged(world.store, task):
                 progress = _progress(world, task, features, {**failed, **doomed})
                 _store_progress(world, task, progress)
+                batch_filling.add(world, task, progress.done)
 
     handled = _progress(world, task, features, doomed).outcomes
     wanted = {n: features[n] for n, outcome, _ in handled if outcome == rows.DONE}
@@ -182,6 +201,10 @@ def _features(world: World, task: Task, turns: int) -> dict[int, Feature]:
     return dict(islice(found.items(), count))
 
 
+def _process_request(task: Task) -> JsonObject:
+    return cast("JsonObject", task.content["processRequest"])
+
+
 def _job(task: Task) -> delivering.Job:
     request = task.content
     delivery = batch_requests.delivery_of(request, task_id=task.id)
@@ -192,7 +215,7 @@ def _progress(
     world: World, task: Task, features: Mapping[int, Feature], failed: Mapping[int, str]
 ) -> _Progress:
     """What becomes of the task if these features fail, by their numbers with the causes."""
-    progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [])
+    progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [], [])
     for number, (n, feature) in enumerate(features.items(), task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
         pu = feature.cost * task.scale
@@ -205,6 +228,7 @@ def _progress(
             progress.left -= pu
             progress.spent += pu
             progress.outcomes.append((n, rows.DONE, None))
+            progress.done.append((feature.name, at_ms))
             continue
         progress.fatal += 1
         progress.outcomes.append((n, rows.FATAL, cause))

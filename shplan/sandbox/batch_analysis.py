@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import (
     areas,
     batch_ingestion,
+    batch_paths,
     batch_requests,
     batch_zarr,
     byoc_rows,
@@ -120,7 +121,7 @@ def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
     check_bands(known, process, facts)
-    _check_ingestion(known, request, facts)
+    _check_ingestion(known, request, facts, delivery)
     tariff = metering.tariff(
         process,
         facts,
@@ -187,12 +188,18 @@ def _check_array(output: JsonObject, found: OutputFacts, source: JsonObject) -> 
         raise AnalysisError(cause)
 
 
-def _check_ingestion(known: Basis, request: JsonObject, facts: ScriptFacts) -> None:
+def _check_ingestion(
+    known: Basis, request: JsonObject, facts: ScriptFacts, delivery: Delivery
+) -> None:
     """Results that become tiles must be bands that the collection can have."""
     output = cast("JsonObject", request["output"])
     wanted = output.get("collectionId")
     if wanted is None and not output.get("createCollection"):
         return
+    if batch_paths.OUTPUT not in delivery.template:
+        raise AnalysisError(
+            f"Files can be ingested only if {batch_paths.OUTPUT} is in their names."
+        )
     process = cast("JsonObject", request["processRequest"])
     asked = {name for name, _ in metering.responses(process)}
     if wanted is not None and str(wanted) not in known.bands:

@@ -52,8 +52,9 @@ create table if not exists batch_features (
   task integer not null, n integer not null, name text not null, epsg integer not null,
   shape text not null, width integer not null, height integer not null, cost real not null,
   outcome text, error text, primary key (task, n)) without rowid;
+create table if not exists batch_fillings (task integer primary key, bands text not null);
 """
-TABLES = {"batch_tasks": "seq", "batch_features": "task, n"}
+TABLES = {"batch_tasks": "seq", "batch_features": "task, n", "batch_fillings": "task"}
 
 DONE, FATAL = "DONE", "FATAL"
 
@@ -239,3 +240,14 @@ def retry_failed(store: Store, task: Task) -> int:
 def features(store: Store, task: Task) -> list[Row]:
     """All features of a task."""
     return store.rows("select * from batch_features where task = ? order by n", task.seq)
+
+
+def set_bands(store: Store, task: Task, bands: JsonObject) -> None:
+    """Store the bands that the results of a task are in the collection that it fills."""
+    store.run("insert or replace into batch_fillings values (?, ?)", task.seq, encode(bands))
+
+
+def bands_of(store: Store, task: Task) -> JsonObject | None:
+    """Those bands; none: it fills no collection."""
+    row = store.row("select bands from batch_fillings where task = ?", task.seq)
+    return None if row is None else decode_object(row["bands"])

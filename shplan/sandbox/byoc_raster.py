@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
+class Tile:
     """A tile, with its cover geometry in the CRS of `epsg`; its files are in that of `file_epsg`."""
 
     scene: Scene
@@ -84,7 +84,7 @@ def _row(store: Store, place: Row) -> Row:
     return row
 
 
-def _tile(row: Row) -> _Tile:
+def _tile(row: Row) -> Tile:
     facts = decode_object(row["facts"])
     file_epsg = cast("int", facts["epsg"])
     if row["cover"] is not None:
@@ -97,13 +97,16 @@ def _tile(row: Row) -> _Tile:
         data_path=row["path"],
         footprint=areas.to_wgs84(cover, epsg),
     )
-    return _Tile(scene, cover, epsg, file_epsg)
+    return Tile(scene, cover, epsg, file_epsg)
 
 
 class ByocRaster:
     """Tiles of a collection, the newest first; those without a sensing time last."""
 
-    def __init__(self, collection: Collection, root: Path, tiles: list[_Tile]) -> None:
+    def __init__(
+        self, collection: Collection, root: Path, tiles: list[Tile], *, prefix: str = PREFIX
+    ) -> None:
+        self._prefix = prefix
         self._collection = collection
         self._root = root
         self._tiles = {tile.scene.id: tile for tile in tiles}
@@ -111,7 +114,7 @@ class ByocRaster:
     @property
     def name(self) -> str:
         """The collection as a request names it."""
-        return PREFIX + self._collection.id
+        return self._prefix + self._collection.id
 
     @property
     def bands(self) -> Mapping[str, Band]:
@@ -140,10 +143,10 @@ class ByocRaster:
         order: str,
         max_cloud: float,
         bands: Sequence[str] = (),
-        is_simple: bool = False,
+        mosaicking: str | None = None,
     ) -> list[Scene]:
         """Find tiles; nobody knows of clouds in them, so `max_cloud` leaves none out."""
-        del max_cloud, bands, is_simple
+        del max_cloud, bands, mosaicking
         found = [
             tile.scene
             for tile in self._tiles.values()
@@ -182,7 +185,7 @@ class ByocRaster:
         return Layer(planes=planes, covered=covered, valid=valid)
 
     def _read(
-        self, tile: _Tile, names: list[str], grid: Grid, resampling: Resampling
+        self, tile: Tile, names: list[str], grid: Grid, resampling: Resampling
     ) -> dict[str, tuple[Plane, Mask]]:
         """Each band with where it has data; bands of one file are read together."""
         known = self._collection.bands or {}

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 # What spends processing units as time passes.
 TASKS = (batch.STEPS, batch_v1.STEPS, async_process.STEPS, batch_statistics.STEPS)
 
-# Longer than an evalscript may take, and shorter than clients wait.
-MOST_WAIT_S = 20.0
+# Shorter than any client waits for an answer: httpx gives up after five seconds.
+MOST_WAIT_S = 4.0
 
 
 def begin(world: World) -> asyncio.Task[None] | None:
