@@ -110,8 +110,8 @@ def test_bilinear_pixels_leave_no_data_out(api: Driver, cube: str, bucket: Path)
 
 
 def test_pixels_of_another_crs(api: Driver, cube: str) -> None:
-    degrees = [15.001, 46.9525, 15.004, 46.953]
-    found = p.pixels(api, asked(cube, bbox=degrees, epsg=4326, size=(10, 5)))
+    degrees = [15.001, 46.954, 15.004, 46.956]
+    found = p.pixels(api, asked(cube, bbox=degrees, epsg=4326, size=(20, 10)))
     assert set(found.ravel()) <= set(values(4)[2].ravel())
     assert len(set(found.ravel())) > 5
 
