@@ -25,6 +25,12 @@ from shplan.schema.overlays import OVERLAYS
 
 # Source: section on authentication: only these are open.
 OPEN = frozenset({"getCatalogLandingPage", "getCatalogConformanceDeclaration"})
+STATISTICAL_ACTIONS = (
+    "batchStatisticalAnalyse",
+    "batchStartStatisticalRequest",
+    "batchStopStatisticalRequest",
+)
+LISTS = ("s", "process", "/statistics/batch/v1")
 ERROR = {"$ref": "#/components/responses/400"}
 
 
@@ -46,7 +52,7 @@ class Undeclared:
 EXCEPTIONS = (
     Undeclared(
         400,
-        lambda _, path, entry: path.endswith(("s", "process")) and bool(entry.get("parameters")),
+        lambda _, path, entry: path.endswith(LISTS) and bool(entry.get("parameters")),
         "lists: a page size out of range, an unknown order and a page token that is not theirs are"
         " refused; the document declares no refusal of any parameter",
     ),
@@ -54,6 +60,11 @@ EXCEPTIONS = (
         400,
         lambda name, *_: name == "copyByocCollectionTiles",
         "bands that differ are refused, in the document's prose; `toCollection` is required",
+    ),
+    Undeclared(
+        400,
+        lambda name, *_: name in STATISTICAL_ACTIONS,
+        "an action that the state of a task does not allow is refused, as those of Batch V2 are",
     ),
     Undeclared(
         401,
@@ -128,6 +139,7 @@ LINKS = {
     "createByocCollection": ("$response.body#/data/id", "collectionId"),
     "createByocCollectionTile": ("$response.body#/data/id", "tileId"),
     "createNewBatchV2ProcessingRequest": ("$response.body#/id", "taskId"),
+    "createNewBatchStatisticsRequest": ("$response.body#/id", "requestId"),
     "createZarrCollection": ("$response.body#/data/id", "collectionId"),
 }
 
