@@ -217,6 +217,12 @@ def shape_of(geometry: JsonObject) -> Area:
     return area if area.is_valid else shapely.make_valid(area)
 
 
+def geojson(area: Area) -> JsonObject:
+    """The area as GeoJSON."""
+    text = cast("str", shapely.to_geojson(area))
+    return decode_object(text)
+
+
 def covers_box(area: Area, box: tuple[float, float, float, float]) -> bool:
     """Whether a rectangle lies within an area."""
     return bool(area.covers(shapely.box(*box)))

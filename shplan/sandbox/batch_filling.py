@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import byoc_rows, lifecycle
-from shplan.sandbox.batch_requests import delivery_of
+from shplan.sandbox.batch_requests import delivery_of, sensing_ms
 from shplan.sandbox.buckets import BAND
-from shplan.sandbox.wire import encode, parse_instant
+from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,14 +81,14 @@ def add(world: World, task: Task, done: Sequence[tuple[str, int]]) -> None:
     if found is None or not done:
         return
     delivery = delivery_of(request, task_id=task.id)
-    sensing_ms = _sensing_ms(request)
+    sensed_ms = sensing_ms(cast("JsonObject", request["processRequest"]))
     for name, at_ms in done:
         place = delivery.output(tile=name, output=BAND, media_type="image/tiff")
-        _add(world, found, place.key, sensing_ms=sensing_ms, at_ms=at_ms)
+        _add(world, found, place.key, sensed_ms=sensed_ms, at_ms=at_ms)
 
 
 def _add(
-    world: World, collection: Collection, path: str, *, sensing_ms: int | None, at_ms: int
+    world: World, collection: Collection, path: str, *, sensed_ms: int | None, at_ms: int
 ) -> None:
     known = byoc_rows.find_tile_by_path(world.store, collection.seq, path)
     if known is not None:
@@ -108,19 +108,10 @@ def _add(
         id=world.store.mint("tile"),
         path=path,
         created_ms=at_ms,
-        sensing_ms=sensing_ms,
+        sensing_ms=sensed_ms,
         cover=None,
         outcome=None,
         facts={},
     )
     instants = lifecycle.Round(at_ms, at_ms, at_ms, at_ms)
     byoc_rows.insert_tile(world.store, collection.seq, tile, instants)
-
-
-def _sensing_ms(request: JsonObject) -> int | None:
-    process = cast("JsonObject", request["processRequest"])
-    data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
-    chosen = cast("JsonObject", data[0].get("dataFilter") or {})
-    span = cast("JsonObject", chosen.get("timeRange") or {})
-    told = [str(span[name]) for name in ("from", "to") if span.get(name) not in (None, "..")]
-    return parse_instant(told[0]) if told else None

@@ -250,3 +250,16 @@ def bounds_of(request: JsonObject) -> JsonObject:
 def bounds_text(request: JsonObject) -> str:
     """The area of interest as text, by which tiles that were counted before are found again."""
     return encode(bounds_of(request))
+
+
+def sensing_ms(process: JsonObject) -> int | None:
+    """
+    When results were sensed that become tiles of a collection; none: nobody says.
+
+    Assumption: as the first data set's range of time begins, or ends where its begin is open.
+    """
+    data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
+    chosen = cast("JsonObject", data[0].get("dataFilter") or {})
+    span = cast("JsonObject", chosen.get("timeRange") or {})
+    told = [str(span[name]) for name in ("from", "to") if span.get(name) not in (None, "..")]
+    return parse_instant(told[0]) if told else None

@@ -8,10 +8,11 @@ that one has no data there are none. A day is one of UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from shplan.sandbox.areas import geojson
 from shplan.sandbox.raster_sources import DATA_MASK, Layer, empty_layer
 from shplan.sandbox.wire import instant
 
@@ -63,37 +64,50 @@ class Reading:
     inside: Mask | None
 
 
-def samples_of(scenes: Sequence[Scene], mosaicking: str) -> list[Sample]:
+def samples_of(
+    scenes: Sequence[Scene], mosaicking: str, *, with_bounds: bool = False
+) -> list[Sample]:
     """
     The samples of ORBIT or TILE, in the order of the scenes; of SIMPLE what the script is told of each scene.
+
+    Args:
+        with_bounds: whether it is told where scenes lie
     """
     if mosaicking != ORBIT:
-        return [Sample((scene,), _tile(scene)) for scene in scenes]
+        return [Sample((scene,), _tile(scene, with_bounds=with_bounds)) for scene in scenes]
     days: dict[int | None, list[Scene]] = {}
     for scene in scenes:
         day = None if scene.at_ms is None else scene.at_ms // _DAY_MS
         days.setdefault(day, []).append(scene)
-    return [Sample(tuple(found), _orbit(day, found)) for day, found in days.items()]
+    return [
+        Sample(tuple(found), _orbit(day, found, with_bounds=with_bounds))
+        for day, found in days.items()
+    ]
 
 
-def _orbit(day: int | None, scenes: Sequence[Scene]) -> Mapping[str, Json]:
+def _orbit(day: int | None, scenes: Sequence[Scene], *, with_bounds: bool) -> Mapping[str, Json]:
     # Without a sensing time there is no day; what scripts compute with it is from the beginning of time.
     begin = (day or 0) * _DAY_MS
     return {
         "dateFrom": _second(begin),
         "dateTo": _second(begin + _DAY_MS - 1000),
-        "tiles": [dict(_tile(scene)) for scene in scenes],
+        "tiles": [dict(_tile(scene, with_bounds=with_bounds)) for scene in scenes],
     }
 
 
-def _tile(scene: Scene) -> Mapping[str, Json]:
+def _tile(scene: Scene, *, with_bounds: bool) -> Mapping[str, Json]:
     told: dict[str, Json] = {
         "date": _second(scene.at_ms or 0),
         "shId": scene.id,
         "dataPath": scene.data_path,
     }
-    if scene.cloud_cover is not None:
-        told["cloudCoverage"] = scene.cloud_cover
+    if scene.clouds is not None:
+        told["cloudCoverage"] = scene.clouds()
+    if with_bounds:
+        # Which form they have, no page says: GeoJSON, and its sides.
+        west, south, east, north = scene.footprint.bounds
+        told["dataGeometry"] = cast("Json", geojson(scene.footprint))
+        told["dataEnvelope"] = {"minX": west, "minY": south, "maxX": east, "maxY": north}
     return told
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from shplan.sandbox.geometry import WGS84, transformer
 from shplan.sandbox.imagery.grid import project
+from shplan.sandbox.raster_sources import MERCATOR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ _MOST_KEPT = 4
 _MOST_PIXELS = 1 << 21
 # Outlines are straight in the CRS of the scene, and footprints in degrees.
 _MARGIN_DEG = 0.01
+# Part of a block by which its sides bend at most.
+_BENT = 0.1
 
 
 class Places:
@@ -40,23 +43,56 @@ class Places:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         across, down = grid.pixel
-        self._x = grid.west + (np.arange(grid.width) + 0.5) * across
-        self._y = grid.north - (np.arange(grid.height) + 0.5) * down
-        lon, lat = self._degrees()
-        known = np.isfinite(lon) & np.isfinite(lat)
-        self.known: Mask | None = None if known.all() else known
-        self._lon = lon if self.known is None else np.where(known, lon, 0.0)
-        self._lat = lat if self.known is None else np.where(known, lat, 0.0)
-        self._sides = (*_sides(self._lon), *_sides(self._lat))
+        self._x: Floats = grid.west + (np.arange(grid.width, dtype=np.float64) + 0.5) * across
+        self._y: Floats = grid.north - (np.arange(grid.height, dtype=np.float64) + 0.5) * down
+        self.known: Mask | None = None
+        self._lon_lat: tuple[Floats, Floats] | None = None
+        self._sides = (self._of_corners() if is_utm(grid.epsg) else None) or self._of_all()
         self._kept: dict[tuple[int, int, int, int, int], tuple[Floats, Floats]] = {}
 
+    def _of_corners(self) -> tuple[Floats, Floats, Floats, Floats] | None:
+        """The sides of blocks as their corners tell, in a zone whose lines are hardly bent; none outside of it."""
+        rows, columns = (
+            np.append(np.arange(0, size, _BLOCK), size - 1)
+            for size in (self.grid.height, self.grid.width)
+        )
+        lon, lat = self._moved(self._x[columns], self._y[rows])
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+            return None
+        sides = []
+        for one in (lon, lat):
+            corners = [one[:-1, :-1], one[1:, :-1], one[:-1, 1:], one[1:, 1:]]
+            least, most = np.minimum.reduce(corners), np.maximum.reduce(corners)
+            spare = _BENT * (most - least)
+            sides += [least - spare, most + spare]
+        return sides[0], sides[1], sides[2], sides[3]
+
+    def _of_all(self) -> tuple[Floats, Floats, Floats, Floats]:
+        lon, lat = self._degrees()
+        return (*_sides(lon), *_sides(lat))
+
     def _degrees(self) -> tuple[Floats, Floats]:
-        shape = (self.grid.height, self.grid.width)
-        x, y = np.broadcast_to(self._x, shape), np.broadcast_to(self._y[:, np.newaxis], shape)
-        if self.grid.epsg == WGS84:
-            return x, y
-        lon, lat = transformer(self.grid.epsg, WGS84)(x.ravel(), y.ravel())  # type: ignore[arg-type]
-        return np.reshape(lon, shape), np.reshape(lat, shape)
+        """Longitudes and latitudes, 0 where there are none."""
+        if self._lon_lat is None:
+            lon, lat = self._moved(self._x, self._y)
+            known = np.isfinite(lon) & np.isfinite(lat)
+            if not known.all():
+                self.known = known
+                lon, lat = np.where(known, lon, 0.0), np.where(known, lat, 0.0)
+            self._lon_lat = lon, lat
+        return self._lon_lat
+
+    def _moved(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """The degrees of columns and rows, (row, column)."""
+        shape = (len(y), len(x))
+        epsg = self.grid.epsg
+        if epsg in (WGS84, MERCATOR):
+            # Each depends on one axis alone.
+            lon, lat = (x, y) if epsg == WGS84 else _on_axes(epsg, x, y)
+            return np.broadcast_to(lon, shape), np.broadcast_to(lat[:, np.newaxis], shape)
+        wide, tall = np.broadcast_to(x, shape), np.broadcast_to(y[:, np.newaxis], shape)
+        lon, lat = _projected(epsg, wide.ravel(), tall.ravel())
+        return lon.reshape(shape), lat.reshape(shape)
 
     def window(self, bounds: tuple[float, float, float, float]) -> Window | None:
         """
@@ -80,20 +116,37 @@ class Places:
     def located(self, epsg: int, window: Window) -> tuple[Floats, Floats]:
         """The centres of the pixels of a window in a CRS, (row, column) each: degrees, or a zone of UTM."""
         rows, columns = window
-        if epsg == WGS84:
-            return self._lon[window], self._lat[window]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         if epsg == self.grid.epsg:
             x = np.broadcast_to(self._x[columns], shape)
             return x, np.broadcast_to(self._y[rows, np.newaxis], shape)
+        lon, lat = self._degrees()
+        if epsg == WGS84:
+            return lon[window], lat[window]
         key = (epsg, rows.start, rows.stop, columns.start, columns.stop)
         if key not in self._kept:
-            x, y = project(epsg, self._lon[window].ravel(), self._lat[window].ravel())
+            x, y = project(epsg, lon[window].ravel(), lat[window].ravel())
             found = x.reshape(shape), y.reshape(shape)
             if len(self._kept) >= _MOST_KEPT or shape[0] * shape[1] * _MOST_KEPT > _MOST_PIXELS:
                 self._kept.clear()
             self._kept[key] = found
         return self._kept[key]
+
+
+def _on_axes(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    lon, _ = _projected(epsg, x, np.zeros_like(x))
+    _, lat = _projected(epsg, np.zeros_like(y), y)
+    return lon, lat
+
+
+def _projected(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    lon, lat = transformer(epsg, WGS84)(x, y)  # type: ignore[arg-type]
+    return np.asarray(lon), np.asarray(lat)
+
+
+def is_utm(epsg: int) -> bool:
+    """Whether this is the code of a zone."""
+    return 32601 <= epsg <= 32660 or 32701 <= epsg <= 32760
 
 
 def _sides(values: Floats) -> tuple[Floats, Floats]:

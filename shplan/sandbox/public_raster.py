@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import shapely
 
 from shplan.sandbox import lattices, processing_options
 from shplan.sandbox.geometry import WGS84
@@ -22,8 +23,9 @@ from shplan.sandbox.imagery.grid import cells_at, inside, step_of
 from shplan.sandbox.lattices import NEAREST
 from shplan.sandbox.places import Places
 from shplan.sandbox.processing_options import POWERS, RADAR, Native
-from shplan.sandbox.public_scenes import Choice, chosen_scenes, keeping
-from shplan.sandbox.raster_sources import DATA_MASK, Band, Layer, Scene
+from shplan.sandbox.public_scenes import Choice, chosen_scenes, for_mosaic, keeping
+from shplan.sandbox.raster_sources import DATA_MASK, LEAST_CC, Band, Layer, Scene
+from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 _DEM = "dem"
 _GASES = "sentinel-5p-l2"
 _DAY_MS = 86_400_000
+# Percent of cloud that is asked for where nothing is.
+_ANY = 100.0
 # Codes and flags: a mean of two of them is a third one.
 _CODES = {
     "SCL", "CLM", "BQA", "QA_RADSAT", "SR_QA_AEROSOL", "QUALITY_FLAGS", "LQSF", "shadowMask",
@@ -145,20 +149,24 @@ class PublicRaster:
             from_ms = max(last_ms - _DAY_MS, from_ms or 0)
         keeps = keeping(self.name, self._filter, bands)
         choice = Choice(from_ms, last_ms, order, max_cloud, keeps)
+        found = chosen_scenes(self._mission, area, choice)
         if self.name == _DEM and is_simple:
-            found = _seamless(chosen_scenes(self._mission, area, choice))
-        else:
-            found = chosen_scenes(self._mission, area, choice)
-        return self._told(found, with_clouds=self._mission.has_clouds and not is_simple)
+            found = (whole(one) for one in islice(found, 1))
+        elif is_simple:
+            found = for_mosaic(found, is_patient=order == LEAST_CC or max_cloud < _ANY)
+        return self._told(found)
 
-    def _told(self, found: Iterator[taken.Scene], *, with_clouds: bool) -> Iterator[Scene]:
+    def _told(self, found: Iterator[taken.Scene]) -> Iterator[Scene]:
         for one in found:
             self._taken[one.id] = one
             yield Scene(
                 id=one.id,
                 at_ms=None if self.name == _DEM else one.at_ms,
                 data_path=one.href.removesuffix("/"),
-                cloud_cover=self._mission.cloud_cover(one) if with_clouds else None,
+                footprint=one.footprint,
+                clouds=partial(self._mission.cloud_cover, one)
+                if self._mission.has_clouds
+                else None,
             )
 
     def read(
@@ -284,15 +292,6 @@ def _range(u: Floats, method: str, window: int) -> Ints:
     first = math.floor(float(u.min())) - before - window // 2
     last = math.floor(float(u.max())) + behind + (window - 1 - window // 2)
     return np.arange(first, last + 1)
-
-
-def _seamless(cells: Iterator[taken.Scene]) -> Iterator[taken.Scene]:
-    """One scene instead of many cells."""
-    for first in cells:
-        sides = (-180.0, -90.0, 180.0, 90.0)
-        world = shapely.box(*sides)
-        yield replace(first, footprint=world, outline=world, box=sides)
-        return
 
 
 def _by_prefix(table: Mapping[str, float], name: str, other: float | None) -> float | None:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     Keeps = Callable[[Scene], bool]
 
-# Our own bounds of one data set: scenes that are used, and that are looked at.
-MOST_USED = 8_000
+# Our own bound of one data set.
 MOST_LOOKED_AT = 60_000
 _DAY_MS = 86_400_000
+# Orbits repeat within a month, and light within a year: what was not seen for so long never is.
+_LONG_MS = 400 * _DAY_MS
 _FIRST_STEP_MS = 16 * _DAY_MS
 # Members of `dataFilter`, and the properties of scenes that they are about.
 _PROPERTIES = {
@@ -103,16 +104,27 @@ def chosen_scenes(mission: Mission, area: Area, choice: Choice) -> Iterator[Scen
     found = _fitting(mission, _listed(mission, area, choice), choice)
     if choice.order == LEAST_CC and mission.has_clouds:
         found = iter(sorted(found, key=mission.cloud_cover))
-    for number, scene in enumerate(found):
-        if number >= MOST_USED:
-            raise too_many()
-        yield scene
+    yield from found
 
 
-def too_many() -> ApiError:
-    """400: more scenes than one request may use."""
-    msg = "The request reads too many scenes; narrow its area, time range or filters."
-    return ApiError(400, RENDERER_EXCEPTION, msg)
+def for_mosaic(scenes: Iterator[Scene], *, is_patient: bool) -> Iterator[Scene]:
+    """
+    Scenes of which one mosaic is made, the first of each outline: others have no place left.
+
+    Args:
+        scenes: the first of which is used where several are
+        is_patient: whether an outline may appear long after the last new one
+    """
+    seen: set[tuple[int, bytes]] = set()
+    last_ms: int | None = None
+    for scene in scenes:
+        outline = scene.epsg, scene.outline.wkb
+        if outline not in seen:
+            seen.add(outline)
+            last_ms = scene.at_ms
+            yield scene
+        elif not is_patient and abs(scene.at_ms - (last_ms or 0)) > _LONG_MS:
+            return
 
 
 def _listed(mission: Mission, area: Area, choice: Choice) -> Iterator[Scene]:
@@ -132,13 +144,12 @@ def _listed(mission: Mission, area: Area, choice: Choice) -> Iterator[Scene]:
 
 def _fitting(mission: Mission, scenes: Iterator[Scene], choice: Choice) -> Iterator[Scene]:
     clouds_matter = mission.has_clouds and choice.max_cloud < 100.0
-    used = 0
     for number, scene in enumerate(scenes):
-        if number >= MOST_LOOKED_AT or used > MOST_USED:
-            raise too_many()
+        if number >= MOST_LOOKED_AT:
+            msg = "The request looks at too many scenes; narrow its area, time range or filters."
+            raise ApiError(400, RENDERER_EXCEPTION, msg)
         if not choice.keeps(scene):
             continue
         if clouds_matter and mission.cloud_cover(scene) > choice.max_cloud:
             continue
-        used += 1
         yield scene

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import byoc_raster, byoc_rows, ingestion, public_raster
+from shplan.sandbox import (
+    batch_collection_rows,
+    batch_raster,
+    byoc_raster,
+    byoc_rows,
+    ingestion,
+    public_raster,
+)
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import bad_payload
 
@@ -61,8 +68,22 @@ def _byoc(world: World, account: str, data: DataSet, area: Area) -> RasterSource
     if found is None or found.account != account:
         raise bad_payload(f"Collection {identifier} not found.")
     return byoc_raster.open_source(
-        world.store, found, world.buckets, area, from_ms=data.from_ms, to_ms=data.to_ms
+        world.store,
+        found,
+        world.buckets,
+        area,
+        from_ms=data.from_ms,
+        to_ms=data.to_ms,
+        remote=world.remote,
     )
 
 
-OPENERS: dict[str, Opener] = {byoc_raster.PREFIX: _byoc}
+def _batch(world: World, account: str, data: DataSet, area: Area) -> RasterSource:
+    identifier = data.type.removeprefix(batch_collection_rows.PREFIX)
+    found = batch_collection_rows.find(world.store, identifier)
+    if found is None or found.account != account:
+        raise bad_payload(f"Collection {identifier} not found.")
+    return batch_raster.open_source(world.store, found, world.buckets, area)
+
+
+OPENERS: dict[str, Opener] = {byoc_raster.PREFIX: _byoc, batch_collection_rows.PREFIX: _batch}

@@ -16,7 +16,7 @@ import numpy as np
 from shplan.sandbox.geometry import METRES_PER_DEGREE, WGS84, transformer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -107,13 +107,15 @@ class Scene:
         id: by which its source finds it again
         at_ms: sensing time; none: it belongs to every range of time
         data_path: where its files lie
-        cloud_cover: in percent, where it is known
+        footprint: where it has data, in longitude and latitude
+        clouds: reckons its cloud cover in percent; none: nobody knows it
     """
 
     id: str
     at_ms: int | None
     data_path: str
-    cloud_cover: float | None = None
+    footprint: Area
+    clouds: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +214,8 @@ def empty_layer(source: RasterSource, bands: Sequence[str], grid: Grid) -> Layer
         covered=np.zeros(shape, dtype=bool),
         valid=np.zeros(shape, dtype=bool),
     )
+
+
+def itemsize(dtype: str) -> int:
+    """The bytes of one number of a plane."""
+    return np.dtype(dtype).itemsize

@@ -25,12 +25,6 @@ from shplan.schema.overlays import OVERLAYS
 
 # Source: section on authentication: only these are open.
 OPEN = frozenset({"getCatalogLandingPage", "getCatalogConformanceDeclaration"})
-STATISTICAL_ACTIONS = (
-    "batchStatisticalAnalyse",
-    "batchStartStatisticalRequest",
-    "batchStopStatisticalRequest",
-)
-LISTS = ("s", "process", "/statistics/batch/v1")
 ERROR = {"$ref": "#/components/responses/400"}
 
 
@@ -52,7 +46,10 @@ class Undeclared:
 EXCEPTIONS = (
     Undeclared(
         400,
-        lambda _, path, entry: path.endswith(LISTS) and bool(entry.get("parameters")),
+        lambda name, path, entry: (
+            bool(entry.get("parameters"))
+            and (path.endswith(("s", "process")) or name == "searchBatchStatisticsRequests")
+        ),
         "lists: a page size out of range, an unknown order and a page token that is not theirs are"
         " refused; the document declares no refusal of any parameter",
     ),
@@ -63,8 +60,9 @@ EXCEPTIONS = (
     ),
     Undeclared(
         400,
-        lambda name, *_: name in STATISTICAL_ACTIONS,
-        "an action that the state of a task does not allow is refused, as those of Batch V2 are",
+        lambda name, *_: name == "batchStopStatisticalRequest",
+        "a task that has not begun, or is over, cannot be stopped; answers of the service say so of"
+        " batch tasks, and the document declares it for the other actions",
     ),
     Undeclared(
         401,

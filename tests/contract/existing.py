@@ -128,6 +128,7 @@ def _item(http: httpx.Client) -> dict[str, Any]:
 
 _MAKERS = {
     "/batch/v2/process": _task,
+    "/statistics/batch/v1": _statistics,
     "/batch/v2/tilinggrids": lambda _: {"id": 2},
     "/byoc/": _tile,
     "/zarr/": _zarr,

@@ -179,6 +179,20 @@ def test_a_feature_that_cannot_be_computed_fails_alone_and_costs_nothing(
     assert task["costPU"] == pytest.approx(50)
 
 
+def test_a_feature_without_data_is_done_and_says_so(
+    api: Driver, imagery: dict[str, Any], tmp_path: Path
+) -> None:
+    """It is delivered, of pixels that are all no data."""
+    before = {"timeRange": {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}}
+    data = [{**imagery["data"][0], "dataFilter": before}]
+    task = done(api, **{**imagery, "data": data, "evalscript": ROUNDED})
+    assert task["status"] == "DONE"
+    root = tmp_path / "buckets/results" / task["id"]
+    found = told(root / f"execution-{task['id']}.sqlite")
+    assert found == {"north": ("DONE", "No data"), "south": ("DONE", "No data")}
+    assert not pixels(root / "north/default.tif").any()
+
+
 def test_files_that_cannot_be_read_fail_the_task_and_a_start_tries_again(
     api: Driver, imagery: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -370,6 +384,37 @@ def test_a_cancelled_request_of_version_1_delivers_the_tile_in_flight(
     (one,) = (tmp_path / "buckets/results").rglob("*.tif")
     assert one.parent.name.startswith("33N_")
     assert pu(api) - before == pytest.approx(50)
+
+
+def test_a_batch_collection_can_be_read_at_once(api: Driver, imagery: dict[str, Any]) -> None:
+    """Two requests into one collection; the one that came later is what is seen."""
+    content = of_version_1(imagery, output={"cogOutput": True, "createCollection": True})
+    request = ran(api, content)
+    assert request["status"] == "DONE"
+    made = request["output"]["collectionId"]
+    bbox = [p.WEST + 1200, p.NORTH - 2400, p.WEST + 1800, p.NORTH - 1800]
+
+    def seen() -> np.ndarray:
+        evalscript = p.script(
+            "return [samples.default];",
+            bands='["default"]',
+            output='{bands: 1, sampleType: "UINT16"}',
+        )
+        item = {"dataFilter": TIMES}
+        same = p.body(f"batch-{made}", evalscript, bbox=bbox, size=(10, 10), item=item)
+        return p.image(p.processed(api, same))[0]
+
+    first = seen()
+    assert first.all()
+    content = of_version_1(imagery, output={"cogOutput": True, "collectionId": made})
+    content["processRequest"]["evalscript"] = ROUNDED.replace("B04]", "B04 + 1]")
+    assert ran(api, content)["status"] == "DONE"
+    assert np.array_equal(seen(), first + 1)
+    api.configure(clients={"other": {"secret": "other", "account": "other"}})
+    api.login("other", "other")
+    refused = p.asked(api, p.body(f"batch-{made}", ROUNDED))
+    assert refused.status_code == 400
+    assert "not found" in refused.text
 
 
 def test_a_tile_of_version_1_that_cannot_be_computed_has_failed(
