@@ -13,7 +13,7 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shplan.sandbox import async_paths, async_rows, settling
+from shplan.sandbox import async_paths, async_rows, feature_files, settling
 from shplan.sandbox.batch_paths import DeliveryError
 from shplan.sandbox.metering import async_pu
 from shplan.sandbox.settings import Settings
@@ -372,6 +372,32 @@ def test_a_bucket_that_vanished_fails_the_request(api: Driver, one: str, tmp_pat
     assert api.get(f"{ASYNC}/{made}").status_code == 404
     assert "bucket" in outcome(api, made)["error"]
     assert meter(api) == before
+
+
+def test_what_nobody_foresaw_ends_one_request_alone(
+    api: Driver, one: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug in what computes is told in the bucket, and everybody is served."""
+    made = create(api, body(one))
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_files.FeatureWork, "files", _dying)
+        api.tick(60)
+        assert api.get(f"{ASYNC}/{made}").status_code == 404
+    assert json.loads(delivered(tmp_path)[f"out/{made}/error.json"])["error"]["message"]
+    assert outcome(api, made)["status"] == "FAILED"
+    assert outcome(api, ran(api, body(one)))["status"] == "DONE"
+
+
+def test_a_file_where_a_folder_must_be_fails_the_request(
+    api: Driver, one: str, tmp_path: Path
+) -> None:
+    url = f"s3://{RESULTS}/there/<OUTPUT>/<REQUEST_ID>"
+    made = create(api, body(one, url=url))
+    (tmp_path / "buckets" / RESULTS / "there" / "default.tif").write_bytes(b"a file")
+    api.tick(60)
+    assert api.get(f"{ASYNC}/{made}").status_code == 404
+    assert "cannot be written" in outcome(api, made)["error"]
+    assert outcome(api, made)["costPU"] == 0
 
 
 # What it costs.
