@@ -92,6 +92,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/tiles.py",
         "sandbox/warping.py",
         "sandbox/zarr_axes.py",
+        "sandbox/zarr_raster.py",
         "sandbox/zarr_chunks.py",
         "sandbox/zarr_codecs.py",
         "sandbox/zarr_layout.py",

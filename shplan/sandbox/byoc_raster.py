@@ -154,10 +154,10 @@ class ByocRaster:
         order: str,
         max_cloud: float,
         bands: Sequence[str] = (),
-        is_simple: bool = False,
+        mosaicking: str | None = None,
     ) -> list[Scene]:
         """Find tiles; nobody knows of clouds in them, so `max_cloud` leaves none out."""
-        del max_cloud, bands, is_simple
+        del max_cloud, bands, mosaicking
         found = [
             tile.scene
             for tile in self._tiles.values()

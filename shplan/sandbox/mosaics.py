@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from shplan.sandbox.areas import geojson
-from shplan.sandbox.raster_sources import DATA_MASK, Layer, empty_layer
+from shplan.sandbox.raster_sources import DATA_MASK, ORBIT, Layer, empty_layer
 from shplan.sandbox.wire import instant
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     )
     from shplan.script.rendering import Json
 
-SIMPLE, ORBIT, TILE = "SIMPLE", "ORBIT", "TILE"
 _DAY_MS = 86_400_000
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import images, metering, samples, warping
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
-from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, samples_of, stacked
+from shplan.sandbox.mosaics import Reading, Sample, mosaic, samples_of, stacked
 from shplan.sandbox.process_requests import AT_ONCE, USERDATA
-from shplan.sandbox.raster_sources import DATA_MASK, SourceError, itemsize
+from shplan.sandbox.raster_sources import DATA_MASK, SIMPLE, SourceError, itemsize
 from shplan.sandbox.strips import (
     MOST_WRITTEN_BYTES,
     Joining,
@@ -245,7 +245,7 @@ def _inputs(
             order=data.order,
             max_cloud=data.max_cloud,
             bands=tuple(bands),
-            is_simple=mosaicking == SIMPLE,
+            mosaicking=mosaicking,
         )
         made: tuple[Sample, ...] = ()
         if mosaicking != SIMPLE or _HEARING & set(facts.functions):

@@ -24,7 +24,7 @@ from shplan.sandbox.lattices import NEAREST
 from shplan.sandbox.places import Places
 from shplan.sandbox.processing_options import POWERS, RADAR, Native
 from shplan.sandbox.public_scenes import Choice, chosen_scenes, for_mosaic, keeping
-from shplan.sandbox.raster_sources import DATA_MASK, LEAST_CC, Band, Layer, Scene
+from shplan.sandbox.raster_sources import DATA_MASK, LEAST_CC, SIMPLE, Band, Layer, Scene
 from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
 
@@ -137,10 +137,11 @@ class PublicRaster:
         order: str,
         max_cloud: float,
         bands: Sequence[str] = (),
-        is_simple: bool = False,
+        mosaicking: str | None = None,
     ) -> Iterator[Scene]:
         """Find scenes of the past; one mosaic of elevations is seamless."""
         processing_options.check_bands(bands, self._options)
+        is_simple = mosaicking == SIMPLE
         if self.name == _DEM:
             from_ms = to_ms = None
         last_ms = self._now_ms if to_ms is None else min(to_ms, self._now_ms)

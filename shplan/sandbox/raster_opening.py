@@ -15,6 +15,9 @@ from shplan.sandbox import (
     byoc_rows,
     ingestion,
     public_raster,
+    zarr_ingestion,
+    zarr_raster,
+    zarr_rows,
 )
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import bad_payload
@@ -86,4 +89,19 @@ def _batch(world: World, account: str, data: DataSet, area: Area) -> RasterSourc
     return batch_raster.open_source(world.store, found, world.buckets, area)
 
 
-OPENERS: dict[str, Opener] = {byoc_raster.PREFIX: _byoc, batch_collection_rows.PREFIX: _batch}
+def _zarr(world: World, account: str, data: DataSet, _area: Area) -> RasterSource:
+    identifier = data.type.removeprefix(zarr_raster.PREFIX)
+    zarr_ingestion.settle(world)
+    found = zarr_rows.find(world.store, identifier)
+    if found is None or found.account != account:
+        raise bad_payload(f"Collection {identifier} not found.")
+    if found.status(world.now_ms()) != zarr_rows.INGESTED:
+        raise bad_payload(f"Collection {identifier} is not ingested.")
+    return zarr_raster.open_source(world.store, found, world.buckets)
+
+
+OPENERS: dict[str, Opener] = {
+    byoc_raster.PREFIX: _byoc,
+    batch_collection_rows.PREFIX: _batch,
+    zarr_raster.PREFIX: _zarr,
+}

@@ -29,6 +29,7 @@ Window: TypeAlias = tuple[slice, slice]
 DATA_MASK = "dataMask"
 MERCATOR = 3857
 WHOLE: Window = (slice(None), slice(None))
+SIMPLE, ORBIT = "SIMPLE", "ORBIT"
 MOST_RECENT, LEAST_RECENT, LEAST_CC = "mostRecent", "leastRecent", "leastCC"
 
 
@@ -164,7 +165,7 @@ class RasterSource(Protocol):
         order: str,
         max_cloud: float,
         bands: Sequence[str] = (),
-        is_simple: bool = False,
+        mosaicking: str | None = None,
     ) -> Iterable[Scene]:
         """
         Find the scenes that share ground with an area, in the order in which they are used.
@@ -178,10 +179,10 @@ class RasterSource(Protocol):
             order: `mostRecent`, `leastRecent` or `leastCC`
             max_cloud: in percent; of those scenes of which it is known
             bands: that will be read of them
-            is_simple: whether one mosaic is made of them all
+            mosaicking: how samples are made of them; none: they are only listed
 
         Raises:
-            ApiError: 400, while they are found: there is too much to look at
+            ApiError: 400, also while they are found: there is too much to look at, or no such mosaicking
         """
 
     def read(

@@ -13,7 +13,7 @@ import shapely
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
-from shplan.sandbox import batch_statistics, batch_statistics_rows, task_settling
+from shplan.sandbox import batch_statistics, batch_statistics_rows, settling, task_settling
 from tests.support import geopackages
 
 from . import processing as p
@@ -35,6 +35,12 @@ def box(field: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
         p.WEST + east * p.PIXEL,
         p.NORTH - north * p.PIXEL,
     )
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine what is asked for is waited for, so that one answer tells of it."""
+    monkeypatch.setattr(settling, "MOST_WAIT_S", 60.0)
 
 
 @pytest.fixture

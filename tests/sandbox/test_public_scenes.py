@@ -236,12 +236,12 @@ def test_scenes_that_cannot_add_to_a_mosaic_are_left_out(kind: str, order: str) 
     area = to_wgs84(box(west, south, east, north), UTM)
     source = open_source(data_of([{"type": kind}])[0], place="", now_ms=ms("2024-01-01"))
 
-    def found(*, is_simple: bool) -> list[Scene]:
+    def found(mosaicking: str) -> list[Scene]:
         scenes = source.scenes(area, from_ms=ms("2023-06-01"), to_ms=ms("2023-08-01"), order=order,
-                               max_cloud=100, is_simple=is_simple)  # fmt: skip
+                               max_cloud=100, mosaicking=mosaicking)  # fmt: skip
         return list(scenes)
 
-    few, many = found(is_simple=True), found(is_simple=False)
+    few, many = found("SIMPLE"), found("TILE")
     assert {one.id for one in few} < {one.id for one in many}
     reading = Reading(source, {band: source.bands[band].units[0]}, grid, Resampling(), None)
     one, other = (mosaic(reading, scenes) for scenes in (few, many))
