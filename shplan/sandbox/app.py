@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.clock import Clock
     from shplan.sandbox.faults import Blow
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.settings import Settings
 
@@ -79,6 +80,7 @@ def create_app(
     settings: Settings | None = None,
     sleep: Sleep = asyncio.sleep,
     scripts: Scripts | None = None,
+    remote: RemoteBuckets | None = None,
 ) -> Starlette:
     """
     Open the sandbox of a data directory.
@@ -89,8 +91,9 @@ def create_app(
         settings: become those of the directory; none: those that it has, or the defaults
         sleep: how a request waits that a fault delays, seconds
         scripts: who reads evalscripts; none: the JavaScript worker
+        remote: where buckets are read that are no directories; none: nowhere
     """
-    world = World(data, clock=clock, settings=settings, scripts=scripts)
+    world = World(data, clock=clock, settings=settings, scripts=scripts, remote=remote)
     app = Starlette(
         routes=[
             *token.routes(world),

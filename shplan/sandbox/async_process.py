@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import async_files, async_requests, metering, units
 from shplan.sandbox import async_rows as rows
 from shplan.sandbox.objects import ObjectStoreError
+from shplan.sandbox.script_texts import ScriptText, ScriptTextError
 from shplan.sandbox.task_settling import Step, Steps
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 OUT_OF_PU = "There are insufficient processing units available in your account."
-
-
-class _ScriptError(Exception):
-    """The evalscript cannot be read from where the request says it lies."""
 
 
 def _begin(world: World, request: Request, at_ms: int) -> Step[Delivered]:
@@ -55,7 +52,7 @@ def _opened(world: World, request: Request) -> tuple[ProcessRequest, FeatureWork
     try:
         if async_requests.REFERENCE in body:
             asked = replace(asked, evalscript=_script(world, request))
-    except _ScriptError as error:
+    except ScriptTextError as error:
         return asked, feature_files.FeatureWork(None, failure=str(error))
     return asked, feature_files.opened_request(world, request.account, asked)
 
@@ -65,21 +62,11 @@ def _script(world: World, request: Request) -> str:
     The evalscript that a request refers to, as it lies there now.
 
     Raises:
-        _ScriptError: it cannot be read
+        ScriptTextError: it cannot be read
     """
     place = async_requests.script_place(request.content)
-    most = round(world.settings.most_body_mb * 1e6)
-    try:
-        with world.objects.find(place.bucket, place.key).open("rb") as file:
-            content = file.read(most + 1)
-        text = content.decode()
-    except (ObjectStoreError, OSError, ValueError) as error:
-        msg = f"The evalscript at {place.url} cannot be read: {error}"
-        raise _ScriptError(msg) from error
-    if len(content) > most:
-        msg = f"The evalscript at {place.url} has more than {most} bytes."
-        raise _ScriptError(msg)
-    return text
+    most_bytes = round(world.settings.most_body_mb * 1e6)
+    return ScriptText("", place, world.objects, most_bytes).read()
 
 
 def _finish(

@@ -15,7 +15,7 @@ from shplan.sandbox import async_paths
 from shplan.sandbox.batch_paths import DeliveryError, place_of
 from shplan.sandbox.batch_requests import DELIVERY, check_access, check_marks
 from shplan.sandbox.errors import violation
-from shplan.sandbox.masking import SECRETS
+from shplan.sandbox.masking import KEY, SECRETS
 
 if TYPE_CHECKING:
     from shplan.sandbox.async_paths import Delivery
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "evalscriptReference"
 # Here the name of a key too, as nothing asks for it again.
-NOT_KEPT = (*SECRETS, "accessKey")
+NOT_KEPT = (*SECRETS, KEY)
 
 
 def check(body: JsonObject) -> ProcessRequest:

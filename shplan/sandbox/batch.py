@@ -24,11 +24,12 @@ from shplan.sandbox import (
 )
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
+from shplan.sandbox.delivering import Told
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.task_settling import Step, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from shplan.sandbox.batch_analysis import Analysis, AnalysisError
     from shplan.sandbox.batch_rows import Feature, Task
@@ -172,25 +173,26 @@ class _Progress:
     stopped: tuple[str, int] | None = None
 
 
-def _process(world: World, task: Task, turns: int) -> Step[dict[int, str]] | None:
+def _process(world: World, task: Task, turns: int) -> Step[Told] | None:
     features = _features(world, task, turns)
     fates = batch_fates.all_of(world.store)
     struck = {n: batch_fates.striking(fates, one.name) for n, one in features.items()}
     doomed = {n: fate.cause for n, fate in struck.items() if fate is not None}
 
-    def done(failed: dict[int, str]) -> None:
+    def done(told: Told) -> None:
+        failed = {**told.failed, **doomed}
         with world.store.writing():
             if rows.TASKS.is_unchanged(world.store, task):
-                progress = _progress(world, task, features, {**failed, **doomed})
+                progress = _progress(world, task, features, failed, told.empty)
                 _store_progress(world, task, progress)
                 batch_filling.add(world, task, progress.done)
 
     handled = _progress(world, task, features, doomed).outcomes
     wanted = {n: features[n] for n, outcome, _ in handled if outcome == rows.DONE}
     if not wanted:
-        done({})
+        done(Told())
         return None
-    return Step(delivering.opened(world, _job(task), wanted).deliver, done)
+    return Step(delivering.opened(world, _job(task), wanted).told, done)
 
 
 def _features(world: World, task: Task, turns: int) -> dict[int, Feature]:
@@ -212,9 +214,13 @@ def _job(task: Task) -> delivering.Job:
 
 
 def _progress(
-    world: World, task: Task, features: Mapping[int, Feature], failed: Mapping[int, str]
+    world: World,
+    task: Task,
+    features: Mapping[int, Feature],
+    failed: Mapping[int, str],
+    empty: Collection[int] = (),
 ) -> _Progress:
-    """What becomes of the task if these features fail, by their numbers with the causes."""
+    """What becomes of the task if these features fail, by their numbers, and these are empty."""
     progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [], [])
     for number, (n, feature) in enumerate(features.items(), task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
@@ -227,7 +233,7 @@ def _progress(
         if cause is None:
             progress.left -= pu
             progress.spent += pu
-            progress.outcomes.append((n, rows.DONE, None))
+            progress.outcomes.append((n, rows.DONE, delivering.NO_DATA if n in empty else None))
             progress.done.append((feature.name, at_ms))
             continue
         progress.fatal += 1

@@ -14,6 +14,7 @@ from shplan.sandbox import areas, batch_v1_requests
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox.batch_collection_rows import PREFIX
 from shplan.sandbox.batch_requests import sensing_ms
+from shplan.sandbox.bucket_files import LocalFile
 from shplan.sandbox.byoc_raster import ByocRaster, Tile
 from shplan.sandbox.byoc_rows import Collection
 from shplan.sandbox.objects import ObjectStoreError, enclosed
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.areas import Area
     from shplan.sandbox.batch_collection_rows import BatchCollection
     from shplan.sandbox.batch_paths import Delivery
+    from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
@@ -52,10 +54,13 @@ def open_source(store: Store, collection: BatchCollection, root: Path, area: Are
         delivery = batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id)
         deliveries[place] = delivery, tile.name
         process = batch_v1_requests.process_of(task.content)
-        cell = _cell(tile)
-        footprint = areas.to_wgs84(cell, tile.epsg)
-        scene = Scene(id=place, at_ms=sensing_ms(process), data_path=place, footprint=footprint)
-        tiles.append(Tile(scene, cell, tile.epsg, tile.epsg))
+        scene = Scene(
+            id=place,
+            at_ms=sensing_ms(process),
+            data_path=place,
+            footprint=areas.to_wgs84(_cell(tile), tile.epsg),
+        )
+        tiles.append(Tile(scene, _cell(tile), tile.epsg, tile.epsg))
     # The newest first, and those without a time last; of one instant the request that came later.
     tiles.sort(key=lambda tile: (tile.scene.at_ms is None, -(tile.scene.at_ms or 0)))
     return BatchRaster(_as_own(collection), root, tiles, deliveries)
@@ -101,10 +106,10 @@ class BatchRaster(ByocRaster):
         super().__init__(collection, root, tiles, prefix=PREFIX)
         self._deliveries = deliveries
 
-    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, Path]:
+    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
         return dict(self._located(scene, sources))
 
-    def _located(self, scene: Scene, sources: list[str]) -> Iterator[tuple[str, Path]]:
+    def _located(self, scene: Scene, sources: list[str]) -> Iterator[tuple[str, BucketFile]]:
         delivery, name = self._deliveries[scene.id]
         for source in sources:
             place = delivery.output(tile=name, output=source, media_type="image/tiff")
@@ -115,4 +120,4 @@ class BatchRaster(ByocRaster):
             if not path.is_file():
                 msg = f"The file of band {source} is missing: there is no {place.key}."
                 raise SourceError(msg)
-            yield source, path
+            yield source, LocalFile(path)

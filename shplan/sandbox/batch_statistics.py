@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
 
-# So many features are computed before anything is stored.
-_AT_ONCE = 16
+# So many features, or intervals of all of them, are computed before anything is stored.
+_AT_ONCE, _INTERVALS_AT_ONCE = 16, 64
 
 
 class TaskError(Exception):
@@ -129,15 +129,9 @@ def _check_script(
         statistics_requests.measured(facts.outputs, calculations, is_strict=is_strict)
         batch_analysis.check_bands(known, process, facts)
     except ApiError as error:
-        raise TaskError(_told(error)) from error
+        raise TaskError(error.sentence()) from error
     except batch_analysis.AnalysisError as error:
         raise TaskError(str(error)) from error
-
-
-def _told(error: ApiError) -> str:
-    """What an answer would tell in several members, as one sentence."""
-    told = cast("list[JsonObject]", error.errors or [])
-    return "; ".join(f"{one['parameter']} {one['violation']}" for one in told) or error.message
 
 
 def _features(objects: Objects, request: JsonObject, delivery: Delivery) -> list[Feature]:
@@ -203,11 +197,11 @@ def _process(world: World, task: Task, turns: int) -> Step[list[Result]]:
     from shplan.sandbox import feature_statistics  # noqa: PLC0415
 
     request = task.content
-    limit = _AT_ONCE if turns < 0 else min(turns, _AT_ONCE)
-    features = rows.pending(world.store, task, limit=limit)
+    aggregation = batch_statistics_requests.aggregation_of(request, evalscript="")
+    limit = _at_once(len(aggregation.intervals))
+    features = rows.pending(world.store, task, limit=limit if turns < 0 else min(turns, limit))
     fates = batch_fates.all_of(world.store)
     wanted = cast("JsonObject", request["aggregation"])
-    aggregation = batch_statistics_requests.aggregation_of(request, evalscript="")
     doomed, works = [], []
     for feature in features:
         fate = batch_fates.striking(fates, feature.identifier or str(feature.id))
@@ -236,6 +230,10 @@ def _process(world: World, task: Task, turns: int) -> Step[list[Result]]:
                 _store_progress(world, task, _progress(world, task, ordered))
 
     return Step(work, done)
+
+
+def _at_once(intervals: int) -> int:
+    return max(1, min(_AT_ONCE, _INTERVALS_AT_ONCE // max(1, intervals)))
 
 
 @dataclass(slots=True)

@@ -171,6 +171,12 @@ def check_ingestion(request: JsonObject, collection: BatchCollection | None) -> 
         return
     if not output.get("cogOutput"):
         raise violation("output->cogOutput", "must be true to ingest into a collection")
+    # Source: schema `BatchCogParameters`: the layout of a collection's files is the service's own.
+    for name in cast("JsonObject", output.get("cogParameters") or {}):
+        if name != "resamplingAlgorithm":
+            raise violation(
+                f"output->cogParameters->{name}", "must not be set to fill a collection"
+            )
     asked = responses(process_of(request))
     if any(media_type != "image/tiff" for name, media_type in asked if name != USERDATA):
         raise violation("processRequest->output->responses", "must be image/tiff to be ingested")

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from sqlite3 import Row
 
     from shplan.sandbox.areas import Area
+    from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.byoc_rows import Collection
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
@@ -53,6 +55,7 @@ def open_source(
     *,
     from_ms: int | None,
     to_ms: int | None,
+    remote: RemoteBuckets | None = None,
 ) -> ByocRaster:
     """
     The collection as far as an area and a range of time reach; afterwards the store is not needed.
@@ -60,6 +63,7 @@ def open_source(
     Args:
         root: directory that holds the buckets
         area: in longitude and latitude
+        remote: where a bucket may be that is no directory
     """
     near = sensed_tiles.listed(
         store,
@@ -71,7 +75,7 @@ def open_source(
         skip=0,
     )
     found = [_row(store, row) for row in near]
-    return ByocRaster(collection, root, [_tile(row) for row in found])
+    return ByocRaster(collection, root, [_tile(row) for row in found], remote=remote)
 
 
 def _row(store: Store, place: Row) -> Row:
@@ -104,11 +108,18 @@ class ByocRaster:
     """Tiles of a collection, the newest first; those without a sensing time last."""
 
     def __init__(
-        self, collection: Collection, root: Path, tiles: list[Tile], *, prefix: str = PREFIX
+        self,
+        collection: Collection,
+        root: Path,
+        tiles: list[Tile],
+        *,
+        prefix: str = PREFIX,
+        remote: RemoteBuckets | None = None,
     ) -> None:
         self._prefix = prefix
         self._collection = collection
         self._root = root
+        self._remote = remote
         self._tiles = {tile.scene.id: tile for tile in tiles}
 
     @property
@@ -210,10 +221,12 @@ class ByocRaster:
         value = band.get("noData", self._collection.no_data)
         return None if value is None else float(cast("float", value))
 
-    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, Path]:
+    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
         bucket = self._collection.bucket
         try:
-            return buckets.locate(self._root, bucket, scene.data_path, sources).files
+            return buckets.locate(
+                self._root, bucket, scene.data_path, sources, remote=self._remote
+            ).files
         except IngestionError as error:
             raise SourceError(str(error)) from error
 

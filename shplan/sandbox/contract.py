@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox.errors import ApiError, bad_payload
 from shplan.sandbox.masking import covered
+from shplan.sandbox.older_names import renewed
 from shplan.sandbox.wire import instant
 from shplan.schema.store import request_schema
 
@@ -45,7 +46,7 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
         msg = "The request body must be a JSON object."
         raise bad_payload(msg)
     schema = _schema(operation_id)
-    cleaned = cast("JsonObject", _cleaned(body, schema, schema))
+    cleaned = cast("JsonObject", _cleaned(renewed(body), schema, schema))
     member = _INSTANTS.get(operation_id)
     if member in cleaned and settings.numeric_instants == "accept":
         cleaned[member] = _in_words(cleaned[member])

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import async_rows, batch_fates, batch_rows, batch_v1_rows, bulk, edits, faults
+from shplan.sandbox import (
+    async_rows,
+    batch_fates,
+    batch_rows,
+    batch_statistics_rows,
+    batch_v1_rows,
+    bulk,
+    edits,
+    faults,
+)
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.settling import settle
@@ -161,10 +170,11 @@ def _meter(world: World, _: JsonObject) -> Json:
 
 
 def _batch(world: World, _: JsonObject) -> Json:
-    """Every task of either version, with how many STARTs had an effect, and what is to fail."""
+    """Every task of every batch API, with how many STARTs had an effect, and what is to fail."""
     known: list[tuple[str, batch_rows.Task | batch_v1_rows.Task]] = [
         *(("v2", task) for task in batch_rows.every(world.store)),
         *(("v1", task) for task in batch_v1_rows.TASKS.every(world.store)),
+        *(("statistics", task) for task in batch_statistics_rows.TASKS.every(world.store)),
     ]
     tasks: list[Json] = [
         {

@@ -7,7 +7,7 @@ process that dies meanwhile leaves whole files only, and the next one writes the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shplan.sandbox.objects import ObjectStoreError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.batch_rows import Feature
-    from shplan.sandbox.feature_files import FeatureWork
+    from shplan.sandbox.feature_files import Delivered, FeatureWork
     from shplan.sandbox.objects import Objects
     from shplan.sandbox.result_files import ResultFile
     from shplan.sandbox.scripts import Scripts
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_FEATURES = 16
 MOST_PIXELS = 1 << 22
 
+# Source: the batch pages, "execution database": what an empty feature has for an error.
+NO_DATA = "No data"
 UNWRITABLE = "The files of the feature cannot be written."
 # A bug of the sandbox; the tests look for it.
 UNFORESEEN = "The feature is not understood."
@@ -53,6 +55,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """
+    What became of features, by their numbers.
+
+    Args:
+        failed: why
+        empty: those that were delivered, and have no pixel with data
+    """
+
+    failed: dict[int, str] = field(default_factory=dict)
+    empty: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class Courier:
     """Features that are ready to be computed, by their numbers, and what that takes."""
 
@@ -68,26 +84,34 @@ class Courier:
         Returns:
             why features failed, by their numbers
         """
-        failed = {}
+        return self.told().failed
+
+    def told(self) -> Told:
+        """The same, with those among which there was nothing to read."""
+        told = Told()
         with self.scripts.worker() as worker:
             for n, (name, work) in self.works.items():
-                cause = self._failure(worker, name, work)
-                if cause is not None:
-                    failed[n] = cause
-        return failed
+                made = self._delivered(worker, name, work)
+                if made.failure is not None:
+                    told.failed[n] = made.failure
+                elif not made.has_data:
+                    told.empty.add(n)
+        return told
 
-    def _failure(self, worker: Worker, name: str, work: FeatureWork) -> str | None:
+    def _delivered(self, worker: Worker, name: str, work: FeatureWork) -> Delivered:
+        from shplan.sandbox.feature_files import Delivered  # noqa: PLC0415 heavy, as below
+
         try:
             made = work.files(worker)
             for file in made.files:
                 self._write(name, file)
         except ObjectStoreError as error:
-            return f"{UNWRITABLE[:-1]}: {error}"
+            return Delivered(failure=f"{UNWRITABLE[:-1]}: {error}")
         except OSError:
-            return UNWRITABLE
+            return Delivered(failure=UNWRITABLE)
         except Exception:  # noqa: BLE001 one bad feature must not keep others from being served
-            return UNFORESEEN
-        return made.failure
+            return Delivered(failure=UNFORESEEN)
+        return made
 
     def _write(self, name: str, file: ResultFile) -> None:
         place = self.delivery.output(tile=name, output=file.identifier, media_type=file.media_type)

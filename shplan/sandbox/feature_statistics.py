@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import areas, interval_statistics, raster_opening
 from shplan.sandbox.errors import ApiError
-from shplan.sandbox.process_requests import size_of
+from shplan.sandbox.process_requests import AGGREGATED, size_of
 from shplan.sandbox.raster_sources import Grid
 from shplan.sandbox.statistics_requests import StatisticsRequest
 
@@ -91,7 +91,7 @@ def opened(
     area = areas.of_hex(feature.shape)
     sides = cast("tuple[float, float, float, float]", area.bounds)
     try:
-        width, height = size_of(sides, wanted, place="aggregation")
+        width, height = size_of(sides, wanted, AGGREGATED)
         sources = raster_opening.opened(world, account, aggregation.data, area, feature.epsg)
     except ApiError as error:
         return FeatureWork(feature, failure=error)
@@ -104,7 +104,7 @@ def opened(
 def failed(feature: Feature, error: ApiError) -> Result:
     """A feature without statistics."""
     content: JsonObject = {**_head(feature), "error": error.content()}
-    return Result(feature, content, failure=error.message)
+    return Result(feature, content, failure=error.sentence())
 
 
 def _head(feature: Feature) -> JsonObject:

@@ -3,11 +3,11 @@ A request of the Statistical API computed: the script over each interval of time
 
 It runs in a thread and asks the store for nothing. Sources are opened once for all intervals; the script begins
 anew in each, as the document says. Source: the statistics pages: intervals without data are left out, and one
-that fails tells so in its place. Assumptions: which kind of error stands for which, and that a script without
-a use for any interval is refused as a whole.
+that fails tells so in its place. Assumptions: which kind of error stands for which, and that a script that
+can be used for no interval is refused as a whole.
 """
 
-# ruff: noqa: EM101  the texts are answers, and functions make the errors
+# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from shplan.sandbox import metering, process, samples, statistics_requests, tallies, warping
 from shplan.sandbox.areas import to_wgs84
-from shplan.sandbox.errors import ApiError, violation
+from shplan.sandbox.errors import ApiError, bad_payload, violation
 from shplan.sandbox.process_requests import ProcessRequest
 from shplan.sandbox.raster_sources import DATA_MASK, SourceError
 from shplan.sandbox.statistics_requests import MASK, within
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from shplan.script.rendering import Output, Rendered
     from shplan.script.worker import Worker
 
+# Our own bounds: what a request may make of one worker, some minutes of it.
+MOST_INTERVALS = 2_000
+MOST_PIXELS = 1_500_000_000
+# A script that met a limit so many times is not run again.
+MOST_STOPPED = 2
 OK, PARTIAL, FAILED = "OK", "PARTIAL", "FAILED"
 BAD_REQUEST, EXECUTION_ERROR, TIMEOUT = "BAD_REQUEST", "EXECUTION_ERROR", "TIMEOUT"
 
@@ -65,7 +70,7 @@ def compute(
         is_strict: whether histograms must fit the kind of numbers of the output
 
     Raises:
-        ApiError: 400, the script cannot be used for this; 500, its data cannot be read
+        ApiError: 400, the script cannot be used for this, or there is too much to do
     """
     wanted = request.aggregation
     for source in sources:
@@ -73,24 +78,58 @@ def compute(
     facts = _facts(request, sources, worker)
     process.check_inputs(wanted.data, sources, facts)
     statistics_requests.measured(facts.outputs, wanted.calculations, is_strict=is_strict)
-    told: list[Json] = []
-    full_pu, failed = 0.0, 0
-    for interval in _occupied(request, sources, facts):
-        entry: JsonObject = {"interval": interval.as_json()}
-        try:
-            computed = process.compute(_within(request, interval), sources, worker)
-            entry["outputs"] = _outputs(request, computed.rendered, is_strict=is_strict)
-            full_pu += computed.cost_pu
-        except (ApiError, HistogramError) as error:
-            entry["error"] = {"type": _kind(error), "message": str(error)}
-            failed += 1
-        told.append(entry)
+    occupied = _occupied(request, sources, facts)
+    _check_amount(request, len(occupied))
+    made = _Made(request, sources, worker, is_strict)
+    told: list[Json] = [made.entry(interval) for interval in occupied]
     content: JsonObject = {
         "data": told,
-        "status": _status(len(told), failed),
+        "status": made.status(len(occupied)),
         "geometryPixelCount": _pixels_inside(request),
     }
-    return Statistics(content, full_pu)
+    return Statistics(content, made.full_pu)
+
+
+@dataclass(slots=True)
+class _Made:
+    """
+    What is made of the intervals, one after the other.
+
+    Args:
+        stopped: how many of them met a limit of the script
+    """
+
+    request: StatisticsRequest
+    sources: Sequence[RasterSource]
+    worker: Worker
+    is_strict: bool
+    full_pu: float = 0.0
+    failed: int = 0
+    stopped: int = 0
+
+    def entry(self, interval: Interval) -> JsonObject:
+        """What the answer tells of an interval."""
+        told: JsonObject = {"interval": interval.as_json()}
+        if self.stopped >= MOST_STOPPED:
+            self.failed += 1
+            message = "The script met its limits in intervals before, and was not run for this one."
+            return {**told, "error": {"type": TIMEOUT, "message": message}}
+        try:
+            computed = process.compute(_within(self.request, interval), self.sources, self.worker)
+            outputs = _outputs(self.request, computed.rendered, is_strict=self.is_strict)
+        except (ApiError, HistogramError) as error:
+            self.failed += 1
+            self.stopped += _is_stopped(error)
+            message = error.sentence() if isinstance(error, ApiError) else str(error)
+            return {**told, "error": {"type": _kind(error), "message": message}}
+        self.full_pu += computed.cost_pu
+        return {**told, "outputs": outputs}
+
+    def status(self, intervals: int) -> str:
+        """What the answer tells of all of them."""
+        if not self.failed:
+            return OK
+        return FAILED if self.failed == intervals else PARTIAL
 
 
 def _facts(
@@ -133,6 +172,15 @@ def _occupied(
                 return list(intervals)
             found.add(bisect_right(begins, scene.at_ms) - 1)
     return [intervals[number] for number in sorted(found)]
+
+
+def _check_amount(request: StatisticsRequest, intervals: int) -> None:
+    pixels = intervals * request.grid.width * request.grid.height
+    if intervals > MOST_INTERVALS or pixels > MOST_PIXELS:
+        raise bad_payload(
+            f"The request is too large: {intervals} intervals with data of {request.grid.width} x"
+            f" {request.grid.height} pixels. Please ask for a part of the time range."
+        )
 
 
 def _within(request: StatisticsRequest, interval: Interval) -> ProcessRequest:
@@ -187,18 +235,17 @@ def _bands(asked: Measured, output: Output, has_data: Mask) -> JsonObject:
     }
 
 
+def _is_stopped(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ScriptError) and cause.fault in (Fault.TIMEOUT, Fault.MEMORY)
+
+
 def _kind(error: ApiError | HistogramError) -> str:
     """The kind of error that the interval tells; the released client asks again after the last two."""
     cause = error.__cause__
     if isinstance(cause, ScriptError):
         return TIMEOUT if cause.fault is Fault.TIMEOUT else EXECUTION_ERROR
     return EXECUTION_ERROR if isinstance(cause, SourceError) else BAD_REQUEST
-
-
-def _status(told: int, failed: int) -> str:
-    if not failed:
-        return OK
-    return FAILED if failed == told else PARTIAL
 
 
 def _pixels_inside(request: StatisticsRequest) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.wire import Json, JsonObject
 
 SECRETS = ("secretAccessKey", "credentials")
+# No secret by itself, and of no use to anybody else.
+KEY = "accessKey"
 MASK = "***"
 
 
@@ -29,20 +31,20 @@ def masked(request: JsonObject, names: tuple[str, ...] = SECRETS) -> JsonObject:
 
 
 def covered(text: str, body: Json) -> str:
-    """A text about a body, which may quote any part of it, without the body's secrets."""
-    for secret in sorted(set(_secrets(body)), key=len, reverse=True):
-        text = text.replace(encode(secret)[1:-1], MASK).replace(secret, MASK)
+    """A text that quotes parts of a body as JSON, without the body's secrets and the names of keys."""
+    for secret in set(_secrets(body)):
+        text = text.replace(encode(secret), encode(MASK))
     return text
 
 
 def _secrets(body: Json, *, inside: bool = False) -> Iterator[str]:
     """Every text that stands below a secret name, of whatever kind its value is."""
     if isinstance(body, str):
-        if inside and body:
+        if inside:
             yield body
     elif isinstance(body, list):
         for item in body:
             yield from _secrets(item, inside=inside)
     elif isinstance(body, dict):
         for name, value in body.items():
-            yield from _secrets(value, inside=inside or name in SECRETS)
+            yield from _secrets(value, inside=inside or name in (*SECRETS, KEY))

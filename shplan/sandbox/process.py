@@ -17,8 +17,16 @@ from shplan.sandbox import images, metering, samples, warping
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
 from shplan.sandbox.mosaics import Reading, Sample, mosaic, samples_of, stacked
-from shplan.sandbox.process_requests import USERDATA
-from shplan.sandbox.raster_sources import DATA_MASK, SIMPLE, SourceError
+from shplan.sandbox.process_requests import AT_ONCE, USERDATA
+from shplan.sandbox.raster_sources import DATA_MASK, SIMPLE, SourceError, itemsize
+from shplan.sandbox.strips import (
+    MOST_WRITTEN_BYTES,
+    Joining,
+    Remembered,
+    Strip,
+    cut,
+    written_bytes,
+)
 from shplan.script.errors import Fault, ScriptError
 from shplan.script.rendering import Collection
 
@@ -39,6 +47,7 @@ _BOUNDS = "bounds"
 # Our own bounds: the scenes that a script is told of, and what all samples of a request may take in memory.
 MOST_SCENES = 2_000
 MOST_BYTES = 1 << 30
+_TOO_MANY_BANDS = "The script returns too many bands for an image of this size."
 _TOO_MANY = "The request reads too many scenes; narrow its area, time range or filters, or make its image smaller."
 # So many outputs of a script an error names.
 MOST_NAMED = 20
@@ -61,6 +70,14 @@ class Input:
     mosaicking: str
     scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What one pixel of one sample takes in memory."""
+        return sum(
+            itemsize("uint8" if name == DATA_MASK else self.source.bands[name].dtype)
+            for name in self.bands
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +156,52 @@ def _rendered(
         [one.samples[number] for number in numbers]
         for one, numbers in zip(inputs, prepared.kept, strict=True)
     ]
-    _check_memory(request, inputs, kept)
-    grid = request.grid
-    inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
-    stacks = [
-        _stack(request, one, chosen, inside) for one, chosen in zip(inputs, kept, strict=True)
-    ]
-    planes = [one.planes for one in stacks]
-    rendered = rendering.render(planes, height=grid.height, width=grid.width)
+    sample_bytes = _sample_bytes(request, inputs, kept)
+    # A simple script tells how many bands it has by the first value that it returns.
+    parts = (
+        [Strip(0, request.grid)]
+        if facts.is_simple
+        else _strips(request, prepared.outputs, sample_bytes=sample_bytes)
+    )
+    joining = Joining(request.grid)
+    has_data = False
+    for part in parts:
+        stacks = _stacks(request, inputs, kept, part.grid)
+        rendered = rendering.render(
+            [one.planes for one in stacks],
+            height=part.grid.height,
+            width=part.grid.width,
+            is_last=part is parts[-1],
+        )
+        # What reads nothing misses nothing.
+        has_data = has_data or not stacks or any(one.has_data for one in stacks)
+        if len(parts) > 1:
+            joining.add(part, rendered)
+            rendered = joining.whole()
     _check_outputs(request, [one.facts for one in rendered.outputs])
-    has_data = any(one.has_data for one in stacks)
     return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
+
+
+def _strips(
+    request: ProcessRequest, outputs: Sequence[OutputFacts], *, sample_bytes: int
+) -> list[Strip]:
+    parts = cut(request.grid, sample_bytes=sample_bytes, bands=sum(one.bands for one in outputs))
+    if len(parts) > 1 and written_bytes(request.grid, outputs) > MOST_WRITTEN_BYTES:
+        raise _refused(_TOO_MANY_BANDS)
+    return parts
+
+
+def _stacks(
+    request: ProcessRequest,
+    inputs: Sequence[Input],
+    kept: Sequence[Sequence[Sample]],
+    grid: Grid,
+) -> list[Stack]:
+    """What the script reads of some rows, or of all."""
+    inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
+    return [
+        _stack(request, one, chosen, grid, inside) for one, chosen in zip(inputs, kept, strict=True)
+    ]
 
 
 def check_inputs(
@@ -202,7 +254,7 @@ def _inputs(
                 raise _refused(_TOO_MANY)
             asks_bounds = any(_BOUNDS in one.metadata for one in several)
             made = tuple(samples_of(scenes, mosaicking, with_bounds=asks_bounds))
-        found.append(Input(data, source, bands, mosaicking, scenes, made))
+        found.append(Input(data, source, bands, mosaicking, Remembered(scenes), made))
     return found
 
 
@@ -251,22 +303,29 @@ def _collection(one: Input) -> Collection:
     )
 
 
-def _check_memory(
+def _sample_bytes(
     request: ProcessRequest, inputs: Sequence[Input], kept: Sequence[Sequence[Sample]]
-) -> None:
-    grid = request.grid
-    layers = sum(
-        len(one.bands) * (1 if one.mosaicking == SIMPLE else len(chosen))
+) -> int:
+    """What all samples of a pixel take, which is not too much."""
+    per_pixel = sum(
+        one.bytes_per_sample * (1 if one.mosaicking == SIMPLE else len(chosen))
         for one, chosen in zip(inputs, kept, strict=True)
     )
-    if layers * grid.width * grid.height * 4 > MOST_BYTES:
+    # Larger images are read strip by strip: a pixel may have as many samples as in those.
+    pixels = min(request.grid.width * request.grid.height, AT_ONCE.most**2)
+    if per_pixel * pixels > MOST_BYTES:
         raise _refused(_TOO_MANY)
+    return per_pixel
 
 
 def _stack(
-    request: ProcessRequest, one: Input, chosen: Sequence[Sample], inside: Mask | None
+    request: ProcessRequest,
+    one: Input,
+    chosen: Sequence[Sample],
+    grid: Grid,
+    inside: Mask | None,
 ) -> Stack:
-    reading = Reading(one.source, one.bands, request.grid, one.data.resampling, inside)
+    reading = Reading(one.source, one.bands, grid, one.data.resampling, inside)
     if one.mosaicking != SIMPLE:
         layers = (mosaic(reading, sample.scenes) for sample in chosen)
         return stacked(reading, layers, count=len(chosen))

@@ -43,13 +43,16 @@ class Sizes:
     Args:
         most: the greatest
         assumed: what it is unless it is said; none: it must be said
+        place: of the member that says it, in the body
     """
 
     most: int
     assumed: int | None
+    place: str = "output"
 
 
 AT_ONCE = Sizes(most=2500, assumed=256)
+AGGREGATED = Sizes(most=2500, assumed=256, place="aggregation")
 DELIVERED = Sizes(most=10_000, assumed=None)
 
 
@@ -188,14 +191,14 @@ def read_delivered(body: JsonObject, *, evalscript: str) -> ProcessRequest:
 
 
 def grid_of(
-    bounds: JsonObject, output: JsonObject, sizes: Sizes = AT_ONCE, *, place: str = "output"
+    bounds: JsonObject, output: JsonObject, sizes: Sizes = AT_ONCE
 ) -> tuple[Grid, Area, bool]:
     """
     The pixels of the answer, the area, and whether it is less than the pixels.
 
     Args:
         output: the member that says how many pixels there are
-        place: of that member in the body, for refusals
+        sizes: that are taken
 
     Raises:
         ApiError: 400
@@ -210,16 +213,12 @@ def grid_of(
         whole = areas.area_of(box, place=_PLACE)
         assert whole is not None
         sides = whole[0].bounds
-    width, height = size_of(sides, output, sizes, place=place)
+    width, height = size_of(sides, output, sizes)
     return Grid(epsg, *sides, width, height), area, "geometry" in bounds
 
 
 def size_of(
-    sides: tuple[float, float, float, float],
-    output: JsonObject,
-    sizes: Sizes = AT_ONCE,
-    *,
-    place: str,
+    sides: tuple[float, float, float, float], output: JsonObject, sizes: Sizes
 ) -> tuple[int, int]:
     """
     Width and height in pixels of what has these sides, in units of the CRS.
@@ -230,22 +229,23 @@ def size_of(
     by_pixels = [name for name in ("width", "height") if name in output]
     by_resolution = [name for name in ("resx", "resy") if name in output]
     if by_pixels and by_resolution:
-        raise violation(place, "must have width and height, or resx and resy, not both")
+        raise violation(sizes.place, "must have width and height, or resx and resy, not both")
     if not by_resolution:
         if sizes.assumed is None and len(by_pixels) < 2:
-            raise violation(place, "must have width and height, or resx and resy")
+            raise violation(sizes.place, "must have width and height, or resx and resy")
         return (
             cast("int", output.get("width", sizes.assumed)),
             cast("int", output.get("height", sizes.assumed)),
         )
     first = output[by_resolution[0]]
     across, down = (cast("float", output.get(name, first)) for name in ("resx", "resy"))
-    width = _pixels(sides[2] - sides[0], across, f"{place}->resx", sizes)
-    height = _pixels(sides[3] - sides[1], down, f"{place}->resy", sizes)
+    width = _pixels(sides[2] - sides[0], across, "resx", sizes)
+    height = _pixels(sides[3] - sides[1], down, "resy", sizes)
     return width, height
 
 
-def _pixels(length: float, resolution: float, place: str, sizes: Sizes) -> int:
+def _pixels(length: float, resolution: float, name: str, sizes: Sizes) -> int:
+    place = f"{sizes.place}->{name}"
     if resolution <= 0:
         raise violation(place, "must be greater than 0")
     # Before it is rounded: a quotient may be greater than any whole number.

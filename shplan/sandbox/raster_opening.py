@@ -71,7 +71,13 @@ def _byoc(world: World, account: str, data: DataSet, area: Area) -> RasterSource
     if found is None or found.account != account:
         raise bad_payload(f"Collection {identifier} not found.")
     return byoc_raster.open_source(
-        world.store, found, world.buckets, area, from_ms=data.from_ms, to_ms=data.to_ms
+        world.store,
+        found,
+        world.buckets,
+        area,
+        from_ms=data.from_ms,
+        to_ms=data.to_ms,
+        remote=world.remote,
     )
 
 

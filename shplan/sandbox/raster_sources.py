@@ -215,3 +215,8 @@ def empty_layer(source: RasterSource, bands: Sequence[str], grid: Grid) -> Layer
         covered=np.zeros(shape, dtype=bool),
         valid=np.zeros(shape, dtype=bool),
     )
+
+
+def itemsize(dtype: str) -> int:
+    """The bytes of one number of a plane."""
+    return np.dtype(dtype).itemsize

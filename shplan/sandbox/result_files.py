@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import images, samples
 from shplan.sandbox.process_requests import USERDATA
 from shplan.sandbox.wire import encode
-from shplan.sandbox.zarr_chunks import zarr_chunks
+from shplan.sandbox.zarr_chunks import tile_key, zarr_chunks
 
 if TYPE_CHECKING:
     from shplan.sandbox.cog_writing import CogParameters
@@ -32,7 +32,8 @@ class ResultFile:
 
     Args:
         identifier: of the output, or `userdata`
-        key: below the place of the output, which is a folder then: of a chunk; empty: the file lies there
+        key: below the place of the output, which is a folder then: that of an array; empty: the file
+            lies there
     """
 
     identifier: str
@@ -81,7 +82,7 @@ def files_of(request: ProcessRequest, computed: Computed, form: Form = PLAIN) ->
     found: list[ResultFile] = []
     for wanted in request.wanted:
         if wanted.identifier == USERDATA:
-            found.append(_userdata(computed, wanted))
+            found.append(_userdata(request, computed, wanted, form))
         elif wanted.media_type == ZARR:
             found += _chunks(request, wanted, by_id[wanted.identifier], form)
         else:
@@ -89,11 +90,18 @@ def files_of(request: ProcessRequest, computed: Computed, form: Form = PLAIN) ->
     return found
 
 
-def _userdata(computed: Computed, wanted: Wanted) -> ResultFile:
-    """What the script tells its user; an empty object where that is nothing."""
+def _userdata(
+    request: ProcessRequest, computed: Computed, wanted: Wanted, form: Form
+) -> ResultFile:
+    """
+    What the script tells its user; an empty object where that is nothing.
+
+    Beside arrays, which all tiles share, each has a file of its own: a choice of ours.
+    """
     told = computed.rendered.user_data
     text = encode({} if told is None else told)
-    return ResultFile(USERDATA, wanted.media_type, text.encode())
+    key = "" if form.zarr is None else f"{tile_key(form.zarr, request.grid)}.json"
+    return ResultFile(USERDATA, wanted.media_type, text.encode(), key)
 
 
 def _image(request: ProcessRequest, wanted: Wanted, output: Output, form: Form) -> ResultFile:

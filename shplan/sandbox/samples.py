@@ -29,8 +29,15 @@ DTYPES = {
 }
 
 
-def written(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
-    """The pixels of an output as numbers of its sample type; shape (row, column, band)."""
+def written(pixels: NDArray[Any], sample_type: str) -> NDArray[Any]:
+    """
+    The pixels of an output as numbers of its sample type; shape (row, column, band).
+
+    Args:
+        pixels: as the script returned them, in doubles; anything else is as it is written already
+    """
+    if pixels.dtype != np.float64:
+        return pixels
     made = np.empty(pixels.shape, DTYPES[sample_type])
     # Some rows at a time: what is made in between stays small, and near.
     step = max(1, _AT_ONCE // max(1, made[:1].size))

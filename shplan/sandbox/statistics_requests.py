@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import aggregation, tallies
 from shplan.sandbox.aggregation import DurationError
 from shplan.sandbox.errors import violation
-from shplan.sandbox.process_requests import DEFAULT, data_of, grid_of
+from shplan.sandbox.process_requests import AGGREGATED, DEFAULT, data_of, grid_of
 from shplan.sandbox.samples import AUTO, FLOAT32
 from shplan.sandbox.wire import parse_instant
 
@@ -78,7 +78,7 @@ def read(body: JsonObject) -> StatisticsRequest:
     inputs = cast("JsonObject", body["input"])
     wanted = cast("JsonObject", body["aggregation"])
     bounds = cast("JsonObject", inputs["bounds"])
-    grid, area, is_clipped = grid_of(bounds, wanted, place="aggregation")
+    grid, area, is_clipped = grid_of(bounds, wanted, AGGREGATED)
     found = aggregation_of(body, evalscript=str(wanted["evalscript"]))
     return StatisticsRequest(found, grid, area, is_clipped)
 
@@ -251,13 +251,9 @@ def _measured(
     key = output.id if output.id in calculations else DEFAULT
     definition = cast("dict[str, dict[str, JsonObject]]", calculations.get(key, {}))
     names = output.band_names or tuple(f"B{number}" for number in range(output.bands))
-    for kind in ("statistics", "histograms"):
-        for name in definition.get(kind, {}):
-            # What is asked for of every output may name bands that only some have.
-            if name not in (*names, DEFAULT) and key == output.id != DEFAULT:
-                raise violation(
-                    f"calculations->{key}->{kind}->{name}", f"is no band of the output {output.id}"
-                )
+    # What is asked for of every output may name bands that only some have.
+    if key != DEFAULT:
+        _check_bands(output.id, definition, names)
     place = f"calculations->{key}->histograms"
     bands = {
         name: tallies.Wanted(
@@ -272,6 +268,17 @@ def _measured(
         for name in names
     }
     return Measured(output.id, bands, sample_type, mask_band)
+
+
+def _check_bands(
+    output: str, definition: Mapping[str, Mapping[str, JsonObject]], names: tuple[str, ...]
+) -> None:
+    for kind in ("statistics", "histograms"):
+        for name in definition.get(kind, {}):
+            if name not in names and name != DEFAULT:
+                raise violation(
+                    f"calculations->{output}->{kind}->{name}", f"is no band of the output {output}"
+                )
 
 
 def _entry(entries: Mapping[str, JsonObject], name: str) -> JsonObject:

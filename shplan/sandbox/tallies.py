@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from numpy.typing import NDArray
@@ -95,15 +96,20 @@ def _stats(
         "noDataCount": sample_count - values.size,
     }
     if percentiles:
-        scale = _scale(percentiles)
-        told["percentiles"] = {
-            str(float(k)): _number(values, lambda found, k=k: np.percentile(found, k * scale))
-            for k in percentiles
-        }
+        told["percentiles"] = _percentiles(values, percentiles)
     return told
 
 
-def _number(values: NDArray[np.float64], computed: Any) -> Json:
+def _percentiles(values: NDArray[np.float64], wanted: tuple[float, ...]) -> JsonObject:
+    names = [str(float(k)) for k in wanted]
+    if not values.size:
+        return dict.fromkeys(names, NAN)
+    # All at once, which sorts but once.
+    found = np.percentile(values, np.multiply(wanted, _scale(wanted)))
+    return dict(zip(names, found.tolist(), strict=True))
+
+
+def _number(values: NDArray[np.float64], computed: Callable[[Any], Any]) -> Json:
     if not values.size:
         return NAN
     with np.errstate(over="ignore", invalid="ignore"):
@@ -172,6 +178,9 @@ def _edges(values: NDArray[np.float64], wanted: Histogram) -> list[float] | None
 
 def _by_count(low: float, high: float, count: int, *, is_whole: bool) -> list[float]:
     width = (high - low) / count
+    if not math.isfinite(width):
+        msg = "the edges lie too far from each other"
+        raise HistogramError(msg)
     if is_whole:
         width = max(1, math.ceil(width))
     return [low + number * width for number in range(count + 1)]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shplan.sandbox.clock import Clock
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.scripts import Scripts
 
 
@@ -63,12 +64,14 @@ class World:
         clock: Clock,
         settings: Settings | None = None,
         scripts: Scripts | None = None,
+        remote: RemoteBuckets | None = None,
     ) -> None:
         self.data = data
         self.buckets = data / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
         clean(data)
         self.objects = Objects(self.buckets, scratch=data)
+        self.remote = remote
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None

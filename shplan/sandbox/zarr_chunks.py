@@ -48,6 +48,12 @@ def zarr_chunks(
     ]
 
 
+def tile_key(layout: ZarrLayout, grid: Grid) -> str:
+    """The number of a tile in the group, from its first row and column: `1.0` is the second row's first."""
+    row, column = _place(layout, grid)
+    return f"{row // layout.tile}.{column // layout.tile}"
+
+
 def _stored(layout: ZarrLayout, pixels: NDArray[Any]) -> NDArray[Any]:
     """The pixels of the tile itself, in the order of the rows of the array."""
     across, down = layout.buffers

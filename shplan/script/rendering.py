@@ -216,9 +216,18 @@ class Rendering:
         self._prepared = Prepared(tuple(tuple(one) for one in kept), outputs)
         return self._prepared
 
-    def render(self, planes: Sequence[Mapping[str, Plane]], *, height: int, width: int) -> Rendered:
+    def render(
+        self,
+        planes: Sequence[Mapping[str, Plane]],
+        *,
+        height: int,
+        width: int,
+        is_last: bool = True,
+    ) -> Rendered:
         """
         Run the script for every pixel, then `updateOutputMetadata()`.
+
+        An image may be rendered part by part, from the top.
 
         Every scene that was kept gives a sample at every pixel, in order; where it has no data, the bands
         say so (`dataMask`).
@@ -227,6 +236,7 @@ class Rendering:
             planes: for each collection, each band's numbers: (scene, row, column), or (row, column) for one
             height: in pixels
             width: in pixels
+            is_last: whether no other part follows; what the script tells its user is only known then
 
         Raises:
             ScriptError: the script failed, or returned something that is no output
@@ -247,13 +257,13 @@ class Rendering:
             outputs = prepared.outputs
             shapes = self._source_shapes(planes, prepared)
             source = loop_source(shapes, _shapes(outputs), fused=self._fused)
-        pixels, answer = self._computed(image, outputs, source)
-        if _LAST in self.facts.functions:
+        pixels, answer = self._computed(image, outputs, source, is_last=is_last)
+        if is_last and _LAST in self.facts.functions:
             answer = self._asked(
                 {"operation": "finish"}, self._place(_LAST), self._allowance.time_s
             )
         made = tuple(Output(one, values) for one, values in zip(outputs, pixels, strict=True))
-        return Rendered(made, _text_only(answer["userData"]))
+        return Rendered(made, _text_only(answer["userData"]) if is_last else None)
 
     def _granted_s(self, samples: int) -> float:
         """Return what the script may take for so many samples: the more, the longer, in seconds."""
@@ -302,7 +312,7 @@ class Rendering:
         return OutputFacts(_MAIN, found or 1, (), "AUTO", None)
 
     def _computed(
-        self, image: Image, outputs: Sequence[OutputFacts], source: str
+        self, image: Image, outputs: Sequence[OutputFacts], source: str, *, is_last: bool
     ) -> tuple[list[Pixels], Message]:
         """Return the values of each output, and the last answer."""
         bands = sum(one.bands for one in outputs)
@@ -316,11 +326,12 @@ class Rendering:
             "room": image.block_size(bands),
         }
         answer: Message = {}
+        tells = is_last and _LAST not in self.facts.functions
         for first, last in image.blocks(bands):
             request = image.request(first, last) | more
             request["operation"] = "block"
             request["doubles"] = (last - first) * image.width * bands * _DOUBLE
-            request["last"] = last == image.height and _LAST not in self.facts.functions
+            request["last"] = last == image.height and tells
             into = [bytes_of(one, first, last) for one in pixels]
             answer = self._timed(request, place, image, first, last, into)
             more = {}

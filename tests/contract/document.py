@@ -46,7 +46,10 @@ class Undeclared:
 EXCEPTIONS = (
     Undeclared(
         400,
-        lambda _, path, entry: path.endswith(("s", "process")) and bool(entry.get("parameters")),
+        lambda name, path, entry: (
+            bool(entry.get("parameters"))
+            and (path.endswith(("s", "process")) or name == "searchBatchStatisticsRequests")
+        ),
         "lists: a page size out of range, an unknown order and a page token that is not theirs are"
         " refused; the document declares no refusal of any parameter",
     ),
@@ -54,6 +57,12 @@ EXCEPTIONS = (
         400,
         lambda name, *_: name == "copyByocCollectionTiles",
         "bands that differ are refused, in the document's prose; `toCollection` is required",
+    ),
+    Undeclared(
+        400,
+        lambda name, *_: name == "batchStopStatisticalRequest",
+        "a task that has not begun, or is over, cannot be stopped; answers of the service say so of"
+        " batch tasks, and the document declares it for the other actions",
     ),
     Undeclared(
         401,
@@ -128,6 +137,7 @@ LINKS = {
     "createByocCollection": ("$response.body#/data/id", "collectionId"),
     "createByocCollectionTile": ("$response.body#/data/id", "tileId"),
     "createNewBatchV2ProcessingRequest": ("$response.body#/id", "taskId"),
+    "createNewBatchStatisticsRequest": ("$response.body#/id", "requestId"),
     "createZarrCollection": ("$response.body#/data/id", "collectionId"),
 }
 

@@ -85,6 +85,23 @@ def _task(http: httpx.Client) -> dict[str, Any]:
     return {"taskId": _made(http, "/batch/v2/process", batch_body())}
 
 
+def _statistics(http: httpx.Client) -> dict[str, Any]:
+    keys = {"accessKey": "key", "secretAccessKey": "secret"}
+    body = {
+        "input": {
+            "features": {"s3": {"url": f"s3://{BUCKET}/fields.gpkg", **keys}},
+            "data": [{"type": "sentinel-2-l2a"}],
+        },
+        "aggregation": {
+            "timeRange": {"from": "2025-06-01T00:00:00Z", "to": "2025-06-11T00:00:00Z"},
+            "aggregationInterval": {"of": "P5D"},
+            "evalscript": SCRIPT,
+        },
+        "output": {"s3": {"url": "s3://results/statistics", **keys}},
+    }
+    return {"requestId": _made(http, "/statistics/batch/v1", body)}
+
+
 def _tile(http: httpx.Client) -> dict[str, Any]:
     base = "/byoc/v1/collections"
     collection = _made(http, base, {"name": "x", "s3Bucket": BUCKET})
@@ -111,6 +128,7 @@ def _item(http: httpx.Client) -> dict[str, Any]:
 
 _MAKERS = {
     "/batch/v2/process": _task,
+    "/statistics/batch/v1": _statistics,
     "/batch/v2/tilinggrids": lambda _: {"id": 2},
     "/byoc/": _tile,
     "/zarr/": _zarr,

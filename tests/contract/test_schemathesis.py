@@ -35,7 +35,7 @@ CHECKS = {
 UNCOMMON = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 LABELS = [f"{method} {path}" for method, path, _ in operations()]
 # Bodies of many kinds within each other: the first case takes seconds of thought.
-THOUGHTFUL = ("POST /batch/v2/process", "POST /statistics/v1/batch", "POST /async/v1/process")
+THOUGHTFUL = ("POST /batch/v2/process", "POST /statistics/batch/v1", "POST /async/v1/process")
 
 
 @cache

@@ -179,6 +179,20 @@ def test_a_feature_that_cannot_be_computed_fails_alone_and_costs_nothing(
     assert task["costPU"] == pytest.approx(50)
 
 
+def test_a_feature_without_data_is_done_and_says_so(
+    api: Driver, imagery: dict[str, Any], tmp_path: Path
+) -> None:
+    """It is delivered, of pixels that are all no data."""
+    before = {"timeRange": {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}}
+    data = [{**imagery["data"][0], "dataFilter": before}]
+    task = done(api, **{**imagery, "data": data, "evalscript": ROUNDED})
+    assert task["status"] == "DONE"
+    root = tmp_path / "buckets/results" / task["id"]
+    found = told(root / f"execution-{task['id']}.sqlite")
+    assert found == {"north": ("DONE", "No data"), "south": ("DONE", "No data")}
+    assert not pixels(root / "north/default.tif").any()
+
+
 def test_files_that_cannot_be_read_fail_the_task_and_a_start_tries_again(
     api: Driver, imagery: dict[str, Any], tmp_path: Path
 ) -> None:

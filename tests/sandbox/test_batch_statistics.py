@@ -13,6 +13,7 @@ import shapely
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
+from shplan.sandbox import batch_statistics, batch_statistics_rows, task_settling
 from tests.support import geopackages
 
 from . import processing as p
@@ -148,20 +149,22 @@ def _redraw(path: Path, geometry: dict[str, Any]) -> None:
         file.execute("delete from f where id > 1")
 
 
-@pytest.mark.parametrize(
-    ("url", "names"),
-    [
-        ("s3://results", ["{task}/1.json", "{task}/2.json", "{task}/3.json"]),
-        ("s3://results/x/<IDENTIFIER>.json", ["x/a.json", "x/b.json", "x/c.json"]),
-        ("s3://results/<IDENTIFIER>/<REQUEST_ID>-<ID>.json",
-         ["a/{task}-1.json", "b/{task}-2.json", "c/{task}-3.json"]),
+TEMPLATES = {
+    "s3://one": ["{task}/1.json", "{task}/2.json", "{task}/3.json"],
+    "s3://two/x/<IDENTIFIER>.json": ["x/a.json", "x/b.json", "x/c.json"],
+    "s3://three/<IDENTIFIER>/<REQUEST_ID>-<ID>.json": [
+        "a/{task}-1.json",
+        "b/{task}-2.json",
+        "c/{task}-3.json",
     ],
-)  # fmt: skip
-def test_templates_name_the_files(
-    api: Driver, kind: str, tmp_path: Path, url: str, names: list[str]
-) -> None:
-    task = over(api, body(kind, url=url))
-    assert list(files(tmp_path)) == [name.format(task=task["id"]) for name in names]
+}
+
+
+def test_templates_name_the_files(api: Driver, kind: str, tmp_path: Path) -> None:
+    for url, names in TEMPLATES.items():
+        task = over(api, body(kind, url=url))
+        found = files(tmp_path, bucket=url.split("/")[2])
+        assert list(found) == [name.format(task=task["id"]) for name in names]
 
 
 def test_features_need_no_identifier(api: Driver, kind: str, tmp_path: Path, bucket: Path) -> None:
@@ -258,17 +261,14 @@ def test_it_is_analysed_and_then_waits(api: Driver, kind: str) -> None:
     assert read(api, task)["status"] == "DONE"
 
 
-@pytest.mark.parametrize("action", ["stop", "cancel"])
-def test_a_stopped_task_goes_on_after_a_while(
-    api: Driver, kind: str, tmp_path: Path, action: str
-) -> None:
+def test_a_stopped_task_goes_on_after_a_while(api: Driver, kind: str, tmp_path: Path) -> None:
     task = create(api, body(kind))
     act(api, task, "start")
     api.tick(8)
     read(api, task)
     some = files(tmp_path)
     assert 0 < len(some) < 3
-    assert act(api, task, action) == 204
+    assert act(api, task, "stop") == 204
     stopped = read(api, task)
     assert (stopped["status"], stopped["stoppedStatusReason"]) == ("STOPPED", "USER_ACTION")
     api.tick(60)
@@ -281,11 +281,10 @@ def test_a_stopped_task_goes_on_after_a_while(
     assert len(files(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_processing_s": 0}])
 def test_many_features_are_all_handled(
-    api: Driver, kind: str, tmp_path: Path, bucket: Path, settings: dict[str, Any]
+    api: Driver, kind: str, tmp_path: Path, bucket: Path
 ) -> None:
-    api.configure(**settings)
+    api.configure(batch_processing_s=0)
     fields = [{"box": box((n, n, n + 4, n + 4)), "identifier": f"f{n}"} for n in range(20)]
     geopackages.write(bucket / "fields.gpkg", fields)
     assert over(api, body(kind))["status"] == "DONE"
@@ -324,6 +323,62 @@ def test_unknown_tasks_and_paths(api: Driver, kind: str) -> None:
     assert api.get(f"/api/v1/statistics/batch/{task}").json()["id"] == task
     assert api.get(f"/api/v1/statistics/batch/{task}/status").json()["id"] == task
     assert api.delete(f"{TASKS}/{task}").status_code == 405
+
+
+def test_older_clients_stop_by_another_name(api: Driver, kind: str) -> None:
+    task = create(api, body(kind))
+    act(api, task, "start")
+    api.tick(4.5)
+    assert act(api, task, "cancel") == 204
+    assert read(api, task)["stoppedStatusReason"] == "USER_ACTION"
+
+
+def test_the_control_tells_of_starts(api: Driver, kind: str) -> None:
+    task = over(api, body(kind))["id"]
+    assert act(api, task, "start") == 400
+    (told,) = api.get("/_sandbox/batch").json()["tasks"]
+    assert (told["api"], told["id"], told["starts"]) == ("statistics", task, 1)
+    assert (told["features"], told["handled"], told["fatal"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("fault", ["lost-answer", "duplicate"])
+def test_a_start_whose_answer_is_lost_is_paid_once(
+    api: Driver, kind: str, tmp_path: Path, fault: str
+) -> None:
+    task = create(api, body(kind))
+    before = pu(api)
+    api.post("/_sandbox/faults", {"kind": fault, "path": f"{TASKS}/.*/start"})
+    if fault == "lost-answer":
+        with pytest.raises(ConnectionError):
+            act(api, task, "start")
+    else:
+        assert act(api, task, "start") == 400
+    api.tick(60)
+    assert read(api, task)["status"] == "DONE"
+    assert pu(api) == pytest.approx(before + 100)
+    assert len(files(tmp_path)) == 3
+
+
+def test_a_task_that_is_stopped_while_it_computes_is_left_as_it_is(
+    api: Driver, kind: str, tmp_path: Path
+) -> None:
+    """What was computed of it meanwhile is neither delivered nor paid for."""
+    task = create(api, body(kind))
+    act(api, task, "start")
+    world = api.app.state.world
+    api.tick(4.5)
+    assert read(api, task)["status"] == "PROCESSING"
+    before, delivered = pu(api), files(tmp_path)
+    api.app.state.world.tick(60)
+    step = task_settling.next_step(world, [batch_statistics.STEPS])
+    assert step is not None
+    results = step.work()
+    stored = batch_statistics_rows.TASKS.find(world.store, task)
+    assert stored is not None
+    batch_statistics_rows.TASKS.change(world.store, stored, status="STOPPED", due_ms=None)
+    step.done(results)
+    assert read(api, task)["status"] == "STOPPED"
+    assert (pu(api), files(tmp_path)) == (before, delivered)
 
 
 # What it costs.

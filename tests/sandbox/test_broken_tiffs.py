@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from shplan.sandbox import cog
+from shplan.sandbox.bucket_files import LocalFile
 from shplan.sandbox.buckets import IngestionError
 from shplan.sandbox.ingestion import UNFORESEEN, UNREADABLE
 from tests.support.bounded import bounded
@@ -212,7 +213,7 @@ def test_file_that_changes_while_it_is_read(
 
     monkeypatch.setattr(cog, "_placed", slowly)
     with pytest.raises(IngestionError, match="changed while it was read"):
-        cog.read("B1", path)
+        cog.read("B1", LocalFile(path))
 
 
 def test_cover_that_the_crs_of_the_file_cannot_show(ingester: Ingester) -> None:

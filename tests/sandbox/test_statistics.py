@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from . import processing as p
 from . import statistical as s
@@ -165,6 +168,31 @@ def test_a_polygon_is_what_rasterio_makes_of_it(api: Driver, many: str, bucket: 
             s.expected(values[values != 0], s.SIZE * s.SIZE)
         )
     assert content["geometryPixelCount"] == s.zone(red(bucket, "one"), FIELD).size
+
+
+SIDE = s.SIZE * p.PIXEL
+CORNERS = st.lists(
+    st.tuples(st.integers(0, SIDE), st.integers(0, SIDE)), min_size=3, max_size=3, unique=True
+)
+
+
+@settings(max_examples=12)
+@given(corners=CORNERS)
+def test_any_triangle_is_what_rasterio_makes_of_it(
+    api: Driver, many: str, bucket: Path, corners: list[tuple[int, int]]
+) -> None:
+    ring = [[p.WEST + x, p.NORTH - y] for x, y in (*corners, corners[0])]
+    triangle = {"type": "Polygon", "coordinates": [ring]}
+    assume(shapely.geometry.shape(triangle).area > 0)
+    time = ("2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z")
+    bounds = {"bbox": s.PLACE, "geometry": triangle, "properties": UTM}
+    content = s.answered(api, s.body(many, bounds=bounds, time=time))
+    values = s.zone(red(bucket, "one"), triangle)
+    assert content["geometryPixelCount"] == values.size
+    if values.size:
+        assert s.stats(content) == pytest.approx(s.expected(values, s.SIZE**2))
+    else:
+        assert s.stats(content)["mean"] == "NaN"
 
 
 def test_a_polygon_alone_has_the_pixels_of_its_box(api: Driver, many: str) -> None:
@@ -417,6 +445,18 @@ def test_where_every_interval_fails_all_failed(api: Driver, many: str) -> None:
     assert len(content["data"]) == 3
 
 
+def test_a_script_without_end_is_not_run_for_every_interval(api: Driver, many: str) -> None:
+    api.configure(pixels_s=0.2)
+    text = s.script("for (;;) ; return {raw: [1], dataMask: [1]};")
+    content = s.answered(api, s.body(many, text, size=(4, 4)))
+    api.configure(pixels_s=5.0)
+    assert content["status"] == "FAILED"
+    told = [one["error"] for one in content["data"]]
+    assert [one["type"] for one in told] == ["TIMEOUT"] * 3
+    assert "not run for this one" in told[2]["message"]
+    assert "not run for this one" not in told[1]["message"]
+
+
 def test_bins_without_end_are_an_error_of_their_interval(api: Driver, many: str) -> None:
     calculations = {"default": {"histograms": {"default": {"binWidth": 1e-9}}}}
     content = s.answered(api, s.body(many, calculations=calculations, size=(4, 4)))
@@ -496,6 +536,15 @@ def test_somebody_elses_collection_is_refused(api: Driver, many: str) -> None:
     told = s.refused(api, s.body(many))
     api.login()
     assert "not found" in told["message"]
+
+
+def test_more_than_a_worker_can_do_is_refused(api: Driver, bucket: Path) -> None:
+    p.write(bucket / "always" / "B04.tif", p.numbers(2, size=s.SIZE))
+    kind = p.collection(api, {"always": None})
+    time = ("2000-01-01T00:00:00Z", "2010-01-01T00:00:00Z")
+    assert "too large" in s.refused(api, s.body(kind, time=time))["message"]
+    time = ("2000-01-01T00:00:00Z", "2001-01-01T00:00:00Z")
+    assert "too large" in s.refused(api, s.body(kind, time=time, size=(2500, 2500)))["message"]
 
 
 # What it costs.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,15 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapely import box
 
 from shplan.sandbox import zarr_chunks, zarr_layout
 from shplan.sandbox.raster_sources import Grid
 from shplan.sandbox.zarr_files import ZarrError
 from shplan.sandbox.zarr_layout import ZarrLayout
 
-from . import batches, zarrs
+from . import batches, batches_v1, zarrs
 from . import processing as p
-from .features import CREATED_MS, Deliverer, delivering, task
+from .features import CREATED_MS, task
 from .support import BUCKET, Driver, violations
 
 LAEA = "http://www.opengis.net/def/crs/EPSG/0/3035"
@@ -356,47 +354,57 @@ def zarr_parts(output: str = "default", **array: Any) -> dict[str, Any]:
 
 # The whole way.
 
+EVALSCRIPT = p.script(
+    "return {one: [samples.B04], half: [samples.B04 / 2]};",
+    bands='["B04"]',
+    output='[{id: "one", bands: 1, sampleType: "UINT16"},'
+    ' {id: "half", bands: 1, sampleType: "FLOAT32"}]',
+)
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Deliverer]:
-    with delivering(tmp_path) as deliverer:
-        yield deliverer
+
+def asked_of(version: int, data: str) -> tuple[str, dict[str, Any]]:
+    """Where a task of this version is created, and by which body."""
+    sent = request(data, EVALSCRIPT, outputs=("one", "half"), array={"chunks": [1, 500, 500]})
+    told = {"identifier": "userdata", "format": {"type": p.JSON}}
+    sent["processRequest"]["output"]["responses"].append(told)
+    arrays = {name: sent["output"][name] for name in ("group", "arrayParameters")}
+    if version == 1:
+        grid = {"id": GRID["id"], "resolution": GRID["resolution"]}
+        older = {"zarrOutput": {"path": f"s3://{BUCKET}/out", **arrays}, "tilingGrid": grid}
+        return batches_v1.REQUESTS, {"processRequest": sent["processRequest"], **older}
+    keys = {"accessKey": "key", "secretAccessKey": batches.SECRET}
+    sent["output"] |= {"delivery": {"s3": {"url": f"s3://{BUCKET}/out", **keys}}}
+    return batches.TASKS, sent
 
 
+@pytest.mark.parametrize("version", [1, 2])
 def test_a_delivered_group_holds_the_pixels_of_the_process_api_and_can_be_imported(
-    desk: Deliverer,
+    api: Driver, bucket: Path, version: int
 ) -> None:
-    bucket = desk.world.buckets / BUCKET
     west, south = TILES["45_29"]
-    data = p.numbers(7, size=512)
+    data = p.numbers(7)
     p.write(bucket / "a/B04.tif", data, west=west, north=south + 102_400, pixel=200, epsg=3035)
-    tile = p.collection(desk.api, {"a": "2025-06-01T10:00:00Z"})
-    evalscript = p.script(
-        "return {one: [samples.B04], half: [samples.B04 / 2]};",
-        bands='["B04"]',
-        output='[{id: "one", bands: 1, sampleType: "UINT16"},'
-        ' {id: "half", bands: 1, sampleType: "FLOAT32"}]',
-    )
-    sent = request(tile, evalscript, outputs=("one", "half"), array={"chunks": [1, 500, 500]})
+    tile = p.collection(api, {"a": "2025-06-01T10:00:00Z"})
+    place, sent = asked_of(version, tile)
+    made = api.post(place, sent)
+    assert made.status_code == 201, made.text
+    task = f"{place}/{made.json()['id']}"
+    assert api.post(f"{task}/start").status_code == 204
+    api.tick(60)
+    assert api.get(task).json()["status"] == "DONE"
     root = bucket / "out"
-    write_metadata(root, sent)
-    for west, south in TILES.values():
-        shape = box(west, south, west + 1e5, south + 1e5)
-        made = desk.deliver(sent, shape=shape, epsg=3035, size=(1000, 1000))
-        assert made.failure is None
-        for file in made.files:
-            write(root / file.identifier, [(file.key, file.content)])
+    assert sorted(one.name for one in (root / "userdata").iterdir()) == ["0.0.json", "1.0.json"]
     group = zarr.open_group(root, mode="r")
-    asked = p.body(
+    whole = p.body(
         tile,
         p.script("return [samples.B04];", bands='["B04"]'),
         bbox=[4_500_000, 2_800_000, 4_600_000, 3_000_000],
         epsg=3035,
         size=(1000, 2000),
     )
-    expected = p.pixels(desk.api, asked)
+    expected = p.pixels(api, whole)
     assert expected.any()
     assert np.array_equal(group["one"][0], expected)
     assert np.array_equal(group["half"][0], expected / 2)
-    imported = zarrs.ingested(desk.api, path="out/", crs=LAEA)
+    imported = zarrs.ingested(api, path="out/", crs=LAEA)
     assert (imported["status"], imported["width"], imported["height"]) == ("INGESTED", 1000, 2000)

@@ -13,7 +13,16 @@ import numpy as np
 
 from shplan.sandbox.imagery.crops import growth
 from shplan.sandbox.imagery.land import Bools, Land
-from shplan.sandbox.imagery.lattice import Ints, Key, Lattice, ball, degrees, linear, octaves
+from shplan.sandbox.imagery.lattice import (
+    Ints,
+    Key,
+    Lattice,
+    ball,
+    degrees,
+    linear,
+    octaves,
+    single,
+)
 from shplan.sandbox.imagery.spectra import Matter
 from shplan.sandbox.scenes.noise import Floats, sine_of_turns, smoothstep
 
@@ -103,8 +112,8 @@ def _celsius(land: Land, season: Floats, at_ms: int) -> Floats:
     """The mean temperature of a day, by latitude, height, season and weather."""
     square = land.lat * land.lat
     (mood,) = linear(_MOODS, (land.strip, at_ms), land.x, land.y)
-    swing = 0.0043 * season + 0.0013 * mood.astype(np.float32) - 0.0072
-    celsius = 27.0 + square * swing + 1.5 * mood.astype(np.float32)
+    swing = 0.0043 * season + 0.0013 * single(mood) - 0.0072
+    celsius = 27.0 + square * swing + 1.5 * single(mood)
     return np.asarray(celsius - 0.0062 * np.maximum(land.height_m, 0.0))
 
 
@@ -125,9 +134,9 @@ def _grow(land: Land, at_ms: int, high: Ints, part: Floats, tone: Floats) -> Non
     grown = growth(plots.name, at_ms, plots.lat, plots.height_m)
     straw = (1.0 - grown.green) * grown.straw * (grown.green < 0.45)
     dry = straw > grown.green
-    under = np.maximum(grown.green, straw).astype(np.float32)
+    under = single(np.maximum(grown.green, straw))
     kind = np.where(dry, int(Matter.STRAW), int(Matter.CROP))
-    blooming = np.where(grown.green > 0.5, grown.flowers, -1.0).astype(np.float32)
+    blooming = single(np.where(grown.green > 0.5, grown.flowers, -1.0))
     label, here = plots.label, plots.here
     standing = np.minimum(under[label] * plots.vary, 1.0)
     kinds = kind[label]

@@ -3,7 +3,7 @@ Native pixels: where a scene's pixels lie, and which of them a place belongs to.
 
 A place is first moved to the centre of the native pixel that it is in, so that it has one value
 whatever grid asks for it. Maps between degrees and UTM are polynomials, one for each of fixed small
-cells, fitted to the exact ones and nearer than a thousandth of a millimetre: exact ones would cost
+cells, fitted to the exact ones and nearer than a centimetre: exact ones would cost
 more than the picture.
 """
 
@@ -206,6 +206,8 @@ def _chebyshev(degree: int, x: Floats) -> Floats:
 _ZEROS = np.array([-0.9659258262890683, -0.7071067811865476, -0.25881904510252074,
                    0.25881904510252074, 0.7071067811865476, 0.9659258262890683])  # fmt: skip
 _AT_ZEROS = _chebyshev(_DEGREE, _ZEROS)
+# What a sum at the knots counts for, by the degrees of both polynomials.
+_SHARES = np.array([[1.0, 2.0, 2.0, 2.0], *[[2.0, 4.0, 4.0, 4.0]] * 3]) / len(_ZEROS) ** 2
 # What the powers of each polynomial are, the lowest first.
 _POWERS = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (-1.0, 0.0, 2.0, 0.0), (0.0, -3.0, 0.0, 4.0))
 
@@ -215,38 +217,51 @@ def _knots() -> tuple[Floats, Floats]:
     return np.tile(_ZEROS, len(_ZEROS)), np.repeat(_ZEROS, len(_ZEROS))
 
 
-def _fitted(target: Floats) -> Floats:
+def _fitted(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     """
     Coefficients of `_TERMS` that fit values at the knots.
 
-    A weighted sum for each of them, added up in one order: solvers differ from machine to machine.
+    Weighted sums, added up in one order: solvers differ from machine to machine.
     """
-    values = target.reshape(len(_ZEROS), len(_ZEROS)).tolist()
-    middle = values[0][0]
-    table = dict.fromkeys(_TERMS, 0.0)
+    count = len(_ZEROS)
+    values = np.stack([first, second]).reshape(2, count, 1, count)
+    middles = values[:, :1, :, :1]
+    values = values - middles
+    lines = np.zeros((2, _DEGREE + 1, count))
+    for knot in range(count):
+        lines = lines + values[:, knot] * _AT_ZEROS[:, knot, None]
+    sums = np.zeros((2, _DEGREE + 1, _DEGREE + 1))
+    for knot in range(count):
+        sums = sums + lines[:, :, knot, None] * _AT_ZEROS[:, knot]
+    # By degree along, then across.
+    tables = (sums * _SHARES).tolist()
+    return (
+        _by_powers(tables[0], float(middles[0, 0, 0, 0])),
+        _by_powers(tables[1], float(middles[1, 0, 0, 0])),
+    )
+
+
+def _by_powers(table: list[list[float]], middle: float) -> Floats:
+    """Coefficients of powers, of those of Chebyshev's polynomials."""
+    found = dict.fromkeys(_TERMS, 0.0)
     for i, j in _TERMS:
-        total = 0.0
-        for line, along in zip(values, _AT_ZEROS[j].tolist(), strict=True):
-            for value, across in zip(line, _AT_ZEROS[i].tolist(), strict=True):
-                total += (value - middle) * along * across
-        total *= (2.0 if i else 1.0) * (2.0 if j else 1.0) / len(_ZEROS) ** 2
-        for p in range(i + 1):
-            for q in range(j + 1):
-                if _POWERS[i][p] and _POWERS[j][q]:
-                    table[p, q] += total * _POWERS[i][p] * _POWERS[j][q]
-    table[0, 0] += middle
-    return np.array([table[term] for term in _TERMS])
+        for p, across in enumerate(_POWERS[i]):
+            for q, along in enumerate(_POWERS[j]):
+                if across and along:
+                    found[p, q] += table[j][i] * across * along
+    found[0, 0] += middle
+    return np.array([found[term] for term in _TERMS])
 
 
 @lru_cache(maxsize=8_192)
 def _forward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
     u, v = _knots()
     x, y = to_utm(epsg, (column + 0.5 + u / 2) * _CELL_DEG, (row + 0.5 + v / 2) * _CELL_DEG)
-    return _fitted(x), _fitted(y)
+    return _fitted(x, y)
 
 
 @lru_cache(maxsize=8_192)
 def _backward(epsg: int, column: int, row: int) -> tuple[Floats, Floats]:
     u, v = _knots()
     lon, lat = from_utm(epsg, (column + 0.5 + u / 2) * _CELL_M, (row + 0.5 + v / 2) * _CELL_M)
-    return _fitted(lon), _fitted(lat)
+    return _fitted(lon, lat)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from shplan.sandbox.imagery.lattice import single
 from shplan.sandbox.imagery.optical import View
 from shplan.sandbox.imagery.sky import Sun
 from shplan.sandbox.scenes.noise import Floats
@@ -17,7 +18,7 @@ _CLOUD_TOP_K = 262.0
 def surface_kelvin(seen: View, light: Sun) -> Floats:
     """The ground's temperature: of the air, and what the sun adds to bare and dry ground."""
     cover = seen.cover
-    sunny = np.maximum(light.up, 0.0).astype(np.float32) * seen.light
+    sunny = single(np.maximum(light.up, 0.0)) * seen.light
     heated = sunny * (17.0 - 12.0 * cover.part) + 2.5 * cover.town.astype(np.float32)
     heated = heated * (1.0 - cover.snow) - 2.5 * cover.snow
     # Water keeps half of the way to its yearly mean, and ice is as cold as the air.

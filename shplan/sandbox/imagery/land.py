@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shplan.sandbox.imagery.grid import Pixels
-from shplan.sandbox.imagery.lattice import Ints, Words, again, chart, strips_of
+from shplan.sandbox.imagery.lattice import Ints, Words, again, chart, single, strips_of
 from shplan.sandbox.imagery.mosaic import Parcels, parcels
 from shplan.sandbox.imagery.spectra import Matter
-from shplan.sandbox.imagery.terrain import Terrain, climate, terrain
+from shplan.sandbox.imagery.terrain import Terrain, climate, is_ice, terrain
 from shplan.sandbox.scenes.noise import Floats, sine_of_turns, smoothstep
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -56,7 +56,7 @@ class Plots:
 @dataclass(frozen=True, slots=True)
 class Land:
     """
-    The ground at places, arrays of one shape, most of them of half precision.
+    The ground at places, arrays of one shape, most of them of single precision.
 
     Args:
         strip, x, y: where places are on the chart, metres
@@ -66,8 +66,9 @@ class Land:
         grass: factor of what is green where grass grows, nothing elsewhere
         tone: factor of both, near 1
         water, town, forest: which of them a place is
-        needles: whether the forest is green in winter
-        shadowy: forests and rock, which snow does not stay on
+        leafy: whether leaves fall there in winter
+        field: whether there are parcels, borders of them too
+        plots: the fields, none if there are none
     """
 
     strip: int
@@ -141,10 +142,14 @@ def _land(lon: Floats, lat: Floats, *, far: bool) -> Land:
     plots = _rural(made, ground, lon, lat)
     _towns(made, ground, lon, lat)
     water = _waters(made, ground)
+    ice = is_ice(lon, lat, ground)
+    if ice.any():
+        water &= ~ice
+        _frozen(made, ground, ice)
     field = np.zeros(lat.shape, dtype=np.bool_)
     if plots is not None:
         # Towns and waters lie on fields.
-        plots = _some(plots, ~(made.town | water)[plots.here])
+        plots = _some(plots, ~(made.town | water | ice)[plots.here])
         field[plots.here] = True
     strip, x, y = chart(lon, lat)
     dry = ~water
@@ -152,17 +157,17 @@ def _land(lon: Floats, lat: Floats, *, far: bool) -> Land:
         strip=strip,
         x=x,
         y=y,
-        lat=_half(lat),
-        height_m=_half(ground.height_m),
-        east=_half(np.where(water, 0.0, ground.east)),
-        north=_half(np.where(water, 0.0, ground.north)),
-        wet=_half(ground.wet),
-        grain=(_half(ground.grain[0]), _half(ground.grain[1]), _half(ground.grain[2])),
+        lat=single(lat),
+        height_m=single(ground.height_m),
+        east=single(np.where(water, 0.0, ground.east)),
+        north=single(np.where(water, 0.0, ground.north)),
+        wet=single(ground.wet),
+        grain=(single(ground.grain[0]), single(ground.grain[1]), single(ground.grain[2])),
         low=made.low,
         high=made.high,
-        part=_half(np.minimum(np.maximum(made.part, 0.0), 1.0)),
-        grass=_half(made.grass),
-        tone=_half(made.tone),
+        part=single(np.minimum(np.maximum(made.part, 0.0), 1.0)),
+        grass=single(made.grass),
+        tone=single(made.tone),
         water=water,
         town=made.town & dry,
         forest=made.forest & dry & ~field,
@@ -172,19 +177,14 @@ def _land(lon: Floats, lat: Floats, *, far: bool) -> Land:
     )
 
 
-def _half(value: Floats) -> Floats:
-    """Single precision: quicker, and far finer than what sensors measure."""
-    return np.asarray(value, dtype=np.float32)
-
-
 def _some(plots: Plots, chosen: Bools) -> Plots:
     return Plots(
         here=plots.here[chosen],
         label=plots.label[chosen],
-        vary=_half(plots.vary[chosen]),
-        grain=_half(plots.grain[chosen]),
-        bare_tone=_half(plots.bare_tone[chosen]),
-        leaf_tone=_half(plots.leaf_tone[chosen]),
+        vary=single(plots.vary[chosen]),
+        grain=single(plots.grain[chosen]),
+        bare_tone=single(plots.bare_tone[chosen]),
+        leaf_tone=single(plots.leaf_tone[chosen]),
         name=plots.name,
         lat=plots.lat,
         height_m=plots.height_m,
@@ -206,6 +206,7 @@ def _open_country(ground: Terrain, lat: Floats) -> _Made:
     dunes = sine_of_turns((ground.height_m + 9.0 * ground.grain[0] + 6.0 * ground.trees) / 31.0)
     low = np.where(rocky, Matter.ROCK, np.where(desert, Matter.SAND, Matter.LITTER))
     tone = 1.0 + 0.10 * ground.grain[0] + 0.09 * ground.grain[1] + 0.08 * ground.grain[2]
+    tone = tone + 0.1 * ground.trees
     # Grounds differ in age and stone over many kilometres, and nothing hides it in deserts.
     strata = 0.97 + 0.16 * ground.farms + 0.10 * ground.people + 0.04 * dunes
     tone = np.where(desert, strata + 0.35 * (tone - 1.0), tone)
@@ -360,6 +361,16 @@ def _towns(made: _Made, ground: Terrain, lon: Floats, lat: Floats) -> None:
     made.low[here], made.part[here] = low, np.where(avenue, 0.02, part)
     made.high[here] = int(Matter.LEAVES)
     made.tone[here] = tone + 0.06 * grain
+
+
+def _frozen(made: _Made, ground: Terrain, ice: Bools) -> None:
+    """Sheets of ice, on which nothing grows."""
+    made.town, made.forest, made.leafy = (
+        one & ~ice for one in (made.town, made.forest, made.leafy)
+    )
+    made.low[ice] = made.high[ice] = int(Matter.SNOW)
+    made.grass[ice], made.part[ice] = 0.0, 1.0
+    made.tone[ice] = 0.93 + 0.04 * ground.grain[0][ice] + 0.06 * ground.trees[ice]
 
 
 def _waters(made: _Made, ground: Terrain) -> Bools:

@@ -77,7 +77,7 @@ def parcels(
     salts = name + np.uint32(seed)
     label, owner, names, border_m = _bricks(p, q, long[block], high[block], block, salts)
     west = (columns + 0.5) / _of_rows(lines, size)[0] * 360.0 - 180.0
-    north = (lines + 0.5) * (tall / METRES_PER_DEG)
+    north: Floats = np.asarray((lines + 0.5) * (tall / METRES_PER_DEG), dtype=np.float64)
     return Parcels(
         label=label,
         name=names,
@@ -91,7 +91,7 @@ def parcels(
 
 def _of_rows(row: Ints, size: float) -> tuple[Floats, Floats]:
     """How many blocks rows have, which is whole, and the width of one in metres."""
-    lat = (row + 0.5) * (_ROW_M * size / METRES_PER_DEG)
+    lat: Floats = np.asarray((row + 0.5) * (_ROW_M * size / METRES_PER_DEG), dtype=np.float64)
     around = 360.0 * METRES_PER_DEG * np.maximum(sine_of_turns(lat / 360.0 + 0.25), 1e-4)
     count = np.maximum(np.floor(around / (_BLOCK_M * size)), 1.0)
     return count, around / count

@@ -21,6 +21,7 @@ from shplan.sandbox.imagery.lattice import (
     degrees,
     hashed,
     linear,
+    single,
 )
 from shplan.sandbox.imagery.sky import Sun, clouds, sun
 from shplan.sandbox.imagery.spectra import Matter, air, reflectances
@@ -73,12 +74,12 @@ def view(scene: Scene, pixels: Pixels, *, far: bool = False, cloud: Floats | Non
     slope_light = _on_slopes(ground, light)
     if scene.epsg == WGS84:
         known = cloud_density(pixels.lon, pixels.lat, scene.at_ms) if cloud is None else cloud
-        above = before = known.astype(np.float32)
+        above = before = single(known)
     else:
-        above, before = (one.astype(np.float32) for one in clouds(scene, pixels.x, pixels.y, light))
-    curls = 0.06 * ground.grain[0] + 0.05 * ground.grain[1] + 0.03 * ground.grain[2]
+        above, before = (single(one) for one in clouds(scene, pixels.x, pixels.y, light))
+    curls = 0.06 * ground.grain[0] + 0.04 * ground.grain[1] + 0.015 * ground.grain[2]
     veil, bright = _clouded(above, before, curls)
-    shadow = smoothstep((before + 0.4 * curls - 0.02) * 7.0)
+    shadow = smoothstep((before + 0.4 * curls) * 8.0 + 0.3)
     (ice,) = linear(_CIRRUS, (ground.strip, scene.at_ms), ground.x, ground.y)
     return View(
         ground=ground,
@@ -90,13 +91,13 @@ def view(scene: Scene, pixels: Pixels, *, far: bool = False, cloud: Floats | Non
         clear=not veil.any(),
         bright=bright,
         shadow=shadow,
-        cirrus=smoothstep((ice.astype(np.float32) - 0.42) * 1.6),
+        cirrus=smoothstep((single(ice) - 0.42) * 1.6),
     )
 
 
 def _clouded(above: Floats, before: Floats, curls: Floats) -> tuple[Floats, Floats]:
     """How much clouds hide, and how bright they are; the sunny sides are brighter."""
-    veil = smoothstep((above + 0.45 * curls + 0.015) * 5.5)
+    veil = smoothstep((above + 0.35 * curls) * 10.0 + 0.22)
     relief = np.minimum(np.maximum((above - before) * 0.7, -0.28), 0.22)
     return veil, np.asarray(0.60 + 0.38 * smoothstep(above * 1.6) + relief + 0.45 * curls)
 
@@ -114,9 +115,9 @@ def sunlight(scene: Scene, pixels: Pixels) -> Sun:
 
 def _on_slopes(ground: Land, light: Sun) -> Floats:
     """Light on slopes as part of that on level ground; some comes from the whole sky."""
-    up = np.maximum(light.up, 0.08).astype(np.float32)
-    east, north = (one.astype(np.float32) for one in (light.east, light.north))
-    facing = light.up.astype(np.float32) - ground.east * east - ground.north * north
+    up = single(np.maximum(light.up, 0.08))
+    east, north = (single(one) for one in (light.east, light.north))
+    facing = single(light.up) - ground.east * east - ground.north * north
     steep = 1.0 + ground.east * ground.east + ground.north * ground.north
     facing = facing / (np.sqrt(steep) * up)
     return np.asarray(0.22 + 0.78 * np.minimum(np.maximum(facing, 0.0), 1.9))
@@ -194,8 +195,5 @@ def sensor_noise(speck: Words, salt: int) -> Floats:
     word ^= word >> np.uint32(15)
     word *= np.uint32(0xC2B2AE35)
     # Both halves of the word, so that numbers about nothing are the most frequent.
-    noise = (word >> np.uint32(16)).astype(np.float32)
-    noise += (word & np.uint32(0xFFFF)).astype(np.float32)
-    noise *= 2.0**-16
-    noise -= 1.0
-    return noise
+    noise = (word >> np.uint32(16)) + (word & np.uint32(0xFFFF))
+    return single(noise * np.float32(2.0**-16) - np.float32(1.0))

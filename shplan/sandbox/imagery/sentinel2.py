@@ -168,7 +168,7 @@ def scene_classes(seen: View) -> Floats:
         (seen.cover.snow > 0.5, SceneClass.SNOW),
         (seen.cirrus > 0.55, SceneClass.CIRRUS),
         (seen.cloud > 0.0, SceneClass.CLOUD_MEDIUM),
-        (seen.cloud > 0.1, SceneClass.CLOUD_HIGH),
+        (seen.cloud > 0.06, SceneClass.CLOUD_HIGH),
     ):
         found = np.where(mask, scene_class, found)
     return found.astype(np.float64)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from shplan.sandbox.imagery.lattice import (
     METRES_PER_DEG,
@@ -18,7 +19,7 @@ from shplan.sandbox.imagery.lattice import (
     Key,
     Lattice,
     ball,
-    ball_noise,
+    ball_noises,
     chart,
     degrees,
     linear,
@@ -41,6 +42,15 @@ _CONTINENTS = (
     (0.0, -90.0, 400.0, 22.0), (-2.0, 53.0, 9.0, 8.0), (138.0, 37.0, 7.0, 7.0),
     (20.0, 64.0, 20.0, 10.0), (13.0, 43.0, 9.0, 6.0), (172.0, -42.0, 8.0, 8.0),
     (47.0, -19.0, 5.0, 9.0),
+)  # fmt: skip
+_SEAS = (
+    (5.0, 40.6, 5.5, 3.3), (12.0, 39.9, 3.0, 2.2), (15.6, 42.9, 2.4, 1.3), (18.5, 36.0, 6.0, 3.4),
+    (28.0, 33.9, 8.0, 2.4), (25.0, 38.5, 1.9, 2.4), (34.5, 43.3, 6.5, 2.3), (51.0, 41.5, 3.0, 5.0),
+    (19.5, 57.5, 3.2, 4.0), (21.0, 62.0, 2.4, 3.2), (3.2, 56.0, 4.2, 4.0), (-5.0, 50.0, 4.0, 1.4),
+    (38.0, 21.0, 2.4, 7.0), (51.5, 27.0, 3.6, 2.6), (-90.0, 25.2, 8.0, 4.6), (-75.0, 15.0, 10.0, 5.0),
+    (-85.5, 60.0, 7.5, 5.0), (135.0, 40.0, 4.0, 4.6), (114.0, 14.0, 6.0, 8.0), (88.5, 14.0, 6.5, 6.5),
+    (65.0, 16.0, 7.0, 8.0), (123.0, 34.5, 3.0, 4.0), (2.0, 1.0, 7.0, 4.5), (11.4, 55.2, 0.9, 0.8),
+    (-72.6, 39.6, 2.6, 1.0),
 )  # fmt: skip
 _RANGES = (
     (10.5, 46.6, 7.0, 1.9), (-70.0, -22.0, 6.0, 34.0), (86.0, 33.0, 18.0, 8.0),
@@ -66,11 +76,14 @@ _CITIES = (
     (6.95, 50.94, 0.16, 0.12), (8.54, 47.38, 0.12, 0.08), (72.88, 19.1, 0.16, 0.22),
 )  # fmt: skip
 # So much further around a town the country is low and gentle.
-_SUBURBS = tuple((lon, lat, 3.4 * wide, 3.4 * tall) for lon, lat, wide, tall in _CITIES)
-_OUTSKIRTS = tuple((lon, lat, 1.9 * wide, 1.9 * tall) for lon, lat, wide, tall in _CITIES)
+_SUBURBS = tuple((lon, lat, 2.6 * wide, 2.6 * tall) for lon, lat, wide, tall in _CITIES)
+_ICE = ((-41.0, 73.5, 14.5, 11.5), (0.0, -90.0, 400.0, 21.0))
+_OUTSKIRTS = tuple((lon, lat, 1.35 * wide, 1.35 * tall) for lon, lat, wide, tall in _CITIES)
 # So near to the edge of a strip both charts are mixed.
 _MIXED_M = 1_000.0
-_TWOFOLD = 3
+# Sizes of crests, and how many of them are of two noises.
+_CRESTS, _TWOFOLD = 6, 3
+_NO_ICE_DEG = 58.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +173,8 @@ def _on_strip(strip: int, x: Floats, y: Floats, *, far: bool) -> Terrain:
         rough=rough,
         wet=wet,
         river_m=np.abs(river) / (slope + 4e-5),
-        channel_m=(8.0 + 75.0 * broad) * (1.0 - 0.7 * rough),
+        # Where the noise only just touches nothing, its line would be a ring.
+        channel_m=(8.0 + 75.0 * broad) * (1.0 - 0.7 * rough) * smoothstep(slope * 4e4 - 0.5),
         lake=lake + 0.05 * grain[0] + 0.02 * grain[1],
         trees=trees + 0.28 * grain[0] + 0.16 * grain[1],
         farms=farms,
@@ -176,16 +190,16 @@ def _country(key: Key, x: Floats, y: Floats) -> Floats:
     base, rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
     vector = ball(lon, lat)
     # Outlines would follow the planes of the lattice, were the country not bent.
-    bent = vector + 0.0003 * np.stack([ball_noise(vector, 6.5, 44 + axis) for axis in range(3)])
+    aside = ball_noises(
+        vector, (6.5, 44), (6.5, 45), (6.5, 46), (5.0, 77), (5.0, 78), (31.0, 83), (31.0, 84)
+    )
+    bent = vector + 0.0003 * aside[:3]
     trees = octaves(bent, 3.4, 3, 41, 0.62)
     farms = octaves(bent, 11.0, 3, 51)
     people = _people(lon, lat, bent)
     lake = octaves(bent, 8.0, 4, 71, 0.5) - 0.95 + 0.4 * wet - 0.6 * rough - 0.0003 * base
     broad = smoothstep(octaves(vector, 90.0, 2, 75) * 1.2 + 0.25)
-    bend = [
-        380.0 * ball_noise(vector, 5.0, 77 + axis) + 3_000.0 * ball_noise(vector, 31.0, 83 + axis)
-        for axis in range(2)
-    ]
+    bend = 380.0 * aside[3:5] + 3_000.0 * aside[5:]
     return np.stack([rough, wet, trees, farms, people, lake, broad, *bend])
 
 
@@ -201,44 +215,68 @@ def _fine(key: Key, x: Floats, y: Floats) -> Floats:
     lon, lat = degrees(key[0], x, y)
     base, rough, _wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
     vector = ball(lon, lat)
-    river = octaves(vector, 15.0, 4, 31, 0.42)
+    river = octaves(vector, 15.0, 4, 31, 0.36)
     bank = smoothstep(np.abs(river) * 3.6)
     # Ridges would follow the planes of the lattice, were the country not bent.
-    bend = [ball_noise(vector, 9.0, 34 + axis) for axis in range(3)]
-    bent = vector + 0.00042 * np.stack(bend)
-    ridges, size, weight = np.zeros(x.shape), 11.0, 1.0
-    for number in range(6):
-        noise = ball_noise(bent, size, 21 + number)
-        if number < _TWOFOLD:
-            # One lattice alone would show as blocks.
-            noise = 0.72 * (noise + ball_noise(bent, 1.13 * size, 128 + number))
-        noise = np.abs(noise)
-        crest = 1.0 - 1.5 * noise
-        ridges = ridges + weight * crest * np.abs(crest)
-        size, weight = size / 2.13, weight * 0.56
+    bent = vector + 0.00042 * ball_noises(vector, (9.0, 34), (9.0, 35), (9.0, 36))
+    ridges = _ridges(bent)
     hills = octaves(vector, 5.2, 5, 26, 0.45)
     relief = rough * (430.0 + 1_200.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
     height = base + relief * (0.3 + 0.7 * bank) * smoothstep(base / 60.0 + 0.3)
     return np.stack([height, river])
 
 
+def _ridges(vector: Floats) -> Floats:
+    """Crests of several sizes, high where noises are about nothing."""
+    sizes = [11.0]
+    while len(sizes) < _CRESTS:
+        sizes.append(sizes[-1] / 2.13)
+    twins = [(1.13 * size, 128 + number) for number, size in enumerate(sizes[:_TWOFOLD])]
+    noises = ball_noises(vector, *((size, 21 + at) for at, size in enumerate(sizes)), *twins)
+    # One lattice alone would show as blocks.
+    noises[:_TWOFOLD] = 0.72 * (noises[:_TWOFOLD] + noises[_CRESTS:])
+    ridges, weight = np.zeros(vector.shape[1]), 1.0
+    for noise in noises[:_CRESTS]:
+        crest = 1.0 - 1.5 * np.abs(noise)
+        ridges += weight * crest * np.abs(crest)
+        weight *= 0.56
+    return ridges
+
+
 def _continental(key: Key, x: Floats, y: Floats) -> Floats:
     """Height without relief, how mountainous, and how wet, at nodes."""
     lon, lat = degrees(key[0], x, y)
     vector = ball(lon, lat)
-    land = _bumps(lon, lat, _CONTINENTS, 2.2)
-    broken = octaves(vector, 1_300.0, 8, 1, 0.55)
+    # Ellipses would be seen as such, were the globe not bent.
+    aside = ball_noises(vector, (420.0, 151), (420.0, 152), (130.0, 153), (130.0, 154),
+                        (150.0, 157), (110.0, 17), (110.0, 18), (110.0, 19))  # fmt: skip
+    bent_lon = lon + 2.1 * aside[0] + 0.77 * aside[2]
+    bent_lat = lat + 1.5 * aside[1] + 0.55 * aside[3]
+    land = _bumps(bent_lon, bent_lat, _CONTINENTS, 2.2)
+    land = land - 1.15 * _bumps(bent_lon, bent_lat, _SEAS, 1.8)
+    broken = octaves(vector, 1_300.0, 7, 1, 0.55)
     settled = _bumps(lon, lat, _SUBURBS, 1.4)
     level = 430.0 * (land - 0.30) + 330.0 * broken + 60.0 * land
     level = level + settled * np.maximum(130.0 + 60.0 * broken - level, 0.0)
     base = np.where(level > 0.0, level * level / (level + 160.0), 1.6 * level)
-    vector = vector + 0.006 * np.stack([ball_noise(vector, 110.0, 17 + axis) for axis in range(3)])
+    vector = vector + 0.006 * aside[5:]
     folded = smoothstep(octaves(vector, 1_600.0, 5, 11, 0.5) * 1.5 - 0.55)
-    rough = np.maximum(folded, _bumps(lon, lat, _RANGES, 1.6))
+    ranges = _bumps(bent_lon, bent_lat, _RANGES, 1.3)
+    rough = np.maximum(folded, ranges * (0.86 + 0.3 * aside[4]))
+    rough = np.minimum(rough, 1.0)
     rough = rough * smoothstep(base / 180.0) * (1.0 - 0.96 * settled)
     sky = cloudiness(lon, lat, _APRIL_MS)
     wet = smoothstep((sky - 0.26 + 0.1 * octaves(vector, 500.0, 4, 16)) * 2.6)
-    return np.stack([base + 500.0 * rough, rough, wet])
+    # Sheets of ice are kilometres thick.
+    thick = 2_300.0 * smoothstep(_bumps(lon, lat, _ICE, 1.0) * 1.4)
+    return np.stack([base + 500.0 * rough + thick, rough, wet])
+
+
+def is_ice(lon: Floats, lat: Floats, ground: Terrain) -> npt.NDArray[np.bool_]:
+    """Where sheets of ice lie, whatever the season is."""
+    if float(np.abs(lat).max()) < _NO_ICE_DEG:
+        return np.zeros(lat.shape, dtype=np.bool_)
+    return (_bumps(lon, lat, _ICE, 1.0) + 0.05 * ground.farms > 0.06) & (ground.height_m > 0.0)
 
 
 def _bumps(
@@ -246,7 +284,12 @@ def _bumps(
 ) -> Floats:
     """The highest of ellipses, each 1 in its middle and nothing beyond its axes."""
     total = np.zeros(lon.shape)
+    west, south, half = float(lon.min()), float(lat.min()), 0.5 * float(np.ptp(lon))
+    top = float(lat.max())
     for east, north, width, height in ellipses:
+        aside = abs((west + half - east + 180.0) % 360.0 - 180.0)
+        if aside > half + width or south > north + height or top < north - height:
+            continue
         away = (lon - east + 180.0) / 360.0
         p = (away - np.floor(away)) * 360.0 - 180.0
         q = (lat - north) / height
@@ -254,7 +297,7 @@ def _bumps(
     return total
 
 
-_CONTINENTS_KNOWN = Lattice(4_000.0, 32, 256, _continental)
+_CONTINENTS_KNOWN = Lattice(8_000.0, 32, 256, _continental)
 _COUNTRY = Lattice(480.0, 32, 512, _country)
 _FINE = Lattice(120.0, 64, 512, _fine)
 _FAR_COUNTRY = Lattice(1_440.0, 64, 96, _country)
@@ -262,16 +305,20 @@ _FAR_FINE = Lattice(1_440.0, 64, 96, _fine)
 
 
 def climate(strip: int, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """Height without relief, the noise that decides where towns are, and how wet it is."""
-    (base, people, wet) = linear(_CLIMATE, (strip,), x, y)
-    return base, people, wet
+    """Height without relief, what people have sent into the air, and how wet it is."""
+    base, fumes, wet = linear(_CLIMATE, (strip,), x, y)
+    return base, fumes, wet
 
 
 def _climate(key: Key, x: Floats, y: Floats) -> Floats:
     lon, lat = degrees(key[0], x, y)
-    base, _rough, wet = spline(_CONTINENTS_KNOWN, key, x, y)[0]
-    people = _people(lon, lat, ball(lon, lat)) * smoothstep(base / 20.0)
-    return np.stack([base, people, wet])
+    base, _rough, wet = linear(_CONTINENTS_KNOWN, key, x, y)
+    vector = ball(lon, lat)
+    # Winds have spread it.
+    crowded = octaves(vector, 260.0, 2, 67)
+    fumes = 0.8 * octaves(vector, 75.0, 3, 163, 0.45) + 0.6 * crowded - 0.2
+    fumes = fumes + 1.1 * _bumps(lon, lat, _SUBURBS, 0.8)
+    return np.stack([base, fumes * smoothstep(base / 20.0 + 0.4), wet])
 
 
-_CLIMATE = Lattice(4_000.0, 64, 128, _climate)
+_CLIMATE = Lattice(12_000.0, 16, 512, _climate)

@@ -79,4 +79,4 @@ def _refuse_the_busy(call: Call) -> None:
 
 def get(call: Call) -> Reply:
     """A request that runs; whatever is over, well or not, is not found any more."""
-    return Reply(200, tasks.owned(call, rows.REQUESTS, "request").as_text())
+    return Reply(200, tasks.owned(call, rows.REQUESTS, "request", what="Request").as_text())

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shplan.sandbox import multipart, settling, tokens, units
+from shplan.sandbox import far_ingestion, multipart, settling, tokens, units
 from shplan.sandbox.beside import beside
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
@@ -28,6 +28,7 @@ from shplan.sandbox.errors import (
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
@@ -166,18 +167,6 @@ def route(
 def _endpoint(
     world: World, operations: Mapping[str, Operation], *, tells_tasks: bool
 ) -> Callable[[Request], Awaitable[Response]]:
-    def admitted(request: Request) -> _Admitted:
-        operation = operations.get(request.method)
-        account = behind = request.scope.get(BEHIND, "")
-        if not behind and (operation is None or not operation.is_open):
-            account = request.scope[ACCOUNT] = authorised(world, request).account
-            _limit_requests(world, account)
-        if operation is None:
-            allowed = ", ".join(sorted(operations))
-            msg = f"The method {request.method} is not allowed here."
-            raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
-        return _Admitted(operation, account, free=bool(behind))
-
     def answer(request: Request, content: bytes, who: _Admitted) -> Response | Later:
         operation = who.operation
         settling.finish(world, request.path_params)
@@ -204,17 +193,32 @@ def _endpoint(
         )
         return _answered(call, operation, free=who.free)
 
+    def begun(
+        request: Request, content: bytes, who: _Admitted
+    ) -> tuple[Response | Later | None, asyncio.Task[None] | None]:
+        """The answer, or what it has to wait for."""
+        going = settling.begin(world)
+        # Where units run out, what is left of them depends on tasks as well.
+        waits = tells_tasks or world.settings.account_pu is not None
+        if going is not None and waits:
+            return None, going
+        return answer(request, content, who), None
+
     async def serve(request: Request) -> Response:
         content = await request.body()
+        found: Response | Later | None = None
+        going = None
         with world.holding():
-            who = admitted(request)
-            going = settling.begin(world)
-            # Where units run out, what is left of them depends on tasks as well.
-            waits = tells_tasks or world.settings.account_pu is not None
-            if going is None or not waits:
-                found = answer(request, content, who)
-        if going is not None and waits:
+            who = _admitted(world, request, operations)
+            if world.remote is None:
+                found, going = begun(request, content, who)
+        if world.remote is not None:
+            await far_ingestion.settle(world, who.account)
+            with world.holding():
+                found, going = begun(request, content, who)
+        if going is not None:
             await settling.waited(going)
+        if found is None:
             with world.holding():
                 found = answer(request, content, who)
         if isinstance(found, Response):
@@ -224,6 +228,25 @@ def _endpoint(
             return _response(found.answer(result), cost_pu=None)
 
     return serve
+
+
+def _admitted(world: World, request: Request, operations: Mapping[str, Operation]) -> _Admitted:
+    """
+    Let a request in.
+
+    Raises:
+        ApiError: 401, 405, 429
+    """
+    operation = operations.get(request.method)
+    account = behind = request.scope.get(BEHIND, "")
+    if not behind and (operation is None or not operation.is_open):
+        account = request.scope[ACCOUNT] = authorised(world, request).account
+        _limit_requests(world, account)
+    if operation is None:
+        allowed = ", ".join(sorted(operations))
+        msg = f"The method {request.method} is not allowed here."
+        raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
+    return _Admitted(operation, account, free=bool(behind))
 
 
 def _answered(call: Call, operation: Operation, *, free: bool) -> Response | Later:

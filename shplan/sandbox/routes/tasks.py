@@ -78,12 +78,13 @@ T = TypeVar("T", bound=Stored)
 AnyTask = TypeVar("AnyTask", bound=Told)
 
 
-def owned(call: Call, table: TaskTable[T], name: str) -> T:
+def owned(call: Call, table: TaskTable[T], name: str, *, what: str = "Batch request") -> T:
     """
     The caller's task.
 
     Args:
         name: of the path's parameter that identifies it
+        what: the answer calls it
 
     Raises:
         ApiError: 404 if there is none, 403 (or 404, by a setting) if it is somebody else's
@@ -92,11 +93,11 @@ def owned(call: Call, table: TaskTable[T], name: str) -> T:
     task = table.find(call.store, identifier)
     visible_ms = call.now_ms - round(call.settings.get_lag_s * 1000)
     if task is None or task.created_ms > visible_ms:
-        raise not_found(f"Batch request {identifier} not found.")
+        raise not_found(f"{what} {identifier} not found.")
     if task.account != call.account:
         if call.settings.foreign_objects == 403:
             raise forbidden()
-        raise not_found(f"Batch request {identifier} not found.")
+        raise not_found(f"{what} {identifier} not found.")
     return task
 
 

@@ -29,7 +29,7 @@ _N = _FLATTENING / (2.0 - _FLATTENING)
 _RADIUS = 6_378_137.0 / (1.0 + _N) * (1.0 + _N * _N / 4.0 + _N * _N * _N * _N / 64.0)
 # Beyond, the tangent of a latitude has no end.
 _POLE_DEG = 89.999999
-_ROUNDS = 4
+_ROUNDS = 3
 
 
 def _powers(*coefficients: float) -> float:
@@ -92,8 +92,10 @@ def _conformal(tangent: Floats) -> Floats:
     part = _SQUARE * tangent * tangent / (1.0 + tangent * tangent)
     # e times the inverse hyperbolic tangent of e times the sine, which is less than a hundredth.
     series = 1.0 + part * (1 / 3 + part * (1 / 5 + part * (1 / 7 + part * (1 / 9 + part / 11))))
-    sinh, cosh = sinh_cosh(_SQUARE * tangent / secant * series)
-    return cosh * tangent - sinh * secant
+    small = _SQUARE * tangent / secant * series
+    square = small * small
+    sinh = small + small * square * (1 / 6 + square * (1 / 120))
+    return np.sqrt(1.0 + sinh * sinh) * tangent - sinh * secant
 
 
 def _bent(series: tuple[float, ...], north: Floats, east: Floats) -> tuple[Floats, Floats]:

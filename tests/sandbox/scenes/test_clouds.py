@@ -27,7 +27,7 @@ def density(lon: float, lat: float, at_ms: int) -> float:
 def covers(lon: float, lat: float, side: float = 1.0) -> np.ndarray:
     """Percent of cloud over a tile, every fifth day for four years."""
     x, y = np.meshgrid(
-        np.linspace(lon - side / 2, lon + side / 2, 24), np.linspace(lat - 0.5, lat + 0.5, 24)
+        np.linspace(lon - side / 2, lon + side / 2, 12), np.linspace(lat - 0.5, lat + 0.5, 12)
     )
     days = range(0, 4 * 365, 5)
     return np.array([100.0 * cloud_mask(x, y, START + day * DAY).mean() for day in days])
@@ -67,7 +67,7 @@ def test_neighbours_are_alike_in_place_and_time(where: tuple[float, float], at_m
 
 def test_weather_goes_east() -> None:
     """What is here today lies further east tomorrow, better than where it was."""
-    x, y = np.meshgrid(np.linspace(-40.0, 40.0, 160), np.linspace(40.0, 60.0, 40))
+    x, y = np.meshgrid(np.linspace(-40.0, 40.0, 80), np.linspace(40.0, 60.0, 20))
     shift = 360.0 * 0.021 / 4
     moved = []
     for day in range(0, 300, 10):
@@ -91,8 +91,9 @@ def test_covers_are_u_shaped_where_weather_changes(lon: float, lat: float) -> No
 
 @pytest.mark.parametrize(("lon", "lat"), [(5.0, 24.0), (31.0, 29.5), (46.0, 23.0)])
 def test_deserts_are_clear(lon: float, lat: float) -> None:
-    assert np.median(covers(lon, lat)) < 1.0
-    assert covers(lon, lat).mean() < 20.0
+    found = covers(lon, lat)
+    assert np.median(found) < 1.0
+    assert found.mean() < 20.0
 
 
 @pytest.mark.parametrize(("lon", "lat"), [(-62.0, -3.0), (21.0, 0.0), (107.0, -6.0)])
