@@ -43,6 +43,10 @@ _AREA = "scatteringArea"
 # Bands that come with the correction of positions, and with that of slopes.
 _ORTHO_BANDS, _FLAT_BANDS = {"localIncidenceAngle"}, {_AREA, "shadowMask"}
 _MAPZEN, _COPERNICUS_90 = "MAPZEN", "COPERNICUS_90"
+# Source: SLSTR User Guide: the oblique view is at 55 degrees, three quarters more air than straight down. What
+# that air takes of heat, and the part of light that it scatters towards the sensor, which is as bright as haze.
+_COLDER_K = {"S7": 0.7, "S8": 1.6, "S9": 3.0, "F1": 0.7, "F2": 1.6}
+_HAZE, _HAZE_IS = {"S1": 0.06, "S2": 0.04, "S3": 0.02, "S5": 0.01}, 0.35
 # Source: page of Sentinel-5P.
 _MIN_QA = {"NO2": 75.0}
 _DEFAULT_MIN_QA = 50.0
@@ -69,6 +73,7 @@ class Options:
         clamps: whether there is nothing below the sea
         is_ellipsoidal: whether heights are those above the ellipsoid
         min_qa: percent; none: the default of each product
+        is_oblique: whether the sensor looks ahead, through more air
     """
 
     harmonizes: bool = True
@@ -79,6 +84,7 @@ class Options:
     clamps: bool = False
     is_ellipsoidal: bool = False
     min_qa: float | None = None
+    is_oblique: bool = False
 
 
 def options_of(data: DataSet, *, place: str) -> Options:
@@ -112,6 +118,7 @@ def options_of(data: DataSet, *, place: str) -> Options:
         clamps=bool(said.get("clampNegative")),
         is_ellipsoidal=bool(said.get("egm")),
         min_qa=None if min_qa is None else float(cast("float", min_qa)),
+        is_oblique=said.get("view") == "OBLIQUE",
     )
 
 
@@ -244,10 +251,24 @@ def _gases(native: Native, units: Mapping[str, str], options: Options) -> dict[s
     return {name: np.where(hidden, np.nan, made[name]) for name in units}
 
 
+def _temperatures(native: Native, units: Mapping[str, str], options: Options) -> dict[str, Floats]:
+    """Seen ahead, what is warm is a little colder, and what is dark a little brighter."""
+    made = native.measured(list(units))
+    if not options.is_oblique:
+        return made
+    return {
+        name: value - _COLDER_K[name]
+        if name in _COLDER_K
+        else value + _HAZE.get(name, 0.0) * np.maximum(_HAZE_IS - value, 0.0)
+        for name, value in made.items()
+    }
+
+
 _MAKERS: Mapping[str, Callable[[Native, Mapping[str, str], Options], dict[str, Floats]]] = {
     "sentinel-2-l1c": _optical,
     "sentinel-2-l2a": _optical,
     RADAR: _radar,
+    "sentinel-3-slstr": _temperatures,
     "sentinel-5p-l2": _gases,
     "dem": _elevation,
 }

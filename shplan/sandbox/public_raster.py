@@ -60,6 +60,8 @@ _NORMALIZATION = {"sentinel-2": 1e-4}
 _LOOKS = 4.4
 # Points of a lattice, beside four for each place.
 _MOST_SPARE = 1 << 16
+# Ratios that differ from a whole number by rounding alone are that number.
+_SLACK = 1e-6
 
 
 def is_public(collection: str) -> bool:
@@ -83,12 +85,19 @@ def open_source(data: DataSet, *, place: str, now_ms: int) -> PublicRaster:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Places in the CRS of a scene, and how an answer wants them."""
+    """
+    Places in the CRS of a scene, and how an answer wants them.
+
+    Args:
+        pixel_m: on the ground
+        step: from place to place along both axes of the CRS, in its units
+    """
 
     scene: taken.Scene
     x: Floats
     y: Floats
     pixel_m: float
+    step: tuple[float, float]
     resampling: Resampling
 
 
@@ -192,7 +201,8 @@ class PublicRaster:
         at = self._inside(of, x, y, self._wanted(wanted, window))
         if self.name.startswith(_ONE_METHOD):
             resampling = replace(resampling, down=resampling.up)
-        asked = _Asked(of, x.ravel()[at], y.ravel()[at], grid.metres_per_pixel(), resampling)
+        pixel_m, steps = grid.metres_per_pixel(), (_step(x), _step(y))
+        asked = _Asked(of, x.ravel()[at], y.ravel()[at], pixel_m, steps, resampling)
         return self._layer(self._values(asked, bands), at, window, x.shape)
 
     def _wanted(self, wanted: Mask, window: Window) -> Mask:
@@ -257,21 +267,22 @@ class PublicRaster:
     def _resampled(
         self, asked: _Asked, units: Mapping[str, str], side: float, method: str, *, smooths: bool
     ) -> dict[str, Floats]:
-        """Through the native pixels around the places, of which every second, fourth, ... is taken."""
+        """Through the native pixels around the places, thinned out where these are farther apart."""
         if not len(asked.x):
             return {name: np.empty(0) for name in units}
         speckle = self._options.speckle if smooths else None
         window = (1, 1) if speckle is None else (speckle.across, speckle.down)
-        every = 1 << max(0, math.floor(math.log2(asked.pixel_m / side)))
+        native_step = step_of(asked.scene.epsg, side)
+        across, down = (max(1, math.floor(one / native_step + _SLACK)) for one in asked.step)
         while True:
-            step = step_of(asked.scene.epsg, side) * every
-            u, v = asked.x / step - 0.5, asked.y / step - 0.5
+            u = asked.x / (native_step * across) - 0.5
+            v = asked.y / (native_step * down) - 0.5
             columns, rows = _range(u, method, window[0]), _range(v, method, window[1])
             if len(columns) * len(rows) <= 4 * len(u) + _MOST_SPARE:
                 break
-            every *= 2
+            across, down = 2 * across, 2 * down
         row, column = np.meshgrid(
-            rows * every + every // 2, columns * every + every // 2, indexing="ij"
+            rows * down + down // 2, columns * across + across // 2, indexing="ij"
         )
         native = Native(asked.scene, side, column.ravel(), row.ravel())
         made = processing_options.numbers(native, units, self._options)
@@ -285,6 +296,13 @@ class PublicRaster:
                 )
             found[name] = lattices.interpolated(lattice, u, v, method)
         return found
+
+
+def _step(axis: Floats) -> float:
+    """How far apart the places in the middle of a window are along an axis of the CRS."""
+    row, column = (size // 2 for size in axis.shape)
+    near = axis[max(0, row - 1) : row + 1, max(0, column - 1) : column + 1]
+    return max(float(np.ptp(near[-1])), float(np.ptp(near[:, -1])))
 
 
 def _range(u: Floats, method: str, window: int) -> Ints:

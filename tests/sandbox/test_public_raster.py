@@ -320,6 +320,19 @@ def test_the_least_quality_of_gases(api: Driver) -> None:
     assert 0 < parts[3] < parts[1]
 
 
+def test_the_view_ahead_goes_through_more_air(api: Driver) -> None:
+    """It makes the ground colder, and what is dark brighter."""
+    ahead = item(SLSTR, processing={"view": "OBLIQUE"})
+    down = item(SLSTR, processing={"view": "NADIR"})
+    for band, sign in (("S8", -1), ("S9", -1)):
+        plain = numbers(api, item(SLSTR), band)
+        assert np.array_equal(plain, numbers(api, down, band))
+        assert (sign * (numbers(api, ahead, band) - plain) > 0).all()
+    light = numbers(api, item(SLSTR), "S2")
+    brighter = numbers(api, ahead, "S2") - light
+    assert ((brighter > 0) == (light < 0.35)).all()
+
+
 def test_landsat_has_no_numbers_outside(api: Driver) -> None:
     """Source: the evalscript page: bands are 0 where there are no data, and NaN for Landsat."""
     never = ("2000-01-01T00:00:00Z", "2000-02-01T00:00:00Z")
