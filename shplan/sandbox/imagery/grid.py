@@ -32,6 +32,8 @@ _TERMS = [(i, total - i) for total in range(_DEGREE + 1) for i in range(total + 
 # A place on the edge of two pixels belongs to the same one whatever its last digits are.
 _EDGE = 1e-4
 _LAST_DIGIT = 1e9
+# Straight edges in the plane are bent in degrees, by a kilometre at most between known points.
+_MARGIN_DEG = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,13 @@ class Pixels:
         )
 
 
-def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
+def to_plane(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Places in degrees in the scene's CRS."""
+    return (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
+
+
+def cells(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints, Ints]:
     """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
-    x, y = (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
     per = 1.0 / _step(epsg, resolution_m)
     return _whole(x * per + _EDGE), _whole(y * per + _EDGE)
 
@@ -104,9 +110,8 @@ def _pixels(epsg: int, column: Ints, row: Ints, resolution_m: float, name: objec
 
 def snap(scene: Scene, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Floats, Floats]:
     """Move places to the centres of the native pixels that they are in; degrees, any shape."""
-    found = pixels(
-        scene.epsg, *cells(scene.epsg, lon.ravel(), lat.ravel(), resolution_m), resolution_m
-    )
+    x, y = to_plane(scene.epsg, lon.ravel(), lat.ravel())
+    found = pixels(scene.epsg, *cells(scene.epsg, x, y, resolution_m), resolution_m)
     return found.lon.reshape(lon.shape), found.lat.reshape(lat.shape)
 
 
@@ -128,6 +133,15 @@ def unproject(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Degrees of eastings and northings, to a tenth of a millimetre."""
     lon, lat = _by_cells(epsg, x, y, _CELL_M, _backward)
     return _rounded(lon), _rounded(lat)
+
+
+def near(scene: Scene, lon: Floats, lat: Floats) -> npt.NDArray[np.bool_]:
+    """Which places in degrees may lie in a scene's outline; projecting the others would be dear."""
+    west, south, east, north = scene.footprint.bounds
+    turns = (lon - (west - _MARGIN_DEG)) / 360.0
+    away = (turns - np.floor(turns)) * 360.0
+    aside = away <= east - west + 2.0 * _MARGIN_DEG
+    return np.asarray(aside & (lat >= south - _MARGIN_DEG) & (lat <= north + _MARGIN_DEG))
 
 
 def inside(scene: Scene, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
