@@ -10,7 +10,7 @@ PYTEST_WORKERS ?= auto
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test laws slow golden examples fmt format-check lint type schemas schemas-check \
+.PHONY: help install demo test laws slow test-all golden examples fmt format-check lint type schemas schemas-check \
         docs docs-check bench corpus build wheel-test check clean
 
 help:  ## List the targets
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml Makefile
 demo: $(STAMP)  ## See it work: init, plan, apply, change, apply, verify, on the sandbox
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
-test: $(STAMP)  ## Run all tests
+test: $(STAMP)  ## Run all tests but the slow ones
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow"
 
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
@@ -40,6 +40,9 @@ laws: $(STAMP)  ## Run only the laws (crashes, properties)
 slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or hypothesis" \
 	    --hypothesis-profile=thorough
+
+test-all: $(STAMP)  ## Run all tests once, the slow ones too, laws with more examples
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --hypothesis-profile=thorough
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \
@@ -88,7 +91,7 @@ build: $(STAMP)  ## Build the wheel
 wheel-test: build  ## Try the installed wheel, outside the checkout
 	PYTHON=$(CURDIR)/$(BIN)/python sh scripts/wheel_test.sh dist/*.whl
 
-check: format-check lint type schemas-check docs-check test wheel-test slow  ## Everything that CI runs
+check: format-check lint type schemas-check docs-check wheel-test test-all  ## Everything that CI runs
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) *.egg-info dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,10 +14,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shplan.cli.init import cog
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
 
 HERE = Path(__file__).parent
 SANDBOX = Path(".shplan/sandbox")
+# A corner near Ljubljana in EPSG:32633, metres; 512 x 512 pixels of 10 m.
+WEST_M, NORTH_M, PIXEL_M, SIZE = 461_000.0, 5_101_000.0, 10.0, 512
 # What lies in the buckets of an example: bucket, folders, bands.
 IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "01-first-collection": (("acme-fields", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
@@ -62,6 +67,36 @@ def write_imagery(name: str, buckets: Path) -> None:
                 target = buckets / bucket / folder / f"{band}.tiff"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(cog(greenness=index * 3 + band_index * 5))
+
+
+def cog(*, greenness: int) -> bytes:
+    """
+    Return a cloud-optimised GeoTIFF of a patchwork of fields.
+
+    Pixels: (512, 512), uint16, no-data 0, EPSG:32633, internal tiles of 256, overviews.
+    Integer arithmetic only, so that every machine makes the same bytes.
+    """
+    rows, columns = np.indices((SIZE, SIZE))
+    field = (rows // 40) * 13 + (columns // 56) * 7
+    texture = (rows * 31 + columns * 17) % 11
+    pixels = ((field * 37 + greenness * 101) % 1800 + 200 + texture * 6).astype("uint16")
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="COG",
+            width=SIZE,
+            height=SIZE,
+            count=1,
+            dtype="uint16",
+            crs=CRS.from_epsg(32633),
+            transform=from_origin(WEST_M, NORTH_M, PIXEL_M, PIXEL_M),
+            nodata=0,
+            blocksize=256,
+            compress="DEFLATE",
+            overview_resampling="NEAREST",
+        ) as raster:
+            raster.write(pixels, 1)
+        content: bytes = memory.read()
+        return content
 
 
 async def share(data: Path, body: dict[str, str]) -> None:

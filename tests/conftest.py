@@ -48,6 +48,14 @@ def only_loopback() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def patient_sandboxes() -> Iterator[None]:
+    """What a sandbox of this process answers does not depend on how busy the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shplan.sandbox.settling.MOST_WAIT_S", 250.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def nobodys_buckets() -> Iterator[None]:
     """AWS variables open buckets: those of whoever runs the tests are not ours to read."""
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -108,6 +108,20 @@ class _Prepared:
     content_type: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
     authorised: bool = True
+    accept: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """
+    A file that the service answered.
+
+    Args:
+        spent_pu: the `X-ProcessingUnits-Spent` header, or None
+    """
+
+    content: bytes = field(repr=False)
+    spent_pu: float | None
 
 
 class Exchange:
@@ -167,6 +181,21 @@ class Exchange:
         """
         prepared = self._prepare(request, request.query)
         return await self._until_answered(prepared, partial(_answer, request.columns, prepared))
+
+    async def fetch(self, request: ApiRequest, *, media_type: str) -> Fetched:
+        """
+        Send one request whose answer is a file; a lost answer is asked for again.
+
+        Raises:
+            ApiError: as `send`
+        """
+        prepared = replace(self._prepare(request, request.query), accept=media_type)
+
+        def take_all(received: Received) -> Fetched:
+            spent_pu = read_spent_pu(received.headers.get("x-processingunits-spent"))
+            return Fetched(received.content, spent_pu)
+
+        return await self._until_answered(prepared, take_all)
 
     async def scan(
         self, request: ApiRequest, sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]
@@ -323,7 +352,7 @@ class Exchange:
 
     async def _send(self, prepared: _Prepared, token: str | None) -> Received:
         headers = {
-            "Accept": "application/json",
+            "Accept": prepared.accept,
             "Accept-Encoding": "gzip",
             "User-Agent": f"shplan/{__version__}",
         }

@@ -5,6 +5,7 @@ The sandbox inside the process of a command: its data lies in `.shplan/sandbox/`
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +32,14 @@ def open_sandbox(root: Path) -> tuple[Any, str, Callable[[], None]]:
     require_packages()
     from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415
     from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+    from shplan.sandbox.remote_buckets import from_environment  # noqa: PLC0415
     from shplan.sandbox.settings import FILE_NAME, Settings  # noqa: PLC0415
 
     data = root / DATA
     with readable(DATA):
         settings = None if (data / FILE_NAME).exists() else Settings(speed=SPEED)
-        app = create_app(data, clock=SystemClock(), settings=settings)
+        remote = from_environment(os.environ)
+        app = create_app(data, clock=SystemClock(), settings=settings, remote=remote)
         instance: str = app.state.world.store.instance
     return app, instance, lambda: close_app(app)
 

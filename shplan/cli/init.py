@@ -21,15 +21,10 @@ BUCKET = ".shplan/sandbox/buckets/fields"
 # Where the manifests of the template tell editors to look: no path of this machine in a file
 # that is committed. The template's README says how a clone gets its own.
 SCHEMA = ".shplan/schema.json"
-# Acquisitions that the template declares, and the bands of each.
-DATES = ("2025/06/01", "2025/06/11")
-BANDS = ("B04", "B08")
 GITIGNORE = ".gitignore"
 IGNORED = ".shplan/"
 # Source: schemas/manifest/Project.json, `Name`.
 LONGEST = 100
-# A corner near Ljubljana in EPSG:32633, metres; 512 x 512 pixels of 10 m.
-WEST_M, NORTH_M, PIXEL_M, SIZE = 461_000.0, 5_101_000.0, 10.0, 512
 # Source: YAML 1.1 "bool" and "null", 1.2 core schema: words that are not text without quotes.
 NOT_TEXT = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 
@@ -42,7 +37,7 @@ def command(directory: Path, *, name: str | None, force: bool) -> int:
     """
     Make a new project in DIR that works at once, on the sandbox.
 
-    Writes a collection with two tiles, an evalscript, two batch requests, an area of interest,
+    Writes a collection with three tiles, an evalscript, two batch requests, an area of interest,
     and small real COGs into the sandbox's bucket. A .gitignore that is there keeps its lines.
     """
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
@@ -54,7 +49,7 @@ def command(directory: Path, *, name: str | None, force: bool) -> int:
         if not force:
             refuse_overwriting(files, directory)
         write(files, directory)
-    click.echo(f"Project {called} is ready, with two real tiles in the sandbox's bucket. Next:\n")
+    click.echo(f"Project {called} is ready, with three real tiles in the sandbox's bucket. Next:\n")
     where = "" if directory == Path() else f"  cd {shown(directory)}\n"
     click.echo(f"{where}  shplan plan\n  shplan apply")
     return 0
@@ -90,6 +85,7 @@ def scalar(text: str) -> str:
 
 def contents(name: str) -> Iterator[tuple[str, bytes]]:
     """Yield every file of a new project but `.gitignore`, by its path in the project."""
+    from shplan.sandbox import farm  # noqa: PLC0415 takes what only the sandbox needs
     from shplan.schema.store import path_of  # noqa: PLC0415
 
     for path in sorted(TEMPLATE.rglob("*")):
@@ -98,9 +94,9 @@ def contents(name: str) -> Iterator[tuple[str, bytes]]:
             called = name if path.suffix == ".md" else scalar(name)
             yield path.relative_to(TEMPLATE).as_posix(), text.replace("@NAME@", called).encode()
     yield SCHEMA, path_of("shplan").read_bytes()
-    for index, date in enumerate(DATES):
-        for band_index, band in enumerate(BANDS):
-            yield f"{BUCKET}/{date}/{band}.tiff", cog(greenness=index * 3 + band_index * 5)
+    for folder in farm.DAYS:
+        for band in farm.BANDS:
+            yield f"{BUCKET}/{folder}/{band}.tiff", farm.cog(folder, band)
 
 
 def refuse_overwriting(files: Mapping[str, bytes], directory: Path) -> None:
@@ -180,38 +176,3 @@ def _failed(*, code: str, summary: str, what: str, why: str, hint: str) -> Shpla
 def shown(path: Path) -> str:
     """Return a path as one types it in a shell, with forward slashes."""
     return shlex.quote(path.as_posix())
-
-
-def cog(*, greenness: int) -> bytes:
-    """
-    Return a cloud-optimised GeoTIFF of a patchwork of fields.
-
-    Pixels: (512, 512), uint16, no-data 0, EPSG:32633, internal tiles of 256, overviews.
-    Integer arithmetic only, so that every machine makes the same bytes.
-    """
-    import numpy as np  # noqa: PLC0415
-    from rasterio.crs import CRS  # noqa: PLC0415
-    from rasterio.io import MemoryFile  # noqa: PLC0415
-    from rasterio.transform import from_origin  # noqa: PLC0415
-
-    rows, columns = np.indices((SIZE, SIZE))
-    field = (rows // 40) * 13 + (columns // 56) * 7
-    texture = (rows * 31 + columns * 17) % 11
-    pixels = ((field * 37 + greenness * 101) % 1800 + 200 + texture * 6).astype("uint16")
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="COG",
-            width=SIZE,
-            height=SIZE,
-            count=1,
-            dtype="uint16",
-            crs=CRS.from_epsg(32633),
-            transform=from_origin(WEST_M, NORTH_M, PIXEL_M, PIXEL_M),
-            nodata=0,
-            blocksize=256,
-            compress="DEFLATE",
-            overview_resampling="NEAREST",
-        ) as raster:
-            raster.write(pixels, 1)
-        content: bytes = memory.read()
-        return content

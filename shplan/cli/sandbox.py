@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ def serve(
     from shplan.cli.embedded import require_packages  # noqa: PLC0415
 
     require_packages()
+    from shplan.sandbox.remote_buckets import from_environment  # noqa: PLC0415
     from shplan.sandbox.serve import ListenError  # noqa: PLC0415
     from shplan.sandbox.serve import serve as serve_forever  # noqa: PLC0415
 
@@ -87,7 +89,14 @@ def serve(
         _tell(address, form=form, data=data)
 
     try:
-        serve_forever(data, port=port, s3_port=s3_port, host=host, announce=announce)
+        serve_forever(
+            data,
+            port=port,
+            s3_port=s3_port,
+            host=host,
+            remote=from_environment(os.environ),
+            announce=announce,
+        )
     except ListenError as error:
         option = "--s3-port" if error.port == s3_port and error.port != port else "--port"
         message = f"cannot listen on {host}, {error}{_way_out(error.reason, option)}"
@@ -136,10 +145,12 @@ def seed(data: Path) -> int:
     require_packages()
     from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
     from shplan.sandbox.seeding import seed as fill  # noqa: PLC0415
+    from shplan.sandbox.settling import settle_at_once  # noqa: PLC0415
     from shplan.sandbox.world import World  # noqa: PLC0415
 
     with readable(data):
         world = World(data, clock=SystemClock())
+        settle_at_once(world, {})
         seeded = fill(world)
         world.close()
     bucket = shlex.quote((data / "buckets" / seeded.bucket).as_posix())

@@ -176,6 +176,8 @@ _BATCH_V2: Final = RequestForm(
         "processRequest.evalscriptReference.s3.region": None,
         "input.features.s3.region": None,
         "output.delivery.s3.region": None,
+        # Which collection was made, where `createCollection` asked for one.
+        "output.collectionId": None,
     },
     dem=(
         "processRequest.input.data.*.dataFilter.demInstance",

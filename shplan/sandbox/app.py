@@ -33,8 +33,10 @@ from shplan.sandbox.intake import bounded
 from shplan.sandbox.misfortunes import suffer
 from shplan.sandbox.path_styles import plain_path
 from shplan.sandbox.routes import (
+    async_process,
     batch,
     batch_collections,
+    batch_statistics,
     batch_v1,
     byoc_collections,
     byoc_files,
@@ -42,6 +44,7 @@ from shplan.sandbox.routes import (
     catalog,
     metadata,
     process,
+    statistics,
     token,
     zarr,
 )
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.clock import Clock
     from shplan.sandbox.faults import Blow
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.settings import Settings
 
@@ -76,6 +80,7 @@ def create_app(
     settings: Settings | None = None,
     sleep: Sleep = asyncio.sleep,
     scripts: Scripts | None = None,
+    remote: RemoteBuckets | None = None,
 ) -> Starlette:
     """
     Open the sandbox of a data directory.
@@ -86,8 +91,9 @@ def create_app(
         settings: become those of the directory; none: those that it has, or the defaults
         sleep: how a request waits that a fault delays, seconds
         scripts: who reads evalscripts; none: the JavaScript worker
+        remote: where buckets are read that are no directories; none: nowhere
     """
-    world = World(data, clock=clock, settings=settings, scripts=scripts)
+    world = World(data, clock=clock, settings=settings, scripts=scripts, remote=remote)
     app = Starlette(
         routes=[
             *token.routes(world),
@@ -97,9 +103,12 @@ def create_app(
             *batch.routes(world),
             *batch_v1.routes(world),
             *batch_collections.routes(world),
+            *batch_statistics.routes(world),
             *zarr.routes(world),
             *metadata.routes(world),
             *process.routes(world),
+            *async_process.routes(world),
+            *statistics.routes(world),
             *catalog.routes(world),
             *control.routes(world),
         ],

@@ -9,38 +9,22 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from shplan.sandbox.images import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shplan.sandbox.result_files import ResultFile
+
 TAR, MIXED = "application/x-tar", "multipart/mixed"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One answer."""
-
-    identifier: str
-    media_type: str
-    content: bytes
-
-    @property
-    def name(self) -> str:
-        """Of its file. An identifier may hold anything, but no member lies anywhere else."""
-        safe = self.identifier.replace("/", "_").replace("\\", "_").replace("\0", "_")
-        return f"{safe}.{EXTENSIONS[self.media_type]}"
-
-
-def packed(members: Sequence[Member], kind: str) -> tuple[bytes, str]:
+def packed(members: Sequence[ResultFile], kind: str) -> tuple[bytes, str]:
     """The body that holds all members, and its media type."""
     return (_tar(members), TAR) if kind == TAR else _mixed(members)
 
 
-def _tar(members: Sequence[Member]) -> bytes:
+def _tar(members: Sequence[ResultFile]) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for member in members:
@@ -51,7 +35,7 @@ def _tar(members: Sequence[Member]) -> bytes:
     return file.getvalue()
 
 
-def _mixed(members: Sequence[Member]) -> tuple[bytes, str]:
+def _mixed(members: Sequence[ResultFile]) -> tuple[bytes, str]:
     digest = hashlib.sha256()
     for member in members:
         digest.update(member.content)

@@ -33,7 +33,7 @@ Area = Any  # shapely has no names for "polygon or multipolygon"
 _BOX = struct.Struct("<BIII10d")
 _POLYGON = 3
 BATCH_PLACE = "processRequest->input->bounds"
-_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/(\d{1,6})", re.IGNORECASE)
+_EPSG = re.compile(r"https?://www\.opengis\.net/def/crs/EPSG/0/([1-9][0-9]{0,5})", re.IGNORECASE)
 _CRS84 = re.compile(r"https?://www\.opengis\.net/def/crs/OGC/1\.3/CRS84", re.IGNORECASE)
 # Chords this long leave a parallel by less than a tenth of a metre in any projection used here.
 _STEP_DEGREES = 0.02
@@ -194,6 +194,11 @@ def box_hex(west: float, south: float, east: float, north: float) -> str:
     return _BOX.pack(1, _POLYGON, 1, len(ring) // 2, *ring).hex().upper()
 
 
+def of_hex(text: str) -> Area:
+    """The area that `box_hex`, or a GeoPackage, keeps as text."""
+    return shapely.from_wkb(text)
+
+
 def share_area(one: Area, other: Area) -> bool:
     """Whether two areas of one CRS share area."""
     return bool(one.intersects(other) and one.relate_pattern(other, "T********"))
@@ -210,6 +215,12 @@ def shape_of(geometry: JsonObject) -> Area:
     bare: JsonObject = {"type": geometry["type"], "coordinates": geometry["coordinates"]}
     area = shapely.from_geojson(encode(bare))
     return area if area.is_valid else shapely.make_valid(area)
+
+
+def geojson(area: Area) -> JsonObject:
+    """The area as GeoJSON."""
+    text = cast("str", shapely.to_geojson(area))
+    return decode_object(text)
 
 
 def covers_box(area: Area, box: tuple[float, float, float, float]) -> bool:

@@ -8,28 +8,43 @@ looked; each is stored with what it cost in one transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, cast
 
-from shplan.sandbox import batch_fates, batch_files, batch_requests, units
+from shplan.sandbox import (
+    batch_fates,
+    batch_files,
+    batch_filling,
+    batch_ingestion,
+    batch_requests,
+    delivering,
+    metering,
+    units,
+)
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
+from shplan.sandbox.delivering import Told
 from shplan.sandbox.objects import ObjectStoreError
-from shplan.sandbox.task_settling import Steps
+from shplan.sandbox.task_settling import Step, Steps
 
 if TYPE_CHECKING:
-    from sqlite3 import Row
+    from collections.abc import Collection, Mapping
 
-    from shplan.sandbox.batch_analysis import Analysis
-    from shplan.sandbox.batch_rows import Task
+    from shplan.sandbox.batch_analysis import Analysis, AnalysisError
+    from shplan.sandbox.batch_rows import Feature, Task
+    from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
 
+MOST_AT_EACH_CHUNK = 1000
 
-def _begin(world: World, task: Task, at_ms: int) -> None:
+
+def _begin(world: World, task: Task, at_ms: int) -> Step[str | None] | None:
     """From CREATED to ANALYSING, from ANALYSIS_DONE or STOPPED to PROCESSING."""
+    if task.status != states.CREATED:
+        return _begin_run(world, task, at_ms=at_ms)
     with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        if task.status == states.CREATED:
+        if rows.TASKS.is_unchanged(world.store, task):
             rows.change(
                 world.store,
                 task,
@@ -38,11 +53,28 @@ def _begin(world: World, task: Task, at_ms: int) -> None:
                 updated_ms=at_ms,
                 due_ms=at_ms + round(world.settings.batch_analysing_s * 1000),
             )
-        else:
-            _begin_run(world, task, at_ms=at_ms)
+    return None
 
 
-def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
+def _begin_run(world: World, task: Task, *, at_ms: int) -> Step[str | None] | None:
+    job = _job(task)
+
+    def done(cause: str | None) -> None:
+        with world.store.writing():
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if cause is None:
+                _store_run(world, task, at_ms=at_ms)
+            else:
+                _fail(world, task, cause, at_ms=at_ms)
+
+    if not delivering.has_group(job):
+        done(None)
+        return None
+    return Step(partial(delivering.group_failure, world.objects, job, at_ms=at_ms), done)
+
+
+def _store_run(world: World, task: Task, *, at_ms: int) -> None:
     retried = rows.retry_failed(world.store, task)
     rows.change(
         world.store,
@@ -52,39 +84,45 @@ def _begin_run(world: World, task: Task, *, at_ms: int) -> None:
         reason=None,
         handled=task.handled - retried,
     )
+    batch_filling.begin(world, task, at_ms=at_ms)
     _write_execution(world, task)
 
 
-def _end_analysis(world: World, task: Task, at_ms: int) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | AnalysisError]:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
     request = task.content
     delivery = batch_requests.delivery_of(request, task_id=task.id)
-    # Files and the evalscript are read before the lock is taken.
-    try:
-        analysis = batch_analysis.analyse(
-            world, request, delivery=delivery, created_ms=task.created_ms
-        )
-    except batch_analysis.AnalysisError as error:
-        with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                _fail(world, task, str(error), at_ms=at_ms)
-        return
-    with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        _store_analysis(world, task, analysis, at_ms=at_ms)
+    known = batch_analysis.basis(world, request)
+
+    def work() -> Analysis | AnalysisError:
         try:
-            batch_files.write_manifest(world, task, at_ms=at_ms)
-        except ObjectStoreError as error:
-            cause = f"The feature manifest cannot be written: {error}"
-            _fail(world, task, cause, at_ms=at_ms)
+            return batch_analysis.analyse(
+                known, request, delivery=delivery, created_ms=task.created_ms
+            )
+        except batch_analysis.AnalysisError as error:
+            return error
+
+    def done(found: Analysis | AnalysisError) -> None:
+        with world.store.writing():
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if isinstance(found, batch_analysis.AnalysisError):
+                _fail(world, task, str(found), at_ms=at_ms)
+                return
+            _store_analysis(world, task, found, at_ms=at_ms)
+
+    return Step(work, done)
 
 
 def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
     rows.insert_features(world.store, task, analysis.features)
+    if batch_filling.fills(task.content):
+        asked = {name for name, _ in metering.responses(_process_request(task))}
+        outputs = [one for one in analysis.outputs if one.id in asked]
+        rows.set_bands(world.store, task, batch_ingestion.configured(outputs))
     rows.change(
         world.store,
         task,
@@ -96,6 +134,10 @@ def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int)
         total=len(analysis.features),
         scale=analysis.scale,
     )
+    try:
+        batch_files.write_manifest(world, task, at_ms=at_ms)
+    except ObjectStoreError as error:
+        _fail(world, task, f"The feature manifest cannot be written: {error}", at_ms=at_ms)
 
 
 def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
@@ -117,6 +159,8 @@ class _Progress:
 
     Args:
         left: units that the account has, infinite without a limit
+        outcomes: number, outcome and cause of every feature that had its turn
+        done: names of those that are done, and when
         stopped: why the task is stopped, and at which instant
     """
 
@@ -125,24 +169,63 @@ class _Progress:
     fatal: int
     spent: float
     outcomes: list[tuple[int, str, str | None]]
+    done: list[tuple[str, int]]
     stopped: tuple[str, int] | None = None
 
 
-def _process(world: World, task: Task, turns: int) -> None:
-    with world.store.writing():
-        if rows.TASKS.is_unchanged(world.store, task):
-            features = rows.pending(world.store, task, limit=turns)
-            _store_progress(world, task, _progress(world, task, features))
-
-
-def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
+def _process(world: World, task: Task, turns: int) -> Step[Told] | None:
+    features = _features(world, task, turns)
     fates = batch_fates.all_of(world.store)
-    progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [])
-    for number, feature in enumerate(features, task.run_handled + 1):
+    struck = {n: batch_fates.striking(fates, one.name) for n, one in features.items()}
+    doomed = {n: fate.cause for n, fate in struck.items() if fate is not None}
+
+    def done(told: Told) -> None:
+        failed = {**told.failed, **doomed}
+        with world.store.writing():
+            if rows.TASKS.is_unchanged(world.store, task):
+                progress = _progress(world, task, features, failed, told.empty)
+                _store_progress(world, task, progress)
+                batch_filling.add(world, task, progress.done)
+
+    handled = _progress(world, task, features, doomed).outcomes
+    wanted = {n: features[n] for n, outcome, _ in handled if outcome == rows.DONE}
+    if not wanted:
+        done(Told())
+        return None
+    return Step(delivering.opened(world, _job(task), wanted).told, done)
+
+
+def _features(world: World, task: Task, turns: int) -> dict[int, Feature]:
+    """The features whose turn it is, as many as are handled before it is stored."""
+    most = delivering.MOST_FEATURES if turns < 0 else min(turns, delivering.MOST_FEATURES)
+    found = rows.pending(world.store, task, limit=most)
+    count = delivering.chunk((one.width, one.height) for one in found.values())
+    return dict(islice(found.items(), count))
+
+
+def _process_request(task: Task) -> JsonObject:
+    return cast("JsonObject", task.content["processRequest"])
+
+
+def _job(task: Task) -> delivering.Job:
+    request = task.content
+    delivery = batch_requests.delivery_of(request, task_id=task.id)
+    return delivering.Job(task.account, request, delivery, task.created_ms)
+
+
+def _progress(
+    world: World,
+    task: Task,
+    features: Mapping[int, Feature],
+    failed: Mapping[int, str],
+    empty: Collection[int] = (),
+) -> _Progress:
+    """What becomes of the task if these features fail, by their numbers, and these are empty."""
+    progress = _Progress(units.left(world, task.account), task.handled, task.fatal, 0.0, [], [])
+    for number, (n, feature) in enumerate(features.items(), task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
-        pu = feature["cost"] * task.scale
-        fate = batch_fates.striking(fates, feature["name"])
-        cause = None if fate is None else fate.cause
+        pu = feature.cost * task.scale
+        cause = failed.get(n)
         if cause is None and pu > progress.left:
             progress.stopped = (states.OUT_OF_PU, at_ms)
             break
@@ -150,10 +233,11 @@ def _progress(world: World, task: Task, features: list[Row]) -> _Progress:
         if cause is None:
             progress.left -= pu
             progress.spent += pu
-            progress.outcomes.append((feature["n"], rows.DONE, None))
+            progress.outcomes.append((n, rows.DONE, delivering.NO_DATA if n in empty else None))
+            progress.done.append((feature.name, at_ms))
             continue
         progress.fatal += 1
-        progress.outcomes.append((feature["n"], rows.FATAL, cause))
+        progress.outcomes.append((n, rows.FATAL, cause))
         if progress.fatal > world.settings.unhealthy_share * (task.total or 0):
             progress.stopped = (states.UNHEALTHY, at_ms)
             break
@@ -188,7 +272,9 @@ def _store_progress(world: World, task: Task, progress: _Progress) -> None:
         cost=task.cost + progress.spent,
         run_handled=run_handled,
     )
-    _write_execution(world, task)
+    # Of many features the database is written once the task is up to date, not at each chunk.
+    if due_ms is None or due_ms > world.now_ms() or (task.total or 0) <= MOST_AT_EACH_CHUNK:
+        _write_execution(world, task)
 
 
 def _write_execution(world: World, task: Task) -> None:

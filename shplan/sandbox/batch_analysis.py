@@ -1,8 +1,8 @@
 """
 The analysis of a batch task: which features it has and what they cost, or why it failed.
 
-Reads the evalscript, the grid or the GeoPackage, and looks for files that are in the way; stores
-nothing. Source: the batch pages (what an analysis checks); schema `BatchV2RasterOutput` for
+Reads the evalscript, the grid or the GeoPackage, and looks for files that are in the way, in a
+thread: what it needs of the store is read before. Source: the batch pages (what an analysis checks); schema `BatchV2RasterOutput` for
 `overwrite` and `skipExisting`; `BatchV2ZarrOutput` for the folder that must be empty.
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import (
     areas,
     batch_ingestion,
+    batch_paths,
     batch_requests,
     batch_zarr,
     byoc_rows,
@@ -33,19 +34,54 @@ from shplan.sandbox.scripts import ScriptFailedError
 from shplan.sandbox.tiles import TooManyTilesError, tiles_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.metering import Tariff
+    from shplan.sandbox.objects import Objects
+    from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
     from shplan.script.facts import OutputFacts, ScriptFacts
 
 ESTIMATED_EVERY_DAYS = 3.0
+_BYOC = batch_requests.BYOC
 
 
 class AnalysisError(Exception):
     """Why a task failed, in words for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """
+    What an analysis reads, none of it in the store.
+
+    Args:
+        bands: of each collection that the request names, by its identifier; none: it has none yet
+    """
+
+    scripts: Scripts
+    objects: Objects
+    bands: Mapping[str, Mapping[str, JsonObject] | None]
+    acquisition_every_days: float
+
+
+def basis(world: World, request: JsonObject) -> Basis:
+    """Read from the store what the analysis of a request, as version 2 has it, needs of it."""
+    process = cast("JsonObject", request["processRequest"])
+    data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
+    output = cast("JsonObject", request["output"])
+    named = [str(one["type"]) for one in data]
+    wanted = [name.removeprefix(_BYOC) for name in named if name.startswith(_BYOC)]
+    if output.get("collectionId") is not None:
+        wanted.append(str(output["collectionId"]))
+    bands = {}
+    for identifier in wanted:
+        ingestion.settle(world, identifier)
+        if (found := byoc_rows.find_collection(world.store, identifier)) is not None:
+            bands[identifier] = found.bands
+    return Basis(world.scripts, world.objects, bands, world.settings.acquisition_every_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +102,7 @@ class Analysis:
     outputs: tuple[OutputFacts, ...]
 
 
-def analyse(world: World, request: JsonObject, *, delivery: Delivery, created_ms: int) -> Analysis:
+def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms: int) -> Analysis:
     """
     Analyse a task.
 
@@ -80,22 +116,22 @@ def analyse(world: World, request: JsonObject, *, delivery: Delivery, created_ms
     """
     process = cast("JsonObject", request["processRequest"])
     try:
-        facts = world.scripts.facts(str(process["evalscript"]))
+        facts = known.scripts.facts(str(process["evalscript"]))
     except ScriptFailedError as error:
         raise AnalysisError(f"The evalscript failed: {error}") from error
     _check_script(request, facts)
-    _check_bands(world, process, facts)
-    _check_ingestion(world, request, facts)
+    check_bands(known, process, facts)
+    _check_ingestion(known, request, facts, delivery)
     tariff = metering.tariff(
         process,
         facts,
         now_ms=created_ms,
-        acquisition_every_days=world.settings.acquisition_every_days,
+        acquisition_every_days=known.acquisition_every_days,
     )
-    features = list(_features(world, request, tariff))
+    features = list(_features(known.objects, request, tariff))
     if not features:
         raise AnalysisError("No feature of the input intersects the area of interest.")
-    kept = _without_existing(world, request, delivery, features)
+    kept = _without_existing(known.objects, request, delivery, features)
     return Analysis(
         features=kept,
         scale=metering.raise_to_minimum([one.cost for one in kept]),
@@ -137,40 +173,50 @@ def _check_script(request: JsonObject, facts: ScriptFacts) -> None:
         if output.get("cogOutput") and found.sample_type == "INT8":
             raise AnalysisError(f"Output {identifier} is INT8, which a COG cannot hold.")
         if output["type"] == "zarr":
-            _check_array(output, found)
+            _check_array(output, found, cast("JsonObject", request["input"]))
 
 
-def _check_array(output: JsonObject, found: OutputFacts) -> None:
+def _check_array(output: JsonObject, found: OutputFacts, source: JsonObject) -> None:
     if found.bands != 1:
         raise AnalysisError(f"Output {found.id} must have one band to become a Zarr array.")
     array = batch_zarr.array_of(output, found.id)
     if not batch_zarr.fits(array, found.sample_type):
         dtype, kind = array["dtype"], found.sample_type
         raise AnalysisError(f"Output {found.id} is {kind}, which an array of {dtype} cannot hold.")
+    grid = grids()[cast("int", source["id"])]
+    if cause := batch_zarr.misfit(array, found.id, grid=grid, source=source):
+        raise AnalysisError(cause)
 
 
-def _check_ingestion(world: World, request: JsonObject, facts: ScriptFacts) -> None:
+def _check_ingestion(
+    known: Basis, request: JsonObject, facts: ScriptFacts, delivery: Delivery
+) -> None:
     """Results that become tiles must be bands that the collection can have."""
     output = cast("JsonObject", request["output"])
     wanted = output.get("collectionId")
     if wanted is None and not output.get("createCollection"):
         return
+    if batch_paths.OUTPUT not in delivery.template:
+        raise AnalysisError(
+            f"Files can be ingested only if {batch_paths.OUTPUT} is in their names."
+        )
     process = cast("JsonObject", request["processRequest"])
     asked = {name for name, _ in metering.responses(process)}
-    known = None
-    if wanted is not None:
-        ingestion.settle(world, str(wanted))
-        collection = byoc_rows.find_collection(world.store, str(wanted))
-        if collection is None:
-            raise AnalysisError(f"The collection {wanted} does not exist.")
-        known = collection.bands
+    if wanted is not None and str(wanted) not in known.bands:
+        raise AnalysisError(f"The collection {wanted} does not exist.")
+    bands = None if wanted is None else known.bands[str(wanted)]
     outputs = [one for one in facts.outputs if one.id in asked]
-    if cause := batch_ingestion.misfit(outputs, known):
+    if cause := batch_ingestion.misfit(outputs, bands):
         raise AnalysisError(cause)
 
 
-def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:
-    """Bands of the caller's own collections; those of public collections are not known here."""
+def check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
+    """
+    Bands of the caller's own collections; those of public collections are not known here.
+
+    Raises:
+        AnalysisError: there is no such band
+    """
     data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
     identifiers = {str(one["id"]) for one in data if "id" in one}
     for index, one in enumerate(facts.inputs):
@@ -178,23 +224,21 @@ def _check_bands(world: World, process: JsonObject, facts: ScriptFacts) -> None:
             raise AnalysisError(f"Datasource {one.datasource} of setup() is not in the request.")
         chosen = [entry for entry in data if entry.get("id") == one.datasource]
         source = str((chosen or data)[0 if chosen else min(index, len(data) - 1)]["type"])
-        if not source.startswith(batch_requests.BYOC):
+        if not source.startswith(_BYOC):
             continue
-        collection_id = source.removeprefix(batch_requests.BYOC)
-        ingestion.settle(world, collection_id)
-        collection = byoc_rows.find_collection(world.store, collection_id)
-        bands = {*(collection.bands or {}), "dataMask"} if collection else set()
-        unknown = [name for name in one.bands if name not in bands]
-        if collection is None or (collection.bands and unknown):
+        identifier = source.removeprefix(_BYOC)
+        exists, bands = identifier in known.bands, known.bands.get(identifier)
+        unknown = [name for name in one.bands if name not in {*(bands or {}), "dataMask"}]
+        if not exists or (bands and unknown):
             raise AnalysisError(f"{source} has no band {(unknown or list(one.bands))[0]}.")
 
 
-def _features(world: World, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:
+def _features(objects: Objects, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:
     source = cast("JsonObject", request["input"])
     if source["type"] == "tiling-grid":
         yield from _grid_features(request, source, tariff)
     else:
-        yield from _package_features(world, request, source, tariff)
+        yield from _package_features(objects, request, source, tariff)
 
 
 def _grid_features(request: JsonObject, source: JsonObject, tariff: Tariff) -> Iterator[Feature]:
@@ -220,7 +264,7 @@ def _grid_features(request: JsonObject, source: JsonObject, tariff: Tariff) -> I
 
 
 def _package_features(
-    world: World, request: JsonObject, source: JsonObject, tariff: Tariff
+    objects: Objects, request: JsonObject, source: JsonObject, tariff: Tariff
 ) -> Iterator[Feature]:
     place = batch_requests.reference(source["features"])
     defaults = cast("JsonObject", source.get("defaults", {}))
@@ -230,7 +274,7 @@ def _package_features(
         resolution=cast("float | None", defaults.get("resolution")),
     )
     try:
-        shapes = geopackage.read(world.objects.find(place.bucket, place.key), size)
+        shapes = geopackage.read(objects.find(place.bucket, place.key), size)
     except ObjectStoreError as error:
         raise AnalysisError(f"The GeoPackage {place.url} cannot be read: {error}") from error
     except GeoPackageError as error:
@@ -252,7 +296,7 @@ def _package_features(
 
 
 def _without_existing(
-    world: World, request: JsonObject, delivery: Delivery, features: list[Feature]
+    objects: Objects, request: JsonObject, delivery: Delivery, features: list[Feature]
 ) -> list[Feature]:
     """
     The features whose outputs do not lie there yet, if those that do may be skipped.
@@ -261,10 +305,10 @@ def _without_existing(
         AnalysisError: files are in the way
     """
     output = cast("JsonObject", request["output"])
-    if not world.objects.has_bucket(delivery.bucket):
+    if not objects.has_bucket(delivery.bucket):
         raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to.")
     if output["type"] == "zarr":
-        _refuse_zarr_remains(world, delivery)
+        _refuse_zarr_remains(objects, delivery)
         return features
     asked = metering.responses(cast("JsonObject", request["processRequest"]))
     kept = []
@@ -276,7 +320,7 @@ def _without_existing(
         unsafe = [key for key in keys if not is_safe_key(key)]
         if unsafe:
             raise AnalysisError(f"Feature {feature.name} would be written to {unsafe[0]}.")
-        found = [key for key in keys if world.objects.exists(delivery.bucket, key)]
+        found = [key for key in keys if objects.exists(delivery.bucket, key)]
         if output.get("skipExisting") and len(found) == len(keys):
             continue
         if found and not output.get("overwrite"):
@@ -285,9 +329,9 @@ def _without_existing(
     return kept
 
 
-def _refuse_zarr_remains(world: World, delivery: Delivery) -> None:
+def _refuse_zarr_remains(objects: Objects, delivery: Delivery) -> None:
     base = f"{delivery.root}/" if delivery.root else ""
-    for entry in world.objects.list(delivery.bucket, base):
+    for entry in objects.list(delivery.bucket, base):
         inner = entry.key.removeprefix(base)
         if "/" in inner or inner.startswith(".z"):
             raise AnalysisError(f"The folder of the Zarr output is not empty: {entry.key} exists.")

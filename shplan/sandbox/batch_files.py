@@ -2,7 +2,7 @@
 What the service writes for a batch task beside its results: three files in the delivery's root.
 
 The copy of the request at creation, the feature manifest after the analysis, the execution
-database while features are processed. Results themselves are not written. Source: the batch
+database while features are processed. Results themselves are written by `delivering`. Source: the batch
 pages; the name of the request copy is an assumption.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import metering
 from shplan.sandbox.batch_requests import delivery_of
+from shplan.sandbox.masking import masked
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def write_copy(world: World, delivery: Delivery, task_id: str, request: JsonObje
     Raises:
         ObjectStoreError: as above
     """
-    content = encode({"id": task_id, "request": rows.masked(request)})
-    _put(world, delivery.beside(request_name(task_id)), content.encode() + b"\n")
+    content = encode({"id": task_id, "request": masked(request)})
+    put(world, delivery.beside(request_name(task_id)), content.encode() + b"\n")
 
 
 def write_manifest(world: World, task: Task, *, at_ms: int) -> None:
@@ -117,10 +118,16 @@ def write_execution(world: World, task: Task) -> None:
 
 
 def _write(world: World, task: Task, name: str, content: bytes) -> None:
-    _put(world, delivery_of(task.content, task_id=task.id).beside(name), content)
+    put(world, delivery_of(task.content, task_id=task.id).beside(name), content)
 
 
-def _put(world: World, place: Place, content: bytes) -> None:
+def put(world: World, place: Place, content: bytes) -> None:
+    """
+    Write a file into a bucket, which is made if a setting says so.
+
+    Raises:
+        ObjectStoreError: as above
+    """
     if world.settings.missing_bucket == "create" and not world.objects.has_bucket(place.bucket):
         world.objects.make_bucket(place.bucket)
     world.objects.write(place.bucket, place.key, content)

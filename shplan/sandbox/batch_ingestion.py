@@ -52,16 +52,17 @@ def misfit(outputs: Sequence[OutputFacts], known: Mapping[str, JsonObject] | Non
 
 
 def configured(outputs: Sequence[OutputFacts]) -> JsonObject:
-    """The bands of a collection that outputs of one band each make."""
+    """The bands of a collection that outputs make."""
     bands: JsonObject = {}
     for output in outputs:
         depth, form = _TYPES[output.sample_type]
-        bands[output.id] = {
-            "source": output.id,
-            "bandIndex": 1,
-            "bitDepth": depth,
-            "sampleFormat": form,
-        }
+        for index, name in enumerate(_bands(output), 1):
+            bands[name] = {
+                "source": output.id,
+                "bandIndex": index,
+                "bitDepth": depth,
+                "sampleFormat": form,
+            }
     return bands
 
 

@@ -39,7 +39,7 @@ def check(request: JsonObject) -> None:
     """
     check_task(request)
     output = cast("JsonObject", request["output"])
-    _check_access(output["delivery"], DELIVERY)
+    check_access(output["delivery"], DELIVERY)
     marks = batch_paths.MARKS if output["type"] == "raster" else (batch_paths.REQUEST_ID,)
     check_marks(str(_access(output["delivery"])["url"]), marks, "output->delivery->url")
     delivery_of(request, task_id="00000000-0000-0000-0000-000000000000")
@@ -112,7 +112,7 @@ def _check_geopackage(source: JsonObject) -> None:
     place = reference(source["features"])
     if not place.key.lower().endswith(".gpkg"):
         raise violation("input->features", "must be the URL of a .gpkg file")
-    _check_access(source["features"], "input->features")
+    check_access(source["features"], "input->features")
     defaults = cast("JsonObject", source.get("defaults", {}))
     if "resolution" in defaults and ("width" in defaults or "height" in defaults):
         raise violation("input->defaults", "must have width and height, or resolution, not both")
@@ -120,12 +120,15 @@ def _check_geopackage(source: JsonObject) -> None:
         raise violation("input->defaults", "must have both width and height")
 
 
-def _check_access(storage: Json, place: str) -> None:
+def check_access(storage: Json, place: str) -> None:
     """
     Not more than one way in: a role, or both keys.
 
     Source: the batch pages, which know these two; policies of buckets no longer let the service
     write, so a delivery needs one.
+
+    Raises:
+        ApiError: 400
     """
     kind = "s3" if "s3" in cast("JsonObject", storage) else "gs"
     held = _access(storage)
@@ -247,3 +250,16 @@ def bounds_of(request: JsonObject) -> JsonObject:
 def bounds_text(request: JsonObject) -> str:
     """The area of interest as text, by which tiles that were counted before are found again."""
     return encode(bounds_of(request))
+
+
+def sensing_ms(process: JsonObject) -> int | None:
+    """
+    When results were sensed that become tiles of a collection; none: nobody says.
+
+    Assumption: as the first data set's range of time begins, or ends where its begin is open.
+    """
+    data = cast("list[JsonObject]", cast("JsonObject", process["input"])["data"])
+    chosen = cast("JsonObject", data[0].get("dataFilter") or {})
+    span = cast("JsonObject", chosen.get("timeRange") or {})
+    told = [str(span[name]) for name in ("from", "to") if span.get(name) not in (None, "..")]
+    return parse_instant(told[0]) if told else None

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
-SCHEMA = """
-create table if not exists batch_tasks (
+# What every API has whose tasks live as those of batch processing do.
+_TASKS_SCHEMA = """
+create table if not exists {name} (
   seq integer primary key, id text not null unique, account text not null,
   created_ms integer not null, updated_ms integer not null, status text not null,
   since_ms integer not null, action text not null default 'NONE', action_ms integer,
@@ -34,21 +35,28 @@ create table if not exists batch_tasks (
   cost real not null default 0, scale real not null default 1, run_ms integer, pace_ms real,
   run_handled integer not null default 0, starts integer not null default 0,
   forgotten integer not null default 0);
-create index if not exists batch_by_account on batch_tasks (account, seq);
-create index if not exists batch_by_status on batch_tasks (account, status, seq);
-create index if not exists batch_due on batch_tasks (due_ms, seq) where due_ms is not null;
+create index if not exists {short}_by_account on {name} (account, seq);
+create index if not exists {short}_by_status on {name} (account, status, seq);
+create index if not exists {short}_due on {name} (due_ms, seq) where due_ms is not null;
+"""
+
+
+def tasks_schema(name: str, short: str) -> str:
+    """The table of tasks under a name, and its indexes under a short one."""
+    return _TASKS_SCHEMA.format(name=name, short=short)
+
+
+SCHEMA = f"""
+{tasks_schema("batch_tasks", "batch")}
 create table if not exists batch_features (
   task integer not null, n integer not null, name text not null, epsg integer not null,
   shape text not null, width integer not null, height integer not null, cost real not null,
   outcome text, error text, primary key (task, n)) without rowid;
+create table if not exists batch_fillings (task integer primary key, bands text not null);
 """
-TABLES = {"batch_tasks": "seq", "batch_features": "task, n"}
+TABLES = {"batch_tasks": "seq", "batch_features": "task, n", "batch_fillings": "task"}
 
 DONE, FATAL = "DONE", "FATAL"
-# What of a delivery or a reference only its owner may know, and what is told instead: the schema
-# requires `credentials`.
-SECRETS = ("secretAccessKey", "credentials")
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,10 @@ class Task:
 
     def as_text(self) -> str:
         """The task as answers show it. Source: schema `BatchV2ProcessTask`."""
+        return f'{encode(self.told())[:-1]},"request":{self.request}}}'
+
+    def told(self) -> JsonObject:
+        """The same without its request."""
         content: JsonObject = {
             "id": self.id,
             "projectId": self.account,
@@ -131,7 +143,7 @@ class Task:
             content["error"] = self.error
         if self.reason is not None and self.status == states.STOPPED:
             content["stoppedStatusReason"] = self.reason
-        return f'{encode(content)[:-1]},"request":{self.request}}}'
+        return content
 
 
 TASKS = TaskTable("batch_tasks", Task)
@@ -150,15 +162,6 @@ def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now
         since_ms=now_ms,
         request=encode(request),
     )
-
-
-def masked(request: JsonObject) -> JsonObject:
-    """The request with its secrets covered, wherever they stand."""
-    kept: JsonObject = {}
-    for name, value in request.items():
-        inner = masked(value) if isinstance(value, dict) else value
-        kept[name] = MASK if name in SECRETS else inner
-    return kept
 
 
 _EXPIRING = {
@@ -203,14 +206,15 @@ def insert_features(store: Store, task: Task, features: Iterable[Feature]) -> No
     )
 
 
-def pending(store: Store, task: Task, *, limit: int) -> list[Row]:
-    """The next features that are not handled yet."""
-    return store.rows(
-        "select n, name, cost from batch_features where task = ? and outcome is null"
-        " order by n limit ?",
+def pending(store: Store, task: Task, *, limit: int) -> dict[int, Feature]:
+    """The next features that are not handled yet, by their numbers."""
+    rows = store.rows(
+        "select n, name, epsg, shape, width, height, cost from batch_features"
+        " where task = ? and outcome is null order by n limit ?",
         task.seq,
         limit,
     )
+    return {row["n"]: Feature(*row[1:]) for row in rows}
 
 
 def settle_features(
@@ -236,3 +240,14 @@ def retry_failed(store: Store, task: Task) -> int:
 def features(store: Store, task: Task) -> list[Row]:
     """All features of a task."""
     return store.rows("select * from batch_features where task = ? order by n", task.seq)
+
+
+def set_bands(store: Store, task: Task, bands: JsonObject) -> None:
+    """Store the bands that the results of a task are in the collection that it fills."""
+    store.run("insert or replace into batch_fillings values (?, ?)", task.seq, encode(bands))
+
+
+def bands_of(store: Store, task: Task) -> JsonObject | None:
+    """Those bands; none: it fills no collection."""
+    row = store.row("select bands from batch_fillings where task = ?", task.seq)
+    return None if row is None else decode_object(row["bands"])

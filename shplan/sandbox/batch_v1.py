@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox import batch_collection_rows as collections
 from shplan.sandbox import (
@@ -18,18 +20,20 @@ from shplan.sandbox import (
     batch_requests,
     batch_states,
     batch_v1_requests,
+    delivering,
     units,
 )
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
+from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.grids import grids, tile_id
-from shplan.sandbox.task_settling import Steps
+from shplan.sandbox.task_settling import Step, Steps
 from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from shplan.sandbox.batch_analysis import Analysis
+    from shplan.sandbox.batch_analysis import Analysis, AnalysisError
     from shplan.sandbox.batch_fates import Fate
     from shplan.sandbox.batch_v1_rows import Task, Tile
     from shplan.sandbox.wire import JsonObject
@@ -38,28 +42,43 @@ if TYPE_CHECKING:
 OUT_OF_PU = "The account does not have the processing units that the request is estimated to need."
 
 
-def _begin(world: World, task: Task, at_ms: int) -> None:
-    """From CREATED to ANALYSING, from ANALYSIS_DONE to PROCESSING."""
+def _begin(world: World, task: Task, at_ms: int) -> Step[Any] | None:
+    """From CREATED to ANALYSING, from ANALYSIS_DONE to PROCESSING; or the end of a CANCELED one."""
+    if task.status == states.CANCELED:
+        return _finish_tile_in_flight(world, task)
+    if task.status != states.CREATED:
+        return _begin_processing(world, task, at_ms=at_ms)
     with world.store.writing():
-        if not rows.TASKS.is_unchanged(world.store, task):
-            return
-        if task.status == states.CREATED:
+        if rows.TASKS.is_unchanged(world.store, task):
             due_ms = at_ms + round(world.settings.batch_analysing_s * 1000)
-            _move(world, task, states.ANALYSING, at_ms=at_ms, due_ms=due_ms)
-        else:
-            begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
+            rows.TASKS.change(
+                world.store, task, status=states.ANALYSING, since_ms=at_ms, due_ms=due_ms
+            )
+    return None
 
 
-def _move(
-    world: World,
-    task: Task,
-    status: str,
-    *,
-    at_ms: int,
-    due_ms: int | None,
-    error: str | None = None,
-) -> None:
-    rows.TASKS.change(world.store, task, status=status, since_ms=at_ms, due_ms=due_ms, error=error)
+def _begin_processing(world: World, task: Task, *, at_ms: int) -> Step[str | None] | None:
+    job = _job(task)
+
+    def done(cause: str | None) -> None:
+        with world.store.writing():
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if cause is None:
+                begin_run(world, _with_collection(world, task, at_ms=at_ms), at_ms=at_ms)
+            else:
+                _fail(world, task, cause, at_ms=at_ms)
+
+    if not delivering.has_group(job):
+        done(None)
+        return None
+    return Step(partial(delivering.group_failure, world.objects, job, at_ms=at_ms), done)
+
+
+def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
+    rows.TASKS.change(
+        world.store, task, status=states.FAILED, since_ms=at_ms, due_ms=None, error=cause
+    )
 
 
 def begin_run(world: World, task: Task, *, at_ms: int) -> None:
@@ -76,51 +95,53 @@ def begin_run(world: World, task: Task, *, at_ms: int) -> None:
 # The analysis.
 
 
-def _end_analysis(world: World, task: Task, at_ms: int) -> None:
+def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | AnalysisError]:
     # Heavy, and opening a sandbox needs none of it.
     from shplan.sandbox import batch_analysis  # noqa: PLC0415
 
-    request = task.content
-    # Files and the evalscript are read before the lock is taken.
-    try:
-        analysis = batch_analysis.analyse(
-            world,
-            batch_v1_requests.as_version_2(request),
-            delivery=batch_v1_requests.delivery_of(request, task.url, task_id=task.id),
-            created_ms=task.created_ms,
-        )
-        _check_ingestion(world, task, analysis)
-    except batch_analysis.AnalysisError as error:
+    request = batch_v1_requests.as_version_2(task.content)
+    delivery = batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id)
+    known = batch_analysis.basis(world, request)
+
+    def work() -> Analysis | AnalysisError:
+        try:
+            return batch_analysis.analyse(
+                known, request, delivery=delivery, created_ms=task.created_ms
+            )
+        except batch_analysis.AnalysisError as error:
+            return error
+
+    def done(found: Analysis | AnalysisError) -> None:
         with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=str(error))
-        return
-    with world.store.writing():
-        if rows.TASKS.is_unchanged(world.store, task):
-            _store_analysis(world, task, analysis, at_ms=at_ms)
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            if isinstance(found, batch_analysis.AnalysisError):
+                _fail(world, task, str(found), at_ms=at_ms)
+            elif (cause := _unfit(world, task, found)) is not None:
+                _fail(world, task, cause, at_ms=at_ms)
+            else:
+                _store_analysis(world, task, found, at_ms=at_ms)
+
+    return Step(work, done)
 
 
-def _check_ingestion(world: World, task: Task, analysis: Analysis) -> None:
-    from shplan.sandbox.batch_analysis import AnalysisError  # noqa: PLC0415 as above
-
+def _unfit(world: World, task: Task, analysis: Analysis) -> str | None:
+    """Why the results cannot be ingested, if they are to be."""
     request = task.content
     if not batch_v1_requests.ingests(request):
-        return
+        return None
     outputs = batch_v1_requests.asked_outputs(request, analysis.outputs)
     filled = collections.find(world.store, task.collection or "")
     known = None if filled is None or filled.bands is None else decode_object(filled.bands)
     for output in outputs:
         if output.bands != 1:
-            msg = f"Output {output.id} must have one band to be ingested into a collection."
-            raise AnalysisError(msg)
-    cause = batch_ingestion.misfit(outputs, cast("dict[str, JsonObject] | None", known))
-    if cause is not None:
-        raise AnalysisError(cause)
+            return f"Output {output.id} must have one band to be ingested into a collection."
+    return batch_ingestion.misfit(outputs, cast("dict[str, JsonObject] | None", known))
 
 
 def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int) -> None:
     if task.action == states.START and analysis.estimate > units.left(world, task.account):
-        _move(world, task, states.FAILED, at_ms=at_ms, due_ms=None, error=OUT_OF_PU)
+        _fail(world, task, OUT_OF_PU, at_ms=at_ms)
         return
     # From here on the estimate is reserved, if the request was started.
     move = states.after_analysis(task.action, settings=world.settings, at_ms=at_ms)
@@ -221,17 +242,79 @@ class _Progress:
     tried: dict[int, tuple[int, int, str | None, str | None]] = field(default_factory=dict)
 
 
-def _process(world: World, task: Task, turns: int) -> None:
-    with world.store.writing():
-        if rows.TASKS.is_unchanged(world.store, task):
-            _store_progress(world, task, _progress(world, task, limit=turns))
+def _process(world: World, task: Task, turns: int) -> Step[dict[int, str]] | None:
+    job, source = _job(task), _source(task)
+    most = delivering.chunk(repeat(source.size, delivering.MOST_FEATURES))
+    limit = most if turns < 0 else min(turns, most)
+    # As many as there are turns, so that one that goes back finds its place behind them.
+    tiles = {tile.n: tile for tile in rows.pending(world.store, task, limit=limit)}
+    progress = _progress(world, task, tiles, limit=limit)
+
+    def done(failed: dict[int, str]) -> None:
+        with world.store.writing():
+            if rows.TASKS.is_unchanged(world.store, task):
+                _take_back(progress, failed, tiles, scale=task.scale)
+                _store_progress(world, task, progress)
+
+    over = [n for n, _, outcome, _ in progress.tried.values() if outcome == states.PROCESSED]
+    if not over:
+        done({})
+        return None
+    wanted = {n: source.feature(tiles[n]) for n in over}
+    return Step(delivering.opened(world, job, wanted).deliver, done)
 
 
-def _progress(world: World, task: Task, *, limit: int) -> _Progress:
+def _job(task: Task) -> delivering.Job:
+    return delivering.Job(
+        account=task.account,
+        request=batch_v1_requests.as_version_2(task.content),
+        delivery=batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id),
+        created_ms=task.created_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """
+    The grid of a request: how its tiles are features.
+
+    Args:
+        size: width and height of a tile in pixels, with its buffer
+        around: what the buffer adds at each side, in units of the CRS
+    """
+
+    size: tuple[int, int]
+    around: tuple[float, float]
+
+    def feature(self, tile: Tile) -> Feature:
+        """The tile with its buffer."""
+        from shplan.sandbox import areas  # noqa: PLC0415 heavy, as above
+
+        across, along = self.around
+        shape = areas.box_hex(
+            tile.west - across,
+            tile.south - along,
+            tile.west + tile.size + across,
+            tile.south + tile.size + along,
+        )
+        return Feature(tile.name, tile.epsg, shape, *self.size, tile.pu)
+
+
+def _source(task: Task) -> _Source:
+    grid = batch_v1_requests.grid_of(task.content)
+    resolution = cast("float", grid["resolution"])
+    buffers = [cast("int", grid.get(name, 0)) for name in ("bufferX", "bufferY")]
+    return _Source(
+        size=(task.width + 2 * buffers[0], task.height + 2 * buffers[1]),
+        around=(buffers[0] * resolution, buffers[1] * resolution),
+    )
+
+
+def _progress(world: World, task: Task, tiles: Mapping[int, Tile], *, limit: int) -> _Progress:
+    """What becomes of the tiles if those that are processed can be computed."""
     fates = batch_fates.all_of(world.store)
     progress = _Progress(task.handled, task.fatal)
-    # As many as there are turns, so that one that goes back finds its place behind them.
-    queue = [(tile.tries, tile.n, tile) for tile in rows.pending(world.store, task, limit=limit)]
+    queue = [(tile.tries, tile.n, tile) for tile in tiles.values()]
     heapq.heapify(queue)
     while queue and progress.turns != limit:
         tries, n, tile = heapq.heappop(queue)
@@ -255,6 +338,19 @@ def _take_turn(task: Task, progress: _Progress, tile: Tile, fate: Fate | None, t
         progress.fatal += 1
         progress.tried[tile.n] = (tile.n, tries + fate.stuck, states.FAILED, fate.cause)
     return tries
+
+
+def _take_back(
+    progress: _Progress, failed: Mapping[int, str], tiles: Mapping[int, Tile], *, scale: float
+) -> None:
+    """Tiles that could not be computed have failed, and cost nothing."""
+    for n, cause in failed.items():
+        progress.fatal += 1
+        progress.spent -= tiles[n].pu * scale
+        progress.tried[n] = (n, progress.tried[n][1], states.FAILED, cause)
+    if all(one[2] != states.PROCESSED for one in progress.tried.values()):
+        # Nothing, and not what is left of a sum of differences.
+        progress.spent = 0.0
 
 
 def _store_progress(world: World, task: Task, progress: _Progress) -> None:
@@ -289,22 +385,43 @@ def _told(progress: _Progress, total: int) -> str | None:
     return f"{progress.fatal} of {total} tiles failed."
 
 
-def finish_tiles_in_flight(world: World, task: Task, *, now_ms: int) -> None:
+def in_flight(world: World, task: Task, *, now_ms: int) -> bool:
     """
-    Charge what is being processed while its request is cancelled.
+    Whether a tile is being processed.
 
-    Source: the batch pages: tiles that are processed or being processed then are charged for.
+    Source: the batch pages: tiles that are processed or being processed when a request is cancelled
+    are charged for. So this one is delivered, by the step that a CANCELED request still has to take.
     """
     moving = rows.front(world.store, task, now_ms=now_ms)
-    flying = [tile for tile in rows.pending(world.store, task, limit=1) if tile.n in moving]
-    if not flying:
-        return
+    return any(tile.n in moving for tile in rows.pending(world.store, task, limit=1))
+
+
+def _finish_tile_in_flight(world: World, task: Task) -> Step[dict[int, str]] | None:
+    tiles = {tile.n: tile for tile in rows.pending(world.store, task, limit=1)}
     progress = _Progress(task.handled, task.fatal)
-    for tile in flying:
+    for tile in tiles.values():
         _take_turn(task, progress, tile, None, tile.tries)
-    rows.settle_tiles(world.store, task, progress.tried.values())
-    world.store.charge(task.account, progress.spent, calls=0)
-    rows.TASKS.change(world.store, task, handled=progress.handled, cost=task.cost + progress.spent)
+
+    def done(failed: dict[int, str]) -> None:
+        with world.store.writing():
+            if not rows.TASKS.is_unchanged(world.store, task):
+                return
+            _take_back(progress, failed, tiles, scale=task.scale)
+            rows.settle_tiles(world.store, task, progress.tried.values())
+            if progress.spent:
+                world.store.charge(task.account, progress.spent, calls=0)
+            rows.TASKS.change(
+                world.store,
+                task,
+                due_ms=None,
+                handled=progress.handled,
+                fatal=progress.fatal,
+                cost=task.cost + progress.spent,
+            )
+
+    source = _source(task)
+    wanted = {n: source.feature(tile) for n, tile in tiles.items()}
+    return Step(delivering.opened(world, _job(task), wanted).deliver, done)
 
 
 def _forget(world: World, now_ms: int) -> None:

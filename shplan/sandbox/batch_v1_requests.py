@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shplan.script.facts import OutputFacts
 
 TARGETS = ("output", "bucketName", "zarrOutput")
+# Source: schema `BatchCogParameters`, whose defaults are others.
+_BLOCKS: JsonObject = {"blockxsize": 1024, "blockysize": 1024}
 # Only its form counts where a request is checked before it has an identifier.
 _ANY_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -81,6 +83,11 @@ def as_version_2(request: JsonObject) -> JsonObject:
     # A collection of version 1 is no BYOC collection, which is what version 2 would look for.
     output.pop("collectionId", None)
     output.pop("createCollection", None)
+    if output.get("cogOutput"):
+        output["cogParameters"] = {
+            **_BLOCKS,
+            **cast("JsonObject", output.get("cogParameters") or {}),
+        }
     return {
         "processRequest": process_of(request),
         "input": {"type": "tiling-grid", **grid_of(request)},
@@ -164,6 +171,12 @@ def check_ingestion(request: JsonObject, collection: BatchCollection | None) -> 
         return
     if not output.get("cogOutput"):
         raise violation("output->cogOutput", "must be true to ingest into a collection")
+    # Source: schema `BatchCogParameters`: the layout of a collection's files is the service's own.
+    for name in cast("JsonObject", output.get("cogParameters") or {}):
+        if name != "resamplingAlgorithm":
+            raise violation(
+                f"output->cogParameters->{name}", "must not be set to fill a collection"
+            )
     asked = responses(process_of(request))
     if any(media_type != "image/tiff" for name, media_type in asked if name != USERDATA):
         raise violation("processRequest->output->responses", "must be image/tiff to be ingested")

@@ -186,6 +186,16 @@ def is_collection_used(store: Store, collection_id: str) -> bool:
     return row is not None
 
 
+def filling(store: Store, collection_id: str) -> list[Task]:
+    """The requests that fill a batch collection, the latest first."""
+    found = store.rows(
+        "select id from batch_v1_tasks where collection = ? and not forgotten order by seq desc",
+        collection_id,
+    )
+    tasks = [TASKS.find(store, row["id"]) for row in found]
+    return [task for task in tasks if task is not None]
+
+
 # Tiles.
 
 
@@ -256,6 +266,14 @@ def pending(store: Store, task: Task, *, limit: int) -> list[Tile]:
         "select * from batch_v1_tiles where task = ? and outcome is null order by tries, n limit ?",
         task.seq,
         limit,
+    )
+    return [_tile(row) for row in rows]
+
+
+def processed(store: Store, task: Task) -> list[Tile]:
+    """The tiles whose results are there."""
+    rows = store.rows(
+        "select * from batch_v1_tiles where task = ? and outcome = 'PROCESSED' order by n", task.seq
     )
     return [_tile(row) for row in rows]
 

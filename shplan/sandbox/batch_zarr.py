@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from shplan.sandbox import zarr_codecs
 from shplan.sandbox.errors import violation
+from shplan.sandbox.zarr_files import ZarrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 PLACE = "output->arrayParameters"
 OVERRIDES = "output->arrayOverrides"
+AXES = frozenset({"time", "lat", "lon", "y", "x"})
 _REQUIRED = ("dtype", "order", "chunks", "fill_value")
 _FLOATS = frozenset({"<f4", ">f4", "<f8", ">f8"})
 _LARGEST_F4 = 3.4028234663852886e38
@@ -106,6 +109,16 @@ def _check_array(array: JsonObject, name: str, *, sides: tuple[int, int]) -> Non
         )
     if not _is_representable(array["fill_value"], str(dtype)):
         raise _wrong(name, "fill_value", f"is no value of {dtype}")
+    # What it is without a word needs no check, which would load the compressors.
+    if array.get("compressor"):
+        _check_compressor(array, name)
+
+
+def _check_compressor(array: JsonObject, name: str) -> None:
+    try:
+        zarr_codecs.encoder(zarr_codecs.compressor_of(array))
+    except ZarrError as error:
+        raise _wrong(name, "compressor", f"cannot be used: {error}".rstrip(".")) from error
 
 
 def _wrong(name: str, member: str, text: str) -> ApiError:
@@ -128,6 +141,21 @@ def _is_representable(value: Json, dtype: str) -> bool:
         least, most = _WHOLE[dtype]
         return value == int(value) and least <= value <= most
     return not dtype.endswith("4") or abs(value) <= _LARGEST_F4
+
+
+def misfit(array: JsonObject, name: str, *, grid: Grid, source: JsonObject) -> str | None:
+    """
+    Why the tiles of a task cannot make up an array; none: they can.
+
+    Names of axes are taken, and what a tile has around it lies in its neighbours: without that, chunks have to
+    divide it too. Both are choices of ours.
+    """
+    if name in AXES:
+        return f"Output {name} has the name of a coordinate array."
+    side = round(grid.tile / cast("float", source["resolution"]))
+    if not _divides(array["chunks"], (side, side)):
+        return f"Chunks of {name} must divide a tile of {side} x {side} pixels without its buffers."
+    return None
 
 
 def fits(array: JsonObject, sample_type: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,12 +20,13 @@ T = TypeVar("T")
 _TURN = threading.Lock()
 
 
-async def beside(work: Callable[[], T]) -> T:
+async def beside(work: Callable[[], T], *, in_turn: bool = True) -> T:
     """
     Do some work in a thread, and wait for it without keeping others waiting.
 
     Args:
         work: touches nothing that belongs to the loop
+        in_turn: whether one such work is done after the other
 
     Returns:
         what it returns; what it raises is raised here
@@ -33,7 +35,7 @@ async def beside(work: Callable[[], T]) -> T:
     done: asyncio.Future[T] = loop.create_future()
 
     def run() -> None:
-        with _TURN:
+        with _TURN if in_turn else nullcontext():
             if done.cancelled():
                 return
             try:

@@ -1,5 +1,5 @@
 """
-Buckets as directories, and which files in them a tile's path stands for.
+Buckets, as directories or behind an endpoint of S3, and which files in them a tile's path stands for.
 
 Source: the BYOC page: a folder holds `<source>.<ext>` for each band, or the path names the
 place with `(BAND)`; the extension may be left out and is the same for all files of a tile.
@@ -10,14 +10,19 @@ from __future__ import annotations
 import glob
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shplan.sandbox.batch_paths import is_safe_key
+from shplan.sandbox.bucket_files import LocalFile, UnreadableError
 from shplan.sandbox.objects import ObjectStoreError, enclosed
+from shplan.sandbox.remote_buckets import NoBucketError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from shplan.sandbox.bucket_files import BucketFile
+    from shplan.sandbox.remote_buckets import RemoteBuckets
 
 BAND = "(BAND)"
 EXTENSIONS = ("tiff", "tif", "TIFF", "TIF")
@@ -39,11 +44,18 @@ class Located:
         path: the tile's path as the service writes it once ingested
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, BucketFile]
     path: str
 
 
-def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | None) -> Located:
+def locate(
+    root: Path,
+    bucket_name: str,
+    path: str,
+    sources: Sequence[str] | None,
+    *,
+    remote: RemoteBuckets | None = None,
+) -> Located:
     """
     The files that a path stands for: of these sources, or of whatever lies there.
 
@@ -52,6 +64,7 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
         bucket_name: the bucket as the collection names it
         path: the tile's path in the bucket
         sources: what to put in place of `(BAND)`; none: whatever fits
+        remote: where a bucket may be that is no directory
 
     Raises:
         IngestionError: bucket, folder or files are not there, extensions are mixed, or a link leads
@@ -60,18 +73,15 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
     if not is_safe_key(path):
         msg = f"There are no files at {path}."
         raise IngestionError(msg)
+    template = path if BAND in path else f"{path}/{BAND}"
     try:
-        bucket = enclosed(root, bucket_name, "")
-        template = path if BAND in path else f"{path}/{BAND}"
-        names = (
-            _listed(bucket, template)
-            if sources is None
-            else {source: _named(bucket, template, source) for source in sources}
-        )
-        files = {source: enclosed(root, bucket_name, name) for source, name in names.items()}
-    except ObjectStoreError as error:
+        files = _files(root, bucket_name, template, sources, remote)
+    except (ObjectStoreError, NoBucketError) as error:
+        is_there = isinstance(error, ObjectStoreError) and error.status != 404
         msg = f"The bucket {bucket_name} does not exist, or there is no permission to read it."
-        raise IngestionError(msg if error.status == 404 else error.message) from error
+        raise IngestionError(str(error) if is_there else msg) from error
+    except UnreadableError as error:
+        raise IngestionError(str(error)) from error
     suffixes = sorted({file.suffix for file in files.values()})
     if not files:
         msg = f"There are no TIFF files at {template}."
@@ -82,33 +92,90 @@ def locate(root: Path, bucket_name: str, path: str, sources: Sequence[str] | Non
     return Located(files=files, path=path if BAND in path else template + suffixes[0])
 
 
-def _named(bucket: Path, template: str, source: str) -> str:
-    """The key of a band's file."""
+def _files(
+    root: Path,
+    bucket_name: str,
+    template: str,
+    sources: Sequence[str] | None,
+    remote: RemoteBuckets | None,
+) -> Mapping[str, BucketFile]:
+    try:
+        bucket = enclosed(root, bucket_name, "")
+    except ObjectStoreError as error:
+        if error.status != 404 or remote is None or not remote.is_asked_for(bucket_name):
+            raise
+        place: _Place = _Remote(remote, bucket_name)
+    else:
+        place = _Directory(root, bucket_name, bucket)
+    if sources is None:
+        return _listed(place, template)
+    return {source: _named(place, template, source) for source in sources}
+
+
+class _Place(Protocol):
+    """A bucket, wherever it is."""
+
+    def find(self, key: str) -> BucketFile | None:
+        """The file of a key; folders, pipes and the like are no files, whatever they are called."""
+
+    def like(self, parts: Sequence[str], ending: str) -> list[str]:
+        """Keys in order, those among them that may have something between the parts of a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    root: Path
+    name: str
+    path: Path
+
+    def find(self, key: str) -> BucketFile | None:
+        if not (self.path / key).is_file():
+            return None
+        return LocalFile(enclosed(self.root, self.name, key))
+
+    def like(self, parts: Sequence[str], ending: str) -> list[str]:
+        pattern = "*".join(map(glob.escape, parts)) + ending
+        return sorted(glob.glob(pattern, root_dir=self.path))  # noqa: PTH207
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    buckets: RemoteBuckets
+    name: str
+
+    def find(self, key: str) -> BucketFile | None:
+        return self.buckets.find(self.name, key)
+
+    def like(self, parts: Sequence[str], ending: str) -> list[str]:
+        del ending
+        return self.buckets.keys(self.name, parts[0])
+
+
+def _named(place: _Place, template: str, source: str) -> BucketFile:
+    """A band's file."""
     name = template.replace(BAND, source)
     tried = [name] if _EXTENSION.search(template) else [f"{name}.{ext}" for ext in EXTENSIONS]
     for candidate in tried:
-        # Folders, pipes and the like are no files, whatever they are called.
-        if (bucket / candidate).is_file():
-            return candidate
+        if (file := place.find(candidate)) is not None:
+            return file
     msg = f"The file of band {source} is missing: there is no {tried[0]}."
     raise IngestionError(msg)
 
 
-def _listed(bucket: Path, template: str) -> dict[str, str]:
-    """The keys of whatever files fit, by band."""
+def _listed(place: _Place, template: str) -> dict[str, BucketFile]:
+    """Whatever files fit, by band."""
     parts = template.split(BAND)
     ending = "" if _EXTENSION.search(template) else ".*"
-    found = glob.glob("*".join(map(glob.escape, parts)) + ending, root_dir=bucket)  # noqa: PTH207
     pattern = _pattern(parts) + ("" if ending == "" else r"\.tiff?")
     expression = re.compile(pattern, re.IGNORECASE if ending else 0)
-    files = {}
-    for name in sorted(found):
+    files: dict[str, BucketFile] = {}
+    for name in place.like(parts, ending):
         match = expression.fullmatch(name)
-        if match and (bucket / name).is_file():
+        if match and (file := place.find(name)) is not None:
             if match["band"] in files:
                 msg = "All files of a tile must have one extension, but one band has several files."
                 raise IngestionError(msg)
-            files[match["band"]] = name
+            files[match["band"]] = file
     return files
 
 

@@ -18,13 +18,15 @@ from shplan.sandbox.raster_sources import LEAST_RECENT, Band, Layer, Scene, Sour
 from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from sqlite3 import Row
 
     from shplan.sandbox.areas import Area
+    from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.byoc_rows import Collection
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
@@ -36,7 +38,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
+class Tile:
     """A tile, with its cover geometry in the CRS of `epsg`; its files are in that of `file_epsg`."""
 
     scene: Scene
@@ -53,6 +55,7 @@ def open_source(
     *,
     from_ms: int | None,
     to_ms: int | None,
+    remote: RemoteBuckets | None = None,
 ) -> ByocRaster:
     """
     The collection as far as an area and a range of time reach; afterwards the store is not needed.
@@ -60,6 +63,7 @@ def open_source(
     Args:
         root: directory that holds the buckets
         area: in longitude and latitude
+        remote: where a bucket may be that is no directory
     """
     near = sensed_tiles.listed(
         store,
@@ -71,7 +75,7 @@ def open_source(
         skip=0,
     )
     found = [_row(store, row) for row in near]
-    return ByocRaster(collection, root, [_tile(row) for row in found])
+    return ByocRaster(collection, root, [_tile(row) for row in found], remote=remote)
 
 
 def _row(store: Store, place: Row) -> Row:
@@ -84,28 +88,44 @@ def _row(store: Store, place: Row) -> Row:
     return row
 
 
-def _tile(row: Row) -> _Tile:
-    scene = Scene(id=row["id"], at_ms=row["sensing_ms"], data_path=row["path"])
+def _tile(row: Row) -> Tile:
     facts = decode_object(row["facts"])
-    epsg = cast("int", facts["epsg"])
+    file_epsg = cast("int", facts["epsg"])
     if row["cover"] is not None:
-        return _Tile(scene, areas.shape_of(decode_object(row["cover"])), geometry.WGS84, epsg)
-    cover = areas.shape_of(cast("JsonObject", facts["coverGeometry"]))
-    return _Tile(scene, cover, epsg, epsg)
+        cover, epsg = areas.shape_of(decode_object(row["cover"])), geometry.WGS84
+    else:
+        cover, epsg = areas.shape_of(cast("JsonObject", facts["coverGeometry"])), file_epsg
+    scene = Scene(
+        id=row["id"],
+        at_ms=row["sensing_ms"],
+        data_path=row["path"],
+        footprint=areas.to_wgs84(cover, epsg),
+    )
+    return Tile(scene, cover, epsg, file_epsg)
 
 
 class ByocRaster:
     """Tiles of a collection, the newest first; those without a sensing time last."""
 
-    def __init__(self, collection: Collection, root: Path, tiles: list[_Tile]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        root: Path,
+        tiles: list[Tile],
+        *,
+        prefix: str = PREFIX,
+        remote: RemoteBuckets | None = None,
+    ) -> None:
+        self._prefix = prefix
         self._collection = collection
         self._root = root
+        self._remote = remote
         self._tiles = {tile.scene.id: tile for tile in tiles}
 
     @property
     def name(self) -> str:
         """The collection as a request names it."""
-        return PREFIX + self._collection.id
+        return self._prefix + self._collection.id
 
     @property
     def bands(self) -> Mapping[str, Band]:
@@ -126,15 +146,23 @@ class ByocRaster:
         return 1.0
 
     def scenes(
-        self, area: Area, *, from_ms: int | None, to_ms: int | None, order: str, max_cloud: float
+        self,
+        area: Area,
+        *,
+        from_ms: int | None,
+        to_ms: int | None,
+        order: str,
+        max_cloud: float,
+        bands: Sequence[str] = (),
+        mosaicking: str | None = None,
     ) -> list[Scene]:
         """Find tiles; nobody knows of clouds in them, so `max_cloud` leaves none out."""
-        del max_cloud
+        del max_cloud, bands, mosaicking
         found = [
             tile.scene
             for tile in self._tiles.values()
             if _is_within(tile.scene.at_ms, from_ms, to_ms)
-            and areas.share_area(area, areas.to_wgs84(tile.cover, tile.epsg))
+            and areas.share_area(area, tile.scene.footprint)
         ]
         if order != LEAST_RECENT:
             return found
@@ -142,9 +170,16 @@ class ByocRaster:
         return timed[::-1] + [scene for scene in found if scene.at_ms is None]
 
     def read(
-        self, scene: Scene, bands: Mapping[str, str], grid: Grid, resampling: Resampling
+        self,
+        scene: Scene,
+        bands: Mapping[str, str],
+        grid: Grid,
+        resampling: Resampling,
+        *,
+        wanted: Mask,
     ) -> Layer:
-        """Read a tile; it has data where all bands that are read have some."""
+        """Read a tile, all of it; it has data where all bands that are read have some."""
+        del wanted
         tile = self._tiles[scene.id]
         covered = warping.inside(tile.cover, tile.epsg, grid)
         # `dataMask` alone is that of the first band.
@@ -161,7 +196,7 @@ class ByocRaster:
         return Layer(planes=planes, covered=covered, valid=valid)
 
     def _read(
-        self, tile: _Tile, names: list[str], grid: Grid, resampling: Resampling
+        self, tile: Tile, names: list[str], grid: Grid, resampling: Resampling
     ) -> dict[str, tuple[Plane, Mask]]:
         """Each band with where it has data; bands of one file are read together."""
         known = self._collection.bands or {}
@@ -186,10 +221,12 @@ class ByocRaster:
         value = band.get("noData", self._collection.no_data)
         return None if value is None else float(cast("float", value))
 
-    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, Path]:
+    def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
         bucket = self._collection.bucket
         try:
-            return buckets.locate(self._root, bucket, scene.data_path, sources).files
+            return buckets.locate(
+                self._root, bucket, scene.data_path, sources, remote=self._remote
+            ).files
         except IngestionError as error:
             raise SourceError(str(error)) from error
 

@@ -432,6 +432,16 @@ def due_tile(store: Store, coll: int, *, now_ms: int) -> Row | None:
     )
 
 
+def due_tiles(store: Store, coll: int, *, now_ms: int, limit: int) -> list[Row]:
+    """The tiles that `due_tile` would tell one after the other."""
+    return store.rows(
+        f"{_TILE} and outcome is null and done_ms <= ? order by done_ms, seq limit ?",
+        coll,
+        now_ms,
+        limit,
+    )
+
+
 def due_collections(store: Store, account: str, *, now_ms: int) -> list[str]:
     """
     Identifiers of an account's collections of which anything is due, in the order of creation.

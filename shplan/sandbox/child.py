@@ -7,12 +7,14 @@ errors, a frozen clock, sockets that are forbidden. `testing` starts it.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox.clock import StoppedClock, SystemClock
+from shplan.sandbox.remote_buckets import from_environment
 from shplan.sandbox.serve import Server
 from shplan.sandbox.settings import Settings
 from shplan.sandbox.wire import decode_object
@@ -36,6 +38,7 @@ def main(given: str) -> None:
         s3_port=0,
         clock=StoppedClock() if options["stopped"] else SystemClock(),
         settings=Settings().patched(cast("JsonObject", options["settings"])),
+        remote=from_environment(os.environ),
     )
 
     def announce(address: Address) -> None:

@@ -7,18 +7,18 @@ in `checks`.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import tiff
+from shplan.sandbox.bucket_files import UnreadableError
 from shplan.sandbox.buckets import IngestionError
 from shplan.sandbox.geometry import Box
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from shplan.sandbox.bucket_files import BucketFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class RasterFile:
     etag: str
 
 
-def read(source: str, path: Path) -> RasterFile:
+def read(source: str, file: BucketFile) -> RasterFile:
     """
     The facts of the file.
 
@@ -54,47 +54,35 @@ def read(source: str, path: Path) -> RasterFile:
         IngestionError: it cannot be read as a GeoTIFF
     """
     try:
-        before = _state(path)
-        structure = tiff.read(path)
-        with path.open("rb") as file:
-            etag = hashlib.file_digest(file, _md5).hexdigest()
-        placed = _placed(source, path, structure, etag)
-        is_same = _state(path) == before
+        before = file.state()
+        with file.opened() as (content, size):
+            structure = tiff.parse(content, size)
+        placed = _placed(source, file, structure, file.etag())
+        is_same = file.state() == before
+    except UnreadableError as error:
+        raise IngestionError(str(error)) from error
     except (tiff.TiffError, OSError) as error:
         reason = error if isinstance(error, tiff.TiffError) else "it cannot be read"
-        msg = f"The file {path.name} is not a valid GeoTIFF: {reason}."
+        msg = f"The file {file.name} is not a valid GeoTIFF: {reason}."
         raise IngestionError(msg) from error
     if not is_same:
-        msg = f"The file {path.name} was changed while it was read; reingest the tile."
+        msg = f"The file {file.name} was changed while it was read; reingest the tile."
         raise IngestionError(msg)
     return placed
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _md5() -> hashlib._Hash:
-    return hashlib.md5(usedforsecurity=False)
-
-
-def _placed(source: str, path: Path, structure: tiff.Tiff, etag: str) -> RasterFile:
-    import rasterio  # noqa: PLC0415 costs a quarter of a second, and most commands ingest nothing
+def _placed(source: str, file: BucketFile, structure: tiff.Tiff, etag: str) -> RasterFile:
+    # Costs a quarter of a second, and most commands ingest nothing.
     from rasterio.errors import RasterioError  # noqa: PLC0415
 
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            rasterio.open(path, driver="GTiff") as raster,
-        ):
+        with warnings.catch_warnings(action="ignore"), file.raster() as raster:
             matrix = raster.transform
             box = Box(*(float(side) for side in raster.bounds))
             pixel = (abs(float(matrix.a)), abs(float(matrix.e)))
             numbers = (box.west, box.south, box.east, box.north, *pixel)
             if not all(map(math.isfinite, numbers)) or 0 in pixel:
-                msg = f"The file {path.name} is not a valid GeoTIFF: it has no place on Earth."
+                msg = f"The file {file.name} is not a valid GeoTIFF: it has no place on Earth."
                 raise IngestionError(msg)
             return RasterFile(
                 source=source,
@@ -107,7 +95,7 @@ def _placed(source: str, path: Path, structure: tiff.Tiff, etag: str) -> RasterF
                 etag=etag,
             )
     except RasterioError as error:
-        msg = f"The file {path.name} is not a valid GeoTIFF: it cannot be opened."
+        msg = f"The file {file.name} is not a valid GeoTIFF: it cannot be opened."
         raise IngestionError(msg) from error
 
 

@@ -13,6 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox.errors import ApiError, bad_payload
+from shplan.sandbox.masking import covered
+from shplan.sandbox.older_names import renewed
 from shplan.sandbox.wire import instant
 from shplan.schema.store import request_schema
 
@@ -44,7 +46,7 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
         msg = "The request body must be a JSON object."
         raise bad_payload(msg)
     schema = _schema(operation_id)
-    cleaned = cast("JsonObject", _cleaned(body, schema, schema))
+    cleaned = cast("JsonObject", _cleaned(renewed(body), schema, schema))
     member = _INSTANTS.get(operation_id)
     if member in cleaned and settings.numeric_instants == "accept":
         cleaned[member] = _in_words(cleaned[member])
@@ -53,7 +55,7 @@ def checked(operation_id: str, body: Json, settings: Settings) -> JsonObject:
         for error in _validator(operation_id).iter_errors(cleaned)
         if not _tolerated(error, settings)
     )
-    violations = [_violation(error) for error in islice(found, MOST_VIOLATIONS)]
+    violations = [_violation(error, cleaned) for error in islice(found, MOST_VIOLATIONS)]
     if settings.unknown_fields == "refuse":
         known = _properties(schema, schema)
         violations += [
@@ -97,6 +99,8 @@ def _cleaned(value: Json, schema: JsonObject, root: JsonObject) -> Json:
             _cleaned(item, cast("JsonObject", items), root) if isinstance(item, dict) else item
             for item in value
         ]
+    if isinstance(value, float):
+        return _whole(value, _resolved(schema, root))
     if not isinstance(value, dict):
         return value
     known = _properties(schema, root)
@@ -114,6 +118,11 @@ def _cleaned(value: Json, schema: JsonObject, root: JsonObject) -> Json:
             continue
         kept[name] = _cleaned(content, inner, root)
     return kept
+
+
+def _whole(value: float, schema: JsonObject) -> Json:
+    """A number as an integer where only those are valid: JSON Schema counts 1.0 among them."""
+    return int(value) if schema.get("type") == "integer" and value.is_integer() else value
 
 
 def _nullable(schema: JsonObject) -> bool:
@@ -145,7 +154,7 @@ def _tolerated(error: Any, settings: Settings) -> bool:
     return bool(error.kind.property == "sampleFormat")
 
 
-def _violation(error: Any) -> Json:
+def _violation(error: Any, body: JsonObject) -> Json:
     steps = [str(step) for step in error.instance_path]
     if error.kind.name == "propertyNames":
         steps.append(str(error.kind.error.instance))
@@ -153,4 +162,5 @@ def _violation(error: Any) -> Json:
         steps.append(str(error.kind.property))
         return {"parameter": "->".join(steps), "violation": "must not be missing"}
     # The message repeats the value, which may be all of the body.
-    return {"parameter": "->".join(steps), "violation": str(error.message)[:MOST_CHARACTERS]}
+    told = covered(str(error.message), body)[:MOST_CHARACTERS]
+    return {"parameter": "->".join(steps), "violation": told}

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, cast
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shplan.sandbox import batch_fates, batch_rows, batch_v1_rows, bulk, edits, faults
+from shplan.sandbox import (
+    async_rows,
+    batch_fates,
+    batch_rows,
+    batch_statistics_rows,
+    batch_v1_rows,
+    bulk,
+    edits,
+    faults,
+)
 from shplan.sandbox.errors import ApiError, bad_payload, forbidden
 from shplan.sandbox.settings import SettingsError
 from shplan.sandbox.settling import settle
@@ -43,6 +52,7 @@ def routes(world: World) -> list[Route]:
         "faults": {"GET": _faults, "POST": _program, "DELETE": _clear_faults},
         "expire-tokens": {"POST": _expire_tokens},
         "meter": {"GET": _meter},
+        "async": {"GET": _async},
         "batch": {"GET": _batch, "POST": _doom, "DELETE": _spare},
         "requests": {"GET": _requests, "DELETE": _clear_requests},
         "dump": {"GET": _dump},
@@ -65,7 +75,7 @@ def _endpoint(
         body = _admitted(request, await request.body())
         action = actions.get("GET" if request.method == "HEAD" else request.method)
         assert action is not None  # the route admits these methods only
-        settle(world, {})
+        await settle(world)
         try:
             answer = action(world, body)
         except (SettingsError, faults.FaultError, batch_fates.FateError) as error:
@@ -160,10 +170,11 @@ def _meter(world: World, _: JsonObject) -> Json:
 
 
 def _batch(world: World, _: JsonObject) -> Json:
-    """Every task of either version, with how many STARTs had an effect, and what is to fail."""
+    """Every task of every batch API, with how many STARTs had an effect, and what is to fail."""
     known: list[tuple[str, batch_rows.Task | batch_v1_rows.Task]] = [
         *(("v2", task) for task in batch_rows.every(world.store)),
         *(("v1", task) for task in batch_v1_rows.TASKS.every(world.store)),
+        *(("statistics", task) for task in batch_statistics_rows.TASKS.every(world.store)),
     ]
     tasks: list[Json] = [
         {
@@ -182,6 +193,21 @@ def _batch(world: World, _: JsonObject) -> Json:
         for api, task in known
     ]
     return {"tasks": tasks, "fates": world.store.dump()["batch_fates"]}
+
+
+def _async(world: World, _: JsonObject) -> Json:
+    """Every asynchronous request there was, and what became of it."""
+    requests: list[Json] = [
+        {
+            "id": one.id,
+            "account": one.account,
+            "status": one.status,
+            "costPU": round(one.cost, 6),
+            "error": one.error,
+        }
+        for one in async_rows.REQUESTS.every(world.store)
+    ]
+    return {"requests": requests}
 
 
 def _doom(world: World, body: JsonObject) -> Json:

@@ -62,8 +62,13 @@ class ApiError(Exception):
             content["errors"] = _FORMS[details](self.errors)
         return content
 
+    def sentence(self) -> str:
+        """What an answer would tell in several members."""
+        told = _texts(self.errors or [])
+        return "; ".join(told) or self.message
 
-def _texts(errors: list[Json]) -> Json:
+
+def _texts(errors: list[Json]) -> list[str]:
     return [f"{one['parameter']}: {one['violation']}" for one in errors if isinstance(one, dict)]
 
 
@@ -78,7 +83,7 @@ def _by_parameter(errors: list[Json]) -> Json:
 
 _FORMS: dict[Details, Callable[[list[Json]], Json]] = {
     "list": lambda errors: errors,
-    "texts": _texts,
+    "texts": lambda errors: [*_texts(errors)],
     "object": _by_parameter,
 }
 

@@ -69,20 +69,26 @@ def read(path: Path, defaults: Size) -> list[Shape]:
     Raises:
         GeoPackageError: it is none, or breaks a rule of the service
     """
+    with _opened(path) as file:
+        shapes = list(_shapes(file, defaults))
+    if len({shape.identifier for shape in shapes}) != len(shapes):
+        msg = "The identifiers of the GeoPackage's features are not unique."
+        raise GeoPackageError(msg)
+    return shapes
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     address = f"file:{quote(str(path))}?mode=ro&immutable=1"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
             file.row_factory = sqlite3.Row
             file.text_factory = _text
             _bound(file)
-            shapes = list(_shapes(file, defaults))
+            yield file
     except sqlite3.Error as error:
         msg = f"The GeoPackage cannot be read: {error}"
         raise GeoPackageError(msg) from error
-    if len({shape.identifier for shape in shapes}) != len(shapes):
-        msg = "The identifiers of the GeoPackage's features are not unique."
-        raise GeoPackageError(msg)
-    return shapes
 
 
 def _bound(file: sqlite3.Connection) -> None:
@@ -99,6 +105,21 @@ def _text(content: bytes) -> str:
 
 
 def _shapes(file: sqlite3.Connection, defaults: Size) -> Iterator[Shape]:
+    for row, table in _rows(file, _tables(file)):
+        yield _shape(row, table, defaults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of features: its name, the columns of geometry and key, and its CRS by EPSG code."""
+
+    name: str
+    geometry: str
+    key: str
+    epsg: int
+
+
+def _tables(file: sqlite3.Connection) -> list[_Table]:
     tables = file.execute(
         "select g.table_name, g.column_name, g.geometry_type_name, s.organization,"
         " s.organization_coordsys_id from gpkg_geometry_columns g"
@@ -108,16 +129,81 @@ def _shapes(file: sqlite3.Connection, defaults: Size) -> Iterator[Shape]:
     if not tables:
         msg = "The GeoPackage has no table of features."
         raise GeoPackageError(msg)
+    return [
+        _Table(
+            name=str(table["table_name"]),
+            geometry=str(table["column_name"]),
+            key=_key_of(file, str(table["table_name"])),
+            epsg=_epsg_of(table),
+        )
+        for table in tables
+    ]
+
+
+def _key_of(file: sqlite3.Connection, name: str) -> str:
+    """The column that tells features apart: `id`, or the primary key under another name."""
+    columns = file.execute("select name, pk from pragma_table_info(?)", (name,)).fetchall()
+    keys = [str(one["name"]) for one in columns if one["pk"]]
+    return "id" if "id" in [one["name"] for one in columns] else (keys or ["rowid"])[0]
+
+
+def _rows(
+    file: sqlite3.Connection, tables: list[_Table]
+) -> Iterator[tuple[dict[str, Any], _Table]]:
     count = 0
     for table in tables:
-        name, geometry = str(table["table_name"]), str(table["column_name"])
-        epsg = _epsg_of(table)
-        for row in file.execute(f"select * from {_quoted(name)}"):  # noqa: S608 quoted
+        for row in file.execute(f"select * from {_quoted(table.name)}"):  # noqa: S608 quoted
             count += 1
             if count > MOST_FEATURES:
                 msg = f"The GeoPackage has more than {MOST_FEATURES} features."
                 raise GeoPackageError(msg)
-            yield _shape(dict(row), geometry, epsg, defaults)
+            yield dict(row), table
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """
+    A feature over which statistics are made.
+
+    Args:
+        id: as the file has it
+        identifier: none where the file has none
+        outline: in the CRS of the EPSG code
+    """
+
+    id: int | str
+    identifier: str | None
+    epsg: int
+    outline: Any
+
+
+def zones(path: Path) -> list[Zone]:
+    """
+    All features of a file for statistics, which has one CRS.
+
+    Raises:
+        GeoPackageError: it is none, or breaks a rule of the service
+    """
+    with _opened(path) as file:
+        tables = _tables(file)
+        if len({table.epsg for table in tables}) > 1:
+            msg = "The features of the GeoPackage must have one CRS."
+            raise GeoPackageError(msg)
+        return [_zone(row, table) for row, table in _rows(file, tables)]
+
+
+def _zone(row: dict[str, Any], table: _Table) -> Zone:
+    found = row.get(table.key)
+    if not isinstance(found, int | str) or found == "":
+        msg = f"A feature of the GeoPackage has no {table.key}."
+        raise GeoPackageError(msg)
+    identifier = row.get("identifier")
+    return Zone(
+        id=found,
+        identifier=None if identifier is None else str(identifier),
+        epsg=table.epsg,
+        outline=_outline(row.get(table.geometry), str(found)),
+    )
 
 
 def _epsg_of(table: sqlite3.Row) -> int:
@@ -136,17 +222,17 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _shape(row: dict[str, Any], geometry: str, epsg: int, defaults: Size) -> Shape:
+def _shape(row: dict[str, Any], table: _Table, defaults: Size) -> Shape:
     identifier = row.get("identifier")
     if not isinstance(identifier, str) or not identifier:
         msg = "A feature of the GeoPackage has no identifier."
         raise GeoPackageError(msg)
-    outline = _outline(row.get(geometry), identifier)
+    outline = _outline(row.get(table.geometry), identifier)
     width, height = _size(row, outline, identifier, defaults)
     if not (1 <= width <= MOST_PIXELS and 1 <= height <= MOST_PIXELS):
         msg = f"Feature {identifier} has {width} x {height} pixels; at most {MOST_PIXELS} are allowed."
         raise GeoPackageError(msg)
-    return Shape(identifier, epsg, outline, width, height)
+    return Shape(identifier, table.epsg, outline, width, height)
 
 
 def _outline(blob: object, identifier: str) -> Any:

@@ -1,5 +1,5 @@
 """
-Images as bytes: PNG, JPEG and TIFF, the same bytes for the same pixels.
+Images as bytes: PNG, JPEG and TIFF, or samples alone, the same bytes for the same pixels.
 
 Source: the page on sample types for what a format can hold; alpha is a second or fourth band of PNG. What
 clients of the service read: TIFFs are chunky.
@@ -7,6 +7,7 @@ clients of the service read: TIFFs are chunky.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +15,24 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
+from shplan.sandbox import cog_writing
 from shplan.sandbox.warping import transform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shplan.sandbox.cog_writing import CogParameters
     from shplan.sandbox.raster_sources import Grid
     from shplan.script.facts import OutputFacts
 
 PNG, JPEG, TIFF, JSON = "image/png", "image/jpeg", "image/tiff", "application/json"
+RAW = "application/octet-stream"
 EXTENSIONS = {PNG: "png", JPEG: "jpg", TIFF: "tif", JSON: "json"}
 DEFAULT_QUALITY = 90
+# Source: xcube-sh, which hands such a body to Zarr as a chunk that is compressed by zlib at this level.
+RAW_LEVEL = 8
+# Our own bound: of 16 times as many, which a TIFF could have, some pixels are written for minutes.
+MOST_BANDS = 4096
 # Of each format that is no TIFF: numbers of bands and sample types.
 _HOLDS = {
     PNG: ((1, 2, 3, 4), ("AUTO", "UINT8", "UINT16")),
@@ -35,7 +43,11 @@ _HOLDS = {
 def misfit(facts: OutputFacts, media_type: str) -> str | None:
     """Why a format cannot hold an output; none: it can."""
     if media_type not in _HOLDS:
-        return None
+        if 1 <= facts.bands <= MOST_BANDS:
+            return None
+        return (
+            f"Output {facts.id} has {facts.bands} bands; {media_type} can have 1 to {MOST_BANDS}."
+        )
     bands, sample_types = _HOLDS[media_type]
     if facts.bands not in bands:
         fitting = ", ".join(map(str, bands))
@@ -56,6 +68,7 @@ def encoded(
     grid: Grid,
     no_data: float | None = None,
     quality: int = DEFAULT_QUALITY,
+    cog: CogParameters | None = None,
 ) -> bytes:
     """
     The bytes of an image.
@@ -64,12 +77,21 @@ def encoded(
         pixels: (row, column, band), of a type that the format can hold
         no_data: for the tag of a TIFF
         quality: of a JPEG, 0 to 100
+        cog: how a TIFF is laid out; none: as a plain one
+
+    Raises:
+        CogError: as `cog_writing.encoded`
     """
+    if media_type == RAW:
+        return zlib.compress(pixels.astype(pixels.dtype.newbyteorder("<")).tobytes(), RAW_LEVEL)
     if media_type == PNG:
         # The default level takes five times as long, for a sixth less.
         return _written(pixels, grid, driver="PNG", ZLEVEL=1)
     if media_type == JPEG:
         return _written(pixels, grid, driver="JPEG", QUALITY=max(quality, 1))
+    held = no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None
+    if cog is not None:
+        return cog_writing.encoded(pixels, cog, grid=grid, no_data=held)
     return _written(
         pixels,
         grid,
@@ -78,7 +100,7 @@ def encoded(
         COMPRESS="DEFLATE",
         ZLEVEL=1,
         crs=CRS.from_epsg(grid.epsg),
-        nodata=no_data if no_data is not None and _is_held(no_data, pixels.dtype) else None,
+        nodata=held,
     )
 
 

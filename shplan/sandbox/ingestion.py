@@ -7,6 +7,7 @@ that the first of them configures the collection whoever looks first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, cast
 
@@ -17,10 +18,12 @@ from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from sqlite3 import Row
 
     from shplan.sandbox.byoc_rows import Collection
     from shplan.sandbox.geometry import Box
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
 
@@ -42,7 +45,8 @@ def settle(world: World, collection_id: str) -> None:
         due = rows.due_tile(world.store, collection.seq, now_ms=now_ms)
         if due is None:
             break
-        _settle_tile(world, collection, due)
+        # The files are read before the lock is taken. Another process that raced us found the same.
+        store(world, collection, due, examiner(world).examined(collection, due))
         collection = rows.find_collection(world.store, collection_id)
     if collection is not None and (collection.metadata_due_ms or now_ms + 1) <= now_ms:
         _refresh_metadata(world, collection)
@@ -54,19 +58,73 @@ def settle_account(world: World, account: str) -> None:
         settle(world, collection_id)
 
 
-def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
-    # The files are read before the lock is taken; what they meant is stored only if nobody
-    # changed the tile meanwhile. Another process that raced us found the same.
-    try:
-        result, path = _examine(world, collection, str(tile["path"]))
-        facts, outcome = result.facts, lifecycle.INGESTED
-        encode(facts)
-    except Exception as error:  # noqa: BLE001 one bad tile must not keep others from being served
-        result, path, outcome = None, str(tile["path"]), lifecycle.FAILED
-        told = UNREADABLE if isinstance(error, OSError) else UNFORESEEN
-        told = str(error) if isinstance(error, IngestionError) else told
-        cause: JsonObject = {"failedIngestionCause": told}
-        facts = {**decode_object(tile["facts"]), "additionalData": cause}
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """
+    What the files of a tile mean for it.
+
+    Args:
+        result: none of a tile that failed
+        path: as the service writes it
+        facts: of the tile, or why it failed
+    """
+
+    result: checks.Ingestion | None
+    path: str
+    facts: JsonObject
+
+    @property
+    def outcome(self) -> str:
+        """What becomes of the tile."""
+        return lifecycle.FAILED if self.result is None else lifecycle.INGESTED
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Reads the files of tiles; asks neither the store nor the settings, so that any thread may."""
+
+    root: Path
+    remote: RemoteBuckets | None
+    allow_nan: bool
+
+    def examined(self, collection: Collection, tile: Row) -> Examined:
+        """What becomes of a tile; never raises."""
+        try:
+            result, path = self._read(collection, str(tile["path"]))
+            encode(result.facts)
+        except Exception as error:  # noqa: BLE001 one bad tile must not keep others from being served
+            told = UNREADABLE if isinstance(error, OSError) else UNFORESEEN
+            told = str(error) if isinstance(error, IngestionError) else told
+            cause: JsonObject = {"failedIngestionCause": told}
+            facts = {**decode_object(tile["facts"]), "additionalData": cause}
+            return Examined(None, str(tile["path"]), facts)
+        return Examined(result, path, result.facts)
+
+    def _read(self, collection: Collection, path: str) -> tuple[checks.Ingestion, str]:
+        bands = collection.bands
+        sources = sorted({str(band["source"]) for band in bands.values()}) if bands else None
+        located = locate(self.root, collection.bucket, path, sources, remote=self.remote)
+        files = [cog.read(source, file) for source, file in sorted(located.files.items())]
+        result = checks.ingest(
+            files, bands=bands, no_data=collection.no_data, allow_nan=self.allow_nan
+        )
+        return result, located.path
+
+
+def examiner(world: World) -> Examiner:
+    """Who reads the files of this sandbox's tiles, as it is set now."""
+    allow_nan = world.settings.nan_nodata == "ignore"
+    return Examiner(world.buckets, world.remote, allow_nan)
+
+
+def store(world: World, collection: Collection, tile: Row, found: Examined) -> None:
+    """
+    Store what became of a tile, unless somebody changed it, or its collection, meanwhile.
+
+    Args:
+        collection: as it was when the files were read, and `tile`
+    """
+    path, result = found.path, found.result
     with world.store.writing():
         fresh = rows.find_tile(world.store, collection.seq, tile["id"])
         if fresh is None or fresh["outcome"] is not None or fresh["round_ms"] != tile["round_ms"]:
@@ -77,7 +135,9 @@ def _settle_tile(world: World, collection: Collection, tile: Row) -> None:
             return
         if path != fresh["path"] and rows.find_tile_by_path(world.store, collection.seq, path):
             path = fresh["path"]
-        rows.rewrite_tile(world.store, fresh, outcome=outcome, facts=encode(facts), path=path)
+        rows.rewrite_tile(
+            world.store, fresh, outcome=found.outcome, facts=encode(found.facts), path=path
+        )
         if result is not None:
             rows.update_collection(
                 world.store,
@@ -95,20 +155,6 @@ def _configuration(collection: Collection | None) -> object:
     if collection is None:
         return None
     return collection.name, collection.bucket, collection.no_data, collection.bands
-
-
-def _examine(world: World, collection: Collection, path: str) -> tuple[checks.Ingestion, str]:
-    bands = collection.bands
-    sources = sorted({str(band["source"]) for band in bands.values()}) if bands else None
-    located = locate(world.buckets, collection.bucket, path, sources)
-    files = [cog.read(source, file) for source, file in sorted(located.files.items())]
-    result = checks.ingest(
-        files,
-        bands=bands,
-        no_data=collection.no_data,
-        allow_nan=world.settings.nan_nodata == "ignore",
-    )
-    return result, located.path
 
 
 def _refresh_metadata(world: World, collection: Collection) -> None:

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 MINIMUM_PU = 100.0
 PROCESS_MINIMUM_PU = 0.005
+ASYNC_MINIMUM_PU = 10.0
+STATISTICS_MINIMUM_PU = 0.01
 UNIT_PIXELS = 512 * 512
 UNIT_BANDS = 3
 SMALLEST_AREA = 0.01
 DISCOUNT = 1 / 3
+ASYNC_DISCOUNT = 2 / 3
+# Source: the page on processing units, the factor of the format.
+FLOAT_TIFF, RAW = 2.0, 1.4
 # Smaller images get no discount.
 DISCOUNT_FROM_PIXELS = 10_000
 
@@ -104,11 +109,17 @@ class Read:
     source: JsonObject
 
 
-def process_pu(
-    reads: Sequence[Read], *, width: int, height: int, data_sets: int, is_float_tiff: bool
+def answer_pu(
+    reads: Sequence[Read],
+    *,
+    width: int,
+    height: int,
+    data_sets: int,
+    is_float_tiff: bool,
+    is_raw: bool = False,
 ) -> float:
     """
-    The units of an answer of the Process API.
+    The units of what was computed, without a minimum or a discount.
 
     No sample at all costs as one does: the page tells nothing of it.
 
@@ -116,13 +127,30 @@ def process_pu(
         width: in pixels, of the bounding box
         height: in pixels
         data_sets: of a fusion; all of them lie here, where the factor is their number
+        is_float_tiff: whether any answer is a TIFF in 32-bit floating point numbers
+        is_raw: whether the answer is samples alone
     """
     factor = math.fsum(
         _paid_bands(one.bands) / UNIT_BANDS * max(1, one.samples) * _radar(one.source)
         for one in reads
     )
-    factor *= (2.0 if is_float_tiff else 1.0) * max(1, data_sets)
-    return max(Tariff(factor).full_pu(width=width, height=height), PROCESS_MINIMUM_PU)
+    form = FLOAT_TIFF if is_float_tiff else RAW if is_raw else 1.0
+    factor *= form * max(1, data_sets)
+    return Tariff(factor).full_pu(width=width, height=height)
+
+
+def async_pu(full_pu: float, *, width: int, height: int, has_discount: bool) -> float:
+    """
+    The units of an asynchronous request.
+
+    Args:
+        full_pu: of what was computed, without a minimum or a discount
+        width: in pixels, of the bounding box
+        height: in pixels
+        has_discount: whether images that are large enough have one
+    """
+    is_large = width * height >= DISCOUNT_FROM_PIXELS
+    return max(full_pu * (ASYNC_DISCOUNT if has_discount and is_large else 1.0), ASYNC_MINIMUM_PU)
 
 
 def _paired(

@@ -1,38 +1,56 @@
 """
-A request of the Process API computed: from scenes over samples and the script's values to an answer.
+A request computed: from scenes over samples to the script's values, whoever wants to have them.
 
-It runs in a thread and asks the store for nothing. Source: the process and evalscript pages; for errors the
-messages and codes that were seen in public.
+It runs in a thread and asks the store for nothing; what the values are written as stands in `result_files`.
+Source: the process and evalscript pages; for errors the messages and codes that were seen in public.
 """
 
-# ruff: noqa: EM101, EM102, TRY003  the texts are answers, and functions make the errors
+# ruff: noqa: EM102, TRY003  the texts are answers, and functions make the errors
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from shplan.sandbox import archives, images, metering, samples, warping
+from shplan.sandbox import images, metering, samples, warping
 from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload
-from shplan.sandbox.mosaics import SIMPLE, Reading, Sample, mosaic, planes_of, samples_of
-from shplan.sandbox.process_requests import USERDATA
-from shplan.sandbox.raster_sources import DATA_MASK, SourceError
-from shplan.sandbox.wire import encode
+from shplan.sandbox.mosaics import Reading, Sample, mosaic, samples_of, stacked
+from shplan.sandbox.process_requests import AT_ONCE, USERDATA
+from shplan.sandbox.raster_sources import DATA_MASK, SIMPLE, SourceError, itemsize
+from shplan.sandbox.strips import (
+    MOST_WRITTEN_BYTES,
+    Joining,
+    Remembered,
+    Strip,
+    cut,
+    written_bytes,
+)
 from shplan.script.errors import Fault, ScriptError
 from shplan.script.rendering import Collection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from shplan.sandbox.mosaics import Stack
     from shplan.sandbox.process_requests import DataSet, ProcessRequest
-    from shplan.sandbox.raster_sources import Mask, Plane, RasterSource
+    from shplan.sandbox.raster_sources import Grid, Mask, RasterSource, Scene
     from shplan.script.facts import InputFacts, OutputFacts, ScriptFacts
     from shplan.script.rendering import Rendered, Rendering
     from shplan.script.worker import Worker
 
-# Our own bound: what all samples of a request may take in memory.
+# Functions of a script that are told of the scenes of a mosaic.
+_HEARING = {"updateOutput", "updateOutputMetadata"}
+# Source: the evalscript page, "metadata" of inputs.
+_BOUNDS = "bounds"
+# Our own bounds: the scenes that a script is told of, and what all samples of a request may take in memory.
+MOST_SCENES = 2_000
 MOST_BYTES = 1 << 30
+_TOO_MANY_BANDS = "The script returns too many bands for an image of this size."
+_TOO_MANY = "The request reads too many scenes; narrow its area, time range or filters, or make its image smaller."
+# So many outputs of a script an error names.
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +60,43 @@ class Input:
 
     Args:
         bands: names, each with its unit
-        samples: what there is to choose from
+        scenes: of which one mosaic is made, where there is one, found while it is made
+        samples: what there is to choose from; of one mosaic, what the script hears of it
     """
 
     data: DataSet
     source: RasterSource
     bands: Mapping[str, str]
     mosaicking: str
+    scenes: Iterable[Scene]
     samples: tuple[Sample, ...]
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """What one pixel of one sample takes in memory."""
+        return sum(
+            itemsize("uint8" if name == DATA_MASK else self.source.bands[name].dtype)
+            for name in self.bands
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was computed, and what it costs in processing units."""
+class Computed:
+    """
+    What a request came to.
 
-    content: bytes
-    media_type: str
+    Args:
+        rendered: the outputs, and what the script tells its user
+        cost_pu: by the published formula, without any minimum or discount
+        has_data: whether there was any pixel with data in what was read
+    """
+
+    rendered: Rendered
     cost_pu: float
+    has_data: bool
 
 
-def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Worker) -> Answer:
+def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Worker) -> Computed:
     """
     Compute a request.
 
@@ -72,20 +107,27 @@ def compute(request: ProcessRequest, sources: Sequence[RasterSource], worker: Wo
         ApiError: 400, the script cannot be used for this; 500, its data cannot be read
     """
     for source in sources:
-        _check_resolution(request, source)
+        check_resolution(request.grid, source)
     try:
         known = dict.fromkeys(name for source in sources for name in (*source.bands, DATA_MASK))
         with worker.begin(request.evalscript, bands=known) as rendering:
             return _rendered(request, sources, rendering)
     except ScriptError as error:
-        raise _script_failed(error) from error
+        raise script_failed(error) from error
     except SourceError as error:
         raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
 
 
-def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
-    """Source: the message that the service is quoted with."""
-    metres, most = request.grid.metres_per_pixel(), source.coarsest_m
+def check_resolution(grid: Grid, source: RasterSource) -> None:
+    """
+    Refuse pixels that are too coarse for a source.
+
+    Source: the message that the service is quoted with.
+
+    Raises:
+        ApiError: 400
+    """
+    metres, most = grid.metres_per_pixel(), source.coarsest_m
     if most is not None and metres > most:
         raise bad_payload(
             f"The bbox and size of the request make {metres:.2f} meters per pixel, which exceeds the"
@@ -95,7 +137,7 @@ def _check_resolution(request: ProcessRequest, source: RasterSource) -> None:
 
 def _rendered(
     request: ProcessRequest, sources: Sequence[RasterSource], rendering: Rendering
-) -> Answer:
+) -> Computed:
     facts = rendering.facts
     if not facts.is_simple:
         _check_outputs(request, facts.outputs)
@@ -114,23 +156,79 @@ def _rendered(
         [one.samples[number] for number in numbers]
         for one, numbers in zip(inputs, prepared.kept, strict=True)
     ]
-    _check_memory(request, inputs, kept)
-    grid = request.grid
-    inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
-    planes = [
-        _planes(request, one, chosen, inside) for one, chosen in zip(inputs, kept, strict=True)
-    ]
-    rendered = rendering.render(planes, height=grid.height, width=grid.width)
+    sample_bytes = _sample_bytes(request, inputs, kept)
+    # A simple script tells how many bands it has by the first value that it returns.
+    parts = (
+        [Strip(0, request.grid)]
+        if facts.is_simple
+        else _strips(request, prepared.outputs, sample_bytes=sample_bytes)
+    )
+    joining = Joining(request.grid)
+    has_data = False
+    for part in parts:
+        stacks = _stacks(request, inputs, kept, part.grid)
+        rendered = rendering.render(
+            [one.planes for one in stacks],
+            height=part.grid.height,
+            width=part.grid.width,
+            is_last=part is parts[-1],
+        )
+        # What reads nothing misses nothing.
+        has_data = has_data or not stacks or any(one.has_data for one in stacks)
+        if len(parts) > 1:
+            joining.add(part, rendered)
+            rendered = joining.whole()
     _check_outputs(request, [one.facts for one in rendered.outputs])
-    content, media_type = _written(request, rendered)
-    return Answer(content, media_type, _cost(request, inputs, kept, rendered))
+    return Computed(rendered, _cost(request, inputs, kept, rendered), has_data)
+
+
+def _strips(
+    request: ProcessRequest, outputs: Sequence[OutputFacts], *, sample_bytes: int
+) -> list[Strip]:
+    parts = cut(request.grid, sample_bytes=sample_bytes, bands=sum(one.bands for one in outputs))
+    if len(parts) > 1 and written_bytes(request.grid, outputs) > MOST_WRITTEN_BYTES:
+        raise _refused(_TOO_MANY_BANDS)
+    return parts
+
+
+def _stacks(
+    request: ProcessRequest,
+    inputs: Sequence[Input],
+    kept: Sequence[Sequence[Sample]],
+    grid: Grid,
+) -> list[Stack]:
+    """What the script reads of some rows, or of all."""
+    inside = warping.inside(request.area, grid.epsg, grid) if request.is_clipped else None
+    return [
+        _stack(request, one, chosen, grid, inside) for one, chosen in zip(inputs, kept, strict=True)
+    ]
+
+
+def check_inputs(
+    data: Sequence[DataSet], sources: Sequence[RasterSource], facts: ScriptFacts
+) -> None:
+    """
+    Refuse a script that reads what there is not, whether or not there are scenes.
+
+    Raises:
+        ApiError: 400
+    """
+    by_id = {one.id: source for one, source in zip(data, sources, strict=True)}
+    for one, identifier in _asked(data, facts):
+        _units(one, by_id[identifier])
+
+
+def bands_read(data: Sequence[DataSet], facts: ScriptFacts, identifier: str) -> tuple[str, ...]:
+    """The bands that a script reads of one data set."""
+    several = [one for one, known in _asked(data, facts) if known == identifier]
+    return tuple(dict.fromkeys(name for one in several for name in one.bands))
 
 
 def _inputs(
     request: ProcessRequest, sources: Sequence[RasterSource], facts: ScriptFacts
 ) -> list[Input]:
     """What the script reads, in the order of the request's data sets."""
-    asked = _asked(request, facts)
+    asked = _asked(request.data, facts)
     found = []
     for data, source in zip(request.data, sources, strict=True):
         several = [one for one, identifier in asked if identifier == data.id]
@@ -146,17 +244,25 @@ def _inputs(
             to_ms=data.to_ms,
             order=data.order,
             max_cloud=data.max_cloud,
+            bands=tuple(bands),
+            mosaicking=mosaicking,
         )
-        made = tuple(samples_of(scenes, mosaicking))
-        found.append(Input(data, source, bands, mosaicking, made))
+        made: tuple[Sample, ...] = ()
+        if mosaicking != SIMPLE or _HEARING & set(facts.functions):
+            scenes = tuple(islice(scenes, MOST_SCENES + 1))
+            if len(scenes) > MOST_SCENES:
+                raise _refused(_TOO_MANY)
+            asks_bounds = any(_BOUNDS in one.metadata for one in several)
+            made = tuple(samples_of(scenes, mosaicking, with_bounds=asks_bounds))
+        found.append(Input(data, source, bands, mosaicking, Remembered(scenes), made))
     return found
 
 
-def _asked(request: ProcessRequest, facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
+def _asked(data: Sequence[DataSet], facts: ScriptFacts) -> list[tuple[InputFacts, str]]:
     """Each input of the script with the id of the data set that it reads."""
-    if len(request.data) == 1:
-        return [(one, request.data[0].id) for one in facts.inputs]
-    identifiers = [one.id for one in request.data]
+    if len(data) == 1:
+        return [(one, data[0].id) for one in facts.inputs]
+    identifiers = [one.id for one in data]
     found = []
     for number, one in enumerate(facts.inputs):
         identifier = one.datasource or identifiers[min(number, len(identifiers) - 1)]
@@ -197,30 +303,38 @@ def _collection(one: Input) -> Collection:
     )
 
 
-def _check_memory(
+def _sample_bytes(
     request: ProcessRequest, inputs: Sequence[Input], kept: Sequence[Sequence[Sample]]
-) -> None:
-    grid = request.grid
-    layers = sum(
-        len(one.bands) * (1 if one.mosaicking == SIMPLE else len(chosen))
+) -> int:
+    """What all samples of a pixel take, which is not too much."""
+    per_pixel = sum(
+        one.bytes_per_sample * (1 if one.mosaicking == SIMPLE else len(chosen))
         for one, chosen in zip(inputs, kept, strict=True)
     )
-    if layers * grid.width * grid.height * 4 > MOST_BYTES:
-        raise _refused("The request reads too many scenes for an image of this size.")
+    # Larger images are read strip by strip: a pixel may have as many samples as in those.
+    pixels = min(request.grid.width * request.grid.height, AT_ONCE.most**2)
+    if per_pixel * pixels > MOST_BYTES:
+        raise _refused(_TOO_MANY)
+    return per_pixel
 
 
-def _planes(
-    request: ProcessRequest, one: Input, chosen: Sequence[Sample], inside: Mask | None
-) -> dict[str, Plane]:
-    reading = Reading(one.source, one.bands, request.grid, one.data.resampling, inside)
+def _stack(
+    request: ProcessRequest,
+    one: Input,
+    chosen: Sequence[Sample],
+    grid: Grid,
+    inside: Mask | None,
+) -> Stack:
+    reading = Reading(one.source, one.bands, grid, one.data.resampling, inside)
     if one.mosaicking != SIMPLE:
         layers = (mosaic(reading, sample.scenes) for sample in chosen)
-        return planes_of(reading, layers, count=len(chosen))
-    scenes = [scene for sample in chosen for scene in sample.scenes]
+        return stacked(reading, layers, count=len(chosen))
+    scenes = iter(one.scenes)
+    first = list(islice(scenes, 1))
     # Alone, there is a sample everywhere; in fusion none where there is no scene.
-    if not scenes and len(request.data) > 1:
-        return planes_of(reading, (), count=0)
-    return planes_of(reading, [mosaic(reading, scenes)], count=1)
+    if not first and len(request.data) > 1:
+        return stacked(reading, (), count=0)
+    return stacked(reading, [mosaic(reading, chain(first, scenes))], count=1)
 
 
 def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> None:
@@ -229,34 +343,11 @@ def _check_outputs(request: ProcessRequest, outputs: Sequence[OutputFacts]) -> N
         if wanted.identifier == USERDATA:
             continue
         if wanted.identifier not in by_id:
-            known = ", ".join(by_id)
+            known = ", ".join([*by_id][:MOST_NAMED])
             raise bad_payload(f"The script has no output {wanted.identifier}; it has {known}.")
         problem = images.misfit(by_id[wanted.identifier], wanted.media_type)
         if problem is not None:
             raise bad_payload(problem)
-
-
-def _written(request: ProcessRequest, rendered: Rendered) -> tuple[bytes, str]:
-    """The body of the answer, and its media type."""
-    by_id = {one.facts.id: one for one in rendered.outputs}
-    members = []
-    for wanted in request.wanted:
-        if wanted.identifier == USERDATA:
-            text = encode({} if rendered.user_data is None else rendered.user_data)
-            members.append(archives.Member(USERDATA, wanted.media_type, text.encode()))
-            continue
-        output = by_id[wanted.identifier]
-        content = images.encoded(
-            samples.written(output.pixels, output.facts.sample_type),
-            wanted.media_type,
-            grid=request.grid,
-            no_data=output.facts.nodata,
-            quality=wanted.quality,
-        )
-        members.append(archives.Member(wanted.identifier, wanted.media_type, content))
-    if request.archive is None:
-        return members[0].content, members[0].media_type
-    return archives.packed(members, request.archive)
 
 
 def _cost(
@@ -266,7 +357,7 @@ def _cost(
     rendered: Rendered,
 ) -> float:
     sample_types = {one.facts.id: one.facts.sample_type for one in rendered.outputs}
-    return metering.process_pu(
+    return metering.answer_pu(
         [
             metering.Read(
                 bands=tuple(one.bands),
@@ -282,6 +373,7 @@ def _cost(
             one.media_type == images.TIFF and sample_types.get(one.identifier) == samples.FLOAT32
             for one in request.wanted
         ),
+        is_raw=any(one.media_type == images.RAW for one in request.wanted),
     )
 
 
@@ -289,8 +381,12 @@ def _refused(message: str) -> ApiError:
     return ApiError(400, RENDERER_EXCEPTION, message)
 
 
-def _script_failed(error: ScriptError) -> ApiError:
-    """Source: texts of the service that were seen in public; where it stands in the script is ours."""
+def script_failed(error: ScriptError) -> ApiError:
+    """
+    The refusal of a script.
+
+    Source: texts of the service that were seen in public; where it stands in the script is ours.
+    """
     status = 500 if error.fault is Fault.ENGINE else 400
     message = error.message
     if error.fault is Fault.RETURN and message.startswith("evaluatePixel"):

@@ -16,7 +16,7 @@ import numpy as np
 from shplan.sandbox.geometry import METRES_PER_DEGREE, WGS84, transformer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 Plane: TypeAlias = "NDArray[Any]"
 Mask: TypeAlias = "NDArray[np.bool_]"
+Window: TypeAlias = tuple[slice, slice]
 
 DATA_MASK = "dataMask"
 MERCATOR = 3857
+WHOLE: Window = (slice(None), slice(None))
+SIMPLE, ORBIT = "SIMPLE", "ORBIT"
 MOST_RECENT, LEAST_RECENT, LEAST_CC = "mostRecent", "leastRecent", "leastCC"
 
 
@@ -88,10 +91,12 @@ class Band:
     Args:
         dtype: of its planes, as numpy names it
         units: that may be asked for, in upper case, the first where none is
+        fill: what it is where there are no data
     """
 
     dtype: str
     units: tuple[str, ...] = ("DN",)
+    fill: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,15 @@ class Scene:
         id: by which its source finds it again
         at_ms: sensing time; none: it belongs to every range of time
         data_path: where its files lie
-        cloud_cover: in percent, where it is known
+        footprint: where it has data, in longitude and latitude
+        clouds: reckons its cloud cover in percent; none: nobody knows it
     """
 
     id: str
     at_ms: int | None
     data_path: str
-    cloud_cover: float | None = None
+    footprint: Area
+    clouds: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +125,16 @@ class Layer:
     Pixels on a grid, of one scene or of several.
 
     Args:
-        planes: of each band, (row, column); 0 where the band has no data
+        planes: of each band, (row, column); its fill where the band has no data
         covered: where this is what is used, be there data or not
         valid: where there are data
+        window: the rows and columns of the grid that these are the pixels of
     """
 
     planes: dict[str, Plane]
     covered: Mask
     valid: Mask
+    window: Window = WHOLE
 
 
 class RasterSource(Protocol):
@@ -148,10 +157,20 @@ class RasterSource(Protocol):
         """The factor that makes physical values of stored numbers."""
 
     def scenes(
-        self, area: Area, *, from_ms: int | None, to_ms: int | None, order: str, max_cloud: float
-    ) -> list[Scene]:
+        self,
+        area: Area,
+        *,
+        from_ms: int | None,
+        to_ms: int | None,
+        order: str,
+        max_cloud: float,
+        bands: Sequence[str] = (),
+        mosaicking: str | None = None,
+    ) -> Iterable[Scene]:
         """
         Find the scenes that share ground with an area, in the order in which they are used.
+
+        They may be found while they are asked for, so that nobody pays for those that are not.
 
         Args:
             area: polygons in longitude and latitude
@@ -159,16 +178,28 @@ class RasterSource(Protocol):
             to_ms: the last instant; none: any
             order: `mostRecent`, `leastRecent` or `leastCC`
             max_cloud: in percent; of those scenes of which it is known
+            bands: that will be read of them
+            mosaicking: how samples are made of them; none: they are only listed
+
+        Raises:
+            ApiError: 400, also while they are found: there is too much to look at, or no such mosaicking
         """
 
     def read(
-        self, scene: Scene, bands: Mapping[str, str], grid: Grid, resampling: Resampling
+        self,
+        scene: Scene,
+        bands: Mapping[str, str],
+        grid: Grid,
+        resampling: Resampling,
+        *,
+        wanted: Mask,
     ) -> Layer:
         """
         Read a scene onto a grid.
 
         Args:
             bands: names, each with its unit
+            wanted: the pixels of the grid that will be used; others may be left out
 
         Raises:
             SourceError: it cannot be read
@@ -176,10 +207,16 @@ class RasterSource(Protocol):
 
 
 def empty_layer(source: RasterSource, bands: Sequence[str], grid: Grid) -> Layer:
-    """Nothing yet: planes of zeros, which nothing covers."""
+    """Nothing yet, which covers nothing."""
     shape = (grid.height, grid.width)
+    known = source.bands
     return Layer(
-        planes={name: np.zeros(shape, source.bands[name].dtype) for name in bands},
+        planes={name: np.full(shape, known[name].fill, known[name].dtype) for name in bands},
         covered=np.zeros(shape, dtype=bool),
         valid=np.zeros(shape, dtype=bool),
     )
+
+
+def itemsize(dtype: str) -> int:
+    """The bytes of one number of a plane."""
+    return np.dtype(dtype).itemsize

@@ -71,7 +71,9 @@ def create_s3_app(world: World) -> Starlette:
                     return await put(world, request)
                 async for _ in bounded_body(request, most=MOST_QUERY_BYTES):
                     pass
-                settle(world, {})
+                # Who reads a bucket that is not there may be a settling that looks for it elsewhere.
+                if world.objects.has_bucket(request.path_params.get("bucket", "")):
+                    await settle(world)
                 return answer(world, request)
             except ObjectStoreError as error:
                 return _error(request, error)

@@ -60,7 +60,7 @@ async def put(world: World, request: Request) -> Response:
             raise _incomplete()
         if request.query_params or "x-amz-copy-source" in request.headers:
             raise ObjectStoreError(501, "NotImplemented", "Objects are put whole, or not at all.")
-        settle(world, {})
+        await settle(world)
         # Nobody else writes between the look at what is there and the write.
         with world.store.writing():
             _check_conditions(world, request, bucket, key)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AUTO, FLOAT32 = "AUTO", "FLOAT32"
 AUTO_SCALE = 255.0
+_AT_ONCE = 1 << 16
 DTYPES = {
     AUTO: "uint8",
     "UINT8": "uint8",
@@ -28,8 +29,25 @@ DTYPES = {
 }
 
 
-def written(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
-    """The pixels of an output as numbers of its sample type; shape (row, column, band)."""
+def written(pixels: NDArray[Any], sample_type: str) -> NDArray[Any]:
+    """
+    The pixels of an output as numbers of its sample type; shape (row, column, band).
+
+    Args:
+        pixels: as the script returned them, in doubles; anything else is as it is written already
+    """
+    if pixels.dtype != np.float64:
+        return pixels
+    made = np.empty(pixels.shape, DTYPES[sample_type])
+    # Some rows at a time: what is made in between stays small, and near.
+    step = max(1, _AT_ONCE // max(1, made[:1].size))
+    for first in range(0, len(pixels), step):
+        rows = slice(first, first + step)
+        made[rows] = _converted(pixels[rows], sample_type)
+    return made
+
+
+def _converted(pixels: NDArray[np.float64], sample_type: str) -> NDArray[Any]:
     dtype = np.dtype(DTYPES[sample_type])
     if dtype.kind == "f":
         with np.errstate(over="ignore"):

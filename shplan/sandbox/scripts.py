@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from contextlib import AbstractContextManager
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from shplan.script.errors import ScriptError
@@ -19,10 +20,11 @@ from shplan.script.pool import Pool
 from shplan.script.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shplan.script.facts import ScriptFacts
 
 KEPT = 256
-TIME_S = 10.0
 
 
 class ScriptFailedError(Exception):
@@ -34,7 +36,7 @@ class Scripts(Protocol):
 
     def facts(self, text: str) -> ScriptFacts:
         """
-        What a script says of itself.
+        What a script says of itself; asked by any thread.
 
         Raises:
             ScriptFailedError: it is no script, or its `setup()` fails
@@ -48,12 +50,23 @@ class Scripts(Protocol):
 
 
 class WorkerScripts:
-    """The JavaScript worker, and the facts of the scripts that were read last."""
+    """
+    The JavaScript worker, and the facts of the scripts that were read last; for any number of threads.
 
-    def __init__(self) -> None:
-        self._worker = Worker(limits=Limits(time_s=TIME_S))
+    Args:
+        limits: what a script may use up; asked before each one, because settings change
+    """
+
+    def __init__(self, limits: Callable[[], Limits] = Limits) -> None:
+        self._limits = limits
+        # One reads at a time; who takes a worker for pixels does not wait for that.
+        self._reading = Lock()
+        self._read_under = limits()
+        self._worker = Worker(limits=self._read_under)
         self._known: OrderedDict[str, ScriptFacts] = OrderedDict()
-        self._pool = Pool(os.cpu_count() or 1)
+        self._choosing = Lock()
+        self._run_under = self._read_under
+        self._pool = _pool(self._run_under)
 
     def facts(self, text: str) -> ScriptFacts:
         """
@@ -62,20 +75,42 @@ class WorkerScripts:
         Raises:
             ScriptFailedError: as in `Scripts`
         """
-        if text not in self._known:
-            try:
-                self._known[text] = self._worker.facts(text)
-            except ScriptError as error:
-                raise ScriptFailedError(str(error)) from error
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return self._known[text]
+        with self._reading:
+            if text not in self._known:
+                self._known[text] = self._read(text)
+                if len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+            return self._known[text]
 
     def worker(self) -> AbstractContextManager[Worker]:
         """A worker for pixels, as in `Scripts`; its process starts when it is asked for."""
-        return self._pool.worker()
+        limits = self._limits()
+        with self._choosing:
+            if limits != self._run_under:
+                # What it has handed out ends when it is given back.
+                self._pool.close()
+                self._run_under = limits
+                self._pool = _pool(limits)
+            return self._pool.worker()
 
     def close(self) -> None:
         """End the engine's processes."""
-        self._worker.close()
-        self._pool.close()
+        with self._reading:
+            self._worker.close()
+        with self._choosing:
+            self._pool.close()
+
+    def _read(self, text: str) -> ScriptFacts:
+        limits = self._limits()
+        if limits != self._read_under:
+            self._worker.close()
+            self._read_under = limits
+            self._worker = Worker(limits=limits)
+        try:
+            return self._worker.facts(text)
+        except ScriptError as error:
+            raise ScriptFailedError(str(error)) from error
+
+
+def _pool(limits: Limits) -> Pool:
+    return Pool(os.cpu_count() or 1, limits=limits)

@@ -17,7 +17,7 @@ from shplan.sandbox.contract import checked
 from shplan.sandbox.routes import batch, byoc_collections
 from shplan.sandbox.routes.endpoint import Call
 from shplan.sandbox.settings import DEFAULT_CLIENTS
-from shplan.sandbox.settling import settle
+from shplan.sandbox.settling import finish
 from shplan.sandbox.wire import decode_object, parse_instant
 
 if TYPE_CHECKING:
@@ -75,17 +75,20 @@ class Seeded:
 
 
 def seed(world: World) -> Seeded:
-    """Fill a sandbox with sample data; also while other processes serve its directory."""
+    """
+    Fill a sandbox with sample data; also while other processes serve its directory.
+
+    Whoever calls has brought tasks up to date.
+    """
     fields = sample.fields()
     paths = [f"{date.replace('-', '/')}/{BAND}.tiff" for date in sample.DATES]
     images = _write_files(world, paths, fields)
-    settle(world, {})
     with world.store.writing():
         collection = _collection(world)
         for date, path in zip(sample.DATES, paths, strict=True):
             _tile(world, collection, path, parse_instant(date + SENSED_AT))
         batch_id = _batch(world, collection)
-    settle(world, {"collection": collection.id})
+    finish(world, {"collection": collection.id})
     task = batch_rows.find(world.store, batch_id)
     assert task is not None  # found or made above
     return Seeded(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.settings import Settings
 
 
@@ -39,6 +40,7 @@ def serve(
     host: str = LOOPBACK,
     clock: Clock | None = None,
     settings: Settings | None = None,
+    remote: RemoteBuckets | None = None,
     announce: Callable[[Address], None] = lambda _: None,
 ) -> None:
     """
@@ -51,12 +53,21 @@ def serve(
         host: address to listen on
         clock: where time comes from; none: the computer's clock
         settings: as for `create_app`
+        remote: as for `create_app`; not asked if it is this sandbox
         announce: called once requests are accepted, with where they are
 
     Raises:
         ListenError: a port is taken, or the address is none of this machine
     """
-    server = Server(data, port=port, s3_port=s3_port, host=host, clock=clock, settings=settings)
+    server = Server(
+        data,
+        port=port,
+        s3_port=s3_port,
+        host=host,
+        clock=clock,
+        settings=settings,
+        remote=remote,
+    )
     server.run(announce)
 
 
@@ -90,9 +101,11 @@ class Server:
         host: str = LOOPBACK,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        remote: RemoteBuckets | None = None,
     ) -> None:
         self._host = host
-        self._app = create_app(data, clock=clock or SystemClock(), settings=settings)
+        self._remote = remote
+        self._app = create_app(data, clock=clock or SystemClock(), settings=settings, remote=remote)
         self._beside = None
         if s3_port is not None:
             s3_app = create_s3_app(self._app.state.world)
@@ -108,7 +121,10 @@ class Server:
             s3_url = None
             if self._beside is not None:
                 s3_url = url(self._beside.port, host=self._host)
-            announce(Address(url(bound, host=self._host), s3_url))
+            address = Address(url(bound, host=self._host), s3_url)
+            if self._remote is not None:
+                self._remote.leave_out([address.base_url, address.s3_url])
+            announce(address)
 
         try:
             self._server.ready = ready

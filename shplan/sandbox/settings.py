@@ -34,6 +34,8 @@ _NEVER_ZERO = frozenset(
         "requests_per_minute",
         "pu_per_minute",
         "token_requests_per_minute",
+        "script_s",
+        "pixels_s",
     }
 )
 
@@ -109,6 +111,12 @@ class Settings:
         missing_bucket: what happens when results go to a bucket that does not exist
         unhealthy_share: a task of which a larger share of features failed is STOPPED
         acquisition_every_days: samples for ORBIT and TILE are counted as one in so many days
+        async_processing_s: how long an asynchronous request runs
+        async_concurrent: how many of them an account may have at once; none: any number (26)
+        async_discount: whether those of 10,000 pixels or more cost two thirds, as the newer page says
+        statistics_restart_after_s: how long a batch statistical task that ran out of processing units
+            cannot be started
+        statistics_partial: a batch statistical task of which features failed ends as PARTIAL, not DONE
         expire_created_s: how long after its creation a task that nobody used is forgotten (15)
         expire_analysed_s: the same after ANALYSIS_DONE
         expire_stopped_s: the same after STOPPED
@@ -116,9 +124,14 @@ class Settings:
         expire_done_s: the same after DONE
         most_body_mb: larger bodies of requests are refused, in units of a million bytes
         most_object_mb: the same for objects that are put into a bucket over S3
+        script_s: what each function of an evalscript may take, pixels aside, in seconds of the machine
+        pixels_s: what an evalscript may take for all pixels of an image
+        pixels_million_s: as much more for each million samples that it is given
         catalog_costs: whether a search of the catalogue is charged
         catalog_logic: logical operators that its filters may have: those of the document, which are
             `and` and `not`, or `and` alone, as the page says
+        histogram_mismatch: what happens to edges of bins that are whole numbers where the output is of
+            floating point numbers, or the other way round
         log_requests: whether requests are listed at `/_sandbox/requests`
         clients: OAuth clients by id
     """
@@ -172,6 +185,11 @@ class Settings:
     missing_bucket: Literal["create", "refuse"] = "create"
     unhealthy_share: float = 0.5
     acquisition_every_days: float = 3.0
+    async_processing_s: float = 5.0
+    async_concurrent: float | None = 10.0
+    async_discount: bool = True
+    statistics_restart_after_s: float = 3600.0
+    statistics_partial: bool = False
     expire_created_s: float | None = None
     expire_analysed_s: float | None = None
     expire_stopped_s: float | None = None
@@ -179,8 +197,12 @@ class Settings:
     expire_done_s: float | None = None
     most_body_mb: float = 20.0
     most_object_mb: float = 5_000.0
+    script_s: float = 5.0
+    pixels_s: float = 5.0
+    pixels_million_s: float = 0.5
     catalog_costs: bool = True
     catalog_logic: Literal["all", "and"] = "all"
+    histogram_mismatch: Literal["refuse", "accept"] = "refuse"
     log_requests: bool = True
     clients: Mapping[str, ClientEntry] = field(default_factory=lambda: dict(DEFAULT_CLIENTS))
 

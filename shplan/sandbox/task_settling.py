@@ -1,9 +1,10 @@
 """
 Tasks brought up to date: whatever was due before now happens, in the order in which it was.
 
-There is no background task. One step is a change of status, or what was handled of one task since
-somebody last looked; each is stored with what it cost in one transaction. The tasks of all APIs
-go forward together, because they spend the units of the same accounts.
+Nothing waits for its time in the background. One step is a change of status, or what was handled of
+one task since somebody last looked; each is stored with what it cost in one transaction. The tasks
+of all APIs go forward together, because they spend the units of the same accounts. What takes long
+(evalscripts, pixels, files) is the work of a step, which a thread does; see `settling`.
 """
 
 from __future__ import annotations
@@ -22,42 +23,76 @@ if TYPE_CHECKING:
     from shplan.sandbox.world import World
 
 T = TypeVar("T", bound=Stored)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[R]):
+    """
+    A step whose outcome has to be worked out before it is stored.
+
+    A process that dies between the two does the work again, so it leaves the same files.
+
+    Args:
+        work: runs in a thread; asks neither the store nor the settings, and raises nothing that
+            one task must not do to all others
+        done: stores what the work returned, in one transaction; nothing if the task is not what it
+            was when the step began, because somebody acted on it or did the same step
+    """
+
+    work: Callable[[], R]
+    done: Callable[[R], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Steps(Generic[T]):
     """
-    How the tasks of one API go forward.
+    How the tasks of one API go forward; a step without work has happened when nothing is returned.
 
     Args:
         begin: leaves a status in which the task waited, at the given instant
         end_analysis: the same for ANALYSING
-        process: gives so many features of a task in PROCESSING their turn; -1: all
+        process: gives at most so many features of a task in PROCESSING their turn, at least one;
+            -1: as many as it likes
         forget: drops what is no longer kept now
     """
 
     table: TaskTable[T]
-    begin: Callable[[World, T, int], None]
-    end_analysis: Callable[[World, T, int], None]
-    process: Callable[[World, T, int], None]
+    begin: Callable[[World, T, int], Step[Any] | None]
+    end_analysis: Callable[[World, T, int], Step[Any] | None]
+    process: Callable[[World, T, int], Step[Any] | None]
     forget: Callable[[World, int], None]
 
 
-def settle(world: World, apis: Sequence[Steps[Any]]) -> None:
-    """Bring every task of these APIs up to date."""
+def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
+    """
+    Take every step that is due, up to one that needs work.
+
+    Returns:
+        that one; none: these APIs are up to date
+    """
     now_ms = world.now_ms()
     # Where an account can run out of units, each thing that is handled is a step of its own.
     is_limited = world.settings.account_pu is not None
     while (found := _first(world, apis, now_ms=now_ms)) is not None:
         steps, task = found
         if task.status == ANALYSING:
-            steps.end_analysis(world, task, task.due_ms)
+            step = steps.end_analysis(world, task, task.due_ms)
         elif task.status == PROCESSING:
-            steps.process(world, task, 1 if is_limited else _turns(task, now_ms))
+            step = steps.process(world, task, 1 if is_limited else _turns(task, now_ms))
         else:
-            steps.begin(world, task, task.due_ms)
+            step = steps.begin(world, task, task.due_ms)
+        if step is not None:
+            return step
     for steps in apis:
         steps.forget(world, now_ms)
+    return None
+
+
+def settle_at_once(world: World, apis: Sequence[Steps[Any]]) -> None:
+    """Bring every task of these APIs up to date; the caller waits for all work."""
+    while (step := next_step(world, apis)) is not None:
+        step.done(step.work())
 
 
 def _turns(task: Any, now_ms: int) -> int:

@@ -87,11 +87,22 @@ def read(path: Path) -> Tiff:
         OSError: the file cannot be read
     """
     with path.open("rb") as file:
-        try:
-            return _read(_Bytes(file))
-        except (struct.error, KeyError, IndexError) as error:
-            msg = "its directories are damaged"
-            raise TiffError(msg) from error
+        return parse(file, os.fstat(file.fileno()).st_size)
+
+
+def parse(file: BinaryIO, size: int) -> Tiff:
+    """
+    The structure of an open file of so many bytes.
+
+    Raises:
+        TiffError: as `read`
+        OSError: as `read`
+    """
+    try:
+        return _read(_Bytes(file, size))
+    except (struct.error, KeyError, IndexError) as error:
+        msg = "its directories are damaged"
+        raise TiffError(msg) from error
 
 
 def _read(file: _Bytes) -> Tiff:
@@ -120,9 +131,9 @@ def _read(file: _Bytes) -> Tiff:
 class _Bytes:
     """The bytes of a file that are really there, whatever it says of itself."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = size
 
     def start(self, count: int) -> bytes:
         return self._file.read(count)

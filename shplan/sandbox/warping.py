@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import Resampling as Method
 from rasterio.errors import RasterioError
@@ -21,15 +20,16 @@ from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
 
 from shplan.sandbox import areas
+from shplan.sandbox.bucket_files import UnreadableError
 from shplan.sandbox.geometry import transformer
 from shplan.sandbox.raster_sources import SourceError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from rasterio import DatasetReader
     from rasterio.transform import Affine
 
     from shplan.sandbox.areas import Area
+    from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
 
 _METHODS = {"NEAREST": Method.nearest, "BILINEAR": Method.bilinear, "BICUBIC": Method.cubic}
@@ -41,7 +41,7 @@ _SLACK = 1e-6
 class File:
     """A file of a tile; `epsg` is the code of its CRS."""
 
-    path: Path
+    content: BucketFile
     epsg: int
 
 
@@ -78,30 +78,31 @@ def read_bands(
         SourceError: the file cannot be read
     """
     try:
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-            return _read(file, indexes, no_data, grid, resampling)
+        return _read(file, indexes, no_data, grid, resampling)
+    except UnreadableError as error:
+        raise SourceError(str(error)) from error
     except (RasterioError, OSError, ValueError) as error:
-        msg = f"The file {file.path.name} cannot be read."
+        msg = f"The file {file.content.name} cannot be read."
         raise SourceError(msg) from error
 
 
 def _read(
     file: File, indexes: list[int], no_data: float | None, grid: Grid, resampling: Resampling
 ) -> list[tuple[Plane, Mask]]:
-    with rasterio.open(file.path, driver="GTiff") as raster:
+    with file.content.raster() as raster:
         ratio = _ratio(raster.transform, file.epsg, grid)
         is_shrunk = ratio[0] * ratio[1] > 1 + _SLACK
         method = _METHODS[resampling.down if is_shrunk else resampling.up]
         level = _level(raster.overviews(indexes[0]), min(ratio))
         if level is None:
             return _warped(raster, indexes, no_data, grid, (method, *ratio))
-    with rasterio.open(file.path, driver="GTiff", overview_level=level) as raster:
+    with file.content.raster(overview_level=level) as raster:
         ratio = _ratio(raster.transform, file.epsg, grid)
         return _warped(raster, indexes, no_data, grid, (method, *ratio))
 
 
 def _warped(
-    raster: rasterio.DatasetReader,
+    raster: DatasetReader,
     indexes: list[int],
     no_data: float | None,
     grid: Grid,

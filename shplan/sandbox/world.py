@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import (
+    async_rows,
     batch_collection_rows,
     batch_fates,
     batch_rows,
+    batch_statistics_rows,
     batch_v1_rows,
     byoc_rows,
     sensed_tiles,
@@ -26,12 +28,15 @@ from shplan.sandbox.scratch import clean
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
 from shplan.sandbox.store import Store
+from shplan.script.limits import Limits
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
     from pathlib import Path
 
     from shplan.sandbox.clock import Clock
+    from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.scripts import Scripts
 
 
@@ -43,7 +48,9 @@ FAMILIES = (
     batch_fates,
     batch_collection_rows,
     batch_v1_rows,
+    batch_statistics_rows,
     zarr_rows,
+    async_rows,
 )
 
 
@@ -57,23 +64,29 @@ class World:
         clock: Clock,
         settings: Settings | None = None,
         scripts: Scripts | None = None,
+        remote: RemoteBuckets | None = None,
     ) -> None:
         self.data = data
         self.buckets = data / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
         clean(data)
         self.objects = Objects(self.buckets, scratch=data)
-        self.scripts = scripts or WorkerScripts()
+        self.remote = remote
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None
+        # What brings tasks up to date at the moment; see `settling`.
+        self.settling: asyncio.Task[None] | None = None
+        self.is_closed = False
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
             self._file.write(settings)
+        self.scripts = scripts or WorkerScripts(self._limits)
         self.store.found(seed=self.settings.seed, clock_s=clock.now(), speed=self.settings.speed)
 
     def close(self) -> None:
         """Close the files, and end the processes that run evalscripts."""
+        self.is_closed = True
         self.scripts.close()
         self.store.close()
 
@@ -99,6 +112,11 @@ class World:
             self.store.set_anchor(anchor.moved(clock_s=self._clock.now(), speed=settings.speed))
             self._file.write(settings)
             self._held = None
+
+    def _limits(self) -> Limits:
+        """What a script may use up, as the settings stand now."""
+        now = self.settings
+        return Limits(time_s=now.script_s, pixels_s=now.pixels_s, million_s=now.pixels_million_s)
 
     def now_s(self) -> float:
         """Sandbox time, seconds since 1970."""

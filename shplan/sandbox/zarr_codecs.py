@@ -1,5 +1,5 @@
 """
-Chunks of a Zarr array decoded, within the size that the array's metadata gives them.
+Chunks of a Zarr array: decoded within the size that the array's metadata gives them, and encoded.
 
 What is compressed says nothing about how much comes out, so every codec is held to a limit before
 or while it works: a few bytes that stand for gigabytes are refused, not unpacked. numcodecs is
@@ -18,6 +18,8 @@ from shplan.sandbox.zarr_files import ZarrError, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.zarr_metadata import ArrayMetadata
@@ -155,3 +157,49 @@ _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "lz4": _lz4,
     "zstd": _zstd,
 }
+
+# Source: schema `BatchV2ZarrOutputArrayParameters`.
+DEFAULT_COMPRESSOR: JsonObject = {
+    "id": "blosc",
+    "cname": "lz4",
+    "clevel": 5,
+    "shuffle": 1,
+    "blocksize": 0,
+}
+
+
+def compressor_of(array: JsonObject) -> JsonObject:
+    """How the chunks of an array of a batch task are compressed."""
+    return cast("JsonObject", array.get("compressor") or DEFAULT_COMPRESSOR)
+
+
+def encoder(config: JsonObject) -> Callable[[NDArray[Any]], bytes]:
+    """
+    What encodes the values of a chunk, in row-major order; the same bytes for the same values.
+
+    Raises:
+        ZarrError: there is no such compressor, or it knows other parameters
+    """
+    import numcodecs  # noqa: PLC0415 loaded with the first chunk that needs it
+    from numcodecs import blosc  # noqa: PLC0415
+    from numcodecs.compat import ensure_bytes  # noqa: PLC0415
+
+    if config.get("id") not in _DECODERS:
+        msg = f"The compressor {told(str(config.get('id')))} is not supported."
+        raise ZarrError(msg)
+    # Its threads put blocks in the order in which they are done.
+    blosc.use_threads = False
+    try:
+        codec = numcodecs.get_codec(dict(config))
+        # Some find out what they cannot do when they are to do it.
+        codec.encode(b"\0" * _WIDEST_BYTES)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        msg = f"The compressor {config['id']} does not work with these parameters."
+        raise ZarrError(msg) from error
+
+    def encode(values: NDArray[Any]) -> bytes:
+        content = cast("bytes", ensure_bytes(codec.encode(values)))
+        # Source: RFC 1952, section 2.3: the time of writing, which is no part of what is written.
+        return content[:4] + bytes(4) + content[8:] if config["id"] == "gzip" else content
+
+    return encode

@@ -37,6 +37,7 @@ _DOUBLE = 8
 _MAIN = "default"
 _LAST = "updateOutputMetadata"
 _MB = 1 << 20
+_MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,14 @@ class Asked(Protocol):
         parts: Sequence[memoryview] = (),
         into: Sequence[memoryview] = (),
         time_s: float,
+        limit_s: float,
     ) -> Message:
         """
         Send a request and return the answer.
+
+        Args:
+            time_s: what the child gives the request, in seconds
+            limit_s: what it and those before it were given together: that is told if it is too little
 
         Raises:
             ScriptError: as the child answered, or because there is no answer
@@ -123,6 +129,7 @@ class Allowance:
 
     time_s: float
     pixels_s: float
+    million_s: float
     block_bytes: int
     result_bytes: int
 
@@ -143,7 +150,7 @@ class Rendering:
         self._places = places
         self._ask = ask
         self._allowance = allowance
-        self._left_s = allowance.pixels_s
+        self._limit_s = self._left_s = allowance.pixels_s
         self._collections: tuple[Collection, ...] = ()
         self._prepared: Prepared | None = None
         self._fused = False
@@ -163,7 +170,8 @@ class Rendering:
         """Give back the world of the script, so that the next need not wait for a fresh one."""
         # Where its process is gone, what is to be said of that was said before.
         with suppress(ScriptError):
-            self._ask({"operation": "close"}, (None, None), time_s=self._allowance.time_s)
+            time_s = self._allowance.time_s
+            self._ask({"operation": "close"}, (None, None), time_s=time_s, limit_s=time_s)
 
     def scenes(
         self,
@@ -208,9 +216,18 @@ class Rendering:
         self._prepared = Prepared(tuple(tuple(one) for one in kept), outputs)
         return self._prepared
 
-    def render(self, planes: Sequence[Mapping[str, Plane]], *, height: int, width: int) -> Rendered:
+    def render(
+        self,
+        planes: Sequence[Mapping[str, Plane]],
+        *,
+        height: int,
+        width: int,
+        is_last: bool = True,
+    ) -> Rendered:
         """
         Run the script for every pixel, then `updateOutputMetadata()`.
+
+        An image may be rendered part by part, from the top.
 
         Every scene that was kept gives a sample at every pixel, in order; where it has no data, the bands
         say so (`dataMask`).
@@ -219,6 +236,7 @@ class Rendering:
             planes: for each collection, each band's numbers: (scene, row, column), or (row, column) for one
             height: in pixels
             width: in pixels
+            is_last: whether no other part follows; what the script tells its user is only known then
 
         Raises:
             ScriptError: the script failed, or returned something that is no output
@@ -231,6 +249,7 @@ class Rendering:
             planes = [{name: planes[0][name] for name in self.facts.inputs[0].bands}]
         arrays = [one for bands in planes for one in bands.values()]
         image = Image(arrays, height, width, block_bytes=self._allowance.block_bytes)
+        self._left_s = self._limit_s = self._granted_s(sum(map(count_of, arrays)) * height * width)
         if self.facts.is_simple:
             outputs: tuple[OutputFacts, ...] = (self._probed(image),)
             source = simple_loop_source(len(arrays), _shapes(outputs))
@@ -238,13 +257,17 @@ class Rendering:
             outputs = prepared.outputs
             shapes = self._source_shapes(planes, prepared)
             source = loop_source(shapes, _shapes(outputs), fused=self._fused)
-        pixels, answer = self._computed(image, outputs, source)
-        if _LAST in self.facts.functions:
+        pixels, answer = self._computed(image, outputs, source, is_last=is_last)
+        if is_last and _LAST in self.facts.functions:
             answer = self._asked(
                 {"operation": "finish"}, self._place(_LAST), self._allowance.time_s
             )
         made = tuple(Output(one, values) for one, values in zip(outputs, pixels, strict=True))
-        return Rendered(made, _text_only(answer["userData"]))
+        return Rendered(made, _text_only(answer["userData"]) if is_last else None)
+
+    def _granted_s(self, samples: int) -> float:
+        """Return what the script may take for so many samples: the more, the longer, in seconds."""
+        return self._allowance.pixels_s + self._allowance.million_s * samples / _MILLION
 
     def _source_shapes(
         self, planes: Sequence[Mapping[str, Plane]], prepared: Prepared
@@ -289,7 +312,7 @@ class Rendering:
         return OutputFacts(_MAIN, found or 1, (), "AUTO", None)
 
     def _computed(
-        self, image: Image, outputs: Sequence[OutputFacts], source: str
+        self, image: Image, outputs: Sequence[OutputFacts], source: str, *, is_last: bool
     ) -> tuple[list[Pixels], Message]:
         """Return the values of each output, and the last answer."""
         bands = sum(one.bands for one in outputs)
@@ -303,11 +326,12 @@ class Rendering:
             "room": image.block_size(bands),
         }
         answer: Message = {}
+        tells = is_last and _LAST not in self.facts.functions
         for first, last in image.blocks(bands):
             request = image.request(first, last) | more
             request["operation"] = "block"
             request["doubles"] = (last - first) * image.width * bands * _DOUBLE
-            request["last"] = last == image.height and _LAST not in self.facts.functions
+            request["last"] = last == image.height and tells
             into = [bytes_of(one, first, last) for one in pixels]
             answer = self._timed(request, place, image, first, last, into)
             more = {}
@@ -327,7 +351,8 @@ class Rendering:
         """Send a block; what it takes is taken from the time that all of them have."""
         begun = time.monotonic()
         parts = image.parts(first, last)
-        answer = self._asked(request, place, max(self._left_s, 0.001), parts, into)
+        left_s = max(self._left_s, 0.001)
+        answer = self._asked(request, place, left_s, parts, into, limit_s=self._limit_s)
         self._left_s -= time.monotonic() - begun
         return answer
 
@@ -338,9 +363,16 @@ class Rendering:
         time_s: float,
         parts: Sequence[memoryview] = (),
         into: Sequence[memoryview] = (),
+        *,
+        limit_s: float | None = None,
     ) -> Message:
         return self._ask(
-            {**request, "time_s": float(time_s)}, place, parts=parts, into=into, time_s=time_s
+            {**request, "time_s": float(time_s)},
+            place,
+            parts=parts,
+            into=into,
+            time_s=time_s,
+            limit_s=time_s if limit_s is None else limit_s,
         )
 
     def _place(self, *names: str) -> Place:

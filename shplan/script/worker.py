@@ -39,8 +39,6 @@ _MB = 1 << 20
 _AT_RUN_TIME = frozenset({"eval", "Function"})
 _DEFAULT_LIMITS = Limits()
 _FALLBACK = "quickjs"
-# Requests that share the time for pixels.
-_OF_PIXELS = ("block", "probe")
 _ENDINGS = {
     Ending.LATE: (Fault.TIMEOUT, ""),
     Ending.ABORTED: (Fault.MEMORY, ""),
@@ -167,7 +165,11 @@ class Worker:
         child, turn = self._child, self._turn
         limits = self._limits
         allowance = Allowance(
-            limits.time_s, limits.pixels_s, limits.block_mb * _MB, limits.result_mb * _MB
+            limits.time_s,
+            limits.pixels_s,
+            limits.million_s,
+            limits.block_mb * _MB,
+            limits.result_mb * _MB,
         )
 
         def ask(
@@ -177,12 +179,15 @@ class Worker:
             parts: Sequence[memoryview] = (),
             into: Sequence[memoryview] = (),
             time_s: float,
+            limit_s: float,
         ) -> Message:
             if self._turn != turn:
                 raise ScriptError(Fault.ENGINE, "the worker has gone on to another script")
             if child is None or self._child is not child or child.ending is not None:
-                raise self._lost(Ending.LOST, place, limits.time_s)
-            return self._sent(child, request, place, parts=parts, into=into, time_s=time_s)
+                raise self._lost(Ending.LOST, place, limit_s)
+            return self._sent(
+                child, request, place, parts=parts, into=into, time_s=time_s, limit_s=limit_s
+            )
 
         return Rendering(facts, places, ask, allowance)
 
@@ -247,12 +252,12 @@ class Worker:
         parts: Sequence[memoryview] = (),
         into: Sequence[memoryview] = (),
         time_s: float | None = None,
+        limit_s: float | None = None,
     ) -> Message:
         answer = child.exchange(request, parts=parts, into=into, time_s=time_s)
         if child.ending is not None:
             self._drop()
-        limits = self._limits
-        limit_s = limits.pixels_s if request["operation"] in _OF_PIXELS else limits.time_s
+        limit_s = self._limits.time_s if limit_s is None else limit_s
         if answer is None:
             assert child.ending is not None
             raise self._lost(child.ending, place, limit_s)
@@ -306,7 +311,7 @@ class Worker:
     def _message(self, fault: Fault, words: str, limit_s: float) -> str:
         """Limits are told in our words, which are the same under every engine."""
         if fault is Fault.TIMEOUT:
-            return f"the script did not end within {limit_s:g} s"
+            return f"the script did not end within {limit_s:.3g} s"
         if fault is Fault.MEMORY:
             return f"the script needs more than {self._limits.heap_mb} MiB of memory"
         if fault is Fault.SYNTAX:

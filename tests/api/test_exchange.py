@@ -113,6 +113,23 @@ def test_sends_with_a_token_and_reads_the_answer() -> None:
     play(handler, scene)
 
 
+def test_a_file_comes_as_it_is_and_a_lost_one_is_asked_for_again() -> None:
+    request = ApiRequest("process", "POST", "/process/v1", Effect.READ, body={"a": 1})
+    file = Reply(200, b"\x89PNG\x00", {"X-ProcessingUnits-Spent": "0.25"})
+    replies = one_by_one(Reply(drop=True), file)
+
+    def handler(heard: Heard) -> Reply:
+        assert heard.headers["accept"] == "image/png"
+        return replies(heard)
+
+    async def scene(_: Server, exchange: Exchange) -> None:
+        fetched = await exchange.fetch(request, media_type="image/png")
+        assert (fetched.content, fetched.spent_pu) == (b"\x89PNG\x00", 0.25)
+        assert exchange.counts["process"] == 2
+
+    play(handler, scene)
+
+
 def test_the_embedded_sandbox_is_reached_without_a_port() -> None:
     seen: list[tuple[str, str, bytes]] = []
 

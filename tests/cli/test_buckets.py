@@ -40,7 +40,7 @@ spec:
       bounds: {bbox: [14.6, 46.5, 15.4, 46.9]}
       data:
         - type: sentinel-2-l2a
-          dataFilter: {timeRange: {from: "2025-06-01T00:00:00Z", to: "2025-06-30T23:59:59Z"}}
+          dataFilter: {timeRange: {from: "2005-06-01T00:00:00Z", to: "2005-06-30T23:59:59Z"}}
     output: {responses: [{identifier: default, format: {type: image/tiff}}]}
     evalscript: |
       //VERSION=3

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from shplan.cli.init import BANDS, BUCKET, DATES, checked_name, cog, contents, project_name, scalar
+from shplan.cli.init import BUCKET, checked_name, contents, project_name, scalar
+from shplan.sandbox.farm import BANDS, DAYS, cog
 from shplan.schema.store import manifest_schema
 
 
@@ -44,7 +45,7 @@ def test_two_projects_of_one_name_are_the_same_bytes(run, tmp_path: Path) -> Non
         assert run("init", str(tmp_path / parent / "farm")).code == 0
     first = tree(tmp_path / "a")
     assert first == tree(tmp_path / "b")
-    assert {f"farm/{BUCKET}/{date}/{band}.tiff" for date in DATES for band in BANDS} <= set(first)
+    assert {f"farm/{BUCKET}/{date}/{band}.tiff" for date in DAYS for band in BANDS} <= set(first)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_files_that_are_there_are_listed_and_kept(run, tmp_path: Path) -> None:
 
 
 def test_imagery_that_somebody_changed_is_kept(run, tmp_path: Path) -> None:
-    image = tmp_path / BUCKET / DATES[0] / f"{BANDS[0]}.tiff"
+    image = tmp_path / BUCKET / next(iter(DAYS)) / f"{BANDS[0]}.tiff"
     image.parent.mkdir(parents=True)
     image.write_bytes(b"mine")
     assert run("init", str(tmp_path), "--name", "farm").code == 1
@@ -172,9 +173,9 @@ def test_without_the_sandbox_the_command_to_install_is_said(run, tmp_path: Path)
 
 
 def test_imagery_is_a_cloud_optimised_geotiff() -> None:
-    content = cog(greenness=3)
-    assert content == cog(greenness=3)
-    assert len(content) < 300_000
+    content = cog("2025/06/11", "B08")
+    assert content != cog("2025/06/21", "B08")
+    assert len(content) < 600_000
     with rasterio.open(io.BytesIO(content)) as raster:
         assert raster.profile["blockxsize"] == raster.profile["blockysize"] == 256
         assert raster.overviews(1) == [2]

@@ -23,8 +23,6 @@ from shplan.sandbox.clock import StoppedClock
 from shplan.schema import store
 from shplan.schema.overlays import OVERLAYS
 
-# Pixels, which the next families will serve, and orders of imagery, which cost money.
-BEYOND = ("/process/", "/statistics/", "/async/", "/api/v1/dataimport/")
 # Source: section on authentication: only these are open.
 OPEN = frozenset({"getCatalogLandingPage", "getCatalogConformanceDeclaration"})
 ERROR = {"$ref": "#/components/responses/400"}
@@ -48,7 +46,10 @@ class Undeclared:
 EXCEPTIONS = (
     Undeclared(
         400,
-        lambda _, path, entry: path.endswith(("s", "process")) and bool(entry.get("parameters")),
+        lambda name, path, entry: (
+            bool(entry.get("parameters"))
+            and (path.endswith(("s", "process")) or name == "searchBatchStatisticsRequests")
+        ),
         "lists: a page size out of range, an unknown order and a page token that is not theirs are"
         " refused; the document declares no refusal of any parameter",
     ),
@@ -56,6 +57,12 @@ EXCEPTIONS = (
         400,
         lambda name, *_: name == "copyByocCollectionTiles",
         "bands that differ are refused, in the document's prose; `toCollection` is required",
+    ),
+    Undeclared(
+        400,
+        lambda name, *_: name == "batchStopStatisticalRequest",
+        "a task that has not begun, or is over, cannot be stopped; answers of the service say so of"
+        " batch tasks, and the document declares it for the other actions",
     ),
     Undeclared(
         401,
@@ -77,11 +84,7 @@ def document() -> dict[str, Any]:
     for overlay in OVERLAYS:
         overlay.apply(extract)
     served = _served()
-    paths = {
-        path: item
-        for path, item in extract["paths"].items()
-        if served(path) and not path.startswith(BEYOND)
-    }
+    paths = {path: item for path, item in extract["paths"].items() if served(path)}
     for path, item in paths.items():
         for entry in item.values():
             _complete(path, entry)
@@ -134,6 +137,7 @@ LINKS = {
     "createByocCollection": ("$response.body#/data/id", "collectionId"),
     "createByocCollectionTile": ("$response.body#/data/id", "tileId"),
     "createNewBatchV2ProcessingRequest": ("$response.body#/id", "taskId"),
+    "createNewBatchStatisticsRequest": ("$response.body#/id", "requestId"),
     "createZarrCollection": ("$response.body#/data/id", "collectionId"),
 }
 

@@ -33,9 +33,9 @@ from tests.support.strategies import Project, histories, projects
 
 
 def drawn(number: int) -> Any:
-    """A fixed number of the same examples in every run."""
+    """A fixed number of the same examples in every run; three times as many where laws are thorough."""
     return settings(
-        max_examples=number,
+        max_examples=number * (3 if settings.default.max_examples >= 100 else 1),
         derandomize=True,
         database=None,
         deadline=None,
@@ -79,7 +79,7 @@ def test_every_optional_property_of_every_kind_occurs_set_and_unset(tmp_path: Pa
     drawable = [kind for kind in manifest_kinds() if kind in {"Project", *reconciled}]
     seen: Counter[tuple[str, bool]] = Counter()
 
-    @drawn(250)
+    @drawn(150)
     @given(projects())
     def draw(project: Project) -> None:
         for document in project.documents:
@@ -98,7 +98,7 @@ def test_every_optional_property_of_every_kind_occurs_set_and_unset(tmp_path: Pa
 def test_apply_then_plan_is_empty_and_every_tile_is_ingested() -> None:
     ended: Counter[str] = Counter()
 
-    @drawn(40)
+    @drawn(12)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -135,7 +135,7 @@ async def as_declared(stage: Stage, loaded: Loaded) -> None:
 
 
 def test_planning_twice_gives_the_same_bytes_in_any_order_of_files_and_keys() -> None:
-    @drawn(30)
+    @drawn(9)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -156,7 +156,7 @@ def test_planning_twice_gives_the_same_bytes_in_any_order_of_files_and_keys() ->
 def test_normalising_twice_is_normalising_once() -> None:
     """Of files, of values, and of what the server makes of them."""
 
-    @drawn(30)
+    @drawn(9)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -210,7 +210,7 @@ async def from_answers(stage: Stage, loaded: Loaded) -> list[Desired]:
 
 
 def test_a_lost_ledger_is_found_again_without_sending_anything() -> None:
-    @drawn(25)
+    @drawn(8)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -232,7 +232,7 @@ def test_a_lost_ledger_is_found_again_without_sending_anything() -> None:
 def test_destroy_leaves_nothing_of_ours_and_everything_of_others() -> None:
     ended: Counter[str] = Counter()
 
-    @drawn(40)
+    @drawn(12)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -289,12 +289,12 @@ def edited(number: int) -> None:
 
 
 def test_any_sequence_of_edits_ends_where_the_last_one_alone_ends() -> None:
-    edited(30)
+    edited(8)
 
 
 @pytest.mark.slow
 def test_many_sequences_of_edits_end_where_the_last_one_alone_ends() -> None:
-    edited(150)
+    edited(25)
 
 
 async def stated_state(stage: Stage, loaded: Loaded) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ from .support import Driver
 TASKS = "/batch/v2/process"
 # Two tiles of the 100 km grid in zone 33: 33N_4_51 and 33N_5_51.
 AOI = [14.6, 46.5, 15.4, 46.9]
+# Before the mission: a feature of it is an image without data, which is made in no time.
+NOTHING = [
+    {
+        "type": "sentinel-2-l2a",
+        "dataFilter": {"timeRange": {"from": "2010-06-01T00:00:00Z", "to": "2010-06-30T00:00:00Z"}},
+    }
+]
 NDVI = """//VERSION=3
 function setup() {
   return {input: ["B04", "B08", "dataMask"], output: {bands: 1, sampleType: "UINT8"}};
@@ -36,19 +44,19 @@ def body(
     source: dict[str, Any] | None = None,
     **rest: Any,
 ) -> dict[str, Any]:
-    """A request for the 100 km grid at 120 m, with parts of it replaced."""
+    """A request for the 100 km grid at 240 m, with parts of it replaced."""
     tiff = [{"identifier": "default", "format": {"type": "image/tiff"}}]
     keys = {"accessKey": "key", "secretAccessKey": SECRET}
     return {
         "processRequest": {
             "input": {
                 "bounds": bounds if bounds is not None else {"bbox": bbox or AOI},
-                "data": data or [{"type": "sentinel-2-l2a"}],
+                "data": deepcopy(data or NOTHING),
             },
             "output": {"responses": responses or tiff},
             "evalscript": evalscript,
         },
-        "input": source or {"type": "tiling-grid", "id": 2, "resolution": 120, **(grid or {})},
+        "input": source or {"type": "tiling-grid", "id": 2, "resolution": 240, **(grid or {})},
         "output": {"type": "raster", "delivery": {"s3": {"url": url, **keys}}, **(output or {})},
         **rest,
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
-from .batches import AOI, NDVI
+from .batches import AOI, NDVI, NOTHING
 from .support import Driver
 
 REQUESTS = "/api/v1/batch/process"
@@ -24,18 +25,18 @@ def body(
     output: dict[str, Any] | None = None,
     **rest: Any,
 ) -> dict[str, Any]:
-    """A request for two tiles of the 100 km grid at 120 m, with parts of it replaced."""
+    """A request for two tiles of the 100 km grid at 240 m, with parts of it replaced."""
     said = {} if path is None else {"defaultTilePath": path}
     return {
         "processRequest": {
             "input": {
                 "bounds": {"bbox": bbox or AOI},
-                "data": data or [{"type": "sentinel-2-l2a"}],
+                "data": deepcopy(data or NOTHING),
             },
             "output": {"responses": responses or TIFF},
             "evalscript": evalscript,
         },
-        "tilingGrid": {"id": 2, "resolution": 120, **(grid or {})},
+        "tilingGrid": {"id": 2, "resolution": 240, **(grid or {})},
         "output": {**said, **(output or {})},
         **rest,
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import re
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import jsonschema_rs
@@ -20,6 +20,7 @@ from rasterio.transform import from_origin
 
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import Clock, StoppedClock
+from shplan.sandbox.remote_buckets import RemoteBuckets
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings
 from shplan.schema.store import operations, response_schema
@@ -27,6 +28,17 @@ from shplan.schema.store import operations, response_schema
 TOKEN = "/auth/realms/main/protocol/openid-connect/token"
 COLLECTIONS = "/byoc/v1/collections"
 BUCKET = "imagery"
+FAMILIES = (
+    "async",
+    "batch-statistics",
+    "batch-v1",
+    "batch-v2",
+    "byoc",
+    "metadata",
+    "process",
+    "statistics",
+    "zarr",
+)
 
 
 @cache
@@ -34,7 +46,7 @@ def validators() -> list[tuple[str, re.Pattern[str], dict[int, Any]]]:
     """Of each operation that is served: method, pattern of its paths, and its answers' validators."""
     found = []
     for name, operation in operations().items():
-        if operation.family not in ("batch-v1", "batch-v2", "byoc", "metadata", "process", "zarr"):
+        if operation.family not in FAMILIES:
             continue
         by_status = {}
         for status in operation.statuses:
@@ -64,6 +76,9 @@ def obey_contract(answer: httpx.Response) -> None:
 CHECKED: list[int] = []
 
 
+T = TypeVar("T")
+
+
 class Driver:
     """Sends requests to an application in this process and waits for the answers."""
 
@@ -79,6 +94,14 @@ class Driver:
         if not self.lenient:
             obey_contract(answer)
         return answer
+
+    async def asked(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The same for those who ask several things at a time, in `run`."""
+        return await self._http.request(method, path, **options)
+
+    def run(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop of the application."""
+        return self._loop.run_until_complete(asking)
 
     def ask_token(self, client_id: str = "sandbox", secret: str = "sandbox", **form: str) -> Any:
         fields = {
@@ -157,11 +180,19 @@ def shared_scripts() -> SharedScripts:
 
 @contextmanager
 def sandbox(
-    data: Path, *, settings: Settings | None = None, clock: Clock | None = None
+    data: Path,
+    *,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    remote: RemoteBuckets | None = None,
 ) -> Iterator[Driver]:
     """An open sandbox whose time moves by `tick` only."""
     app = create_app(
-        data, clock=clock or StoppedClock(), settings=settings, scripts=shared_scripts()
+        data,
+        clock=clock or StoppedClock(),
+        settings=settings,
+        scripts=shared_scripts(),
+        remote=remote,
     )
     driver = Driver(app)
     try:

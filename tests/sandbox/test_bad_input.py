@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -19,13 +18,15 @@ import httpx
 import pytest
 
 from shplan.schema.store import Operation, operations
+from tests.support import geopackages
+from tests.support.bounded import bounded
 
 from . import batches
 from .fuzz import JUNK, RAW, Maker, with_bodies
+from .pixel_requests import FIELD, requests_of
 from .support import BUCKET, COLLECTIONS, TOKEN, Driver, sandbox, violations, write_cog
 
 # Of the processor's time: the machine that runs the tests may be busy with others.
-LONGEST_S = 2.0
 NOBODY = "00000000-0000-4000-8000-000000000000"
 JSON = {"content-type": "application/json"}
 # A body that passes, where the schema alone makes none that comes far.
@@ -37,10 +38,16 @@ KNOWN: dict[str, Any] = {
 
 
 class Target:
-    """A sandbox with something of everything in it."""
+    """
+    A sandbox with something of everything in it.
 
-    def __init__(self, api: Driver) -> None:
+    Args:
+        known: a body that passes, by operation
+    """
+
+    def __init__(self, api: Driver, known: dict[str, Any]) -> None:
         self.api = api
+        self.known = known
         api.lenient = True
         self.ids: dict[str, str] = {}
 
@@ -71,11 +78,9 @@ class Target:
         return not (answer.status_code == 405 or b"is not served here" in answer.content)
 
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        began = time.process_time()
-        answer = self.api.send(method, path, **request)
-        took_s = time.process_time() - began
+        with bounded(f"{method} {path}"):
+            answer = self.api.send(method, path, **request)
         assert answer.status_code < 500, f"{method} {path}: {answer.text[:500]}"
-        assert took_s < LONGEST_S, f"{method} {path}: {took_s:.1f} s"
         return answer
 
     def is_well(self) -> None:
@@ -116,13 +121,16 @@ def forged() -> list[str]:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     data = tmp_path_factory.mktemp("bad-input")
-    write_cog(data / "buckets" / BUCKET / "a" / "B1.tif")
+    bucket = data / "buckets" / BUCKET
+    write_cog(bucket / "a" / "B1.tif")
+    geopackages.write(bucket / "fields.gpkg", [FIELD])
     with sandbox(data) as driver:
         driver.login().configure(second_delete=204, foreign_objects=404)
         one = driver.collection()["id"]
         driver.tile(one, "a")
         batches.create(driver)
-        yield Target(driver)
+        driver.tick(60)
+        yield Target(driver, {**KNOWN, **requests_of(f"byoc-{one}")})
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +144,7 @@ def mutate(target: Target, served: list[tuple[str, Operation]], numbers: range) 
     for name, operation in served:
         maker = Maker(name)
         for number in numbers:
-            known = KNOWN.get(name) if number % 2 else None
+            known = target.known.get(name) if number % 2 else None
             path = target.path(operation)
             content = maker.body(number, known)
             answer = target.send(operation.method, path, content=content, headers=JSON)
@@ -155,6 +163,16 @@ def act(target: Target, operation: Operation, path: str, made: Any) -> None:
         if one.method == "GET" or (one.method == "POST" and not one.request_media_types):
             target.send(one.method, f"{path}/{identifier}{inner}")
             target.api.tick(7)
+
+
+def test_known_bodies_pass(target: Target) -> None:
+    """What is damaged below was whole before."""
+    for name, body in target.known.items():
+        operation = operations()[name]
+        answer = target.send(operation.method, target.path(operation), json=body)
+        # The tile is there already, after its ingestion under this very path.
+        allowed = (409,) if name == "createByocCollectionTile" else ()
+        assert answer.status_code in (200, 201, *allowed), answer.text
 
 
 def test_damaged_bodies(target: Target, served: list[tuple[str, Operation]]) -> None:
@@ -349,7 +367,7 @@ KEYS_OF_CONTROL: dict[str, list[str]] = {
 
 def test_control_survives_as_well(target: Target, tmp_path: Path) -> None:
     with sandbox(tmp_path) as driver:
-        other = Target(driver)
+        other = Target(driver, {})
         names = [
             "tick",
             "settings",

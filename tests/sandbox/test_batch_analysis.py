@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ ZARR = {
     "arrayParameters": {"dtype": "<f4", "chunks": [1, 100, 100], "order": "C", "fill_value": 0},
 }
 ARRAYS = [{"identifier": "default", "format": {"type": "zarr/array"}}]
-WIDE = {"id": 3, "resolution": 0.0002}
+WIDE = {"id": 6, "resolution": 100}
 
 
 def tiff(*identifiers: str) -> list[dict[str, Any]]:
@@ -199,11 +200,15 @@ def test_a_zarr_folder_must_be_empty(api: Driver, tmp_path: Path) -> None:
     role = {"iamRoleARN": "arn:aws:iam::1:role/r"}
     parts["output"] = {**ZARR, "delivery": {"s3": {"url": "s3://results/cube", **role}}}
     assert done(api, **parts)["status"] == "DONE"
-    (tmp_path / "buckets/results/cube/.zattrs").touch()
+    assert "not empty" in analysed(api, **parts)["error"]
+    cube = tmp_path / "buckets/results/cube"
+    shutil.rmtree(cube)
+    cube.mkdir()
+    (cube / ".zattrs").touch()
     assert ".zattrs" in analysed(api, **parts)["error"]
-    (tmp_path / "buckets/results/cube/.zattrs").unlink()
-    (tmp_path / "buckets/results/cube/default").mkdir()
-    (tmp_path / "buckets/results/cube/default/.zarray").touch()
+    (cube / ".zattrs").unlink()
+    (cube / "default").mkdir()
+    (cube / "default/.zarray").touch()
     assert "not empty" in analysed(api, **parts)["error"]
 
 

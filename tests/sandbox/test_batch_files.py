@@ -106,14 +106,14 @@ def test_the_manifest_is_a_geopackage_with_a_table_for_each_crs(
     identifier = listed[0][2]
     folder = f"s3://results/ndvi/{task}/{identifier}"
     assert listed == [
-        (1, "a", identifier, f"{folder}/a.tif", 844, 838),
-        (2, "b", identifier, f"{folder}/b.tif", 844, 838),
+        (1, "a", identifier, f"{folder}/a.tif", 427, 421),
+        (2, "b", identifier, f"{folder}/b.tif", 427, 421),
     ]
     (blob,) = rows(path, "select geometry from feature_32633 where fid = 1")[0]
     assert (blob[:4], struct.unpack("<i", blob[4:8])[0]) == (b"GP\x00\x01", 32633)
     west, south, east, north = shapely.from_wkb(blob[8:]).bounds
-    assert (east - west, north - south) == (844 * 120, 838 * 120)
-    assert (west + 5 * 120) % 100_080 == (south + 2 * 120) % 100_080 == 0
+    assert (east - west, north - south) == (427 * 240, 421 * 240)
+    assert (west + 5 * 240) % 100_080 == (south + 2 * 240) % 100_080 == 0
 
 
 def test_the_manifest_defines_its_crs(api: Driver, tmp_path: Path) -> None:
@@ -139,12 +139,14 @@ def test_the_execution_database_follows_the_features(api: Driver, tmp_path: Path
         if path.exists():
             seen.append(rows(path, "select id, name, status, error, delivered from features"))
     pending = [(1, "33N_4_51", "PENDING", None, 0), (2, "33N_5_51", "PENDING", None, 0)]
-    first = (1, "33N_4_51", "DONE", None, 1)
+    # Its data are of a time before the mission.
+    first = (1, "33N_4_51", "DONE", "No data", 1)
     assert seen == [pending, [first, pending[1]], [first, (2, "33N_5_51", "FATAL", "clouds", 0)]]
     ended = read(api, task)
     assert (ended["status"], ended["completionPercentage"]) == ("DONE", 100)
     assert ended["costPU"] == pu(api) == 50
-    assert not list((tmp_path / "buckets").rglob("*.tif*"))
+    delivered = [path.parent.name for path in (tmp_path / "buckets").rglob("*.tif*")]
+    assert delivered == ["33N_4_51"]
 
 
 def test_reading_over_s3_brings_the_files_up_to_date(api: Driver, tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_many_failures_stop_the_task_and_are_tried_again(api: Driver) -> None:
 def test_a_share_of_features_fails_and_the_same_ones_again(api: Driver) -> None:
     api.post("/_sandbox/batch", {"share": 0.3})
     api.configure(unhealthy_share=1)
-    parts = {"bbox": [10, 44, 18, 49]}
+    parts = {"bbox": [10, 44, 18, 49], "grid": {"resolution": 360}}
     tasks = [done(api, **parts), done(api, **parts)]
     told = api.get("/_sandbox/batch").json()["tasks"]
     assert 0 < told[0]["fatal"] == told[1]["fatal"] < told[0]["features"] / 2
@@ -303,18 +305,19 @@ def test_features_are_charged_by_their_own_size(api: Driver, package: Path) -> N
     write_package(
         package,
         [
-            {"identifier": "small", "box": SQUARE, "width": 1024, "height": 1024},
-            {"identifier": "large", "box": SQUARE, "width": 3072, "height": 3072},
+            {"identifier": "small", "box": SQUARE, "width": 256, "height": 256},
+            {"identifier": "large", "box": SQUARE, "width": 768, "height": 768},
         ],
     )
     task = create(api, source=SOURCE, bounds={}, evalscript=script(
-        "{input: [" + ", ".join(f"'B{n:02d}'" for n in range(1, 91)) + "], output: {bands: 1}}"
+        "{input: [" + ", ".join(f"'B{n:02d}'" for n in range(1, 10)) + "], output: {bands: 1}}"
     ))  # fmt: skip
     start(api, task)
     api.tick(9)
-    assert read(api, task)["costPU"] == pytest.approx(4 * 30 / 3)
+    # A ninth of the other's area, and together the minimum.
+    assert read(api, task)["costPU"] == pytest.approx(10)
     api.tick(9)
-    assert read(api, task)["costPU"] == pytest.approx((4 + 36) * 30 / 3)
+    assert read(api, task)["costPU"] == pytest.approx(100)
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,19 @@ def test_several_outputs_need_their_placeholder(api: Driver) -> None:
         ({"createCollection": True, "cogOutput": False}, "output->cogOutput"),
         ({"cogOutput": True, "cogParameters": {"blockxsize": 17}},
          "output->cogParameters->blockxsize"),
+        ({"createCollection": True, "cogOutput": True, "cogParameters": {"blockxsize": 512}},
+         "output->cogParameters->blockxsize"),
+        ({"createCollection": True, "cogOutput": True, "cogParameters": {"usePredictor": False}},
+         "output->cogParameters->usePredictor"),
     ],
 )  # fmt: skip
 def test_a_collection_needs_cogs(api: Driver, output: dict[str, Any], where: str) -> None:
     assert refused(api, body(output=output)) == where
+
+
+def test_how_overviews_of_a_collection_are_made_may_be_said(api: Driver) -> None:
+    parameters = {"cogParameters": {"resamplingAlgorithm": "nearest"}}
+    create(api, output={"createCollection": True, "cogOutput": True, **parameters})
 
 
 def test_only_one_band_of_tiff_goes_into_a_collection(api: Driver) -> None:

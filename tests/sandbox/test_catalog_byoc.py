@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from shapely.geometry import box, shape
 
 from shplan.sandbox import sensed_tiles
 from shplan.sandbox.store import FILE_NAME
+from tests.support.bounded import bounded
 
 from .catalogs import ALWAYS, CATALOG, S2, Catalogue
 from .support import COLLECTIONS, Driver, sandbox
@@ -268,13 +268,12 @@ HUGE: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_and_deep_bodies_are_answered_in_bounded_time(catalogue: Catalogue, name: str) -> None:
     body = HUGE[name]()
-    begin = time.process_time()
-    answer = catalogue.api.post(
-        f"{CATALOG}/search", {"collections": [S2], "datetime": "2020-12-29T10:18:19Z", **body}
-    )
+    with bounded():
+        answer = catalogue.api.post(
+            f"{CATALOG}/search", {"collections": [S2], "datetime": "2020-12-29T10:18:19Z", **body}
+        )
     assert answer.status_code == 400 or name == "deep"
     assert answer.status_code < 500
-    assert time.process_time() - begin < 4.0
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])

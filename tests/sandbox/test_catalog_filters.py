@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from shplan.sandbox.catalog_filters import MAX_DEPTH, MAX_PARENTHESES, as_json, predicate_of
 from shplan.sandbox.errors import ApiError
 from shplan.sandbox.settings import Settings
+from tests.support.bounded import bounded
 
 from .catalogs import BBOX, S2, SUMMER, Catalogue
 from .support import Driver
@@ -248,15 +248,14 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_filters_are_answered_at_once(catalogue: Catalogue, name: str) -> None:
-    begin = time.process_time()
-    answer = catalogue.post(
-        collections=[S2], bbox=BBOX, datetime=SUMMER, filter=HOSTILE[name], limit=1
-    )
+    with bounded():
+        answer = catalogue.post(
+            collections=[S2], bbox=BBOX, datetime=SUMMER, filter=HOSTILE[name], limit=1
+        )
     assert answer.status_code == 400
-    assert time.process_time() - begin < 2.0
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.sampled_from(
@@ -283,10 +282,8 @@ def test_hostile_filters_are_answered_at_once(catalogue: Catalogue, name: str) -
     )
 )
 def test_any_text_is_read_or_refused_in_bounded_time(words: list[str]) -> None:
-    begin = time.process_time()
-    with suppress(ApiError):
+    with bounded(), suppress(ApiError):
         as_json(" ".join(words))
-    assert time.process_time() - begin < 1.0
 
 
 def test_bounds_leave_room_for_real_filters() -> None:

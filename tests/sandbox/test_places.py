@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from shplan.sandbox import geopackage
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.objects import ObjectStoreError, enclosed
 from shplan.sandbox.s3 import create_s3_app
+from tests.support.bounded import bounded
 
 from . import batches
 from .support import BUCKET, Driver, write_cog
@@ -282,11 +282,10 @@ def test_links_in_a_circle_end(api: Driver, s3: S3, bucket: Path) -> None:
         (bucket / name).parent.mkdir(exist_ok=True)
         (bucket / name).symlink_to(target)
     (bucket / "a/x").write_bytes(b"1")
-    began = time.process_time()
-    listed = s3.ask("GET", f"/{BUCKET}?list-type=2").text
-    assert "<Key>a/x</Key>" in listed
-    assert ingested(api, "loop")[0] == "FAILED"
-    assert time.process_time() - began < 2
+    with bounded():
+        listed = s3.ask("GET", f"/{BUCKET}?list-type=2").text
+        assert "<Key>a/x</Key>" in listed
+        assert ingested(api, "loop")[0] == "FAILED"
 
 
 def test_pipes_and_folders_are_no_objects(api: Driver, s3: S3, bucket: Path) -> None:
@@ -344,10 +343,8 @@ TABLES = (
 def test_geopackage_that_means_harm_is_refused_in_time(
     tmp_path: Path, statements: tuple[str, ...]
 ) -> None:
-    began = time.process_time()
-    with pytest.raises(GeoPackageError):
+    with bounded(), pytest.raises(GeoPackageError):
         geopackage.read(package(tmp_path / "x.gpkg", *statements), Size(resolution=1))
-    assert time.process_time() - began < 20
 
 
 def test_feature_whose_name_is_a_path_goes_nowhere(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,24 @@ def test_accept_comes_before_the_format(api: Driver, one: str, kind: str) -> Non
 
 def test_what_is_not_made_is_refused(api: Driver, one: str) -> None:
     request = p.body(one, constant("1", "AUTO"))
-    for accept in ("application/octet-stream", "text/html", p.JSON):
+    for accept in ("image/webp", "text/html", p.JSON):
         assert p.refused(api, request, accept=accept)["code"] == "COMMON_BAD_PAYLOAD"
+
+
+def test_samples_alone_are_chunks_of_zarr(api: Driver, one: str) -> None:
+    """Source: xcube-sh, whose chunks these bodies are: little endian, row by row, compressed by zlib."""
+    raw = "application/octet-stream"
+    text = p.script("return [samples.B04, samples.B08];", output='{bands: 2, sampleType: "UINT16"}')
+    answer = p.asked(api, p.body(one, text), accept=raw)
+    assert answer.headers["content-type"] == raw
+    found = np.frombuffer(zlib.decompress(answer.content), "<u2").reshape(p.SIZE, p.SIZE, 2)
+    assert np.array_equal(found[..., 0], p.numbers(4))
+    assert np.array_equal(found[..., 1], p.numbers(8))
+    floating = p.asked(api, p.body(one, constant("0.1", "FLOAT32"), size=(16, 16)), accept=raw)
+    assert set(np.frombuffer(zlib.decompress(floating.content), "<f4")) == {np.float32(0.1)}
+    assert spent(api, p.body(one, text), accept=raw) == pytest.approx(1.4 * 2 / 3)
+    silent = p.body(one, constant("1", "AUTO"), formats={"userdata": p.JSON})
+    assert p.refused(api, silent, accept=raw)["code"] == "COMMON_BAD_PAYLOAD"
 
 
 def test_user_data_alone(api: Driver, one: str) -> None:

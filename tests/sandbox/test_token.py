@@ -118,3 +118,24 @@ def test_accounts_do_not_see_each_other(tmp_path: Path, status: int) -> None:
             assert driver.send(method, path).status_code == status
         assert driver.post(f"{one}/tiles", {"path": "b"}).status_code == status
         assert driver.put(one, {"name": "n", "s3Bucket": "b"}).status_code == status
+
+
+def test_a_client_may_say_who_it_is_in_the_header(api: Driver) -> None:
+    """Source: RFC 6749, section 2.3.1; what `requests_oauthlib` does by itself."""
+    api.configure(clients={"a b": {"secret": "c:d%", "account": "x"}})
+
+    def asked(pair: bytes, scheme: str = "Basic", **form: str) -> int:
+        headers = {"authorization": f"{scheme} {base64.b64encode(pair).decode()}"}
+        fields = {"grant_type": "client_credentials", **form}
+        return api.send("POST", TOKEN, data=fields, headers=headers).status_code
+
+    assert asked(b"sandbox:sandbox") == asked(b"sandbox:sandbox", "basic") == 200
+    assert asked(b"a+b:c%3Ad%25") == asked(b"a%20b:c:d%25") == 200
+    for pair in (b"sandbox:other", b"sandbox", b"", b":", b"other:sandbox", b"\xff:\xff"):
+        assert asked(pair) == 401
+    assert asked(b"sandbox:sandbox", "Digest") == 401
+    # What the form says counts more.
+    assert asked(b"sandbox:sandbox", client_id="sandbox", client_secret="other") == 401
+    headers = {"authorization": "Basic not-base64"}
+    form = {"grant_type": "client_credentials"}
+    assert api.send("POST", TOKEN, data=form, headers=headers).status_code == 401

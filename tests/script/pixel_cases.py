@@ -21,7 +21,12 @@ MASKED = '["B04", "B08", "dataMask"]'
 
 @dataclass(frozen=True)
 class Case:
-    """`values` are those of the first pixel, by output."""
+    """
+    `values` are those of the first pixel, by output.
+
+    Args:
+        kept: which scenes of the first collection are to be read; none: whichever
+    """
 
     text: str
     values: Mapping[str, Sequence[float]]
@@ -30,6 +35,7 @@ class Case:
     )
     collections: Sequence[Collection] = (Collection(),)
     options: Mapping[str, object] = field(default_factory=dict)
+    kept: Sequence[int] | None = None
     user_data: object = field(default_factory=dict)
     bands: Sequence[str] = ()
 
@@ -87,6 +93,7 @@ def three(
         [given],
         (collection,),
         user_data={} if user_data is None else user_data,
+        kept=kept,
     )
 
 
@@ -161,6 +168,43 @@ LANGUAGE = {
         {"default": [0.25]},
         [planes(1, 1, B04=0.25)],
     ),
+    "entry points as function expressions": Case(
+        '//VERSION=3\nvar setup = function () { return {input: ["B04"], output: {bands: 1}}; };\n'
+        "let evaluatePixel = function (s) { return [s.B04]; };\n",
+        {"default": [0.25]},
+        [planes(1, 1, B04=0.25)],
+    ),
+    "entry points the other way round": Case(
+        "//VERSION=3\nfunction evaluatePixel({B04}, scene) { return [B04 * FACTOR]; }\n"
+        'function setup() { return {input: ["B04"], output: {bands: 1}}; }\nconst FACTOR = 4;\n',
+        {"default": [1]},
+        [planes(1, 1, B04=0.25)],
+    ),
+    "line ends of other systems and a mark of order": Case(
+        "\ufeff" + v3("return [1];").replace("\n", "\r\n"), {"default": [1]}
+    ),
+    "today's language": one(
+        "const far = samples?.none?.x ?? 3; let n = 1_000; n ||= 2;"
+        " return [far, n, `${n}`.length, ...[[1], [2]].flat(), Object.fromEntries([['a', 6]]).a];",
+        3,
+        1000,
+        4,
+        1,
+        2,
+        6,
+    ),
+    "generators": one("return [...count()];", 1, 2, top="function* count() { yield 1; yield 2; }"),
+    "labels, do and comma in declarations": one(
+        "let n = 0, m; out: do { for (;;) { if (++n > 3) break out; } } while (true); return [n];",
+        4,
+    ),
+    "with": one("with (samples) { return [B04 + B08]; }", 1),
+    "Object.keys and JSON.stringify": one(
+        "return [Object.keys(samples).length, JSON.stringify(samples).length];",
+        3,
+        len('{"B04":0.25,"B08":0.75,"dataMask":1}'),
+        input=MASKED,
+    ),
     "no version line": Case(v3("return [1];").replace("//VERSION=3", ""), {"default": [1]}),
     "version line on the second line": Case("\n" + v3("return [1];"), {"default": [1]}),
     "a remark in the version line": Case(
@@ -199,6 +243,32 @@ RETURNS = {
 }
 SEVERAL = '[{id: "default", bands: 2}, {id: "index", bands: 1, sampleType: "FLOAT32"}, {id: "dataMask", bands: 1}]'
 RETURNS |= {
+    "bands listed twice": one("return [samples.B04];", 0.25, input='["B04", "B04"]'),
+    "one band as a bare string": one("return [samples.B04];", 0.25, input='"B04"'),
+    "an object for each input": one(
+        "return [samples.B04, samples.B08];",
+        0.25,
+        0.75,
+        input='[{bands: ["B04"]}, {bands: ["B08"]}]',
+    ),
+    "units in small letters": one(
+        "return [samples.B04];",
+        0.25,
+        input='[{bands: ["B04", "B08"], units: ["dn", "reflectance"]}]',
+    ),
+    "sample types as people spell them": one(
+        "return [samples.B04];", 0.25, output='[{id: "default", bands: 1, sampleType: "Auto"}]'
+    ),
+    "members that nobody knows": one(
+        "return [samples.B04];",
+        0.25,
+        output='{bands: 1, sampleTYPE: "UINT8", nodata: 3}',
+        input='[{bands: ["B04"], metadata: ["bounds"], processing: {}}]',
+    ),
+    "a misspelt constant": Case(
+        v3("return [samples.B04];").replace("'SIMPLE'", "Mosaicking.ORBITS"), {"default": [0.25]}
+    ),
+    "a list in a list": one("return [[samples.B04, 1]];", NAN),
     "several outputs": Case(
         v3("return {default: [1, 2], index: [3], dataMask: [4]};", output=SEVERAL),
         {"default": [1, 2], "index": [3], "dataMask": [4]},
@@ -412,6 +482,40 @@ SCENES = {
         {"default": [1]},
         user_data={"a": None, "c": "1970-01-01T00:00:00.000Z", "d": [1]},
     ),
+    "scenes printed whole": three(
+        "outputMetadata.userData = JSON.parse(JSON.stringify(scenes)).orbits[1].tiles; return [1];",
+        1,
+        user_data=[{"date": "2025-06-15T10:00:00Z", "cloudCoverage": 10.0, "shId": 1}],
+    ),
+    "dates written into scenes": three(
+        "return [1];",
+        1,
+        user_data={"dates": ["30", "15", "31"]},
+        more="function updateOutputMetadata(scenes, i, o) { o.userData = {dates: scenes.map((s) =>"
+        " { s.date = '' + s.date.getUTCDate(); return s.date; })}; }",
+    ),
+    "preProcessScenes that sorts": three(
+        "return [samples[0].B04, new Date(scenes.orbits[0].dateFrom).getUTCMonth()];",
+        0.3,
+        4,
+        kept=(2, 1, 0),
+        more="function preProcessScenes(c) { c.scenes.orbits.sort((a, b) =>"
+        " new Date(a.dateFrom) - new Date(b.dateFrom)); return c; }",
+    ),
+    "preProcessScenes that keeps one a month": three(
+        "return samples.map((s) => s.B04);",
+        0.1,
+        0.3,
+        kept=(0, 2),
+        more="function preProcessScenes(c) { const seen = new Map(); c.scenes.orbits.forEach((o) => {"
+        " const month = o.dateFrom.slice(0, 7); if (!seen.has(month)) seen.set(month, o); });"
+        " c.scenes.orbits = [...seen.values()]; return c; }",
+    ),
+    "a quartile of what is valid": three(
+        "const v = samples.filter((s) => s.B04 > 0.1).map((s) => s.B08).sort((a, b) => a - b);"
+        " return [v.length ? v[Math.floor(v.length / 4)] : 0];",
+        0.7,
+    ),
     "no metadata": Case(
         v3("outputMetadata.userData = undefined; return [1];"), {"default": [1]}, user_data=None
     ),
@@ -545,6 +649,45 @@ HELPERS = {
         0.25,
         1,
         top="const viz = new DefaultVisualizer(0, 1);",
+    ),
+    "a gradient with a factory": one(
+        "return viz.process(samples.B04 * 1.6);",
+        0,
+        102 / 255,
+        0,
+        top="const viz = ColorGradientVisualizer.createWhiteGreen(0, 1);",
+    ),
+    "a ramp between limits": one(
+        "const [r, g, b] = viz.process(samples.B04 * 1000); return [r, g, b];",
+        127 / 255,
+        127 / 255,
+        127 / 255,
+        top="const viz = new ColorRampVisualizer([[0, 0x000000], [1, 0xffffff]], 200, 300);",
+    ),
+    "the visualizers that no page lists": one(
+        "return [new DefaultVisualizer(0, 0.5).process(samples.B04), new Identity().process(samples.B04)[0],"
+        " ...new HighlightCompressVisualizerSingle(0, 1).process(samples.B04)];",
+        0.5,
+        0.25,
+        0.25,
+    ),
+    "getColorFromValue": one(
+        "return viz.getColorFromValue(samples.B04);",
+        1,
+        0,
+        0,
+        top="const viz = new ColorMapVisualizer([[0, 0xff0000], [0.5, 0x00ff00]]);",
+    ),
+    "valueInterpolate": one("return [valueInterpolate(samples.B04, [0, 1], [0, 100])];", 25),
+    "valueMap": one("return [valueMap(samples.B04, [0.1, 0.5], [1, 2])];", 2),
+    "the greatest number": one(
+        "let m = -JAVA_DOUBLE_MAX_VAL; if (samples.B04 > m) m = samples.B04; return [m];", 0.25
+    ),
+    "bits of quality": one(
+        "const q = decodeL8C2Qa(0b11000); return [q.cloud, q.cloudShadow, q.snow];", 1, 1, 0
+    ),
+    "a helper of its own, declared late": one(
+        "return colorBlend(1);", 9, top="function colorBlend(v) { return [v * 9]; }"
     ),
     "constants": one(
         "return [samples.B04];",

@@ -18,6 +18,9 @@ def test_the_pixels_come_out(name: str, worker: Worker) -> None:
         with worker.begin(case.text, bands=case.bands) as rendering:
             (used,) = rendering.facts.inputs
         given = [{band: given[0][band] for band in used.bands}]
+    if case.kept is not None:
+        with worker.begin(case.text) as rendering:
+            assert rendering.scenes(case.collections).kept == (tuple(case.kept),)
     rendered = render(worker, case.text, given, case.collections, bands=case.bands, **case.options)
     found = {one.facts.id: one.pixels[0, 0] for one in rendered.outputs}
     assert list(found) == list(case.values)

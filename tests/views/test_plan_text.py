@@ -7,7 +7,6 @@ A plan as text and as JSON, against goldens.
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.plan import Plan, plan_json
 from shplan.core.value import SecretReference, Sensitive
 from shplan.views.plan_text import COLORS, SIGNS, render_plan
+from tests.support.bounded import bounded
 from tests.views.job_plans import SCENES
 from tests.views.plans import FIELDS, field, first_apply, inputs, many_tiles, tile
 
@@ -83,9 +83,8 @@ def test_a_removal_is_red() -> None:
 
 def test_ten_thousand_tiles_are_short_and_quick() -> None:
     plan = many_tiles(10_000)
-    start = time.process_time()
-    told = text(plan)
-    assert time.process_time() - start < 0.5
+    with bounded():
+        told = text(plan)
     assert len(told.splitlines()) < 30
     assert "... and 9,995 more" in told
     assert "Tiles: 10,000 to create, 7 to delete, 2 to reingest of 12,500 declared." in told

@@ -76,13 +76,22 @@ def to_plane(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
 def cells(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints, Ints]:
     """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
-    per = 1.0 / _step(epsg, resolution_m)
+
+
+def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
+    """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
+    return cells_at(epsg, *to_plane(epsg, lon, lat), resolution_m)
+
+
+def cells_at(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints, Ints]:
+    """The same of places in that CRS."""
+    per = 1.0 / step_of(epsg, resolution_m)
     return _whole(x * per + _EDGE), _whole(y * per + _EDGE)
 
 
 def centres(epsg: int, column: Ints, row: Ints, resolution_m: float) -> tuple[Floats, Floats]:
     """The middles of native pixels in the CRS."""
-    step = _step(epsg, resolution_m)
+    step = step_of(epsg, resolution_m)
     return np.asarray((column + 0.5) * step), np.asarray((row + 0.5) * step)
 
 
@@ -110,12 +119,13 @@ def _pixels(epsg: int, column: Ints, row: Ints, resolution_m: float, name: objec
 
 def snap(scene: Scene, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Floats, Floats]:
     """Move places to the centres of the native pixels that they are in; degrees, any shape."""
-    x, y = to_plane(scene.epsg, lon.ravel(), lat.ravel())
-    found = pixels(scene.epsg, *cells(scene.epsg, x, y, resolution_m), resolution_m)
+    found = pixels(
+        scene.epsg, *cells(scene.epsg, lon.ravel(), lat.ravel(), resolution_m), resolution_m
+    )
     return found.lon.reshape(lon.shape), found.lat.reshape(lat.shape)
 
 
-def _step(epsg: int, resolution_m: float) -> float:
+def step_of(epsg: int, resolution_m: float) -> float:
     """The side of a pixel in the CRS; thirty metres are a second of arc."""
     return resolution_m / 108_000.0 if epsg == WGS84 else resolution_m
 

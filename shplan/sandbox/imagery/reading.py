@@ -12,7 +12,7 @@ import numpy as np
 from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
 from shplan.sandbox.imagery.grid import (
     Pixels,
-    cells,
+    cells_at,
     centres,
     inside,
     near,
@@ -38,6 +38,11 @@ _SENSORS: Mapping[str, Sensor] = {
     "sentinel-5p-l2": sentinel5p.Tropomi(),
     "dem": dem.Elevation(),
 }
+# Those that leave nothing out, for who chooses what is left out.
+_WHOLE: Mapping[str, Sensor] = {
+    "sentinel-5p-l2": sentinel5p.Tropomi(hides=False),
+    "dem": dem.Elevation(has_floor=True),
+}
 # So many pixels at once fit a processor's own memory.
 _BLOCK = 16_384
 _SIDE = 128
@@ -51,6 +56,28 @@ def bands(collection: str) -> Mapping[str, Band]:
         KeyError: no such collection
     """
     return _SENSORS[collection].bands
+
+
+def measured(
+    scene: Scene, names: Sequence[str], column: Ints, row: Ints, resolution_m: float
+) -> dict[str, Floats]:
+    """
+    The stored numbers of bands at native pixels in a row, be they inside the footprint or not.
+
+    Nothing is left out: elevations have the floor of the sea, and gases what clouds made doubtful.
+
+    Args:
+        names: of bands with this resolution; of Sentinel-5P also `sentinel5p.QUALITY`
+    """
+    if not len(column):
+        return {name: np.empty(0) for name in names}
+    sensor = _WHOLE.get(scene.collection) or _SENSORS[scene.collection]
+    return _group(sensor, scene, names, column, row, resolution_m)
+
+
+def no_data(collection: str) -> float:
+    """What bands of a collection are where there are no data."""
+    return _SENSORS[collection].no_data
 
 
 def read(
@@ -84,12 +111,12 @@ def read(
     if here.size:
         x, y = _in_blocks(scene.epsg, flat_lon[here], flat_lat[here])
         finest = min(band.resolution_m for band in sensor.bands.values())
-        seen = inside(scene, *centres(scene.epsg, *cells(scene.epsg, x, y, finest), finest))
+        seen = inside(scene, *centres(scene.epsg, *cells_at(scene.epsg, x, y, finest), finest))
         here, x, y = here[seen], x[seen], y[seen]
         for resolution in sorted({sensor.bands[name].resolution_m for name in wanted}):
             group = [name for name in wanted if sensor.bands[name].resolution_m == resolution]
             if here.size:
-                column, row = cells(scene.epsg, x, y, resolution)
+                column, row = cells_at(scene.epsg, x, y, resolution)
                 found.update(_group(sensor, scene, group, column, row, resolution))
     answer = {DATA_MASK: np.zeros(flat_lon.shape)}
     answer[DATA_MASK][here] = 1.0

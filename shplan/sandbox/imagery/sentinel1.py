@@ -63,7 +63,7 @@ class Radar:
         ground = land(pixels)
         covered = cover(ground, scene.at_ms)
         rise = _rise_to_sensor(ground, scene)
-        incidence = _incidence(scene, pixels)
+        incidence = incidence_deg(scene, pixels.x)
         local = np.minimum(np.maximum(incidence - 57.2958 * rise / (1.0 + rise * rise), 0.0), 89.0)
         corrected = {
             "localIncidenceAngle": np.floor(local * 100.0 + 0.5) / 100.0,
@@ -111,10 +111,10 @@ def _facing(rise: Floats) -> Floats:
     return np.asarray(0.06 + 0.94 * (1.0 + bounded) * (1.0 + bounded) / (1.0 - 0.45 * bounded))
 
 
-def _incidence(scene: Scene, pixels: Pixels) -> Floats:
-    """Degrees against the vertical, growing across the swath."""
+def incidence_deg(scene: Scene, x: Floats) -> Floats:
+    """Degrees against the vertical, growing across the swath; `x` in the CRS of the scene."""
     west, _, east, _ = scene.box
-    away = (pixels.x - west) / (east - west)
+    away = (x - west) / (east - west)
     if scene.properties["sat:orbit_state"] == "descending":
         away = 1.0 - away
     return np.asarray(30.0 + 15.5 * np.minimum(np.maximum(away, 0.0), 1.0))

@@ -32,6 +32,11 @@ _UNITS = {
 }  # fmt: skip
 _BANDS = {name: Band({unit: 1.0}, _RESOLUTION_M, "FLOAT32") for name, unit in _UNITS.items()}
 _NOT_MEASURED = float("nan")
+# Quality of what was measured, in percent: an unlisted band of what hides nothing by itself.
+QUALITY = "QA"
+# By product: the density of cloud, and the quality that a measurement has under it; 50 and 0.32 else.
+_LIMITS = {"NO2": (0.32, 75.0), "CH4": (-0.05, 50.0), "AER_AI": (1.5, 50.0), "CLOUD": (2.0, 50.0)}
+_QUALITY_PER_DENSITY = 60.0
 
 
 def product_of(band: str) -> str:
@@ -55,17 +60,28 @@ class _Air:
 
 @dataclass(frozen=True, slots=True)
 class Tropomi:
-    """The instrument; a scene has one product, and nothing of the others."""
+    """
+    The instrument; a scene has one product, and nothing of the others.
+
+    Args:
+        hides: whether what clouds made doubtful is left out; else `QUALITY` tells of it
+    """
 
     bands: Mapping[str, Band] = field(default_factory=lambda: _BANDS)
     no_data: float = 0.0
+    hides: bool = True
 
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
-        """Values, and NaN where clouds or noise left none."""
+        """Values, and NaN where there are none."""
         air = _air(scene, pixels)
+        product = str(scene.properties["s5p:type"])
         nothing = np.full(pixels.lon.shape, _NOT_MEASURED)
         return {
-            name: _one(name, air) if product_of(name) == scene.properties["s5p:type"] else nothing
+            name: _quality(product, air)
+            if name == QUALITY
+            else _one(name, air, hides=self.hides)
+            if product_of(name) == product
+            else nothing
             for name in names
         }
 
@@ -87,15 +103,26 @@ def _air(scene: Scene, pixels: Pixels) -> _Air:
     )
 
 
-def _one(name: str, air: _Air) -> Floats:
-    value = _VALUES[name](air)
-    if product_of(name) == "CLOUD":
-        hidden = air.cloud <= 0.0 if name != "CLOUD_FRACTION" else np.zeros(1, dtype=np.bool_)
-    else:
-        limit = -0.05 if name == "CH4" else 0.32
-        hidden = (air.cloud > limit) & (product_of(name) != "AER_AI")
+def _one(name: str, air: _Air, *, hides: bool) -> Floats:
+    product, value = product_of(name), _VALUES[name](air)
+    hidden = np.zeros(air.cloud.shape, dtype=np.bool_)
+    if product == "CLOUD" and name != "CLOUD_FRACTION":
+        hidden = air.cloud <= 0.0
+    elif hides:
+        hidden = _quality(product, air) < _limit(product)[1]
     # Eight digits, so that the last ones of a machine are not seen.
     return np.where(hidden, _NOT_MEASURED, np.floor(value * 1e8 + 0.5) / 1e8)
+
+
+def _limit(product: str) -> tuple[float, float]:
+    return _LIMITS.get(product, (0.32, 50.0))
+
+
+def _quality(product: str, air: _Air) -> Floats:
+    """Percent: the less, the more cloud there is."""
+    limit, at_limit = _limit(product)
+    value = at_limit + _QUALITY_PER_DENSITY * (limit - air.cloud)
+    return np.minimum(np.maximum(value, 0.0), 100.0)
 
 
 def _no2(air: _Air) -> Floats:

@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING
 from shplan.sandbox import batch_files, batch_requests, units
 from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import batch_states as states
-from shplan.sandbox.batch_states import IllegalActionError
-from shplan.sandbox.errors import (
-    bad_payload,
-    violation,
-)
+from shplan.sandbox.errors import violation
 from shplan.sandbox.grids import grids
 from shplan.sandbox.lists import named, terms_of
+from shplan.sandbox.masking import masked
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import page
 from shplan.sandbox.routes import tasks
@@ -58,10 +55,15 @@ def routes(world: World) -> list[Route]:
         f"{one}/analyse": {"POST": Operation(analyse)},
         f"{one}/start": {"POST": Operation(start)},
         f"{one}/stop": {"POST": Operation(stop)},
+    }
+    grids = {
         "/batch/v2/tilinggrids": {"GET": Operation(list_grids)},
         "/batch/v2/tilinggrids/{grid}": {"GET": Operation(get_grid)},
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [
+        *(route(world, path, operations) for path, operations in table.items()),
+        *(route(world, path, operations, tells_tasks=False) for path, operations in grids.items()),
+    ]
 
 
 def owned(call: Call) -> Task:
@@ -85,7 +87,7 @@ def create(call: Call) -> Reply:
             call.store,
             task_id=call.store.mint("batch"),
             account=call.account,
-            request=call.body if call.settings.echo_secrets else rows.masked(call.body),
+            request=call.body if call.settings.echo_secrets else masked(call.body),
             now_ms=call.now_ms,
         )
         try:
@@ -149,21 +151,7 @@ def stop(call: Call) -> Reply:
 
 
 def _act(call: Call, wanted: str) -> Reply:
-    with call.store.writing():
-        task = owned(call)
-        try:
-            move = states.act(task.standing, wanted, settings=call.settings, now_ms=call.now_ms)
-        except IllegalActionError as error:
-            raise bad_payload(str(error)) from error
-        if move is not None:
-            rows.change(
-                call.store,
-                task,
-                **tasks.columns_of(call, task, wanted=wanted, move=move),
-                reason=move.reason,
-                updated_ms=call.now_ms,
-            )
-    return Reply(204)
+    return tasks.acted(call, rows.TASKS, "task", wanted, decide=states.act)
 
 
 def list_grids(call: Call) -> Reply:

@@ -225,9 +225,11 @@ def _act(call: Call, wanted: str) -> Reply:
             return Reply(204)
         if wanted == states.START:
             _refuse_the_poor(call, task, task.estimate or 0.0)
-        if task.status == states.PROCESSING:
-            batch_v1.finish_tiles_in_flight(call.world, task, now_ms=call.now_ms)
         columns = tasks.columns_of(call, task, wanted=wanted, move=move)
+        if task.status == states.PROCESSING and batch_v1.in_flight(
+            call.world, task, now_ms=call.now_ms
+        ):
+            columns["due_ms"] = call.now_ms
         rows.TASKS.change(call.store, task, **columns)
     return Reply(204)
 

@@ -57,7 +57,7 @@ def routes(world: World) -> list[Route]:
         "/byoc/v1/global": {"GET": Operation(list_global)},
         "/byoc/v1/global/{collection}": {"GET": Operation(get_global)},
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def owned(call: Call, collection_id: str) -> Collection:

@@ -13,6 +13,7 @@ import os
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from shplan.sandbox.bucket_files import LocalFile
 from shplan.sandbox.buckets import IngestionError, locate
 from shplan.sandbox.errors import BAD_PAYLOAD, ApiError, not_found
 from shplan.sandbox.ranges import FilePart, RangeError, span_of
@@ -36,7 +37,7 @@ def routes(world: World) -> list[Route]:
     base = "/byoc/v1/collections/{collection}/tiles/{tile}/files"
     one = {"GET": Operation(get_file), "HEAD": Operation(head_file)}
     table = {base: {"GET": Operation(list_files)}, f"{base}/{{path:path}}": one}
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def list_files(call: Call) -> Reply:
@@ -57,8 +58,10 @@ def _files(call: Call) -> dict[str, Path]:
     except IngestionError:
         return {}
     bucket = call.world.buckets / collection.bucket
-    files = {file.relative_to(bucket).as_posix(): file for file in located.files.values()}
-    return {name: file for name, file in files.items() if _is_text(name)}
+    # Those behind an endpoint are never found, because that is not asked here.
+    paths = [file.path for file in located.files.values() if isinstance(file, LocalFile)]
+    files = {path.relative_to(bucket).as_posix(): path for path in paths}
+    return {name: path for name, path in files.items() if _is_text(name)}
 
 
 def _is_text(name: str) -> bool:

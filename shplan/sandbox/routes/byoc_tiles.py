@@ -53,7 +53,7 @@ def routes(world: World) -> list[Route]:
         },
         f"{one}/reingest": {"POST": Operation(reingest, cost_pu=BYOC_CALL_PU)},
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def list_tiles(call: Call) -> Reply:

@@ -39,7 +39,7 @@ def routes(world: World) -> list[Route]:
             "POST": Operation(_later("post_search", marks=marks)),
         },
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def _later(name: str, **given: Marks) -> Callable[[Call], Reply | Later]:

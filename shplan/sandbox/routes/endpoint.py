@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shplan.sandbox import multipart, tokens, units
+from shplan.sandbox import far_ingestion, multipart, settling, tokens, units
 from shplan.sandbox.beside import beside
 from shplan.sandbox.contract import checked
 from shplan.sandbox.errors import (
@@ -25,10 +25,10 @@ from shplan.sandbox.errors import (
     bad_payload,
     unauthorized,
 )
-from shplan.sandbox.settling import settle
 from shplan.sandbox.wire import decode
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
@@ -142,25 +142,34 @@ class Operation:
     is_open: bool = False
 
 
-def route(world: World, path: str, operations: Mapping[str, Operation]) -> Route:
-    """The route of one path: its operations by method; it answers any other with 405 itself."""
-    return Route(path, _endpoint(world, operations), methods=_METHODS)
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A request that may be served: who asks, for what, and whether it is free."""
+
+    operation: Operation
+    account: str
+    free: bool
+
+
+def route(
+    world: World, path: str, operations: Mapping[str, Operation], *, tells_tasks: bool = True
+) -> Route:
+    """
+    The route of one path: its operations by method; it answers any other with 405 itself.
+
+    Args:
+        tells_tasks: whether the answers depend on tasks, so that whoever asks waits until those are
+            up to date; others are served while that goes on
+    """
+    return Route(path, _endpoint(world, operations, tells_tasks=tells_tasks), methods=_METHODS)
 
 
 def _endpoint(
-    world: World, operations: Mapping[str, Operation]
+    world: World, operations: Mapping[str, Operation], *, tells_tasks: bool
 ) -> Callable[[Request], Awaitable[Response]]:
-    def answer(request: Request, content: bytes) -> Response | Later:
-        operation = operations.get(request.method)
-        account = behind = request.scope.get(BEHIND, "")
-        if not behind and (operation is None or not operation.is_open):
-            account = request.scope[ACCOUNT] = authorised(world, request).account
-            _limit_requests(world, account)
-        if operation is None:
-            allowed = ", ".join(sorted(operations))
-            msg = f"The method {request.method} is not allowed here."
-            raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
-        settle(world, request.path_params)
+    def answer(request: Request, content: bytes, who: _Admitted) -> Response | Later:
+        operation = who.operation
+        settling.finish(world, request.path_params)
         body = (
             read_body(
                 request.headers.get("content-type", ""), content, script_at=operation.script_at
@@ -171,7 +180,7 @@ def _endpoint(
         settings = world.settings
         call = Call(
             world=world,
-            account=account,
+            account=who.account,
             params=request.path_params,
             query=dict(request.query_params),
             url=str(request.scope[ORIGINAL_URL]),
@@ -182,12 +191,36 @@ def _endpoint(
             content=content,
             headers=request.headers,
         )
-        return _answered(call, operation, free=bool(behind))
+        return _answered(call, operation, free=who.free)
+
+    def begun(
+        request: Request, content: bytes, who: _Admitted
+    ) -> tuple[Response | Later | None, asyncio.Task[None] | None]:
+        """The answer, or what it has to wait for."""
+        going = settling.begin(world)
+        # Where units run out, what is left of them depends on tasks as well.
+        waits = tells_tasks or world.settings.account_pu is not None
+        if going is not None and waits:
+            return None, going
+        return answer(request, content, who), None
 
     async def serve(request: Request) -> Response:
         content = await request.body()
+        found: Response | Later | None = None
+        going = None
         with world.holding():
-            found = answer(request, content)
+            who = _admitted(world, request, operations)
+            if world.remote is None:
+                found, going = begun(request, content, who)
+        if world.remote is not None:
+            await far_ingestion.settle(world, who.account)
+            with world.holding():
+                found, going = begun(request, content, who)
+        if going is not None:
+            await settling.waited(going)
+        if found is None:
+            with world.holding():
+                found = answer(request, content, who)
         if isinstance(found, Response):
             return found
         result = await (beside if found.in_turn else run_in_threadpool)(found.work)
@@ -195,6 +228,25 @@ def _endpoint(
             return _response(found.answer(result), cost_pu=None)
 
     return serve
+
+
+def _admitted(world: World, request: Request, operations: Mapping[str, Operation]) -> _Admitted:
+    """
+    Let a request in.
+
+    Raises:
+        ApiError: 401, 405, 429
+    """
+    operation = operations.get(request.method)
+    account = behind = request.scope.get(BEHIND, "")
+    if not behind and (operation is None or not operation.is_open):
+        account = request.scope[ACCOUNT] = authorised(world, request).account
+        _limit_requests(world, account)
+    if operation is None:
+        allowed = ", ".join(sorted(operations))
+        msg = f"The method {request.method} is not allowed here."
+        raise ApiError(405, METHOD_NOT_ALLOWED, msg, headers={"Allow": allowed})
+    return _Admitted(operation, account, free=bool(behind))
 
 
 def _answered(call: Call, operation: Operation, *, free: bool) -> Response | Later:

@@ -55,7 +55,10 @@ def routes(world: World) -> list[Route]:
         table[f"{COLLECTIONS}/{kind}-{{collection}}"] = partial(
             get_collection, kind=kind, lookup=lookup
         )
-    return [route(world, path, {"GET": Operation(handler)}) for path, handler in table.items()]
+    return [
+        route(world, path, {"GET": Operation(handler)}, tells_tasks=False)
+        for path, handler in table.items()
+    ]
 
 
 def list_locations(call: Call) -> Reply:

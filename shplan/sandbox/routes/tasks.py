@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shplan.sandbox import byoc_rows
-from shplan.sandbox.batch_states import START
+from shplan.sandbox.batch_states import START, IllegalActionError
 from shplan.sandbox.errors import (
     BAD_PAYLOAD,
     ApiError,
@@ -26,9 +26,10 @@ from shplan.sandbox.wire import encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shplan.sandbox.batch_states import Move
+    from shplan.sandbox.batch_states import Move, Standing
     from shplan.sandbox.paging import Key, Page
     from shplan.sandbox.routes.endpoint import Call
+    from shplan.sandbox.settings import Settings
     from shplan.sandbox.task_table import Condition, TaskTable
 
 
@@ -51,20 +52,39 @@ class Told(Stored, Protocol):
     def starts(self) -> int:
         """How many STARTs had an effect."""
 
+    @property
+    def standing(self) -> Standing:
+        """What decides about actions."""
+
     def as_text(self) -> str:
         """The task as JSON text."""
+
+
+class Decide(Protocol):
+    """What an action does to a task, as `batch_states.act` says it."""
+
+    def __call__(
+        self, standing: Standing, wanted: str, *, settings: Settings, now_ms: int
+    ) -> Move | None:
+        """
+        Decide; none: it is accepted without any effect.
+
+        Raises:
+            IllegalActionError: it is not allowed now
+        """
 
 
 T = TypeVar("T", bound=Stored)
 AnyTask = TypeVar("AnyTask", bound=Told)
 
 
-def owned(call: Call, table: TaskTable[T], name: str) -> T:
+def owned(call: Call, table: TaskTable[T], name: str, *, what: str = "Batch request") -> T:
     """
     The caller's task.
 
     Args:
         name: of the path's parameter that identifies it
+        what: the answer calls it
 
     Raises:
         ApiError: 404 if there is none, 403 (or 404, by a setting) if it is somebody else's
@@ -73,11 +93,11 @@ def owned(call: Call, table: TaskTable[T], name: str) -> T:
     task = table.find(call.store, identifier)
     visible_ms = call.now_ms - round(call.settings.get_lag_s * 1000)
     if task is None or task.created_ms > visible_ms:
-        raise not_found(f"Batch request {identifier} not found.")
+        raise not_found(f"{what} {identifier} not found.")
     if task.account != call.account:
         if call.settings.foreign_objects == 403:
             raise forbidden()
-        raise not_found(f"Batch request {identifier} not found.")
+        raise not_found(f"{what} {identifier} not found.")
     return task
 
 
@@ -147,6 +167,36 @@ def columns_of(
         "action_ms": call.now_ms,
         "starts": task.starts + (wanted == START),
     }
+
+
+def acted(
+    call: Call, table: TaskTable[AnyTask], name: str, wanted: str, *, decide: Decide
+) -> Reply:
+    """
+    Do what an action does to the caller's task.
+
+    Args:
+        name: as for `owned`
+        decide: what that is, or that it is illegal
+
+    Raises:
+        ApiError: as for `owned`; 400, it is not allowed now
+    """
+    with call.store.writing():
+        task = owned(call, table, name)
+        try:
+            move = decide(task.standing, wanted, settings=call.settings, now_ms=call.now_ms)
+        except IllegalActionError as error:
+            raise bad_payload(str(error)) from error
+        if move is not None:
+            table.change(
+                call.store,
+                task,
+                **columns_of(call, task, wanted=wanted, move=move),
+                reason=move.reason,
+                updated_ms=call.now_ms,
+            )
+    return Reply(204)
 
 
 def busy(task: AnyTask, what: str) -> ApiError:

@@ -49,7 +49,7 @@ def routes(world: World) -> list[Route]:
         f"{one}/arrays": {"GET": Operation(list_arrays)},
         f"{one}/arrays/{{array}}": {"GET": Operation(get_array)},
     }
-    return [route(world, path, operations) for path, operations in table.items()]
+    return [route(world, path, operations, tells_tasks=False) for path, operations in table.items()]
 
 
 def _visible_until(call: Call, lag_s: float) -> int:

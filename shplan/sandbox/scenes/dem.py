@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import shapely
 from shapely.geometry import MultiPolygon, box
@@ -91,6 +91,13 @@ def _column_name(column: int) -> str:
 
 def _cell(row: int, column: int) -> MultiPolygon:
     return MultiPolygon([box(column, row, column + 1, row + 1)])
+
+
+def whole(cell: Scene) -> Scene:
+    """All cells as one scene, under the name of one of them."""
+    sides = (-180.0, -90.0, 180.0, 90.0)
+    world = MultiPolygon([box(*sides)])
+    return replace(cell, footprint=world, outline=world, box=sides)
 
 
 def missions() -> list[Dem]:

@@ -18,7 +18,7 @@
   const create = Object.create;
   const { put } = scenes;
   const quote = JSON.stringify;
-  const floor = Math.floor;
+  const isWhole = Number.isSafeInteger;
   const MAX_TEXT = 10000000;
   let state = null;
   let loop = null;
@@ -122,7 +122,7 @@
       const { id } = state.declared[o];
       const one = output[id];
       const count = one === null || one === undefined ? undefined : one.bands;
-      if (typeof count !== "number" || !(count >= 0) || floor(count) !== count) {
+      if (!isWhole(count) || count < 0) {
         const said = typeof count === "number" ? count : kindOf(count);
         refuse(`updateOutput() left ${said} as the number of bands of output ${quote(id)}`);
       }
@@ -193,7 +193,7 @@
     const first = compile(request.source)(found.evaluatePixel, tools());
     state.planes = request.planes;
     const bands = first(count, views(count));
-    if (typeof bands !== "number" || !(bands >= 0) || floor(bands) !== bands) {
+    if (!isWhole(bands) || bands < 0) {
       refuse("the script returned a list without a length");
     }
     return `{"bands":${bands}}`;

@@ -118,7 +118,9 @@
 
   function preProcessed(state) {
     const given = each(state.sources, (source) => each(source.scenes, withoutTiles));
-    const asked = keyed(state, (source, i) => collectionOf(source, bothForms(source, given[i])));
+    // A list of its own, because scripts sort and cut it in place.
+    const asked = keyed(state, (source, i) =>
+      collectionOf(source, bothForms(source, each(given[i], (one) => one))));
     const run = found.preProcessScenes;
     const value = run(asked);
     // Nothing returned: what was changed in place counts.

@@ -78,7 +78,7 @@ GOLDENS = {
     "sentinel-3-olci-l2": "d376f86cd5478c08",
     "sentinel-3-slstr": "f6d80041d4e08bff",
     "sentinel-5p-l2": "5e131d7bf1d3c681",
-    "dem": "87e7fbff390818b4",
+    "dem": "26f9d766032c33e9",
 }
 
 

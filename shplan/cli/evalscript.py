@@ -1,0 +1,134 @@
+"""
+`shplan evalscript`: evalscripts looked at before they cost anything much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shplan.cli.options import Options, takes
+
+if TYPE_CHECKING:
+    from shplan.api.exchange import Fetched
+    from shplan.cli.session import Opened
+    from shplan.core.errors import PlanError
+    from shplan.core.pictures import Picture
+    from shplan.core.request import ApiRequest
+    from shplan.core.resource import Desired
+    from shplan.manifest.load import Loaded
+
+# Code and summary of what is refused.
+NOT_APPLIED = ("cli/not-applied", "Not there yet")
+UNKNOWN = ("cli/address", "No such job")
+
+
+@click.group("evalscript")
+def command() -> None:
+    """Look at what evalscripts do."""
+
+
+@command.command("render")
+@click.argument("address", metavar="JOB")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The PNG to write.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 2500),
+    default=512,
+    show_default=True,
+    help="Pixels of the longer side.",
+)
+@click.option(
+    "--range",
+    "values",
+    type=(float, float),
+    default=(0.0, 1.0),
+    show_default=True,
+    metavar="LEAST GREATEST",
+    help="Values of a single band that have the first and the last colour.",
+)
+@takes("environment", "server", "format")
+def render(
+    options: Options, address: str, *, out: Path, size: int, values: tuple[float, float]
+) -> int:
+    """
+    Draw what JOB's evalscript, as it stands now, makes of its imagery, by one Process request.
+
+    Nothing is started and nothing recorded. One band is drawn in colours from bare soil to dense
+    vegetation, three or four as red, green, blue and alpha; no data are transparent. The imagery
+    must be there: apply its collection and tiles first. On the service it costs what a Process
+    request of this size costs.
+    """
+    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.core.pictures import PNG, Picture  # noqa: PLC0415
+    from shplan.views.values import pu  # noqa: PLC0415
+
+    least, greatest = values
+    if not greatest > least:
+        message = "--range needs a LEAST that is below its GREATEST"
+        raise click.UsageError(message)
+    loaded = open_project(options)
+    picture = Picture(size, least, greatest)
+
+    async def run() -> Fetched:
+        async with open_session(loaded, options, applying=False) as opened:
+            request = await _request(loaded, opened, address, picture)
+            return await opened.exchange.fetch(request, media_type=PNG)
+
+    fetched = asyncio.run(run())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(fetched.content)
+    spent_pu = fetched.spent_pu or 0.0
+    if options.output == "json":
+        write_json({"address": address, "file": str(out), "spentPu": spent_pu})
+    else:
+        write_text(f"{address} is drawn in {out}; {pu(spent_pu)} spent.")
+    return 0
+
+
+async def _request(loaded: Loaded, opened: Opened, address: str, picture: Picture) -> ApiRequest:
+    from shplan.core.pictures import picture_request  # noqa: PLC0415
+    from shplan.core.value import is_known  # noqa: PLC0415
+    from shplan.engine.runs import plan  # noqa: PLC0415
+
+    job = _job(loaded, address)
+    planned = await plan(opened.session)
+    filled = loaded.resolver.fill(job, planned.attributes)
+    process = filled.spec.get("processRequest")
+    if not isinstance(process, dict) or not is_known(process):
+        what = f"{address} refers to what is not made yet."
+        raise _refusal(NOT_APPLIED, what=what, hint="shplan apply")
+    return picture_request(process, picture)  # type: ignore[arg-type]  # all of it is known
+
+
+def _job(loaded: Loaded, address: str) -> Desired:
+    import difflib  # noqa: PLC0415
+
+    jobs = {str(one.address): one for one in loaded.resources if "processRequest" in one.spec}
+    if address in jobs:
+        return jobs[address]
+    near = difflib.get_close_matches(address, jobs, n=1, cutoff=0.4)
+    what = f"no manifest declares a job {address} with a `processRequest`."
+    known = ", ".join(list(jobs)[:5]) or "none"
+    hint = f"did you mean {near[0]}?" if near else f"known: {known}"
+    raise _refusal(UNKNOWN, what=what, hint=hint)
+
+
+def _refusal(kind: tuple[str, str], *, what: str, hint: str) -> PlanError:
+    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+    from shplan.core.errors import PlanError  # noqa: PLC0415
+
+    code, summary = kind
+    diagnostic = Diagnostic(code=code, summary=summary, what=what, hint=hint)
+    return PlanError(diagnostic.what, diagnostics=(diagnostic,))

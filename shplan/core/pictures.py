@@ -1,0 +1,181 @@
+"""
+Pictures for people: the request that draws what an evalscript makes of a place, and its colours.
+
+The script stays as it is and is wrapped in another, which asks it and paints its answer: one band in colours from
+bare soil to dense vegetation, three or four as red, green, blue and alpha. So the service itself makes the picture.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import cast
+
+from shplan.core.errors import PlanError
+from shplan.core.frozen import dataclass
+from shplan.core.request import ApiRequest, Effect
+from shplan.core.value import JsonObject, JsonValue, Value
+
+# Source: the Process API: at most so many pixels each way.
+MOST_PIXELS = 2500
+DEFAULT_PIXELS = 512
+PNG = "image/png"
+# From the least value to the greatest: bare soil, straw, sprouting, growing, dense.
+PALETTE: tuple[tuple[float, tuple[int, int, int]], ...] = (
+    (0.0, (126, 82, 48)),
+    (0.2, (200, 160, 104)),
+    (0.4, (240, 228, 164)),
+    (0.6, (160, 196, 98)),
+    (0.8, (52, 134, 62)),
+    (1.0, (6, 70, 40)),
+)
+_VERSION = re.compile(r"\A\ufeff?[^\n]*VERSION[^\n]*")
+_SCENES = re.compile(r"\bpreProcessScenes\b")
+# Source: the pages on CRS: what has degrees. Everything else is measured in metres.
+_DEGREES = ("4326", "CRS84")
+_WRAPPED = """//VERSION=3
+var shplanScript = (function () {%(script)s
+return {setup: setup, evaluatePixel: evaluatePixel%(more)s};
+})();
+var shplanOutput = (function () {
+  var all = [].concat(shplanScript.setup().output), found = all[0];
+  all.forEach(function (one) { if (one.id === undefined || one.id === "default") found = one; });
+  var scales = {UINT8: 255, UINT16: 65535};
+  return {
+    id: found.id === undefined ? "default" : found.id,
+    scale: scales[String(found.sampleType).toUpperCase()] || 1,
+  };
+})();
+var shplanPalette = %(palette)s;
+function shplanColour(value) {
+  var share = Math.min(Math.max((value - %(least)s) / %(span)s, 0), 1), k = 1;
+  while (k < shplanPalette.length - 1 && share > shplanPalette[k][0]) k++;
+  var low = shplanPalette[k - 1], high = shplanPalette[k], way = (share - low[0]) / (high[0] - low[0]);
+  return low[1].map(function (from, c) { return (from + (high[1][c] - from) * way) / 255; });
+}
+function setup() {
+  var own = shplanScript.setup();
+  return {input: own.input, mosaicking: own.mosaicking, output: {bands: 4}};
+}
+function evaluatePixel(samples, scenes, inputMetadata, customData, outputMetadata) {
+  var value = shplanScript.evaluatePixel(samples, scenes, inputMetadata, customData, outputMetadata);
+  if (value === null || value === undefined) return [0, 0, 0, 0];
+  if (typeof value === "object" && !Array.isArray(value)) value = value[shplanOutput.id];
+  var numbers = [].concat(value).map(Number);
+  if (!numbers.length || numbers.some(isNaN)) return [0, 0, 0, 0];
+  if (numbers.length < 3) return shplanColour(numbers[0]).concat(1);
+  var painted = numbers.slice(0, 4).map(function (one) { return one / shplanOutput.scale; });
+  return painted.length < 4 ? painted.concat(1) : painted;
+}
+%(functions)s"""
+
+# The name may stand in a comment alone: then what the script hands over is this very function.
+_CHOOSING = """function preProcessScenes(collections) {
+  var choose = shplanScript.preProcessScenes;
+  return choose === preProcessScenes ? collections : choose(collections);
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """
+    What is to be drawn.
+
+    Args:
+        side: of the longer side of the picture, in pixels
+        least: the value of a single band that has the first colour
+        greatest: that which has the last one
+    """
+
+    side: int = DEFAULT_PIXELS
+    least: float = 0.0
+    greatest: float = 1.0
+
+
+def picture_request(process: JsonObject, picture: Picture) -> ApiRequest:
+    """
+    Return the request that draws what a Process request computes.
+
+    Args:
+        process: the body of a Process request, or the `processRequest` of a job
+
+    Raises:
+        PlanError: it names no place, or its evalscript is none that can be wrapped
+    """
+    script = process.get("evalscript")
+    if not isinstance(script, str) or not re.search(r"\bsetup\b", script):
+        msg = "the request has no evalscript with setup() and evaluatePixel()"
+        raise PlanError(msg)
+    source = process.get("input")
+    bounds = source.get("bounds") if isinstance(source, dict) else None
+    if not isinstance(bounds, dict):
+        msg = "the request names no place in input.bounds"
+        raise PlanError(msg)
+    width, height = _size(bounds, picture.side)
+    responses: list[JsonValue] = [{"identifier": "default", "format": {"type": PNG}}]
+    body: JsonObject = {
+        "input": source,
+        "output": {"width": width, "height": height, "responses": responses},
+        "evalscript": painted(script, picture),
+    }
+    return ApiRequest("process", "POST", "/process/v1", Effect.READ, body=cast("Value", body))
+
+
+def painted(script: str, picture: Picture) -> str:
+    """Return the evalscript that paints what another one returns."""
+    has_scenes = _SCENES.search(script) is not None
+    return _WRAPPED % {
+        # The line of the version stays empty, so that the other lines keep their numbers but for one.
+        "script": _VERSION.sub("", script, count=1),
+        "more": ", preProcessScenes: preProcessScenes" if has_scenes else "",
+        "palette": json.dumps(PALETTE),
+        "least": repr(float(picture.least)),
+        "span": repr(float(picture.greatest - picture.least)),
+        "functions": _CHOOSING if has_scenes else "",
+    }
+
+
+def _size(bounds: JsonObject, side: int) -> tuple[int, int]:
+    """Width and height in the proportions that the place has on the ground."""
+    sides = list(_extent(bounds))
+    if not sides:
+        msg = "the request's bounds have neither a bbox nor a geometry"
+        raise PlanError(msg)
+    west, east = min(x for x, _ in sides), max(x for x, _ in sides)
+    south, north = min(y for _, y in sides), max(y for _, y in sides)
+    across, down = east - west, north - south
+    properties = bounds.get("properties")
+    crs = str(properties.get("crs", "CRS84")) if isinstance(properties, dict) else "CRS84"
+    if crs.endswith(_DEGREES):
+        across *= math.cos(math.radians((south + north) / 2))
+    longest = max(across, down)
+    if not longest > 0:
+        msg = "the request's bounds have no extent"
+        raise PlanError(msg)
+    width, height = (max(1, round(side * length / longest)) for length in (across, down))
+    return width, height
+
+
+def _extent(bounds: JsonObject) -> Iterator[tuple[float, float]]:
+    """Corners of the box, or every point of the geometry."""
+    box = bounds.get("bbox")
+    if isinstance(box, list) and len(box) == 4:
+        west, south, east, north = (float(cast("float", one)) for one in box)
+        yield from ((west, south), (east, north))
+        return
+    geometry = bounds.get("geometry")
+    if isinstance(geometry, dict):
+        yield from _points(geometry.get("coordinates"))
+
+
+def _points(value: JsonValue) -> Iterator[tuple[float, float]]:
+    if not isinstance(value, list):
+        return
+    if len(value) >= 2 and all(isinstance(one, int | float) for one in value[:2]):
+        yield float(cast("float", value[0])), float(cast("float", value[1]))
+        return
+    for one in value:
+        yield from _points(one)

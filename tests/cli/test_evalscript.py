@@ -1,0 +1,102 @@
+"""`shplan evalscript render`: a picture of what a job would deliver, before it is paid for."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+
+from shplan.sandbox.farm import BANDS, cog
+
+JOB = "BatchProcess/ndvi[2025-06-11]"
+
+
+@pytest.fixture
+def farm(run, tmp_path: Path, monkeypatch) -> Path:
+    """A new project whose imagery is there, and whose jobs did not run."""
+    assert run("init", str(tmp_path / "farm")).code == 0
+    monkeypatch.chdir(tmp_path / "farm")
+    return tmp_path / "farm"
+
+
+def picture(path: Path) -> np.ndarray:
+    with (
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        rasterio.open(path) as raster,
+    ):
+        assert raster.driver == "PNG"
+        found: np.ndarray = raster.read()
+        return found
+
+
+def test_what_a_job_makes_of_its_imagery_is_drawn(run, farm: Path) -> None:
+    assert run("apply", "--auto-approve", "--select", "+ByocTiles/fields").code == 0
+    before = run("status")
+    said = run(
+        "evalscript", "render", JOB, "-o", "out/a.png", "--size", "200", "--range", "0", "0.9"
+    )
+    assert said.code == 0, said
+    assert said.out.startswith(f"{JOB} is drawn in out/a.png; 0.")
+    found = picture(farm / "out/a.png")
+    # Rather higher than wide, as the farm is.
+    assert found.shape == (4, 200, 185)
+    assert (found[3] == 255).all()
+    # The greener the vegetation of the whole, the greener the picture: more green than red in half of it.
+    red, infrared = (
+        rasterio.MemoryFile(cog("2025/06/11", band)).open().read(1).astype(float) for band in BANDS
+    )
+    ndvi = (infrared - red) / (infrared + red)
+    # The farm is within these rows and columns; light brown and straw are below half of the range.
+    share = (ndvi[125:455, 108:415] > 0.45).mean()
+    assert abs((found[1] > found[0]).mean() - share) < 0.05
+    # Nothing has happened.
+    assert run("status").out == before.out
+
+
+def test_an_edit_of_the_script_shows(run, farm: Path) -> None:
+    assert run("apply", "--auto-approve", "--select", "+ByocTiles/fields").code == 0
+    script = farm / "evalscripts/ndvi.js"
+    script.write_text(script.read_text().replace("!sample.dataMask", "sample.B08 < 2 * sample.B04"))
+    said = run("evalscript", "render", JOB, "-o", "b.png", "--size", "100", "--format", "json")
+    assert said.code == 0, said
+    told = json.loads(said.out)
+    assert told == {"address": JOB, "file": "b.png", "spentPu": told["spentPu"]}
+    assert told["spentPu"] > 0
+    alpha = picture(farm / "b.png")[3]
+    assert 0.1 < (alpha == 0).mean() < 0.9
+    assert set(np.unique(alpha)) == {0, 255}
+
+
+def test_before_there_is_imagery_the_way_is_said(run, farm: Path) -> None:
+    said = run("evalscript", "render", JOB, "-o", "a.png")
+    assert said.code == 1
+    assert "shplan apply" in said.err
+    assert not (farm / "a.png").exists()
+
+
+def test_a_wrong_address_is_answered_with_the_nearest(run, farm: Path) -> None:
+    said = run("evalscript", "render", "BatchProcess/ndvi[2025-06-12]", "-o", "a.png")
+    assert said.code == 1
+    assert "did you mean BatchProcess/ndvi[2025-06-1" in said.err
+    assert run("evalscript", "render", "Evalscript/ndvi", "-o", "a.png").code == 1
+
+
+def test_a_range_has_a_direction(run, farm: Path) -> None:
+    said = run("evalscript", "render", JOB, "-o", "a.png", "--range", "1", "0")
+    assert said.code == 1
+    assert "--range needs a LEAST that is below its GREATEST" in said.err
+
+
+def test_a_refusal_of_the_service_leaves_no_file(run, farm: Path) -> None:
+    assert run("apply", "--auto-approve", "--select", "+ByocTiles/fields").code == 0
+    script = farm / "evalscripts/ndvi.js"
+    script.write_text(script.read_text().replace("sample.dataMask", "sample.nothing.there"))
+    said = run("evalscript", "render", JOB, "-o", "a.png")
+    assert said.code == 1
+    assert "TypeError" in said.err
+    assert not (farm / "a.png").exists()
