@@ -74,8 +74,6 @@ def to_plane(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     return (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
 
 
-
-
 def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
     """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
     return cells_at(epsg, *to_plane(epsg, lon, lat), resolution_m)
