@@ -220,7 +220,7 @@ def test_too_many_at_once_wait_for_their_turn(
     collection: DataCollection, config: SHConfig, served: Served
 ) -> None:
     """The client waits for as long as it is told, in milliseconds, and asks again."""
-    served.configure(async_concurrent=1, async_processing_s=60, speed=120)
+    served.configure(async_concurrent=1, async_processing_s=720, speed=120)
     first = asked(collection, config)
     with pytest.warns(SHRateLimitWarning):
         second = asked(collection, config)
