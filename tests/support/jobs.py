@@ -41,7 +41,7 @@ def body(
     script: str = SCRIPT,
     url: str = "",
     resolution: int = 60,
-    year: str = "2005",
+    years: int = 40,
     **output: Any,
 ) -> Object:
     """
@@ -49,10 +49,10 @@ def body(
 
     Args:
         resolution: of the images, in metres; by default they are small
-        year: of the data, in place of the day's own; by default before the mission, so that the
-            images have no data and are made in no time
+        years: by how many the data are older than the day; by default as old as no mission is,
+            so that the images have no data and are made in no time
     """
-    sensed = f"{year}{day[4:]}"
+    sensed = f"{int(day[:4]) - years}{day[4:]}"
     delivery = {"s3": {"url": url or f"s3://results/{day}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
     return {
         "processRequest": {

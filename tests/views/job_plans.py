@@ -33,7 +33,7 @@ TASK = "7b7a0c5e-55a5-4d6e-9c0e-3d1c26b0a1f4"
 CREATED = "2025-06-20T08:00:00Z"
 # Of a size that costs something.
 body, job, job_on = (
-    partial(one, resolution=10, year="2025") for one in (jobs.body, jobs.job, jobs.job_on)
+    partial(one, resolution=10, years=0) for one in (jobs.body, jobs.job, jobs.job_on)
 )
 PERIOD = {"from": "2025-06-01T00:00:00Z", "to": "2025-06-30T23:59:59Z"}
 
