@@ -46,7 +46,7 @@ test-all: $(STAMP)  ## Run all tests once, the slow ones too, laws with more exa
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \
-	    tests/sandbox/scenes
+	    tests/sandbox/scenes tests/scripts
 
 examples: $(STAMP)  ## Validate, plan, apply and plan again every example
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/examples

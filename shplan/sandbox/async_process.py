@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from shplan.sandbox import async_files, async_requests, metering, units
 from shplan.sandbox import async_rows as rows
+from shplan.sandbox.delivering import UNFORESEEN
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.script_texts import ScriptText, ScriptTextError
 from shplan.sandbox.task_settling import Step, Steps
@@ -27,12 +28,17 @@ OUT_OF_PU = "There are insufficient processing units available in your account."
 
 
 def _begin(world: World, request: Request, at_ms: int) -> Step[Delivered]:
+    from shplan.sandbox.feature_files import Delivered  # noqa: PLC0415 as below
+
     asked, work = _opened(world, request)
     scripts = world.scripts
 
     def compute() -> Delivered:
-        with scripts.worker() as worker:
-            return work.files(worker)
+        try:
+            with scripts.worker() as worker:
+                return work.files(worker)
+        except Exception:  # noqa: BLE001 one bad request must not keep others from being served
+            return Delivered(failure=UNFORESEEN)
 
     def store(delivered: Delivered) -> None:
         with world.store.writing():
@@ -86,7 +92,7 @@ def _finish(
         rows.finish(world.store, request, at_ms=at_ms, cost_pu=cost_pu)
         return
     # A bucket that vanished meanwhile takes no error either.
-    with suppress(ObjectStoreError):
+    with suppress(ObjectStoreError, OSError):
         async_files.write_error(world, request, cause)
     rows.finish(world.store, request, at_ms=at_ms, error=cause)
 
@@ -100,7 +106,7 @@ def _delivered(
     try:
         async_files.write_results(world, request, delivered.files)
         async_files.write_request(world, request, cost_pu=cost_pu)
-    except ObjectStoreError as error:
+    except (ObjectStoreError, OSError) as error:
         return f"The results cannot be written: {error}"
     return None
 

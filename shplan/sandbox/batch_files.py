@@ -2,7 +2,7 @@
 What the service writes for a batch task beside its results: three files in the delivery's root.
 
 The copy of the request at creation, the feature manifest after the analysis, the execution
-database while features are processed. Results themselves are not written. Source: the batch
+database while features are processed. Results themselves are written by `delivering`. Source: the batch
 pages; the name of the request copy is an assumption.
 """
 

@@ -54,13 +54,10 @@ def open_source(store: Store, collection: BatchCollection, root: Path, area: Are
         delivery = batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id)
         deliveries[place] = delivery, tile.name
         process = batch_v1_requests.process_of(task.content)
-        scene = Scene(
-            id=place,
-            at_ms=sensing_ms(process),
-            data_path=place,
-            footprint=areas.to_wgs84(_cell(tile), tile.epsg),
-        )
-        tiles.append(Tile(scene, _cell(tile), tile.epsg, tile.epsg))
+        cell = _cell(tile)
+        footprint = areas.to_wgs84(cell, tile.epsg)
+        scene = Scene(id=place, at_ms=sensing_ms(process), data_path=place, footprint=footprint)
+        tiles.append(Tile(scene, cell, tile.epsg, tile.epsg))
     # The newest first, and those without a time last; of one instant the request that came later.
     tiles.sort(key=lambda tile: (tile.scene.at_ms is None, -(tile.scene.at_ms or 0)))
     return BatchRaster(_as_own(collection), root, tiles, deliveries)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from rasterio import DatasetReader
 
-CONNECT_TIMEOUT_S = 2.0
-READ_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 15.0
 ATTEMPTS = 2
 PAUSE_S = 10.0
 # Our own bound, of a listing for files whose names are not known.
@@ -56,11 +56,21 @@ class RemoteBuckets:
 
     Args:
         endpoint: its URL
+        connect_timeout_s: for one connection
+        read_timeout_s: between two bytes of an answer
         monotonic: seconds of a clock that never jumps
     """
 
-    def __init__(self, endpoint: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._endpoint = endpoint
+        self._timeouts_s = (connect_timeout_s, read_timeout_s)
         self._monotonic = monotonic
         self._opening = threading.Lock()
         self._client: Any = None
@@ -169,7 +179,7 @@ class RemoteBuckets:
                     why = "a package is missing: pip install 'shplan[sandbox]'"
                     raise _unreadable(bucket, why) from error
                 with self._translated(bucket):
-                    self._client = _client(self._endpoint)
+                    self._client = _client(self._endpoint, *self._timeouts_s)
             return self._client
 
     @contextmanager
@@ -181,6 +191,8 @@ class RemoteBuckets:
             yield
         except exceptions.ConnectionError as error:
             raise self._closed(bucket, "its endpoint cannot be reached") from error
+        except (exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
+            raise self._closed(bucket, "its endpoint gives no answer, or half of one") from error
         except exceptions.NoCredentialsError as error:
             raise self._closed(bucket, "there are no AWS credentials") from error
         except (exceptions.BotoCoreError, ValueError) as error:
@@ -344,7 +356,7 @@ class _Reader(io.RawIOBase):
         self._next = number + self._ahead
 
 
-def _client(endpoint: str) -> Any:
+def _client(endpoint: str, connect_s: float, read_s: float) -> Any:
     from botocore.config import Config  # noqa: PLC0415 as above
     from botocore.session import Session  # noqa: PLC0415
 
@@ -354,8 +366,8 @@ def _client(endpoint: str) -> Any:
         with suppress(ValueError):
             session.get_component("credential_provider").remove(provider)
     config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
+        connect_timeout=connect_s,
+        read_timeout=read_s,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         # Names of buckets are seldom names of hosts elsewhere than at Amazon.
         s3={"addressing_style": "path"},

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from numpy.typing import NDArray
@@ -78,43 +77,47 @@ def of_band(samples: NDArray[Any], has_data: NDArray[np.bool_], wanted: Wanted) 
     """
     values = samples[has_data].astype(np.float64)
     values = values[np.isfinite(values)]
-    told: JsonObject = {"stats": _stats(values, samples.size, wanted.percentiles)}
+    # Once: whatever is asked for of ranks and bins is then found without looking at each of them.
+    ascending = np.sort(values)
+    told: JsonObject = {"stats": _stats(values, ascending, samples.size, wanted.percentiles)}
     if wanted.histogram is not None:
-        told["histogram"] = _histogram(values, wanted.histogram)
+        told["histogram"] = _histogram(ascending, wanted.histogram)
     return told
 
 
 def _stats(
-    values: NDArray[np.float64], sample_count: int, percentiles: tuple[float, ...]
+    values: NDArray[np.float64],
+    ascending: NDArray[np.float64],
+    sample_count: int,
+    percentiles: tuple[float, ...],
 ) -> JsonObject:
     told: JsonObject = {
-        "min": _number(values, np.min),
-        "max": _number(values, np.max),
-        "mean": _number(values, np.mean),
-        "stDev": _number(values, np.std),
+        "min": _number(ascending[0]) if values.size else NAN,
+        "max": _number(ascending[-1]) if values.size else NAN,
+        "mean": _number(values.mean()) if values.size else NAN,
+        "stDev": _number(values.std()) if values.size else NAN,
         "sampleCount": sample_count,
         "noDataCount": sample_count - values.size,
     }
     if percentiles:
-        told["percentiles"] = _percentiles(values, percentiles)
+        scale = _scale(percentiles)
+        told["percentiles"] = {str(float(k)): _rank(ascending, k * scale) for k in percentiles}
     return told
 
 
-def _percentiles(values: NDArray[np.float64], wanted: tuple[float, ...]) -> JsonObject:
-    names = [str(float(k)) for k in wanted]
-    if not values.size:
-        return dict.fromkeys(names, NAN)
-    # All at once, which sorts but once.
-    found = np.percentile(values, np.multiply(wanted, _scale(wanted)))
-    return dict(zip(names, found.tolist(), strict=True))
+def _number(value: float) -> Json:
+    return float(value) if math.isfinite(value) else NAN
 
 
-def _number(values: NDArray[np.float64], computed: Callable[[Any], Any]) -> Json:
-    if not values.size:
+def _rank(ascending: NDArray[np.float64], percent: float) -> Json:
+    """A percentile, between two samples as numpy computes it."""
+    if not ascending.size:
         return NAN
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = float(computed(values))
-    return found if math.isfinite(found) else NAN
+    exact = (ascending.size - 1) * (percent / _PERCENT)
+    place = math.floor(exact)
+    part = exact - place
+    low, high = ascending[place], ascending[min(place + 1, ascending.size - 1)]
+    return _number(low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part))
 
 
 def _scale(percentiles: tuple[float, ...]) -> float:
@@ -128,18 +131,17 @@ def _scale(percentiles: tuple[float, ...]) -> float:
     return _PERCENT if is_share else 1.0
 
 
-def _histogram(values: NDArray[np.float64], wanted: Histogram) -> JsonObject:
-    edges = _edges(values, wanted)
+def _histogram(ascending: NDArray[np.float64], wanted: Histogram) -> JsonObject:
+    edges = _edges(ascending, wanted)
     if edges is None:
         return _told([], np.zeros(0, dtype=np.int64), under=0, over=0, is_whole=False)
-    array = np.asarray(edges, dtype=np.float64)
     # What `highEdge` lets in is in a bin, and nothing else, wherever rounding puts the last edge.
     top = edges[-1] if wanted.high is None or wanted.bins else wanted.high
-    under, over = int((values < array[0]).sum()), int((values > top).sum())
-    inner = values[(values >= array[0]) & (values <= top)]
-    places = np.minimum(np.searchsorted(array, inner, side="right") - 1, len(edges) - 2)
-    counts = np.bincount(places, minlength=len(edges) - 1)
-    return _told(edges, counts, under=under, over=over, is_whole=wanted.is_whole)
+    begins = np.searchsorted(ascending, edges[:-1], side="left")
+    end = int(np.searchsorted(ascending, top, side="right"))
+    counts = np.diff(np.minimum(begins, end), append=end)
+    over = ascending.size - end
+    return _told(edges, counts, under=int(begins[0]), over=over, is_whole=wanted.is_whole)
 
 
 def _told(
@@ -159,18 +161,18 @@ def _told(
     }
 
 
-def _edges(values: NDArray[np.float64], wanted: Histogram) -> list[float] | None:
+def _edges(ascending: NDArray[np.float64], wanted: Histogram) -> list[float] | None:
     """The edges of the bins; none where no sample tells where they are."""
     if wanted.bins is not None:
         return list(wanted.bins)
-    if not values.size and (wanted.low is None or wanted.high is None):
+    if not ascending.size and (wanted.low is None or wanted.high is None):
         return None
     low, high = wanted.low, wanted.high
     # All samples may lie beyond the one edge that is given: then the bins are empty.
     if low is None:
-        low = min(values.min(), math.inf if high is None else high)
+        low = min(float(ascending[0]), math.inf if high is None else high)
     if high is None:
-        high = max(values.max(), low)
+        high = max(float(ascending[-1]), low)
     if wanted.count is not None:
         return _by_count(low, high, wanted.count, is_whole=wanted.is_whole)
     return _by_width(low, high, cast("float", wanted.width), is_open=wanted.high is None)

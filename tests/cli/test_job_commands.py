@@ -23,13 +23,13 @@ spec:
       bounds: {bbox: [14.5, 46.05, 14.513, 46.06]}
       data:
         - type: sentinel-2-l2a
-          dataFilter: {timeRange: {from: "2025-06-01T00:00:00Z", to: "2025-06-02T00:00:00Z"}}
+          dataFilter: {timeRange: {from: "2005-06-01T00:00:00Z", to: "2005-06-02T00:00:00Z"}}
     output: {responses: [{identifier: default, format: {type: image/tiff}}]}
     evalscript: |
       //VERSION=3
       function setup() { return {input: ["B04"], output: {bands: 1}}; }
       function evaluatePixel(sample) { return [sample.B04]; }
-  input: {type: tiling-grid, id: 0, resolution: 10}
+  input: {type: tiling-grid, id: 0, resolution: 60}
   output:
     type: raster
     delivery: {s3: {url: s3://results/ndvi, iamRoleARN: "arn:aws:iam::123456789012:role/r"}}

@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 
 from tests.sandbox.batches import body as batch_body
+from tests.sandbox.pixel_requests import FIELD, requests_of
 from tests.sandbox.support import write_cog
 from tests.sandbox.zarrs import PATH, UTM, write_group
+from tests.support import geopackages
 from tests.support.served import Served
 
 BUCKET = "imagery"
@@ -25,6 +27,7 @@ def fill_bucket(server: Served) -> None:
     """The files that the objects below are made of."""
     bucket = server.data / "buckets" / BUCKET
     write_cog(bucket / "a/B04.tiff")
+    geopackages.write(bucket / "fields.gpkg", [FIELD])
     write_group(bucket)
 
 
@@ -86,20 +89,17 @@ def _task(http: httpx.Client) -> dict[str, Any]:
 
 
 def _statistics(http: httpx.Client) -> dict[str, Any]:
-    keys = {"accessKey": "key", "secretAccessKey": "secret"}
-    body = {
-        "input": {
-            "features": {"s3": {"url": f"s3://{BUCKET}/fields.gpkg", **keys}},
-            "data": [{"type": "sentinel-2-l2a"}],
-        },
-        "aggregation": {
-            "timeRange": {"from": "2025-06-01T00:00:00Z", "to": "2025-06-11T00:00:00Z"},
-            "aggregationInterval": {"of": "P5D"},
-            "evalscript": SCRIPT,
-        },
-        "output": {"s3": {"url": "s3://results/statistics", **keys}},
-    }
+    data = "byoc-" + str(_tile(http)["collectionId"])
+    body = requests_of(data, band="B04")["createNewBatchStatisticsRequest"]
     return {"requestId": _made(http, "/statistics/batch/v1", body)}
+
+
+def _asynchronous(http: httpx.Client) -> dict[str, Any]:
+    data = "byoc-" + str(_tile(http)["collectionId"])
+    body = requests_of(data, band="B04")["createNewAsyncProcessRequest"]
+    answer = http.post("/async/v1/process", json=body)
+    assert answer.status_code == 200, answer.text
+    return {"requestId": answer.json()["id"]}
 
 
 def _tile(http: httpx.Client) -> dict[str, Any]:
@@ -132,6 +132,8 @@ _MAKERS = {
     "/batch/v2/tilinggrids": lambda _: {"id": 2},
     "/byoc/": _tile,
     "/zarr/": _zarr,
+    "/statistics/batch/": _statistics,
+    "/async/": _asynchronous,
     "/catalog/": _item,
     "/api/v1/metadata/location/": lambda _: {"locationId": "aws-eu-central-1"},
     "/api/v1/metadata/collection/byoc-": _tile,

@@ -58,14 +58,14 @@ class Bench:
             evalscript=NDVI,
             input_data=[
                 sh.SentinelHubRequest.input_data(
-                    sh.DataCollection.SENTINEL2_L2A, time_interval=("2025-06-01", "2025-06-30")
+                    sh.DataCollection.SENTINEL2_L2A, time_interval=("2005-06-01", "2005-06-30")
                 )
             ],
             responses=[sh.SentinelHubRequest.output_response("default", sh.MimeType.TIFF)],
             bbox=sh.BBox(AOI, sh.CRS.WGS84),
             config=self.config,
         )
-        parts.setdefault("tiling_grid", self.batch.tiling_grid(grid_id=2, resolution=120))
+        parts.setdefault("tiling_grid", self.batch.tiling_grid(grid_id=2, resolution=240))
         if "bucket_name" not in parts:
             parts.setdefault("output", self.batch.output(default_tile_path="s3://results/older"))
         return self.batch.create(request, **parts)

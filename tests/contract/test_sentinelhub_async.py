@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import time
 import warnings
 from typing import Any
 
@@ -87,6 +88,15 @@ def running(made: Any, config: SHConfig) -> bool:
     return get_async_running_status([made["id"]], config)[made["id"]]
 
 
+def ended(made: Any, config: SHConfig) -> bool:
+    """Whether a request that is due comes to its end, however busy the machine is."""
+    until = time.monotonic() + 100
+    while is_running := running(made, config):
+        if time.monotonic() > until:
+            break
+    return not is_running
+
+
 def test_a_request_runs_and_leaves_its_image(
     collection: DataCollection, config: SHConfig, served: Served
 ) -> None:
@@ -94,7 +104,7 @@ def test_a_request_runs_and_leaves_its_image(
     assert made == {"id": made["id"], "status": "RUNNING"}
     assert running(made, config)
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     with (
         warnings.catch_warnings(action="ignore"),
         rasterio.open(io.BytesIO(objects(served, made, "default.tif"))) as raster,
@@ -110,7 +120,7 @@ def test_the_pixels_are_those_of_process(
     geometry = Geometry({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, UTM)
     made = asked(collection, config, geometry=geometry, resolution=(10, 10))
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     request = SentinelHubRequest(
         evalscript=SAME,
         input_data=[SentinelHubRequest.input_data(collection)],
@@ -138,7 +148,7 @@ function evaluatePixel(s, scenes, inputMetadata, customData, outputMetadata) {
     ]
     made = asked(collection, config, evalscript=text, responses=responses)
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     assert json.loads(objects(served, made, "userdata.json")) == {"done": True}
     assert objects(served, made, "picture.png").startswith(b"\x89PNG")
     assert objects(served, made, "default.tif")
@@ -152,7 +162,7 @@ def test_the_copy_of_the_request_tells_the_price_and_no_secret(
     assert before["request"]["evalscript"] == SAME
     assert "costPU" not in before
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     content = objects(served, made, "request.json")
     assert json.loads(content) == {**before, "costPU": 10}
     assert KEYS["secret_access_key"].encode() not in content
@@ -167,7 +177,7 @@ def test_a_script_by_reference(
     reference = AsyncProcessRequest.s3_specification("s3://scripts/same.js", **KEYS)
     made = asked(collection, config, evalscript_reference=reference)
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     assert objects(served, made, "default.tif")
 
 
@@ -176,7 +186,7 @@ def test_a_failure_is_told_in_the_bucket(
 ) -> None:
     made = asked(collection, config, evalscript=p.script("return samples.x.y;"))
     served.tick(60)
-    assert not running(made, config)
+    assert ended(made, config)
     assert "TypeError" in json.loads(objects(served, made, "error.json"))["error"]["message"]
 
 
@@ -210,13 +220,14 @@ def test_too_many_at_once_wait_for_their_turn(
     collection: DataCollection, config: SHConfig, served: Served
 ) -> None:
     """The client waits for as long as it is told, in milliseconds, and asks again."""
-    served.configure(async_concurrent=1, async_processing_s=60, speed=120)
+    served.configure(async_concurrent=1, async_processing_s=720, speed=120)
     first = asked(collection, config)
     with pytest.warns(SHRateLimitWarning):
         second = asked(collection, config)
     assert first["id"] != second["id"]
-    assert not running(first, config)
-    assert [one["status"] for one in served.requests("/async/")][:3] == [200, 429, 200]
+    assert ended(first, config)
+    seen = [one["status"] for one in served.requests("/async/") if one["method"] == "POST"]
+    assert (seen[0], seen[-1], set(seen[1:-1])) == (200, 200, {429})
 
 
 def test_a_lost_answer_makes_two_requests(
@@ -224,8 +235,10 @@ def test_a_lost_answer_makes_two_requests(
 ) -> None:
     """The client repeats every verb, and the service knows no idempotency key: both are paid."""
     served.fault("lost-answer", method="POST", path="/async/v1/process")
-    asked(collection, config)
+    made = asked(collection, config)
     served.tick(60)
+    # They end in the order in which they were created.
+    assert ended(made, config)
     listed = served.control("async", method="GET")["requests"]
     assert [one["status"] for one in listed] == ["DONE", "DONE"]
 

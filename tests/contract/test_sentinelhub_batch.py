@@ -62,7 +62,8 @@ def status(ask: Callable[[], Any]) -> int:
 def process(config: SHConfig, *, response: Any = MimeType.TIFF, **area: Any) -> SentinelHubRequest:
     data = SentinelHubRequest.input_data(
         DataCollection.SENTINEL2_L2A,
-        time_interval=("2025-06-01", "2025-06-30"),
+        # Before the mission: images without data are made in no time.
+        time_interval=("2005-06-01", "2005-06-30"),
         maxcc=0.5,
         mosaicking_order="leastCC",
         other_args={"processing": {"upsampling": "BILINEAR"}},
@@ -82,7 +83,7 @@ def create(
     delivery = client.s3_specification(url, access_key="a", secret_access_key="b")
     values: dict[str, Any] = {
         "process_request": process(client.config),
-        "input": client.tiling_grid_input(grid_id=2, resolution=120),
+        "input": client.tiling_grid_input(grid_id=2, resolution=240),
         "output": client.raster_output(delivery=delivery),
         **parts,
     }
@@ -126,7 +127,7 @@ def test_a_new_request(client: BatchProcessClient) -> None:
     assert made.other_data["projectId"] == made.domain_account_id
     assert set(made.other_data) == {"projectId", "workspaceId"}
     assert (made.request["description"], made.request["instanceType"]) == ("ours", "large")
-    assert made.request["input"] == {"type": "tiling-grid", "id": 2, "resolution": 120}
+    assert made.request["input"] == {"type": "tiling-grid", "id": 2, "resolution": 240}
     assert f"request_id={made.request_id}" in repr(made)
 
 
@@ -261,7 +262,7 @@ def test_zarr_output(client: BatchProcessClient, served: Served, overridden: boo
     made = create(
         client,
         process_request=zarr_process(client),
-        input=client.tiling_grid_input(6, 50),
+        input=client.tiling_grid_input(6, 100),
         output=output,
     )
     assert made.request["output"]["type"] == "zarr"

@@ -325,7 +325,7 @@ def test_a_running_task_that_passes_its_limit_is_stopped_and_stays_blocked(tmp_p
 
     async def scenario(world: Bench) -> None:
         script = body()["processRequest"]["evalscript"].replace(  # type: ignore[index, union-attr, call-overload]
-            '["B04", "B08"]', str([f"B{n:02d}" for n in range(1, 13)]).replace("'", '"')
+            "return {", 'return {mosaicking: "ORBIT", '
         )
         cheap = ScriptShape(inputs=(ScriptInput(None, ("B04",), "SIMPLE"),), outputs=SHAPE.outputs)
         area = {
@@ -334,6 +334,8 @@ def test_a_running_task_that_passes_its_limit_is_stopped_and_stays_blocked(tmp_p
         }
         wanted = replace(job(script=script, run={"maxPu": 400}), script=cheap)
         wanted.spec["processRequest"]["input"]["bounds"] = {"geometry": area}  # type: ignore[index, call-overload]
+        year = {"from": "2005-06-01T00:00:00Z", "to": "2006-05-31T00:00:00Z"}
+        wanted.spec["processRequest"]["input"]["data"][0]["dataFilter"] = {"timeRange": year}  # type: ignore[index, call-overload]
         message = await failed(world, wanted)
         assert "was stopped" in message
         again = replace(wanted, run={"maxPu": 400, "onFailure": "rerun"})

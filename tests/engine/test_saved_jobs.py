@@ -187,7 +187,7 @@ def test_a_start_that_was_not_reviewed_is_not_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [
-        lambda change: change["requests"][0]["body"]["input"].update(resolution=60),
+        lambda change: change["requests"][0]["body"]["input"].update(resolution=30),
         lambda change: change.update(address="BatchProcess/other"),
         lambda change: change.update(action="resume"),
         lambda change: change.update(preventDestroy=True),

@@ -20,6 +20,7 @@ import pytest
 from tests.support.served import Served, serving
 
 from . import processing as p
+from . import statistical
 from .support import BUCKET, COLLECTIONS
 
 LIMIT_S = 1.0
@@ -187,6 +188,33 @@ def test_what_grows_is_ended(name: str, http: httpx.Client, one: str) -> None:
 def test_what_cannot_be_had_is_said(name: str, http: httpx.Client, one: str) -> None:
     text, told = FAILING[name]
     assert told in attack(http, one, text)["message"]
+
+
+def test_statistics_of_a_script_that_does_not_end_end(
+    server: Served, http: httpx.Client, one: str
+) -> None:
+    """Each interval says why it has no values; not each of thirty gets the time of one."""
+    text = statistical.script(LOOP, bands='["B04", "dataMask"]')
+    month = ("2025-05-01T00:00:00Z", "2025-06-02T00:00:00Z")
+    place = {"bbox": CORNER, "properties": {"crs": p.EPSG.format(32633)}}
+    days = [f"d{day}" for day in range(5)]
+    for number, path in enumerate(days):
+        p.write(server.data / "buckets" / BUCKET / path / "B04.tif", p.numbers(number))
+        tile = {"path": path, "sensingTime": f"2025-05-1{number}T10:00:00Z"}
+        assert http.post(f"{COLLECTIONS}/{one[5:]}/tiles", json=tile).status_code == 201
+    server.tick(60)
+    body = statistical.body(one, text, time=month, bounds=place, size=(8, 8))
+    begun = time.monotonic()
+    answer = http.post(statistical.STATISTICS, json=body)
+    assert answer.status_code == 200, answer.text
+    assert time.monotonic() - begun < 5 * LIMIT_S + 20
+    found = answer.json()
+    assert found["status"] == "FAILED"
+    assert len(found["data"]) == 6
+    assert {one["error"]["type"] for one in found["data"]} == {"TIMEOUT"}
+    good = {**body["aggregation"], "evalscript": statistical.RAW}
+    answer = http.post(statistical.STATISTICS, json={**body, "aggregation": good})
+    assert answer.json()["status"] == "OK"
 
 
 POLLUTION = """

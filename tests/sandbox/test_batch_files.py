@@ -139,7 +139,8 @@ def test_the_execution_database_follows_the_features(api: Driver, tmp_path: Path
         if path.exists():
             seen.append(rows(path, "select id, name, status, error, delivered from features"))
     pending = [(1, "33N_4_51", "PENDING", None, 0), (2, "33N_5_51", "PENDING", None, 0)]
-    first = (1, "33N_4_51", "DONE", None, 1)
+    # Its data are of a time before the mission.
+    first = (1, "33N_4_51", "DONE", "No data", 1)
     assert seen == [pending, [first, pending[1]], [first, (2, "33N_5_51", "FATAL", "clouds", 0)]]
     ended = read(api, task)
     assert (ended["status"], ended["completionPercentage"]) == ("DONE", 100)

@@ -13,7 +13,7 @@ import shapely
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
-from shplan.sandbox import batch_statistics, batch_statistics_rows, task_settling
+from shplan.sandbox import batch_statistics, batch_statistics_rows, settling, task_settling
 from tests.support import geopackages
 
 from . import processing as p
@@ -35,6 +35,12 @@ def box(field: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
         p.WEST + east * p.PIXEL,
         p.NORTH - north * p.PIXEL,
     )
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine what is asked for is waited for, so that one answer tells of it."""
+    monkeypatch.setattr(settling, "MOST_WAIT_S", 60.0)
 
 
 @pytest.fixture
@@ -510,6 +516,52 @@ def test_features_that_cannot_be_used_fail_the_analysis(
     assert "Several features" in over(api, body(kind, url=url))["error"]
     geopackages.write(path, [{"box": box(FIELDS["a"]), "identifier": "../../x"}])
     assert "would be written" in over(api, body(kind, url=url))["error"]
+
+
+def test_features_have_one_crs(api: Driver, kind: str, tmp_path: Path, bucket: Path) -> None:
+    path = bucket / "fields.gpkg"
+    _copy_table(path, "g", epsg=32633)
+    task = over(api, body(kind, url="s3://results/<ID>-<IDENTIFIER>.json"))
+    # The ids of both tables are the same.
+    assert "Several features" in task["error"]
+    with sqlite3.connect(path) as file:
+        file.execute("update g set id = id + 10")
+    assert over(api, body(kind))["status"] == "DONE"
+    assert len(files(tmp_path)) == 6
+    _copy_table(path, "h", epsg=32634)
+    assert "one CRS" in over(api, body(kind))["error"]
+
+
+def _copy_table(path: Path, name: str, *, epsg: int) -> None:
+    with sqlite3.connect(path) as file:
+        file.execute(f"create table {name} as select * from f")
+        file.execute(
+            "insert or ignore into gpkg_spatial_ref_sys values (?, ?, 'EPSG', ?, '', '')",
+            (str(epsg), epsg, epsg),
+        )
+        file.execute(
+            "insert into gpkg_contents select ?, data_type, ?, '', '', 0, 0, 0, 0, ?"
+            " from gpkg_contents where table_name = 'f'",
+            (name, name, epsg),
+        )
+        file.execute(
+            "insert into gpkg_geometry_columns values (?, 'geom', 'POLYGON', ?, 0, 0)", (name, epsg)
+        )
+
+
+def test_a_feature_is_called_by_whatever_its_key_is(
+    api: Driver, kind: str, tmp_path: Path, bucket: Path
+) -> None:
+    with sqlite3.connect(bucket / "fields.gpkg") as file:
+        file.execute("alter table f rename column id to fid")
+    over(api, body(kind, url="s3://results/<ID>.json"))
+    assert list(files(tmp_path)) == ["1.json", "2.json", "3.json"]
+    with sqlite3.connect(bucket / "fields.gpkg") as file:
+        file.execute("alter table f add column id text")
+        file.execute("update f set id = 'field-' || fid")
+    over(api, body(kind, url="s3://texts/<ID>.json"))
+    found = files(tmp_path, bucket="texts")
+    assert [one["id"] for one in found.values()] == ["field-1", "field-2", "field-3"]
 
 
 def test_the_bucket_of_the_results_must_be_there_if_a_setting_says_so(

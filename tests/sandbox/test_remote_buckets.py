@@ -56,8 +56,13 @@ def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with_keys(monkeypatch, "http://127.0.0.1:9")
 
 
+def far(endpoint: str) -> RemoteBuckets:
+    """Buckets of an endpoint that may be slow, as everything is on a busy machine."""
+    return RemoteBuckets(endpoint, connect_timeout_s=60, read_timeout_s=60)
+
+
 def reading(data: Path, endpoint: str) -> Any:
-    return sandbox(data, remote=RemoteBuckets(endpoint))
+    return sandbox(data, remote=far(endpoint))
 
 
 def upload(endpoint: str, folder: str, tmp_path: Path, **data: np.ndarray) -> None:
@@ -85,7 +90,7 @@ def test_what_is_ingested_there_is_what_is_ingested_here(first: Sandbox, tmp_pat
     """The same tile, in a bucket on disk and behind an endpoint, has the same facts."""
     upload(first.s3_url, "same", tmp_path, B04=p.numbers(4))
     facts = []
-    for name, remote in (("here", None), ("there", RemoteBuckets(first.s3_url))):
+    for name, remote in (("here", None), ("there", far(first.s3_url))):
         data = tmp_path / name
         if remote is None:
             p.write(data / "buckets" / BUCKET / "same" / "B04.tif", p.numbers(4))
@@ -132,7 +137,7 @@ def test_a_file_that_changes_is_read_as_neither(first: Sandbox, tmp_path: Path) 
     make_bucket(first.s3_url, BUCKET)
     place = f"{first.s3_url}/{BUCKET}/changing"
     httpx.put(place, content=b"a" * 3 * BLOCK_BYTES)
-    file = RemoteBuckets(first.s3_url).find(BUCKET, "changing")
+    file = far(first.s3_url).find(BUCKET, "changing")
     assert file is not None
     before = file.state()
 
@@ -162,7 +167,7 @@ def test_an_endpoint_that_is_not_there_is_told_and_left_alone(tmp_path: Path) ->
         )
     with scripted(answer(404)) as server:
         # It would answer now, but is not asked before the pause is over.
-        buckets._client = remote_buckets._client(server.url)
+        buckets._client = remote_buckets._client(server.url, 60, 60)
         with pytest.raises(UnreadableError, match="cannot be reached"):
             buckets.find(BUCKET, "a")
         assert server.asked == []
@@ -231,6 +236,15 @@ def test_an_endpoint_that_is_none_is_told(respond: Any, told: str) -> None:
     with scripted(respond) as server, pytest.raises(UnreadableError, match=told) as refused:
         RemoteBuckets(server.url).keys(BUCKET, "a")
     assert KEY not in str(refused.value)
+
+
+def test_an_endpoint_that_never_answers_is_given_up() -> None:
+    ended = threading.Event()
+    with scripted(lambda _: ended.wait(timeout=60)) as server:
+        buckets = RemoteBuckets(server.url, read_timeout_s=0.05)
+        with pytest.raises(UnreadableError, match="gives no answer"):
+            buckets.find(BUCKET, "a")
+        ended.set()
 
 
 def test_without_credentials_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

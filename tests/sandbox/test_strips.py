@@ -43,7 +43,7 @@ def kind(api: Driver, bucket: Path) -> str:
     return p.collection(api, {str(day): f"2025-06-0{day}T10:00:00Z" for day in (1, 2)})
 
 
-@pytest.mark.parametrize("rows", [1, 7, 64, 100])
+@pytest.mark.parametrize("rows", [7, 32])
 @pytest.mark.parametrize("text", [COUNTING, TWO])
 @pytest.mark.parametrize("clipped", [False, True])
 def test_strips_make_the_whole(
@@ -52,7 +52,7 @@ def test_strips_make_the_whole(
     formats = {"default": p.TIFF, "userdata": p.JSON}
     if text == TWO:
         formats = {"default": p.PNG, "sum": p.TIFF, "userdata": p.JSON}
-    request = p.body(kind, text, size=(64, 64), formats=formats)
+    request = p.body(kind, text, size=(48, 48), formats=formats)
     if clipped:
         ring = [[p.WEST, p.NORTH], [p.WEST + 3000, p.NORTH], [p.WEST + 900, p.NORTH - 4000]]
         request["input"]["bounds"]["geometry"] = {
@@ -62,7 +62,7 @@ def test_strips_make_the_whole(
     whole = p.processed(api, request, accept="application/tar")
     # Of the values, which take more room here than the samples do: two, or four bands.
     bands = 2 if text == COUNTING else 4
-    monkeypatch.setattr(strips, "STRIP_BYTES", rows * 64 * 8 * bands)
+    monkeypatch.setattr(strips, "STRIP_BYTES", rows * 48 * 8 * bands)
     assert p.processed(api, request, accept="application/tar") == whole
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+
+from shplan.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 # The picture of the README.
@@ -27,6 +30,15 @@ def picture(path: Path) -> np.ndarray:
     ):
         found: np.ndarray = raster.read()
         return found
+
+
+def test_the_demonstration_is_a_script_of_every_shell() -> None:
+    """It is read whole; what it does is for `make slow`."""
+    script = ROOT / "scripts" / "demo.sh"
+    assert subprocess.run(["sh", "-n", str(script)], capture_output=True).stderr == b""
+    said = re.findall(r"^say shplan (\S+)", script.read_text(), re.MULTILINE)
+    assert set(said) <= set(COMMANDS)
+    assert "evalscript" in said
 
 
 @pytest.mark.slow
@@ -85,6 +97,8 @@ def look_at_pictures(folder: Path, said: str) -> None:
     assert 0.1 < left_out.mean() < 0.8
     np.testing.assert_array_equal(after[:, ~left_out], before[:, ~left_out])
     # The README shows it as it was drawn.
+    if os.environ.get("SHPLAN_GOLDEN"):
+        shutil.copyfile(folder / "before.png", SHOWN)
     shown = picture(SHOWN).astype(int)
     assert shown.shape == before.shape
     assert np.abs(shown - before).mean() < 1

@@ -40,9 +40,19 @@ def body(
     data: Any = "sentinel-2-l2a",
     script: str = SCRIPT,
     url: str = "",
+    resolution: int = 60,
+    years: int = 40,
     **output: Any,
 ) -> Object:
-    """The request of a batch job, as a manifest has it."""
+    """
+    The request of a batch job, as a manifest has it.
+
+    Args:
+        resolution: of the images, in metres; by default they are small
+        years: by how many the data are older than the day; by default as old as no mission is,
+            so that the images have no data and are made in no time
+    """
+    sensed = f"{int(day[:4]) - years}{day[4:]}"
     delivery = {"s3": {"url": url or f"s3://results/{day}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
     return {
         "processRequest": {
@@ -52,7 +62,10 @@ def body(
                     {
                         "type": data,
                         "dataFilter": {
-                            "timeRange": {"from": f"{day}T00:00:00Z", "to": f"{day}T23:59:59Z"}
+                            "timeRange": {
+                                "from": f"{sensed}T00:00:00Z",
+                                "to": f"{sensed}T23:59:59Z",
+                            }
                         },
                     }
                 ],
@@ -60,7 +73,7 @@ def body(
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
             "evalscript": script,
         },
-        "input": {"type": "tiling-grid", "id": 0, "resolution": 10},
+        "input": {"type": "tiling-grid", "id": 0, "resolution": resolution},
         "output": {"type": "raster", "delivery": delivery, **output},
     }
 

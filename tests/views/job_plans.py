@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from shplan.core.address import Address
@@ -25,12 +25,16 @@ from shplan.providers.batch_process import API
 from shplan.providers.job import JobView, Phase, Task, input_of
 from shplan.providers.job_decide import decide_job
 from shplan.schema.store import table
-from tests.support.jobs import body, job, job_on
+from tests.support import jobs
 from tests.views.plans import SCENES as PLAIN
 from tests.views.plans import at, inputs
 
 TASK = "7b7a0c5e-55a5-4d6e-9c0e-3d1c26b0a1f4"
 CREATED = "2025-06-20T08:00:00Z"
+# Of a size that costs something.
+body, job, job_on = (
+    partial(one, resolution=10, years=0) for one in (jobs.body, jobs.job, jobs.job_on)
+)
 PERIOD = {"from": "2025-06-01T00:00:00Z", "to": "2025-06-30T23:59:59Z"}
 
 

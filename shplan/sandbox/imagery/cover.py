@@ -68,7 +68,7 @@ def cover(land: Land, at_ms: int) -> Cover:
     part = np.where(land.grass > 0.0, land.grass * _alive(land, celsius, season), land.part)
     if land.leafy.any():
         tropics = np.abs(land.lat) < 22.0
-        leaves = np.where(tropics, np.float32(1.0), 0.22 + 0.78 * smoothstep(season * 1.5 + 0.7))
+        leaves = np.where(tropics, np.float32(1.0), 0.38 + 0.62 * smoothstep(season * 1.5 + 0.7))
         part = np.where(land.leafy, part * leaves, part)
     high, tone = land.high, land.tone
     if land.plots is not None:

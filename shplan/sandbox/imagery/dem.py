@@ -33,7 +33,7 @@ class Elevation:
 
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
         """Metres above the sea, to a hundredth; no scene changes them."""
-        height = terrain(pixels.lon, pixels.lat).height_m
+        height = terrain(pixels.lon, pixels.lat).height_m.astype(np.float64)
         measured = height if self.has_floor else np.maximum(height, 0.0)
         level = np.floor(measured * 100.0 + 0.5) / 100.0
         return dict.fromkeys(names, np.asarray(level))

@@ -32,6 +32,8 @@ _TERMS = [(i, total - i) for total in range(_DEGREE + 1) for i in range(total + 
 # A place on the edge of two pixels belongs to the same one whatever its last digits are.
 _EDGE = 1e-4
 _LAST_DIGIT = 1e9
+# Straight edges in the plane are bent in degrees, by a kilometre at most between known points.
+_MARGIN_DEG = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class Pixels:
         )
 
 
+def to_plane(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Places in degrees in the scene's CRS."""
+    return (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
+
+
 def cells(epsg: int, lon: Floats, lat: Floats, resolution_m: float) -> tuple[Ints, Ints]:
     """Columns and rows of the native pixels that places are in, counted from the CRS's origin."""
-    x, y = (lon, lat) if epsg == WGS84 else project(epsg, lon, lat)
-    return cells_at(epsg, x, y, resolution_m)
+    return cells_at(epsg, *to_plane(epsg, lon, lat), resolution_m)
 
 
 def cells_at(epsg: int, x: Floats, y: Floats, resolution_m: float) -> tuple[Ints, Ints]:
@@ -133,6 +139,15 @@ def unproject(epsg: int, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Degrees of eastings and northings, to a tenth of a millimetre."""
     lon, lat = _by_cells(epsg, x, y, _CELL_M, _backward)
     return _rounded(lon), _rounded(lat)
+
+
+def near(scene: Scene, lon: Floats, lat: Floats) -> npt.NDArray[np.bool_]:
+    """Which places in degrees may lie in a scene's outline; projecting the others would be dear."""
+    west, south, east, north = scene.footprint.bounds
+    turns = (lon - (west - _MARGIN_DEG)) / 360.0
+    away = (turns - np.floor(turns)) * 360.0
+    aside = away <= east - west + 2.0 * _MARGIN_DEG
+    return np.asarray(aside & (lat >= south - _MARGIN_DEG) & (lat <= north + _MARGIN_DEG))
 
 
 def inside(scene: Scene, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:

@@ -138,7 +138,8 @@ def land(pixels: Pixels, *, far: bool = False) -> Land:
 
 def _land(lon: Floats, lat: Floats, *, far: bool) -> Land:
     ground = terrain(lon, lat, far=far)
-    made = _open_country(ground, lat)
+    flat = single(lat)
+    made = _open_country(ground, flat)
     plots = _rural(made, ground, lon, lat)
     _towns(made, ground, lon, lat)
     water = _waters(made, ground)
@@ -214,7 +215,7 @@ def _open_country(ground: Terrain, lat: Floats) -> _Made:
     return _Made(
         low=low.astype(np.int64),
         high=np.full(lat.shape, int(Matter.CROP)),
-        part=np.zeros(lat.shape),
+        part=np.zeros(lat.shape, dtype=np.float32),
         grass=grass,
         tone=tone,
         town=nothing,
@@ -230,13 +231,13 @@ def tree_line(lat: Floats) -> Floats:
 
 def _rural(made: _Made, ground: Terrain, lon: Floats, lat: Floats) -> Plots | None:
     """Forests and fields; people have drawn the borders of both."""
+    flat, height = single(lat), ground.height_m
     steep = ground.east * ground.east + ground.north * ground.north
-    height = ground.height_m
-    line = smoothstep((height + 90.0 * ground.grain[0] - tree_line(lat)) / 260.0)
-    mild = (27.0 - 0.0072 * lat * lat - 0.0055 * height) > 3.5
+    line = smoothstep((height + 90.0 * ground.grain[0] - tree_line(flat)) / 260.0)
+    mild = (27.0 - 0.0072 * flat * flat - 0.0055 * height) > 3.5
     # Few have farms in rain forests.
     tame = smoothstep((ground.wet - 0.16) * 4.0)
-    jungle = smoothstep((15.0 - np.abs(lat)) / 6.0) * smoothstep((ground.wet - 0.55) * 3.0)
+    jungle = smoothstep((15.0 - np.abs(flat)) / 6.0) * smoothstep((ground.wet - 0.55) * 3.0)
     trees = ground.trees + 1.5 * ground.wet + 0.75 * ground.rough - 1.5 - 3.0 * line + 0.4 * jungle
     farms = (ground.farms + 0.75 - 1.1 * ground.rough - 14.0 * steep - 1.15 * jungle) * tame
     farmed = (farms > 0.12) & mild & (height > 0.5)
@@ -244,7 +245,7 @@ def _rural(made: _Made, ground: Terrain, lon: Floats, lat: Floats) -> Plots | No
     if not len(here):
         return None
     lots = _parcels_at(ground, here, lon, lat, 4_001, 1.0)
-    drawn = (again(lots.name, 45) - 0.5)[lots.label]
+    drawn = single(again(lots.name, 45) - 0.5)[lots.label]
     # Between fields whole parcels are woods; elsewhere few are meadows, fewer the wilder it is.
     wish = np.where(
         farmed[here],
@@ -252,7 +253,7 @@ def _rural(made: _Made, ground: Terrain, lon: Floats, lat: Floats) -> Plots | No
         trees[here] + (0.9 - 0.6 * ground.rough[here]) * drawn,
     )
     wooded = (wish > 0.0) & (trees[here] > 0.0)
-    _forest(made, ground, lat, here[wooded], lots, np.flatnonzero(wooded))
+    _forest(made, ground, flat, here[wooded], lots, np.flatnonzero(wooded))
     kept = np.flatnonzero(farmed[here] & ~wooded)
     return _fields(made, ground, here[kept], lots, kept) if len(kept) else None
 
@@ -262,7 +263,7 @@ def _forest(made: _Made, ground: Terrain, lat: Floats, here: Ints, lots: Parcels
     label, grain = lots.label[of], [one[here] for one in ground.grain]
     height = ground.height_m[here]
     cold = (np.abs(lat[here]) - 49.0) * 0.05 + (height - 750.0) * 0.0012 + 0.8 * ground.farms[here]
-    stand = (again(lots.name, 46) - 0.5)[label]
+    stand = single(again(lots.name, 46) - 0.5)[label]
     needles = cold + 0.7 * stand + 0.5 * grain[0] + 0.4 * grain[2] > 0.0
     cut = ((again(lots.name, 47) < 0.012)[label]) & (lots.border_m[of] > 4.0)
     made.forest[here] = True
@@ -281,7 +282,7 @@ def _fields(made: _Made, ground: Terrain, here: Ints, lots: Parcels, of: Ints) -
     """A mosaic of parcels with hedges and ways."""
     label = lots.label[of]
     grain = ground.grain[2][here]
-    hedge = np.where(again(lots.name, 41) < 0.3, 7.0, 2.0)
+    hedge = single(np.where(again(lots.name, 41) < 0.3, 7.0, 2.0))
     way = lots.road_m[of] < 6.0
     edge = (lots.border_m[of] < hedge[label]) & ~way
     made.grass[here] = 0.0
@@ -289,9 +290,9 @@ def _fields(made: _Made, ground: Terrain, here: Ints, lots: Parcels, of: Ints) -
     made.high[here] = int(Matter.LEAVES)
     made.part[here] = np.where(way, 0.25, 0.8)
     rows = sine_of_turns(lots.across[of] / 47.0) * 0.02
-    tone = (0.78 + 0.5 * again(lots.name, 31))[label] + rows
+    tone = single(0.78 + 0.5 * again(lots.name, 31))[label] + rows
     tone = tone + 0.05 * grain + 0.05 * ground.grain[1][here]
-    leaf = (0.97 + 0.09 * again(lots.name, 32))[label]
+    leaf = single(0.97 + 0.09 * again(lots.name, 32))[label]
     made.tone[here] = tone + (leaf - tone) * made.part[here]
     plots = Plots(
         here=here,
@@ -342,19 +343,19 @@ def _towns(made: _Made, ground: Terrain, lon: Floats, lat: Floats) -> None:
     dense = smoothstep(wish[here] * 1.7)
     lots = _parcels_at(ground, here, lon, lat, 9_001, 0.34)
     grain = ground.grain[2][here]
-    kind = again(lots.name, 51)[lots.label]
+    kind = single(again(lots.name, 51))[lots.label]
     street = lots.border_m < 5.0 + 4.0 * dense
     avenue = lots.road_m < 11.0
     park = kind < 0.10 * (1.2 - dense)
     hall = kind > 0.93
     houses = _parcels_at(ground, here, lon, lat, 9_002, 0.09)
-    tint = again(houses.name, 52)[houses.label]
+    tint = single(again(houses.name, 52))[houses.label]
     built = 0.26 + 0.5 * dense
-    garden = (again(houses.name, 53)[houses.label] + 0.15 * grain > built) & ~hall
+    garden = (single(again(houses.name, 53))[houses.label] + 0.15 * grain > built) & ~hall
     part = np.where(park, 0.9, np.where(garden, 0.75, 0.06))
     part = np.where(street, 0.12, part)
     low = np.where(street | avenue, int(Matter.ASPHALT), int(Matter.ROOF))
-    tone = np.where(low == int(Matter.ROOF), 0.55 + 0.85 * tint * tint + 0.5 * hall, 0.95)
+    tone = np.where(low == int(Matter.ROOF), 0.55 + 0.85 * tint * tint + 0.5 * single(hall), 0.95)
     made.town = town
     made.forest, made.leafy = made.forest & ~town, made.leafy & ~town
     made.grass[here] = 0.0

@@ -75,7 +75,7 @@ def plane_noise(x: Floats, y: Floats, size_m: float, seed: int) -> Floats:
     low_p, low_q = np.floor(p), np.floor(q)
     p -= low_p
     q -= low_q
-    u, v = _faded(p), _faded(q)
+    u, v = _faded(single(p)), _faded(single(q))
     corners = _corners(low_p.astype(np.int64), low_q.astype(np.int64), seed)
     low, high = (near + u * (far - near) for near, far in corners)
     return np.asarray(low + v * (high - low))
@@ -107,7 +107,7 @@ def _corners(column: Ints, row: Ints, seed: int) -> list[tuple[Floats, Floats]]:
 
 
 def _number(word: Words) -> Floats:
-    return np.asarray(mixed(word) * 2.0**-31 - 1.0)
+    return single(mixed(word) * 2.0**-31 - 1.0)
 
 
 def _matrices(count: int) -> list[tuple[tuple[float, ...], ...]]:
@@ -226,7 +226,7 @@ class Lattice:
             steps = np.arange(side, dtype=np.float64)
             x = np.tile((steps + column * side) * step_m, side)
             y = np.repeat((steps + row * side) * step_m, side)
-            values = layers(key, x, y)
+            values = single(layers(key, x, y))
             return values.reshape(len(values), side, side)
 
         self._piece = piece
@@ -258,7 +258,7 @@ class Lattice:
         y = (codes // (2 * _FAR) - _FAR) * self.step_m
         values = np.concatenate(
             [
-                self._layers(key, x[at : at + _AT_ONCE], y[at : at + _AT_ONCE])
+                single(self._layers(key, x[at : at + _AT_ONCE], y[at : at + _AT_ONCE]))
                 for at in range(0, len(codes), _AT_ONCE)
             ],
             axis=1,
@@ -295,15 +295,13 @@ def spline(
     per_m = 1.0 / lattice.step_m
     p, q = x * per_m, y * per_m
     near_p, near_q = np.floor(p + 0.5), np.floor(q + 0.5)
-    u, v = p - near_p, q - near_q
+    u, v = single(p - near_p), single(q - near_q)
     values, around = lattice.nodes(key, near_p - 1.0, near_q - 1.0, 3)
     weights_u, weights_v = _weights(u), _weights(v)
     drift_u, drift_v = (u - 0.5, -2.0 * u, u + 0.5), (v - 0.5, -2.0 * v, v + 0.5)
     spread, sloping = [], []
     for number, layer in enumerate(values):
-        total: Floats = np.zeros(x.shape)
-        east: Floats = np.zeros(x.shape)
-        north: Floats = np.zeros(x.shape)
+        total, east, north = (single(np.zeros(x.shape)) for _ in range(3))
         for row in range(3):
             nodes = [np.take(layer, one) for one in around[row]]
             line = nodes[0] * weights_u[0] + nodes[1] * weights_u[1] + nodes[2] * weights_u[2]
@@ -326,7 +324,7 @@ def linear(lattice: Lattice, key: Key, x: Floats, y: Floats) -> list[Floats]:
     """Layers of a lattice, straight between its nodes."""
     p, q = x * (1.0 / lattice.step_m), y * (1.0 / lattice.step_m)
     low_p, low_q = np.floor(p), np.floor(q)
-    u, v = p - low_p, q - low_q
+    u, v = single(p - low_p), single(q - low_q)
     values, around = lattice.nodes(key, low_p, low_q, 2)
     spread = []
     for layer in values:

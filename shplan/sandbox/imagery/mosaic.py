@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shplan.sandbox.imagery.lattice import METRES_PER_DEG, Ints, Words, again, hashed
+from shplan.sandbox.imagery.lattice import METRES_PER_DEG, Ints, Words, again, hashed, single
 from shplan.sandbox.scenes.noise import Floats, sine_of_turns
 
 _ROW_M, _BLOCK_M = 1_900.0, 2_700.0
@@ -63,17 +63,17 @@ def parcels(
     column, _, left, right = _cut(
         along + bend[0] / wide, inner - 0.5, nothing, row, salt + np.uint32(99)
     )
-    road_m = np.minimum(np.minimum(below, above) * tall, np.minimum(left, right) * wide)
+    road_m = np.minimum(np.minimum(below, above) * tall, np.minimum(left, right) * single(wide))
     block, (lines, columns) = labelled(row, column)
     name = hashed(columns, lines, int(salt[0]) + 5)
     turn = 1.8 * again(name, 1) - 0.9
     whole = 1.0 / (1.0 + turn * turn)
-    cos, sin = (1.0 - turn * turn) * whole, 2.0 * turn * whole
-    x = (along - (columns + 0.5)[block]) * wide
-    y = (up - (lines + 0.5)[block]) * tall
+    cos, sin = single((1.0 - turn * turn) * whole), single(2.0 * turn * whole)
+    x = single((along - (columns + 0.5)[block]) * wide)
+    y = single((up - (lines + 0.5)[block]) * tall)
     p, q = cos[block] * x + sin[block] * y, cos[block] * y - sin[block] * x
-    high = (110.0 + 190.0 * again(name, 2)) * size
-    long = (1.1 + 1.5 * again(name, 3)) * high
+    high = single((110.0 + 190.0 * again(name, 2)) * size)
+    long = single(1.1 + 1.5 * again(name, 3)) * high
     salts = name + np.uint32(seed)
     label, owner, names, border_m = _bricks(p, q, long[block], high[block], block, salts)
     west = (columns + 0.5) / _of_rows(lines, size)[0] * 360.0 - 180.0
@@ -162,13 +162,12 @@ def _cut(
     joints = []
     for step in (-1, 0, 1):
         word = hashed(cells + step, lines, salts[groups])
-        joint = again(word, 11) * 0.55 + 0.1
-        joint = joint + step
+        joint = single(again(word, 11) * 0.55 + (0.1 + step))
         if slant is None:
             joints.append(joint[place])
         else:
-            joints.append(joint[place] + slant * (0.36 * again(word, 12) - 0.18)[place])
-    along = along - first
+            joints.append(joint[place] + slant * single(0.36 * again(word, 12) - 0.18)[place])
+    along = single(along - first)
     before = along < joints[1]
     # A joint never moves to where its neighbour is, so one step is enough.
     low, high = np.where(before, joints[0], joints[1]), np.where(before, joints[1], joints[2])

@@ -4,13 +4,22 @@ Reading: bands of a scene at places, each from the native pixel that the place i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
-from shplan.sandbox.imagery.grid import Pixels, cells, centres, inside, pixels, window
+from shplan.sandbox.imagery.grid import (
+    Pixels,
+    cells_at,
+    centres,
+    inside,
+    near,
+    pixels,
+    to_plane,
+    window,
+)
 from shplan.sandbox.imagery.lattice import Ints, strips_of
 from shplan.sandbox.imagery.sensor import Band, Sensor
 from shplan.sandbox.scenes.noise import Floats
@@ -97,43 +106,38 @@ def read(
     wanted = [name for name in names if name != DATA_MASK]
     divisors = {name: _divisor(sensor.bands[name], units.get(name)) for name in wanted}
     flat_lon, flat_lat = lon.ravel().astype(np.float64), lat.ravel().astype(np.float64)
-    finest = min(band.resolution_m for band in sensor.bands.values())
-    resolutions = sorted({sensor.bands[name].resolution_m for name in wanted} | {finest})
-    mask = np.zeros(flat_lon.shape, dtype=np.bool_)
+    here = np.flatnonzero(near(scene, flat_lon, flat_lat))
     found: dict[str, Floats] = {}
-    for resolution in resolutions if flat_lon.size else ():
-        column, row = _in_blocks(scene.epsg, flat_lon, flat_lat, resolution)
-        if resolution == finest:
-            mask = _mask(scene, column, row, resolution)
-        group = [name for name in wanted if sensor.bands[name].resolution_m == resolution]
-        if group and mask.any():
-            measured = _group(sensor, scene, group, column[mask], row[mask], resolution)
-            found.update(measured)
-    answer = {}
+    if here.size:
+        x, y = _in_blocks(scene.epsg, flat_lon[here], flat_lat[here])
+        finest = min(band.resolution_m for band in sensor.bands.values())
+        seen = inside(scene, *centres(scene.epsg, *cells_at(scene.epsg, x, y, finest), finest))
+        here, x, y = here[seen], x[seen], y[seen]
+        for resolution in sorted({sensor.bands[name].resolution_m for name in wanted}):
+            group = [name for name in wanted if sensor.bands[name].resolution_m == resolution]
+            if here.size:
+                column, row = cells_at(scene.epsg, x, y, resolution)
+                found.update(_group(sensor, scene, group, column, row, resolution))
+    answer = {DATA_MASK: np.zeros(flat_lon.shape)}
+    answer[DATA_MASK][here] = 1.0
     for name in wanted:
-        values = np.full(flat_lon.shape, sensor.no_data)
+        answer[name] = np.full(flat_lon.shape, sensor.no_data)
         if name in found:
-            values[mask] = found[name] / divisors[name]
-        answer[name] = values.reshape(lon.shape)
-    answer[DATA_MASK] = mask.astype(np.float64).reshape(lon.shape)
-    return answer
+            answer[name][here] = found[name] / divisors[name]
+    return {name: values.reshape(lon.shape) for name, values in answer.items()}
 
 
 def _divisor(band: Band, unit: str | None) -> float:
     return band.scales[band.units[0] if unit is None else unit]
 
 
-def _in_blocks(epsg: int, lon: Floats, lat: Floats, resolution: float) -> tuple[Ints, Ints]:
+def _in_blocks(epsg: int, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     parts = [
-        cells(epsg, lon[at : at + _BLOCK], lat[at : at + _BLOCK], resolution)
+        to_plane(epsg, lon[at : at + _BLOCK], lat[at : at + _BLOCK])
         for at in range(0, len(lon), _BLOCK)
     ]
-    column, row = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return column, row
-
-
-def _mask(scene: Scene, column: Ints, row: Ints, resolution: float) -> npt.NDArray[np.bool_]:
-    return inside(scene, *centres(scene.epsg, column, row, resolution))
+    x, y = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return x, y
 
 
 def _group(
@@ -154,9 +158,10 @@ def _group(
     measured: dict[str, Floats]
     if 3 * width * height <= 4 * len(column):
         measured = {name: np.empty((height, width)) for name in names}
-        for down in range(0, height, _SIDE):
-            for right in range(0, width, _SIDE):
-                box = np.s_[down : down + _SIDE, right : right + _SIDE]
+        high, long = (math.ceil(one / max(1, round(one / _SIDE))) for one in (height, width))
+        for down in range(0, height, high):
+            for right in range(0, width, long):
+                box = np.s_[down : down + high, right : right + long]
                 tall, wide = measured[names[0]][box].shape
                 block = window(scene.epsg, west + right, south + down, wide, tall, resolution)
                 for name, values in _by_strips(sensor, scene, names, block).items():

@@ -25,6 +25,7 @@ from shplan.sandbox.imagery.lattice import (
     linear,
     octaves,
     plane_noise,
+    single,
     spline,
 )
 from shplan.sandbox.scenes.clouds import cloudiness
@@ -140,7 +141,7 @@ def terrain(lon: Floats, lat: Floats, *, far: bool = False) -> Terrain:
         if len(near):
             beyond = x[near] - 2.0 * side * edge[near]
             other = _on_strip((strip + side) % 60, beyond, y[near], far=far)
-            part = 0.5 - 0.5 * inner[near] / _MIXED_M
+            part = single(0.5 - 0.5 * inner[near] / _MIXED_M)
             for mine, theirs in zip(_layers(ground), _layers(other), strict=True):
                 mine[near] += (theirs - mine[near]) * part
     return ground

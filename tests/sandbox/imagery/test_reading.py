@@ -69,16 +69,16 @@ def test_no_places_no_values() -> None:
 
 
 GOLDENS = {
-    "sentinel-2-l1c": "3bc0757115316d86",
-    "sentinel-2-l2a": "beb4215d8dbe504e",
-    "sentinel-1-grd": "a041d5aa1a8ddfb0",
-    "landsat-ot-l1": "bdf33714214f27ef",
-    "landsat-ot-l2": "7a057e110bd6279a",
-    "sentinel-3-olci": "6ce36b77e2c6652a",
-    "sentinel-3-olci-l2": "98d6438cdf40d28e",
-    "sentinel-3-slstr": "3f85cbb87a5912c3",
+    "sentinel-2-l1c": "b986a21a27168e05",
+    "sentinel-2-l2a": "437cf8f7a121adf8",
+    "sentinel-1-grd": "fd986a7b8bd97c0f",
+    "landsat-ot-l1": "393c6aad6a2d32c4",
+    "landsat-ot-l2": "df06b5c8edc1a6b5",
+    "sentinel-3-olci": "352d9a3f20e498a7",
+    "sentinel-3-olci-l2": "d376f86cd5478c08",
+    "sentinel-3-slstr": "f6d80041d4e08bff",
     "sentinel-5p-l2": "5e131d7bf1d3c681",
-    "dem": "b2930f63bb60d1f7",
+    "dem": "26f9d766032c33e9",
 }
 
 

@@ -128,7 +128,7 @@ def test_an_area_is_a_filter_over_the_world(name: str) -> None:
     # Europe and Africa are passed at noon, and by the radar in the evening.
     at_ms = ms("2023-05-04") + (18 if name == "sentinel-1-grd" else 12) * hour
     area = box(-30.0, -35.0, 40.0, 60.0)
-    hours = {"sentinel-5p-l2": 2.0, "sentinel-2-l1c": 0.3}.get(name, 1.0)
+    hours = {"sentinel-5p-l2": 2.0, "sentinel-2-l1c": 0.3, "sentinel-2-l2a": 0.3}.get(name, 1.0)
     from_ms = at_ms - int(hours * hour)
     world = missions()[name].scenes(None, from_ms=from_ms, to_ms=at_ms)
     found = missions()[name].scenes(area, from_ms=from_ms, to_ms=at_ms)
