@@ -59,7 +59,7 @@ _NORMALIZATION = {"sentinel-2": 1e-4}
 # Values of a radar image are the mean of so many echoes.
 _LOOKS = 4.4
 # Points of a lattice, beside four for each place.
-_MOST_SPARE = 1 << 16
+_MOST_SPARE = 1 << 12
 # Ratios that differ from a whole number by rounding alone are that number.
 _SLACK = 1e-6
 
