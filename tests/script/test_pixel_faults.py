@@ -262,6 +262,14 @@ def test_the_limit_is_for_all_blocks_together(quick: Worker) -> None:
     assert caught.value.message == "the script did not end within 0.4 s"
 
 
+def test_the_limit_grows_with_what_is_given() -> None:
+    """Two bands of a hundred pixels are two hundred samples."""
+    limits = Limits(pixels_s=0.2, million_s=1000)
+    with Worker(limits=limits) as worker, pytest.raises(ScriptError) as caught:
+        render(worker, v3("for (;;) ;"), planes(10, 10, B04=1, B08=1))
+    assert caught.value.message == "the script did not end within 0.4 s"
+
+
 REACHING = {
     "list methods": "for (const n of ['map', 'forEach', 'push', 'slice', 'concat', 'join', 'toJSON', Symbol.iterator])"
     " Array.prototype[n] = function (...a) { leak(this, ...a); return []; };",
