@@ -32,10 +32,10 @@ from tests.support.stage import Stage, bytes_of, essence_of, ledger_agrees
 from tests.support.strategies import Project, histories, projects
 
 
-def drawn(number: int) -> Any:
-    """A fixed number of the same examples in every run; three times as many where laws are thorough."""
+def drawn(number: int, *, thorough: int = 3) -> Any:
+    """A fixed number of the same examples in every run; so many times as many where laws are thorough."""
     return settings(
-        max_examples=number * (3 if settings.default.max_examples >= 100 else 1),
+        max_examples=number * (thorough if settings.default.max_examples >= 100 else 1),
         derandomize=True,
         database=None,
         deadline=None,
@@ -79,7 +79,7 @@ def test_every_optional_property_of_every_kind_occurs_set_and_unset(tmp_path: Pa
     drawable = [kind for kind in manifest_kinds() if kind in {"Project", *reconciled}]
     seen: Counter[tuple[str, bool]] = Counter()
 
-    @drawn(150)
+    @drawn(250, thorough=1)
     @given(projects())
     def draw(project: Project) -> None:
         for document in project.documents:

@@ -61,7 +61,7 @@ _RANGES = (
 )  # fmt: skip
 # Longitude, latitude, and the half axes of large towns in degrees, where people look for them.
 _CITIES = (
-    (14.51, 46.05, 0.075, 0.055), (-74.0, 40.75, 0.42, 0.30), (-0.12, 51.5, 0.40, 0.24),
+    (14.51, 46.05, 0.05, 0.035), (-74.0, 40.75, 0.42, 0.30), (-0.12, 51.5, 0.40, 0.24),
     (2.35, 48.86, 0.34, 0.22), (12.48, 41.9, 0.20, 0.15), (13.4, 52.52, 0.30, 0.18),
     (-3.7, 40.42, 0.24, 0.18), (16.37, 48.21, 0.20, 0.14), (9.19, 45.47, 0.26, 0.17),
     (11.58, 48.14, 0.20, 0.13), (4.9, 52.37, 0.18, 0.12), (19.04, 47.5, 0.20, 0.14),
@@ -165,8 +165,9 @@ def _on_strip(strip: int, x: Floats, y: Floats, *, far: bool) -> Terrain:
     )
     bumps = 1.0 + 7.0 * rough
     height = height + np.where(height > 0.0, bumps * (grain[0] + 0.4 * grain[1]), 0.0)
-    river = river + 0.018 * grain[0] * (1.0 - 0.6 * rough)
     slope = np.sqrt(along * along + across * across)
+    # Bends of some forty metres: more of them, and islands would be rings.
+    river = river + 42.0 * slope * grain[0] * (1.0 - 0.6 * rough)
     return Terrain(
         height_m=height,
         east=east + 0.05 * rough * (grain[0] + 0.7 * grain[2]),
