@@ -19,13 +19,13 @@ from shplan.sandbox import (
     batch_ingestion,
     batch_requests,
     batch_states,
+    batch_v1_features,
     batch_v1_requests,
     delivering,
     units,
 )
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox import batch_v1_states as states
-from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.grids import grids, tile_id
 from shplan.sandbox.task_settling import Step, Steps
 from shplan.sandbox.wire import decode_object, encode
@@ -58,7 +58,7 @@ def _begin(world: World, task: Task, at_ms: int) -> Step[Any] | None:
 
 
 def _begin_processing(world: World, task: Task, *, at_ms: int) -> Step[str | None] | None:
-    job = _job(task)
+    job = batch_v1_features.job_of(task)
 
     def done(cause: str | None) -> None:
         with world.store.writing():
@@ -243,7 +243,7 @@ class _Progress:
 
 
 def _process(world: World, task: Task, turns: int) -> Step[dict[int, str]] | None:
-    job, source = _job(task), _source(task)
+    job, source = batch_v1_features.job_of(task), batch_v1_features.source_of(task)
     most = delivering.chunk(repeat(source.size, delivering.MOST_FEATURES))
     limit = most if turns < 0 else min(turns, most)
     # As many as there are turns, so that one that goes back finds its place behind them.
@@ -262,52 +262,6 @@ def _process(world: World, task: Task, turns: int) -> Step[dict[int, str]] | Non
         return None
     wanted = {n: source.feature(tiles[n]) for n in over}
     return Step(delivering.opened(world, job, wanted).deliver, done)
-
-
-def _job(task: Task) -> delivering.Job:
-    return delivering.Job(
-        account=task.account,
-        request=batch_v1_requests.as_version_2(task.content),
-        delivery=batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id),
-        created_ms=task.created_ms,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """
-    The grid of a request: how its tiles are features.
-
-    Args:
-        size: width and height of a tile in pixels, with its buffer
-        around: what the buffer adds at each side, in units of the CRS
-    """
-
-    size: tuple[int, int]
-    around: tuple[float, float]
-
-    def feature(self, tile: Tile) -> Feature:
-        """The tile with its buffer."""
-        from shplan.sandbox import areas  # noqa: PLC0415 heavy, as above
-
-        across, along = self.around
-        shape = areas.box_hex(
-            tile.west - across,
-            tile.south - along,
-            tile.west + tile.size + across,
-            tile.south + tile.size + along,
-        )
-        return Feature(tile.name, tile.epsg, shape, *self.size, tile.pu)
-
-
-def _source(task: Task) -> _Source:
-    grid = batch_v1_requests.grid_of(task.content)
-    resolution = cast("float", grid["resolution"])
-    buffers = [cast("int", grid.get(name, 0)) for name in ("bufferX", "bufferY")]
-    return _Source(
-        size=(task.width + 2 * buffers[0], task.height + 2 * buffers[1]),
-        around=(buffers[0] * resolution, buffers[1] * resolution),
-    )
 
 
 def _progress(world: World, task: Task, tiles: Mapping[int, Tile], *, limit: int) -> _Progress:
@@ -419,9 +373,9 @@ def _finish_tile_in_flight(world: World, task: Task) -> Step[dict[int, str]] | N
                 cost=task.cost + progress.spent,
             )
 
-    source = _source(task)
+    source = batch_v1_features.source_of(task)
     wanted = {n: source.feature(tile) for n, tile in tiles.items()}
-    return Step(delivering.opened(world, _job(task), wanted).deliver, done)
+    return Step(delivering.opened(world, batch_v1_features.job_of(task), wanted).deliver, done)
 
 
 def _forget(world: World, now_ms: int) -> None:
