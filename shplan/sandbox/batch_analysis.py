@@ -24,11 +24,13 @@ from shplan.sandbox import (
     geopackage,
     ingestion,
     metering,
+    public_raster,
 )
 from shplan.sandbox.batch_paths import is_safe_key
 from shplan.sandbox.batch_rows import Feature
 from shplan.sandbox.geopackage import GeoPackageError, Size
 from shplan.sandbox.grids import grids
+from shplan.sandbox.imagery import reading
 from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.scripts import ScriptFailedError
 from shplan.sandbox.tiles import TooManyTilesError, tiles_within
@@ -212,7 +214,7 @@ def _check_ingestion(
 
 def check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
     """
-    Bands of the caller's own collections; those of public collections are not known here.
+    Check that each data set has the bands that the script reads of it.
 
     Raises:
         AnalysisError: there is no such band
@@ -224,13 +226,18 @@ def check_bands(known: Basis, process: JsonObject, facts: ScriptFacts) -> None:
             raise AnalysisError(f"Datasource {one.datasource} of setup() is not in the request.")
         chosen = [entry for entry in data if entry.get("id") == one.datasource]
         source = str((chosen or data)[0 if chosen else min(index, len(data) - 1)]["type"])
-        if not source.startswith(_BYOC):
-            continue
-        identifier = source.removeprefix(_BYOC)
-        exists, bands = identifier in known.bands, known.bands.get(identifier)
+        bands = _bands_of(known, source)
         unknown = [name for name in one.bands if name not in {*(bands or {}), "dataMask"}]
-        if not exists or (bands and unknown):
+        if bands is None or (bands and unknown):
             raise AnalysisError(f"{source} has no band {(unknown or list(one.bands))[0]}.")
+
+
+def _bands_of(known: Basis, source: str) -> Mapping[str, object] | None:
+    """Bands of what a data set names, empty where nobody can tell yet; none: there is no such collection."""
+    if source.startswith(_BYOC):
+        identifier = source.removeprefix(_BYOC)
+        return (known.bands[identifier] or {}) if identifier in known.bands else None
+    return reading.bands(source) if public_raster.is_public(source) else {}
 
 
 def _features(objects: Objects, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:

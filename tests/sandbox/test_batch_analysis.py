@@ -212,6 +212,21 @@ def test_a_zarr_folder_must_be_empty(api: Driver, tmp_path: Path) -> None:
     assert "not empty" in analysed(api, **parts)["error"]
 
 
+@pytest.mark.parametrize(
+    ("collection", "known", "unknown"),
+    [("sentinel-2-l2a", "SCL", "B10"), ("sentinel-1-grd", "VV", "B04"), ("dem", "DEM", "VV")],
+)
+def test_public_collections_are_known_with_their_bands(
+    api: Driver, collection: str, known: str, unknown: str
+) -> None:
+    def after(band: str) -> Any:
+        asks = script(f"{{input: ['{band}', 'dataMask'], output: {{bands: 1}}}}")
+        return analysed(api, evalscript=asks, data=[{"type": collection}])
+
+    assert after(known)["status"] == "ANALYSIS_DONE"
+    assert f"{collection} has no band {unknown}" in after(unknown)["error"]
+
+
 def test_own_collections_are_known_with_their_bands(api: Driver, bucket: Path) -> None:
     def data(collection: str) -> Any:
         return [{"type": f"byoc-{collection}"}]
