@@ -149,7 +149,7 @@ def test_every_operation(label: str, server: Served, http: httpx.Client) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("label", LABELS)
 def test_every_operation_at_length(label: str, server: Served, http: httpx.Client) -> None:
-    examine(label, server, http, planned=300, drawn=10)
+    examine(label, server, http, planned=100, drawn=6)
 
 
 def test_created_objects_are_followed(server: Served, http: httpx.Client) -> None:
@@ -159,7 +159,7 @@ def test_created_objects_are_followed(server: Served, http: httpx.Client) -> Non
 
 @pytest.mark.slow
 def test_created_objects_are_followed_at_length(server: Served, http: httpx.Client) -> None:
-    follow(server, http, examples=25, steps=20)
+    follow(server, http, examples=10, steps=20)
 
 
 def follow(server: Served, http: httpx.Client, *, examples: int, steps: int) -> None:

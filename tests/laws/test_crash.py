@@ -43,7 +43,7 @@ def crash(home: Path, name: str, setting: str, *, every: int, most: int | None =
 
 
 # With 1 every request of every pair is struck in each moment, which takes many minutes.
-STEP = int(os.environ.get("SHPLAN_CRASH_STEP", "6"))
+STEP = int(os.environ.get("SHPLAN_CRASH_STEP", "10"))
 # Every phase and every setting, in a fifth of their pairs.
 SOME_PAIRS = [
     (phase, setting)

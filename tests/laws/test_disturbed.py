@@ -59,7 +59,7 @@ def test_dying_in_the_run_after_a_death_changes_nothing(tmp_path: Path, phase: s
 @pytest.mark.parametrize("setting", ["plain", "lagging lists"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_dying_twice_anywhere_changes_nothing(tmp_path: Path, phase: str, setting: str) -> None:
-    twice(tmp_path, phase, setting, every=6)
+    twice(tmp_path, phase, setting, every=8)
 
 
 # --- interrupts -----------------------------------------------------------------------------
