@@ -121,7 +121,7 @@ def test_two_appliers_without_a_common_ledger_end_with_one_collection(
 @pytest.mark.slow
 @pytest.mark.parametrize("lag", LAGS)
 def test_two_appliers_in_many_interleavings(tmp_path: Path, lag: str) -> None:
-    together(tmp_path, lag, range(100, 130))
+    together(tmp_path, lag, range(100, 110))
 
 
 @pytest.mark.parametrize("lag", LAGS)

@@ -43,7 +43,7 @@ def crash(home: Path, name: str, setting: str, *, every: int, most: int | None =
 
 
 # With 1 every request of every pair is struck in each moment, which takes many minutes.
-STEP = int(os.environ.get("SHPLAN_CRASH_STEP", "10"))
+STEP = int(os.environ.get("SHPLAN_CRASH_STEP", "30"))
 # Every phase and every setting, in a fifth of their pairs.
 SOME_PAIRS = [
     (phase, setting)
@@ -61,7 +61,7 @@ def test_a_crash_at_any_request_changes_nothing(tmp_path: Path, phase: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_crash_at_any_request_of_a_long_run_changes_nothing(tmp_path: Path, phase: str) -> None:
-    crash(tmp_path, phase, "plain", every=3)
+    crash(tmp_path, phase, "plain", every=7)
 
 
 @pytest.mark.parametrize(("phase", "setting"), SOME_PAIRS)

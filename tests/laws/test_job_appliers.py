@@ -198,7 +198,7 @@ def test_appliers_that_die_on_the_way_start_one_task(tmp_path: Path, setting: st
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_many_interleavings(tmp_path: Path, setting: str, number: int, fates: Any) -> None:
-    together(tmp_path, setting, range(100, 130), number=number, fates=fates)
+    together(tmp_path, setting, range(100, 110), number=number, fates=fates)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -125,7 +125,8 @@ def test_misfortunes_change_neither_the_result_nor_the_price(tmp_path: Path, nam
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", MISFORTUNES)
 def test_misfortunes_change_nothing_in_any_case(tmp_path: Path, name: str, setting: str) -> None:
-    misfortune(tmp_path, name, setting, list(CASES))
+    first = sorted(MISFORTUNES).index(name) + list(SETTINGS).index(setting)
+    misfortune(tmp_path, name, setting, list(CASES)[first % 4 :: 4])
 
 
 # --- interrupts -----------------------------------------------------------------------------
