@@ -41,8 +41,8 @@ slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, mo
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or hypothesis" \
 	    --hypothesis-profile=thorough
 
-test-all: $(STAMP)  ## Run all tests once, the slow ones too, laws with more examples
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --hypothesis-profile=thorough
+test-all: $(STAMP)  ## Run all tests once, the slow ones too
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --durations=30
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
-# Each law gets a fixed sample of examples, and twice as many where slow tests run.
-for profile, examples in (("shplan", 25), ("thorough", 50)):
+# Each law gets a fixed sample of examples, and `make slow` four times as many.
+for profile, examples in (("shplan", 25), ("thorough", 100)):
     settings.register_profile(
         profile,
         derandomize=True,

@@ -35,7 +35,7 @@ from tests.support.strategies import Project, histories, projects
 def drawn(number: int, *, thorough: int = 2) -> Any:
     """A fixed number of the same examples in every run; so many times as many where laws are thorough."""
     return settings(
-        max_examples=number * (thorough if settings.default.max_examples >= 50 else 1),
+        max_examples=number * (thorough if settings.default.max_examples >= 100 else 1),
         derandomize=True,
         database=None,
         deadline=None,
