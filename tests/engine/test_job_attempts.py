@@ -21,7 +21,7 @@ from shplan.engine.runs import apply
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
-from tests.support.jobs import job, job_on, tasks
+from tests.support.jobs import IMAGERY, job, job_on, tasks
 from tests.support.phases import dying, never
 
 Scenario = Callable[[Bench], Awaitable[None]]
@@ -190,8 +190,8 @@ def test_addresses_whose_key_is_known_late_do_not_try_one_after_the_other(tmp_pa
         wanted = (
             collection(),
             tiles("a", "b"),
-            job_on(name="a", script=WRONG),
-            job_on(name="b", script=WRONG),
+            job_on(name="a", depends_on=IMAGERY, script=WRONG),
+            job_on(name="b", depends_on=IMAGERY, script=WRONG),
         )
         assert await code(world, *wanted) == 3
         assert (await starts(world), len(await tasks(world))) == (1, 1)
@@ -335,7 +335,8 @@ def test_what_was_started_and_is_gone_is_not_made_again_where_its_key_is_known_l
     """The first of two addresses starts it, the service loses it, and the second comes to it."""
 
     async def scenario(world: Bench) -> None:
-        wanted = (collection(), tiles("a", "b"), job_on(name="a"), job_on(name="b"))
+        twins = (job_on(name=name, depends_on=IMAGERY) for name in ("a", "b"))
+        wanted = (collection(), tiles("a", "b"), *twins)
         assert await code(world, *wanted) == 3
         assert (await starts(world), len(await tasks(world))) == (1, 0)
 

@@ -21,7 +21,7 @@ from shplan.providers.base import ChangeFailedError
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support import geopackages
 from tests.support.bench import Bench, collection, tiles
-from tests.support.jobs import SHAPE, body, job, job_on, tasks
+from tests.support.jobs import IMAGERY, SHAPE, body, job, job_on, tasks
 
 Scenario = Callable[[Bench], Awaitable[None]]
 TILE = 23.0  # more than enough seconds for the sandbox to analyse and process a task
@@ -422,7 +422,8 @@ def test_two_addresses_with_one_key_are_one_run(tmp_path: Path) -> None:
 
 def test_two_addresses_whose_key_is_known_late_are_one_run(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
-        wanted = (collection(), tiles("a", "b"), job_on(name="a"), job_on(name="b"))
+        twins = (job_on(name=name, depends_on=IMAGERY) for name in ("a", "b"))
+        wanted = (collection(), tiles("a", "b"), *twins)
         await done(world, *wanted)
         assert (await starts(world), len(await tasks(world))) == (1, 1)
         assert not (await world.plan(*wanted)).plan.pending

@@ -21,7 +21,7 @@ from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.views.saved_plan import load_plan, save_plan
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
-from tests.support.jobs import job, job_on, tasks
+from tests.support.jobs import IMAGERY, job, job_on, tasks
 from tests.support.phases import dying, never
 
 Scenario = Callable[[Bench], Awaitable[None]]
@@ -91,17 +91,16 @@ WANTED = {
     "on a new collection": (
         collection(),
         tiles("a", "b"),
-        job_on(url="s3://results/{{ run.key }}/<tileName>.tif", run={"maxPu": 500}),
+        job_on(
+            url="s3://results/{{ run.key }}/<tileName>.tif",
+            depends_on=IMAGERY,
+            run={"maxPu": 500},
+        ),
     ),
 }
 
 
-# Seldom, on a busy machine, the task is computed before its collection knows the bands of its tiles, and ends
-# STOPPED. Which of the two sides is early has not been found yet.
-EARLY = pytest.mark.xfail(strict=False, reason="a task that finds its collection without bands")
-
-
-@pytest.mark.parametrize("name", ["one", pytest.param("on a new collection", marks=EARLY)])
+@pytest.mark.parametrize("name", WANTED)
 def test_a_file_that_was_cut_off_anywhere_is_applied_again(tmp_path: Path, name: str) -> None:
     """What it made is looked up, adopted and waited for; it is never stale by its own doing."""
 

@@ -22,10 +22,10 @@ from shplan.core.marker import read_marker
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
-from tests.support.jobs import job, job_on, tasks
+from tests.support.jobs import IMAGERY, job, job_on, tasks
 from tests.support.phases import dying, never
 
-ON = (collection(), tiles("a", "b"), job_on(run={"maxPu": 500}))
+ON = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY, run={"maxPu": 500}))
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from shplan.engine.executor import Ending
 from shplan.engine.performer import Interrupt
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
-from tests.support.jobs import job, job_on, tasks
+from tests.support.jobs import IMAGERY, job, job_on, tasks
 
-ON = (collection(), tiles("a", "b"), job_on(run={"maxPu": 500}))
+ON = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY, run={"maxPu": 500}))
 CASES = {
     "two": (job("a"), job("b", day="2025-07-01")),
     "twins": (job("a"), job("b")),

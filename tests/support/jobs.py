@@ -100,6 +100,10 @@ def job(
     )
 
 
+# Of what a job on a collection reads, its imagery; a job that only refers to the collection does not wait for it.
+IMAGERY = (Address("ByocTiles", "fields"),)
+
+
 def job_on(collection: str = "fields", name: str = "ndvi", **more: Any) -> Desired:
     """A batch job on a collection of this plan: its key depends on an id."""
     reference = Reference(Address("ByocCollection", collection), ("id",))
