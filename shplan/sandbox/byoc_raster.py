@@ -18,14 +18,14 @@ from shplan.sandbox.raster_sources import LEAST_RECENT, Band, Layer, Scene, Sour
 from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
     from sqlite3 import Row
 
     from shplan.sandbox.areas import Area
     from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.byoc_rows import Collection
-    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
+    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search
     from shplan.sandbox.remote_buckets import RemoteBuckets
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
@@ -145,26 +145,14 @@ class ByocRaster:
         """Numbers stay as they are stored."""
         return 1.0
 
-    def scenes(
-        self,
-        area: Area,
-        *,
-        from_ms: int | None,
-        to_ms: int | None,
-        order: str,
-        max_cloud: float,
-        bands: Sequence[str] = (),
-        mosaicking: str | None = None,
-    ) -> list[Scene]:
+    def scenes(self, search: Search) -> list[Scene]:
         """Find tiles; nobody knows of clouds in them, so `max_cloud` leaves none out."""
-        del max_cloud, bands, mosaicking
         found = [
             tile.scene
             for tile in self._tiles.values()
-            if _is_within(tile.scene.at_ms, from_ms, to_ms)
-            and areas.share_area(area, tile.scene.footprint)
+            if search.has(tile.scene.at_ms) and areas.share_area(search.area, tile.scene.footprint)
         ]
-        if order != LEAST_RECENT:
+        if search.order != LEAST_RECENT:
             return found
         timed = [scene for scene in found if scene.at_ms is not None]
         return timed[::-1] + [scene for scene in found if scene.at_ms is None]
@@ -229,9 +217,3 @@ class ByocRaster:
             ).files
         except IngestionError as error:
             raise SourceError(str(error)) from error
-
-
-def _is_within(at_ms: int | None, from_ms: int | None, to_ms: int | None) -> bool:
-    if at_ms is None:
-        return True
-    return (from_ms is None or at_ms >= from_ms) and (to_ms is None or at_ms <= to_ms)

@@ -158,14 +158,8 @@ def _occupied(
     begins = [one.from_ms for one in intervals]
     found: set[int] = set()
     for data, source in zip(wanted.data, sources, strict=True):
-        scenes = source.scenes(
-            area,
-            from_ms=data.from_ms,
-            to_ms=data.to_ms,
-            order=data.order,
-            max_cloud=data.max_cloud,
-            bands=process.bands_read(wanted.data, facts, data.id),
-        )
+        bands = process.bands_read(wanted.data, facts, data.id)
+        scenes = source.scenes(data.search(area, bands=bands))
         for scene in scenes:
             # What has no time belongs to all of them.
             if scene.at_ms is None:

@@ -238,15 +238,8 @@ def _inputs(
         bands: dict[str, str] = {}
         for one in several:
             bands |= _units(one, source)
-        scenes = source.scenes(
-            to_wgs84(request.area, request.grid.epsg),
-            from_ms=data.from_ms,
-            to_ms=data.to_ms,
-            order=data.order,
-            max_cloud=data.max_cloud,
-            bands=tuple(bands),
-            mosaicking=mosaicking,
-        )
+        area = to_wgs84(request.area, request.grid.epsg)
+        scenes = source.scenes(data.search(area, bands=tuple(bands), mosaicking=mosaicking))
         made: tuple[Sample, ...] = ()
         if mosaicking != SIMPLE or _HEARING & set(facts.functions):
             scenes = tuple(islice(scenes, MOST_SCENES + 1))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from shplan.sandbox import areas, images
 from shplan.sandbox.archives import MIXED, TAR
 from shplan.sandbox.errors import bad_payload, violation
-from shplan.sandbox.raster_sources import MOST_RECENT, Grid, Resampling
+from shplan.sandbox.raster_sources import MOST_RECENT, Grid, Resampling, Search
 from shplan.sandbox.wire import parse_instant
 
 if TYPE_CHECKING:
@@ -78,6 +78,12 @@ class DataSet:
     max_cloud: float
     resampling: Resampling
     content: JsonObject
+
+    def search(
+        self, area: Area, *, bands: tuple[str, ...], mosaicking: str | None = None
+    ) -> Search:
+        """The scenes that it asks for in an area, in longitude and latitude; the rest as in `Search`."""
+        return Search(area, self.from_ms, self.to_ms, self.order, self.max_cloud, bands, mosaicking)
 
 
 @dataclass(frozen=True, slots=True)

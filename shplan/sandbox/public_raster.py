@@ -29,13 +29,12 @@ from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from shplan.sandbox.areas import Area
     from shplan.sandbox.process_requests import DataSet
-    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Window
+    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search, Window
     from shplan.sandbox.scenes import scene as taken
     from shplan.sandbox.wire import JsonObject
 
@@ -137,33 +136,26 @@ class PublicRaster:
         """Source: the evalscript page, of Sentinel-2."""
         return _by_prefix(_NORMALIZATION, self.name, 1.0) or 1.0
 
-    def scenes(
-        self,
-        area: Area,
-        *,
-        from_ms: int | None,
-        to_ms: int | None,
-        order: str,
-        max_cloud: float,
-        bands: Sequence[str] = (),
-        mosaicking: str | None = None,
-    ) -> Iterator[Scene]:
+    def scenes(self, search: Search) -> Iterator[Scene]:
         """Find scenes of the past; one mosaic of elevations is seamless."""
-        processing_options.check_bands(bands, self._options)
-        is_simple = mosaicking == SIMPLE
+        processing_options.check_bands(search.bands, self._options)
+        is_simple = search.mosaicking == SIMPLE
         if self.name == _DEM:
-            from_ms = to_ms = None
-        last_ms = self._now_ms if to_ms is None else min(to_ms, self._now_ms)
+            search = replace(search, from_ms=None, to_ms=None)
+        from_ms = search.from_ms
+        last_ms = self._now_ms if search.to_ms is None else min(search.to_ms, self._now_ms)
         if self.name == _GASES and is_simple:
             # Source: page of Sentinel-5P: such a mosaic is one of the last day.
             from_ms = max(last_ms - _DAY_MS, from_ms or 0)
-        keeps = keeping(self.name, self._filter, bands)
-        choice = Choice(from_ms, last_ms, order, max_cloud, keeps)
-        found = chosen_scenes(self._mission, area, choice)
+        keeps = keeping(self.name, self._filter, search.bands)
+        choice = Choice(from_ms, last_ms, search.order, search.max_cloud, keeps)
+        found = chosen_scenes(self._mission, search.area, choice)
         if self.name == _DEM and is_simple:
             found = (whole(one) for one in islice(found, 1))
         elif is_simple:
-            found = for_mosaic(found, is_patient=order == LEAST_CC or max_cloud < _ANY)
+            found = for_mosaic(
+                found, is_patient=search.order == LEAST_CC or search.max_cloud < _ANY
+            )
         return self._told(found)
 
     def _told(self, found: Iterator[taken.Scene]) -> Iterator[Scene]:

@@ -137,6 +137,37 @@ class Layer:
     window: Window = WHOLE
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """
+    Which scenes of a collection are looked for.
+
+    Args:
+        area: polygons in longitude and latitude
+        from_ms: the first instant; none: any
+        to_ms: the last instant; none: any
+        order: `mostRecent`, `leastRecent` or `leastCC`
+        max_cloud: in percent; of those scenes of which it is known
+        bands: that will be read of them
+        mosaicking: how samples are made of them; none: they are only listed
+    """
+
+    area: Area
+    from_ms: int | None = None
+    to_ms: int | None = None
+    order: str = MOST_RECENT
+    max_cloud: float = 100.0
+    bands: tuple[str, ...] = ()
+    mosaicking: str | None = None
+
+    def has(self, at_ms: int | None) -> bool:
+        """Whether an instant is in the range of time; none: it belongs to every one."""
+        if at_ms is None:
+            return True
+        has_begun = self.from_ms is None or at_ms >= self.from_ms
+        return has_begun and (self.to_ms is None or at_ms <= self.to_ms)
+
+
 class RasterSource(Protocol):
     """A collection as far as one request reads it; used by one thread at a time."""
 
@@ -156,30 +187,11 @@ class RasterSource(Protocol):
     def normalization(self) -> float:
         """The factor that makes physical values of stored numbers."""
 
-    def scenes(
-        self,
-        area: Area,
-        *,
-        from_ms: int | None,
-        to_ms: int | None,
-        order: str,
-        max_cloud: float,
-        bands: Sequence[str] = (),
-        mosaicking: str | None = None,
-    ) -> Iterable[Scene]:
+    def scenes(self, search: Search) -> Iterable[Scene]:
         """
         Find the scenes that share ground with an area, in the order in which they are used.
 
         They may be found while they are asked for, so that nobody pays for those that are not.
-
-        Args:
-            area: polygons in longitude and latitude
-            from_ms: the first instant; none: any
-            to_ms: the last instant; none: any
-            order: `mostRecent`, `leastRecent` or `leastCC`
-            max_cloud: in percent; of those scenes of which it is known
-            bands: that will be read of them
-            mosaicking: how samples are made of them; none: they are only listed
 
         Raises:
             ApiError: 400, also while they are found: there is too much to look at, or no such mosaicking

@@ -34,13 +34,12 @@ from shplan.sandbox.zarr_files import ARRAY, ATTRIBUTES, GroupFiles, ZarrError, 
 from shplan.sandbox.zarr_metadata import array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from shplan.sandbox.areas import Area
-    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling
+    from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.zarr_axes import Times
@@ -121,17 +120,7 @@ class ZarrRaster:
         """Numbers stay as they are stored."""
         return 1.0
 
-    def scenes(
-        self,
-        area: Area,
-        *,
-        from_ms: int | None,
-        to_ms: int | None,
-        order: str,
-        max_cloud: float,
-        bands: Sequence[str] = (),
-        mosaicking: str | None = None,
-    ) -> list[Scene]:
+    def scenes(self, search: Search) -> list[Scene]:
         """
         Find instants; without a time axis there is one scene, of any time.
 
@@ -139,21 +128,18 @@ class ZarrRaster:
             ApiError: 400, days are asked for
             SourceError: the time axis cannot be read
         """
-        del max_cloud, bands
-        if mosaicking == ORBIT:
+        if search.mosaicking == ORBIT:
             msg = f"Mosaicking {ORBIT} is not supported for Zarr collections."
             raise ApiError(400, RENDERER_EXCEPTION, msg)
-        if not areas.share_area(area, self._footprint):
+        if not areas.share_area(search.area, self._footprint):
             return []
         instants = self._instants()
         if instants is None:
             return [self._scene(0, None)]
         found = [
-            self._scene(number, at_ms)
-            for number, at_ms in enumerate(instants)
-            if (from_ms is None or at_ms >= from_ms) and (to_ms is None or at_ms <= to_ms)
+            self._scene(number, at_ms) for number, at_ms in enumerate(instants) if search.has(at_ms)
         ]
-        return sorted(found, key=lambda one: one.at_ms or 0, reverse=order != LEAST_RECENT)
+        return sorted(found, key=lambda one: one.at_ms or 0, reverse=search.order != LEAST_RECENT)
 
     def _scene(self, number: int, at_ms: int | None) -> Scene:
         collection = self._collection

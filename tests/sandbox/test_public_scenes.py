@@ -14,7 +14,7 @@ from shplan.sandbox.areas import to_wgs84
 from shplan.sandbox.mosaics import Reading, mosaic
 from shplan.sandbox.process_requests import data_of
 from shplan.sandbox.public_raster import open_source
-from shplan.sandbox.raster_sources import Grid, Resampling, Scene
+from shplan.sandbox.raster_sources import Grid, Resampling, Scene, Search
 from shplan.sandbox.scenes.instants import ms
 
 from . import processing as p
@@ -237,9 +237,8 @@ def test_scenes_that_cannot_add_to_a_mosaic_are_left_out(kind: str, order: str) 
     source = open_source(data_of([{"type": kind}])[0], place="", now_ms=ms("2024-01-01"))
 
     def found(mosaicking: str) -> list[Scene]:
-        scenes = source.scenes(area, from_ms=ms("2023-06-01"), to_ms=ms("2023-08-01"), order=order,
-                               max_cloud=100, mosaicking=mosaicking)  # fmt: skip
-        return list(scenes)
+        span = ms("2023-06-01"), ms("2023-08-01")
+        return list(source.scenes(Search(area, *span, order=order, mosaicking=mosaicking)))
 
     few, many = found("SIMPLE"), found("TILE")
     assert {one.id for one in few} < {one.id for one in many}
