@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from shplan.sandbox.async_rows import Request
     from shplan.sandbox.feature_files import Delivered, FeatureWork
     from shplan.sandbox.process_requests import ProcessRequest
+    from shplan.sandbox.settings import Settings
+    from shplan.sandbox.store import Store
     from shplan.sandbox.world import World
 
 OUT_OF_PU = "There are insufficient processing units available in your account."
@@ -115,7 +117,7 @@ def _nothing(world: World, request: Request, at_ms: int) -> None:
     """A request has no such step: it knows one status."""
 
 
-def _forget(world: World, now_ms: int) -> None:
+def _forget(store: Store, settings: Settings, now_ms: int) -> None:
     """A request is forgotten as it ends."""
 
 

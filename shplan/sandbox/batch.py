@@ -248,30 +248,11 @@ def _store_progress(world: World, task: Task, progress: _Progress) -> None:
     rows.settle_features(world.store, task, progress.outcomes)
     if progress.spent:
         world.store.charge(task.account, progress.spent, calls=0)
-    run_handled = task.run_handled + len(progress.outcomes)
-    run_ms, pace_ms = task.run_ms or 0, task.pace_ms or 0.0
-    at_ms = states.handled_at_ms(run_handled, run_ms=run_ms, pace_ms=pace_ms)
-    status, reason, due_ms = states.PROCESSING, None, None
-    if progress.handled >= (task.total or 0):
-        status = states.DONE
-    if progress.stopped is not None:
-        status = states.STOPPED
-        reason, at_ms = progress.stopped
-    if status == states.PROCESSING:
-        due_ms = states.handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
-    rows.change(
-        world.store,
-        task,
-        status=status,
-        since_ms=task.since_ms if status == states.PROCESSING else at_ms,
-        updated_ms=at_ms,
-        due_ms=due_ms,
-        reason=reason,
-        handled=progress.handled,
-        fatal=progress.fatal,
-        cost=task.cost + progress.spent,
-        run_handled=run_handled,
+    columns = states.turn_columns(
+        task, len(progress.outcomes), handled=progress.handled, stopped=progress.stopped
     )
+    rows.change(world.store, task, **columns, fatal=progress.fatal, cost=task.cost + progress.spent)
+    due_ms = cast("int | None", columns["due_ms"])
     # Of many features the database is written once the task is up to date, not at each chunk.
     if due_ms is None or due_ms > world.now_ms() or (task.total or 0) <= MOST_AT_EACH_CHUNK:
         _write_execution(world, task)
@@ -285,10 +266,6 @@ def _write_execution(world: World, task: Task) -> None:
         return
 
 
-def _forget(world: World, now_ms: int) -> None:
-    rows.forget(world.store, world.settings, now_ms=now_ms)
-
-
 STEPS = Steps(
-    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=_forget
+    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=rows.forget
 )

@@ -8,12 +8,12 @@ without decoding any. Who may do what is decided in the routes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shplan.sandbox import batch_states as states
 from shplan.sandbox.batch_states import Standing
 from shplan.sandbox.ids import seeded_uuid
-from shplan.sandbox.task_table import TaskTable
+from shplan.sandbox.task_table import Stored, TaskTable
 from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
@@ -146,13 +146,28 @@ class Task:
         return content
 
 
+T = TypeVar("T", bound=Stored)
+
 TASKS = TaskTable("batch_tasks", Task)
 find, change, first_due, every = TASKS.find, TASKS.change, TASKS.first_due, TASKS.every
 
 
 def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now_ms: int) -> Task:
     """Store a new task."""
-    return TASKS.insert(
+    return inserted(TASKS, store, task_id=task_id, account=account, request=request, now_ms=now_ms)
+
+
+def inserted(
+    table: TaskTable[T],
+    store: Store,
+    *,
+    task_id: str,
+    account: str,
+    request: JsonObject,
+    now_ms: int,
+) -> T:
+    """Store a new task in the table of any API whose tasks are like these."""
+    return table.insert(
         store,
         id=task_id,
         account=account,
@@ -164,7 +179,7 @@ def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now
     )
 
 
-_EXPIRING = {
+EXPIRING = {
     states.CREATED: "expire_created_s",
     states.ANALYSIS_DONE: "expire_analysed_s",
     states.STOPPED: "expire_stopped_s",
@@ -173,9 +188,9 @@ _EXPIRING = {
 }
 
 
-def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
+def forget(store: Store, settings: Settings, now_ms: int) -> None:
     """Drop from the service what was at rest for longer than it is kept."""
-    TASKS.forget(store, settings, expiring=_EXPIRING, now_ms=now_ms)
+    TASKS.forget(store, settings, expiring=EXPIRING, now_ms=now_ms)
 
 
 # Features.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from shplan.sandbox.settings import Settings
@@ -174,6 +174,55 @@ def run_columns(total: int, *, settings: Settings, at_ms: int) -> dict[str, str 
         "run_handled": 0,
         "fatal": 0,
     }
+
+
+class Running(Protocol):
+    """What of a stored task says how far its run is; instants in milliseconds since 1970."""
+
+    @property
+    def since_ms(self) -> int:
+        """When the status was reached."""
+
+    @property
+    def total(self) -> int | None:
+        """How many features it has."""
+
+    @property
+    def run_ms(self) -> int | None:
+        """When processing last began."""
+
+    @property
+    def pace_ms(self) -> float | None:
+        """The time for a feature."""
+
+    @property
+    def run_handled(self) -> int:
+        """How many features were handled since."""
+
+
+def turn_columns(
+    task: Running, count: int, *, handled: int, stopped: tuple[str, int] | None, done: str = DONE
+) -> dict[str, str | int | None]:
+    """
+    What is stored of a task after so many features had their turn.
+
+    Args:
+        handled: features that are done or failed, of all runs
+        stopped: why the task is stopped, and at which instant; none: it goes on, or is over
+        done: the status where all features are handled
+    """
+    run_handled, run_ms, pace_ms = task.run_handled + count, task.run_ms or 0, task.pace_ms or 0.0
+    at_ms = handled_at_ms(run_handled, run_ms=run_ms, pace_ms=pace_ms)
+    found: dict[str, str | int | None] = {"run_handled": run_handled, "handled": handled}
+    if stopped is not None:
+        reason, at_ms = stopped
+        found |= {"status": STOPPED, "reason": reason, "since_ms": at_ms, "due_ms": None}
+    elif handled >= (task.total or 0):
+        found |= {"status": done, "reason": None, "since_ms": at_ms, "due_ms": None}
+    else:
+        due_ms = handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
+        found |= {"status": PROCESSING, "reason": None, "since_ms": task.since_ms, "due_ms": due_ms}
+    return {**found, "updated_ms": at_ms}
 
 
 def handled_by(now_ms: int, *, run_ms: int, pace_ms: float) -> float:

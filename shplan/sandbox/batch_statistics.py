@@ -243,7 +243,7 @@ class _Progress:
 
     Args:
         left: units that the account has, infinite without a limit
-        stopped_ms: when the account ran out of them; none: it did not
+        stopped: why the task is stopped, and at which instant
     """
 
     left: float
@@ -251,7 +251,7 @@ class _Progress:
     fatal: int
     spent: float = 0.0
     outcomes: list[tuple[int, str, str | None]] = field(default_factory=list)
-    stopped_ms: int | None = None
+    stopped: tuple[str, int] | None = None
 
 
 def _progress(world: World, task: Task, results: Sequence[Result]) -> _Progress:
@@ -261,7 +261,7 @@ def _progress(world: World, task: Task, results: Sequence[Result]) -> _Progress:
     for number, result in enumerate(results, task.run_handled + 1):
         at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
         if result.full_pu > progress.left:
-            progress.stopped_ms = at_ms
+            progress.stopped = states.OUT_OF_PU, at_ms
             break
         undelivered = _undelivered(world, delivery, result)
         failure = result.failure or undelivered
@@ -275,7 +275,7 @@ def _progress(world: World, task: Task, results: Sequence[Result]) -> _Progress:
         else:
             progress.fatal += 1
         if progress.left < floor and progress.handled < total:
-            progress.stopped_ms = at_ms
+            progress.stopped = states.OUT_OF_PU, at_ms
             break
     return progress
 
@@ -292,39 +292,23 @@ def _undelivered(world: World, delivery: Delivery, result: Result) -> str | None
 
 def _store_progress(world: World, task: Task, progress: _Progress) -> None:
     rows.settle_features(world.store, task, progress.outcomes)
-    run_handled = task.run_handled + len(progress.outcomes)
-    run_ms, pace_ms = task.run_ms or 0, task.pace_ms or 0.0
-    at_ms = states.handled_at_ms(run_handled, run_ms=run_ms, pace_ms=pace_ms)
-    status, due_ms, reason = states.PROCESSING, None, None
+    is_partial = progress.fatal and world.settings.statistics_partial
     if progress.handled >= (task.total or 0):
-        is_partial = progress.fatal and world.settings.statistics_partial
-        status = rows.PARTIAL if is_partial else states.DONE
         progress.spent += max(0.0, metering.MINIMUM_PU - task.cost - progress.spent)
-    elif progress.stopped_ms is not None:
-        status, reason, at_ms = states.STOPPED, states.OUT_OF_PU, progress.stopped_ms
-    else:
-        due_ms = states.handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
     if progress.spent:
         world.store.charge(task.account, progress.spent, calls=0)
-    rows.TASKS.change(
-        world.store,
+    columns = states.turn_columns(
         task,
-        status=status,
-        since_ms=task.since_ms if status == states.PROCESSING else at_ms,
-        updated_ms=at_ms,
-        due_ms=due_ms,
-        reason=reason,
+        len(progress.outcomes),
         handled=progress.handled,
-        fatal=progress.fatal,
-        cost=task.cost + progress.spent,
-        run_handled=run_handled,
+        stopped=progress.stopped,
+        done=rows.PARTIAL if is_partial else states.DONE,
+    )
+    rows.TASKS.change(
+        world.store, task, **columns, fatal=progress.fatal, cost=task.cost + progress.spent
     )
 
 
-def _forget(world: World, now_ms: int) -> None:
-    rows.forget(world.store, world.settings, now_ms=now_ms)
-
-
 STEPS = Steps(
-    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=_forget
+    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=rows.forget
 )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import batch_rows
-from shplan.sandbox import batch_states as states
 from shplan.sandbox.task_table import TaskTable
 from shplan.sandbox.wire import encode
 
@@ -71,29 +70,15 @@ TASKS = TaskTable("statistics_tasks", Task)
 
 def insert(store: Store, *, task_id: str, account: str, request: JsonObject, now_ms: int) -> Task:
     """Store a new task."""
-    return TASKS.insert(
-        store,
-        id=task_id,
-        account=account,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        status=states.CREATED,
-        since_ms=now_ms,
-        request=encode(request),
+    return batch_rows.inserted(
+        TASKS, store, task_id=task_id, account=account, request=request, now_ms=now_ms
     )
 
 
-_EXPIRING = {
-    states.CREATED: "expire_created_s",
-    states.ANALYSIS_DONE: "expire_analysed_s",
-    states.STOPPED: "expire_stopped_s",
-    states.FAILED: "expire_failed_s",
-    states.DONE: "expire_done_s",
-    PARTIAL: "expire_done_s",
-}
+_EXPIRING = {**batch_rows.EXPIRING, PARTIAL: "expire_done_s"}
 
 
-def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
+def forget(store: Store, settings: Settings, now_ms: int) -> None:
     """Drop from the service what was at rest for longer than it is kept."""
     TASKS.forget(store, settings, expiring=_EXPIRING, now_ms=now_ms)
 

@@ -378,10 +378,6 @@ def _finish_tile_in_flight(world: World, task: Task) -> Step[dict[int, str]] | N
     return Step(delivering.opened(world, batch_v1_features.job_of(task), wanted).deliver, done)
 
 
-def _forget(world: World, now_ms: int) -> None:
-    rows.forget(world.store, world.settings, now_ms=now_ms)
-
-
 STEPS = Steps(
-    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=_forget
+    table=rows.TASKS, begin=_begin, end_analysis=_end_analysis, process=_process, forget=rows.forget
 )

@@ -152,7 +152,7 @@ _EXPIRING = {
 _EXPIRING_WITHOUT_COLLECTION = {states.DONE: "expire_done_s", states.PARTIAL: "expire_done_s"}
 
 
-def forget(store: Store, settings: Settings, *, now_ms: int) -> None:
+def forget(store: Store, settings: Settings, now_ms: int) -> None:
     """Drop from the service what was at rest for longer than it is kept."""
     TASKS.forget(store, settings, expiring=_EXPIRING, now_ms=now_ms)
     TASKS.forget(

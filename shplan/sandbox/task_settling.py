@@ -19,6 +19,8 @@ from shplan.sandbox.task_table import Stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from shplan.sandbox.settings import Settings
+    from shplan.sandbox.store import Store
     from shplan.sandbox.task_table import TaskTable
     from shplan.sandbox.world import World
 
@@ -54,14 +56,14 @@ class Steps(Generic[T]):
         end_analysis: the same for ANALYSING
         process: gives at most so many features of a task in PROCESSING their turn, at least one;
             -1: as many as it likes
-        forget: drops what is no longer kept now
+        forget: drops what is no longer kept at an instant
     """
 
     table: TaskTable[T]
     begin: Callable[[World, T, int], Step[Any] | None]
     end_analysis: Callable[[World, T, int], Step[Any] | None]
     process: Callable[[World, T, int], Step[Any] | None]
-    forget: Callable[[World, int], None]
+    forget: Callable[[Store, Settings, int], None]
 
 
 def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
@@ -85,7 +87,7 @@ def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
         if step is not None:
             return step
     for steps in apis:
-        steps.forget(world, now_ms)
+        steps.forget(world.store, world.settings, now_ms)
     return None
 
 
