@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from shplan.cli.addresses import no_such
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shplan.api.exchange import Fetched
     from shplan.cli.session import Opened
     from shplan.core.errors import PlanError
@@ -20,10 +25,6 @@ if TYPE_CHECKING:
     from shplan.core.request import ApiRequest
     from shplan.core.resource import Desired
     from shplan.manifest.load import Loaded
-
-# Code and summary of what is refused.
-NOT_APPLIED = ("cli/not-applied", "Not there yet")
-UNKNOWN = ("cli/address", "No such job")
 
 
 @click.group("evalscript")
@@ -74,21 +75,18 @@ def render(
     from shplan.core.pictures import PNG, Picture  # noqa: PLC0415
     from shplan.views.values import pu  # noqa: PLC0415
 
-    least, greatest = values
-    if not greatest > least:
-        message = "--range needs a LEAST that is below its GREATEST"
-        raise click.UsageError(message)
+    _check(out, values)
     loaded = open_project(options)
-    picture = Picture(size, least, greatest)
+    picture = Picture(size, *values)
 
     async def run() -> Fetched:
         async with open_session(loaded, options, applying=False) as opened:
             request = await _request(loaded, opened, address, picture)
             return await opened.exchange.fetch(request, media_type=PNG)
 
-    fetched = asyncio.run(run())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(fetched.content)
+    with _draft(out) as draft:
+        fetched = asyncio.run(run())
+        draft.write_bytes(fetched.content)
     spent_pu = fetched.spent_pu or 0.0
     if options.output == "json":
         write_json({"address": address, "file": str(out), "spentPu": spent_pu})
@@ -107,28 +105,48 @@ async def _request(loaded: Loaded, opened: Opened, address: str, picture: Pictur
     filled = loaded.resolver.fill(job, planned.attributes)
     process = filled.spec.get("processRequest")
     if not isinstance(process, dict) or not is_known(process):
-        what = f"{address} refers to what is not made yet."
-        raise _refusal(NOT_APPLIED, what=what, hint="shplan apply")
+        raise _not_applied(address)
     return picture_request(process, picture)  # type: ignore[arg-type]  # all of it is known
 
 
 def _job(loaded: Loaded, address: str) -> Desired:
-    import difflib  # noqa: PLC0415
-
     jobs = {str(one.address): one for one in loaded.resources if "processRequest" in one.spec}
     if address in jobs:
         return jobs[address]
-    near = difflib.get_close_matches(address, jobs, n=1, cutoff=0.4)
     what = f"no manifest declares a job {address} with a `processRequest`."
-    known = ", ".join(list(jobs)[:5]) or "none"
-    hint = f"did you mean {near[0]}?" if near else f"known: {known}"
-    raise _refusal(UNKNOWN, what=what, hint=hint)
+    raise no_such(address, jobs, what=what, summary="No such job")
 
 
-def _refusal(kind: tuple[str, str], *, what: str, hint: str) -> PlanError:
+def _not_applied(address: str) -> PlanError:
     from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
     from shplan.core.errors import PlanError  # noqa: PLC0415
 
-    code, summary = kind
-    diagnostic = Diagnostic(code=code, summary=summary, what=what, hint=hint)
-    return PlanError(diagnostic.what, diagnostics=(diagnostic,))
+    what = f"{address} refers to what is not made yet."
+    diagnostic = Diagnostic(
+        code="cli/not-applied", summary="Not there yet", what=what, hint="shplan apply"
+    )
+    return PlanError(what, diagnostics=(diagnostic,))
+
+
+def _check(out: Path, values: tuple[float, float]) -> None:
+    least, greatest = values
+    if not (math.isfinite(least) and math.isfinite(greatest) and least < greatest):
+        message = "--range needs two numbers, a LEAST that is below its GREATEST"
+        raise click.UsageError(message)
+    # A manifest that stands where an option was expected is not overwritten.
+    if out.suffix.lower() != ".png":
+        message = f"--out {out}: the picture is a PNG; its name ends with .png"
+        raise click.UsageError(message)
+
+
+@contextmanager
+def _draft(out: Path) -> Iterator[Path]:
+    """A file beside a picture, made before anything is paid, which takes the picture's place when it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.part")
+    draft.touch()
+    try:
+        yield draft
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shplan.cli.addresses import no_such
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
@@ -101,20 +102,8 @@ def _journal(options: Options) -> Journal:
 
 
 def _no_entry(address: str, entries: list[LedgerEntry]) -> PlanError:
-    import difflib  # noqa: PLC0415
-
-    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
-    from shplan.core.errors import PlanError  # noqa: PLC0415
-
-    known = sorted({str(one.draft.address) for one in entries if one.draft.address is not None})
-    near = difflib.get_close_matches(address, known, n=1, cutoff=0.4)
-    diagnostic = Diagnostic(
-        code="cli/address",
-        summary="No such address",
-        what=f"the ledger has no entry of {address}.",
-        hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:5])}",
-    )
-    return PlanError(diagnostic.what, diagnostics=(diagnostic,))
+    known = (str(one.draft.address) for one in entries if one.draft.address is not None)
+    return no_such(address, known, what=f"the ledger has no entry of {address}.")
 
 
 def _concerns(address: object, wanted: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from shplan.cli.addresses import no_such
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
@@ -54,23 +55,14 @@ def found(plan: Plan, address: str) -> list[Change]:
     Raises:
         PlanError: the project has no such address, with the nearest one
     """
-    import difflib  # noqa: PLC0415
-
-    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
-    from shplan.core.errors import PlanError  # noqa: PLC0415
-
     changes = [c for c in plan.changes if address in (str(c.address), str(c.address.base))]
     if changes:
         return changes
-    names = sorted({str(change.address) for change in plan.changes})
-    near = difflib.get_close_matches(address, names, n=1, cutoff=0.4)
-    diagnostic = Diagnostic(
-        code="cli/address",
-        summary="No such address",
+    raise no_such(
+        address,
+        (str(change.address) for change in plan.changes),
         what=f"neither the manifests nor the ledger have {address}.",
-        hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(names[:5])}",
     )
-    raise PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
 
 def explain(change: Change) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -127,7 +128,9 @@ def parse(content: Json) -> Fault:
         raise FaultError(msg)
     unknown = sorted(content.keys() - set(Fault.__slots__))
     if unknown:
-        msg = f"there is no {', '.join(unknown)}; a fault has {', '.join(Fault.__slots__)}"
+        near = get_close_matches(unknown[0], Fault.__slots__, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"a fault has {', '.join(Fault.__slots__)}"
+        msg = f"there is no {', '.join(unknown)}; {meant}"
         raise FaultError(msg)
     for name, value in content.items():
         _check(name, value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,12 @@ def farm(run, tmp_path: Path, monkeypatch) -> Path:
     assert run("init", str(tmp_path / "farm")).code == 0
     monkeypatch.chdir(tmp_path / "farm")
     return tmp_path / "farm"
+
+
+def _spent(farm: Path) -> float:
+    with closing(sqlite3.connect(farm / ".shplan/sandbox/sandbox.sqlite")) as store:
+        (found,) = store.execute("select coalesce(sum(pu), 0) from meter").fetchone()
+        return float(found)
 
 
 def picture(path: Path) -> np.ndarray:
@@ -86,10 +94,36 @@ def test_a_wrong_address_is_answered_with_the_nearest(run, farm: Path) -> None:
     assert run("evalscript", "render", "Evalscript/ndvi", "-o", "a.png").code == 1
 
 
-def test_a_range_has_a_direction(run, farm: Path) -> None:
-    said = run("evalscript", "render", JOB, "-o", "a.png", "--range", "1", "0")
+@pytest.mark.parametrize(
+    ("least", "greatest"), [("1", "0"), ("0", "inf"), ("nan", "1"), ("1", "1")]
+)
+def test_a_range_has_a_direction(run, farm: Path, least: str, greatest: str) -> None:
+    said = run("evalscript", "render", JOB, "-o", "a.png", "--range", least, greatest)
     assert said.code == 1
-    assert "--range needs a LEAST that is below its GREATEST" in said.err
+    assert "--range needs two numbers, a LEAST that is below its GREATEST" in said.err
+
+
+def test_what_is_no_picture_is_not_overwritten(run, farm: Path) -> None:
+    before = (farm / "shplan.yaml").read_bytes()
+    said = run("evalscript", "render", JOB, "-o", "shplan.yaml")
+    assert said.code == 1
+    assert "its name ends with .png" in said.err
+    assert (farm / "shplan.yaml").read_bytes() == before
+
+
+def test_a_refusal_leaves_the_picture_that_was_there(run, farm: Path) -> None:
+    (farm / "a.png").write_bytes(b"of yesterday")
+    assert run("evalscript", "render", JOB, "-o", "a.png").code == 1
+    assert (farm / "a.png").read_bytes() == b"of yesterday"
+    assert not list(farm.glob(".a.png*"))
+
+
+def test_where_no_picture_can_lie_nothing_is_paid(run, farm: Path) -> None:
+    assert run("apply", "--auto-approve", "--select", "+ByocTiles/fields").code == 0
+    (farm / "file").write_bytes(b"")
+    before = _spent(farm)
+    assert run("evalscript", "render", JOB, "-o", "file/a.png").code != 0
+    assert _spent(farm) == before
 
 
 def test_a_refusal_of_the_service_leaves_no_file(run, farm: Path) -> None:
