@@ -50,6 +50,10 @@ ESTIMATED_EVERY_DAYS = 3.0
 _BYOC = batch_requests.BYOC
 
 
+# A bug of the sandbox.
+UNFORESEEN = "The task cannot be analysed."
+
+
 class AnalysisError(Exception):
     """Why a task failed, in words for its owner."""
 
@@ -102,6 +106,18 @@ class Analysis:
     scale: float
     estimate: float
     outputs: tuple[OutputFacts, ...]
+
+
+def outcome(
+    known: Basis, request: JsonObject, *, delivery: Delivery, created_ms: int
+) -> Analysis | AnalysisError:
+    """What the analysis of a task comes to, as `analyse`; never raises."""
+    try:
+        return analyse(known, request, delivery=delivery, created_ms=created_ms)
+    except AnalysisError as error:
+        return error
+    except Exception:  # noqa: BLE001 one bad task must not keep others from being served
+        return AnalysisError(UNFORESEEN)
 
 
 def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms: int) -> Analysis:

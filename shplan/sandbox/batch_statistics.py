@@ -105,6 +105,8 @@ def _end_analysis(world: World, task: Task, at_ms: int) -> Step[list[Feature] | 
             return TaskError(str(error))
         except TaskError as error:
             return error
+        except Exception:  # noqa: BLE001 one bad task must not keep others from being served
+            return TaskError(batch_analysis.UNFORESEEN)
 
     def done(found: list[Feature] | TaskError) -> None:
         with world.store.writing():

@@ -103,13 +103,9 @@ def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | Analy
     delivery = batch_v1_requests.delivery_of(task.content, task.url, task_id=task.id)
     known = batch_analysis.basis(world, request)
 
-    def work() -> Analysis | AnalysisError:
-        try:
-            return batch_analysis.analyse(
-                known, request, delivery=delivery, created_ms=task.created_ms
-            )
-        except batch_analysis.AnalysisError as error:
-            return error
+    work = partial(
+        batch_analysis.outcome, known, request, delivery=delivery, created_ms=task.created_ms
+    )
 
     def done(found: Analysis | AnalysisError) -> None:
         with world.store.writing():

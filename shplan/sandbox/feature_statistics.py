@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import areas, interval_statistics, raster_opening
-from shplan.sandbox.errors import ApiError
+from shplan.sandbox.delivering import UNFORESEEN
+from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError
 from shplan.sandbox.process_requests import AGGREGATED, size_of
 from shplan.sandbox.raster_sources import Grid
 from shplan.sandbox.statistics_requests import StatisticsRequest
@@ -73,6 +74,8 @@ class FeatureWork:
             found = interval_statistics.compute(asked, self.sources, worker, is_strict=is_strict)
         except ApiError as error:
             return failed(self.feature, error)
+        except Exception:  # noqa: BLE001 one bad feature must not keep others from being served
+            return failed(self.feature, ApiError(500, RENDERER_EXCEPTION, UNFORESEEN))
         content = {**_head(self.feature), "response": cast("Json", found.content)}
         return Result(self.feature, content, found.full_pu)
 

@@ -14,6 +14,7 @@ from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
 from shplan.sandbox import batch_statistics, batch_statistics_rows, settling, task_settling
+from shplan.sandbox.batch_analysis import UNFORESEEN
 from tests.support import geopackages
 
 from . import processing as p
@@ -580,3 +581,30 @@ def test_a_place_that_cannot_be_written_fails_the_feature(
     task = over(api, body(kind))
     assert (task["status"], task["costPu"]) == ("DONE", 100)
     assert files(tmp_path) == {}
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("a bug")
+
+
+def test_a_bug_in_an_analysis_fails_its_task_alone(
+    api: Driver, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = create(api, body(kind))
+    with monkeypatch.context() as patch:
+        patch.setattr("shplan.sandbox.geopackage.zones", broken)
+        assert act(api, task, "analyse") == 204
+        api.tick(60)
+        assert read(api, task)["error"] == UNFORESEEN
+    assert over(api, body(kind))["status"] == "DONE"
+
+
+def test_a_bug_in_a_feature_fails_that_feature(
+    api: Driver, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pu(api)
+    with monkeypatch.context() as patch:
+        patch.setattr("shplan.sandbox.interval_statistics.compute", broken)
+        assert over(api, body(kind))["status"] == "DONE"
+    assert {one["error"]["status"] for one in files(tmp_path).values()} == {500}
+    assert pu(api) - before == 100, "the least that a task costs"

@@ -14,13 +14,15 @@ import pytest
 
 from shplan.sandbox import settling
 from shplan.sandbox.app import close_app, create_app
+from shplan.sandbox.batch_analysis import UNFORESEEN
 from shplan.sandbox.clock import StoppedClock
 from shplan.sandbox.settings import Settings
 from shplan.script.facts import ScriptFacts
 from tests.support.served import serving
 
+from . import batches, batches_v1
 from .batches import TASKS, body, script
-from .support import COLLECTIONS, SharedScripts, shared_scripts
+from .support import COLLECTIONS, Driver, SharedScripts, shared_scripts
 
 FORM = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox"}
 ENDLESS = script("(() => { for (;;) ; })()")
@@ -209,3 +211,17 @@ def test_an_endless_script_fails_its_task(tmp_path: Path) -> None:
             found = client.get(f"{TASKS}/{task}").json()
         assert found["status"] == "FAILED"
         assert "evalscript failed" in found["error"]
+
+
+@pytest.mark.parametrize("version", [batches, batches_v1])
+def test_a_bug_in_an_analysis_fails_its_task_alone(
+    api: Driver, version: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shplan.sandbox.batch_analysis.tiles_within", broken)
+        failed = version.analysed(api)
+    assert (failed["status"], failed["error"]) == ("FAILED", UNFORESEEN)
+    assert version.analysed(api)["status"] == "ANALYSIS_DONE"
