@@ -35,3 +35,16 @@ def config(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     SentinelHubDownloadClient.clear_cache()
     yield served.sandbox.sh_config(download_sleep_time=0.01, max_download_attempts=3)
     SentinelHubDownloadClient.clear_cache()
+
+
+@pytest.fixture
+def waited(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The client's monitors sleep for minutes of the service, which are moments here."""
+    seconds: list[float] = []
+
+    def sleep(pause: float) -> None:
+        seconds.append(pause)
+        served.tick(pause)
+
+    monkeypatch.setattr("sentinelhub.api.batch.utils.time.sleep", sleep)
+    return seconds

@@ -165,19 +165,6 @@ def client(config: SHConfig) -> SentinelHubBatchStatistical:
     return SentinelHubBatchStatistical(config=config)
 
 
-@pytest.fixture
-def waited(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The client's monitors sleep for minutes of the service, which are moments here."""
-    seconds: list[float] = []
-
-    def sleep(pause: float) -> None:
-        seconds.append(pause)
-        served.tick(pause)
-
-    monkeypatch.setattr("sentinelhub.api.batch.utils.time.sleep", sleep)
-    return seconds
-
-
 def batch(
     client: SentinelHubBatchStatistical,
     collection: DataCollection,
