@@ -78,7 +78,7 @@ class FeatureWork:
             computed = process.compute(self.request, self.sources, worker)
             files = result_files.files_of(self.request, computed, self.form)
         except ApiError as error:
-            return Delivered(failure=_cause(error))
+            return Delivered(failure=error.sentence())
         except (CogError, ZarrError) as error:
             return Delivered(failure=str(error))
         return Delivered(
@@ -130,7 +130,7 @@ def opened(
             process_request, epsg=epsg, shape=shape, width=width, height=height
         )
     except ApiError as error:
-        return FeatureWork(None, failure=_cause(error))
+        return FeatureWork(None, failure=error.sentence())
     return opened_request(world, account, request, form=form)
 
 
@@ -143,13 +143,5 @@ def opened_request(
             world, account, request.data, request.area, request.grid.epsg
         )
     except ApiError as error:
-        return FeatureWork(None, failure=_cause(error))
+        return FeatureWork(None, failure=error.sentence())
     return FeatureWork(request, sources, form)
-
-
-def _cause(error: ApiError) -> str:
-    """What an answer would tell in several members, as one sentence."""
-    if not error.errors:
-        return error.message
-    told = cast("list[JsonObject]", error.errors)
-    return "; ".join(f"{one['parameter']} {one['violation']}" for one in told) + "."

@@ -19,7 +19,7 @@ import numpy as np
 
 from shplan.sandbox import metering, process, samples, statistics_requests, tallies, warping
 from shplan.sandbox.areas import to_wgs84
-from shplan.sandbox.errors import ApiError, bad_payload, violation
+from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, bad_payload, violation
 from shplan.sandbox.process_requests import ProcessRequest
 from shplan.sandbox.raster_sources import DATA_MASK, SourceError
 from shplan.sandbox.statistics_requests import MASK, within
@@ -70,7 +70,8 @@ def compute(
         is_strict: whether histograms must fit the kind of numbers of the output
 
     Raises:
-        ApiError: 400, the script cannot be used for this, or there is too much to do
+        ApiError: 400, the script cannot be used for this, or there is too much to do; 500, nobody can
+            tell which instants there are
     """
     wanted = request.aggregation
     for source in sources:
@@ -78,7 +79,10 @@ def compute(
     facts = _facts(request, sources, worker)
     process.check_inputs(wanted.data, sources, facts)
     statistics_requests.measured(facts.outputs, wanted.calculations, is_strict=is_strict)
-    occupied = _occupied(request, sources, facts)
+    try:
+        occupied = _occupied(request, sources, facts)
+    except SourceError as error:
+        raise ApiError(500, RENDERER_EXCEPTION, str(error)) from error
     _check_amount(request, len(occupied))
     made = _Made(request, sources, worker, is_strict)
     told: list[Json] = [made.entry(interval) for interval in occupied]

@@ -202,4 +202,4 @@ def test_a_request_that_says_too_much_is_told(desk: Deliverer, tile: str) -> Non
     data = request["processRequest"]["input"]["data"]
     data += [{**data[0], "id": "0"}]
     made = desk.deliver(request)
-    assert made.failure == "input->data must not have one id twice."
+    assert made.failure == "input->data: must not have one id twice"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from . import processing as p
+from . import statistical as s
 from . import zarrs as z
 from .support import Driver
 
@@ -134,3 +135,15 @@ def test_only_what_is_ingested_and_ones_own_is_read(api: Driver, cube: str) -> N
     early = z.create(api)
     assert "not ingested" in p.refused(api, asked(f"zarr-{early['id']}"))["message"]
     assert p.pixels(api, asked(cube)).any()
+
+
+@pytest.mark.parametrize("path", ["/process/v1", s.STATISTICS])
+def test_a_damaged_time_axis_is_told(api: Driver, cube: str, bucket: Path, path: str) -> None:
+    for chunk in (bucket / z.PATH / "time").glob("[0-9]*"):
+        chunk.write_bytes(b"no numbers")
+    place = {"bbox": WHOLE, "properties": {"crs": p.EPSG.format(32633)}}
+    span = ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z")
+    request = s.body(cube, time=span, bounds=place) if path == s.STATISTICS else asked(cube)
+    answer = api.post(path, request)
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "RENDERER_EXCEPTION"
