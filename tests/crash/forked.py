@@ -8,6 +8,7 @@ its own and never runs inside another.
 
 from __future__ import annotations
 
+import gc
 import http.client
 import importlib
 import os
@@ -30,29 +31,11 @@ from tests.crash.strikes import (
     strike_requests,
 )
 
-# What a command imports when it needs it; imported here once, for all that are forked.
-LATE = (
-    "shplan.api.exchange",
-    "shplan.api.network",
-    "shplan.api.credentials",
-    "shplan.cli.apply",
-    "shplan.cli.apply_file",
-    "shplan.cli.destroy",
-    "shplan.cli.import_",
-    "shplan.cli.ledger",
-    "shplan.cli.plan",
-    "shplan.cli.report",
-    "shplan.cli.session",
-    "shplan.engine.executor",
-    "shplan.ledger.backends.directory",
-    "shplan.providers.registry",
-    "shplan.storage.closed",
-    "shplan.storage.s3",
-    "shplan.views.plan_text",
-    "shplan.views.saved_plan",
-    "httpx_aiohttp",
-)
+# What the processes of the harness import before the first is forked; what they import then is
+# learnt from the first of each kind that nobody kills.
+EARLY = ("shplan.cli.apply", "shplan.cli.session", "shplan.manifest.load", "httpx_aiohttp")
 HANGS_S = 150
+_LIBRARIES = ("shplan.", "rich.", "aiohttp.", "asyncio.", "botocore.", "psycopg", "importlib.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +67,7 @@ def prepare(scripts: Sequence[str]) -> None:
     from shplan.providers.registry import PROVIDERS
     from shplan.script import Worker
 
-    for name in LATE:
+    for name in EARLY:
         importlib.import_module(name)
     for kind in PROVIDERS:
         PROVIDERS[kind]
@@ -119,16 +102,18 @@ def run(
         patience: how often each of the first commands is given until it ends with 0
     """
     home = root.parent
-    trace, said, codes = home / "trace", home / "said", home / "codes"
-    for path in (trace, said, codes):
+    trace, said, codes, modules = (home / n for n in ("trace", "said", "codes", "modules"))
+    for path in (trace, said, codes, modules):
         path.write_bytes(b"")
     sys.stdout.flush()
     sys.stderr.flush()
+    gc.freeze()
     child = os.fork()
     if child == 0:
         code = 99
         try:
             signal.alarm(HANGS_S)
+            gc.set_threshold(200_000, 50, 100)  # as `run` of the command line does
             _redirect(said)
             os.chdir(root)
             os.environ.update(environment)
@@ -137,6 +122,7 @@ def run(
             ground.strike_writes(striker)
             _stop_time(base_url)
             code = _run_all(commands, codes, patience)
+            modules.write_text("\n".join(sys.modules))
         except BaseException:  # noqa: BLE001 - nothing of the child may come back into the parent
             traceback.print_exc()
         finally:
@@ -145,6 +131,7 @@ def run(
             os._exit(code)
     _, status = os.waitpid(child, 0)
     boundaries, killed = read_trace(trace.read_text())
+    _learn(modules.read_text().split())
     text = said.read_text(errors="replace")
     ended = tuple(int(one) for one in codes.read_text().split())
     if os.WIFSIGNALED(status):
@@ -153,6 +140,13 @@ def run(
             text += f"\nended by signal {number}"
         return Ended(None, ended, text, boundaries, killed and number == signal.SIGKILL)
     return Ended(os.WEXITSTATUS(status), ended, text, boundaries, killed=False)
+
+
+def _learn(modules: Sequence[str]) -> None:
+    """Import what a child has imported, so that the next one has it already."""
+    for name in modules:
+        if name not in sys.modules and name.startswith(_LIBRARIES):
+            importlib.import_module(name)
 
 
 def _run_all(commands: Sequence[Sequence[str]], codes: Path, patience: Sequence[int]) -> int:

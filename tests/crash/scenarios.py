@@ -430,7 +430,7 @@ _setting("tasks by id", "job", batch_list_order="id")
 def settings_of(name: str) -> list[str]:
     """The settings that concern a scenario."""
     scenario = SCENARIOS[name]
-    group = name.split("-")[0]
+    group = name.split("-", maxsplit=1)[0]
     return [
         setting
         for setting, (about, _) in SETTINGS.items()

@@ -42,7 +42,6 @@ OWNERS = {
     "tiles": ("coll", "collections"),
     "batch_features": ("task", "batch_tasks"),
     "batch_v1_tiles": ("task", "batch_v1_tasks"),
-    "batch_v1_collections": ("task", "batch_v1_tasks"),
     "statistics_features": ("task", "statistics_tasks"),
     "zarr_arrays": ("coll", "zarr_collections"),
 }
@@ -75,17 +74,15 @@ class EndState:
         objects: every object without identity and time
         unstarted: the tasks that were made and never started, which cost nothing
         pu: on the meter
-        calls: that were charged
         starts: how many STARTs had an effect, by run key and attempt
-        told: how many STARTs were accepted, by the list of requests
+        accepted_starts: how many requests for a START were answered with yes
     """
 
     objects: Counter[str]
     unstarted: Counter[str]
     pu: float
-    calls: int
     starts: Mapping[tuple[str, int], int]
-    told: int
+    accepted_starts: int
 
 
 class Stand:
@@ -217,7 +214,7 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
             if table in TASKS:
                 starts[_run(row)] += row["starts"]
     meter = dump["meter"]
-    told = [
+    accepted = [
         one
         for one in dump["requests"]
         if one["path"].endswith("/start") and (one["status"] or 500) < 300
@@ -226,9 +223,8 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
         objects,
         unstarted,
         round(sum(one["pu"] for one in meter), 6),
-        sum(one["calls"] for one in meter),
         dict(starts),
-        len(told),
+        len(accepted),
     )
 
 
@@ -252,8 +248,8 @@ def _plain(row: Mapping[str, Any]) -> str:
 
 
 def _run(row: Mapping[str, Any]) -> tuple[str, int]:
-    request = orjson.loads(row["request"])
-    marker = read_marker(str(request.get("description", "")))
+    # In the description, or on the last line of a script: the row holds both as text.
+    marker = read_marker(f"{row['request']} {row.get('description', '')}")
     return ("", 0) if marker is None else (marker.key, marker.attempt)
 
 
