@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tests.crash.grounds import GROUNDS
-from tests.crash.scenarios import SCENARIOS, Hopeless, settings_of
+from tests.crash.scenarios import SCENARIOS, SETTINGS, Hopeless, settings_of
 from tests.crash.strikes import Strike
 from tests.crash.trials import Case
 
@@ -43,11 +43,12 @@ class Wanted:
         named = [one.partition("@")[2] for one in self.only if "@" in one and _matches(case, one)]
         if named:
             return [strike for strike in every if str(strike) in named]
-        step = 1 if case.setting == "plain" else self.thin
+        step = 1.0 if case.setting == "plain" else float(self.thin)
         if self.most is not None:
-            step = max(step, -(-len(every) // self.most))
-        first = zlib.crc32(str(case).encode()) % step
-        return list(every[first::step])
+            step = max(step, len(every) / self.most)
+        first = zlib.crc32(str(case).encode()) % round(step)
+        places = (first + round(number * step) for number in range(len(every)))
+        return [every[place] for place in places if place < len(every)]
 
     def _fits(self, case: Case) -> bool:
         return not self.only or any(_matches(case, pattern) for pattern in self.only)
@@ -70,18 +71,31 @@ def every_case() -> Iterator[Case]:
 
 def sample(cases: Iterable[Case], *, about: int) -> list[Case]:
     """
-    So many cases, the same every time: each scenario in turn, and with it each setting.
+    So many cases, the same every time: of all scenarios and settings, with the ledger kept and lost.
 
-    Whoever takes every scenario under its next setting has, with a few dozen, all of both.
+    The scenarios come in an order that has nothing to do with what they are, so that the first dozen
+    are of every kind; each under another setting than the one before it.
     """
     by_scenario: dict[str, list[Case]] = {}
     for case in cases:
         by_scenario.setdefault(case.scenario, []).append(case)
+    names = sorted(by_scenario, key=_shuffled)
+    settings = sorted(SETTINGS, key=_shuffled)
     chosen: list[Case] = []
-    turn = 0
     while len(chosen) < about and any(by_scenario.values()):
-        for name, left in by_scenario.items():
+        for name in names:
+            left = by_scenario[name]
             if left and len(chosen) < about:
-                chosen.append(left.pop((zlib.crc32(name.encode()) + turn) % len(left)))
-        turn += 1
+                number = len(chosen)
+                wanted = "plain" if number % 2 else settings[number // 2 % len(settings)]
+                chosen.append(_nearest(left, wanted, lost=number % 4 > 1))
+                left.remove(chosen[-1])
     return chosen
+
+
+def _nearest(cases: Sequence[Case], setting: str, *, lost: bool) -> Case:
+    return max(cases, key=lambda case: (case.setting == setting, case.lost == lost))
+
+
+def _shuffled(name: str) -> int:
+    return zlib.crc32(name.encode())

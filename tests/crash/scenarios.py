@@ -149,6 +149,7 @@ FILES = {"ndvi.js": SCRIPT}
 def made_by_hand(stand: Stand) -> None:
     """What the manifests describe is there already, one tile differently."""
     made = stand.call("POST", "/byoc/v1/collections", {"name": "Fields", "s3Bucket": "fields"})
+    stand.sandbox.tick(60)
     for path, day in (("a", "2025-06-01"), ("b", "2025-07-01")):
         where = f"/byoc/v1/collections/{made['data']['id']}/tiles"
         stand.call("POST", where, tile(path, day))
