@@ -104,7 +104,7 @@ class Bench:
             further_pu=further * sum(self._scenario.pays_again.values()),
         )
         if told := "\n".join(found):
-            raise TrialError(told)
+            raise TrialError(f"{told}\n{again.said}")
         return died.killed
 
     def _prepare(self) -> None:
