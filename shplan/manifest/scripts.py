@@ -18,6 +18,7 @@ from shplan.script import Fault, ScriptError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shplan.manifest.script_meaning import Look, Remark
     from shplan.script import ScriptFacts, Worker
 
 _SUMMARIES = {
@@ -59,7 +60,8 @@ class Scripts:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
-        self._known: dict[str, ScriptShape | ScriptError] = {}
+        self._known: dict[str, tuple[ScriptFacts, ScriptShape] | ScriptError] = {}
+        self._looks: dict[str, Look] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -69,26 +71,46 @@ class Scripts:
             self._worker = None
 
     def shape(self, text: str) -> ScriptShape | None:
+        """Return the facts of a script as planning needs them, None for one that is wrong."""
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[1]
+
+    def facts(self, text: str) -> ScriptFacts | None:
         """Return the facts of a script, None for one that is wrong."""
-        found = self._look(text)
-        return found if isinstance(found, ScriptShape) else None
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[0]
 
     def fault(self, text: str) -> ScriptError | None:
         """Return what is wrong with a script."""
-        found = self._look(text)
+        found = self._facts(text)
         return found if isinstance(found, ScriptError) else None
 
-    def _look(self, text: str) -> ScriptShape | ScriptError:
-        if text not in self._known:
-            if self._worker is None:
-                from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
+    def look(self, text: str) -> Look | None:
+        """Return what a script says, reads and returns; None for one that is wrong."""
+        facts = self.facts(text)
+        if facts is None:
+            return None
+        if text not in self._looks:
+            from shplan.manifest.script_looks import look  # noqa: PLC0415 - only where it is asked
 
-                self._worker = Worker()
+            self._looks[text] = look(self._started(), text)
+        return self._looks[text]
+
+    def _facts(self, text: str) -> tuple[ScriptFacts, ScriptShape] | ScriptError:
+        if text not in self._known:
             try:
-                self._known[text] = shape_of(self._worker.facts(text))
+                facts = self._started().facts(text)
+                self._known[text] = (facts, shape_of(facts))
             except ScriptError as error:
                 self._known[text] = error
         return self._known[text]
+
+    def _started(self) -> Worker:
+        if self._worker is None:
+            from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
+
+            self._worker = Worker()
+        return self._worker
 
 
 def shape_of(facts: ScriptFacts) -> ScriptShape:
@@ -134,6 +156,45 @@ def complaint(
         hint=hint or _hint(error),
         span=span,
         address=address,
+    )
+
+
+def remarked(
+    remark: Remark,
+    *,
+    file: str,
+    text: str,
+    address: str,
+    inline: SourceSpan | None = None,
+    manifest: str = "",
+) -> Diagnostic:
+    """
+    Word what is to be said of a script; the arguments are those of `complaint`.
+
+    What has no place in the script is said of where it is used, or of the script's first line.
+    """
+    span = inline
+    where = ""
+    if remark.span is not None or inline is None:
+        place = remark.span
+        span = (
+            _span(file, text, 1, None)
+            if place is None
+            else SourceSpan(file, place.line, place.column, place.end_column)
+        )
+        if inline is not None and place is not None:
+            inside = _inside(span, text, inline, manifest)
+            where = f" (line {place.line} of the script)" if inside is None else ""
+            span = inside or inline
+    return Diagnostic(
+        code=f"evalscript/{remark.rule}",
+        summary=remark.summary,
+        what=f"{remark.what.rstrip('.')}{where}.",
+        why=remark.why,
+        hint=remark.hint,
+        span=span,
+        address=address,
+        severity=remark.severity,
     )
 
 

@@ -23,7 +23,10 @@ function setup() {
     mosaicking: "ORBIT",
   };
 }
-function evaluatePixel(samples) { return {ndvi: [0], mask: [0]}; }
+function evaluatePixel(samples) {
+  const red = samples.a.map((one) => Object.values(one)[0]);
+  return {ndvi: [Math.max(...red)], mask: [samples.b.some((one) => one.VV > 0) ? 1 : 0]};
+}
 """
 EVALSCRIPT = """\
 apiVersion: shplan/v1
@@ -127,7 +130,7 @@ def test_each_instance_has_its_own_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code", "place"),
     [
-        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:9"),
+        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:12"),
         ("  return {", "  retrn {", "evalscript/syntax", "ndvi.js:3:9"),
         ("  return {", "  while (true) {}\n  return {", "evalscript/timeout", "ndvi.js:2"),
         ("//VERSION=3", "//VERSION=2", "evalscript/version", "ndvi.js:1"),
