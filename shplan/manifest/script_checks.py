@@ -4,19 +4,25 @@ What is said of the evalscripts of a project: of each text once, and of each req
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.errors import ManifestError
 from shplan.core.frozen import dataclass
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Path, Unknown, Value
+from shplan.manifest.collections import MASK
 from shplan.manifest.scripts import Scripts, complaint, remarked
 from shplan.schema.store import table
+from shplan.script import ScriptError, Worker
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from shplan.manifest.collections import Collection
     from shplan.manifest.script_meaning import Remark
     from shplan.script import InputFacts
@@ -141,6 +147,71 @@ class ScriptChecks:
 
     def _manifest(self, inline: SourceSpan | None) -> str:
         return "" if inline is None else self._manifests.get(inline.file, "")
+
+
+class FileChecks:
+    """
+    Checks of scripts in files that belong to no project.
+
+    Args:
+        collection: its type, e.g. `sentinel-2-l2a`, or empty
+
+    Raises:
+        ManifestError: there is no such collection
+    """
+
+    def __init__(self, collection: str) -> None:
+        self._collection = _named(collection) if collection else None
+        self._worker = Worker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._worker.close()
+
+    def of_file(self, name: str, text: str) -> list[Diagnostic]:
+        """
+        Return what is wrong with a script, or else what is to be said of it.
+
+        More is taken than a batch request takes: simple scripts, and those without a version line.
+        """
+        from shplan.manifest.script_looks import look  # noqa: PLC0415 - good scripts only
+        from shplan.manifest.script_meaning import remarks, remarks_on_input  # noqa: PLC0415
+        from shplan.script.reading import read  # noqa: PLC0415
+
+        bands = (*self._collection.bands, MASK) if self._collection else read(text).undeclared
+        try:
+            seen = look(self._worker, text, bands=bands)
+        except ScriptError as error:
+            return [complaint(error, file=name, text=text, address="")]
+        found = remarks(seen)
+        if self._collection is not None and len(seen.facts.inputs) == 1:
+            found += remarks_on_input(
+                seen.facts.inputs[0], self._collection, deployment="", reading=seen.reading
+            )
+        return [remarked(one, file=name, text=text, address="") for one in found]
+
+
+def _named(collection: str) -> Collection:
+    found = _published().get(collection)
+    if found is None:
+        known = sorted({one.name for one in _published().values()})
+        near = difflib.get_close_matches(collection, known, n=1, cutoff=0.5)
+        diagnostic = Diagnostic(
+            code="evalscript/collection",
+            summary="No such collection",
+            what=f"there is no public collection `{collection}`.",
+            why=f"There are {', '.join(known)}.",
+            hint=f"did you mean {near[0]}?" if near else "",
+        )
+        raise ManifestError(diagnostic.what, diagnostics=(diagnostic,))
+    return found
 
 
 def data_of(spec: Object, path: Path) -> list[Object]:

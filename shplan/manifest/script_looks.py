@@ -11,16 +11,17 @@ from shplan.manifest.script_values import SINCE, UNTIL, samples_of, scenes_of
 from shplan.script import ScriptError
 from shplan.script.probing import watch
 from shplan.script.reading import read
+from shplan.script.source import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from shplan.script import ScriptFacts, Worker
     from shplan.script.probing import Seen
-    from shplan.script.rendering import Rendering
+    from shplan.script.rendering import Json, Rendering
 
 # Source: documentation, "inputMetadata": what Sentinel-2 has.
-_METADATA = {"serviceVersion": "1.0.0", "normalizationFactor": 0.0001}
+_METADATA: Mapping[str, Json] = {"serviceVersion": "1.0.0", "normalizationFactor": 0.0001}
 
 
 def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
@@ -34,13 +35,14 @@ def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
     Raises:
         ScriptError: the script cannot be used at all
     """
+    stated = version_of(text) is not None
     with worker.begin(text, bands=bands) as rendering:
         facts = rendering.facts
         try:
             seen = _seen(rendering, facts)
         except ScriptError as error:
-            return Look(facts, read(text), None, error)
-    return Look(facts, read(text), seen)
+            return Look(facts, read(text), None, error, has_version=stated)
+    return Look(facts, read(text), seen, has_version=stated)
 
 
 def _seen(rendering: Rendering, facts: ScriptFacts) -> Seen:

@@ -21,7 +21,37 @@ from shplan.script.reading import Reading, Span
 
 # What scripts do with a list, and with a single sample only by mistake.
 _OF_LISTS = frozenset(
-    ["length", "forEach", "map", "filter", "reduce", "reduceRight", "sort", "slice", "splice", "push", "pop", "shift", "unshift", "concat", "find", "findIndex", "some", "every", "reverse", "entries", "keys", "values", "indexOf", "includes", "flat", "flatMap", "at", "fill", "join"]
+    [
+        "length",
+        "forEach",
+        "map",
+        "filter",
+        "reduce",
+        "reduceRight",
+        "sort",
+        "slice",
+        "splice",
+        "push",
+        "pop",
+        "shift",
+        "unshift",
+        "concat",
+        "find",
+        "findIndex",
+        "some",
+        "every",
+        "reverse",
+        "entries",
+        "keys",
+        "values",
+        "indexOf",
+        "includes",
+        "flat",
+        "flatMap",
+        "at",
+        "fill",
+        "join",
+    ]
 )
 _CONSTANTS: Mapping[str, tuple[str, ...]] = {
     "Mosaicking": ("SIMPLE", "ORBIT", "TILE"),
@@ -30,6 +60,7 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
 _SAMPLE_TYPE = "sampleType"
 _MOST_OUTSIDE = 0.9
 _ENOUGH_VALUES = 20
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +93,19 @@ class Look:
     Args:
         seen: None where it could not be run on pixels
         fault: why not
+        has_version: its first line says the version
     """
 
     facts: ScriptFacts
     reading: Reading
     seen: Seen | None
     fault: ScriptError | None = None
+    has_version: bool = True
 
 
 def remarks(look: Look) -> list[Remark]:
     """Return what is to be said of a script, whatever it is used for."""
-    found = [*_of_text(look), *_of_setup(look)]
+    found = [*_of_version(look), *_of_text(look), *_of_setup(look)]
     if look.seen is not None:
         found += [
             *_of_reads(look, look.seen),
@@ -112,6 +145,18 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
 
 
 # --- the text ------------------------------------------------------------------------------
+
+
+def _of_version(look: Look) -> _Remarks:
+    if not look.has_version and not look.facts.is_simple:
+        yield _warned(
+            "version",
+            "No version line",
+            "the first line does not say `//VERSION=3`.",
+            "begin the file with a line //VERSION=3",
+            None,
+            why="Without it the service may take the script for one of an older dialect.",
+        )
 
 
 def _of_text(look: Look) -> _Remarks:
@@ -324,11 +369,11 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
-            yield from _of_lengths(one)
-        yield from _of_values(one)
+            yield from _of_lengths(one, reading)
+        yield from _of_values(one, reading)
 
 
-def _of_lengths(one: Returned) -> _Remarks:
+def _of_lengths(one: Returned, reading: Reading) -> _Remarks:
     bands, name = one.facts.bands, one.facts.id
     listed = sum(one.lengths.values())
     shorter = sorted(length for length in one.lengths if length < bands)
@@ -342,7 +387,7 @@ def _of_lengths(one: Returned) -> _Remarks:
             f" {'value' if shorter[0] == 1 else 'values'}.",
             "What is missing is no data.",
             f"return {bands} values, or write `bands: {shorter[0]}`" if shorter[0] else "",
-            None,
+            _declared(reading, name),
             Severity.ERROR if always else Severity.WARNING,
         )
     if longer:
@@ -352,11 +397,11 @@ def _of_lengths(one: Returned) -> _Remarks:
             f"output `{name}` has {bands} {'band' if bands == 1 else 'bands'}, and `evaluatePixel()`"
             f" returned {longer[-1]} values: the last are dropped.",
             f"write `bands: {longer[-1]}`, or return {bands}",
-            None,
+            _declared(reading, name),
         )
 
 
-def _of_values(one: Returned) -> _Remarks:
+def _of_values(one: Returned, reading: Reading) -> _Remarks:
     name, listed = one.facts.id, sum(one.lengths.values())
     if one.odd:
         yield Remark(
@@ -365,7 +410,7 @@ def _of_values(one: Returned) -> _Remarks:
             f"for output `{name}` something was returned that is neither a list nor a number.",
             "The service wants a list with a number for each band.",
             "return [value]",
-            None,
+            _declared(reading, name),
             Severity.ERROR if one.odd and not listed and not one.bare else Severity.WARNING,
         )
     elif one.bare and not listed:
@@ -374,7 +419,7 @@ def _of_values(one: Returned) -> _Remarks:
             "Number in no list",
             f"for output `{name}` a bare number is returned.",
             "return [value]",
-            None,
+            _declared(reading, name),
             why="The documentation asks for a list.",
         )
     if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
@@ -384,7 +429,7 @@ def _of_values(one: Returned) -> _Remarks:
             "Values outside of the sample type",
             f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
             'write `sampleType: "FLOAT32"`, or scale the values',
-            None,
+            _declared(reading, name),
             why="AUTO takes values from 0 to 1."
             if kind == "AUTO"
             else "They are cut off at its ends.",
@@ -484,11 +529,17 @@ def _did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
 
 def _listed(names: Iterable[str]) -> str:
     found = list(names)
-    return ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+    more = len(found) - _MOST_LISTED
+    return ", ".join(found[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _first(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None:
     return next(iter(spans.get(name, ())), None)
+
+
+def _declared(reading: Reading, output: str) -> Span | None:
+    """Return where `setup()` names an output, or speaks of outputs."""
+    return _first(reading.strings, output) or _first(reading.keys, "output")
 
 
 def _last(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shplan.manifest.collections import Collection
 from shplan.script import InputFacts
 from shplan.script.probing import Samples
+
+if TYPE_CHECKING:
+    from shplan.script.rendering import Json
 
 PIXELS: Final = 240
 DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
@@ -79,11 +82,11 @@ def samples_of(given: InputFacts, scenes: int, collection: Collection | None) ->
     return Samples(bands, pixels)
 
 
-def scenes_of(mosaicking: str) -> tuple[Mapping[str, object], ...]:
+def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
     """Return what is told of three scenes, latest first; of a single sample nothing is."""
     if mosaicking == "SIMPLE":
         return ()
-    tiles: list[Mapping[str, object]] = [
+    tiles: list[Mapping[str, Json]] = [
         {
             "date": f"{day}T10:00:00Z",
             "cloudCoverage": 7.5,
