@@ -86,7 +86,7 @@ def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
     """Return what is told of three scenes, latest first; of a single sample nothing is."""
     if mosaicking == "SIMPLE":
         return ()
-    tiles: list[Mapping[str, Json]] = [
+    tiles: list[dict[str, Json]] = [
         {
             "date": f"{day}T10:00:00Z",
             "cloudCoverage": 7.5,
@@ -98,7 +98,7 @@ def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
     if mosaicking == "TILE":
         return tuple(tiles)
     return tuple(
-        {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [tile]}
+        {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [dict(tile)]}
         for day, tile in zip(DAYS, tiles, strict=True)
     )
 
