@@ -189,6 +189,8 @@ class _Loader:
         self.variables: JsonObject = {}
         self.incomplete = False
         self._scripts: Scripts | None = None
+        # Texts in files of which something was said.
+        self._faulty: set[str] = set()
         self.local_texts: dict[Address, str | None] = {}
         self._reading: list[Address] = []
         self.resolution = self._resolution()
@@ -681,21 +683,31 @@ class _Loader:
             found = found.get(str(step)) if isinstance(found, dict) else None
         if kind.script_path is None or not isinstance(found, str):
             return desired
-        if found not in self.scripts.files:
-            self._check_script(found, desired, kind.script_path)
+        self._check_script(found, desired, kind.script_path)
         return replace(desired, script=self.scripts.shape(found))
 
     def _check_script(self, text: str, desired: Desired, path: ValuePath | None) -> None:
+        """
+        Say what is wrong with a script, once, however many jobs use it.
+
+        Args:
+            path: where below `spec` a job has it; none: it is a file that may serve none
+        """
         from shplan.manifest.scripts import complaint  # noqa: PLC0415 - as `scripts`
 
-        fault = self.scripts.fault(text)
-        if fault is None:
+        file = self.scripts.files.get(text)
+        alone = self.scripts.fault_alone(text) if path is None or file is not None else None
+        if path is not None and alone is not None:
+            return  # said where the file is declared
+        fault = alone if path is None else self.scripts.fault(text)
+        if fault is None or (file is not None and text in self._faulty):
             return
-        inline = None if path is None else desired.source.span(("spec", *path))
-        file = self.scripts.files.get(text, "")
+        self._faulty.add(text)
+        # What stands in a file is shown there, whoever refers to it.
+        inline = None if path is None or file is not None else desired.source.span(("spec", *path))
         found = complaint(
             fault,
-            file=file,
+            file=file or "",
             text=text,
             address=str(desired.address.base),
             inline=inline,

@@ -54,12 +54,17 @@ _HINTS_BY_WORDS = {
 }
 
 
+# Faults of a script that the service may well render single images with.
+_OF_JOBS = (Fault.VERSION, Fault.MISSING)
+
+
 class Scripts:
     """The scripts of one load, by their text."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._known: dict[str, ScriptShape | ScriptError] = {}
+        self._renders: dict[str, bool] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -74,21 +79,45 @@ class Scripts:
         return found if isinstance(found, ScriptShape) else None
 
     def fault(self, text: str) -> ScriptError | None:
-        """Return what is wrong with a script."""
+        """Return what keeps a script from serving a job."""
         found = self._look(text)
         return found if isinstance(found, ScriptError) else None
 
+    def fault_alone(self, text: str) -> ScriptError | None:
+        """
+        Return what keeps a script from being of any use.
+
+        Single images are rendered with more than jobs take: with a body that returns its values, and with a text
+        that does not say its version, as published scripts are. Who keeps one beside its jobs is told nothing.
+        """
+        found = self.fault(text)
+        return None if found is not None and self._is_rendered(text, found) else found
+
+    def _is_rendered(self, text: str, fault: ScriptError) -> bool:
+        if fault.fault not in _OF_JOBS:
+            return False
+        if text not in self._renders:
+            try:
+                self._running().begin(text).close()
+                self._renders[text] = True
+            except ScriptError:
+                self._renders[text] = False
+        return self._renders[text]
+
     def _look(self, text: str) -> ScriptShape | ScriptError:
         if text not in self._known:
-            if self._worker is None:
-                from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
-
-                self._worker = Worker()
             try:
-                self._known[text] = shape_of(self._worker.facts(text))
+                self._known[text] = shape_of(self._running().facts(text))
             except ScriptError as error:
                 self._known[text] = error
         return self._known[text]
+
+    def _running(self) -> Worker:
+        if self._worker is None:
+            from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
+
+            self._worker = Worker()
+        return self._worker
 
 
 def shape_of(facts: ScriptFacts) -> ScriptShape:
