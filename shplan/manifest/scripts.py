@@ -64,7 +64,7 @@ class Scripts:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._known: dict[str, ScriptShape | ScriptError] = {}
-        self._renders: dict[str, bool] = {}
+        self._rendered: dict[str, ScriptError | None] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -91,18 +91,19 @@ class Scripts:
         that does not say its version, as published scripts are. Who keeps one beside its jobs is told nothing.
         """
         found = self.fault(text)
-        return None if found is not None and self._is_rendered(text, found) else found
+        if found is None or found.fault not in _OF_JOBS:
+            return found
+        if text not in self._rendered:
+            self._rendered[text] = self._fault_rendered(text, found)
+        return self._rendered[text]
 
-    def _is_rendered(self, text: str, fault: ScriptError) -> bool:
-        if fault.fault not in _OF_JOBS:
-            return False
-        if text not in self._renders:
-            try:
-                self._running().begin(text).close()
-                self._renders[text] = True
-            except ScriptError:
-                self._renders[text] = False
-        return self._renders[text]
+    def _fault_rendered(self, text: str, found: ScriptError) -> ScriptError | None:
+        try:
+            self._running().begin(text).close()
+        except ScriptError as error:
+            # What is wrong beside its version is the better word.
+            return found if error.fault in _OF_JOBS else error
+        return None
 
     def _look(self, text: str) -> ScriptShape | ScriptError:
         if text not in self._known:

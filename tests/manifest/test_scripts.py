@@ -198,6 +198,7 @@ def test_a_script_beside_the_jobs_may_be_one_for_single_images(tmp_path: Path, t
             "missing",
         ),
         ("", "version"),
+        (SCRIPT.removeprefix("//VERSION=3\n").replace('"B04"', "B04"), "runtime"),
     ],
 )
 def test_a_script_that_renders_nothing_is_told_once(tmp_path: Path, text: str, code: str) -> None:
