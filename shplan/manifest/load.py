@@ -695,8 +695,7 @@ class _Loader:
         text = _text_at(desired.spec, kind.script_path)
         if text is None:
             return desired
-        if text not in self.scripts.files:
-            self._add(self.script_checks.of_text(text, desired, kind.script_path))
+        self._add(self.script_checks.of_text(text, desired, kind.script_path))
         return replace(desired, script=self.scripts.shape(text))
 
     def _check_inputs(self, resources: list[Desired]) -> None:

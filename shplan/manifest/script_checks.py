@@ -58,6 +58,8 @@ class ScriptChecks:
         self._scripts = scripts
         self._manifests = manifests
         self._deployment = deployment
+        # Texts of which something was said that keeps them from serving.
+        self._faulty: set[str] = set()
 
     def of_text(self, text: str, desired: Desired, path: Path | None) -> list[Diagnostic]:
         """
@@ -66,23 +68,39 @@ class ScriptChecks:
         Args:
             path: where below `spec` it is written, None for a file of its own
         """
-        fault = self._scripts.fault(text)
+        file = self._scripts.files.get(text)
+        alone = self._scripts.fault_alone(text) if path is None or file is not None else None
+        if path is not None and alone is not None:
+            return []  # said where the file is declared
+        fault = alone if path is None else self._scripts.fault(text)
+        # What stands in a file is shown there, whoever refers to it.
+        inline = None if file is not None else self._inline(desired, path)
         if fault is not None:
-            inline = self._inline(desired, path)
-            found = complaint(
-                fault,
-                file=self._scripts.files.get(text, ""),
-                text=text,
-                address=str(desired.address.base),
-                inline=inline,
-                manifest=self._manifest(inline),
+            return (
+                []
+                if file is not None and text in self._faulty
+                else [self._complaint(fault, text, desired, inline)]
             )
-            return [found]
+        if path is not None and file is not None:
+            return []  # looked at where the file is declared
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
 
         look = self._scripts.look(text)
         found_remarks = [] if look is None else remarks(look)
-        return self._told(found_remarks, text, desired, self._inline(desired, path))
+        return self._told(found_remarks, text, desired, inline)
+
+    def _complaint(
+        self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None
+    ) -> Diagnostic:
+        self._faulty.add(text)
+        return complaint(
+            fault,
+            file=self._scripts.files.get(text, ""),
+            text=text,
+            address=str(desired.address.base),
+            inline=inline,
+            manifest=self._manifest(inline),
+        )
 
     def of_inputs(
         self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Desired]
@@ -183,9 +201,8 @@ class FileChecks:
         """
         from shplan.manifest.script_looks import look  # noqa: PLC0415 - good scripts only
         from shplan.manifest.script_meaning import remarks, remarks_on_input  # noqa: PLC0415
-        from shplan.script.reading import read  # noqa: PLC0415
 
-        bands = (*self._collection.bands, MASK) if self._collection else read(text).undeclared
+        bands = (*self._collection.bands, MASK) if self._collection else ()
         try:
             seen = look(self._worker, text, bands=bands)
         except ScriptError as error:

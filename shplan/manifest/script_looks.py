@@ -30,19 +30,20 @@ def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
 
     Args:
         worker: in which it is run
-        bands: what counts as a variable in a simple script
+        bands: what counts as a variable in a simple script; unless said, what it does not declare
 
     Raises:
         ScriptError: the script cannot be used at all
     """
     stated = version_of(text) is not None
-    with worker.begin(text, bands=bands) as rendering:
+    reading = read(text)
+    with worker.begin(text, bands=bands or reading.undeclared) as rendering:
         facts = rendering.facts
         try:
             seen = _seen(rendering, facts)
         except ScriptError as error:
-            return Look(facts, read(text), None, error, has_version=stated)
-    return Look(facts, read(text), seen, has_version=stated)
+            return Look(facts, reading, None, error, has_version=stated)
+    return Look(facts, reading, seen, has_version=stated)
 
 
 def _seen(rendering: Rendering, facts: ScriptFacts) -> Seen:

@@ -55,13 +55,17 @@ _HINTS_BY_WORDS = {
 }
 
 
+# Faults of a script that the service may well render single images with.
+_OF_JOBS = (Fault.VERSION, Fault.MISSING)
+
+
 class Scripts:
     """The scripts of one load, by their text."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._known: dict[str, tuple[ScriptFacts, ScriptShape] | ScriptError] = {}
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, Look | ScriptError] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -81,19 +85,39 @@ class Scripts:
         return None if isinstance(found, ScriptError) else found[0]
 
     def fault(self, text: str) -> ScriptError | None:
-        """Return what is wrong with a script."""
+        """Return what keeps a script from serving a job."""
         found = self._facts(text)
         return found if isinstance(found, ScriptError) else None
 
-    def look(self, text: str) -> Look | None:
-        """Return what a script says, reads and returns; None for one that is wrong."""
-        facts = self.facts(text)
-        if facts is None:
+    def fault_alone(self, text: str) -> ScriptError | None:
+        """
+        Return what keeps a script from being of any use.
+
+        Single images are rendered with more than jobs take: with a body that returns its values, and with a text
+        that does not say its version, as published scripts are. Who keeps one beside its jobs is told nothing.
+        """
+        found = self.fault(text)
+        if found is None or found.fault not in _OF_JOBS:
+            return found
+        seen = self._looked(text)
+        if not isinstance(seen, ScriptError):
             return None
+        # What is wrong beside its version is the better word.
+        return found if seen.fault in _OF_JOBS else seen
+
+    def look(self, text: str) -> Look | None:
+        """Return what a script says, reads and returns; None for one that is of no use."""
+        seen = self._looked(text)
+        return None if isinstance(seen, ScriptError) else seen
+
+    def _looked(self, text: str) -> Look | ScriptError:
         if text not in self._looks:
             from shplan.manifest.script_looks import look  # noqa: PLC0415 - only where it is asked
 
-            self._looks[text] = look(self._started(), text)
+            try:
+                self._looks[text] = look(self._started(), text)
+            except ScriptError as error:
+                self._looks[text] = error
         return self._looks[text]
 
     def _facts(self, text: str) -> tuple[ScriptFacts, ScriptShape] | ScriptError:
