@@ -53,7 +53,7 @@ ONLY: dict[str, set[str]] = {
     "aiohttp": {"api/network.py"},
     "asyncio": {"api", "engine", "cli", "sandbox", "storage"},
     # Twice, because the sandbox shares nothing with the client but the schemas.
-    "botocore": {"storage/s3.py", "sandbox/remote_buckets.py"},
+    "botocore": {"storage/aws.py", "sandbox/remote_buckets.py"},
     "click": {"cli"},
     "cql2": {"sandbox/catalog_filters.py"},
     "deepdiff": {"core/diff.py"},
