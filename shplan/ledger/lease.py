@@ -19,8 +19,7 @@ from shplan.core.value import JsonObject
 from shplan.ledger.port import HeadMovedError, Holder
 from shplan.ledger.tail import Tail, instant
 
-POLL_S: Final = 0.1
-_ATTEMPTS = 5
+_ATTEMPTS: Final = 5
 
 
 class JournalLease:
@@ -66,15 +65,17 @@ class JournalLease:
             LedgerError: the disk refused; from then on this lease refuses as well, because nobody
                 knows what the disk has until it is read again
         """
-        if self._fence is None:
-            msg = "the ledger was asked to write without a lease, or after a write had failed"
-            raise LedgerError(msg)
-        if not drafts:
-            return ()
-        fence, self._fence = self._fence, None
-        entries = await self._tail.append(drafts, fence=fence)
-        self._fence = fence
-        return entries
+        # Others of this process wait for their turn; on a directory nobody ever has to.
+        async with self._tail.turn:
+            if self._fence is None:
+                msg = "the ledger was asked to write without a lease, or after a write had failed"
+                raise LedgerError(msg)
+            if not drafts:
+                return ()
+            fence, self._fence = self._fence, None
+            entries = await self._tail.append(drafts, fence=fence)
+            self._fence = fence
+            return entries
 
 
 async def _begin(tail: Tail) -> int:
@@ -92,7 +93,8 @@ async def _begin(tail: Tail) -> int:
         if not told:
             return fence
         try:
-            await tail.append(told, fence=fence)
+            async with tail.turn:
+                await tail.append(told, fence=fence)
         except HeadMovedError:
             if not left:
                 raise
@@ -137,4 +139,4 @@ async def acquire(tail: Tail, *, timeout_s: float) -> None:
                 "wait until it ends, or give more time with --lock-timeout"
             )
             raise LockedError(msg)
-        await tail.clock.sleep(min(POLL_S, left_s))
+        await tail.clock.sleep(min(tail.backend.poll_s, left_s))

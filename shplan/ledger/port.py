@@ -95,6 +95,9 @@ class Backend(Protocol):
     private: bool
     """Only this machine can see it."""
 
+    poll_s: float
+    """How long to wait before another `acquire`."""
+
     @property
     def fence(self) -> int:
         """Number of the lease that is held, above every earlier one; 0: entries alone count."""

@@ -20,7 +20,12 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from shplan.core.errors import StorageError
-from shplan.storage.port import InvalidKeyError, MissingObjectError
+from shplan.storage.port import (
+    ConditionError,
+    InvalidKeyError,
+    MissingBucketError,
+    MissingObjectError,
+)
 from shplan.storage.threads import Threads
 
 T = TypeVar("T")
@@ -37,6 +42,8 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 _NO_BUCKET = frozenset({"NoSuchBucket"})
 # An answer to HEAD has no body, and so no code but its status.
 _NO_OBJECT = frozenset({"NoSuchKey", "404", "NotFound"})
+# Source: "How to prevent object overwrites with conditional writes".
+_CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 
 
@@ -194,9 +201,11 @@ def _refusal(error: Any, place: str, bucket: str, verb: str) -> StorageError:
     """
     code = str(error.response.get("Error", {}).get("Code", ""))
     if code in _NO_BUCKET:
-        return MissingObjectError(f"there is no bucket {bucket}")
+        return MissingBucketError(f"there is no bucket {bucket}")
     if code in _NO_OBJECT:
         return MissingObjectError(f"there is no object {place}")
+    if code in _CONDITION:
+        return ConditionError(f"{place} is not as expected any more")
     if code in _REFUSED:
         return StorageError(f"{place} cannot be {verb}: no permission")
     said = code if _CODE.fullmatch(code) else "what nobody understands"

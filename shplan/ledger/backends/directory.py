@@ -73,6 +73,7 @@ class DirectoryBackend:
     """
 
     private = True
+    poll_s = 0.1
 
     def __init__(
         self,
