@@ -98,7 +98,6 @@ ONLY: dict[str, set[str]] = {
         "sandbox/zarr_layout.py",
     },
     "packaging": {"manifest/project.py"},
-    "psycopg": {"ledger/backends/postgres_session.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},

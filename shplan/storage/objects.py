@@ -125,7 +125,6 @@ class S3Objects:
         Raises:
             StorageError: one cannot be read
         """
-
         found = await asyncio.gather(*(self.get(key) for key in keys))
         return [None if one is None else one.content for one in found]
 
