@@ -87,7 +87,7 @@ bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/process.py
 
 corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
-	$(BIN)/python benchmarks/corpus.py $(DIR)
+	$(BIN)/python benchmarks/corpus.py --list $(if $(DIR),"$(DIR)")
 
 build: $(STAMP)  ## Build the wheel
 	rm -rf dist
