@@ -51,7 +51,7 @@ class Fold:
             return
         self._runs.add(entry)
         match draft.event:
-            case Event.GENESIS | Event.RECOVER:
+            case Event.GENESIS | Event.RECOVER | Event.TAKEOVER:
                 pass
             case Event.INTENT:
                 self._intend(entry, draft.address)
