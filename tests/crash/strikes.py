@@ -36,7 +36,12 @@ class Moment(Enum):
 
 OF_REQUESTS = (Moment.BEFORE, Moment.SERVED, Moment.ANSWERED)
 # What is one step of the system is written or not: it has no part.
-OF_WRITES = {"bytes": (Moment.TORN, Moment.WRITTEN), "step": (Moment.WRITTEN,)}
+OF_WRITES = {
+    "bytes": (Moment.TORN, Moment.WRITTEN),
+    "step": (Moment.WRITTEN,),
+    # Elsewhere it is a request, which has arrived whole or not at all.
+    "object": (Moment.BEFORE, Moment.WRITTEN),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Boundary:
     place: Place
     number: int
     what: str
-    """`METHOD path` of a request; of a write `bytes` or `step`."""
+    """`METHOD path` of a request; of a write first what it is, see `OF_WRITES`."""
 
     def strikes(self) -> tuple[Strike, ...]:
         moments = OF_REQUESTS if self.place is Place.REQUEST else OF_WRITES[self.what.split()[0]]
