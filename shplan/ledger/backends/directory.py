@@ -5,6 +5,7 @@ A ledger in a directory: segments of lines, and a head file that is written afte
     head.json        number, lease and hash of the last entry that is known to be on the disk
     lock             locked by the operating system while somebody may write
     holder.json      who that is, for the others' message
+    checkpoint.json  what the entries up to one of them come to, so that a reader may start there
     damaged-1/       what a recovery set aside
 
 A power cut between lines and head leaves a head that is behind, never one that is ahead, so a head
@@ -31,6 +32,7 @@ SEGMENT_BYTES: Final = 32 * 2**20
 _SEGMENT = re.compile(r"\d{8,}\.jsonl")
 _HEAD = "head.json"
 _HOLDER = "holder.json"
+_CHECKPOINT = "checkpoint.json"
 _LOCK = "lock"
 _RECOVERY = "recovery.json"
 _RECOVERING = "recovering"
@@ -117,7 +119,7 @@ class DirectoryBackend:
             names = names[names.index(start.segment) :]
         for name in names:
             offset = start.offset if start is not None and start.segment == name else 0
-            yield Segment(name, self._lines(name, offset))
+            yield Segment(name, self._lines(name, offset), _first_sequence(name))
 
     async def acquire(self, holder: Holder) -> Holder | None:
         """Try once to become the only writer; a recovery that was interrupted is finished."""
@@ -186,12 +188,26 @@ class DirectoryBackend:
             self._write_head(fresh, head)
             self._files.sync_directory(fresh)
             aside = self._free_name()
-            present = [name for name in (*self._segment_names(), _HEAD) if self._has(name)]
+            old = (*self._segment_names(), _HEAD, _CHECKPOINT)
+            present = [name for name in old if self._has(name)]
             plan = _RecoveryFile(aside=aside, files=tuple(present))
             self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
             self._files.sync_directory(self._path)
             self._finish_recovery()
             return f"{self._name}/{aside}"
+
+    async def checkpoint(self) -> bytes | None:
+        """Return what `keep_checkpoint` kept last, None where there is nothing."""
+        with self._reading():
+            try:
+                return (self._path / _CHECKPOINT).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """Keep a checkpoint in the place of the last, whole or not at all."""
+        with self._writing():
+            self._files.replace_content(self._path / _CHECKPOINT, content)
 
     def _finish_recovery(self) -> None:
         # Each move is made once: a file that lies aside already is not moved again, so that
