@@ -30,6 +30,7 @@ class Event(Enum):
     MOVE = "move"
     FORGET = "forget"
     RECOVER = "recover"
+    CHECKPOINT = "checkpoint"
 
 
 class Result(Enum):

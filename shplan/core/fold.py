@@ -49,15 +49,17 @@ class Fold:
         draft = entry.draft
         if draft.address is None or draft.deployment != self._deployment:
             return
-        self._runs.add(entry)
+        if draft.key or draft.settlement is not None:
+            self._runs.add(entry)
+        # The frequent first: each case is a comparison, and a million entries pass.
         match draft.event:
-            case Event.GENESIS | Event.RECOVER:
-                pass
             case Event.INTENT:
                 self._intend(entry, draft.address)
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
                 self._note_change(entry, draft.address)
+            case Event.GENESIS | Event.RECOVER | Event.CHECKPOINT:
+                pass
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
             case Event.MOVE:
@@ -79,7 +81,9 @@ class Fold:
 
     def _intend(self, entry: LedgerEntry, address: Address) -> None:
         draft = entry.draft
-        record = self._records.setdefault(address, _Record())
+        record = self._records.get(address)
+        if record is None:
+            record = self._records[address] = _Record()
         record.pending[entry.sequence] = PendingIntent(
             entry.sequence,
             draft.operation,
@@ -116,15 +120,14 @@ class Fold:
             record.pending[number] = left
 
     def _learn(self, address: Address, settlement: Settlement | None) -> None:
-        record = self._records.get(address)
-        if record is None:
-            record = _Record()
+        before = self._records.get(address)
+        record = _Record() if before is None else before
         if settlement is not None:
             record = record.after(settlement)
-        if record.known or record.pending:
-            self._records[address] = record
-        else:
+        if not (record.known or record.pending):
             self._records.pop(address, None)
+        elif record is not before:
+            self._records[address] = record
 
     def _move(self, data: JsonObject, target: Address) -> None:
         source = Address.parse(str(data["from"]))
