@@ -45,6 +45,7 @@ class DamageKind(Enum):
     DUPLICATED = "duplicated"
     CUT = "cut off"
     HEAD = "head unreadable"
+    RENAMED = "renamed"
     NEWER = "written by a newer shplan"
 
 
@@ -127,11 +128,12 @@ class Chain:
 
     __slots__ = (
         "_acknowledged",
-        "_acknowledged_hash",
         "_damage",
         "_fence",
         "_hash",
         "_lines",
+        "_met",
+        "_promised",
         "_sequence",
         "_start",
         "_torn",
@@ -144,17 +146,22 @@ class Chain:
         self._start = start
         self._wanted = None if acknowledged is None else acknowledged.sequence
         self._acknowledged = acknowledged
-        self._acknowledged_hash = ""
+        self._met: Head | None = None
+        self._promised: int | None = None
         self._damage: Damage | None = None
         self._lines = 0
         self._torn = b""
         if acknowledged is not None and acknowledged.sequence == start.sequence:
-            self._acknowledged_hash = start.hash
+            self._met = start
 
     @property
     def head(self) -> Head:
         """The end of the intact part so far."""
         return Head(self._sequence, self._fence, self._hash)
+
+    def begin_segment(self, first: int | None) -> None:
+        """Hear which number the name of a segment gives to the next entry, None for none."""
+        self._promised = first
 
     def feed(self, line: bytes) -> LedgerEntry | None:
         """Return the entry of the next line, or None once the intact part has ended."""
@@ -196,9 +203,15 @@ class Chain:
         if sequence != expected or entry.previous != self._hash or fence < self._fence:
             self._damage = _link_damage(self.head, entry, index)
             return None
+        if self._promised is not None:
+            promised, self._promised = self._promised, None
+            if promised != sequence:
+                what = f"entry {sequence} stands where the name says entry {promised}"
+                self._damage = Damage(DamageKind.RENAMED, sequence, index, what)
+                return None
         self._sequence, self._fence, self._hash = sequence, fence, line_hash(line)
         if sequence == self._wanted:
-            self._acknowledged_hash = self._hash
+            self._met = self.head
         return entry
 
     def _look_for_the_missing(self, line: bytes) -> None:
@@ -227,9 +240,15 @@ class Chain:
                 f"{several if missing < kept.sequence else f'entry {missing} was'} cut off"
             )
             return Damage(DamageKind.CUT, missing, max(self._lines - 1, 0), what)
-        if kept.hash != self._acknowledged_hash:
+        line = kept.sequence - self._start.sequence - 1
+        if self._met is None or kept.hash != self._met.hash:
             what = f"entry {kept.sequence} is not the one that the head file names"
-            line = kept.sequence - self._start.sequence - 1
+            return Damage(DamageKind.CHANGED, kept.sequence, line, what)
+        if kept.fence != self._met.fence:
+            what = (
+                f"entry {kept.sequence} was written under lease {self._met.fence}, "
+                f"and the head file says {kept.fence}"
+            )
             return Damage(DamageKind.CHANGED, kept.sequence, line, what)
         return None
 

@@ -31,6 +31,7 @@ from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
 SEGMENT_BYTES: Final = 32 * 2**20
 _SEGMENT = re.compile(r"\d{8,}\.jsonl")
 _HEAD = "head.json"
+_HEAD_FORMAT = 1
 _HOLDER = "holder.json"
 _CHECKPOINT = "checkpoint.json"
 _LOCK = "lock"
@@ -42,6 +43,10 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fence: int
     hash: str
     sequence: int
+    v: int
+
+
+class _HeadVersion(msgspec.Struct, frozen=True):
     v: int
 
 
@@ -243,16 +248,26 @@ class DirectoryBackend:
         except FileNotFoundError:
             return None
         try:
+            version = msgspec.json.decode(content, type=_HeadVersion).v
+            if version > _HEAD_FORMAT:
+                msg = (
+                    f"the file {self._name}/{_HEAD} has format {version} and this shplan knows "
+                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
+                )
+                raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             msg = f"the file {self._name}/{_HEAD} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
+        if version != _HEAD_FORMAT or content != _head_line(record):
+            # It says the same in other bytes: shplan did not write them.
+            msg = f"the file {self._name}/{_HEAD} is not as shplan writes it"
+            raise DamagedLedgerError(msg)
         return Head(record.sequence, record.fence, record.hash)
 
     def _write_head(self, directory: Path, head: Head) -> None:
-        record = _HeadFile(fence=head.fence, hash=head.hash, sequence=head.sequence, v=1)
-        content = msgspec.json.encode(record) + b"\n"
-        self._files.replace_content(directory / _HEAD, content)
+        record = _HeadFile(head.fence, head.hash, head.sequence, _HEAD_FORMAT)
+        self._files.replace_content(directory / _HEAD, _head_line(record))
 
     def _holder(self) -> Holder:
         try:
@@ -321,6 +336,10 @@ class DirectoryBackend:
         except OSError as error:
             msg = f"the ledger {self._name} cannot be written: {error.strerror or error}"
             raise LedgerError(msg) from error
+
+
+def _head_line(record: _HeadFile) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
 
 
 def _first_sequence(name: str) -> int:
