@@ -112,7 +112,8 @@ class Watch:
     def _finding(self, anchor: Anchor, end: Head) -> Finding:
         at = self._at.get(anchor.hash)
         if at is not None and anchor.sequence in (None, at):
-            return Finding(anchor, met=True, what=f"it is entry {at}")
+            what = f"it is entry {at}" if at >= 0 else "the ledger was empty then"
+            return Finding(anchor, met=True, what=what)
         return Finding(anchor, met=False, what=self._missing(anchor, at, end))
 
     def _missing(self, anchor: Anchor, at: int | None, end: Head) -> str:

@@ -79,7 +79,7 @@ def decode(line: bytes) -> LedgerEntry:
     """
     try:
         return _entry(_DECODER.decode(line))
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         version = _VERSION.search(line.removesuffix(b"\n"))
         if version is not None and int(version[1]) > FORMAT:
             msg = (

@@ -29,7 +29,7 @@ from shplan.ledger.backends.lock import FileLock
 from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
-_SEGMENT = re.compile(r"\d{8,}\.jsonl")
+_SEGMENT = re.compile(r"[0-9]{8,18}\.jsonl")
 _HEAD = "head.json"
 _HEAD_FORMAT = 1
 _HOLDER = "holder.json"
@@ -256,7 +256,7 @@ class DirectoryBackend:
                 )
                 raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             msg = f"the file {self._name}/{_HEAD} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
         if version != _HEAD_FORMAT or content != _head_line(record):
@@ -272,7 +272,7 @@ class DirectoryBackend:
     def _holder(self) -> Holder:
         try:
             return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=Holder)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
             # It took the lock a moment ago and has not yet said who it is.
             return Holder(pid=0, user="", host="", since="")
 
@@ -282,7 +282,7 @@ class DirectoryBackend:
                 names = [path.name for path in self._path.iterdir()]
             except FileNotFoundError:
                 return []
-        return sorted((name for name in names if _SEGMENT.fullmatch(name)), key=_first_sequence)
+        return sorted(filter(_is_segment, names), key=_first_sequence)
 
     def _size(self, segment: str) -> int:
         with self._reading():
@@ -346,5 +346,14 @@ def _first_sequence(name: str) -> int:
     return int(name.removesuffix(".jsonl"))
 
 
+def _is_segment(name: str) -> bool:
+    # One name for one number: another spelling is a file that somebody has renamed.
+    return _SEGMENT.fullmatch(name) is not None and name == _named(_first_sequence(name))
+
+
 def _segment_name(head: Head) -> str:
-    return f"{head.sequence + 1:08d}.jsonl"
+    return _named(head.sequence + 1)
+
+
+def _named(first: int) -> str:
+    return f"{first:08d}.jsonl"
