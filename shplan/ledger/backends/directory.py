@@ -24,6 +24,7 @@ import msgspec
 
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
+from shplan.ledger.backends import holders
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock
 from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
@@ -44,19 +45,6 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash: str
     sequence: int
     v: int
-
-
-class _HolderFile(msgspec.Struct, frozen=True):
-    pid: int
-    user: str
-    host: str
-    since: str
-    # Those who died before, until an entry tells of them.
-    dead: tuple[Holder, ...] = ()
-
-    @property
-    def holder(self) -> Holder:
-        return Holder(pid=self.pid, user=self.user, host=self.host, since=self.since)
 
 
 class _HeadVersion(msgspec.Struct, frozen=True):
@@ -159,8 +147,8 @@ class DirectoryBackend:
             if not self._lock.acquire():
                 return self._holder()
             try:
-                self._dead = self._left_behind()
-                self._sign(holder, self._dead)
+                self._dead = holders.left_behind(self._signed())
+                self._sign(holders.sign(holder, self._dead))
                 self._finish_recovery()
             except BaseException:
                 self._lock.release()
@@ -176,18 +164,18 @@ class DirectoryBackend:
         """Forget the dead: entries tell of them now."""
         with self._writing():
             if self._dead and self._me is not None:
-                self._sign(self._me, ())
+                self._sign(holders.sign(self._me))
             self._dead = ()
 
     async def release(self) -> None:
         """Let others write; the dead of whom no entry tells yet are left to the next holder."""
         if self._me is not None:
             with contextlib.suppress(OSError):
-                if self._dead:
-                    *others, last = self._dead
-                    self._sign(last, tuple(others))
-                else:
+                left = holders.testament(self._dead)
+                if left is None:
                     self._files.remove(self._path / _HOLDER)
+                else:
+                    self._sign(left)
             self._me, self._dead = None, ()
         self._lock.release()
 
@@ -313,26 +301,21 @@ class DirectoryBackend:
         self._files.replace_content(directory / _HEAD, _head_line(record))
 
     def _holder(self) -> Holder:
-        signed = self._signed()
+        signature = self._signed()
         # It took the lock a moment ago and has not yet said who it is.
-        return Holder(pid=0, user="", host="", since="") if signed is None else signed.holder
+        return holders.UNKNOWN if signature is None else signature.holder
 
-    def _left_behind(self) -> tuple[Holder, ...]:
-        signed = self._signed()
-        return () if signed is None else (*signed.dead, signed.holder)
-
-    def _signed(self) -> _HolderFile | None:
+    def _signed(self) -> holders.Signature | None:
         try:
-            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=_HolderFile)
-        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
+            return holders.signed((self._path / _HOLDER).read_bytes())
+        except OSError:
             return None
 
-    def _sign(self, holder: Holder, dead: tuple[Holder, ...]) -> None:
+    def _sign(self, content: bytes) -> None:
         # Not synced: it informs, and is believed only by who tried the lock. By its name at once:
         # half a file would hide that somebody died.
-        signed = _HolderFile(holder.pid, holder.user, holder.host, holder.since, dead)
         draft = self._path / f"{_HOLDER}.new"
-        draft.write_bytes(msgspec.json.encode(signed))
+        draft.write_bytes(content)
         draft.replace(self._path / _HOLDER)
 
     def _segment_names(self) -> list[str]:
