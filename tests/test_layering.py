@@ -39,7 +39,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
         {"core", "providers.base"},
         {"httpx", "httpx_aiohttp", "aiohttp", "msgspec", "pydantic"},
     ),
-    "ledger": ({"core", "storage"}, {"msgspec", "pydantic"}),
+    "ledger": ({"core", "storage"}, {"msgspec", "psycopg", "pydantic"}),
     "storage": ({"core"}, {"botocore", "msgspec", "pydantic"}),
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
@@ -101,6 +101,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/zarr_layout.py",
     },
     "packaging": {"manifest/project.py"},
+    "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},

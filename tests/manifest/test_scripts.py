@@ -8,7 +8,7 @@ import pytest
 
 import shplan.script
 from shplan.core.address import Address
-from shplan.core.diagnostic import has_errors
+from shplan.core.diagnostic import Severity, has_errors
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.resource import Desired
 from shplan.manifest.load import Loaded, load
@@ -184,7 +184,8 @@ def test_a_script_beside_the_jobs_may_be_one_for_single_images(tmp_path: Path, t
     assert not has_errors(loaded(tmp_path, EVALSCRIPT, text).diagnostics)
     for used in (JOB.replace("NAME", "a"), JOB.replace("NAME", "a") + JOB.replace("NAME", "b")):
         (tmp_path / "manifests" / "a.yaml").write_text(EVALSCRIPT + used)
-        (said,) = load(tmp_path, registry=PROVIDERS).diagnostics
+        diagnostics = load(tmp_path, registry=PROVIDERS).diagnostics
+        (said,) = (one for one in diagnostics if one.severity is Severity.ERROR)
         assert said.code in ("evalscript/missing", "evalscript/version")
         assert said.span is not None
         assert said.span.file == "ndvi.js"
