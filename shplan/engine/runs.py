@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shplan.core.saved import History
     from shplan.core.value import JsonObject
     from shplan.engine.executor import Report
+    from shplan.engine.holding import Holding
     from shplan.engine.performer import Interrupt
     from shplan.engine.ports import Ledger
     from shplan.engine.world import World
@@ -124,12 +125,12 @@ async def apply(
             return Applied(planned)
         if not await approve(planned):
             return Applied(planned, declined=True)
-        async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+        async with _holding(session, lock_timeout_s, interrupt) as holding:
             if await session.ledger.head() == planned.plan.inputs.ledger_head:
                 report = await execute(
                     planned.plan.changes,
                     plan_digest=planned.plan.digest,
-                    lease=lease,
+                    holding=holding,
                     world=session.world,
                     recorded=planned.recorded,
                     attributes=planned.attributes,
@@ -163,7 +164,7 @@ async def apply_saved(
     from shplan.core.saved import review  # noqa: PLC0415 - only a saved plan is reviewed
     from shplan.engine.executor import execute  # noqa: PLC0415
 
-    async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+    async with _holding(session, lock_timeout_s, interrupt) as holding:
         planned = await plan(session)
         if planned.plan.refusals:
             return Applied(planned)
@@ -178,7 +179,7 @@ async def apply_saved(
         report = await execute(
             reviewed.changes,
             plan_digest=str(saved["digest"]),
-            lease=lease,
+            holding=holding,
             world=session.world,
             recorded=planned.recorded,
             attributes=planned.attributes,
@@ -186,6 +187,17 @@ async def apply_saved(
             interrupt=interrupt,
         )
     return Applied(planned, report)
+
+
+def _holding(session: Session, timeout_s: float, interrupt: Interrupt) -> Holding:
+    from shplan.engine.holding import Holding  # noqa: PLC0415 - a plan does not need it
+
+    return Holding(
+        session.ledger,
+        deployment=session.world.deployment,
+        timeout_s=timeout_s,
+        interrupt=interrupt,
+    )
 
 
 def _stale(moved: tuple[str, ...]) -> StalePlanError:

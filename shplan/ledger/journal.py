@@ -112,6 +112,17 @@ class Journal:
         """
         return JournalLease(self._tail, timeout_s=timeout_s)
 
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what others have appended since this journal's last lease was given back.
+
+        Asked by who has just taken it again: until then more may come.
+
+        Raises:
+            LedgerError: the ledger is not the one that was left (it was recovered, or put back)
+        """
+        return await self._tail.others()
+
     async def verify(self) -> Report:
         """Read everything anew and say what is there; damage is an answer, not an error."""
         reading = await read(self._backend, _ignore)

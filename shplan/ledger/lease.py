@@ -51,6 +51,7 @@ class JournalLease:
         traceback: TracebackType | None,
     ) -> None:
         self._fence = None
+        self._tail.leave()
         await self._tail.backend.release()
 
     async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from shplan.core import chain
 from shplan.core.chain import EMPTY, Head
 from shplan.core.entry import EntryDraft, Event, LedgerEntry
+from shplan.core.errors import LedgerError
 from shplan.core.fold import Fold
 from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
 from shplan.ledger.reading import Reading, complaint, read
@@ -57,6 +58,7 @@ class Tail:
         self.clock = clock
         self.actor = dict(actor)
         self._known: _Known | None = None
+        self._left: tuple[Head, Mark | None] | None = None
 
     async def head(self) -> Head:
         """Read up to the end and return it."""
@@ -90,6 +92,32 @@ class Tail:
         for entry in entries:
             known.take(entry)
         return entries[len(added) - len(drafts) :]
+
+    def leave(self) -> None:
+        """Remember the end: what is behind it from now on was written by others."""
+        if self._known is not None:
+            self._left = (self._known.head, self._known.end)
+
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what is behind the end that was left.
+
+        Raises:
+            LedgerError: what was left there is not there any more
+        """
+        found: list[LedgerEntry] = []
+        head, end = (EMPTY, None) if self._left is None else self._left
+        try:
+            reading = await read(self.backend, found.append, head=head, start=end)
+        except MarkLostError as error:
+            msg = (
+                f"the ledger {self.backend.name} is not the one that was written here before; "
+                "was it recovered, or put back from a copy?"
+            )
+            raise LedgerError(msg) from error
+        if reading.verdict.damage is not None:
+            raise complaint(self.backend, reading, reading.verdict.damage)
+        return tuple(found)
 
     def forget(self) -> None:
         """Read from the beginning next time."""
