@@ -30,6 +30,7 @@ class Event(Enum):
     MOVE = "move"
     FORGET = "forget"
     RECOVER = "recover"
+    TAKEOVER = "takeover"
 
 
 class Result(Enum):
@@ -97,7 +98,8 @@ class EntryDraft:
             ...; with the OUTCOME of a run's intent, the same again
         request: with INTENT, digest of the request (of all requests, for a set)
         keys: with INTENT on a set, natural keys of the members it covers, at most a hundred
-        data: with INTENT, what finds the object again; with MOVE, `{"from": ...}`
+        data: with INTENT, what finds the object again; with MOVE, `{"from": ...}`; with TAKEOVER,
+            `{"holder": ...}`, who held the lease before and ended without letting go
         intent: with OUTCOME, the number of the intent that it settles
         settlement: with OUTCOME, ADOPT, IMPORT, RECEIPT and PROTECT, what is learnt
         server_time: the server's `Date` known when it was written, or empty

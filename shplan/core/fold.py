@@ -54,7 +54,7 @@ class Fold:
             self._of_run_alone(draft)
             return
         match draft.event:
-            case Event.GENESIS | Event.RECOVER:
+            case Event.GENESIS | Event.RECOVER | Event.TAKEOVER:
                 pass
             case Event.INTENT:
                 self._intend(entry, draft.address)

@@ -7,6 +7,7 @@ Reader and lease share one tail, so that a writer never reads its own entries ba
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,34 +52,48 @@ class Tail:
         backend: where the lines lie
         clock: for the time of entries
         actor: who writes
+
+    Attributes:
+        turn: of whoever reads or writes: where that takes time, others would see half of it
     """
 
     def __init__(self, backend: Backend, *, clock: Clock, actor: Mapping[str, str]) -> None:
         self.backend = backend
         self.clock = clock
         self.actor = dict(actor)
+        self.turn = asyncio.Lock()
         self._known: _Known | None = None
         self._left: tuple[Head, Mark | None] | None = None
 
     async def head(self) -> Head:
         """Read up to the end and return it."""
-        known, _ = await self._read_up()
-        return known.head
+        async with self.turn:
+            known, _ = await self._read_up()
+            return known.head
 
     async def fold(self, deployment: str) -> Fold:
         """Read up to the end and return the fold of one deployment."""
-        known, _ = await self._read_up()
-        return known.fold(deployment)
+        async with self.turn:
+            known, _ = await self._read_up()
+            return known.fold(deployment)
 
     async def prepare(self) -> Head:
         """As the only writer: read what others wrote, repair what a crash left behind."""
+        async with self.turn:
+            return await self._prepare()
+
+    async def _prepare(self) -> Head:
         known, reading = await self._read_up()
         if reading.verdict.torn_bytes or (reading.acknowledged or EMPTY) != known.head:
             await self.backend.repair(known.end, known.head)
         return known.head
 
     async def append(self, drafts: Sequence[EntryDraft], *, fence: int) -> tuple[LedgerEntry, ...]:
-        """Write entries behind the end that `prepare` or the last `append` left."""
+        """
+        Write entries behind the end that `prepare` or the last `append` left.
+
+        Whoever calls has the `turn`.
+        """
         known = self._known
         if known is None:
             await self._read_up()

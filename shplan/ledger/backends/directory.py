@@ -4,7 +4,7 @@ A ledger in a directory: segments of lines, and a head file that is written afte
     00000000.jsonl   the entries from number 0, 00000412.jsonl those from 412, ...
     head.json        number, lease and hash of the last entry that is known to be on the disk
     lock             locked by the operating system while somebody may write
-    holder.json      who that is, for the others' message
+    holder.json      who that is, for the others' message; left behind, it tells that one died
     damaged-1/       what a recovery set aside
 
 A power cut between lines and head leaves a head that is behind, never one that is ahead, so a head
@@ -25,7 +25,7 @@ from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock
-from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
+from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
 _SEGMENT = re.compile(r"\d{8,}\.jsonl")
@@ -41,6 +41,19 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash: str
     sequence: int
     v: int
+
+
+class _HolderFile(msgspec.Struct, frozen=True):
+    pid: int
+    user: str
+    host: str
+    since: str
+    # Those who died before, until an entry tells of them.
+    dead: tuple[Holder, ...] = ()
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(pid=self.pid, user=self.user, host=self.host, since=self.since)
 
 
 class _RecoveryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +73,7 @@ class DirectoryBackend:
     """
 
     private = True
+    poll_s = 0.1
 
     def __init__(
         self,
@@ -75,6 +89,18 @@ class DirectoryBackend:
         self._files = Files() if files is None else files
         self._lock = FileLock(path / _LOCK)
         self._end: Mark | None = None
+        self._me: Holder | None = None
+        self._dead: tuple[Holder, ...] = ()
+
+    @property
+    def fence(self) -> int:
+        """The operating system's lock has no number: that of the last entry counts."""
+        return 0
+
+    @property
+    def dead(self) -> tuple[Holder, ...]:
+        """Earlier holders whose lock ended with them, and of whom no entry tells yet."""
+        return self._dead
 
     @property
     def name(self) -> str:
@@ -126,19 +152,36 @@ class DirectoryBackend:
             if not self._lock.acquire():
                 return self._holder()
             try:
-                # Not synced: it informs, and is believed only while the lock is held.
-                (self._path / _HOLDER).write_bytes(msgspec.json.encode(holder))
+                self._dead = self._left_behind()
+                self._sign(holder, self._dead)
                 self._finish_recovery()
             except BaseException:
                 self._lock.release()
                 raise
             self._end = None
+            self._me = holder
             return None
 
+    async def beat(self) -> None:
+        """The operating system's lock lives as long as its holder."""
+
+    async def bury(self) -> None:
+        """Forget the dead: entries tell of them now."""
+        with self._writing():
+            if self._dead and self._me is not None:
+                self._sign(self._me, ())
+            self._dead = ()
+
     async def release(self) -> None:
-        """Let others write."""
-        with contextlib.suppress(OSError):
-            self._files.remove(self._path / _HOLDER)
+        """Let others write; the dead of whom no entry tells yet are left to the next holder."""
+        if self._me is not None:
+            with contextlib.suppress(OSError):
+                if self._dead:
+                    *others, last = self._dead
+                    self._sign(last, tuple(others))
+                else:
+                    self._files.remove(self._path / _HOLDER)
+            self._me, self._dead = None, ()
         self._lock.release()
 
     async def repair(self, end: Mark | None, head: Head) -> None:
@@ -161,12 +204,12 @@ class DirectoryBackend:
         The head's new name is not synced: a power cut can only leave a head that is behind.
 
         Raises:
-            LedgerError: somebody else wrote, or the disk refused; what was kept is then decided
-                by the next reader
+            HeadMovedError: somebody else wrote
+            LedgerError: the disk refused; what was kept is then decided by the next reader
         """
         with self._writing():
             if (self._read_head() or EMPTY) != expected:
-                raise LedgerError(self._moved())
+                raise HeadMovedError(self._moved())
             end = self._place(expected)
             content = b"".join(lines)
             self._write_lines(end, content)
@@ -239,11 +282,27 @@ class DirectoryBackend:
         self._files.replace_content(directory / _HEAD, content)
 
     def _holder(self) -> Holder:
+        signed = self._signed()
+        # It took the lock a moment ago and has not yet said who it is.
+        return Holder(pid=0, user="", host="", since="") if signed is None else signed.holder
+
+    def _left_behind(self) -> tuple[Holder, ...]:
+        signed = self._signed()
+        return () if signed is None else (*signed.dead, signed.holder)
+
+    def _signed(self) -> _HolderFile | None:
         try:
-            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=Holder)
+            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=_HolderFile)
         except (OSError, msgspec.MsgspecError):
-            # It took the lock a moment ago and has not yet said who it is.
-            return Holder(pid=0, user="", host="", since="")
+            return None
+
+    def _sign(self, holder: Holder, dead: tuple[Holder, ...]) -> None:
+        # Not synced: it informs, and is believed only by who tried the lock. By its name at once:
+        # half a file would hide that somebody died.
+        signed = _HolderFile(holder.pid, holder.user, holder.host, holder.since, dead)
+        draft = self._path / f"{_HOLDER}.new"
+        draft.write_bytes(msgspec.json.encode(signed))
+        draft.replace(self._path / _HOLDER)
 
     def _segment_names(self) -> list[str]:
         with self._reading():
@@ -268,7 +327,7 @@ class DirectoryBackend:
             return Mark(_segment_name(expected), 0)
         end = Mark(names[-1], self._size(names[-1]))
         if self._end is not None and end != self._end:
-            raise LedgerError(self._moved())
+            raise HeadMovedError(self._moved())
         return Mark(_segment_name(expected), 0) if end.offset >= self._segment_bytes else end
 
     def _write_lines(self, end: Mark, content: bytes) -> None:
