@@ -176,12 +176,12 @@ class _Nodes:
             for at, node in enumerate(self._nodes)
         ]
         try:
-            results = await asyncio.gather(*tasks)
+            results = await self._unless_lost(tasks)
         except asyncio.CancelledError:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
         except LockedError as error:
-            # Nobody held it, so nothing is in flight: all only waited.
+            # It could not be had again while all only waited, or it was lost on the way.
             return await self._locked(tasks, error)
         except BaseException:
             # The ledger failed, or this is a bug: nobody may go on sending without the lease.
@@ -189,6 +189,19 @@ class _Nodes:
             raise
         told = tuple(r for r in results if _is_told(r))
         return Report(told, interrupted=self._walk.interrupt.wanted)
+
+    async def _unless_lost(self, tasks: Sequence[asyncio.Task[ChangeResult]]) -> list[ChangeResult]:
+        walking = asyncio.gather(*tasks)
+        losing = asyncio.create_task(self._lost())
+        try:
+            await asyncio.wait({walking, losing}, return_when=asyncio.FIRST_COMPLETED)
+            return (losing if losing.done() else walking).result()
+        finally:
+            losing.cancel()
+            walking.cancel()
+
+    async def _lost(self) -> list[ChangeResult]:
+        await self._walk.holding.lost()
 
     async def _locked(
         self, tasks: Sequence[asyncio.Task[ChangeResult]], error: LockedError
@@ -201,6 +214,8 @@ class _Nodes:
             ending = self._endings[at]
             if ending.done() and ending.exception() is None:
                 results.append(ending.result())
+            elif node.address in self._walk.in_flight:
+                results.append(ChangeResult(node, Ending.UNKNOWN, "the ledger was lost meanwhile"))
             elif node.action.changes or node.records or node.waits:
                 results.append(ChangeResult(node, Ending.LEFT, message))
         told = tuple(result for result in results if _is_told(result))

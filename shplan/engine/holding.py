@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, NoReturn, Self, TypeVar
 
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.errors import LedgerError, LockedError
@@ -21,6 +21,8 @@ from shplan.engine.performer import Interrupt, InterruptedApplyError
 from shplan.engine.ports import Lease, Ledger
 
 T = TypeVar("T")
+# A lease that ends by time is believed for a minute.
+BEAT_S: Final = 15.0
 # Who has begun waits at least so long to go on: others hold the ledger for moments, and to give
 # up then would leave for another apply what this one has in hand.
 LEAST_AGAIN_S: Final = 30.0
@@ -34,10 +36,18 @@ class Holding:
         deployment: whose entries of others count
         timeout_s: how long to wait for it; to go on, at least `LEAST_AGAIN_S`
         interrupt: ends the waiting
+        beat_s: how often to say that the holder lives, in seconds as they pass, because the
+            place of the ledger counts them
     """
 
     def __init__(
-        self, ledger: Ledger, *, deployment: str, timeout_s: float, interrupt: Interrupt
+        self,
+        ledger: Ledger,
+        *,
+        deployment: str,
+        timeout_s: float,
+        interrupt: Interrupt,
+        beat_s: float = BEAT_S,
     ) -> None:
         self.others = Others(deployment)
         self._ledger = ledger
@@ -47,9 +57,12 @@ class Holding:
         self._moving = asyncio.Lock()
         self._turns = 0
         self._refused: LockedError | None = None
+        self._beat_s = beat_s
+        self._heart: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._lease = await self._enter(self._timeout_s)
+        self._held(await self._enter(self._timeout_s))
         return self
 
     async def __aexit__(
@@ -58,9 +71,18 @@ class Holding:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            await lease.__aexit__(kind, error, traceback)
+        await _leave(self._given())
+
+    async def lost(self) -> NoReturn:
+        """
+        Wait until the lease is lost; while it is not, for ever.
+
+        Raises:
+            LockedError: it is; the message names who has it
+        """
+        await self._lost.wait()
+        assert self._refused is not None, "a lease that is lost without an error"
+        raise self._refused
 
     async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
         """
@@ -69,6 +91,8 @@ class Holding:
         Raises:
             LedgerError: they are not, or nobody holds the lease
         """
+        if self._lost.is_set() and self._refused is not None:
+            raise self._refused
         if self._lease is None:
             message = "the ledger was asked to write while it was let go of"
             raise LedgerError(message)
@@ -93,7 +117,7 @@ class Holding:
             except BaseException:
                 await _leave(lease)
                 raise
-            self._lease = lease
+            self._held(lease)
 
     async def _let_go(self) -> None:
         self._turns -= 1
@@ -101,11 +125,31 @@ class Holding:
             async with self._moving:
                 # Somebody may have begun while this one waited.
                 if self._is_idle():
-                    lease, self._lease = self._lease, None
-                    await asyncio.shield(asyncio.ensure_future(_leave(lease)))
+                    await asyncio.shield(asyncio.ensure_future(_leave(self._given())))
 
     def _is_idle(self) -> bool:
         return self._lease is not None and not self._turns
+
+    def _held(self, lease: Lease) -> None:
+        self._lease = lease
+        self._heart = asyncio.create_task(self._beat(), name="lease")
+
+    def _given(self) -> Lease | None:
+        """Return the lease that nobody uses any more."""
+        if self._heart is not None:
+            self._heart.cancel()
+        lease, self._lease, self._heart = self._lease, None, None
+        return lease
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            try:
+                await self._ledger.beat()
+            except LockedError as error:
+                self._refused = error
+                self._lost.set()
+                return
 
     async def _again(self) -> Lease:
         if self._interrupt.wanted:

@@ -91,6 +91,7 @@ class Walk:
         slots: bounds the requests with an effect that are under way
         lists: lists that many changes ask for at once
         claims: run keys that one change has for itself
+        in_flight: what has an intent and no outcome yet
     """
 
     plan: str
@@ -103,6 +104,7 @@ class Walk:
     needs: Callable[[Address], frozenset[Address]]
     running: dict[Address, str]
     claims: dict[str, asyncio.Lock] = field(default_factory=dict)
+    in_flight: set[Address] = field(default_factory=set)
 
     def stale(self, change: Change) -> LedgerEntry | None:
         """Return what others have written that a change may no longer be sent after."""
@@ -206,6 +208,7 @@ class Performer:
         # outcome names exactly what must be looked for before anything is created again.
         (number, *_) = await self._append([intent])
         self._latest = number
+        self._walk.in_flight.add(self._change.address)
         try:
             replies = await asyncio.gather(*(self._send(request) for request in act.requests))
         except asyncio.CancelledError:
@@ -215,6 +218,7 @@ class Performer:
         settlement = act.settle(tuple(replies))
         self.cost_pu += settlement.cost_pu
         await self._outcome(number, settlement, operation=act.operation, run=act.run)
+        self._walk.in_flight.discard(self._change.address)
         return tuple(replies)
 
     async def _send(self, request: ApiRequest) -> Reply:

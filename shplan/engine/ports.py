@@ -97,6 +97,15 @@ class Ledger(Protocol):
         """
         ...
 
+    async def beat(self) -> None:
+        """
+        Say that the holder of the lease lives.
+
+        Raises:
+            LockedError: somebody else has it by now
+        """
+        ...
+
     def lease(self, *, timeout_s: float) -> Lease:
         """
         Return the lease, to be entered with `async with`.

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from shplan.core.address import Address
 from shplan.core.chain import Damage, DamageKind
 from shplan.core.entry import LedgerEntry
+from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
 from shplan.core.runs import RunRecord
 from shplan.ledger.lease import JournalLease, acquire
-from shplan.ledger.port import Backend, Clock
+from shplan.ledger.port import Backend, Clock, LeaseLostError
 from shplan.ledger.reading import complaint, read
 from shplan.ledger.tail import Tail, instant
 
@@ -122,6 +123,24 @@ class Journal:
             LedgerError: the ledger is not the one that was left (it was recovered, or put back)
         """
         return await self._tail.others()
+
+    async def beat(self) -> None:
+        """
+        Say that the holder of the lease lives.
+
+        One beat that nobody answers is no matter: the next one looks again.
+
+        Raises:
+            LeaseLostError: somebody else has it by now
+        """
+        # An append says the same, and both write it in the place of its last version.
+        async with self._tail.turn:
+            try:
+                await self._backend.beat()
+            except LeaseLostError:
+                raise
+            except LedgerError:
+                return
 
     async def verify(self) -> Report:
         """Read everything anew and say what is there; damage is an answer, not an error."""

@@ -123,7 +123,8 @@ class Tail:
         found: list[LedgerEntry] = []
         head, end = (EMPTY, None) if self._left is None else self._left
         try:
-            reading = await read(self.backend, found.append, head=head, start=end)
+            async with self.turn:
+                reading = await read(self.backend, found.append, head=head, start=end)
         except MarkLostError as error:
             msg = (
                 f"the ledger {self.backend.name} is not the one that was written here before; "

@@ -90,6 +90,10 @@ class DyingLedger:
         self._fate.live()
         return await self._inner.others()
 
+    async def beat(self) -> None:
+        self._fate.live()
+        await self._inner.beat()
+
     def lease(self, *, timeout_s: float) -> Any:
         return _DyingLease(self._inner.lease(timeout_s=timeout_s), self._fate)
 
