@@ -119,8 +119,7 @@ class World:
 
     async def begin(self, who: int, run: Run, *, alone: bool = True, destroy: bool = False) -> None:
         client, checkout = self.clients[who], self.checkouts[who]
-        await self.see()
-        held = await self.server.held()
+        held = await self.see()
         client.book.made_by_others(held)
         book = client.book
         for old, new in sorted(checkout.told["moved"].items()):
@@ -142,18 +141,19 @@ class World:
     async def finish(self, who: int, outcome: Outcome) -> None:
         client = self.clients[who]
         client.run = Run()
-        await self.see()
+        held = await self.see()
         assert not self.broken, self.broken
-        await self.agree(who, outcome)
+        await self.agree(who, outcome, held)
 
-    async def see(self) -> None:
+    async def see(self) -> Held:
         """Remember what has been run to its end: nobody may ever pay for it again."""
         held = await self.server.held()
         for task in held.tasks.values():
             if task.asked and task.is_complete:
                 self.complete.add(task.asked)
+        return held
 
-    async def agree(self, who: int, outcome: Outcome) -> None:
+    async def agree(self, who: int, outcome: Outcome, held: Held) -> None:
         """The ledger is whole, claims nothing that is not ours, and keeps what was protected."""
         client = self.clients[who]
         book, judge = client.book, client.judge
@@ -164,7 +164,6 @@ class World:
             for file in client.ledger.rglob("*.jsonl") if client.ledger.exists() else ():
                 assert secret.encode() not in file.read_bytes()
         recorded = await client.journal().recorded("sandbox")
-        held = await self.server.held()
         for address in [a for a in judge_forgets(self, who) if a not in recorded]:
             book.forget(address)
         for address, record in recorded.items():

@@ -127,21 +127,16 @@ class Server:
             )
             for row in dump["tiles"]
         }
-        failed: dict[int, int] = {}
-        for row in dump["batch_features"]:
-            failed[row["task"]] = failed.get(row["task"], 0) + (row["outcome"] in ("FATAL", "FAILED"))
-        shown = (await self.ask("GET", "/_sandbox/batch"))["tasks"]
-        known = {one["id"]: one for one in shown}
         return Held(
             {row["id"]: row for row in dump["collections"]},
             tiles,
-            {row["id"]: _task(row, known[row["id"]]) for row in dump["batch_tasks"]},
+            {row["id"]: _task(row) for row in dump["batch_tasks"]},
             sum(row["pu"] for row in dump["meter"]),
             sum(row["calls"] for row in dump["meter"]),
         )
 
 
-def _task(row: dict[str, Any], shown: dict[str, Any]) -> Task:
+def _task(row: dict[str, Any]) -> Task:
     request = json.loads(row["request"])
     text = request.get("description") or ""
     marker = read_marker(text)
@@ -152,10 +147,10 @@ def _task(row: dict[str, Any], shown: dict[str, Any]) -> Task:
         # The words of a run on a collection mean another one for each collection.
         asked.replace(OF_ALL, source, 1),
         1 if marker is None else marker.attempt,
-        shown["status"],
-        shown["starts"],
-        float(shown["costPU"]),
-        shown["fatal"],
-        bool(shown["forgotten"]),
+        row["status"],
+        row["starts"],
+        float(row["cost"]),
+        row["fatal"],
+        bool(row["forgotten"]),
         json.dumps({**row, "updated_ms": 0}, sort_keys=True),
     )
