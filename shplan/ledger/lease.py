@@ -56,6 +56,7 @@ class JournalLease:
             if kind is None and fence is not None:
                 await self._tail.save(fence=fence)
         finally:
+            self._tail.leave()
             await self._tail.backend.release()
 
     async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:

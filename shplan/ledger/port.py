@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shplan.core.chain import Head
-from shplan.core.errors import LedgerError
+from shplan.core.errors import LedgerError, LockedError
 from shplan.core.frozen import dataclass
 
 
@@ -67,7 +67,7 @@ class HeadMovedError(LedgerError):
     """Somebody else appended since the head was read: nothing was written."""
 
 
-class LeaseLostError(LedgerError):
+class LeaseLostError(LockedError):
     """The lease ended, or went to somebody else: this holder cannot write any more."""
 
 

@@ -20,7 +20,7 @@ from shplan.core.errors import LedgerError
 from shplan.core.fold import Fold
 from shplan.core.line import decode
 from shplan.ledger.known import Known
-from shplan.ledger.port import Backend, Clock, MarkLostError
+from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
 from shplan.ledger.reading import Reading, complaint, read
 
 # A journal that has grown by this is worth a checkpoint; reading it takes a fifth of a second.
@@ -55,6 +55,7 @@ class Tail:
         self.turn = asyncio.Lock()
         self._checkpoint_bytes = checkpoint_bytes
         self._known: Known | None = None
+        self._left: tuple[Head, Mark | None] | None = None
 
     async def head(self) -> Head:
         """Read up to the end and return it."""
@@ -121,6 +122,33 @@ class Tail:
             await self.append([checkpoint.draft(content)], fence=fence)
             await self.backend.keep_checkpoint(content)
             known.unsaved_bytes, known.saved_bytes = 0, len(content)
+
+    def leave(self) -> None:
+        """Remember the end: what is behind it from now on was written by others."""
+        if self._known is not None:
+            self._left = (self._known.head, self._known.end)
+
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what is behind the end that was left.
+
+        Raises:
+            LedgerError: what was left there is not there any more
+        """
+        found: list[LedgerEntry] = []
+        head, end = (EMPTY, None) if self._left is None else self._left
+        try:
+            async with self.turn:
+                reading = await read(self.backend, found.append, head=head, start=end)
+        except MarkLostError as error:
+            msg = (
+                f"the ledger {self.backend.name} is not the one that was written here before; "
+                "was it recovered, or put back from a copy?"
+            )
+            raise LedgerError(msg) from error
+        if reading.verdict.damage is not None:
+            raise complaint(self.backend, reading, reading.verdict.damage)
+        return tuple(found)
 
     def forget(self) -> None:
         """Read from the beginning next time."""
