@@ -23,7 +23,6 @@ from pathlib import Path
 from tests.crash import choice, forked
 from tests.crash.choice import Wanted
 from tests.crash.grounds import GROUNDS
-from tests.crash.scenarios import FILES
 from tests.crash.stand import Stand
 from tests.crash.tally import Tally
 from tests.crash.trials import Bench, Case, TrialError
@@ -88,7 +87,7 @@ def _side_by_side(home: Path, jobs: int) -> Tally:
 
 
 def _try_all(home: Path, cases: list[Case], wanted: Wanted) -> Tally:
-    forked.prepare([text for name, text in FILES.items() if name.endswith(".js")])
+    forked.prepare()
     tally = Tally()
     with ExitStack() as closing:
         stand = Stand(home)

@@ -124,8 +124,6 @@ class Bench:
             if ended.code not in (0, 3):
                 raise TrialError(f"the scenario itself ended with {ended.code}:\n{ended.said}")
         self._begin(last)
-        # Read here once: the checks that were made ready for it are inherited.
-        load_project(Options(project=self._root), VariableInputs())
 
     def _begin(self, step: Step) -> None:
         if step.before is not None:
@@ -142,6 +140,8 @@ class Bench:
         project = {"apiVersion": "shplan/v1", "kind": "Project", "metadata": {"name": "crash"}}
         (self._root / "shplan.yaml").write_text(_yaml({**project, "spec": spec}))
         (self._root / "manifests" / "all.yaml").write_text(_yaml(*step.manifests))
+        # Read here once: the checks that were made ready for it are inherited.
+        load_project(Options(project=self._root), VariableInputs())
 
     def _saved(self) -> Callable[[], None]:
         states = [self._stand.save(), self._ground.save()]
