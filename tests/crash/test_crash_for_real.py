@@ -128,7 +128,9 @@ def test_a_strike_is_named_so_that_it_can_be_repeated() -> None:
     case = next(every_case())
     wanted = Wanted((f"{case}@{strikes[1]}",))
     assert wanted.cases() == [case]
-    assert wanted.strikes(case, strikes) == [strikes[1]]
+    assert wanted.deaths(case, strikes) == [(strikes[1],)]
+    both = Wanted((f"{case}@{strikes[1]}+{strikes[3]}",))
+    assert both.deaths(case, strikes) == [(strikes[1], strikes[3])]
 
 
 def test_the_trace_of_a_process_says_where_it_died() -> None:

@@ -8,7 +8,7 @@ processing units, one START for each run key and attempt, a ledger that verifies
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,18 @@ class Bench:
         for boundary in self.boundaries:
             yield from boundary.strikes()
 
-    def named(self, strike: Strike) -> str:
+    def named(self, deaths: Sequence[Strike]) -> str:
         """Say in words where that is."""
+        return "; then ".join(self._named(strike) for strike in deaths)
+
+    def _named(self, strike: Strike) -> str:
         found = (b for b in self.boundaries if (b.place, b.number) == (strike.place, strike.at))
         what = next((boundary.what for boundary in found), "a boundary that is not there")
         return f"{strike.place.value} {strike.at} ({what}), {strike.moment.value}"
 
-    def try_one(self, strike: Strike, *, lost: bool) -> bool:
+    def try_one(self, deaths: Sequence[Strike], *, lost: bool) -> bool:
         """
-        Kill there, run again, and compare.
+        Kill there, one run after the other, run again, and compare.
 
         Returns:
             whether somebody died; what runs side by side does not come by the same every time
@@ -88,9 +91,15 @@ class Bench:
             TrialError: what was promised did not hold
         """
         self._put_back()
-        died = self._run([self._command()], strike=strike)
-        if not died.killed and died.code != 0:
-            raise TrialError(f"ended with {died.code}, and nobody had died:\n{died.said}")
+        killed = 0
+        lost_answers = 0
+        for strike in deaths:
+            died = self._run([self._command()], strike=strike)
+            # Who runs after a death may be told so, as below; who dies first has nothing to say.
+            if not died.killed and died.code not in (_ON_THE_WAY if killed else (0,)):
+                raise TrialError(f"ended with {died.code}, and was not killed:\n{died.said}")
+            killed += died.killed
+            lost_answers += died.killed and strike.place is Place.REQUEST
         commands = [self._command()]
         if lost:
             commands = self._after_loss()
@@ -98,7 +107,6 @@ class Bench:
         odd = [code for code in again.codes if code not in _ON_THE_WAY]
         if again.code != 0 or odd:
             raise TrialError(f"does not converge, {again.codes}:\n{again.said}")
-        lost_answers = 1 if died.killed and strike.place is Place.REQUEST else 0
         further = lost_answers + (1 if lost else 0)
         found = differences(
             self.calm[0],
@@ -108,7 +116,7 @@ class Bench:
         )
         if told := "\n".join(found):
             raise TrialError(f"{told}\n{again.said}")
-        return died.killed
+        return killed > 0
 
     def _prepare(self) -> None:
         self._stand.fresh(self._settings)
