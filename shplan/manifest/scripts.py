@@ -18,6 +18,7 @@ from shplan.script import Fault, ScriptError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shplan.manifest.script_meaning import Look, Remark
     from shplan.script import ScriptFacts, Worker
 
 _SUMMARIES = {
@@ -63,8 +64,8 @@ class Scripts:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
-        self._known: dict[str, ScriptShape | ScriptError] = {}
-        self._rendered: dict[str, ScriptError | None] = {}
+        self._known: dict[str, tuple[ScriptFacts, ScriptShape] | ScriptError] = {}
+        self._looks: dict[str, Look | ScriptError] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -74,13 +75,18 @@ class Scripts:
             self._worker = None
 
     def shape(self, text: str) -> ScriptShape | None:
+        """Return the facts of a script as planning needs them, None for one that is wrong."""
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[1]
+
+    def facts(self, text: str) -> ScriptFacts | None:
         """Return the facts of a script, None for one that is wrong."""
-        found = self._look(text)
-        return found if isinstance(found, ScriptShape) else None
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[0]
 
     def fault(self, text: str) -> ScriptError | None:
         """Return what keeps a script from serving a job."""
-        found = self._look(text)
+        found = self._facts(text)
         return found if isinstance(found, ScriptError) else None
 
     def fault_alone(self, text: str) -> ScriptError | None:
@@ -93,27 +99,37 @@ class Scripts:
         found = self.fault(text)
         if found is None or found.fault not in _OF_JOBS:
             return found
-        if text not in self._rendered:
-            self._rendered[text] = self._fault_rendered(text, found)
-        return self._rendered[text]
+        seen = self._looked(text)
+        if not isinstance(seen, ScriptError):
+            return None
+        # What is wrong beside its version is the better word.
+        return found if seen.fault in _OF_JOBS else seen
 
-    def _fault_rendered(self, text: str, found: ScriptError) -> ScriptError | None:
-        try:
-            self._running().begin(text).close()
-        except ScriptError as error:
-            # What is wrong beside its version is the better word.
-            return found if error.fault in _OF_JOBS else error
-        return None
+    def look(self, text: str) -> Look | None:
+        """Return what a script says, reads and returns; None for one that is of no use."""
+        seen = self._looked(text)
+        return None if isinstance(seen, ScriptError) else seen
 
-    def _look(self, text: str) -> ScriptShape | ScriptError:
+    def _looked(self, text: str) -> Look | ScriptError:
+        if text not in self._looks:
+            from shplan.manifest.script_looks import look  # noqa: PLC0415 - only where it is asked
+
+            try:
+                self._looks[text] = look(self._started(), text)
+            except ScriptError as error:
+                self._looks[text] = error
+        return self._looks[text]
+
+    def _facts(self, text: str) -> tuple[ScriptFacts, ScriptShape] | ScriptError:
         if text not in self._known:
             try:
-                self._known[text] = shape_of(self._running().facts(text))
+                facts = self._started().facts(text)
+                self._known[text] = (facts, shape_of(facts))
             except ScriptError as error:
                 self._known[text] = error
         return self._known[text]
 
-    def _running(self) -> Worker:
+    def _started(self) -> Worker:
         if self._worker is None:
             from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
 
@@ -164,6 +180,45 @@ def complaint(
         hint=hint or _hint(error),
         span=span,
         address=address,
+    )
+
+
+def remarked(
+    remark: Remark,
+    *,
+    file: str,
+    text: str,
+    address: str,
+    inline: SourceSpan | None = None,
+    manifest: str = "",
+) -> Diagnostic:
+    """
+    Word what is to be said of a script; the arguments are those of `complaint`.
+
+    What has no place in the script is said of where it is used, or of the script's first line.
+    """
+    span = inline
+    where = ""
+    if remark.span is not None or inline is None:
+        place = remark.span
+        span = (
+            _span(file, text, 1, None)
+            if place is None
+            else SourceSpan(file, place.line, place.column, place.end_column)
+        )
+        if inline is not None and place is not None:
+            inside = _inside(span, text, inline, manifest)
+            where = f" (line {place.line} of the script)" if inside is None else ""
+            span = inside or inline
+    return Diagnostic(
+        code=f"evalscript/{remark.rule}",
+        summary=remark.summary,
+        what=f"{remark.what.rstrip('.')}{where}.",
+        why=remark.why,
+        hint=remark.hint,
+        span=span,
+        address=address,
+        severity=remark.severity,
     )
 
 

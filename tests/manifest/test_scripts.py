@@ -8,6 +8,7 @@ import pytest
 
 import shplan.script
 from shplan.core.address import Address
+from shplan.core.diagnostic import Severity, has_errors
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.resource import Desired
 from shplan.manifest.load import Loaded, load
@@ -23,7 +24,10 @@ function setup() {
     mosaicking: "ORBIT",
   };
 }
-function evaluatePixel(samples) { return {ndvi: [0], mask: [0]}; }
+function evaluatePixel(samples) {
+  const red = samples.a.map((one) => Object.values(one)[0]);
+  return {ndvi: [Math.max(...red)], mask: [samples.b.some((one) => one.VV > 0) ? 1 : 0]};
+}
 """
 EVALSCRIPT = """\
 apiVersion: shplan/v1
@@ -127,7 +131,7 @@ def test_each_instance_has_its_own_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code", "place"),
     [
-        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:9"),
+        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:12"),
         ("  return {", "  retrn {", "evalscript/syntax", "ndvi.js:3:9"),
         ("  return {", "  while (true) {}\n  return {", "evalscript/timeout", "ndvi.js:2"),
         ("//VERSION=3", "//VERSION=2", "evalscript/version", "ndvi.js:1"),
@@ -177,10 +181,11 @@ def test_a_missing_file_is_told_where_it_is_named(tmp_path: Path) -> None:
 )
 def test_a_script_beside_the_jobs_may_be_one_for_single_images(tmp_path: Path, text: str) -> None:
     """Published scripts are kept as they are; only a job needs version 3 with setup()."""
-    assert not loaded(tmp_path, EVALSCRIPT, text).diagnostics
+    assert not has_errors(loaded(tmp_path, EVALSCRIPT, text).diagnostics)
     for used in (JOB.replace("NAME", "a"), JOB.replace("NAME", "a") + JOB.replace("NAME", "b")):
         (tmp_path / "manifests" / "a.yaml").write_text(EVALSCRIPT + used)
-        (said,) = load(tmp_path, registry=PROVIDERS).diagnostics
+        diagnostics = load(tmp_path, registry=PROVIDERS).diagnostics
+        (said,) = (one for one in diagnostics if one.severity is Severity.ERROR)
         assert said.code in ("evalscript/missing", "evalscript/version")
         assert said.span is not None
         assert said.span.file == "ndvi.js"
