@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from shplan.core.anchors import Anchor, Finding
-from shplan.core.chain import Damage
+from shplan.core.chain import Damage, DamageKind
 from shplan.core.signed_heads import SignatureFinding
 from shplan.core.value import JsonObject
 from shplan.views.markdown import code, fenced
@@ -77,7 +77,12 @@ def printed_end(report: Verification) -> str:
 
 def render_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
     """Word a verification: intact, or the first damage and the way on; then what is beside it."""
-    if report.damage is not None:
+    if report.damage is not None and report.damage.kind is DamageKind.NEWER:
+        lines = [
+            f"Not read from {safe(report.place)} on: {safe(report.damage.what)}.",
+            "Nothing is changed. A newer shplan reads it.",
+        ]
+    elif report.damage is not None:
         are = "is" if report.entries == 1 else "are"
         intact = f"{_entries(report.entries)} before it {are} intact."
         lines = [
