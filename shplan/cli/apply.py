@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shplan.cli.exit_door import INTERRUPTED
+from shplan.cli.exit_door import INTERRUPTED, message
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options, takes
-from shplan.core.errors import PlanError
+from shplan.core.errors import LockedError, PlanError
 
 if TYPE_CHECKING:
     from shplan.engine.performer import Interrupt
@@ -81,11 +81,15 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
 
 def until_cancelled(running: Coroutine[None, None, int]) -> int:
     """Run to the end; a second interrupt cancels it, and what was in flight stays open."""
+    from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.engine.performer import InterruptedApplyError  # noqa: PLC0415
+
     try:
         return asyncio.run(running)
+    except InterruptedApplyError:
+        say("Stopped while waiting for the ledger. Nothing was sent.")
+        return INTERRUPTED
     except asyncio.CancelledError:
-        from shplan.cli.output import say  # noqa: PLC0415
-
         say("Stopped at once. What was in flight is looked up by the next plan or apply.")
         return INTERRUPTED
 
@@ -153,6 +157,10 @@ def conclude(applied: Applied, options: Options, loaded: Loaded, *, head: str) -
         say_head(head)
     if applied.report is None:
         return plan.exit_code() or (3 if plan.blocked else 0)
+    if applied.report.locked:
+        say(message(LockedError(applied.report.locked)))
+        # It ends the command where it is: what a person must decide is told by the next one.
+        return applied.report.exit_code()
     return plan.exit_code() or applied.report.exit_code()
 
 

@@ -151,7 +151,8 @@ _LOCK = (
         "lock_timeout_s",
         type=Duration(),
         default=0.0,
-        help="Wait so long for the ledger, e.g. 5m.",
+        help="Wait so long while others hold the ledger, e.g. 5m; an apply that has begun waits"
+        " at least 30s to go on.",
     ),
 )
 _WAIT = (

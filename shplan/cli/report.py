@@ -124,6 +124,7 @@ def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
         "plan": plan_json(applied.planned.plan),
         "applied": report is not None,
         "interrupted": report is not None and report.interrupted,
+        "locked": None if report is None else report.locked or None,
         "results": [
             {
                 "address": str(result.change.address),

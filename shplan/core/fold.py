@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import assert_never, cast
 
 from shplan.core.address import Address
-from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.resource import MemberRecord, PendingIntent, Recorded
 from shplan.core.runs import RunFold, RunRecord
 from shplan.core.value import JsonObject, Object
@@ -57,10 +57,13 @@ class Fold:
     def add(self, entry: LedgerEntry) -> None:
         """Take in the next entry."""
         draft = entry.draft
-        if draft.address is None or draft.deployment != self._deployment:
+        if draft.deployment != self._deployment:
             return
         if draft.key or draft.settlement is not None:
             self._runs.add(entry)
+        if draft.address is None:
+            self._of_run_alone(draft)
+            return
         # The frequent first: each case is a comparison, and a million entries pass.
         match draft.event:
             case Event.INTENT:
@@ -68,7 +71,7 @@ class Fold:
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
                 self._note_change(entry, draft.address)
-            case Event.GENESIS | Event.RECOVER | Event.CHECKPOINT:
+            case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
                 pass
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
@@ -92,6 +95,12 @@ class Fold:
     def runs(self) -> Mapping[str, RunRecord]:
         """Return every run by its key, whatever became of its address."""
         return self._runs.runs()
+
+    def _of_run_alone(self, draft: EntryDraft) -> None:
+        # Whoever wrote it had lost the address to others; the intent is still its own.
+        address = None if draft.intent is None else self._open.get(draft.intent)
+        if draft.event is Event.OUTCOME and draft.intent is not None and address is not None:
+            self._close(draft.intent, address, draft.settlement)
 
     def _intend(self, entry: LedgerEntry, address: Address) -> None:
         draft = entry.draft

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from shplan.core.address import Address
 from shplan.core.chain import DamageKind, Head
 from shplan.core.entry import LedgerEntry
+from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
 from shplan.core.runs import RunRecord
 from shplan.ledger.lease import JournalLease, acquire
-from shplan.ledger.port import Backend, Clock
+from shplan.ledger.port import Backend, Clock, LeaseLostError
 from shplan.ledger.reading import complaint, read
 from shplan.ledger.tail import CHECKPOINT_BYTES, Tail, instant
 
@@ -101,6 +102,35 @@ class Journal:
             LockedError: on entering, somebody else held it longer than `timeout_s`
         """
         return JournalLease(self._tail, timeout_s=timeout_s)
+
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what others have appended since this journal's last lease was given back.
+
+        Asked by who has just taken it again: until then more may come.
+
+        Raises:
+            LedgerError: the ledger is not the one that was left (it was recovered, or put back)
+        """
+        return await self._tail.others()
+
+    async def beat(self) -> None:
+        """
+        Say that the holder of the lease lives.
+
+        One beat that nobody answers is no matter: the next one looks again.
+
+        Raises:
+            LeaseLostError: somebody else has it by now
+        """
+        # An append says the same, and both write it in the place of its last version.
+        async with self._tail.turn:
+            try:
+                await self._backend.beat()
+            except LeaseLostError:
+                raise
+            except LedgerError:
+                return
 
     async def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
         """

@@ -7,6 +7,7 @@ Reader and lease share one tail, so that a writer never reads its own entries ba
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from shplan.core.errors import LedgerError
 from shplan.core.fold import Fold
 from shplan.core.line import decode
 from shplan.ledger.known import Known
-from shplan.ledger.port import Backend, Clock, MarkLostError
+from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
 from shplan.ledger.reading import Reading, complaint, read
 
 # A journal that has grown by this is worth a checkpoint; reading it takes a fifth of a second.
@@ -34,6 +35,9 @@ class Tail:
         backend: where the lines lie
         clock: for the time of entries
         actor: who writes
+
+    Attributes:
+        turn: of whoever reads or writes: where that takes time, others would see half of it
         checkpoint_bytes: by how much a journal has to grow before a checkpoint is made of it
     """
 
@@ -48,28 +52,40 @@ class Tail:
         self.backend = backend
         self.clock = clock
         self.actor = dict(actor)
+        self.turn = asyncio.Lock()
         self._checkpoint_bytes = checkpoint_bytes
         self._known: Known | None = None
+        self._left: tuple[Head, Mark | None] | None = None
 
     async def head(self) -> Head:
         """Read up to the end and return it."""
-        known, _ = await self._read_up()
-        return known.head
+        async with self.turn:
+            known, _ = await self._read_up()
+            return known.head
 
     async def fold(self, deployment: str) -> Fold:
         """Read up to the end and return the fold of one deployment."""
-        known, _ = await self._read_up()
-        return known.fold(deployment)
+        async with self.turn:
+            known, _ = await self._read_up()
+            return known.fold(deployment)
 
     async def prepare(self) -> Head:
         """As the only writer: read what others wrote, repair what a crash left behind."""
+        async with self.turn:
+            return await self._prepare()
+
+    async def _prepare(self) -> Head:
         known, reading = await self._read_up()
         if reading.verdict.torn_bytes or (reading.acknowledged or EMPTY) != known.head:
             await self.backend.repair(known.end, known.head)
         return known.head
 
     async def append(self, drafts: Sequence[EntryDraft], *, fence: int) -> tuple[LedgerEntry, ...]:
-        """Write entries behind the end that `prepare` or the last `append` left."""
+        """
+        Write entries behind the end that `prepare` or the last `append` left.
+
+        Whoever calls has the `turn`.
+        """
         known = self._known
         if known is None:
             await self._read_up()
@@ -94,6 +110,7 @@ class Tail:
 
         What vouches for it is written first: a machine that stops in between leaves the old one.
         Growing as much as the last one is long, before the next, keeps the sum of all linear.
+        Whoever calls has the `turn`.
         """
         known = self._known
         if known is None or known.end is None:
@@ -108,6 +125,33 @@ class Tail:
             await self.append([checkpoint.draft(content)], fence=fence)
             await self.backend.keep_checkpoint(content)
             known.unsaved_bytes, known.saved_bytes = 0, len(content)
+
+    def leave(self) -> None:
+        """Remember the end: what is behind it from now on was written by others."""
+        if self._known is not None:
+            self._left = (self._known.head, self._known.end)
+
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what is behind the end that was left.
+
+        Raises:
+            LedgerError: what was left there is not there any more
+        """
+        found: list[LedgerEntry] = []
+        head, end = (EMPTY, None) if self._left is None else self._left
+        try:
+            async with self.turn:
+                reading = await read(self.backend, found.append, head=head, start=end)
+        except MarkLostError as error:
+            msg = (
+                f"the ledger {self.backend.name} is not the one that was written here before; "
+                "was it recovered, or put back from a copy?"
+            )
+            raise LedgerError(msg) from error
+        if reading.verdict.damage is not None:
+            raise complaint(self.backend, reading, reading.verdict.damage)
+        return tuple(found)
 
     def forget(self) -> None:
         """Read from the beginning next time."""

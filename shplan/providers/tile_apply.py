@@ -367,7 +367,7 @@ def _wait_for_ingestion(work: _Work) -> Flow[None]:
     if not ours:
         return
     if work.settings.list_lag_s and work.awaited:
-        yield Wait(work.settings.list_lag_s, "new tiles may not be listed yet")
+        yield Wait(work.settings.list_lag_s, "new tiles may not be listed yet", looks=True)
     waited = 0.0
     while True:
         remaining = yield from _on_their_way(work, ours)
@@ -378,7 +378,7 @@ def _wait_for_ingestion(work: _Work) -> Flow[None]:
             message = f"{remaining} tiles are still being ingested; the same command resumes"
             raise ChangeFailedError(message)
         pause = work.settings.poll_s
-        yield Wait(pause, f"{remaining} tiles are being ingested")
+        yield Wait(pause, f"{remaining} tiles are being ingested", looks=True)
         waited += pause
     yield from _collect_failures(work, ours)
 

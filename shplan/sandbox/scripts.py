@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 KEPT = 256
 
 
+# As many compute at a time, at least; their processes start when they are needed.
+MOST_WORKERS = 4
+
+
 class ScriptFailedError(Exception):
     """A script without facts, in the words that its owner reads."""
 
@@ -113,4 +117,5 @@ class WorkerScripts:
 
 
 def _pool(limits: Limits) -> Pool:
-    return Pool(os.cpu_count() or 1, limits=limits)
+    # More than cores, so that one who computes for long leaves some to others.
+    return Pool(max(MOST_WORKERS, os.cpu_count() or 1), limits=limits)

@@ -82,9 +82,6 @@ def _input(value: object, path: str, mosaicking: str) -> InputFacts:
         msg = f"{path} has no bands"
         raise UnusableError(msg)
     bands = _strings(_listed(value["bands"]), f"{path}.bands", "a band name")
-    if not bands:
-        msg = f"{path}.bands is empty; it must name at least one band"
-        raise UnusableError(msg)
     return InputFacts(
         bands=bands,
         units=_units(value.get("units"), f"{path}.units", len(bands)),
@@ -178,7 +175,8 @@ def _band_names(value: object, path: str) -> tuple[str, ...]:
 
 
 def _count(value: object, path: str) -> int:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+    # None at all is what scripts declare that only read about scenes, and tell their user.
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         whole = int(value)
         if whole == value:
             return whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from shplan.core.entry import LedgerEntry, Result, Settlement
+from shplan.core.entry import Event, LedgerEntry, Result, Settlement
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
 from shplan.views.values import Paint, amount, clip, pu, safe
@@ -122,7 +122,7 @@ def _entry(entry: LedgerEntry, paint: Paint, column: int, width: int) -> str:
     # To the second: the milliseconds are in the ledger, and in `--format json`.
     time = safe(entry.time[:19].replace("T", " ")) + "Z"
     address = safe(str(draft.address or ""))
-    head = f"{entry.sequence:>5}  {time}  {draft.event.value:<7}  {address:<{column}}  "
+    head = f"{entry.sequence:>5}  {time}  {draft.event.value:<8}  {address:<{column}}  "
     text = safe(" ".join(_facts(entry)))
     settled = draft.settlement
     if settled is None:
@@ -144,10 +144,19 @@ def _facts(entry: LedgerEntry) -> Iterator[str]:
         yield amount(len(draft.keys), "tile")
     if "from" in draft.data:
         yield f"from {draft.data['from']}"
+    if draft.event is Event.TAKEOVER:
+        yield f"from {_dead(draft.data)}"
     if draft.intent is not None:
         yield f"of {draft.intent}"
     if draft.settlement is not None:
         yield ", ".join(_learnt(draft.settlement))
+
+
+def _dead(data: JsonObject) -> str:
+    holder = data.get("holder")
+    told = holder if isinstance(holder, dict) else {}
+    who, where = told.get("user") or "somebody", told.get("host") or "another machine"
+    return f"process {told.get('pid', 0)} of {who} on {where}, which ended without letting go"
 
 
 def _learnt(settled: Settlement) -> Iterator[str]:

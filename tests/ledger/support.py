@@ -155,7 +155,8 @@ async def read(ledger: Journal) -> list[LedgerEntry]:
 
 
 def drafts_of(entries: list[LedgerEntry]) -> list[EntryDraft]:
-    return [e.draft for e in entries if e.draft.event not in (Event.GENESIS, Event.RECOVER)]
+    own = (Event.GENESIS, Event.RECOVER, Event.TAKEOVER)
+    return [entry.draft for entry in entries if entry.draft.event not in own]
 
 
 def content(path: Path) -> dict[str, bytes]:

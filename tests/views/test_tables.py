@@ -136,19 +136,28 @@ def test_entries_are_one_line_each_with_whole_ids() -> None:
     head = "2026-11-24 03:33:25Z"
     assert lines[:4] == [
         f"    0  {head}  genesis",
-        f"    1  {head}  intent   ByocCollection/fields  create",
-        f"    2  {head}  outcome  ByocCollection/fields  of 1 done {ID}, 1 PU",
-        f"    3  {head}  intent   ByocTiles/fields       create 2 tiles",
+        f"    1  {head}  intent    ByocCollection/fields  create",
+        f"    2  {head}  outcome   ByocCollection/fields  of 1 done {ID}, 1 PU",
+        f"    3  {head}  intent    ByocTiles/fields       create 2 tiles",
     ]
     assert lines[4].startswith(
-        f"    4  {head}  outcome  ByocTiles/fields       "
+        f"    4  {head}  outcome   ByocTiles/fields       "
         "of 3 refused, 1 tile, 2 tiles gone: the bucket is not readable xxx"
     )
     assert lines[4].endswith("...")
     assert lines[5:] == [
-        f"    5  {head}  move     ByocCollection/fields  from ByocCollection/images",
-        f"    6  {head}  outcome  ByocCollection/fields  of 1 made {ID}, not bound yet",
+        f"    5  {head}  move      ByocCollection/fields  from ByocCollection/images",
+        f"    6  {head}  outcome   ByocCollection/fields  of 1 made {ID}, not bound yet",
     ]
+
+
+def test_a_lease_that_was_taken_over_names_who_had_it() -> None:
+    dead = {"pid": 4711, "user": "ada", "host": "lab\x1b[1m", "since": "2026-11-24T03:00:00.000Z"}
+    draft = EntryDraft(Event.TAKEOVER, data={"holder": dead})
+    told = render_entries([entry(7, draft)], width=100, color=False)
+    assert "takeover" in told
+    assert "from process 4711 of ada on lab" in told
+    assert "\x1b" not in told
 
 
 def test_an_empty_ledger_says_so() -> None:

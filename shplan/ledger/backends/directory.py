@@ -4,7 +4,7 @@ A ledger in a directory: segments of lines, and a head file that is written afte
     00000000.jsonl   the entries from number 0, 00000412.jsonl those from 412, ...
     head.json        number, lease and hash of the last entry that is known to be on the disk
     lock             locked by the operating system while somebody may write
-    holder.json      who that is, for the others' message
+    holder.json      who that is, for the others' message; left behind, it tells that one died
     checkpoint.json  what the entries up to one of them come to, so that a reader may start there
     damaged-1/       what a recovery set aside
 
@@ -24,9 +24,10 @@ import msgspec
 
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
+from shplan.ledger.backends import holders
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock
-from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
+from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
 _SEGMENT = re.compile(r"[0-9]{8,18}\.jsonl")
@@ -67,6 +68,7 @@ class DirectoryBackend:
     """
 
     private = True
+    poll_s = 0.1
 
     def __init__(
         self,
@@ -82,6 +84,18 @@ class DirectoryBackend:
         self._files = Files() if files is None else files
         self._lock = FileLock(path / _LOCK)
         self._end: Mark | None = None
+        self._me: Holder | None = None
+        self._dead: tuple[Holder, ...] = ()
+
+    @property
+    def fence(self) -> int:
+        """The operating system's lock has no number: that of the last entry counts."""
+        return 0
+
+    @property
+    def dead(self) -> tuple[Holder, ...]:
+        """Earlier holders whose lock ended with them, and of whom no entry tells yet."""
+        return self._dead
 
     @property
     def name(self) -> str:
@@ -133,19 +147,36 @@ class DirectoryBackend:
             if not self._lock.acquire():
                 return self._holder()
             try:
-                # Not synced: it informs, and is believed only while the lock is held.
-                (self._path / _HOLDER).write_bytes(msgspec.json.encode(holder))
+                self._dead = holders.left_behind(self._signed())
+                self._sign(holders.sign(holder, self._dead))
                 self._finish_recovery()
             except BaseException:
                 self._lock.release()
                 raise
             self._end = None
+            self._me = holder
             return None
 
+    async def beat(self) -> None:
+        """The operating system's lock lives as long as its holder."""
+
+    async def bury(self) -> None:
+        """Forget the dead: entries tell of them now."""
+        with self._writing():
+            if self._dead and self._me is not None:
+                self._sign(holders.sign(self._me))
+            self._dead = ()
+
     async def release(self) -> None:
-        """Let others write."""
-        with contextlib.suppress(OSError):
-            self._files.remove(self._path / _HOLDER)
+        """Let others write; the dead of whom no entry tells yet are left to the next holder."""
+        if self._me is not None:
+            with contextlib.suppress(OSError):
+                left = holders.testament(self._dead)
+                if left is None:
+                    self._files.remove(self._path / _HOLDER)
+                else:
+                    self._sign(left)
+            self._me, self._dead = None, ()
         self._lock.release()
 
     async def repair(self, end: Mark | None, head: Head) -> None:
@@ -168,12 +199,12 @@ class DirectoryBackend:
         The head's new name is not synced: a power cut can only leave a head that is behind.
 
         Raises:
-            LedgerError: somebody else wrote, or the disk refused; what was kept is then decided
-                by the next reader
+            HeadMovedError: somebody else wrote
+            LedgerError: the disk refused; what was kept is then decided by the next reader
         """
         with self._writing():
             if (self._read_head() or EMPTY) != expected:
-                raise LedgerError(self._moved())
+                raise HeadMovedError(self._moved())
             end = self._place(expected)
             content = b"".join(lines)
             self._write_lines(end, content)
@@ -270,11 +301,22 @@ class DirectoryBackend:
         self._files.replace_content(directory / _HEAD, _head_line(record))
 
     def _holder(self) -> Holder:
+        signature = self._signed()
+        # It took the lock a moment ago and has not yet said who it is.
+        return holders.UNKNOWN if signature is None else signature.holder
+
+    def _signed(self) -> holders.Signature | None:
         try:
-            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=Holder)
-        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
-            # It took the lock a moment ago and has not yet said who it is.
-            return Holder(pid=0, user="", host="", since="")
+            return holders.signed((self._path / _HOLDER).read_bytes())
+        except OSError:
+            return None
+
+    def _sign(self, content: bytes) -> None:
+        # Not synced: it informs, and is believed only by who tried the lock. By its name at once:
+        # half a file would hide that somebody died.
+        draft = self._path / f"{_HOLDER}.new"
+        draft.write_bytes(content)
+        draft.replace(self._path / _HOLDER)
 
     def _segment_names(self) -> list[str]:
         with self._reading():
@@ -299,7 +341,7 @@ class DirectoryBackend:
             return Mark(_segment_name(expected), 0)
         end = Mark(names[-1], self._size(names[-1]))
         if self._end is not None and end != self._end:
-            raise LedgerError(self._moved())
+            raise HeadMovedError(self._moved())
         return Mark(_segment_name(expected), 0) if end.offset >= self._segment_bytes else end
 
     def _write_lines(self, end: Mark, content: bytes) -> None:

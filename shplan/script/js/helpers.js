@@ -189,11 +189,20 @@
     return positions.map((position) => min + ((position - low) / (high - low)) * (max - min));
   }
 
+  // The worked values of these palettes have ascending positions with the colours in the order of the list.
+  const turned = new Map([blueRed, redTemperature, greenWhite].map((palette) => {
+    const positions = palette.map((pair) => pair[0]).sort((one, other) => one - other);
+    return [palette, palette.map((pair, i) => [positions[i], pair[1]])];
+  }));
+
   class ColorRampVisualizer extends Scale {
-    // The positions are sorted, the colours stay in the order of the list.
+    // A list of a script may begin at either end, as published ones of heights begin at the summits: every
+    // position keeps its colour.
     constructor(ramps, minVal, maxVal) {
-      const positions = ramps.map((pair) => pair[0]).sort((one, other) => one - other);
-      const colors = ramps.map((pair) => channels(pair[1]));
+      const pairs = turned.get(ramps) || ramps;
+      const sorted = pairs.slice().sort((one, other) => one[0] - other[0]);
+      const positions = sorted.map((pair) => pair[0]);
+      const colors = sorted.map((pair) => channels(pair[1]));
       super(rescaled(positions, minVal, maxVal), colors, Math.trunc);
     }
 
