@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shplan.core.errors import LockedError
+from shplan.core.selection import Selection
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.ledger.backends.memory import Bucket
 from tests.support.bench import collection, tiles
@@ -31,7 +32,9 @@ from tests.support.jobs import IMAGERY, job, job_on
 
 FIRST = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY))
 BESIDE = replace(collection("beside"), spec={"name": "Beside", "s3Bucket": "fields"})
-# What the other wants. Both know the resources of the first: what is not declared is deleted.
+# The first knows nothing of what the other declares besides, and leaves it alone.
+ONLY = Selection(tuple(str(one.address) for one in FIRST))
+# What the other wants: what it does not declare it would delete.
 SECOND: Mapping[str, tuple[Any, ...]] = {
     "the same": FIRST,
     "more": (*FIRST, BESIDE, job("other", day="2025-07-01")),
@@ -81,8 +84,9 @@ def opened(home: Path, lag: str, ledger: str) -> Sharer:
 
 async def applied(rival: GatedApplier, wanted: tuple[Any, ...], patience_s: float) -> int | None:
     """How it left: as the command would, None for a dead one."""
+    selection = ONLY if rival.who == 0 else Selection()
     try:
-        done = await rival.apply(*wanted, lock_timeout_s=patience_s)
+        done = await rival.apply(*wanted, lock_timeout_s=patience_s, selection=selection)
     except LockedError:
         return 6
     except Death:
