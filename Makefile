@@ -85,6 +85,7 @@ bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/process.py
+	$(BIN)/python benchmarks/ledger.py
 
 corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
 	$(BIN)/python benchmarks/corpus.py --list $(if $(DIR),"$(DIR)")

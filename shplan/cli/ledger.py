@@ -112,7 +112,7 @@ def verify(
         write_text(verification.markdown_verification(report, found))
     else:
         write_text(verification.render_verification(report, found))
-    return 0 if report.proven and all(one.holds for one in found) else 1
+    return 0 if verification.is_proven(report, found) else 1
 
 
 @command.command("sign")

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -206,9 +205,7 @@ class Machine(RuleBasedStateMachine):
         prevent=yes,
         comment=st.sampled_from(("", "", "seen")),
     )
-    def declare_job(
-        self, number: int, key: str | None, pick: int, **fields: Any
-    ) -> None:
+    def declare_job(self, number: int, key: str | None, pick: int, **fields: Any) -> None:
         self.count("edits")
         address = Address("BatchProcess", f"j{number}", key)
         sets = tile_sets(self.manifests.values())
@@ -289,7 +286,9 @@ class Machine(RuleBasedStateMachine):
     def some(self, data: st.DataObject, things: Any) -> Any:
         return data.draw(st.sampled_from(sorted(things)))
 
-    @rule(data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata")))
+    @rule(
+        data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata"))
+    )
     @precondition(lambda self: self.applied)
     def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
         world = self.world
@@ -325,8 +324,15 @@ class Machine(RuleBasedStateMachine):
         for client in world.clients:
             client.book.made_by_others(held)
 
-    @rule(title=st.sampled_from((*TITLES, "North n", "Strange")), bucket=st.sampled_from(BUCKETS), path=st.sampled_from((None, *FOLDERS)), wait=st.booleans())
-    def a_stranger_makes_a_collection(self, title: str, bucket: str, path: str | None, wait: bool) -> None:
+    @rule(
+        title=st.sampled_from((*TITLES, "North n", "Strange")),
+        bucket=st.sampled_from(BUCKETS),
+        path=st.sampled_from((None, *FOLDERS)),
+        wait=st.booleans(),
+    )
+    def a_stranger_makes_a_collection(
+        self, title: str, bucket: str, path: str | None, wait: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         body = {"name": title, "s3Bucket": bucket}
@@ -337,8 +343,12 @@ class Machine(RuleBasedStateMachine):
         self.settle(wait)
 
     @rule(data=st.data(), marked=st.booleans(), strange=yes, started=st.booleans())
-    @precondition(lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values()))
-    def a_stranger_makes_a_task(self, data: st.DataObject, marked: bool, strange: bool, started: bool) -> None:
+    @precondition(
+        lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values())
+    )
+    def a_stranger_makes_a_task(
+        self, data: st.DataObject, marked: bool, strange: bool, started: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         jobs = [one for one in self.manifests.values() if isinstance(one, Job) and one.of is None]
@@ -347,7 +357,9 @@ class Machine(RuleBasedStateMachine):
         body["output"]["delivery"]["s3"]["secretAccessKey"] = "theirs"
         if strange or job.place == "key" or job.generation > 1:
             body["description"] = "something else"
-            body["output"]["delivery"]["s3"]["url"] = "s3://results/theirs/<requestId>/<tileName>.tif"
+            body["output"]["delivery"]["s3"]["url"] = (
+                "s3://results/theirs/<requestId>/<tileName>.tif"
+            )
         made = world.do(world.server.edit("POST", "/batch/v2/process", body))["id"]
         if started:
             world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
@@ -381,7 +393,9 @@ class Machine(RuleBasedStateMachine):
     @rule(lags=st.booleans())
     def let_lists_lag(self, lags: bool) -> None:
         self.world.lag_s = LAG_S if lags else 0.0
-        self.world.do(self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s))
+        self.world.do(
+            self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s)
+        )
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
     def jump(self, seconds: float) -> None:
@@ -438,7 +452,13 @@ class Machine(RuleBasedStateMachine):
         if not stale:
             self.world.checkouts[who] = self.world.repository.copy()
 
-    @rule(who=st.integers(0, 1), run=disturbances(), stale=yes, wait=st.sampled_from((True, True, False)), crowded=yes)
+    @rule(
+        who=st.integers(0, 1),
+        run=disturbances(),
+        stale=yes,
+        wait=st.sampled_from((True, True, False)),
+        crowded=yes,
+    )
     def apply(self, who: int, run: Run, stale: bool, wait: bool, crowded: bool) -> None:
         self.applied = True
         self.pull(who, stale)
@@ -489,6 +509,81 @@ class Machine(RuleBasedStateMachine):
     def destroy(self, who: int) -> None:
         self.pull(who)
         self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
+
+    @rule(who=st.integers(0, 1))
+    def save_a_plan(self, who: int) -> None:
+        """A plan is reviewed; what is committed after it does not matter to its file."""
+        self.pull(who)
+        world = self.world
+
+        async def save() -> bytes:
+            await world.begin(who, Run())
+            client, checkout = world.clients[who], world.checkouts[who]
+            client.run = Run(more=checkout.told)
+            return save_plan((await client.plans(checkout.manifests)).plan)
+
+        self.saved = (who, world.do(save()), world.checkouts[who].copy())
+
+    @rule(run=disturbances(), as_reviewed=st.sampled_from((True, True, False)))
+    @precondition(lambda self: self.saved is not None)
+    def apply_the_file(self, run: Run, as_reviewed: bool) -> None:
+        assert self.saved is not None
+        who, content, reviewed = self.saved
+        self.world.checkouts[who] = reviewed if as_reviewed else self.world.repository.copy()
+        self.count("files applied")
+        self.ended(who, run, lambda c, r: c.applies_file(content, r.manifests), wait=True)
+
+    @rule(seed=st.integers(0, 1000), stale=yes)
+    def apply_at_the_same_time(self, seed: int, stale: bool) -> None:
+        self.applied = True
+        self.count("races")
+        world = self.world
+        self.pull(0)
+        self.pull(1, stale)
+        dice = random.Random(seed)
+
+        async def race() -> list[Outcome]:
+            for who in (0, 1):
+                await world.begin(who, Run(Weather(dice=dice)), alone=False)
+            outcomes = await asyncio.gather(
+                *(world.clients[who].applies(world.checkouts[who].manifests) for who in (0, 1))
+            )
+            for who in (0, 1):
+                await world.finish(who, outcomes[who])
+            return list(outcomes)
+
+        for outcome in world.do(race()):
+            note(f"{outcome.code} {outcome.told()}")
+            self.count("commands")
+            self.count(f"code {outcome.code}")
+
+    @rule(who=st.integers(0, 1), data=st.data())
+    @precondition(lambda self: self.applied)
+    def confirm(self, who: int, data: st.DataObject) -> None:
+        """`shplan import`: a person says which object is ours."""
+        self.pull(who)
+        world = self.world
+        manifests = world.checkouts[who].manifests
+        held = world.do(world.server.held())
+        homes = [one for one in collections(manifests.values()) if held.found(one.key)]
+        if not homes:
+            return
+        home = data.draw(st.sampled_from(homes))
+        made = data.draw(st.sampled_from(sorted(held.found(home.key))))
+        sets = [one for one in tile_sets(manifests.values()) if one.of == home.address]
+        one: Manifest = data.draw(st.sampled_from([home, *sets]))
+        self.count("imports")
+        paths = one.paths if isinstance(one, Tiles) else ()
+        tiles = {tile.id for tile in held.of(made) if tile.path in paths}
+
+        async def confirms(client: Client, repository: Repository) -> Outcome:
+            outcome = await client.imports(repository.manifests, one.address, made)
+            if outcome.code == 0:
+                client.book.owned |= tiles if isinstance(one, Tiles) else {made}
+                client.book.homes |= dict.fromkeys(tiles, one.address)
+            return outcome
+
+        self.ended(who, Run(), confirms, wait=False)
 
     @rule(who=st.integers(0, 1))
     def plan(self, who: int) -> None:
