@@ -187,7 +187,11 @@ class Bench:
     def _names(self) -> dict[str, str]:
         dump = self._stand.sandbox.control("GET", "dump")
         rows: Any = dump["collections"]
-        return {f"{{{row['name']}}}": row["id"] for row in rows}
+        tasks: Any = dump["batch_tasks"]
+        return {
+            **{f"{{{row['name']}}}": row["id"] for row in rows},
+            **({"{task}": tasks[0]["id"]} if tasks else {}),
+        }
 
     def _after_loss(self) -> list[tuple[str, ...]]:
         """The ledger is lost; a person imports what is there, and gives the command again."""
