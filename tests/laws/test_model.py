@@ -206,9 +206,7 @@ class Machine(RuleBasedStateMachine):
         prevent=yes,
         comment=st.sampled_from(("", "", "seen")),
     )
-    def declare_job(
-        self, number: int, key: str | None, pick: int, **fields: Any
-    ) -> None:
+    def declare_job(self, number: int, key: str | None, pick: int, **fields: Any) -> None:
         self.count("edits")
         address = Address("BatchProcess", f"j{number}", key)
         sets = tile_sets(self.manifests.values())
@@ -289,7 +287,9 @@ class Machine(RuleBasedStateMachine):
     def some(self, data: st.DataObject, things: Any) -> Any:
         return data.draw(st.sampled_from(sorted(things)))
 
-    @rule(data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata")))
+    @rule(
+        data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata"))
+    )
     @precondition(lambda self: self.applied)
     def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
         world = self.world
@@ -325,8 +325,15 @@ class Machine(RuleBasedStateMachine):
         for client in world.clients:
             client.book.made_by_others(held)
 
-    @rule(title=st.sampled_from((*TITLES, "North n", "Strange")), bucket=st.sampled_from(BUCKETS), path=st.sampled_from((None, *FOLDERS)), wait=st.booleans())
-    def a_stranger_makes_a_collection(self, title: str, bucket: str, path: str | None, wait: bool) -> None:
+    @rule(
+        title=st.sampled_from((*TITLES, "North n", "Strange")),
+        bucket=st.sampled_from(BUCKETS),
+        path=st.sampled_from((None, *FOLDERS)),
+        wait=st.booleans(),
+    )
+    def a_stranger_makes_a_collection(
+        self, title: str, bucket: str, path: str | None, wait: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         body = {"name": title, "s3Bucket": bucket}
@@ -337,8 +344,12 @@ class Machine(RuleBasedStateMachine):
         self.settle(wait)
 
     @rule(data=st.data(), marked=st.booleans(), strange=yes, started=st.booleans())
-    @precondition(lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values()))
-    def a_stranger_makes_a_task(self, data: st.DataObject, marked: bool, strange: bool, started: bool) -> None:
+    @precondition(
+        lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values())
+    )
+    def a_stranger_makes_a_task(
+        self, data: st.DataObject, marked: bool, strange: bool, started: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         jobs = [one for one in self.manifests.values() if isinstance(one, Job) and one.of is None]
@@ -347,7 +358,9 @@ class Machine(RuleBasedStateMachine):
         body["output"]["delivery"]["s3"]["secretAccessKey"] = "theirs"
         if strange or job.place == "key" or job.generation > 1:
             body["description"] = "something else"
-            body["output"]["delivery"]["s3"]["url"] = "s3://results/theirs/<requestId>/<tileName>.tif"
+            body["output"]["delivery"]["s3"]["url"] = (
+                "s3://results/theirs/<requestId>/<tileName>.tif"
+            )
         made = world.do(world.server.edit("POST", "/batch/v2/process", body))["id"]
         if started:
             world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
@@ -381,7 +394,9 @@ class Machine(RuleBasedStateMachine):
     @rule(lags=st.booleans())
     def let_lists_lag(self, lags: bool) -> None:
         self.world.lag_s = LAG_S if lags else 0.0
-        self.world.do(self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s))
+        self.world.do(
+            self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s)
+        )
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
     def jump(self, seconds: float) -> None:
@@ -438,7 +453,13 @@ class Machine(RuleBasedStateMachine):
         if not stale:
             self.world.checkouts[who] = self.world.repository.copy()
 
-    @rule(who=st.integers(0, 1), run=disturbances(), stale=yes, wait=st.sampled_from((True, True, False)), crowded=yes)
+    @rule(
+        who=st.integers(0, 1),
+        run=disturbances(),
+        stale=yes,
+        wait=st.sampled_from((True, True, False)),
+        crowded=yes,
+    )
     def apply(self, who: int, run: Run, stale: bool, wait: bool, crowded: bool) -> None:
         self.applied = True
         self.pull(who, stale)
