@@ -131,10 +131,12 @@ async def execute(
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
     """
+    # A ledger that was lost is like one that has not begun.
+    settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
         plan_digest,
         holding,
-        world,
+        replace(world, settings=settings),
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),
