@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -42,6 +41,7 @@ TITLES = ("North", "South")
 TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
+EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
 KEYS = (None, None, "n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -284,38 +284,41 @@ class Machine(RuleBasedStateMachine):
 
     # --- the server, and whoever works on it ------------------------------------------------
 
-    def some(self, data: st.DataObject, things: Any) -> Any:
-        return data.draw(st.sampled_from(sorted(things)))
-
-    @rule(
-        data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata"))
-    )
+    @rule(data=st.data(), what=st.sampled_from(EDITS), wait=st.booleans())
     @precondition(lambda self: self.applied)
-    def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
+    def edit_on_the_server(self, data: st.DataObject, what: str, wait: bool) -> None:
+        self.count("edits on the server")
+        self.world.do(self.edit(what, lambda things: data.draw(st.sampled_from(sorted(things)))))
+        self.settle(wait)
+
+    async def edit(self, what: str, choose: Any) -> None:
+        """What somebody does in the service's web pages."""
+        server = self.world.server
+        held = await server.held()
+        tasks = [made for made, one in held.tasks.items() if not one.forgotten]
+        if what in ("start", "stop", "analyse"):
+            if tasks:
+                await server.edit("POST", f"/batch/v2/process/{choose(tasks)}/{what}")
+            return
         if not held.collections:
             return
-        self.count("edits on the server")
-        home = self.some(data, held.collections)
+        home = choose(held.collections)
         where = f"/byoc/v1/collections/{home}"
+        tiles = [tile.id for tile in held.of(home)]
         if what == "rename":
-            world.do(world.server.put_right(where, {"name": data.draw(st.sampled_from(TITLES))}))
+            await server.put_right(where, {"name": choose(TITLES)})
         elif what == "nodata":
-            world.do(world.server.put_right(where, {"noData": 1}))
+            await server.put_right(where, {"noData": 1})
         elif what == "delete":
-            world.do(world.server.edit("DELETE", where))
+            await server.edit("DELETE", where)
         elif what == "add":
-            path = data.draw(st.sampled_from(FOLDERS))
-            world.do(world.server.edit("POST", f"{where}/tiles", {"path": path}))
-        elif held.of(home):
-            tile = self.some(data, [one.id for one in held.of(home)])
-            if what == "strip":
-                world.do(world.server.edit("DELETE", f"{where}/tiles/{tile}"))
-            else:
-                body = {"sensingTime": TIMES[1]}
-                world.do(world.server.put_right(f"{where}/tiles/{tile}", body))
-        self.settle(data.draw(st.booleans()))
+            await server.edit("POST", f"{where}/tiles", {"path": choose(FOLDERS)})
+        elif tiles and what == "strip":
+            await server.edit("DELETE", f"{where}/tiles/{choose(tiles)}")
+        elif tiles:
+            await server.put_right(f"{where}/tiles/{choose(tiles)}", {"sensingTime": TIMES[1]})
+        for client in self.world.clients:
+            client.book.made_by_others(await server.held())
 
     def settle(self, wait: bool) -> None:
         world = self.world
@@ -365,17 +368,6 @@ class Machine(RuleBasedStateMachine):
         if started:
             world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
         self.settle(data.draw(st.booleans()))
-
-    @rule(data=st.data(), what=st.sampled_from(("start", "stop", "analyse")))
-    @precondition(lambda self: self.applied)
-    def act_on_a_task(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
-        tasks = [i for i, one in held.tasks.items() if not one.forgotten]
-        if tasks:
-            self.count("edits on the server")
-            task = self.some(data, tasks)
-            world.do(world.server.edit("POST", f"/batch/v2/process/{task}/{what}"))
 
     @rule(status=st.sampled_from(("created", "analysed", "stopped", "failed", "done")))
     @precondition(lambda self: self.applied)
@@ -481,6 +473,8 @@ class Machine(RuleBasedStateMachine):
             await world.begin(who, run, destroy=destroy)
             client = world.clients[who]
             outcome = await act(client, world.checkouts[who])
+            if outcome.code is None and run.torn:
+                client.tear()
             await world.finish(who, outcome)
             return outcome
 
@@ -495,9 +489,27 @@ class Machine(RuleBasedStateMachine):
     def apply_calmly(self, who: int) -> None:
         self.apply_as(who, Run())
 
-    @rule(who=st.integers(0, 1), run=disturbances())
-    def apply_in_weather(self, who: int, run: Run) -> None:
+    @rule(who=st.integers(0, 1), run=disturbances(), torn=yes)
+    def apply_in_weather(self, who: int, run: Run, torn: bool) -> None:
+        if run.fate is not None and torn:
+            run.torn = True
         self.apply_as(who, run)
+
+    @rule(
+        who=st.integers(0, 1),
+        at=st.integers(1, 25),
+        what=st.sampled_from(EDITS),
+        seed=st.integers(0, 99),
+    )
+    @precondition(lambda self: self.applied)
+    def apply_while_somebody_edits(self, who: int, at: int, what: str, seed: int) -> None:
+        self.count("edits during an apply")
+        dice = random.Random(seed)
+
+        async def edit() -> None:
+            await self.edit(what, lambda things: dice.choice(sorted(things)))
+
+        self.apply_as(who, Run(Weather(edits={at: edit})))
 
     def apply_as(self, who: int, run: Run) -> None:
         self.applied = True
