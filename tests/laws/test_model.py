@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from shplan.core.address import Address
+from shplan.core.change import Reason
 from tests.support.dying import Fate, Moment
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
@@ -32,6 +33,7 @@ from tests.support.model_manifests import (
     Tiles,
     collections,
     is_whole,
+    refreshed,
     renamed,
     tile_sets,
     without,
@@ -51,6 +53,8 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"echo_secrets": True},
     {"start_while_analysing": "accept"},
 )
+# What only a person can resolve: shplan never takes from others.
+STAYS = {Reason.FOREIGN_MEMBERS, Reason.NOT_OWNED}
 yes = st.sampled_from((False, False, False, True))
 
 
@@ -113,6 +117,8 @@ class Machine(RuleBasedStateMachine):
             made: job,
         }
         self.applied = False
+        self.healed = 0
+        self.latest: Outcome | None = None
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -378,6 +384,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(share=st.sampled_from((0.0, 0.0, 0.5, 1.0)))
     def let_features_fail(self, share: float) -> None:
+        self.fail_features(share)
+
+    def fail_features(self, share: float) -> None:
         server = self.world.server
         self.world.do(server.ask("DELETE", "/_sandbox/batch"))
         if share:
@@ -385,10 +394,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(lags=st.booleans())
     def let_lists_lag(self, lags: bool) -> None:
-        self.world.lag_s = LAG_S if lags else 0.0
-        self.world.do(
-            self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s)
-        )
+        self.lag_lists(LAG_S if lags else 0.0)
+
+    def lag_lists(self, lag_s: float) -> None:
+        self.world.lag_s = lag_s
+        self.world.do(self.world.server.set(list_lag_s=lag_s, path_lag_s=lag_s))
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
     def jump(self, seconds: float) -> None:
@@ -480,6 +490,7 @@ class Machine(RuleBasedStateMachine):
 
         outcome = world.do(go())
         note(f"{world.clients[who].name}: {outcome.code} {outcome.told()}")
+        self.latest = outcome
         self.count("commands")
         self.count(f"code {outcome.code}")
         if outcome.code == 0 and run.is_calm and wait:
@@ -522,6 +533,36 @@ class Machine(RuleBasedStateMachine):
     def destroy(self, who: int) -> None:
         self.pull(who)
         self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def heal(self, who: int) -> None:
+        """When nothing is wrong any more and nothing forbids it, everything comes to rest."""
+        self.count("heals")
+        world = self.world
+        self.healed += 1
+        self.fail_features(0.0)
+        self.lag_lists(0.0)
+        for bucket in BUCKETS:
+            world.bench.write_tiles(*FOLDERS, bucket=bucket, bands=("B04", "B08"))
+        world.do(world.server.tick(4000.0))
+        self.commit(refreshed(self.manifests, self.healed))
+        world.repository.moved.clear()
+        recorded = world.do(world.clients[who].journal().recorded("sandbox"))
+        world.repository.forget |= recorded.keys() - self.manifests.keys()
+        codes = []
+        for _ in range(3):
+            self.apply_as(who, Run())
+            assert self.latest is not None
+            codes.append(self.latest.code)
+            if codes[-1] == 0:
+                return
+        assert codes[-1] == 3, (codes, self.latest.told())
+        applied = self.latest.applied
+        assert applied is not None
+        reasons = {change.reason for change in applied.planned.plan.blocked}
+        assert reasons & STAYS, (codes, self.latest.told())
+        assert not reasons - {*STAYS, Reason.DEPENDENCY_BLOCKED}, (codes, self.latest.told())
 
     @rule(who=st.integers(0, 1))
     def save_a_plan(self, who: int) -> None:

@@ -22,6 +22,7 @@ from tests.support.bench import Bench
 from tests.support.model_book import Book, Judge
 from tests.support.model_clients import Client, Outcome, Run
 from tests.support.model_manifests import (
+    FOLDERS,
     OF_ALL,
     Collection,
     Job,
@@ -35,7 +36,6 @@ from tests.support.model_manifests import (
 from tests.support.model_server import Held, Server
 from tests.support.stage import bytes_of, essence_of
 
-FOLDERS = ("a", "b", "c", "d")
 BUCKETS = ("fields", "other")
 LAG_S = 8.0
 SECRETS = ("first-secret-of-many", "second-secret-of-many")
@@ -294,4 +294,4 @@ def judge_forgets(world: World, who: int) -> set[Address]:
     return set(world.checkouts[who].told["forget"])
 
 
-__all__ = ["Collection", "Job", "Manifest", "Repository", "Tiles", "World", "replace"]
+__all__ = ["FOLDERS", "Collection", "Job", "Manifest", "Repository", "Tiles", "World", "replace"]
