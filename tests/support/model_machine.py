@@ -179,6 +179,10 @@ class World:
             for a, record in recorded.items()
             if a.kind == "ByocCollection" and record.id
         }
+        for address, record in recorded.items():
+            # A set takes over what another has let go of.
+            taken = {m.id for m in record.members.values()} & book.homes.keys()
+            book.homes |= dict.fromkeys(taken, address)
         if not any(record.pending for record in recorded.values()):
             book.claims.clear()
             book.paths.clear()

@@ -180,6 +180,12 @@ def is_whole(manifests: Manifests) -> bool:
     return all(on in manifests for one in manifests.values() for on in one.depends_on)
 
 
+def is_loaded(manifests: Manifests) -> bool:
+    """Tell whether such a project is loaded: no tile is declared twice."""
+    declared = [(one.of, path) for one in tile_sets(manifests.values()) for path in one.paths]
+    return is_whole(manifests) and len(declared) == len(set(declared))
+
+
 def without(manifests: Manifests, gone: Address) -> dict[Address, Manifest]:
     """Remove a manifest, and what refers to it."""
     left = {address: one for address, one in manifests.items() if address != gone}
