@@ -44,7 +44,10 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
-    "script": (set(), {"numpy", "py_mini_racer", "quickjs"}),
+    "script": (
+        set(),
+        {"numpy", "py_mini_racer", "quickjs", "tree_sitter", "tree_sitter_javascript"},
+    ),
     "sandbox": ({"schema.store", "script"}, ANY),
     "cli": (ANY, {"click", "orjson"}),
 }
@@ -132,6 +135,8 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
+    "tree_sitter": {"script/reading.py"},
+    "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.
     "yaml": {"manifest/parse.py", "schema/extract.py"},

@@ -31,6 +31,7 @@ class Event(Enum):
     FORGET = "forget"
     RECOVER = "recover"
     TAKEOVER = "takeover"
+    CHECKPOINT = "checkpoint"
 
 
 class Result(Enum):
@@ -89,7 +90,8 @@ class EntryDraft:
 
     Args:
         event: what it says
-        address: the resource concerned, None for the ledger's own events
+        address: the resource concerned, None for the ledger's own events, and for what is about
+            a run alone because its address has become somebody else's
         plan: digest of the plan under which it happens, or empty
         deployment: identity of the deployment (its built-in name or host, and the sandbox's
             instance), so that entries of another one are history

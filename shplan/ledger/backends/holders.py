@@ -40,7 +40,7 @@ def signed(content: bytes) -> Signature | None:
     """Return who signed, None where nobody can tell."""
     try:
         return msgspec.json.decode(content, type=Signature)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

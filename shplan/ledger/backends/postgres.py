@@ -213,6 +213,27 @@ class PostgresBackend:
 
         return f"the tables {await self._run(work)} of {self._name}"
 
+    async def checkpoint(self) -> bytes | None:
+        """Return what `keep_checkpoint` kept last, None where there is nothing."""
+        async with self._reading() as session:
+            try:
+                return await session.run(self._tables.checkpoint)
+            except LedgerError as error:
+                if is_missing(error):
+                    return None
+                raise
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """
+        Keep a checkpoint in the place of the last, whole or not at all.
+
+        Raises:
+            LeaseLostError: the lease is not ours any more
+        """
+        lease = self._lease
+        if not await self._run(lambda cursor: self._tables.keep_checkpoint(cursor, lease, content)):
+            raise LeaseLostError(await self._lost())
+
     async def _take(self, session: Session, holder: Holder) -> Holder | None:
         def work(cursor: Cursor_) -> tuple[int, tuple[Holder, ...]] | Holder:
             self._tables.make(cursor)

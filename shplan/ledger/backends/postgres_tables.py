@@ -2,7 +2,7 @@
 The tables of a ledger in PostgreSQL, and the statements over them; each returns what it found.
 
     ledger_entry      one row an entry: its number and its line, byte by byte
-    ledger_head       one row: the last entry, the number of the lease, who holds it
+    ledger_head       one row: the last entry, the number of the lease, who holds it, a checkpoint
 
 Whoever appends changes the head's row, only while it names the expected entry and the appender's
 own lease. So the row decides who wins, and who has lost.
@@ -77,7 +77,7 @@ class Tables:
                 "CREATE TABLE IF NOT EXISTS {s}.ledger_head"
                 " (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL,"
                 " sequence bigint NOT NULL, fence bigint NOT NULL, hash text NOT NULL,"
-                " lease bigint NOT NULL, holder bytea)",
+                " lease bigint NOT NULL, holder bytea, checkpoint bytea)",
             )
         self._do(
             cursor,
@@ -129,6 +129,17 @@ class Tables:
         """Write down who holds this lease; False when it is another by now."""
         query: LiteralString = "UPDATE {s}.ledger_head SET holder = %s WHERE lease = %s"
         return self._do(cursor, query, signature, lease) == 1
+
+    def checkpoint(self, cursor: Cursor_) -> bytes | None:
+        """Return the checkpoint, None where none is kept."""
+        self._do(cursor, "SELECT checkpoint FROM {s}.ledger_head")
+        row = cursor.fetchone()
+        return None if row is None or row[0] is None else bytes(row[0])
+
+    def keep_checkpoint(self, cursor: Cursor_, lease: int, content: bytes) -> bool:
+        """Keep a checkpoint; False when the lease is another by now."""
+        query: LiteralString = "UPDATE {s}.ledger_head SET checkpoint = %s WHERE lease = %s"
+        return self._do(cursor, query, content, lease) == 1
 
     def append(
         self, cursor: Cursor_, lines: Sequence[bytes], *, expected: Head, head: Head, lease: int
@@ -187,6 +198,7 @@ class Tables:
                 cursor, "CREATE TABLE {s}.{t} AS TABLE {s}.{u}", t=f"{table}_{number}", u=table
             )
         self._do(cursor, "DELETE FROM {s}.ledger_entry")
+        self._do(cursor, "UPDATE {s}.ledger_head SET checkpoint = NULL")
         return f"{self._schema}.{ENTRIES}_{number} and {self._schema}.{HEAD}_{number}"
 
     def fill(self, cursor: Cursor_, lines: Sequence[bytes]) -> None:
