@@ -5,6 +5,7 @@ A ledger in a bucket: objects with lines, and a head that is written after them.
     probe.txt                    the store was asked to overwrite it, and refused
     1/head.json                  number, lease and hash of the last entry that is known to be kept
     1/entries/...                the lines (`parts.py`)
+    1/checkpoint.json            what the entries up to one come to; readers check it
     2/...                        what a recovery made; 1/ stays as it was found
 
 Each append is an object of its own, written only where there is none, so of two writers one wins.
@@ -234,11 +235,15 @@ class S3Backend:
         """Keep a checkpoint in the place of the last, whole or not at all."""
         with self._translated(_CANNOT_WRITE):
             await self._lease.refresh()
-            found = await self._objects.get(self._checkpoint_key())
-            # Whoever else wrote one meanwhile vouches for it by an entry of their own.
-            with contextlib.suppress(ConditionError):
-                etag = None if found is None else found.etag
-                await put(self._objects, self._checkpoint_key(), content, over=etag)
+            await whole(self._keep_checkpoint(content))
+
+    async def _keep_checkpoint(self, content: bytes) -> None:
+        key = self._checkpoint_key()
+        # Listed and not read: it can be long.
+        there = {one.key: one.etag for one in await self._objects.list(key)}
+        # Whoever else wrote one meanwhile vouches for it by an entry of their own.
+        with contextlib.suppress(ConditionError):
+            await put(self._objects, key, content, over=there.get(key))
 
     async def _append(self, content: bytes, expected: Head, head: Head) -> Mark:
         await self._lease.refresh()
