@@ -37,6 +37,7 @@ FAN: Final = 64
 _HEAD = "head.json"
 _CHECKPOINT = "checkpoint.json"
 _ENTRIES = "entries"
+_HEAD_FORMAT = 1
 _CANNOT_READ = "read"
 _CANNOT_WRITE = "written"
 
@@ -47,6 +48,10 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: int
     # Of the lease under which it was written: no two writers write the same head.
     token: str
+    v: int
+
+
+class _HeadVersion(msgspec.Struct, frozen=True):
     v: int
 
 
@@ -212,11 +217,23 @@ class S3Backend:
             return await whole(self._replace(list(lines), head))
 
     def _decode(self, content: bytes) -> Head:
+        place = f"{self._name}/{self.head_name}"
         try:
+            version = msgspec.json.decode(content, type=_HeadVersion).v
+            if version > _HEAD_FORMAT:
+                msg = (
+                    f"the object {place} has format {version} and this shplan knows "
+                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
+                )
+                raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except msgspec.MsgspecError as error:
-            msg = f"the object {self._name}/{self.head_name} is not the head of a ledger: {error}"
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            msg = f"the object {place} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
+        if version != _HEAD_FORMAT or content != _head_line(record):
+            # It says the same in other bytes: shplan did not write them.
+            msg = f"the object {place} is not as shplan writes it"
+            raise DamagedLedgerError(msg)
         return Head(record.sequence, record.fence, record.hash)
 
     def _remember(self, head: Head | None, found: Found | None) -> None:
@@ -333,9 +350,9 @@ class S3Backend:
             hash=head.hash,
             sequence=head.sequence,
             token=self._lease.token,
-            v=1,
+            v=_HEAD_FORMAT,
         )
-        return msgspec.json.encode(record) + b"\n"
+        return _head_line(record)
 
     def _moved(self) -> str:
         return f"somebody else wrote to the ledger {self._name} while it was held here"
@@ -347,6 +364,10 @@ class S3Backend:
         except StorageError as error:
             msg = f"the ledger {self._name} cannot be {verb}: {error}"
             raise LedgerError(msg) from error
+
+
+def _head_line(record: _HeadFile) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
 
 
 def _chunks(lines: Sequence[bytes], most_bytes: int) -> Iterator[tuple[int, list[bytes]]]:
