@@ -19,6 +19,7 @@ import pytest
 from shplan.providers.base import Nature
 from shplan.providers.registry import PROVIDERS
 from tests.crash.choice import Wanted, every_case, sample
+from tests.crash.grounds import GROUNDS
 from tests.crash.judging import differences
 from tests.crash.scenarios import SCENARIOS, SETTINGS
 from tests.crash.stand import NO_OBJECTS, OWNERS, TASKS, EndState
@@ -59,11 +60,11 @@ def crashes(*arguments: str) -> int:
 
 
 def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_happened() -> None:
-    assert crashes("--sample", "12", "--most", "5") >= 45
+    assert crashes("*/directory/*", "--sample", "12", "--most", "5") >= 45
 
 
 @pytest.mark.slow
-def test_so_it_is_in_every_scenario_and_under_other_settings() -> None:
+def test_so_it_is_in_every_scenario_wherever_the_ledger_lies() -> None:
     assert crashes("--sample", str(len(SCENARIOS)), "--most", "4") >= 3 * len(SCENARIOS)
 
 
@@ -72,6 +73,7 @@ def test_the_sample_has_every_scenario_and_most_settings() -> None:
     assert {case.scenario for case in chosen} == set(SCENARIOS)
     assert len({case.setting for case in chosen}) > len(SETTINGS) / 2
     assert {case.lost for case in chosen} == {True, False}
+    assert {case.ground for case in chosen} == set(GROUNDS)
     assert chosen == sample(every_case(), about=len(SCENARIOS) + 10)
 
 

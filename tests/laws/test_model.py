@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -510,6 +509,81 @@ class Machine(RuleBasedStateMachine):
     def destroy(self, who: int) -> None:
         self.pull(who)
         self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
+
+    @rule(who=st.integers(0, 1))
+    def save_a_plan(self, who: int) -> None:
+        """A plan is reviewed; what is committed after it does not matter to its file."""
+        self.pull(who)
+        world = self.world
+
+        async def save() -> bytes:
+            await world.begin(who, Run())
+            client, checkout = world.clients[who], world.checkouts[who]
+            client.run = Run(more=checkout.told)
+            return save_plan((await client.plans(checkout.manifests)).plan)
+
+        self.saved = (who, world.do(save()), world.checkouts[who].copy())
+
+    @rule(run=disturbances(), as_reviewed=st.sampled_from((True, True, False)))
+    @precondition(lambda self: self.saved is not None)
+    def apply_the_file(self, run: Run, as_reviewed: bool) -> None:
+        assert self.saved is not None
+        who, content, reviewed = self.saved
+        self.world.checkouts[who] = reviewed if as_reviewed else self.world.repository.copy()
+        self.count("files applied")
+        self.ended(who, run, lambda c, r: c.applies_file(content, r.manifests), wait=True)
+
+    @rule(seed=st.integers(0, 1000), stale=yes)
+    def apply_at_the_same_time(self, seed: int, stale: bool) -> None:
+        self.applied = True
+        self.count("races")
+        world = self.world
+        self.pull(0)
+        self.pull(1, stale)
+        dice = random.Random(seed)
+
+        async def race() -> list[Outcome]:
+            for who in (0, 1):
+                await world.begin(who, Run(Weather(dice=dice)), alone=False)
+            outcomes = await asyncio.gather(
+                *(world.clients[who].applies(world.checkouts[who].manifests) for who in (0, 1))
+            )
+            for who in (0, 1):
+                await world.finish(who, outcomes[who])
+            return list(outcomes)
+
+        for outcome in world.do(race()):
+            note(f"{outcome.code} {outcome.told()}")
+            self.count("commands")
+            self.count(f"code {outcome.code}")
+
+    @rule(who=st.integers(0, 1), data=st.data())
+    @precondition(lambda self: self.applied)
+    def confirm(self, who: int, data: st.DataObject) -> None:
+        """`shplan import`: a person says which object is ours."""
+        self.pull(who)
+        world = self.world
+        manifests = world.checkouts[who].manifests
+        held = world.do(world.server.held())
+        homes = [one for one in collections(manifests.values()) if held.found(one.key)]
+        if not homes:
+            return
+        home = data.draw(st.sampled_from(homes))
+        made = data.draw(st.sampled_from(sorted(held.found(home.key))))
+        sets = [one for one in tile_sets(manifests.values()) if one.of == home.address]
+        one: Manifest = data.draw(st.sampled_from([home, *sets]))
+        self.count("imports")
+        paths = one.paths if isinstance(one, Tiles) else ()
+        tiles = {tile.id for tile in held.of(made) if tile.path in paths}
+
+        async def confirms(client: Client, repository: Repository) -> Outcome:
+            outcome = await client.imports(repository.manifests, one.address, made)
+            if outcome.code == 0:
+                client.book.owned |= tiles if isinstance(one, Tiles) else {made}
+                client.book.homes |= dict.fromkeys(tiles, one.address)
+            return outcome
+
+        self.ended(who, Run(), confirms, wait=False)
 
     @rule(who=st.integers(0, 1))
     def plan(self, who: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -107,16 +107,6 @@ class World:
 
     # --- commands ---------------------------------------------------------------------------
 
-    async def command(
-        self, who: int, run: Run, act: Callable[[Client, Repository], Coroutine[Any, Any, Outcome]]
-    ) -> Outcome:
-        """Carry out one command of one client, watched; check what must hold whatever happened."""
-        client = self.clients[who]
-        await self.begin(who, run)
-        outcome = await act(client, self.checkouts[who])
-        await self.finish(who, outcome)
-        return outcome
-
     async def begin(self, who: int, run: Run, *, alone: bool = True, destroy: bool = False) -> None:
         client, checkout = self.clients[who], self.checkouts[who]
         held = await self.see()
@@ -143,6 +133,11 @@ class World:
         client.run = Run()
         held = await self.see()
         assert not self.broken, self.broken
+        judge = client.judge
+        assert judge is not None
+        if judge.alone:
+            charged = held.calls - judge.before.calls
+            assert charged == judge.charged, f"{charged} calls were paid, {judge.charged} were seen"
         await self.agree(who, outcome, held)
 
     async def see(self) -> Held:
