@@ -39,12 +39,15 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
         {"core", "providers.base"},
         {"httpx", "httpx_aiohttp", "aiohttp", "msgspec", "pydantic"},
     ),
-    "ledger": ({"core", "storage"}, {"msgspec", "pydantic"}),
+    "ledger": ({"core", "storage"}, {"msgspec", "psycopg", "pydantic"}),
     "storage": ({"core"}, {"botocore", "msgspec", "pydantic"}),
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
-    "script": (set(), {"numpy", "py_mini_racer", "quickjs"}),
+    "script": (
+        set(),
+        {"numpy", "py_mini_racer", "quickjs", "tree_sitter", "tree_sitter_javascript"},
+    ),
     "sandbox": ({"schema.store", "script"}, ANY),
     "cli": (ANY, {"click", "orjson"}),
 }
@@ -98,6 +101,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/zarr_layout.py",
     },
     "packaging": {"manifest/project.py"},
+    "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
@@ -131,6 +135,8 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
+    "tree_sitter": {"script/reading.py"},
+    "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.
     "yaml": {"manifest/parse.py", "schema/extract.py"},

@@ -22,7 +22,7 @@ from shplan.storage.access import may_ask_the_machine, region_of, why_closed
 if TYPE_CHECKING:
     from shplan.ledger.port import Backend
 
-_SCHEMES: Final = ("file", "s3")
+_SCHEMES: Final = ("file", "s3", "postgresql")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(?:/[A-Za-z0-9!_.*'()=-]+)*")
 
@@ -54,10 +54,14 @@ def open_backend(
         return _directory(text.removeprefix("file://") or default, root)
     if scheme == "s3":
         return _bucket(text, environment, span)
+    if scheme in ("postgresql", "postgres"):
+        from shplan.cli.ledgers_postgres import open_postgres  # noqa: PLC0415
+
+        return open_postgres(text, environment=environment, home=Path.home(), span=span)
     near = difflib.get_close_matches(scheme.lower(), _SCHEMES, n=1, cutoff=0.0)[0]
     raise refusal(
         what=f"`{scheme}://` is no place for a ledger.",
-        why="A ledger is kept in a directory, or in a bucket (s3://).",
+        why="A ledger is kept in a directory, in a bucket (s3://) or in PostgreSQL (postgresql://).",
         hint=f"did you mean `{near}://`?",
         span=span,
     )

@@ -31,6 +31,7 @@ class Event(Enum):
     FORGET = "forget"
     RECOVER = "recover"
     TAKEOVER = "takeover"
+    CHECKPOINT = "checkpoint"
 
 
 class Result(Enum):

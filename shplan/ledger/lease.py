@@ -51,9 +51,14 @@ class JournalLease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._fence = None
-        self._tail.leave()
-        await self._tail.backend.release()
+        fence, self._fence = self._fence, None
+        try:
+            if kind is None and fence is not None:
+                async with self._tail.turn:
+                    await self._tail.save(fence=fence)
+        finally:
+            self._tail.leave()
+            await self._tail.backend.release()
 
     async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
         """

@@ -36,10 +36,12 @@ class Segment:
     Args:
         name: as a message shows it, and as a `Mark` names it
         lines: with their line feeds, read as they are taken
+        first: the number that its name gives to its first entry; None where names say nothing
     """
 
     name: str
     lines: Iterable[bytes]
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +176,20 @@ class Backend(Protocol):
 
     async def replace(self, lines: Iterable[bytes], head: Head) -> str:
         """Set everything aside whole, put these lines in its place, and say where it went."""
+        ...
+
+    async def checkpoint(self) -> bytes | None:
+        """
+        Return what `keep_checkpoint` kept last, None where there is nothing.
+
+        Whether to believe it is the reader's matter: a lost, old or broken one costs time only.
+        """
+        ...
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """
+        Keep a checkpoint in the place of the last, whole or not at all.
+
+        Only the holder of the lease calls it. `replace` takes the checkpoint away.
+        """
         ...

@@ -39,6 +39,7 @@ from shplan.manifest.scanner import (
     split,
 )
 from shplan.manifest.validate import listed, nearest, shown
+from shplan.manifest.work import WorkError
 
 MAX_TEXT = 1_000_000
 MAX_ITEMS = 100_000
@@ -78,6 +79,15 @@ class ExpressionError(Exception):
 
 class World(Protocol):
     """What expressions can ask for beyond their own scope."""
+
+    def spend(self, work: int) -> None:
+        """
+        Count the work that expressions make.
+
+        Raises:
+            WorkError: all of them together make more than a project may
+        """
+        ...
 
     def instances(self, base: Address) -> tuple[str, ...] | None:
         """
@@ -157,9 +167,12 @@ def evaluate(text: str, scope: Scope, world: World) -> Value:
     if not any(isinstance(part, Expression) and part.source != RUN_KEY for part in parts):
         return _literal(parts, text, scope)
     run = Run(scope, world)
-    if len(parts) == 1 and isinstance(parts[0], Expression):
-        return run.typed(parts[0], text)
-    return run.joined(parts, text)
+    try:
+        if len(parts) == 1 and isinstance(parts[0], Expression):
+            return run.typed(parts[0], text)
+        return run.joined(parts, text)
+    except WorkError as error:
+        raise too_much() from error
 
 
 def reference_template(reference: Reference) -> str:
@@ -195,6 +208,9 @@ class Later:
     """Stands for a value that exists only after apply; whatever is done with it waits as well."""
 
     __slots__ = ("pure", "references", "run")
+
+    def __repr__(self) -> str:
+        return "(known after apply)"
 
     def __init__(self, run: Run, references: tuple[Reference, ...], *, pure: bool = True) -> None:
         self.run, self.references, self.pure = run, references, pure
@@ -369,7 +385,12 @@ class Run:
             return self._unknown(parts, text)
         if any(isinstance(piece, SecretReference) for piece in pieces):
             return Sensitive(tuple(_merged(pieces)))
-        return "".join(cast("list[str]", pieces))
+        texts = cast("list[str]", pieces)
+        length = sum(map(len, texts))
+        self.world.spend(length)
+        if length > max(MAX_TEXT, len(text)):
+            raise too_large()
+        return "".join(texts)
 
     def _pieces(self, expression: Expression) -> Sequence[str | SecretReference]:
         item = self._item(expression)
@@ -553,6 +574,7 @@ class Run:
                 raise _no_instances(address)
             return self._attributes(address)
         if address.key is None:
+            self.world.spend(len(keys))
             return {key: self._attributes(Address(address.kind, address.name, key)) for key in keys}
         if address.key not in keys:
             raise _no_instance(address, keys)
@@ -739,9 +761,15 @@ def _enter(value: Value, run: Run) -> Item:
     if isinstance(value, Sensitive):
         return Hidden(value)
     if isinstance(value, dict):
-        return {key: _enter(member, run) for key, member in value.items()}
+        run.world.spend(len(value))
+        members = {key: _enter(member, run) for key, member in value.items()}
+        return value if all(members[key] is one for key, one in value.items()) else members
     if isinstance(value, list):
-        return [_enter(member, run) for member in value]
+        run.world.spend(len(value))
+        items = [_enter(member, run) for member in value]
+        return (
+            value if all(one is other for one, other in zip(items, value, strict=True)) else items
+        )
     return value
 
 
@@ -766,9 +794,14 @@ def _leave(item: Item, run: Run) -> Value:
     if isinstance(item, Hidden):
         return item.value
     if isinstance(item, dict):
-        return {_checked_key(key): _leave(member, run) for key, member in item.items()}
+        run.world.spend(2 * len(item))
+        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
+        return item if all(members[key] is one for key, one in item.items()) else members
     if isinstance(item, list | tuple):
-        return [_leave(member, run) for member in item]
+        run.world.spend(2 * len(item))
+        items = [_leave(member, run) for member in item]
+        same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
+        return item if same else items
     if callable(item):
         msg = "expression"
         raise ExpressionError(
@@ -803,6 +836,18 @@ def too_large() -> ExpressionError:
         "Expression too large",
         f"the value would be larger than expressions may be ({MAX_TEXT:,} characters, {MAX_ITEMS:,} items).",
         why="A manifest that anybody can send must not be able to fill the memory of who plans it.",
+    )
+
+
+def too_much() -> ExpressionError:
+    """Word that the expressions of a project are together more work than any project needs."""
+    return ExpressionError(
+        "expression-too-large",
+        "Expressions too large",
+        "the expressions of this project make more than a project may: "
+        "hundreds of millions of characters.",
+        why="A manifest that anybody can send must not be able to fill the memory of who plans it.",
+        hint="use variables and references for what is repeated, not copies of it in texts",
     )
 
 
@@ -883,4 +928,4 @@ def _by_jinja(source: str, run: Run) -> Item:
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
     own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
-    return jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own})
+    return jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)

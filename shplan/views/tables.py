@@ -1,14 +1,12 @@
 """
-Lists of things as text: the status of resources, entries of the ledger, its verification.
+Lists of things as text: the status of resources, entries of the ledger.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
-from shplan.core.chain import Damage
 from shplan.core.entry import Event, LedgerEntry, Result, Settlement
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
@@ -187,70 +185,3 @@ def entry_json(entry: LedgerEntry) -> JsonObject:
 
     shown: JsonObject = orjson.loads(encode(entry))
     return shown
-
-
-class Verification(Protocol):
-    """What `ledger verify` found."""
-
-    @property
-    def entries(self) -> int: ...
-
-    @property
-    def segments(self) -> int: ...
-
-    @property
-    def head(self) -> str: ...
-
-    @property
-    def damage(self) -> Damage | None: ...
-
-    @property
-    def place(self) -> str: ...
-
-    @property
-    def torn_bytes(self) -> int: ...
-
-    @property
-    def head_kept(self) -> bool: ...
-
-
-def render_verification(report: Verification) -> str:
-    """Word a verification: intact, or the first damage and the way on."""
-    entries = _entries(report.entries)
-    if report.damage is not None:
-        return (
-            f"Damaged at {safe(report.place)}: {safe(report.damage.what)}.\n"
-            f"{entries} before it {'is' if report.entries == 1 else 'are'} intact."
-            " To go on from what is intact:\n"
-            "  shplan ledger recover\n"
-        )
-    lines = [f"Intact: {entries} in {amount(report.segments, 'file')}.", f"head {report.head}"]
-    if report.torn_bytes:
-        torn = amount(report.torn_bytes, "byte")
-        lines.append(f"The last line is unfinished ({torn}); the next writer cuts it.")
-    if report.entries and not report.head_kept:
-        lines.append(
-            "There is no head file: entries cut off at the end would not be noticed."
-            " The next apply that records something writes it."
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _entries(number: int) -> str:
-    return f"{number:,} entry" if number == 1 else f"{number:,} entries"
-
-
-def verification_json(report: Verification) -> JsonObject:
-    """Return the same for programs."""
-    damage = report.damage
-    return {
-        "intact": damage is None,
-        "entries": report.entries,
-        "segments": report.segments,
-        "head": report.head,
-        "tornBytes": report.torn_bytes,
-        "headKept": report.head_kept,
-        "damage": None
-        if damage is None
-        else {"kind": damage.kind.name.lower(), "place": report.place, "what": damage.what},
-    }

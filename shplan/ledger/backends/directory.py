@@ -5,6 +5,7 @@ A ledger in a directory: segments of lines, and a head file that is written afte
     head.json        number, lease and hash of the last entry that is known to be on the disk
     lock             locked by the operating system while somebody may write
     holder.json      who that is, for the others' message; left behind, it tells that one died
+    checkpoint.json  what the entries up to one of them come to, so that a reader may start there
     damaged-1/       what a recovery set aside
 
 A power cut between lines and head leaves a head that is behind, never one that is ahead, so a head
@@ -23,14 +24,17 @@ import msgspec
 
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
+from shplan.ledger.backends import holders
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock
 from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
-_SEGMENT = re.compile(r"\d{8,}\.jsonl")
+_SEGMENT = re.compile(r"[0-9]{8,18}\.jsonl")
 _HEAD = "head.json"
+_HEAD_FORMAT = 1
 _HOLDER = "holder.json"
+_CHECKPOINT = "checkpoint.json"
 _LOCK = "lock"
 _RECOVERY = "recovery.json"
 _RECOVERING = "recovering"
@@ -43,17 +47,8 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int
 
 
-class _HolderFile(msgspec.Struct, frozen=True):
-    pid: int
-    user: str
-    host: str
-    since: str
-    # Those who died before, until an entry tells of them.
-    dead: tuple[Holder, ...] = ()
-
-    @property
-    def holder(self) -> Holder:
-        return Holder(pid=self.pid, user=self.user, host=self.host, since=self.since)
+class _HeadVersion(msgspec.Struct, frozen=True):
+    v: int
 
 
 class _RecoveryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,7 +138,7 @@ class DirectoryBackend:
             names = names[names.index(start.segment) :]
         for name in names:
             offset = start.offset if start is not None and start.segment == name else 0
-            yield Segment(name, self._lines(name, offset))
+            yield Segment(name, self._lines(name, offset), _first_sequence(name))
 
     async def acquire(self, holder: Holder) -> Holder | None:
         """Try once to become the only writer; a recovery that was interrupted is finished."""
@@ -152,8 +147,8 @@ class DirectoryBackend:
             if not self._lock.acquire():
                 return self._holder()
             try:
-                self._dead = self._left_behind()
-                self._sign(holder, self._dead)
+                self._dead = holders.left_behind(self._signed())
+                self._sign(holders.sign(holder, self._dead))
                 self._finish_recovery()
             except BaseException:
                 self._lock.release()
@@ -169,18 +164,18 @@ class DirectoryBackend:
         """Forget the dead: entries tell of them now."""
         with self._writing():
             if self._dead and self._me is not None:
-                self._sign(self._me, ())
+                self._sign(holders.sign(self._me))
             self._dead = ()
 
     async def release(self) -> None:
         """Let others write; the dead of whom no entry tells yet are left to the next holder."""
         if self._me is not None:
             with contextlib.suppress(OSError):
-                if self._dead:
-                    *others, last = self._dead
-                    self._sign(last, tuple(others))
-                else:
+                left = holders.testament(self._dead)
+                if left is None:
                     self._files.remove(self._path / _HOLDER)
+                else:
+                    self._sign(left)
             self._me, self._dead = None, ()
         self._lock.release()
 
@@ -229,12 +224,26 @@ class DirectoryBackend:
             self._write_head(fresh, head)
             self._files.sync_directory(fresh)
             aside = self._free_name()
-            present = [name for name in (*self._segment_names(), _HEAD) if self._has(name)]
+            old = (*self._segment_names(), _HEAD, _CHECKPOINT)
+            present = [name for name in old if self._has(name)]
             plan = _RecoveryFile(aside=aside, files=tuple(present))
             self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
             self._files.sync_directory(self._path)
             self._finish_recovery()
             return f"{self._name}/{aside}"
+
+    async def checkpoint(self) -> bytes | None:
+        """Return what `keep_checkpoint` kept last, None where there is nothing."""
+        with self._reading():
+            try:
+                return (self._path / _CHECKPOINT).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """Keep a checkpoint in the place of the last, whole or not at all."""
+        with self._writing():
+            self._files.replace_content(self._path / _CHECKPOINT, content)
 
     def _finish_recovery(self) -> None:
         # Each move is made once: a file that lies aside already is not moved again, so that
@@ -270,38 +279,43 @@ class DirectoryBackend:
         except FileNotFoundError:
             return None
         try:
+            version = msgspec.json.decode(content, type=_HeadVersion).v
+            if version > _HEAD_FORMAT:
+                msg = (
+                    f"the file {self._name}/{_HEAD} has format {version} and this shplan knows "
+                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
+                )
+                raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             msg = f"the file {self._name}/{_HEAD} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
+        if version != _HEAD_FORMAT or content != _head_line(record):
+            # It says the same in other bytes: shplan did not write them.
+            msg = f"the file {self._name}/{_HEAD} is not as shplan writes it"
+            raise DamagedLedgerError(msg)
         return Head(record.sequence, record.fence, record.hash)
 
     def _write_head(self, directory: Path, head: Head) -> None:
-        record = _HeadFile(fence=head.fence, hash=head.hash, sequence=head.sequence, v=1)
-        content = msgspec.json.encode(record) + b"\n"
-        self._files.replace_content(directory / _HEAD, content)
+        record = _HeadFile(head.fence, head.hash, head.sequence, _HEAD_FORMAT)
+        self._files.replace_content(directory / _HEAD, _head_line(record))
 
     def _holder(self) -> Holder:
-        signed = self._signed()
+        signature = self._signed()
         # It took the lock a moment ago and has not yet said who it is.
-        return Holder(pid=0, user="", host="", since="") if signed is None else signed.holder
+        return holders.UNKNOWN if signature is None else signature.holder
 
-    def _left_behind(self) -> tuple[Holder, ...]:
-        signed = self._signed()
-        return () if signed is None else (*signed.dead, signed.holder)
-
-    def _signed(self) -> _HolderFile | None:
+    def _signed(self) -> holders.Signature | None:
         try:
-            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=_HolderFile)
-        except (OSError, msgspec.MsgspecError):
+            return holders.signed((self._path / _HOLDER).read_bytes())
+        except OSError:
             return None
 
-    def _sign(self, holder: Holder, dead: tuple[Holder, ...]) -> None:
+    def _sign(self, content: bytes) -> None:
         # Not synced: it informs, and is believed only by who tried the lock. By its name at once:
         # half a file would hide that somebody died.
-        signed = _HolderFile(holder.pid, holder.user, holder.host, holder.since, dead)
         draft = self._path / f"{_HOLDER}.new"
-        draft.write_bytes(msgspec.json.encode(signed))
+        draft.write_bytes(content)
         draft.replace(self._path / _HOLDER)
 
     def _segment_names(self) -> list[str]:
@@ -310,7 +324,7 @@ class DirectoryBackend:
                 names = [path.name for path in self._path.iterdir()]
             except FileNotFoundError:
                 return []
-        return sorted((name for name in names if _SEGMENT.fullmatch(name)), key=_first_sequence)
+        return sorted(filter(_is_segment, names), key=_first_sequence)
 
     def _size(self, segment: str) -> int:
         with self._reading():
@@ -366,9 +380,22 @@ class DirectoryBackend:
             raise LedgerError(msg) from error
 
 
+def _head_line(record: _HeadFile) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
+
+
 def _first_sequence(name: str) -> int:
     return int(name.removesuffix(".jsonl"))
 
 
+def _is_segment(name: str) -> bool:
+    # One name for one number: another spelling is a file that somebody has renamed.
+    return _SEGMENT.fullmatch(name) is not None and name == _named(_first_sequence(name))
+
+
 def _segment_name(head: Head) -> str:
-    return f"{head.sequence + 1:08d}.jsonl"
+    return _named(head.sequence + 1)
+
+
+def _named(first: int) -> str:
+    return f"{first:08d}.jsonl"

@@ -34,6 +34,7 @@ from shplan.storage.threads import whole
 
 FAN: Final = 64
 _HEAD = "head.json"
+_CHECKPOINT = "checkpoint.json"
 _ENTRIES = "entries"
 _CANNOT_READ = "read"
 _CANNOT_WRITE = "written"
@@ -222,6 +223,23 @@ class S3Backend:
         if self._kept is None:
             self._kept = (head, None if found is None else found.etag)
 
+    async def checkpoint(self) -> bytes | None:
+        """Return what `keep_checkpoint` kept last, None where there is nothing."""
+        with self._translated(_CANNOT_READ):
+            self._folder = self._folder or await self._newest_folder()
+            found = await self._objects.get(self._checkpoint_key())
+        return None if found is None else found.content
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """Keep a checkpoint in the place of the last, whole or not at all."""
+        with self._translated(_CANNOT_WRITE):
+            await self._lease.refresh()
+            found = await self._objects.get(self._checkpoint_key())
+            # Whoever else wrote one meanwhile vouches for it by an entry of their own.
+            with contextlib.suppress(ConditionError):
+                etag = None if found is None else found.etag
+                await put(self._objects, self._checkpoint_key(), content, over=etag)
+
     async def _append(self, content: bytes, expected: Head, head: Head) -> Mark:
         await self._lease.refresh()
         if self._kept is None or (self._kept[0] or EMPTY) != expected:
@@ -297,6 +315,9 @@ class S3Backend:
 
     def _head_key(self) -> str:
         return f"{self._root}{self.head_name}"
+
+    def _checkpoint_key(self) -> str:
+        return f"{self._root}{max(self._folder, 1)}/{_CHECKPOINT}"
 
     def _entry_key(self, name: str) -> str:
         return f"{self._root}{max(self._folder, 1)}/{_ENTRIES}/{name}"

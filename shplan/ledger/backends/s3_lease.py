@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from shplan.core.errors import LedgerError, StorageError
+from shplan.ledger.backends.holders import UNKNOWN
 from shplan.ledger.backends.settling import put
 from shplan.ledger.port import Holder, LeaseLostError
 from shplan.storage.objects import Found, Objects
@@ -95,7 +96,7 @@ class S3Lease:
             StorageError: it cannot be read or written
             LedgerError: it is no lease
         """
-        other = Holder(pid=0, user="", host="", since="")
+        other = UNKNOWN
         for _ in range(_ATTEMPTS):
             found = await self._objects.get(self._key)
             record = None if found is None else self._decode(found)
