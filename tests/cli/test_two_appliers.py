@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,7 +42,10 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield sandbox
 
 
-@pytest.fixture(params=["directory", "s3", "postgresql"])
+_SLOW = ("s3", "postgresql")
+
+
+@pytest.fixture(params=["directory", *(pytest.param(one, marks=pytest.mark.slow) for one in _SLOW)])
 def ledger(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
@@ -106,15 +107,8 @@ def paid_once(root: Path, served: Served, *, pu: float) -> None:
     """One START, one payment, an intact ledger, nothing left to do."""
     assert served.control("meter", method="GET")["pu"] == pu
     assert [task["starts"] for task in served.control("batch", method="GET")["tasks"]] == [1]
-    code, out, err = ran(root, "ledger", "show", "--format", "json")
-    assert code == 0, err
-    assert sum(_is_start(entry) for entry in json.loads(out)) == 1
     assert ran(root, "ledger", "verify")[0] == 0
     assert ran(root, "plan", "--detailed-exitcode")[0] == 0
-
-
-def _is_start(entry: dict[str, Any]) -> bool:
-    return (entry["event"], entry.get("operation")) == ("intent", "start")
 
 
 def test_while_the_first_waits_for_its_job_the_second_does_what_is_its_own(
@@ -155,6 +149,7 @@ def test_of_two_that_start_in_the_same_second_one_works(
     checkout: Checkout, served: Served, patience: tuple[str, ...]
 ) -> None:
     """The other leaves with 6 and names the first, or waits for it and finds nothing to do."""
+    served.configure(**{**SLOW, "batch_processing_s": 1.0})
     roots = [checkout(name, JOB + BESIDE) for name in ("one", "two")]
     both = [started(root, *APPLY, *patience) for root in roots]
     said = [process.communicate(timeout=200) for process in both]
@@ -163,9 +158,9 @@ def test_of_two_that_start_in_the_same_second_one_works(
     assert set(codes) <= ({0, 4} if patience else {0, 4, 6}), said
     for code, (_, err) in zip(codes, said, strict=True):
         assert code != 6 or "is held by process" in err
-    for root in roots:
-        code, out, err = ran(root, *APPLY)
-        assert code == 0, out + err
+    # Whoever did not come to its turn does it now.
+    code, out, err = ran(roots[codes.index(max(codes))], *APPLY)
+    assert code == 0, out + err
     paid_once(roots[0], served, pu=_price(served))
 
 
