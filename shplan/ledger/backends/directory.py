@@ -238,6 +238,7 @@ class DirectoryBackend:
             self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
             self._files.sync_directory(self._path)
             self._finish_recovery()
+            self._end = None
             return f"{self._name}/{aside}"
 
     async def checkpoint(self) -> bytes | None:
