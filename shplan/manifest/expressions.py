@@ -39,7 +39,7 @@ from shplan.manifest.scanner import (
     split,
 )
 from shplan.manifest.validate import listed, nearest, shown
-from shplan.manifest.work import WorkError
+from shplan.manifest.work import KEPT, SCALAR, WorkError, weight
 
 MAX_TEXT = 1_000_000
 MAX_ITEMS = 100_000
@@ -168,6 +168,7 @@ def evaluate(text: str, scope: Scope, world: World) -> Value:
         return _literal(parts, text, scope)
     run = Run(scope, world)
     try:
+        world.spend(SCALAR)
         if len(parts) == 1 and isinstance(parts[0], Expression):
             return run.typed(parts[0], text)
         return run.joined(parts, text)
@@ -387,7 +388,7 @@ class Run:
             return Sensitive(tuple(_merged(pieces)))
         texts = cast("list[str]", pieces)
         length = sum(map(len, texts))
-        self.world.spend(length)
+        self.world.spend(KEPT * length)
         if length > max(MAX_TEXT, len(text)):
             raise too_large()
         return "".join(texts)
@@ -928,4 +929,6 @@ def _by_jinja(source: str, run: Run) -> Item:
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
     own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
-    return jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
+    item = jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
+    run.world.spend(KEPT * weight(item))
+    return item
