@@ -6,11 +6,12 @@ STAMP := $(VENV)/.installed
 # A client that conflicts with another of the same name, but not with what that one needs.
 CLIENTS := $(VENV)/clients
 PYTEST_WORKERS ?= auto
+CRASH_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 # The tests start hundreds of programs; without it each of them compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test laws slow test-all golden examples fmt format-check lint type schemas schemas-check \
+.PHONY: help install demo test laws crash slow test-all golden examples fmt format-check lint type schemas schemas-check \
         docs docs-check bench corpus build wheel-test check clean
 
 help:  ## List the targets
@@ -36,6 +37,10 @@ test: $(STAMP)  ## Run all tests but the slow ones
 
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
+
+crash: $(STAMP)  ## Kill the client at every boundary (ONLY='tiles-* job-run/plain' LIMIT=crashes of a case THIN=1: all)
+	$(BIN)/python -m tests.crash --jobs $(CRASH_JOBS) $(if $(LIMIT),--most $(LIMIT)) $(if $(THIN),--thin $(THIN)) \
+	    $(foreach one,$(ONLY),'$(one)')
 
 slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or hypothesis" \
@@ -80,9 +85,10 @@ bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/process.py
+	$(BIN)/python benchmarks/ledger.py
 
 corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
-	$(BIN)/python benchmarks/corpus.py $(DIR)
+	$(BIN)/python benchmarks/corpus.py --list $(if $(DIR),"$(DIR)")
 
 build: $(STAMP)  ## Build the wheel
 	rm -rf dist

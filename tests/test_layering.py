@@ -39,21 +39,24 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
         {"core", "providers.base"},
         {"httpx", "httpx_aiohttp", "aiohttp", "msgspec", "pydantic"},
     ),
-    "ledger": ({"core"}, {"msgspec", "pydantic"}),
+    "ledger": ({"core", "storage"}, {"msgspec", "psycopg", "pydantic"}),
     "storage": ({"core"}, {"botocore", "msgspec", "pydantic"}),
     # orjson: plans as JSON are written in the form that their digest is taken of.
     "views": ({"core"}, {"rich", "pydantic", "orjson"}),
     "engine": ({"core", "providers"}, set()),
-    "script": (set(), {"numpy", "py_mini_racer", "quickjs"}),
+    "script": (
+        set(),
+        {"numpy", "py_mini_racer", "quickjs", "tree_sitter", "tree_sitter_javascript"},
+    ),
     "sandbox": ({"schema.store", "script"}, ANY),
     "cli": (ANY, {"click", "orjson"}),
 }
 # Package: the only modules or rooms that import it, so that a choice can be changed in one file.
 ONLY: dict[str, set[str]] = {
     "aiohttp": {"api/network.py"},
-    "asyncio": {"api", "engine", "cli", "sandbox", "storage"},
+    "asyncio": {"api", "engine", "cli", "ledger/tail.py", "sandbox", "storage"},
     # Twice, because the sandbox shares nothing with the client but the schemas.
-    "botocore": {"storage/s3.py", "sandbox/remote_buckets.py"},
+    "botocore": {"storage/aws.py", "sandbox/remote_buckets.py"},
     "click": {"cli"},
     "cql2": {"sandbox/catalog_filters.py"},
     "deepdiff": {"core/diff.py"},
@@ -98,6 +101,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/zarr_layout.py",
     },
     "packaging": {"manifest/project.py"},
+    "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
@@ -131,6 +135,8 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
+    "tree_sitter": {"script/reading.py"},
+    "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.
     "yaml": {"manifest/parse.py", "schema/extract.py"},

@@ -85,7 +85,7 @@ ROOMS = sorted(
 
 def test_what_the_client_imports_is_declared_without_extras() -> None:
     """A client of the real service installs neither rasterio nor a server."""
-    rooms = [room for room in ROOMS if room != "storage"]
+    rooms = [room for room in ROOMS if room not in ("storage", "ledger")]
     assert distributions(modules_of(*rooms)) <= declared(None)
 
 
@@ -95,20 +95,28 @@ def test_what_reads_buckets_is_declared_with_its_extra() -> None:
     assert declared("s3") <= foreign & declared("dev")
 
 
+def test_what_keeps_ledgers_is_declared_with_its_extra() -> None:
+    foreign = distributions(modules_of("ledger"))
+    assert foreign <= declared(None) | declared("postgres")
+    assert declared("postgres") <= foreign & declared("dev")
+
+
 def test_what_the_sandbox_imports_is_declared_with_its_extra() -> None:
     assert distributions(modules_of("sandbox", "cli")) <= declared(None) | declared("sandbox")
 
 
 def test_nothing_is_declared_that_nobody_imports() -> None:
     used = distributions(modules_of(*ROOMS, "sandbox", "cli"))
-    assert (declared(None) | declared("sandbox") | declared("s3")) - used == set(SILENT)
+    extras = declared("sandbox") | declared("s3") | declared("postgres")
+    assert (declared(None) | extras) - used == set(SILENT)
 
 
 def test_every_command_starts_without_the_packages_of_the_extras() -> None:
     """Their modules are imported when they are used, so that help and validation work without."""
+    extras = sorted(declared("sandbox") | declared("s3") | declared("postgres"))
     program = (
         "import importlib, sys\n"
-        f"for name in {sorted(declared('sandbox') | declared('s3'))!r}: sys.modules[name] = None\n"
+        f"for name in {extras!r}: sys.modules[name] = None\n"
         "from shplan.cli.main import COMMANDS\n"
         "for module, _ in COMMANDS.values(): importlib.import_module(f'shplan.cli.{module}')\n"
     )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shplan.cli.exit_door import INTERRUPTED
+from shplan.cli.exit_door import INTERRUPTED, message
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options, takes
-from shplan.core.errors import PlanError
+from shplan.core.errors import LockedError, PlanError
 
 if TYPE_CHECKING:
     from shplan.engine.performer import Interrupt
@@ -47,6 +47,7 @@ def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
 
 def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int:
     """Plan, show, ask, carry out; return the exit code."""
+    from shplan.cli.heads import head_after  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.engine.performer import Interrupt  # noqa: PLC0415
@@ -72,18 +73,23 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
                     lock_timeout_s=options.lock_timeout_s,
                     interrupt=interrupt,
                 )
-        return conclude(applied, options, loaded)
+                head = await head_after(opened.journal)
+        return conclude(applied, options, loaded, head=head)
 
     return until_cancelled(run())
 
 
 def until_cancelled(running: Coroutine[None, None, int]) -> int:
     """Run to the end; a second interrupt cancels it, and what was in flight stays open."""
+    from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.engine.performer import InterruptedApplyError  # noqa: PLC0415
+
     try:
         return asyncio.run(running)
+    except InterruptedApplyError:
+        say("Stopped while waiting for the ledger. Nothing was sent.")
+        return INTERRUPTED
     except asyncio.CancelledError:
-        from shplan.cli.output import say  # noqa: PLC0415
-
         say("Stopped at once. What was in flight is looked up by the next plan or apply.")
         return INTERRUPTED
 
@@ -122,8 +128,14 @@ def show_plan(planned: Planned, options: Options) -> None:
         say(text)
 
 
-def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
-    """Report what became of an apply; return the exit code."""
+def conclude(applied: Applied, options: Options, loaded: Loaded, *, head: str) -> int:
+    """
+    Report what became of an apply; return the exit code.
+
+    Args:
+        head: of the ledger, afterwards
+    """
+    from shplan.cli.heads import say_head  # noqa: PLC0415
     from shplan.cli.output import say, use_color, write_json, write_text  # noqa: PLC0415
     from shplan.cli.report import report_json, report_markdown, report_text  # noqa: PLC0415
 
@@ -131,22 +143,24 @@ def conclude(applied: Applied, options: Options, loaded: Loaded) -> int:
     if applied.declined:
         say("Declined. Nothing was sent.")
         return 1
-    if applied.report is None:
-        if options.output == "json":
-            write_json(report_json(applied, loaded))
-        elif options.output == "markdown":
-            write_text(report_markdown(applied, loaded))
-        elif plan.refusals or not plan.pending:
-            show_plan(applied.planned, options)
-        return plan.exit_code() or (3 if plan.blocked else 0)
     if options.output == "json":
-        write_json(report_json(applied, loaded))
+        write_json(report_json(applied, loaded, head=head))
     elif options.output == "markdown":
-        write_text(report_markdown(applied, loaded))
-    else:
+        write_text(report_markdown(applied, loaded, head=head))
+    elif applied.report is not None:
         text = report_text(applied, loaded, color=use_color(options))
         if text:
             write_text(text)
+        say_head(head)
+    elif plan.refusals or not plan.pending:
+        show_plan(applied.planned, options)
+        say_head(head)
+    if applied.report is None:
+        return plan.exit_code() or (3 if plan.blocked else 0)
+    if applied.report.locked:
+        say(message(LockedError(applied.report.locked)))
+        # It ends the command where it is: what a person must decide is told by the next one.
+        return applied.report.exit_code()
     return plan.exit_code() or applied.report.exit_code()
 
 

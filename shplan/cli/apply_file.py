@@ -6,17 +6,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import cast
 
 import click
 import orjson
 
 from shplan.cli.apply import conclude, listen_for_signals, until_cancelled
+from shplan.cli.evidence import saved_anchor
+from shplan.cli.heads import head_after
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
 from shplan.cli.session import open_session
-from shplan.core.saved import History, history, saved_text
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import StalePlanError
+from shplan.core.saved import History, Telling, saved_text
 from shplan.core.value import JsonObject
 from shplan.engine.performer import Interrupt
 from shplan.engine.runs import apply_saved
@@ -30,7 +35,8 @@ def apply_file(options: Options, file: Path) -> int:
 
     Raises:
         click.UsageError: the command line gives others
-        StalePlanError: what would be done now is not what was reviewed
+        StalePlanError: what would be done now is not what was reviewed, or the ledger is not the
+            one that was planned from
     """
     from shplan.views.saved_plan import load_plan  # noqa: PLC0415
 
@@ -63,14 +69,34 @@ def apply_file(options: Options, file: Path) -> int:
                 applied = await apply_saved(
                     opened.session,
                     saved,
-                    lambda: _past(opened.journal, str(saved["digest"])),
+                    lambda: _past(opened.journal, saved, name=str(file)),
                     lock_timeout_s=chosen.lock_timeout_s,
                     interrupt=interrupt,
                 )
-        return conclude(applied, chosen, loaded)
+                head = await head_after(opened.journal)
+        return conclude(applied, chosen, loaded, head=head)
 
     return until_cancelled(run())
 
 
-async def _past(journal: Journal, digest: str) -> History:
-    return history([entry async for entry in journal.entries()], digest)
+async def _past(journal: Journal, saved: JsonObject, *, name: str) -> History:
+    """
+    Gather what was done under a saved plan, from a ledger that still has the plan's head.
+
+    Raises:
+        StalePlanError: it has not: it was cut off, rolled back, or is another one
+    """
+    told = Telling(str(saved["digest"]))
+    anchor = saved_anchor(saved_text(saved, "ledgerHead"), source=name)
+    (found,) = await journal.scan(told.hear, (anchor,))
+    if found.met:
+        return told.history()
+    diagnostic = Diagnostic(
+        code="plan/other-ledger",
+        summary="The ledger is not the one that was planned from",
+        what=f"{name} was made from the ledger head {anchor}, and {found.what}.",
+        why="What was done since may not be in this ledger, and would be done again. "
+        "Nothing was sent.",
+        hint=f"shplan ledger verify --plan {quote(name)}; then review a new plan",
+    )
+    raise StalePlanError(diagnostic.what, diagnostics=(diagnostic,))

@@ -33,9 +33,9 @@ EXIT_CODES = """\
 | 1 | an error: wrong usage, wrong manifests, a declined prompt, no terminal to ask on |
 | 2 | changes are pending (`plan --detailed-exitcode`, `fmt --check`) |
 | 3 | some changes failed or are blocked, the rest is done; the same command resumes |
-| 4 | the saved plan is stale, foreign or changed |
+| 4 | the saved plan is stale, foreign or changed, or others changed something while an apply waited |
 | 5 | a policy, a budget or a protection refused |
-| 6 | the ledger is locked |
+| 6 | others hold the ledger |
 | 7 | an outcome is unknown and a person must decide |
 | 70 | a bug in shplan |
 | 130 | interrupted |

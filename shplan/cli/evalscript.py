@@ -32,6 +32,31 @@ def command() -> None:
     """Look at what evalscripts do."""
 
 
+@command.command("check")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--collection",
+    metavar="TYPE",
+    help="What FILES read, e.g. sentinel-2-l2a: bands and units are checked as well.",
+)
+@takes("environment", "format")
+def check(options: Options, files: tuple[Path, ...], collection: str | None) -> int:
+    """
+    Check evalscripts offline: syntax, bands, outputs, values.
+
+    Each script is read, its setup() is run, and evaluatePixel() on made-up pixels. With FILES, those
+    scripts; without, those of the project, each with the collections that its requests give it.
+    """
+    from shplan.cli.evalscript_check import check_files, check_project  # noqa: PLC0415
+
+    if files:
+        return check_files(options, files, collection or "")
+    if collection:
+        message = "--collection goes with FILES; a project's requests say what they read"
+        raise click.UsageError(message)
+    return check_project(options)
+
+
 @command.command("render")
 @click.argument("address", metavar="JOB")
 @click.option(

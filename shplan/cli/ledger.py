@@ -1,11 +1,11 @@
 """
-`shplan ledger`: read, verify, export and recover the record of what was done.
+`shplan ledger`: read, verify, sign, export and recover the record of what was done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from shplan.core.entry import LedgerEntry
     from shplan.core.errors import PlanError
     from shplan.ledger.journal import Journal
+    from shplan.manifest.load import Loaded
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group("ledger")
 def command() -> None:
-    """Read, verify, export or recover the ledger."""
+    """Read, verify, sign, export or recover the ledger."""
 
 
 @command.command("show")
@@ -33,10 +37,15 @@ def show(options: Options, address: str | None) -> int:
     from shplan.views.tables import entry_json, render_entries  # noqa: PLC0415
 
     async def run() -> int:
-        every = [entry async for entry in _journal(options).entries()]
-        entries = [one for one in every if address is None or _concerns(one.draft.address, address)]
-        if address is not None and every and not entries:
-            raise _no_entry(address, every)
+        _, journal = _open(options)
+        entries, known = [], set()
+        async for entry in journal.entries():
+            if entry.draft.address is not None:
+                known.add(str(entry.draft.address))
+            if address is None or concerns(entry, address):
+                entries.append(entry)
+        if address is not None and known and not entries:
+            raise _no_entry(address, known)
         if options.output == "json":
             write_json([entry_json(entry) for entry in entries])
         else:
@@ -47,31 +56,122 @@ def show(options: Options, address: str | None) -> int:
 
 
 @command.command("verify")
-@takes("environment", "format")
-def verify(options: Options) -> int:
-    """Check every entry against the chain and the head; leaves with 1 on damage."""
-    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
-    from shplan.views.tables import render_verification, verification_json  # noqa: PLC0415
+@click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    metavar="SEQUENCE:HASH",
+    help="A head that the ledger had, as plan, apply and verify print it: it must have it still.",
+)
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    type=_FILE,
+    help="A saved plan: the head that it was computed from is an anchor.",
+)
+@click.option(
+    "--allowed-signers",
+    type=_FILE,
+    help="Check the signed heads; who may sign, in the form of ssh-keygen.",
+)
+@click.option(
+    "--signatures",
+    multiple=True,
+    type=_FILE,
+    help="Files with signed heads; signatures/ENVIRONMENT.jsonl of the project by default.",
+)
+@takes("environment", "document")
+def verify(
+    options: Options,
+    anchors: tuple[str, ...],
+    plans: tuple[Path, ...],
+    allowed_signers: Path | None,
+    signatures: tuple[Path, ...],
+) -> int:
+    """
+    Check every entry against the chain and the head; leaves with 1 on damage.
 
-    report = asyncio.run(_journal(options).verify())
+    The chain alone cannot tell that the ledger and its head were rolled back together: heads
+    that lie elsewhere can, in the output of CI, in saved plans, or signed.
+    """
+    from shplan.cli.evidence import anchors_of, check, signed_heads  # noqa: PLC0415
+    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.views import verification  # noqa: PLC0415
+
+    if signatures and allowed_signers is None:
+        message = "signatures are checked against --allowed-signers FILE"
+        raise click.UsageError(message)
+    loaded, journal = _open(options)
+    signed = () if allowed_signers is None else signed_heads(loaded, signatures)
+    sources = anchors_of(loaded, anchors, plans)
+    report, found = asyncio.run(check(loaded, journal, sources, signed, allowed_signers))
     if options.output == "json":
-        write_json(verification_json(report))
+        write_json(verification.verification_json(report, found))
+    elif options.output == "markdown":
+        write_text(verification.markdown_verification(report, found))
     else:
-        write_text(render_verification(report))
-    return 0 if report.damage is None else 1
+        write_text(verification.render_verification(report, found))
+    return 0 if verification.is_proven(report, found) else 1
+
+
+@command.command("sign")
+@click.option(
+    "--key",
+    required=True,
+    type=_FILE,
+    help="A private key for SSH, or the public one of a key in your ssh-agent.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=_NEW_FILE,
+    help="File that the signed head is added to; signatures/ENVIRONMENT.jsonl by default.",
+)
+@takes("environment")
+def sign(options: Options, key: Path, out: Path | None) -> int:
+    """
+    Sign the head of the ledger with an SSH key, into a file to commit.
+
+    The whole ledger is verified first. Who has the file and the public key finds out, later,
+    whether any entry up to this head was changed or cut off.
+    """
+    from shplan.cli.evidence import add_signature, signatures_file  # noqa: PLC0415
+    from shplan.cli.output import write_text  # noqa: PLC0415
+
+    loaded, journal = _open(options)
+    file = out or signatures_file(loaded)
+    signed = asyncio.run(add_signature(loaded, journal, key=key, file=file))
+    anchor = signed.statement.anchor(source="")
+    write_text(
+        f"Signed the ledger head {anchor}.\n"
+        f"The signature is in {file}; commit it. To check it:\n"
+        "  shplan ledger verify --allowed-signers FILE"
+    )
+    return 0
 
 
 @command.command("export")
+@click.argument("address", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="The lines as they stand, whose chain can be checked elsewhere; or a table.",
+)
+@click.option("-o", "--out", type=_NEW_FILE, help="Write here instead of stdout, all or nothing.")
 @takes("environment")
-def export(options: Options) -> int:
-    """Write the entries to stdout, line by line as they stand, for keeping elsewhere."""
+def export(options: Options, address: str | None, form: str, out: Path | None) -> int:
+    """Write the entries for keeping elsewhere; with ADDRESS, only those of one resource."""
+    from shplan.cli.export import write_export  # noqa: PLC0415
 
-    async def run() -> int:
-        async for line in _journal(options).export():
-            sys.stdout.buffer.write(line)
-        return 0
-
-    return asyncio.run(run())
+    _, journal = _open(options)
+    known = asyncio.run(write_export(journal, form=form, address=address, out=out))
+    if known and address is not None:
+        raise _no_entry(address, known)
+    return 0
 
 
 @command.command("recover")
@@ -81,7 +181,7 @@ def recover(options: Options) -> int:
     from shplan.cli.output import write_text  # noqa: PLC0415
     from shplan.views.values import amount  # noqa: PLC0415
 
-    journal = _journal(options)
+    _, journal = _open(options)
     done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
     if done is None:
         write_text("The ledger is intact; nothing was done.")
@@ -94,17 +194,19 @@ def recover(options: Options) -> int:
     return 0
 
 
-def _journal(options: Options) -> Journal:
+def _open(options: Options) -> tuple[Loaded, Journal]:
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_journal  # noqa: PLC0415
 
-    return open_journal(open_project(options), applying=False)
+    loaded = open_project(options)
+    return loaded, open_journal(loaded, applying=False)
 
 
-def _no_entry(address: str, entries: list[LedgerEntry]) -> PlanError:
-    known = (str(one.draft.address) for one in entries if one.draft.address is not None)
+def _no_entry(address: str, known: set[str]) -> PlanError:
     return no_such(address, known, what=f"the ledger has no entry of {address}.")
 
 
-def _concerns(address: object, wanted: str) -> bool:
-    return str(address) == wanted or str(address).startswith(f"{wanted}[")
+def concerns(entry: LedgerEntry, wanted: str) -> bool:
+    """Tell whether an entry is of an address, or of an instance of it."""
+    address = str(entry.draft.address)
+    return address == wanted or address.startswith(f"{wanted}[")

@@ -127,7 +127,9 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic in new releases
         return super().convert(value, param, ctx)
 
 
-MARKDOWN_ELSEWHERE = "text or json (plan, show FILE, apply, destroy and graph have Markdown)"
+MARKDOWN_ELSEWHERE = (
+    "text or json (plan, show FILE, apply, destroy, ledger verify and graph have Markdown)"
+)
 
 
 def _format(*choices: str) -> Callable[[F], F]:
@@ -149,7 +151,8 @@ _LOCK = (
         "lock_timeout_s",
         type=Duration(),
         default=0.0,
-        help="Wait so long for the ledger, e.g. 5m.",
+        help="Wait so long while others hold the ledger, e.g. 5m; an apply that has begun waits"
+        " at least 30s to go on.",
     ),
 )
 _WAIT = (

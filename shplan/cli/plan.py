@@ -32,6 +32,7 @@ def command(
 
     Reads the server, changes nothing, and needs no right to write.
     """
+    from shplan.cli.heads import head_of, say_head  # noqa: PLC0415
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
@@ -52,6 +53,7 @@ def command(
                 loaded, options, applying=False, destroy=destroy, listener=events
             ) as opened:
                 planned = (await plan(opened.session)).plan
+                head = await head_of(opened.journal, planned.inputs.ledger_head)
         shown = drifted(planned) if drift else planned
         if options.output == "json":
             write_json(plan_json(shown))
@@ -64,6 +66,7 @@ def command(
             from shplan.views.plan_text import render_plan  # noqa: PLC0415
 
             write_text(render_plan(shown, width=width(), color=use_color(options)))
+            say_head(head)
         if out is not None:
             _save(planned, out)
         refused = planned.exit_code()

@@ -90,8 +90,13 @@ def plan_markdown(
     return render_markdown(plan, setting)
 
 
-def report_markdown(applied: Applied, loaded: Loaded) -> str:
-    """Return the report of an apply as Markdown; where nothing was carried out, the plan."""
+def report_markdown(applied: Applied, loaded: Loaded, *, head: str) -> str:
+    """
+    Return the report of an apply as Markdown; where nothing was carried out, the plan.
+
+    Args:
+        head: of the ledger, afterwards
+    """
     from shplan.views.results_markdown import render_results_markdown  # noqa: PLC0415
     from shplan.views.snippet import render_all  # noqa: PLC0415
 
@@ -99,11 +104,16 @@ def report_markdown(applied: Applied, loaded: Loaded) -> str:
     if applied.report is None:
         return plan_markdown(plan, loaded)
     problems = render_all(diagnostics_of(applied, loaded), loaded.texts)
-    return render_results_markdown(applied.report, plan, problems=problems)
+    return render_results_markdown(applied.report, plan, problems=problems, ledger_head=head)
 
 
-def report_json(applied: Applied, loaded: Loaded) -> JsonObject:
-    """Return the report of an apply as one JSON document."""
+def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
+    """
+    Return the report of an apply as one JSON document.
+
+    Args:
+        head: of the ledger, afterwards
+    """
     from shplan.core.plan import plan_json  # noqa: PLC0415
     from shplan.views.errors import diagnostics_json  # noqa: PLC0415
 
@@ -114,6 +124,7 @@ def report_json(applied: Applied, loaded: Loaded) -> JsonObject:
         "plan": plan_json(applied.planned.plan),
         "applied": report is not None,
         "interrupted": report is not None and report.interrupted,
+        "locked": None if report is None else report.locked or None,
         "results": [
             {
                 "address": str(result.change.address),
@@ -126,4 +137,5 @@ def report_json(applied: Applied, loaded: Loaded) -> JsonObject:
         ],
         "diagnostics": diagnostics_json(diagnostics_of(applied, loaded)),
         "costPU": 0.0 if report is None else report.cost_pu,
+        "ledgerHead": head,
     }

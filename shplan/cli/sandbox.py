@@ -144,12 +144,13 @@ def seed(data: Path) -> int:
 
     require_packages()
     from shplan.sandbox.clock import SystemClock  # noqa: PLC0415
+    from shplan.sandbox.remote_buckets import from_environment  # noqa: PLC0415
     from shplan.sandbox.seeding import seed as fill  # noqa: PLC0415
     from shplan.sandbox.settling import settle_at_once  # noqa: PLC0415
     from shplan.sandbox.world import World  # noqa: PLC0415
 
     with readable(data):
-        world = World(data, clock=SystemClock())
+        world = World(data, clock=SystemClock(), remote=from_environment(os.environ))
         settle_at_once(world, {})
         seeded = fill(world)
         world.close()

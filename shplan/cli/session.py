@@ -103,9 +103,11 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
     Open the ledger of the environment.
 
     Raises:
-        LedgerError: with `CI` set, an apply would write to a directory that vanishes
+        LedgerError: with `CI` set, an apply would write to a directory that vanishes; or there is
+            no such backend
+        CredentialsError: nothing says with what a shared ledger is opened
     """
-    from shplan.ledger.backends.directory import DirectoryBackend  # noqa: PLC0415
+    from shplan.cli.ledgers import open_backend  # noqa: PLC0415
     from shplan.ledger.journal import Journal  # noqa: PLC0415
 
     environment = loaded.environment
@@ -119,19 +121,13 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
             hint="set `ledger:` of the environment to a place that stays",
         )
         raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
-    if "://" in named and not named.startswith("file://"):
-        diagnostic = Diagnostic(
-            code="ledger/backend",
-            summary="No such ledger backend",
-            what=f"`ledger: {named}` is not a directory.",
-            why="This version keeps ledgers in directories only.",
-            hint=f"ledger: ledgers/{environment.name}",
-            span=environment.span,
-        )
-        raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
-    home = named.removeprefix("file://") or f".shplan/ledger/{environment.name}"
-    path = loaded.root / home
-    backend = DirectoryBackend(path, name=home)
+    backend = open_backend(
+        named,
+        root=loaded.root,
+        default=f".shplan/ledger/{environment.name}",
+        environment=os.environ,
+        span=environment.span,
+    )
     return Journal(backend, clock=SystemClock(), actor=actor(loaded.root))
 
 

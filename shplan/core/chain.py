@@ -45,6 +45,7 @@ class DamageKind(Enum):
     DUPLICATED = "duplicated"
     CUT = "cut off"
     HEAD = "head unreadable"
+    RENAMED = "renamed"
     NEWER = "written by a newer shplan"
 
 
@@ -127,24 +128,40 @@ class Chain:
 
     __slots__ = (
         "_acknowledged",
-        "_acknowledged_hash",
         "_damage",
+        "_fence",
+        "_hash",
         "_lines",
+        "_met",
+        "_promised",
+        "_sequence",
         "_start",
         "_torn",
-        "head",
+        "_wanted",
     )
 
     def __init__(self, start: Head = EMPTY, *, acknowledged: Head | None = None) -> None:
-        self.head = start
+        # Three values and no head: a million lines pass, and one head is asked for.
+        self._sequence, self._fence, self._hash = start.sequence, start.fence, start.hash
         self._start = start
+        self._wanted = None if acknowledged is None else acknowledged.sequence
         self._acknowledged = acknowledged
-        self._acknowledged_hash = ""
+        self._met: Head | None = None
+        self._promised: int | None = None
         self._damage: Damage | None = None
         self._lines = 0
         self._torn = b""
         if acknowledged is not None and acknowledged.sequence == start.sequence:
-            self._acknowledged_hash = start.hash
+            self._met = start
+
+    @property
+    def head(self) -> Head:
+        """The end of the intact part so far."""
+        return Head(self._sequence, self._fence, self._hash)
+
+    def begin_segment(self, first: int | None) -> None:
+        """Hear which number the name of a segment gives to the next entry, None for none."""
+        self._promised = first
 
     def feed(self, line: bytes) -> LedgerEntry | None:
         """Return the entry of the next line, or None once the intact part has ended."""
@@ -156,9 +173,9 @@ class Chain:
         if self._torn:
             self._damage = Damage(
                 DamageKind.CHANGED,
-                self.head.sequence + 1,
+                self._sequence + 1,
                 index - 1,
-                f"entry {self.head.sequence + 1} ends in the middle and others follow it",
+                f"entry {self._sequence + 1} ends in the middle and others follow it",
             )
             return None
         if not line.endswith(b"\n"):
@@ -173,7 +190,7 @@ class Chain:
         return Verdict(self.head, self._damage, len(self._torn))
 
     def _follow(self, line: bytes, index: int) -> LedgerEntry | None:
-        expected = self.head.sequence + 1
+        expected = self._sequence + 1
         try:
             entry = decode(line)
         except NewerFormatError as error:
@@ -182,12 +199,19 @@ class Chain:
         except UnreadableLineError as error:
             self._damage = Damage(DamageKind.CHANGED, expected, index, str(error))
             return None
-        self._damage = _link_damage(self.head, entry, index)
-        if self._damage is not None:
+        sequence, fence = entry.sequence, entry.fence
+        if sequence != expected or entry.previous != self._hash or fence < self._fence:
+            self._damage = _link_damage(self.head, entry, index)
             return None
-        self.head = Head(entry.sequence, entry.fence, line_hash(line))
-        if self._acknowledged is not None and self._acknowledged.sequence == entry.sequence:
-            self._acknowledged_hash = self.head.hash
+        if self._promised is not None:
+            promised, self._promised = self._promised, None
+            if promised != sequence:
+                what = f"entry {sequence} stands where the name says entry {promised}"
+                self._damage = Damage(DamageKind.RENAMED, sequence, index, what)
+                return None
+        self._sequence, self._fence, self._hash = sequence, fence, line_hash(line)
+        if sequence == self._wanted:
+            self._met = self.head
         return entry
 
     def _look_for_the_missing(self, line: bytes) -> None:
@@ -207,23 +231,30 @@ class Chain:
         kept = self._acknowledged
         if kept is None:
             return None
-        if kept.sequence > self.head.sequence:
-            missing = self.head.sequence + 1
+        if kept.sequence > self._sequence:
+            missing = self._sequence + 1
             several = f"entries {missing} to {kept.sequence} were"
             what = (
-                f"the journal ends with entry {self.head.sequence} and the head file says that it "
+                f"the journal ends with entry {self._sequence} and the head file says that it "
                 f"reached entry {kept.sequence}: "
                 f"{several if missing < kept.sequence else f'entry {missing} was'} cut off"
             )
             return Damage(DamageKind.CUT, missing, max(self._lines - 1, 0), what)
-        if kept.hash != self._acknowledged_hash:
+        line = kept.sequence - self._start.sequence - 1
+        if self._met is None or kept.hash != self._met.hash:
             what = f"entry {kept.sequence} is not the one that the head file names"
-            line = kept.sequence - self._start.sequence - 1
+            return Damage(DamageKind.CHANGED, kept.sequence, line, what)
+        if kept.fence != self._met.fence:
+            what = (
+                f"entry {kept.sequence} was written under lease {self._met.fence}, "
+                f"and the head file says {kept.fence}"
+            )
             return Damage(DamageKind.CHANGED, kept.sequence, line, what)
         return None
 
 
-def _link_damage(head: Head, entry: LedgerEntry, index: int) -> Damage | None:
+def _link_damage(head: Head, entry: LedgerEntry, index: int) -> Damage:
+    """Say which link of an entry does not fit."""
     expected = head.sequence + 1
     if entry.sequence > expected:
         what = f"entry {expected} is missing: entry {entry.sequence} stands in its place"
@@ -233,10 +264,8 @@ def _link_damage(head: Head, entry: LedgerEntry, index: int) -> Damage | None:
         return Damage(DamageKind.DUPLICATED, entry.sequence, index, what)
     if entry.previous != head.hash:
         return _broken_link(entry, index)
-    if entry.fence < head.fence:
-        what = f"entry {entry.sequence} was written under lease {entry.fence}, after {head.fence}"
-        return Damage(DamageKind.CHANGED, entry.sequence, index, what)
-    return None
+    what = f"entry {entry.sequence} was written under lease {entry.fence}, after {head.fence}"
+    return Damage(DamageKind.CHANGED, entry.sequence, index, what)
 
 
 def _broken_link(entry: LedgerEntry, index: int) -> Damage:

@@ -30,6 +30,8 @@ class Event(Enum):
     MOVE = "move"
     FORGET = "forget"
     RECOVER = "recover"
+    TAKEOVER = "takeover"
+    CHECKPOINT = "checkpoint"
 
 
 class Result(Enum):
@@ -88,7 +90,8 @@ class EntryDraft:
 
     Args:
         event: what it says
-        address: the resource concerned, None for the ledger's own events
+        address: the resource concerned, None for the ledger's own events, and for what is about
+            a run alone because its address has become somebody else's
         plan: digest of the plan under which it happens, or empty
         deployment: identity of the deployment (its built-in name or host, and the sandbox's
             instance), so that entries of another one are history
@@ -96,7 +99,8 @@ class EntryDraft:
             ...; with the OUTCOME of a run's intent, the same again
         request: with INTENT, digest of the request (of all requests, for a set)
         keys: with INTENT on a set, natural keys of the members it covers, at most a hundred
-        data: with INTENT, what finds the object again; with MOVE, `{"from": ...}`
+        data: with INTENT, what finds the object again; with MOVE, `{"from": ...}`; with TAKEOVER,
+            `{"holder": ...}`, who held the lease before and ended without letting go
         intent: with OUTCOME, the number of the intent that it settles
         settlement: with OUTCOME, ADOPT, IMPORT, RECEIPT and PROTECT, what is learnt
         server_time: the server's `Date` known when it was written, or empty

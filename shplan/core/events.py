@@ -45,7 +45,7 @@ class ChangeFinished:
     A change ended.
 
     Args:
-        outcome: `done`, `failed`, `skipped`, `interrupted` or `unknown`
+        outcome: `done`, `failed`, `skipped`, `stale`, `interrupted` or `unknown`
         message: why, where it is not `done`
         cost_pu: processing units spent
         seconds: how long it took

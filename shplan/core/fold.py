@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import assert_never, cast
 
 from shplan.core.address import Address
-from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.resource import MemberRecord, PendingIntent, Recorded
 from shplan.core.runs import RunFold, RunRecord
 from shplan.core.value import JsonObject, Object
@@ -34,30 +34,45 @@ class Fold:
 
     Args:
         deployment: entries of any other are ignored
+        records, runs: what an earlier fold had come to, in its order
     """
 
     __slots__ = ("_deployment", "_open", "_records", "_runs")
 
-    def __init__(self, deployment: str) -> None:
+    def __init__(
+        self,
+        deployment: str,
+        records: Mapping[Address, Record] | None = None,
+        runs: Mapping[str, RunRecord] | None = None,
+    ) -> None:
         self._deployment = deployment
-        self._records: dict[Address, _Record] = {}
-        self._open: dict[int, Address] = {}
-        self._runs = RunFold()
+        self._records: dict[Address, Record] = dict(records or {})
+        self._open: dict[int, Address] = {
+            number: address
+            for address, record in self._records.items()
+            for number in record.pending
+        }
+        self._runs = RunFold(runs)
 
     def add(self, entry: LedgerEntry) -> None:
         """Take in the next entry."""
         draft = entry.draft
-        if draft.address is None or draft.deployment != self._deployment:
+        if draft.deployment != self._deployment:
             return
-        self._runs.add(entry)
+        if draft.key or draft.settlement is not None:
+            self._runs.add(entry)
+        if draft.address is None:
+            self._of_run_alone(draft)
+            return
+        # The frequent first: each case is a comparison, and a million entries pass.
         match draft.event:
-            case Event.GENESIS | Event.RECOVER:
-                pass
             case Event.INTENT:
                 self._intend(entry, draft.address)
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
                 self._note_change(entry, draft.address)
+            case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
+                pass
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
             case Event.MOVE:
@@ -73,13 +88,25 @@ class Fold:
             {address: record.freeze(address) for address, record in self._records.items()}
         )
 
+    def records(self) -> Mapping[Address, Record]:
+        """Return what the fold is made of, in its order: with the runs, all that it knows."""
+        return self._records
+
     def runs(self) -> Mapping[str, RunRecord]:
         """Return every run by its key, whatever became of its address."""
         return self._runs.runs()
 
+    def _of_run_alone(self, draft: EntryDraft) -> None:
+        # Whoever wrote it had lost the address to others; the intent is still its own.
+        address = None if draft.intent is None else self._open.get(draft.intent)
+        if draft.event is Event.OUTCOME and draft.intent is not None and address is not None:
+            self._close(draft.intent, address, draft.settlement)
+
     def _intend(self, entry: LedgerEntry, address: Address) -> None:
         draft = entry.draft
-        record = self._records.setdefault(address, _Record())
+        record = self._records.get(address)
+        if record is None:
+            record = self._records[address] = Record()
         record.pending[entry.sequence] = PendingIntent(
             entry.sequence,
             draft.operation,
@@ -116,15 +143,14 @@ class Fold:
             record.pending[number] = left
 
     def _learn(self, address: Address, settlement: Settlement | None) -> None:
-        record = self._records.get(address)
-        if record is None:
-            record = _Record()
+        before = self._records.get(address)
+        record = Record() if before is None else before
         if settlement is not None:
             record = record.after(settlement)
-        if record.known or record.pending:
-            self._records[address] = record
-        else:
+        if not (record.known or record.pending):
             self._records.pop(address, None)
+        elif record is not before:
+            self._records[address] = record
 
     def _move(self, data: JsonObject, target: Address) -> None:
         source = Address.parse(str(data["from"]))
@@ -147,8 +173,14 @@ class Fold:
 
 
 @dataclass(slots=True)
-class _Record:
-    """What is known of one address while folding; `known`: some settlement spoke of it."""
+class Record:
+    """
+    What is known of one address while folding.
+
+    Args:
+        known: some settlement spoke of it
+        members_shared: a snapshot shows the same members
+    """
 
     known: bool = False
     id: str = ""
@@ -157,19 +189,20 @@ class _Record:
     prevent_destroy: bool = False
     depends_on: tuple[Address, ...] = ()
     members: dict[str, MemberRecord] = field(default_factory=dict)
-    members_shared: bool = False
+    members_shared: bool = field(default=False, compare=False)
     pending: dict[int, PendingIntent] = field(default_factory=dict)
     data: JsonObject = field(default_factory=dict)
     changed: int = 0
 
-    def after(self, settlement: Settlement) -> _Record:
+    def after(self, settlement: Settlement) -> Record:
+        """Return the record that a settlement leaves: this one, or a new one."""
         if not settlement.gone:
             self._learn(settlement)
             return self
         if settlement.id and self.id and settlement.id != self.id:
             # The old object of a replacement: the record is already the new one's.
             return self
-        return _Record(pending=self.pending)
+        return Record(pending=self.pending)
 
     def _learn(self, settlement: Settlement) -> None:
         self.known = self.known or _states_something(settlement)
@@ -189,6 +222,7 @@ class _Record:
             self._learn_members(settlement)
 
     def freeze(self, address: Address) -> Recorded:
+        """Return the record as the rest of shplan sees it."""
         # A million members are not copied for a snapshot, but before the next change to them.
         self.members_shared = True
         return Recorded(
@@ -205,6 +239,7 @@ class _Record:
         )
 
     def rename_dependency(self, source: Address, target: Address) -> None:
+        """Follow a move of something that this depends on."""
         if source in self.depends_on:
             self.depends_on = tuple(
                 target if address == source else address for address in self.depends_on

@@ -32,7 +32,7 @@ def _frozen(plain: type) -> type:
     made: type[Any] = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(plain)
     fields = dataclasses.fields(made)
     methods = {
-        "__init__": _init(fields, finishes=hasattr(made, "__post_init__")),
+        "__init__": _init(made, fields, finishes=hasattr(made, "__post_init__")),
         "__repr__": _repr([field.name for field in fields if field.repr]),
         **_comparing([field.name for field in fields if field.compare]),
         **_copying([field.name for field in fields]),
@@ -45,8 +45,10 @@ def _frozen(plain: type) -> type:
     return made
 
 
-def _init(fields: tuple[dataclasses.Field[Any], ...], *, finishes: bool) -> Callable[..., None]:
-    known: dict[str, Any] = {"_set": object.__setattr__, "_made": object()}
+def _init(
+    made: type[Any], fields: tuple[dataclasses.Field[Any], ...], *, finishes: bool
+) -> Callable[..., None]:
+    known: dict[str, Any] = {"_made": object()}
     parameters, lines = [], []
     for field in fields:
         name = field.name
@@ -60,13 +62,15 @@ def _init(fields: tuple[dataclasses.Field[Any], ...], *, finishes: bool) -> Call
             parameters.append(f"{name}=_default_{name}")
         else:
             parameters.append(name)
-        lines.append(f"    _set(self, {name!r}, {value})")
+        # The slot itself, which no name has to be looked up for.
+        known[f"_set_{name}"] = getattr(made, name).__set__
+        lines.append(f"    _set_{name}(self, {value})")
     if finishes:
         lines.append("    self.__post_init__()")
     source = "\n".join([f"def __init__(self, {', '.join(parameters)}):", *lines])
     exec(source, known)  # noqa: S102 - the names of a class's own fields, as `dataclasses` does it
-    made: Callable[..., None] = known["__init__"]
-    return made
+    written: Callable[..., None] = known["__init__"]
+    return written
 
 
 def _repr(names: list[str]) -> Callable[[Any], str]:

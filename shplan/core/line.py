@@ -9,6 +9,7 @@ what it does not know, so that a ledger is never half understood. The chain of t
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -78,7 +79,7 @@ def decode(line: bytes) -> LedgerEntry:
     """
     try:
         return _entry(_DECODER.decode(line))
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         version = _VERSION.search(line.removesuffix(b"\n"))
         if version is not None and int(version[1]) > FORMAT:
             msg = (
@@ -225,47 +226,50 @@ class _Line(_Wire, frozen=True, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Line)
+# A long ledger speaks of few addresses; who meets one again finds it by identity.
+_address = lru_cache(maxsize=2**16)(Address.parse)
 
 
 def _entry(line: _Line) -> LedgerEntry:
     if line.v != FORMAT:
         msg = f"format {line.v}"
         raise ValueError(msg)
+    # By position: a million lines pass here, and names are looked up.
     draft = EntryDraft(
-        event=line.event,
-        address=None if line.address is None else Address.parse(line.address),
-        plan=line.plan,
-        deployment=line.deployment,
-        operation=line.operation,
-        request=line.request,
-        keys=line.keys,
-        data=cast("JsonObject", line.data),
-        intent=line.intent,
-        settlement=None if line.settlement is None else _settlement(line.settlement),
-        server_time=line.server_time,
-        key=line.key,
-        attempt=line.attempt,
+        line.event,
+        None if line.address is None else _address(line.address),
+        line.plan,
+        line.deployment,
+        line.operation,
+        line.request,
+        line.keys,
+        cast("JsonObject", line.data),
+        line.intent,
+        None if line.settlement is None else _settlement(line.settlement),
+        line.server_time,
+        line.key,
+        line.attempt,
     )
     return LedgerEntry(line.sequence, line.fence, line.time, line.actor, line.previous, draft)
 
 
 def _settlement(line: _SettlementLine) -> Settlement:
     return Settlement(
-        result=line.result,
-        id=line.id,
-        owned=line.owned,
-        spec=cast("JsonObject | None", line.spec),
-        gone=line.gone,
-        members=_members(line.members),
-        lost_members=line.lost_members,
-        unsettled=line.unsettled,
-        prevent_destroy=line.prevent_destroy,
-        depends_on=line.depends_on,
-        status=line.status,
-        cost_pu=line.cost_pu,
-        message=line.message,
-        data=cast("JsonObject", line.data),
-        receipt=None if line.receipt is None else _receipt(line.receipt),
+        line.result,
+        line.id,
+        line.owned,
+        cast("JsonObject | None", line.spec),
+        line.gone,
+        _members(line.members) if line.members else {},
+        line.lost_members,
+        line.unsettled,
+        line.prevent_destroy,
+        line.depends_on,
+        line.status,
+        line.cost_pu,
+        line.message,
+        cast("JsonObject", line.data),
+        None if line.receipt is None else _receipt(line.receipt),
     )
 
 

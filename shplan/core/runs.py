@@ -84,8 +84,8 @@ class RunFold:
 
     __slots__ = ("_runs",)
 
-    def __init__(self) -> None:
-        self._runs: dict[str, RunRecord] = {}
+    def __init__(self, runs: Mapping[str, RunRecord] | None = None) -> None:
+        self._runs: dict[str, RunRecord] = dict(runs or {})
 
     def add(self, entry: LedgerEntry) -> None:
         """Take in the next entry of one deployment."""

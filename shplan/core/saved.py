@@ -60,54 +60,67 @@ class Review:
 
 def history(entries: Iterable[LedgerEntry], digest: str) -> History:
     """Gather what was done under a digest."""
-    told = _Told()
+    told = Telling(digest)
     for entry in entries:
+        told.hear(entry)
+    return told.history()
+
+
+class Telling:
+    """
+    What the entries so far have said of one saved plan.
+
+    Args:
+        digest: of the plan
+    """
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+        self._touched: set[Address] = set()
+        self._failed: set[Address] = set()
+        self._made: set[str] = set()
+        self._started: set[Address] = set()
+        self._spent_pu: defaultdict[Address, float] = defaultdict(float)
+
+    def hear(self, entry: LedgerEntry) -> None:
+        """Take in the next entry."""
         draft = entry.draft
-        if draft.plan != digest or draft.address is None:
-            continue
-        told.touched.add(draft.address)
-        _hear_of_start(told, draft, draft.address)
+        if draft.plan != self._digest or draft.address is None:
+            return
+        self._touched.add(draft.address)
+        self._hear_of_start(draft, draft.address)
         settlement = draft.settlement
         if settlement is None:
-            continue
+            return
         if settlement.id:
-            told.made.add(settlement.id)
-        told.made.update(member.id for member in settlement.members.values())
+            self._made.add(settlement.id)
+        self._made.update(member.id for member in settlement.members.values())
         if settlement.cost_pu:
-            told.spent_pu[draft.address] += settlement.cost_pu
+            self._spent_pu[draft.address] += settlement.cost_pu
         if _is_failure(draft.event, settlement):
-            told.failed.add(draft.address)
-    return History(
-        frozenset(told.touched),
-        frozenset(told.failed),
-        frozenset(told.made),
-        frozenset(told.started),
-        dict(told.spent_pu),
-    )
+            self._failed.add(draft.address)
 
+    def history(self) -> History:
+        """Return what was heard."""
+        return History(
+            frozenset(self._touched),
+            frozenset(self._failed),
+            frozenset(self._made),
+            frozenset(self._started),
+            dict(self._spent_pu),
+        )
 
-@dataclass(slots=True)
-class _Told:
-    """What the entries so far have said."""
-
-    touched: set[Address] = field(default_factory=set)
-    failed: set[Address] = field(default_factory=set)
-    made: set[str] = field(default_factory=set)
-    started: set[Address] = field(default_factory=set)
-    spent_pu: defaultdict[Address, float] = field(default_factory=lambda: defaultdict(float))
-
-
-def _hear_of_start(told: _Told, draft: EntryDraft, address: Address) -> None:
-    if draft.operation != START or not draft.key:
-        return
-    result = None if draft.settlement is None else draft.settlement.result
-    if result in (Result.REFUSED, Result.FAILED):
-        told.started.discard(address)
-        return
-    told.started.add(address)
-    if result is Result.DONE:
-        # Refused because it was started already, which a look has shown: no failure.
-        told.failed.discard(address)
+    def _hear_of_start(self, draft: EntryDraft, address: Address) -> None:
+        if draft.operation != START or not draft.key:
+            return
+        result = None if draft.settlement is None else draft.settlement.result
+        if result in (Result.REFUSED, Result.FAILED):
+            self._started.discard(address)
+            return
+        self._started.add(address)
+        if result is Result.DONE:
+            # Refused because it was started already, which a look has shown: no failure.
+            self._failed.discard(address)
 
 
 def _is_failure(event: Event, settlement: Settlement) -> bool:

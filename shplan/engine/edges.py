@@ -7,11 +7,12 @@ dependents first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
+from shplan.core.resource import Recorded
 
 Edges = dict[int, set[int]]
 
@@ -36,6 +37,34 @@ def edges(nodes: Sequence[Change]) -> tuple[Edges, Edges]:
         _removals_follow(at, node, places, needs)
     _left_overs_follow(nodes, places, needs)
     return needs, after
+
+
+def closure(
+    changes: Iterable[Change], recorded: Mapping[Address, Recorded]
+) -> Callable[[Address], frozenset[Address]]:
+    """
+    Return what tells everything that an address depends on, directly or not.
+
+    Args:
+        changes: those of the plan
+        recorded: for what the plan does not show
+    """
+    direct: dict[Address, set[Address]] = {}
+    for address, record in recorded.items():
+        direct.setdefault(address, set()).update(record.depends_on)
+    for change in changes:
+        direct.setdefault(change.address, set()).update(change.depends_on)
+
+    def needs(address: Address) -> frozenset[Address]:
+        found: set[Address] = set()
+        left = [address]
+        while left:
+            fresh = direct.get(left.pop(), set()) - found
+            found |= fresh
+            left.extend(fresh)
+        return frozenset(found - {address})
+
+    return needs
 
 
 def removes(change: Change) -> bool:

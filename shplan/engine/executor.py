@@ -3,7 +3,8 @@ The walk over a plan: what is ready runs, and nothing is sent that the ledger do
 
 intent → request → outcome, for every request with an effect. A failure stops its
 dependents, not its neighbours; the first interrupt lets what is in flight end, the
-second cancels it and leaves its intents open for the next run to look up.
+second cancels it and leaves its intents open for the next run to look up. While all only wait,
+the ledger is let go of (`holding`); what others have touched meanwhile is not sent.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
-from shplan.core.errors import ApiError, NoAnswerError, RefusedError
+from shplan.core.errors import ApiError, LockedError, NoAnswerError, RefusedError
 from shplan.core.events import ChangeFinished, ChangeStarted
 from shplan.core.planner import steps_of
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, is_known
 from shplan.engine.drive import SharedLists, drive
-from shplan.engine.edges import edges, rewrites
-from shplan.engine.performer import Interrupt, InterruptedApplyError, Performer, Runs, Walk
-from shplan.engine.ports import Lease, Resolver
+from shplan.engine.edges import closure, edges, rewrites
+from shplan.engine.holding import Holding, Turn, Turns
+from shplan.engine.performer import (
+    Interrupt,
+    InterruptedApplyError,
+    Performer,
+    Runs,
+    StaleChangeError,
+    Walk,
+)
+from shplan.engine.ports import Resolver
 from shplan.engine.world import World
 from shplan.providers.base import ChangeFailedError, Fault, StillRunningError
 
@@ -34,6 +43,7 @@ class Ending(Enum):
     How one change ended.
 
     RUNNING: what it started runs on, and nobody waits. LEFT: it depends on something that does.
+    STALE: others have written about it, or about what it depends on, while this apply waited.
     """
 
     DONE = "done"
@@ -43,6 +53,7 @@ class Ending(Enum):
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
     UNKNOWN = "unknown"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +76,16 @@ class ChangeResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a plan."""
+    """
+    What became of a plan.
+
+    Args:
+        locked: who holds the ledger, where it could not be had again; empty otherwise
+    """
 
     results: tuple[ChangeResult, ...]
     interrupted: bool = False
+    locked: str = ""
 
     @property
     def cost_pu(self) -> float:
@@ -76,10 +93,19 @@ class Report:
         return sum(result.cost_pu for result in self.results)
 
     def exit_code(self) -> int:
-        """Return 130 when interrupted, 3 when something failed or was skipped, else 0."""
+        """
+        Return how the command leaves.
+
+        130 when interrupted, 6 where the ledger could not be had again, 4 where something is
+        stale, 3 when something failed or was skipped, else 0.
+        """
         if self.interrupted:
             return 130
+        if self.locked:
+            return 6
         endings = {result.ending for result in self.results}
+        if Ending.STALE in endings:
+            return 4
         return 3 if endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
 
 
@@ -87,7 +113,7 @@ async def execute(
     changes: Sequence[Change],
     *,
     plan_digest: str,
-    lease: Lease,
+    holding: Holding,
     world: World,
     recorded: Mapping[Address, Recorded],
     attributes: Mapping[Address, Object],
@@ -100,18 +126,21 @@ async def execute(
     Args:
         changes: all changes in the plan's order, blocked and quiet ones included
         plan_digest: the name of the plan, written into every entry
+        holding: the lease, held
         recorded: what the ledger says, with intents that are still open
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
     """
     walk = Walk(
         plan_digest,
-        lease,
+        holding,
         world,
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),
         SharedLists(world.api),
+        closure(changes, recorded),
+        {change.address: change.key for change in changes if change.key},
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
     return await nodes.run()
@@ -134,43 +163,80 @@ class _Nodes:
         self._recorded = recorded
         self._attributes = attributes
         self._endings: dict[int, asyncio.Future[ChangeResult]] = {}
+        self._turns = Turns(walk.holding, len(self._nodes))
 
     async def run(self) -> Report:
         loop = asyncio.get_running_loop()
         self._endings = {at: loop.create_future() for at in range(len(self._nodes))}
         needs, after = edges(self._nodes)
+        self._turns.begin(needs, after)
         # Not a task group: one failure must not cancel its neighbours.
         tasks = [
             asyncio.create_task(self._node(at, needs[at], after[at]), name=str(node.address))
             for at, node in enumerate(self._nodes)
         ]
         try:
-            results = await asyncio.gather(*tasks)
+            results = await self._unless_lost(tasks)
         except asyncio.CancelledError:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        except LockedError as error:
+            # It could not be had again while all only waited, or it was lost on the way.
+            return await self._locked(tasks, error)
         except BaseException:
             # The ledger failed, or this is a bug: nobody may go on sending without the lease.
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancel(tasks)
             raise
         told = tuple(r for r in results if _is_told(r))
         return Report(told, interrupted=self._walk.interrupt.wanted)
 
+    async def _unless_lost(self, tasks: Sequence[asyncio.Task[ChangeResult]]) -> list[ChangeResult]:
+        walking = asyncio.gather(*tasks)
+        losing = asyncio.create_task(self._lost())
+        try:
+            await asyncio.wait({walking, losing}, return_when=asyncio.FIRST_COMPLETED)
+            return (losing if losing.done() else walking).result()
+        finally:
+            losing.cancel()
+            walking.cancel()
+
+    async def _lost(self) -> list[ChangeResult]:
+        await self._walk.holding.lost()
+
+    async def _locked(
+        self, tasks: Sequence[asyncio.Task[ChangeResult]], error: LockedError
+    ) -> Report:
+        """End the walk: what was done is told, the rest is left for a later apply."""
+        await _cancel(tasks)
+        message = "the ledger is held by others; a later apply goes on from there"
+        results = []
+        for at, node in enumerate(self._nodes):
+            ending = self._endings[at]
+            if ending.done() and ending.exception() is None:
+                results.append(ending.result())
+            elif node.address in self._walk.in_flight:
+                results.append(ChangeResult(node, Ending.UNKNOWN, "the ledger was lost meanwhile"))
+            elif node.action.changes or node.records or node.waits:
+                results.append(ChangeResult(node, Ending.LEFT, message))
+        told = tuple(result for result in results if _is_told(result))
+        return Report(told, locked=str(error))
+
     async def _node(self, at: int, needs: set[int], after: set[int]) -> ChangeResult:
         change = self._nodes[at]
         try:
-            result = await self._result(change, needs, after)
+            result = await self._result(change, self._turns.of(at), needs, after)
         except BaseException as error:
             self._endings[at].set_exception(error)
             # Whoever waits is told by the same error; nobody else has to.
             self._endings[at].exception()
             raise
         self._endings[at].set_result(result)
+        await self._turns.ended(at)
         return result
 
-    async def _result(self, change: Change, needs: set[int], after: set[int]) -> ChangeResult:
+    async def _result(
+        self, change: Change, turn: Turn, needs: set[int], after: set[int]
+    ) -> ChangeResult:
         for other in sorted(needs | after):
             # Shielded: who waits and is cancelled does not cancel what the others wait for.
             ended = await asyncio.shield(self._endings[other])
@@ -187,17 +253,24 @@ class _Nodes:
             return ChangeResult(change, Ending.DONE)
         if self._walk.interrupt.wanted:
             return ChangeResult(change, Ending.INTERRUPTED, "interrupted before it began")
-        return await self._carry_out(change)
+        return await self._carry_out(change, turn)
 
-    async def _carry_out(self, change: Change) -> ChangeResult:
+    async def _carry_out(self, change: Change, turn: Turn) -> ChangeResult:
         world = self._world
+        try:
+            await turn.take()
+        except InterruptedApplyError:
+            return ChangeResult(change, Ending.INTERRUPTED, "interrupted before it began")
+        stale = self._walk.stale(change) if change.action.changes else None
+        if stale is not None:
+            return ChangeResult(change, Ending.STALE, str(StaleChangeError(stale)))
         started = world.clock.monotonic()
         told = change.action.changes
         if told:
             world.events.emit(ChangeStarted(change.address, change.action, len(change.members)))
         record = self._recorded.get(change.address)
         pending = () if record is None else (intent.sequence for intent in record.pending)
-        performer = Performer(self._walk, change, pending=pending)
+        performer = Performer(self._walk, change, turn, pending=pending)
         try:
             result = await self._attempt(change, performer)
         finally:
@@ -231,6 +304,8 @@ class _Nodes:
             return ChangeResult(
                 change, Ending.INTERRUPTED, "interrupted", cost_pu=performer.cost_pu
             )
+        except StaleChangeError as error:
+            return ChangeResult(change, Ending.STALE, str(error), cost_pu=performer.cost_pu)
         except StillRunningError as error:
             await performer.settle_open()
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
@@ -243,6 +318,12 @@ class _Nodes:
                 change, Ending.FAILED, str(error), _faults(error), performer.cost_pu
             )
         return ChangeResult(change, Ending.DONE, cost_pu=performer.cost_pu)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address, Object]) -> Change:

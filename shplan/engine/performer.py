@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
+from shplan.core.address import Address
 from shplan.core.change import Action, Change
-from shplan.core.entry import EntryDraft, Event, Result, Settlement
+from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.events import ChangeProgress, Waiting
+from shplan.core.others import of_run_alone, staleness, told
 from shplan.core.request import ApiRequest
 from shplan.core.runs import RunRecord
 from shplan.core.value import digest
 from shplan.engine.drive import Reader, SharedLists
-from shplan.engine.ports import Lease
+from shplan.engine.edges import removes
 from shplan.engine.world import World
 from shplan.providers.base import (
     Act,
@@ -38,12 +41,25 @@ from shplan.providers.base import (
     Wait,
 )
 
+if TYPE_CHECKING:
+    from shplan.engine.holding import Holding, Turn
+
+# What is over before others could do anything is no time to let go of the ledger.
+_BRIEF_S: Final = 1.0
+
 
 class InterruptedApplyError(ShplanError):
     """Nothing new is started any more."""
 
     def __init__(self) -> None:
         super().__init__("interrupted")
+
+
+class StaleChangeError(ShplanError):
+    """Others have written what a change may not be sent after; the message says who and what."""
+
+    def __init__(self, entry: LedgerEntry) -> None:
+        super().__init__(f"not sent: {told(entry)}; plan again")
 
 
 @dataclass(slots=True)
@@ -68,20 +84,39 @@ class Walk:
 
     Args:
         plan: the plan's digest, written into every entry
+        holding: the lease, shared
+        needs: everything that an address depends on, directly or not
+        running: which run each address is known to be about
         runs: what the ledger knows of runs by now, what this apply has written included
         slots: bounds the requests with an effect that are under way
         lists: lists that many changes ask for at once
         claims: run keys that one change has for itself
+        in_flight: what has an intent and no outcome yet
     """
 
     plan: str
-    lease: Lease
+    holding: Holding
     world: World
     interrupt: Interrupt
     runs: Runs
     slots: asyncio.Semaphore
     lists: SharedLists
+    needs: Callable[[Address], frozenset[Address]]
+    running: dict[Address, str]
     claims: dict[str, asyncio.Lock] = field(default_factory=dict)
+    in_flight: set[Address] = field(default_factory=set)
+
+    def stale(self, change: Change) -> LedgerEntry | None:
+        """Return what others have written that a change may no longer be sent after."""
+        if not self.holding.others:
+            return None
+        return staleness(
+            change,
+            self.holding.others,
+            needs=self.needs(change.address),
+            runs=self.running,
+            removes=removes(change),
+        )
 
 
 class Performer:
@@ -89,11 +124,13 @@ class Performer:
     Performs the steps of one change: reads, acts with intent and outcome, notes, waits.
 
     Args:
+        turn: this change's share in the lease
         pending: numbers of the intents of earlier runs that this change settles
     """
 
-    def __init__(self, walk: Walk, change: Change, *, pending: Iterable[int]) -> None:
+    def __init__(self, walk: Walk, change: Change, turn: Turn, *, pending: Iterable[int]) -> None:
         self._walk = walk
+        self._turn = turn
         self._world = walk.world
         self._change = change
         self._reader = Reader(
@@ -120,8 +157,8 @@ class Performer:
             case Note():
                 await self._note(step)
                 return None
-            case Wait(seconds=seconds, reason=reason):
-                await self._wait(seconds, reason)
+            case Wait():
+                await self._wait(step)
                 return None
             case Progress(done=done, total=total, what=what):
                 self._world.events.emit(ChangeProgress(self._change.address, done, total, what))
@@ -136,12 +173,24 @@ class Performer:
 
     async def settle_open(self) -> None:
         """Close the intents of earlier runs: this run has found out what came of them."""
-        if self._open:
+        if not self._open:
+            return
+        try:
+            await self._turn.take()
+        except InterruptedApplyError:
+            # They stay open, and are looked up once more.
+            return
+        # Where others have written since, they have looked the same intents up.
+        if self._taken_over() is None:
             await self._append([])
 
     async def _act(self, act: Act) -> tuple[Reply, ...]:
         if self._walk.interrupt.wanted:
             raise InterruptedApplyError
+        await self._turn.take()
+        stale = self._walk.stale(self._change)
+        if stale is not None:
+            raise StaleChangeError(stale)
         intent = EntryDraft(
             Event.INTENT,
             self._change.address,
@@ -159,6 +208,7 @@ class Performer:
         # outcome names exactly what must be looked for before anything is created again.
         (number, *_) = await self._append([intent])
         self._latest = number
+        self._walk.in_flight.add(self._change.address)
         try:
             replies = await asyncio.gather(*(self._send(request) for request in act.requests))
         except asyncio.CancelledError:
@@ -168,6 +218,7 @@ class Performer:
         settlement = act.settle(tuple(replies))
         self.cost_pu += settlement.cost_pu
         await self._outcome(number, settlement, operation=act.operation, run=act.run)
+        self._walk.in_flight.discard(self._change.address)
         return tuple(replies)
 
     async def _send(self, request: ApiRequest) -> Reply:
@@ -178,14 +229,43 @@ class Performer:
                 return error
 
     async def _note(self, note: Note) -> None:
+        await self._turn.take()
+        mine = self._is_mine(note)
+        if not mine and note.run is None:
+            # Others have bound the address to the same run.
+            return
         if note.event is Event.OUTCOME:
             number = self._latest if note.intent is None else note.intent
-            await self._outcome(number, note.settlement, operation=note.operation, run=note.run)
-            return
-        draft = self._draft(note.event, settlement=note.settlement, data=note.data, run=note.run)
-        if note.settlement is not None:
-            self.cost_pu += note.settlement.cost_pu
-        await self._append([replace(draft, operation=note.operation)])
+            settlement = note.settlement
+            draft = self._about_outcome(number, settlement, note.operation, note.run)
+        else:
+            draft = self._draft(
+                note.event, settlement=note.settlement, data=note.data, run=note.run
+            )
+            draft = replace(draft, operation=note.operation)
+            if note.settlement is not None:
+                self.cost_pu += note.settlement.cost_pu
+        if not mine:
+            draft = replace(draft, address=None, settlement=of_run_alone(draft.settlement))
+        await self._append([draft])
+
+    def _taken_over(self) -> LedgerEntry | None:
+        """Return what others have written about this address that is not only about its run."""
+        address = self._change.address
+        run = self._walk.running.get(address, "")
+        return self._walk.holding.others.wrote(address, run=run)
+
+    def _is_mine(self, note: Note) -> bool:
+        """
+        Tell whether what is learnt may still be said of the address, not of a run alone.
+
+        Raises:
+            StaleChangeError: it is others' by now, and there is no run to speak of
+        """
+        stale = self._taken_over()
+        if stale is not None and note.run is None:
+            raise StaleChangeError(stale)
+        return stale is None and not self._walk.holding.others.bound(self._change.address)
 
     async def _outcome(
         self,
@@ -195,16 +275,30 @@ class Performer:
         operation: str,
         run: RunMark | None,
     ) -> None:
+        await self._append([self._about_outcome(intent, settlement, operation, run)])
+
+    def _about_outcome(
+        self,
+        intent: int | None,
+        settlement: Settlement | None,
+        operation: str,
+        run: RunMark | None,
+    ) -> EntryDraft:
         draft = self._draft(Event.OUTCOME, settlement=settlement, run=run)
         # Of a run the outcome says itself what it is about: its history is folded by key.
         about = "" if run is None else operation
-        await self._append([replace(draft, intent=intent, operation=about)])
+        return replace(draft, intent=intent, operation=about)
 
     async def _claim(self, key: str) -> RunRecord | None:
+        self._walk.running[self._change.address] = key
         lock = self._walk.claims.setdefault(key, asyncio.Lock())
         if lock not in self._claimed:
+            if lock.locked():
+                # Its twin may wait for hours.
+                await self._turn.give_back()
             await lock.acquire()
             self._claimed.append(lock)
+        await self._turn.take()
         return (await self._walk.runs()).get(key)
 
     def release(self) -> None:
@@ -224,7 +318,7 @@ class Performer:
             for number in self._open
         ]
         self._open = []
-        entries = await self._walk.lease.append([*drafts, *closing])
+        entries = await self._walk.holding.append([*drafts, *closing])
         return [entry.sequence for entry in entries]
 
     def _draft(
@@ -247,8 +341,16 @@ class Performer:
             attempt=0 if run is None else run.attempt,
         )
 
-    async def _wait(self, seconds: float, reason: str) -> None:
-        self._world.events.emit(Waiting(self._change.address, reason, seconds))
+    async def _wait(self, wait: Wait) -> None:
+        self._world.events.emit(Waiting(self._change.address, wait.reason, wait.seconds))
+        if wait.looks or wait.seconds >= _BRIEF_S:
+            await self._turn.give_back()
+        await self._sleep(wait.seconds)
+        if not wait.looks:
+            # What is decided now is decided by what is read now: nobody may act in between.
+            await self._turn.take()
+
+    async def _sleep(self, seconds: float) -> None:
         interrupt = self._walk.interrupt
         sleeping = asyncio.ensure_future(self._world.clock.sleep(seconds))
         stopping = asyncio.ensure_future(interrupt.event.wait())

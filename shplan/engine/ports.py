@@ -88,6 +88,24 @@ class Ledger(Protocol):
         """
         ...
 
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what others have appended since the last lease was given back.
+
+        Raises:
+            LedgerError: the ledger is not the one that was left
+        """
+        ...
+
+    async def beat(self) -> None:
+        """
+        Say that the holder of the lease lives.
+
+        Raises:
+            LockedError: somebody else has it by now
+        """
+        ...
+
     def lease(self, *, timeout_s: float) -> Lease:
         """
         Return the lease, to be entered with `async with`.

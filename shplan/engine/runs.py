@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shplan.core.saved import History
     from shplan.core.value import JsonObject
     from shplan.engine.executor import Report
+    from shplan.engine.holding import Holding
     from shplan.engine.performer import Interrupt
     from shplan.engine.ports import Ledger
     from shplan.engine.world import World
@@ -110,11 +111,12 @@ async def apply(
     Plan, ask, and carry out.
 
     The lease is taken after the approval; when somebody else wrote to the ledger in the
-    meantime, everything is planned and asked again.
+    meantime, everything is planned and asked again. Later it is free while changes only wait.
 
     Raises:
         LockedError: somebody else holds the ledger
         StalePlanError: the ledger kept moving
+        InterruptedApplyError: while waiting for the ledger; nothing was sent
     """
     from shplan.engine.executor import execute  # noqa: PLC0415 - a plan does not need it
 
@@ -124,12 +126,12 @@ async def apply(
             return Applied(planned)
         if not await approve(planned):
             return Applied(planned, declined=True)
-        async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+        async with _holding(session, lock_timeout_s, interrupt) as holding:
             if await session.ledger.head() == planned.plan.inputs.ledger_head:
                 report = await execute(
                     planned.plan.changes,
                     plan_digest=planned.plan.digest,
-                    lease=lease,
+                    holding=holding,
                     world=session.world,
                     recorded=planned.recorded,
                     attributes=planned.attributes,
@@ -137,8 +139,7 @@ async def apply(
                     interrupt=interrupt,
                 )
                 return Applied(planned, report)
-    message = f"the ledger moved while planning, {MAX_REPLANS} times"
-    raise StalePlanError(message)
+    raise _moving()
 
 
 async def apply_saved(
@@ -159,11 +160,12 @@ async def apply_saved(
     Raises:
         StalePlanError: something moved; its diagnostics name what
         LockedError: somebody else holds the ledger
+        InterruptedApplyError: while waiting for the ledger; nothing was sent
     """
     from shplan.core.saved import review  # noqa: PLC0415 - only a saved plan is reviewed
     from shplan.engine.executor import execute  # noqa: PLC0415
 
-    async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+    async with _holding(session, lock_timeout_s, interrupt) as holding:
         planned = await plan(session)
         if planned.plan.refusals:
             return Applied(planned)
@@ -178,7 +180,7 @@ async def apply_saved(
         report = await execute(
             reviewed.changes,
             plan_digest=str(saved["digest"]),
-            lease=lease,
+            holding=holding,
             world=session.world,
             recorded=planned.recorded,
             attributes=planned.attributes,
@@ -186,6 +188,17 @@ async def apply_saved(
             interrupt=interrupt,
         )
     return Applied(planned, report)
+
+
+def _holding(session: Session, timeout_s: float, interrupt: Interrupt) -> Holding:
+    from shplan.engine.holding import Holding  # noqa: PLC0415 - a plan does not need it
+
+    return Holding(
+        session.ledger,
+        deployment=session.world.deployment,
+        timeout_s=timeout_s,
+        interrupt=interrupt,
+    )
 
 
 def _stale(moved: tuple[str, ...]) -> StalePlanError:
@@ -216,6 +229,7 @@ async def confirm(
             not known yet
         ChangeFailedError: there is no such object
         LockedError: somebody else holds the ledger
+        StalePlanError: the ledger kept moving
     """
     desired = next((one for one in session.resources if one.address == address), None)
     if desired is None:
@@ -224,26 +238,39 @@ async def confirm(
     if not desired.lifecycle.managed:
         message = f"{address} is `managed: false`: it is only referred to, and never owned"
         raise PlanError(message)
-    world = session.world
+    for _ in range(MAX_REPLANS):
+        head, settlement = await _learn(session, desired, confirmed)
+        draft = EntryDraft(
+            Event.IMPORT,
+            address,
+            deployment=session.world.deployment,
+            settlement=settlement,
+            server_time=session.world.api.server_time,
+        )
+        async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
+            # What others have written since may bind the object elsewhere.
+            if await session.ledger.head() == head:
+                await lease.append([draft])
+                return settlement
+    raise _moving()
+
+
+async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[str, Settlement]:
+    """Return the head that was read, and what the ledger would learn of the object."""
+    world, address = session.world, desired.address
     planned = await plan(session)
     _refuse_bound(address, confirmed, planned, world)
     filled = world.resolver.fill(desired, planned.attributes)
-    reader = _reader(world)
     surroundings = Surroundings(
         runs=await session.ledger.runs(world.deployment), deployment=world.settings.deployment
     )
     flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
-    settlement = await drive(flow, reader.perform)
-    draft = EntryDraft(
-        Event.IMPORT,
-        address,
-        deployment=world.deployment,
-        settlement=settlement,
-        server_time=world.api.server_time,
-    )
-    async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
-        await lease.append([draft])
-    return settlement
+    settlement = await drive(flow, _reader(world).perform)
+    return planned.plan.inputs.ledger_head, settlement
+
+
+def _moving() -> StalePlanError:
+    return StalePlanError(f"the ledger moved while planning, {MAX_REPLANS} times")
 
 
 def _refuse_bound(address: Address, confirmed: str, planned: Planned, world: World) -> None:

@@ -7,47 +7,26 @@ are chained `core/chain.py`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
-from shplan.core.chain import Damage, DamageKind
+from shplan.core.chain import DamageKind, Head
 from shplan.core.entry import LedgerEntry
+from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
 from shplan.core.runs import RunRecord
 from shplan.ledger.lease import JournalLease, acquire
-from shplan.ledger.port import Backend, Clock
+from shplan.ledger.port import Backend, Clock, LeaseLostError
 from shplan.ledger.reading import complaint, read
-from shplan.ledger.tail import Tail, instant
+from shplan.ledger.tail import CHECKPOINT_BYTES, Tail, instant
 
 if TYPE_CHECKING:
+    from shplan.core.anchors import Anchor, Finding
     from shplan.ledger.recovery import Lost
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """
-    What `verify` found.
-
-    Args:
-        entries: number of intact entries before the first damage
-        segments: number of segments
-        head: hash of the last intact entry
-        damage: the first damage, or None
-        place: file and line of it, or the head file, or empty
-        torn_bytes: length of an unfinished last line, which the next writer cuts off
-        head_kept: there is a head beside the journal, against which a cut tail is found
-    """
-
-    entries: int
-    segments: int
-    head: str
-    damage: Damage | None
-    place: str
-    torn_bytes: int
-    head_kept: bool = True
+    from shplan.ledger.verification import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +47,28 @@ class Journal:
         backend: where the lines lie
         clock: for the time of entries and for waiting
         actor: who writes: user, CI run and commit, as far as known; no secrets
+        checkpoint_bytes: by how much it has to grow before a checkpoint is made of it
     """
 
-    def __init__(self, backend: Backend, *, clock: Clock, actor: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        clock: Clock,
+        actor: Mapping[str, str],
+        checkpoint_bytes: int = CHECKPOINT_BYTES,
+    ) -> None:
         self.private: bool = backend.private
         self._backend = backend
-        self._tail = Tail(backend, clock=clock, actor=actor)
+        self._tail = Tail(backend, clock=clock, actor=actor, checkpoint_bytes=checkpoint_bytes)
 
     async def head(self) -> str:
         """Return the hash of the last entry, the genesis hash of an empty ledger."""
-        return (await self._tail.head()).hash
+        return (await self.end()).hash
+
+    async def end(self) -> Head:
+        """Return number, lease and hash of the last entry, `EMPTY` of an empty ledger."""
+        return await self._tail.head()
 
     async def recorded(self, deployment: str) -> Mapping[Address, Recorded]:
         """
@@ -112,19 +103,67 @@ class Journal:
         """
         return JournalLease(self._tail, timeout_s=timeout_s)
 
-    async def verify(self) -> Report:
-        """Read everything anew and say what is there; damage is an answer, not an error."""
-        reading = await read(self._backend, _ignore)
-        damage = reading.verdict.damage
-        return Report(
-            entries=reading.verdict.head.sequence + 1,
-            segments=len(reading.segments),
-            head=reading.verdict.head.hash,
-            damage=damage,
-            place="" if damage is None else reading.place(damage, self._backend),
-            torn_bytes=reading.verdict.torn_bytes,
-            head_kept=reading.acknowledged is not None,
-        )
+    async def others(self) -> tuple[LedgerEntry, ...]:
+        """
+        Return what others have appended since this journal's last lease was given back.
+
+        Asked by who has just taken it again: until then more may come.
+
+        Raises:
+            LedgerError: the ledger is not the one that was left (it was recovered, or put back)
+        """
+        return await self._tail.others()
+
+    async def beat(self) -> None:
+        """
+        Say that the holder of the lease lives.
+
+        One beat that nobody answers is no matter: the next one looks again.
+
+        Raises:
+            LeaseLostError: somebody else has it by now
+        """
+        # An append says the same, and both write it in the place of its last version.
+        async with self._tail.turn:
+            try:
+                await self._backend.beat()
+            except LeaseLostError:
+                raise
+            except LedgerError:
+                return
+
+    async def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
+        """
+        Read everything anew and say what is there; damage is an answer, not an error.
+
+        Args:
+            anchors: heads that were written down elsewhere
+        """
+        from shplan.ledger.verification import verify  # noqa: PLC0415 - only `ledger` needs it
+
+        return await verify(self._backend, anchors)
+
+    async def scan(
+        self, take: Callable[[LedgerEntry], None], anchors: Iterable[Anchor] = ()
+    ) -> tuple[Finding, ...]:
+        """
+        Hand over every entry, in order, and look out for anchored heads.
+
+        Raises:
+            DamagedLedgerError: at the end, when any is damaged: forget what was handed over
+        """
+        from shplan.core.anchors import Watch  # noqa: PLC0415 - only a saved plan needs it
+
+        watch = Watch(anchors)
+
+        def seen(entry: LedgerEntry) -> None:
+            watch.take(entry)
+            take(entry)
+
+        reading = await read(self._backend, seen)
+        if reading.verdict.damage is not None:
+            raise complaint(self._backend, reading, reading.verdict.damage)
+        return watch.findings(reading.verdict.head)
 
     async def export(self) -> AsyncIterator[bytes]:
         """
@@ -179,6 +218,9 @@ class Journal:
         reading = await read(self._backend, _ignore)
         damage = reading.verdict.damage
         if damage is None:
+            # A checkpoint that misleads is dropped; the next writer makes another.
+            if not (await self.verify()).proven:
+                await self._backend.keep_checkpoint(b"")
             return None
         if damage.kind is DamageKind.NEWER:
             raise complaint(self._backend, reading, damage)

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from shplan.core.entry import EntryDraft, LedgerEntry
+from shplan.core.entry import EntryDraft, Event, LedgerEntry
 from shplan.core.errors import LedgerError, LockedError
-from shplan.ledger.port import Holder
+from shplan.core.value import JsonObject
+from shplan.ledger.port import HeadMovedError, Holder
 from shplan.ledger.tail import Tail, instant
 
-POLL_S: Final = 0.1
+_ATTEMPTS: Final = 5
 
 
 class JournalLease:
@@ -38,7 +39,7 @@ class JournalLease:
     async def __aenter__(self) -> Self:
         await acquire(self._tail, timeout_s=self._timeout_s)
         try:
-            self._fence = (await self._tail.prepare()).fence + 1
+            self._fence = await _begin(self._tail)
         except BaseException:
             await self._tail.backend.release()
             raise
@@ -50,8 +51,14 @@ class JournalLease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._fence = None
-        await self._tail.backend.release()
+        fence, self._fence = self._fence, None
+        try:
+            if kind is None and fence is not None:
+                async with self._tail.turn:
+                    await self._tail.save(fence=fence)
+        finally:
+            self._tail.leave()
+            await self._tail.backend.release()
 
     async def append(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
         """
@@ -64,15 +71,52 @@ class JournalLease:
             LedgerError: the disk refused; from then on this lease refuses as well, because nobody
                 knows what the disk has until it is read again
         """
-        if self._fence is None:
-            msg = "the ledger was asked to write without a lease, or after a write had failed"
-            raise LedgerError(msg)
-        if not drafts:
-            return ()
-        fence, self._fence = self._fence, None
-        entries = await self._tail.append(drafts, fence=fence)
-        self._fence = fence
-        return entries
+        # Others of this process wait for their turn; on a directory nobody ever has to.
+        async with self._tail.turn:
+            if self._fence is None:
+                msg = "the ledger was asked to write without a lease, or after a write had failed"
+                raise LedgerError(msg)
+            if not drafts:
+                return ()
+            fence, self._fence = self._fence, None
+            entries = await self._tail.append(drafts, fence=fence)
+            self._fence = fence
+            return entries
+
+
+async def _begin(tail: Tail) -> int:
+    """
+    As the only writer: read, repair, and tell of those who died; return the lease's number.
+
+    Where a lease ends by time, one that was thought dead may still append until the entry about
+    it is there: then everything is read again.
+    """
+    for left in range(_ATTEMPTS - 1, -1, -1):
+        fence = max((await tail.prepare()).fence + 1, tail.backend.fence)
+        told = [
+            EntryDraft(Event.TAKEOVER, data={"holder": _told(one)}) for one in tail.backend.dead
+        ]
+        if not told:
+            return fence
+        try:
+            async with tail.turn:
+                await tail.append(told, fence=fence)
+        except HeadMovedError:
+            if not left:
+                raise
+            continue
+        await tail.backend.bury()
+        return fence
+    raise AssertionError
+
+
+def _told(holder: Holder) -> JsonObject:
+    return {
+        "pid": holder.pid,
+        "user": holder.user,
+        "host": holder.host,
+        "since": holder.since,
+    }
 
 
 async def acquire(tail: Tail, *, timeout_s: float) -> None:
@@ -101,4 +145,4 @@ async def acquire(tail: Tail, *, timeout_s: float) -> None:
                 "wait until it ends, or give more time with --lock-timeout"
             )
             raise LockedError(msg)
-        await tail.clock.sleep(min(POLL_S, left_s))
+        await tail.clock.sleep(min(tail.backend.poll_s, left_s))

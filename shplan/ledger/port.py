@@ -4,6 +4,9 @@ What a journal needs of the place where its lines lie.
 A backend stores lines and a head, and changes both only while the head is the expected one
 (compare and swap). It knows nothing of entries. A directory is one; an object store with
 conditional writes and a database table fit the same few operations.
+
+A holder whose lease went to somebody else cannot write any more, whether it noticed or not: every
+append is bound to what the lease or the next holder's first entry changed.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shplan.core.chain import Head
+from shplan.core.errors import LedgerError, LockedError
 from shplan.core.frozen import dataclass
 
 
@@ -32,10 +36,12 @@ class Segment:
     Args:
         name: as a message shows it, and as a `Mark` names it
         lines: with their line feeds, read as they are taken
+        first: the number that its name gives to its first entry; None where names say nothing
     """
 
     name: str
     lines: Iterable[bytes]
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class Holder:
 
 class MarkLostError(Exception):
     """The journal no longer has the place of a mark: it has to be read from its beginning."""
+
+
+class HeadMovedError(LedgerError):
+    """Somebody else appended since the head was read: nothing was written."""
+
+
+class LeaseLostError(LockedError):
+    """The lease ended, or went to somebody else: this holder cannot write any more."""
 
 
 class Clock(Protocol):
@@ -83,6 +97,19 @@ class Backend(Protocol):
     private: bool
     """Only this machine can see it."""
 
+    poll_s: float
+    """How long to wait before another `acquire`."""
+
+    @property
+    def fence(self) -> int:
+        """Number of the lease that is held, above every earlier one; 0: entries alone count."""
+        ...
+
+    @property
+    def dead(self) -> tuple[Holder, ...]:
+        """Earlier holders who ended without letting go, and of whom no entry tells yet."""
+        ...
+
     @property
     def name(self) -> str:
         """What messages call the ledger."""
@@ -107,7 +134,25 @@ class Backend(Protocol):
         ...
 
     async def acquire(self, holder: Holder) -> Holder | None:
-        """Try once to become the only writer; return who else is, None on success."""
+        """
+        Try once to become the only writer; return who else is, None on success.
+
+        The lease of a holder that ended without letting go is taken over: it is then among the
+        `dead`, until `bury`.
+        """
+        ...
+
+    async def beat(self) -> None:
+        """
+        Say that the holder lives, at least three times within its time to live.
+
+        Raises:
+            LeaseLostError: the lease is not this holder's any more
+        """
+        ...
+
+    async def bury(self) -> None:
+        """Forget the `dead`: entries tell of them now."""
         ...
 
     async def release(self) -> None:
@@ -123,10 +168,28 @@ class Backend(Protocol):
         Keep lines, then the head, and return the place behind them.
 
         Raises:
-            LedgerError: the head is not `expected`, or it is unknown what was kept
+            HeadMovedError: the head is not `expected`; nothing was written
+            LeaseLostError: the lease is not this holder's any more
+            LedgerError: it is unknown what was kept
         """
         ...
 
     async def replace(self, lines: Iterable[bytes], head: Head) -> str:
         """Set everything aside whole, put these lines in its place, and say where it went."""
+        ...
+
+    async def checkpoint(self) -> bytes | None:
+        """
+        Return what `keep_checkpoint` kept last, None where there is nothing.
+
+        Whether to believe it is the reader's matter: a lost, old or broken one costs time only.
+        """
+        ...
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """
+        Keep a checkpoint in the place of the last, whole or not at all.
+
+        Only the holder of the lease calls it. `replace` takes the checkpoint away.
+        """
         ...

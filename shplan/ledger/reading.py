@@ -34,12 +34,14 @@ class Reading:
         end: the place behind the last intact line, None for a journal without segments
         acknowledged: the head that was kept
         segments: name and number of the first line of each segment, counted over all
+        read_bytes: length of the intact lines
     """
 
     verdict: Verdict
     end: Mark | None
     acknowledged: Head | None
     segments: tuple[tuple[str, int], ...]
+    read_bytes: int = 0
 
     def place(self, damage: Damage, backend: Backend) -> str:
         """Return `file:line` of a damage; a cut leaves no line, so the head file stands for it."""
@@ -71,10 +73,13 @@ async def read(
     chain = Chain(head, acknowledged=acknowledged)
     segments: list[tuple[str, int]] = []
     end = start
-    total = 0
+    total = read_bytes = 0
     async for segment in backend.segments(start):
         segments.append((segment.name, total))
-        offset = start.offset if start is not None and start.segment == segment.name else 0
+        begun = start.offset if start is not None and start.segment == segment.name else 0
+        if not begun:
+            chain.begin_segment(segment.first)
+        offset = begun
         for line in segment.lines:
             total += 1
             entry = chain.feed(line)
@@ -82,11 +87,12 @@ async def read(
                 offset += len(line)
                 take(entry)
         end = Mark(segment.name, offset)
+        read_bytes += offset - begun
     verdict = chain.finish()
     if verdict.damage is None and unreadable is not None:
         damage = Damage(DamageKind.HEAD, verdict.head.sequence, 0, str(unreadable))
         verdict = replace(verdict, damage=damage)
-    return Reading(verdict, end, acknowledged, tuple(segments))
+    return Reading(verdict, end, acknowledged, tuple(segments), read_bytes)
 
 
 async def _head(backend: Backend) -> tuple[Head | None, DamagedLedgerError | None]:

@@ -64,6 +64,7 @@ from shplan.manifest.variables import VariableInputs, resolve_variables
 from shplan.schema.store import manifest_kinds, tables
 
 if TYPE_CHECKING:
+    from shplan.manifest.script_checks import ScriptChecks
     from shplan.manifest.scripts import Scripts
 
 API_VERSION = "shplan/v1"
@@ -200,6 +201,8 @@ class _Loader:
         self.variables: JsonObject = {}
         self.incomplete = False
         self._scripts: Scripts | None = None
+        self._script_checks: ScriptChecks | None = None
+        self._deployment = ""
         self.local_texts: dict[Address, str | None] = {}
         self._reading: list[Address] = []
         self.resolution = self._resolution()
@@ -214,6 +217,7 @@ class _Loader:
         # A project file that cannot be read says nothing of environments and variables.
         if project.name:
             self.diagnostics += problems
+            self._deployment = chosen.deployment
             if not problems:
                 self._set_variables(project, chosen, inputs, origin)
         for found in self._found(project, origin):
@@ -593,6 +597,7 @@ class _Loader:
         self.diagnostics += cycles(resources)
         self.diagnostics += members_twice(sets)
         resources = [self._with_script(one) for one in resources]
+        self._check_inputs(resources)
         complaints: dict[Diagnostic, None] = {}
         for desired in resources:
             found = self.registry[desired.address.kind].check(desired, tables())
@@ -611,6 +616,17 @@ class _Loader:
 
             self._scripts = Scripts()
         return self._scripts
+
+    @property
+    def script_checks(self) -> ScriptChecks:
+        """What looks at scripts; without any nothing of it is loaded."""
+        if self._script_checks is None:
+            from shplan.manifest.script_checks import ScriptChecks  # noqa: PLC0415
+
+            self._script_checks = ScriptChecks(
+                self.scripts, self.texts, deployment=self._deployment
+            )
+        return self._script_checks
 
     def _local_text(self, address: Address) -> str | None:
         """
@@ -689,36 +705,26 @@ class _Loader:
                 with suppress(ExpressionError):
                     text = self._local_text(desired.address)
             if text is not None:
-                self._check_script(text, desired, None)
+                self._add(self.script_checks.of_text(text, desired, None))
             return desired
-        found: Value = desired.spec
-        for step in kind.script_path or ():
-            found = found.get(str(step)) if isinstance(found, dict) else None
-        if kind.script_path is None or not isinstance(found, str):
+        text = _text_at(desired.spec, kind.script_path)
+        if text is None:
             return desired
-        if found not in self.scripts.files:
-            self._check_script(found, desired, kind.script_path)
-        return replace(desired, script=self.scripts.shape(found))
+        self._add(self.script_checks.of_text(text, desired, kind.script_path))
+        return replace(desired, script=self.scripts.shape(text))
 
-    def _check_script(self, text: str, desired: Desired, path: ValuePath | None) -> None:
-        from shplan.manifest.scripts import complaint  # noqa: PLC0415 - as `scripts`
+    def _check_inputs(self, resources: list[Desired]) -> None:
+        declared = {one.address: one for one in resources}
+        for desired in resources:
+            path = self.registry[desired.address.kind].script_path
+            text = _text_at(desired.spec, path)
+            if text is not None and path is not None:
+                self._add(self.script_checks.of_inputs(text, desired, path, declared))
 
-        fault = self.scripts.fault(text)
-        if fault is None:
-            return
-        inline = None if path is None else desired.source.span(("spec", *path))
-        file = self.scripts.files.get(text, "")
-        found = complaint(
-            fault,
-            file=file,
-            text=text,
-            address=str(desired.address.base),
-            inline=inline,
-            manifest="" if inline is None else self.texts.get(inline.file, ""),
-        )
-        if found not in self.told:
-            self.told.add(found)
-            self.diagnostics.append(found)
+    def _add(self, found: list[Diagnostic]) -> None:
+        fresh = [one for one in dict.fromkeys(found) if one not in self.told]
+        self.told.update(fresh)
+        self.diagnostics += fresh
 
     def _desired(self, manifest: _Manifest, instance: Instance | None) -> Desired | None:
         address = manifest.address
@@ -1052,6 +1058,14 @@ def _addressable(kind: str, name: str) -> bool:
         return Address.parse(f"{kind}/{name}").key is None
     except ValueError:
         return False
+
+
+def _text_at(spec: Object, path: ValuePath | None) -> str | None:
+    """Return the script of a request, None where there is none or it is not known."""
+    found: Value = spec
+    for step in path or ():
+        found = found.get(str(step)) if isinstance(found, dict) else None
+    return found if path is not None and isinstance(found, str) else None
 
 
 def _without_for_each(body: JsonObject) -> JsonObject:

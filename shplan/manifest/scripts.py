@@ -18,6 +18,7 @@ from shplan.script import Fault, ScriptError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shplan.manifest.script_meaning import Look, Remark
     from shplan.script import ScriptFacts, Worker
 
 _SUMMARIES = {
@@ -54,12 +55,17 @@ _HINTS_BY_WORDS = {
 }
 
 
+# Faults of a script that the service may well render single images with.
+_OF_JOBS = (Fault.VERSION, Fault.MISSING)
+
+
 class Scripts:
     """The scripts of one load, by their text."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
-        self._known: dict[str, ScriptShape | ScriptError] = {}
+        self._known: dict[str, tuple[ScriptFacts, ScriptShape] | ScriptError] = {}
+        self._looks: dict[str, Look | ScriptError] = {}
         self.files: dict[str, str] = {}
 
     def close(self) -> None:
@@ -69,26 +75,66 @@ class Scripts:
             self._worker = None
 
     def shape(self, text: str) -> ScriptShape | None:
+        """Return the facts of a script as planning needs them, None for one that is wrong."""
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[1]
+
+    def facts(self, text: str) -> ScriptFacts | None:
         """Return the facts of a script, None for one that is wrong."""
-        found = self._look(text)
-        return found if isinstance(found, ScriptShape) else None
+        found = self._facts(text)
+        return None if isinstance(found, ScriptError) else found[0]
 
     def fault(self, text: str) -> ScriptError | None:
-        """Return what is wrong with a script."""
-        found = self._look(text)
+        """Return what keeps a script from serving a job."""
+        found = self._facts(text)
         return found if isinstance(found, ScriptError) else None
 
-    def _look(self, text: str) -> ScriptShape | ScriptError:
-        if text not in self._known:
-            if self._worker is None:
-                from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
+    def fault_alone(self, text: str) -> ScriptError | None:
+        """
+        Return what keeps a script from being of any use.
 
-                self._worker = Worker()
+        Single images are rendered with more than jobs take: with a body that returns its values, and with a text
+        that does not say its version, as published scripts are. Who keeps one beside its jobs is told nothing.
+        """
+        found = self.fault(text)
+        if found is None or found.fault not in _OF_JOBS:
+            return found
+        seen = self._looked(text)
+        if not isinstance(seen, ScriptError):
+            return None
+        # What is wrong beside its version is the better word.
+        return found if seen.fault in _OF_JOBS else seen
+
+    def look(self, text: str) -> Look | None:
+        """Return what a script says, reads and returns; None for one that is of no use."""
+        seen = self._looked(text)
+        return None if isinstance(seen, ScriptError) else seen
+
+    def _looked(self, text: str) -> Look | ScriptError:
+        if text not in self._looks:
+            from shplan.manifest.script_looks import look  # noqa: PLC0415 - only where it is asked
+
             try:
-                self._known[text] = shape_of(self._worker.facts(text))
+                self._looks[text] = look(self._started(), text)
+            except ScriptError as error:
+                self._looks[text] = error
+        return self._looks[text]
+
+    def _facts(self, text: str) -> tuple[ScriptFacts, ScriptShape] | ScriptError:
+        if text not in self._known:
+            try:
+                facts = self._started().facts(text)
+                self._known[text] = (facts, shape_of(facts))
             except ScriptError as error:
                 self._known[text] = error
         return self._known[text]
+
+    def _started(self) -> Worker:
+        if self._worker is None:
+            from shplan.script import Worker  # noqa: PLC0415 - only projects with scripts
+
+            self._worker = Worker()
+        return self._worker
 
 
 def shape_of(facts: ScriptFacts) -> ScriptShape:
@@ -134,6 +180,45 @@ def complaint(
         hint=hint or _hint(error),
         span=span,
         address=address,
+    )
+
+
+def remarked(
+    remark: Remark,
+    *,
+    file: str,
+    text: str,
+    address: str,
+    inline: SourceSpan | None = None,
+    manifest: str = "",
+) -> Diagnostic:
+    """
+    Word what is to be said of a script; the arguments are those of `complaint`.
+
+    What has no place in the script is said of where it is used, or of the script's first line.
+    """
+    span = inline
+    where = ""
+    if remark.span is not None or inline is None:
+        place = remark.span
+        span = (
+            _span(file, text, 1, None)
+            if place is None
+            else SourceSpan(file, place.line, place.column, place.end_column)
+        )
+        if inline is not None and place is not None:
+            inside = _inside(span, text, inline, manifest)
+            where = f" (line {place.line} of the script)" if inside is None else ""
+            span = inside or inline
+    return Diagnostic(
+        code=f"evalscript/{remark.rule}",
+        summary=remark.summary,
+        what=f"{remark.what.rstrip('.')}{where}.",
+        why=remark.why,
+        hint=remark.hint,
+        span=span,
+        address=address,
+        severity=remark.severity,
     )
 
 

@@ -188,10 +188,20 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let time pass. Reply: None."""
+    """
+    Let time pass. Reply: None.
+
+    The ledger is let go of meanwhile. Others may act, and what they have done is read before
+    anything is sent.
+
+    Args:
+        looks: what follows only looks how far something is, so that the ledger is not needed
+            again before there is something to write
+    """
 
     seconds: float
     reason: str
+    looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,12 +363,22 @@ def _start(job: _Job, task: Task) -> Flow[Task]:
         # Nobody has seen its price, and no budget was asked.
         message = f"task {task.id} is not started, and the plan did not say that it would be"
         raise ChangeFailedError(message)
+    known: RunRecord | None = yield Claim(job.key.digest)
     now = yield from _get(job, task.id)
-    if now.phase is not (Phase.ENDED if job.restarts else Phase.WAITING):
+    before = Phase.ENDED if job.restarts else Phase.WAITING
+    if now.phase is before and _is_started(job, known, task):
+        # Somebody with the same ledger did, while this one waited for the list.
+        now = yield from _get_started(job, now)
+    if now.phase is not before:
         return now
     yield from _act_once(job, START, start, now)
     job.starts = True
     return (yield from _get_started(job, now))
+
+
+def _is_started(job: _Job, known: RunRecord | None, task: Task) -> bool:
+    attempt = None if known is None else known.attempts.get(job.mark.attempt)
+    return attempt is not None and task.id in attempt.confirmed
 
 
 def _get_started(job: _Job, before: Task) -> Flow[Task]:
@@ -377,7 +387,7 @@ def _get_started(job: _Job, before: Task) -> Flow[Task]:
     for _ in range(_MOST_BLIND_LOOKS):
         if now.phase is not before.phase:
             break
-        yield Wait(job.settings.poll_s, f"task {before.id} is about to run")
+        yield Wait(job.settings.poll_s, f"task {before.id} is about to run", looks=True)
         now = yield from _get(job, before.id)
     return now
 
@@ -451,7 +461,7 @@ def _follow(job: _Job, task: Task) -> Flow[Object]:
         yield Progress(round(task.percent), 100, "percent processed")
         # Every few seconds in the beginning, then once a minute: jobs take hours.
         pause = job.settings.poll_s * min(1 + looks, _SLOWEST_POLL)
-        yield Wait(pause, f"task {task.id} is running")
+        yield Wait(pause, f"task {task.id} is running", looks=True)
         waited, looks = waited + pause, looks + 1
         task = yield from _look_at(job, task)
     return (yield from _conclude(job, task))
@@ -497,14 +507,20 @@ def _stop(job: _Job, task: Task) -> Flow[Task]:
 def _conclude(job: _Job, task: Task) -> Flow[Object]:
     """Write down how a task has ended; what was not wholly done is a failed change."""
     features = yield from _features(job, task)
+    # Others who have waited for the same run may have written it down: that is done once.
+    known: RunRecord | None = yield Claim(job.key.digest)
     if task.phase is not Phase.DONE:
         cause = task.cause or "no cause given"
         ended = job.learnt(id=task.id)
         ended = replace(ended, data={**ended.data, "ended": task.status, "cause": cause})
-        yield _outcome(job, RUN, ended)
+        if not _has_ended(job, known, task):
+            yield _outcome(job, RUN, ended)
         failed = {} if features is None else features.failed
         message = f"task {task.id}: {task.status}: {cause}{_named(failed)}"
         raise ChangeFailedError(message)
+    if known is not None and known.receipt is not None and known.is_settled(job.mark.attempt):
+        yield from _bind(job, known.receipt.id)
+        return _concluded(job, known.receipt)
     outputs = yield from outputs_of(job.delivery, task.id)
     receipt = receipt_of(
         job.given,
@@ -519,10 +535,19 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
     spent = task.cost_pu if job.starts and task.cost_pu is not None else 0.0
     settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)
     yield Note(Event.RECEIPT, settlement, run=job.mark)
+    return _concluded(job, receipt)
+
+
+def _concluded(job: _Job, receipt: Receipt) -> Object:
     if receipt.failed:
-        message = f"task {task.id}: {failed_features(receipt)}{_named(receipt.failed)}"
+        message = f"task {receipt.id}: {failed_features(receipt)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
     return _attributes(job, receipt)
+
+
+def _has_ended(job: _Job, known: RunRecord | None, task: Task) -> bool:
+    attempt = None if known is None else known.attempts.get(job.mark.attempt)
+    return attempt is not None and attempt.ended == task.status and task.id in attempt.ids
 
 
 def _features(job: _Job, task: Task) -> Flow[Features | None]:
@@ -531,7 +556,7 @@ def _features(job: _Job, task: Task) -> Flow[Features | None]:
     for _ in range(MAX_REPEATS if job.settings.reads_buckets else 0):
         if features is not None or task.phase is not Phase.DONE:
             break
-        yield Wait(job.settings.poll_s, "the execution database cannot be read yet")
+        yield Wait(job.settings.poll_s, "the execution database cannot be read yet", looks=True)
         features = yield from features_of(job.api, job.delivery, task.id)
     return features
 

@@ -61,17 +61,13 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
     """
     work = _Work(change, settings)
     yield from _look_at_files(work)
+    yield from _leave_former(work)
     yield from _adopt(work)
     work.faults += [
         Fault(_place(member), f"{member.key}: {_FAILED}: {member.detail}")
         for member in change.members
         if member.operation == "reingest" and member.request is None
     ]
-    # What lies in the collection that the set belonged to goes first: until then the ledger
-    # says that it belongs there, so that a run that is cut off leaves nothing behind.
-    todo = [m for m in change.members if _home(m) not in ("", work.collection)]
-    for group in _grouped(todo):
-        yield from _carry_out(work, "delete", group)
     for operation in ("create", "update", "reingest", "delete"):
         todo = [m for m in change.members if m.operation == operation and m.request is not None]
         todo = [m for m in todo if _home(m) in ("", work.collection)]
@@ -145,6 +141,23 @@ def _look_at_files(work: _Work) -> Flow[None]:
     bucket = text_of(home.get("s3Bucket"))
     if bucket:
         work.files = yield from look_at_files(bucket, paths)
+
+
+def _leave_former(work: _Work) -> Flow[None]:
+    """
+    Delete what lies in the collection that the set belonged to, before anything else is written.
+
+    Until then the ledger says that the set belongs there, so that a run that is cut off leaves
+    nothing behind, and a path that both collections hold is not taken for the other one's.
+
+    Raises:
+        ChangeFailedError: the service refused some; nothing was changed in the new collection
+    """
+    todo = [m for m in work.change.members if _home(m) not in ("", work.collection)]
+    for group in _grouped(todo):
+        yield from _carry_out(work, "delete", group)
+    if work.faults:
+        raise ChangeFailedError(_summary(work), faults=tuple(work.faults))
 
 
 def _adopt(work: _Work) -> Flow[None]:
@@ -367,7 +380,7 @@ def _wait_for_ingestion(work: _Work) -> Flow[None]:
     if not ours:
         return
     if work.settings.list_lag_s and work.awaited:
-        yield Wait(work.settings.list_lag_s, "new tiles may not be listed yet")
+        yield Wait(work.settings.list_lag_s, "new tiles may not be listed yet", looks=True)
     waited = 0.0
     while True:
         remaining = yield from _on_their_way(work, ours)
@@ -378,7 +391,7 @@ def _wait_for_ingestion(work: _Work) -> Flow[None]:
             message = f"{remaining} tiles are still being ingested; the same command resumes"
             raise ChangeFailedError(message)
         pause = work.settings.poll_s
-        yield Wait(pause, f"{remaining} tiles are being ingested")
+        yield Wait(pause, f"{remaining} tiles are being ingested", looks=True)
         waited += pause
     yield from _collect_failures(work, ours)
 

@@ -1,14 +1,14 @@
 """
 How asynchronous requests go forward: the one step that `task_settling` takes when a request is due.
 
-Pixels are computed in a thread; what they cost and that the request is over are stored in one transaction, with the
-files. Whoever dies before that does all of it again: the same bytes, paid once.
+Pixels are computed and files written in a thread; then what they cost and that the request is over are stored in one
+transaction. Whoever dies before that does all of it again: the same bytes, paid once.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import async_files, async_requests, metering, units
@@ -22,32 +22,45 @@ if TYPE_CHECKING:
     from shplan.sandbox.async_rows import Request
     from shplan.sandbox.feature_files import Delivered, FeatureWork
     from shplan.sandbox.process_requests import ProcessRequest
+    from shplan.sandbox.scripts import Scripts
     from shplan.sandbox.settings import Settings
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.store import Store
     from shplan.sandbox.world import World
 
 OUT_OF_PU = "There are insufficient processing units available in your account."
 
 
-def _begin(world: World, request: Request, at_ms: int) -> Step[Delivered]:
-    from shplan.sandbox.feature_files import Delivered  # noqa: PLC0415 as below
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """How a request ended: what it cost, or why there are no results."""
 
-    asked, work = _opened(world, request)
-    scripts = world.scripts
+    cost_pu: float = 0.0
+    cause: str | None = None
 
-    def compute() -> Delivered:
-        try:
-            with scripts.worker() as worker:
-                return work.files(worker)
-        except Exception:  # noqa: BLE001 one bad request must not keep others from being served
-            return Delivered(failure=UNFORESEEN)
 
-    def store(delivered: Delivered) -> None:
+def _begin(world: World, request: Request, at_ms: int) -> Step[_Over]:
+    job = _Job(
+        request,
+        *_opened(world, request),
+        script=_script(world, request),
+        scripts=world.scripts,
+        storage=world.storage,
+        left_pu=units.left(world, request.account),
+        has_discount=world.settings.async_discount,
+    )
+
+    def store(over: _Over) -> None:
         with world.store.writing():
-            if rows.REQUESTS.is_unchanged(world.store, request):
-                _finish(world, request, asked, delivered, at_ms=at_ms)
+            if not rows.REQUESTS.is_unchanged(world.store, request):
+                return
+            if over.cause is None:
+                world.store.charge(request.account, over.cost_pu)
+                rows.finish(world.store, request, at_ms=at_ms, cost_pu=over.cost_pu)
+            else:
+                rows.finish(world.store, request, at_ms=at_ms, error=over.cause)
 
-    return Step(compute, store)
+    return Step(job.done, store)
 
 
 def _opened(world: World, request: Request) -> tuple[ProcessRequest, FeatureWork]:
@@ -57,60 +70,77 @@ def _opened(world: World, request: Request) -> tuple[ProcessRequest, FeatureWork
 
     body = request.content
     asked = async_requests.read(body, evalscript=str(body.get("evalscript", "")))
-    try:
-        if async_requests.REFERENCE in body:
-            asked = replace(asked, evalscript=_script(world, request))
-    except ScriptTextError as error:
-        return asked, feature_files.FeatureWork(None, failure=str(error))
     return asked, feature_files.opened_request(world, request.account, asked)
 
 
-def _script(world: World, request: Request) -> str:
-    """
-    The evalscript that a request refers to, as it lies there now.
-
-    Raises:
-        ScriptTextError: it cannot be read
-    """
+def _script(world: World, request: Request) -> ScriptText | None:
+    """Where the evalscript lies that a request refers to; none: it has one."""
+    if async_requests.REFERENCE not in request.content:
+        return None
     place = async_requests.script_place(request.content)
     most_bytes = round(world.settings.most_body_mb * 1e6)
-    return ScriptText("", place, world.objects, most_bytes).read()
+    return ScriptText("", place, world.storage, most_bytes)
 
 
-def _finish(
-    world: World, request: Request, asked: ProcessRequest, delivered: Delivered, *, at_ms: int
-) -> None:
-    cost_pu, cause = 0.0, delivered.failure
-    if cause is None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """
+    A request that is ready to be computed and delivered.
+
+    Args:
+        script: where the evalscript lies; none: in the request
+        left_pu: what the account has
+    """
+
+    request: Request
+    asked: ProcessRequest
+    work: FeatureWork
+    script: ScriptText | None
+    scripts: Scripts
+    storage: Storage
+    left_pu: float
+    has_discount: bool
+
+    def done(self) -> _Over:
+        """Compute it, and write its files; for a thread, and never raises."""
+        delivered = self._computed()
+        if delivered.failure is not None:
+            return self._failed(delivered.failure)
         cost_pu = metering.async_pu(
             delivered.full_pu,
-            width=asked.grid.width,
-            height=asked.grid.height,
-            has_discount=world.settings.async_discount,
+            width=self.asked.grid.width,
+            height=self.asked.grid.height,
+            has_discount=self.has_discount,
         )
-        cause = _delivered(world, request, delivered, cost_pu=cost_pu)
-    if cause is None:
-        world.store.charge(request.account, cost_pu)
-        rows.finish(world.store, request, at_ms=at_ms, cost_pu=cost_pu)
-        return
-    # A bucket that vanished meanwhile takes no error either.
-    with suppress(ObjectStoreError, OSError):
-        async_files.write_error(world, request, cause)
-    rows.finish(world.store, request, at_ms=at_ms, error=cause)
+        if self.left_pu < cost_pu:
+            return self._failed(OUT_OF_PU)
+        try:
+            async_files.write_results(self.storage, self.request, delivered.files)
+            async_files.write_request(self.storage, self.request, cost_pu=cost_pu)
+        except (ObjectStoreError, OSError) as error:
+            return self._failed(f"The results cannot be written: {error}")
+        return _Over(cost_pu)
 
+    def _computed(self) -> Delivered:
+        from shplan.sandbox.feature_files import Delivered  # noqa: PLC0415 as above
 
-def _delivered(
-    world: World, request: Request, delivered: Delivered, *, cost_pu: float
-) -> str | None:
-    """Write the results; returns why that cannot be."""
-    if units.left(world, request.account) < cost_pu:
-        return OUT_OF_PU
-    try:
-        async_files.write_results(world, request, delivered.files)
-        async_files.write_request(world, request, cost_pu=cost_pu)
-    except (ObjectStoreError, OSError) as error:
-        return f"The results cannot be written: {error}"
-    return None
+        try:
+            work = self.work
+            if self.script is not None and work.request is not None:
+                read = replace(work.request, evalscript=self.script.read())
+                work = replace(work, request=read)
+            with self.scripts.worker() as worker:
+                return work.files(worker)
+        except ScriptTextError as error:
+            return Delivered(failure=str(error))
+        except Exception:  # noqa: BLE001 one bad request must not keep others from being served
+            return Delivered(failure=UNFORESEEN)
+
+    def _failed(self, cause: str) -> _Over:
+        # A bucket that vanished meanwhile takes no error either.
+        with suppress(ObjectStoreError, OSError):
+            async_files.write_error(self.storage, self.request, cause)
+        return _Over(cause=cause)
 
 
 def _nothing(world: World, request: Request, at_ms: int) -> None:

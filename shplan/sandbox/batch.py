@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from shplan.sandbox import (
     batch_fates,
@@ -56,8 +56,17 @@ def _begin(world: World, task: Task, at_ms: int) -> Step[str | None] | None:
     return None
 
 
-def _begin_run(world: World, task: Task, *, at_ms: int) -> Step[str | None] | None:
-    job = _job(task)
+def _begin_run(world: World, task: Task, *, at_ms: int) -> Step[str | None]:
+    job, storage = _job(task), world.storage
+    features = batch_files.listed(world.store, task, rows.retried(world.store, task))
+
+    def work() -> str | None:
+        if delivering.has_group(job):
+            cause = delivering.group_failure(storage, job, at_ms=at_ms)
+            if cause is not None:
+                return cause
+        batch_files.write_execution(storage, task, features)
+        return None
 
     def done(cause: str | None) -> None:
         with world.store.writing():
@@ -68,10 +77,7 @@ def _begin_run(world: World, task: Task, *, at_ms: int) -> Step[str | None] | No
             else:
                 _fail(world, task, cause, at_ms=at_ms)
 
-    if not delivering.has_group(job):
-        done(None)
-        return None
-    return Step(partial(delivering.group_failure, world.objects, job, at_ms=at_ms), done)
+    return Step(work, done)
 
 
 def _store_run(world: World, task: Task, *, at_ms: int) -> None:
@@ -85,7 +91,6 @@ def _store_run(world: World, task: Task, *, at_ms: int) -> None:
         handled=task.handled - retried,
     )
     batch_filling.begin(world, task, at_ms=at_ms)
-    _write_execution(world, task)
 
 
 def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | AnalysisError]:
@@ -96,9 +101,17 @@ def _end_analysis(world: World, task: Task, at_ms: int) -> Step[Analysis | Analy
     delivery = batch_requests.delivery_of(request, task_id=task.id)
     known = batch_analysis.basis(world, request)
 
-    work = partial(
-        batch_analysis.outcome, known, request, delivery=delivery, created_ms=task.created_ms
-    )
+    def work() -> Analysis | AnalysisError:
+        found = batch_analysis.outcome(
+            known, request, delivery=delivery, created_ms=task.created_ms
+        )
+        if isinstance(found, batch_analysis.AnalysisError):
+            return found
+        try:
+            batch_files.write_manifest(known.storage, task, found.features, at_ms=at_ms)
+        except (ObjectStoreError, OSError) as error:
+            return batch_analysis.AnalysisError(f"The feature manifest cannot be written: {error}")
+        return found
 
     def done(found: Analysis | AnalysisError) -> None:
         with world.store.writing():
@@ -130,10 +143,6 @@ def _store_analysis(world: World, task: Task, analysis: Analysis, *, at_ms: int)
         total=len(analysis.features),
         scale=analysis.scale,
     )
-    try:
-        batch_files.write_manifest(world, task, at_ms=at_ms)
-    except ObjectStoreError as error:
-        _fail(world, task, f"The feature manifest cannot be written: {error}", at_ms=at_ms)
 
 
 def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
@@ -169,26 +178,42 @@ class _Progress:
     stopped: tuple[str, int] | None = None
 
 
-def _process(world: World, task: Task, turns: int) -> Step[Told] | None:
+def _process(world: World, task: Task, turns: int) -> Step[Any] | None:
     features = _features(world, task, turns)
     fates = batch_fates.all_of(world.store)
     struck = {n: batch_fates.striking(fates, one.name) for n, one in features.items()}
     doomed = {n: fate.cause for n, fate in struck.items() if fate is not None}
 
-    def done(told: Told) -> None:
+    def done(told: Told) -> Step[None] | None:
+        if not rows.TASKS.is_unchanged(world.store, task):
+            return None
         failed = {**told.failed, **doomed}
-        with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                progress = _progress(world, task, features, failed, told.empty)
-                _store_progress(world, task, progress)
-                batch_filling.add(world, task, progress.done)
+        return _recorded(world, task, _progress(world, task, features, failed, told.empty))
 
     handled = _progress(world, task, features, doomed).outcomes
     wanted = {n: features[n] for n, outcome, _ in handled if outcome == rows.DONE}
     if not wanted:
-        done(Told())
-        return None
+        return done(Told())
     return Step(delivering.opened(world, _job(task), wanted).told, done)
+
+
+def _recorded(world: World, task: Task, progress: _Progress) -> Step[None] | None:
+    """Write the execution database as it will be, where it is time for that, and store the progress."""
+
+    def done(_: None) -> None:
+        with world.store.writing():
+            if rows.TASKS.is_unchanged(world.store, task):
+                _store_progress(world, task, progress)
+                batch_filling.add(world, task, progress.done)
+
+    due_ms = cast("int | None", _columns(task, progress)["due_ms"])
+    # Of many features the database is written once the task is up to date, not at each chunk.
+    if due_ms is not None and due_ms <= world.now_ms() and (task.total or 0) > MOST_AT_EACH_CHUNK:
+        done(None)
+        return None
+    changed = {n: (outcome, cause) for n, outcome, cause in progress.outcomes}
+    features = batch_files.listed(world.store, task, changed)
+    return Step(partial(batch_files.write_execution, world.storage, task, features), done)
 
 
 def _features(world: World, task: Task, turns: int) -> dict[int, Feature]:
@@ -234,7 +259,10 @@ def _progress(
             continue
         progress.fatal += 1
         progress.outcomes.append((n, rows.FATAL, cause))
-        if progress.fatal > world.settings.unhealthy_share * (task.total or 0):
+        share = world.settings.unhealthy_share
+        if progress.fatal > share * (task.total or 0) or states.is_unhealthy(
+            progress.fatal, handled=number, share=share
+        ):
             progress.stopped = (states.UNHEALTHY, at_ms)
             break
     return progress
@@ -244,22 +272,14 @@ def _store_progress(world: World, task: Task, progress: _Progress) -> None:
     rows.settle_features(world.store, task, progress.outcomes)
     if progress.spent:
         world.store.charge(task.account, progress.spent, calls=0)
-    columns = states.turn_columns(
+    columns = _columns(task, progress)
+    rows.change(world.store, task, **columns, fatal=progress.fatal, cost=task.cost + progress.spent)
+
+
+def _columns(task: Task, progress: _Progress) -> dict[str, str | int | None]:
+    return states.turn_columns(
         task, len(progress.outcomes), handled=progress.handled, stopped=progress.stopped
     )
-    rows.change(world.store, task, **columns, fatal=progress.fatal, cost=task.cost + progress.spent)
-    due_ms = cast("int | None", columns["due_ms"])
-    # Of many features the database is written once the task is up to date, not at each chunk.
-    if due_ms is None or due_ms > world.now_ms() or (task.total or 0) <= MOST_AT_EACH_CHUNK:
-        _write_execution(world, task)
-
-
-def _write_execution(world: World, task: Task) -> None:
-    # A bucket that vanished meanwhile takes no database; the task goes on.
-    try:
-        batch_files.write_execution(world, task)
-    except ObjectStoreError:
-        return
 
 
 STEPS = Steps(

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.metering import Tariff
-    from shplan.sandbox.objects import Objects
     from shplan.sandbox.scripts import Scripts
+    from shplan.sandbox.storage import Bucket, Storage
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
     from shplan.script.facts import OutputFacts, ScriptFacts
@@ -68,7 +68,7 @@ class Basis:
     """
 
     scripts: Scripts
-    objects: Objects
+    storage: Storage
     bands: Mapping[str, Mapping[str, JsonObject] | None]
     acquisition_every_days: float
 
@@ -87,7 +87,7 @@ def basis(world: World, request: JsonObject) -> Basis:
         ingestion.settle(world, identifier)
         if (found := byoc_rows.find_collection(world.store, identifier)) is not None:
             bands[identifier] = found.bands
-    return Basis(world.scripts, world.objects, bands, world.settings.acquisition_every_days)
+    return Basis(world.scripts, world.storage, bands, world.settings.acquisition_every_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,10 @@ def analyse(known: Basis, request: JsonObject, *, delivery: Delivery, created_ms
         now_ms=created_ms,
         acquisition_every_days=known.acquisition_every_days,
     )
-    features = list(_features(known.objects, request, tariff))
+    features = list(_features(known.storage, request, tariff))
     if not features:
         raise AnalysisError("No feature of the input intersects the area of interest.")
-    kept = _without_existing(known.objects, request, delivery, features)
+    kept = _without_existing(known.storage, request, delivery, features)
     return Analysis(
         features=kept,
         scale=metering.raise_to_minimum([one.cost for one in kept]),
@@ -256,12 +256,12 @@ def _bands_of(known: Basis, source: str) -> Mapping[str, object] | None:
     return reading.bands(source) if public_raster.is_public(source) else {}
 
 
-def _features(objects: Objects, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:
+def _features(storage: Storage, request: JsonObject, tariff: Tariff) -> Iterator[Feature]:
     source = cast("JsonObject", request["input"])
     if source["type"] == "tiling-grid":
         yield from _grid_features(request, source, tariff)
     else:
-        yield from _package_features(objects, request, source, tariff)
+        yield from _package_features(storage, request, source, tariff)
 
 
 def _grid_features(request: JsonObject, source: JsonObject, tariff: Tariff) -> Iterator[Feature]:
@@ -287,7 +287,7 @@ def _grid_features(request: JsonObject, source: JsonObject, tariff: Tariff) -> I
 
 
 def _package_features(
-    objects: Objects, request: JsonObject, source: JsonObject, tariff: Tariff
+    storage: Storage, request: JsonObject, source: JsonObject, tariff: Tariff
 ) -> Iterator[Feature]:
     place = batch_requests.reference(source["features"])
     defaults = cast("JsonObject", source.get("defaults", {}))
@@ -297,7 +297,8 @@ def _package_features(
         resolution=cast("float | None", defaults.get("resolution")),
     )
     try:
-        shapes = geopackage.read(objects.find(place.bucket, place.key), size)
+        with storage.on_disk(place) as path:
+            shapes = geopackage.read(path, size)
     except ObjectStoreError as error:
         raise AnalysisError(f"The GeoPackage {place.url} cannot be read: {error}") from error
     except GeoPackageError as error:
@@ -319,7 +320,7 @@ def _package_features(
 
 
 def _without_existing(
-    objects: Objects, request: JsonObject, delivery: Delivery, features: list[Feature]
+    storage: Storage, request: JsonObject, delivery: Delivery, features: list[Feature]
 ) -> list[Feature]:
     """
     The features whose outputs do not lie there yet, if those that do may be skipped.
@@ -328,23 +329,39 @@ def _without_existing(
         AnalysisError: files are in the way
     """
     output = cast("JsonObject", request["output"])
-    if not objects.has_bucket(delivery.bucket):
-        raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to.")
-    if output["type"] == "zarr":
-        _refuse_zarr_remains(objects, delivery)
-        return features
+    try:
+        bucket = storage.bucket(delivery.bucket)
+        bucket.check()
+        if output["type"] == "zarr":
+            _refuse_zarr_remains(bucket, delivery)
+            return features
+        return _kept(bucket, request, delivery, features)
+    except ObjectStoreError as error:
+        cause = "." if error.status == 404 else f": {error}"
+        raise AnalysisError(f"The bucket {delivery.bucket} cannot be written to{cause}") from error
+
+
+def _kept(
+    bucket: Bucket, request: JsonObject, delivery: Delivery, features: list[Feature]
+) -> list[Feature]:
+    output = cast("JsonObject", request["output"])
     asked = metering.responses(cast("JsonObject", request["processRequest"]))
-    kept = []
-    for feature in features:
-        keys = [
+    keys = {
+        feature.name: [
             delivery.output(tile=feature.name, output=identifier, media_type=media_type).key
             for identifier, media_type in asked
         ]
-        unsafe = [key for key in keys if not is_safe_key(key)]
-        if unsafe:
-            raise AnalysisError(f"Feature {feature.name} would be written to {unsafe[0]}.")
-        found = [key for key in keys if objects.exists(delivery.bucket, key)]
-        if output.get("skipExisting") and len(found) == len(keys):
+        for feature in features
+    }
+    for name, named in keys.items():
+        if unsafe := [key for key in named if not is_safe_key(key)]:
+            raise AnalysisError(f"Feature {name} would be written to {unsafe[0]}.")
+    there = bucket.present([key for named in keys.values() for key in named])
+    kept = []
+    for feature in features:
+        named = keys[feature.name]
+        found = [key for key in named if key in there]
+        if output.get("skipExisting") and len(found) == len(named):
             continue
         if found and not output.get("overwrite"):
             raise AnalysisError(f"The file {found[0]} exists already.")
@@ -352,9 +369,9 @@ def _without_existing(
     return kept
 
 
-def _refuse_zarr_remains(objects: Objects, delivery: Delivery) -> None:
+def _refuse_zarr_remains(bucket: Bucket, delivery: Delivery) -> None:
     base = f"{delivery.root}/" if delivery.root else ""
-    for entry in objects.list(delivery.bucket, base):
-        inner = entry.key.removeprefix(base)
+    for key in bucket.keys(base):
+        inner = key.removeprefix(base)
         if "/" in inner or inner.startswith(".z"):
-            raise AnalysisError(f"The folder of the Zarr output is not empty: {entry.key} exists.")
+            raise AnalysisError(f"The folder of the Zarr output is not empty: {key} exists.")

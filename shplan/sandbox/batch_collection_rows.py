@@ -83,12 +83,14 @@ def _collection(row: Row) -> BatchCollection:
     return BatchCollection(*row)
 
 
-def insert(store: Store, *, account: str, name: str, bucket: str, now_ms: int) -> BatchCollection:
+def insert(
+    store: Store, *, identifier: str, account: str, name: str, bucket: str, now_ms: int
+) -> BatchCollection:
     """Store a new collection."""
     row = store.row(
         "insert into batch_collections (id, account, name, bucket, created_ms)"
         " values (?, ?, ?, ?, ?) returning *",
-        store.mint("batch-collection"),
+        identifier,
         account,
         name,
         bucket,

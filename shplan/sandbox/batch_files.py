@@ -2,7 +2,8 @@
 What the service writes for a batch task beside its results: three files in the delivery's root.
 
 The copy of the request at creation, the feature manifest after the analysis, the execution
-database while features are processed. Results themselves are written by `delivering`. Source: the batch
+database while features are processed. Results themselves are written by `delivering`. What is asked of the store
+is asked before, so that threads can write. Source: the batch
 pages; the name of the request copy is an assumption.
 """
 
@@ -16,13 +17,17 @@ from shplan.sandbox import batch_rows as rows
 from shplan.sandbox import metering
 from shplan.sandbox.batch_requests import delivery_of
 from shplan.sandbox.masking import masked
+from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from shplan.sandbox.batch_paths import Delivery, Place
-    from shplan.sandbox.batch_rows import Task
+    from shplan.sandbox.batch_rows import Feature, Task
+    from shplan.sandbox.storage import Storage
+    from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
-    from shplan.sandbox.world import World
 
 _EXECUTION = """
 create table features (id integer primary key, name text not null, status text not null,
@@ -45,33 +50,24 @@ def execution_name(task_id: str) -> str:
     return f"execution-{task_id}.sqlite"
 
 
-def write_request(world: World, task: Task) -> None:
+# Number, name, outcome and error of a feature.
+Listed = tuple[int, str, str | None, str | None]
+
+
+def copy(delivery: Delivery, task_id: str, request: JsonObject) -> tuple[Place, bytes]:
+    """The copy of a request of either version, and where it goes; never with secrets."""
+    content = encode({"id": task_id, "request": masked(request)})
+    return delivery.beside(request_name(task_id)), content.encode() + b"\n"
+
+
+def write_manifest(
+    storage: Storage, task: Task, features: Iterable[Feature], *, at_ms: int
+) -> None:
     """
-    Write the copy of the request; never with secrets.
+    Write the feature manifest: a row for each feature and output; for a thread.
 
     Raises:
         ObjectStoreError: the bucket is not there, or cannot take it
-    """
-    write_copy(world, delivery_of(task.content, task_id=task.id), task.id, task.content)
-
-
-def write_copy(world: World, delivery: Delivery, task_id: str, request: JsonObject) -> None:
-    """
-    Write the copy of a request of either version.
-
-    Raises:
-        ObjectStoreError: as above
-    """
-    content = encode({"id": task_id, "request": masked(request)})
-    put(world, delivery.beside(request_name(task_id)), content.encode() + b"\n")
-
-
-def write_manifest(world: World, task: Task, *, at_ms: int) -> None:
-    """
-    Write the feature manifest: a row for each feature and output.
-
-    Raises:
-        ObjectStoreError: as above
     """
     from shplan.sandbox import geopackage  # noqa: PLC0415 as in the checks of requests
 
@@ -81,53 +77,52 @@ def write_manifest(world: World, task: Task, *, at_ms: int) -> None:
     listed = [
         geopackage.ManifestRow(
             output=identifier,
-            identifier=str(row["name"]),
-            path=delivery.output(tile=row["name"], output=identifier, media_type=media_type).url,
-            width=row["width"],
-            height=row["height"],
-            epsg=row["epsg"],
-            shape=row["shape"],
+            identifier=one.name,
+            path=delivery.output(tile=one.name, output=identifier, media_type=media_type).url,
+            width=one.width,
+            height=one.height,
+            epsg=one.epsg,
+            shape=one.shape,
         )
-        for row in rows.features(world.store, task)
+        for one in features
         for identifier, media_type in asked
     ]
     content = geopackage.manifest(listed, changed_ms=at_ms)
-    _write(world, task, manifest_name(task.id), content)
+    storage.put(delivery.beside(manifest_name(task.id)), content)
 
 
-def write_execution(world: World, task: Task) -> None:
+def listed(
+    store: Store, task: Task, changed: Mapping[int, tuple[str | None, str | None]]
+) -> list[Listed]:
     """
-    Write the execution database as the features stand now.
+    The features of a task, as the execution database has them.
 
-    Raises:
-        ObjectStoreError: as above
+    Args:
+        changed: outcome and error of those that stand otherwise than they are stored, by number
+    """
+    return [
+        (row["n"], row["name"], *changed.get(row["n"], (row["outcome"], row["error"])))
+        for row in rows.features(store, task)
+    ]
+
+
+def write_execution(storage: Storage, task: Task, features: Iterable[Listed]) -> None:
+    """
+    Write the execution database; for a thread.
+
+    A bucket that vanished meanwhile takes no database, and the task goes on.
     """
     with contextlib.closing(sqlite3.connect(":memory:")) as file:
         file.execute(_EXECUTION)
         file.executemany(
             "insert into features values (?, ?, ?, ?, ?)",
             [
-                (row["n"], row["name"], row["outcome"] or "PENDING", row["error"],
-                 int(row["outcome"] == rows.DONE))
-                for row in rows.features(world.store, task)
+                (n, name, outcome or "PENDING", error, int(outcome == rows.DONE))
+                for n, name, outcome, error in features
             ],
-        )  # fmt: skip
+        )
         file.commit()
         content = file.serialize()
-    _write(world, task, execution_name(task.id), content)
-
-
-def _write(world: World, task: Task, name: str, content: bytes) -> None:
-    put(world, delivery_of(task.content, task_id=task.id).beside(name), content)
-
-
-def put(world: World, place: Place, content: bytes) -> None:
-    """
-    Write a file into a bucket, which is made if a setting says so.
-
-    Raises:
-        ObjectStoreError: as above
-    """
-    if world.settings.missing_bucket == "create" and not world.objects.has_bucket(place.bucket):
-        world.objects.make_bucket(place.bucket)
-    world.objects.write(place.bucket, place.key, content)
+    place = delivery_of(task.content, task_id=task.id).beside(execution_name(task.id))
+    with contextlib.suppress(ObjectStoreError, OSError):
+        storage.put(place, content)

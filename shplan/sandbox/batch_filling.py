@@ -42,7 +42,7 @@ def begin(world: World, task: Task, *, at_ms: int) -> None:
     if output.get("collectionId") is None:
         made = byoc_rows.insert_collection(
             world.store,
-            collection_id=world.store.mint("collection"),
+            collection_id=world.store.derived("collection", task.id),
             account=task.account,
             now_ms=at_ms,
             values={
@@ -84,11 +84,18 @@ def add(world: World, task: Task, done: Sequence[tuple[str, int]]) -> None:
     sensed_ms = sensing_ms(cast("JsonObject", request["processRequest"]))
     for name, at_ms in done:
         place = delivery.output(tile=name, output=BAND, media_type="image/tiff")
-        _add(world, found, place.key, sensed_ms=sensed_ms, at_ms=at_ms)
+        tile_id = world.store.derived("tile", task.id, name)
+        _add(world, found, place.key, tile_id=tile_id, sensed_ms=sensed_ms, at_ms=at_ms)
 
 
 def _add(
-    world: World, collection: Collection, path: str, *, sensed_ms: int | None, at_ms: int
+    world: World,
+    collection: Collection,
+    path: str,
+    *,
+    tile_id: str,
+    sensed_ms: int | None,
+    at_ms: int,
 ) -> None:
     known = byoc_rows.find_tile_by_path(world.store, collection.seq, path)
     if known is not None:
@@ -105,7 +112,7 @@ def _add(
         )
         return
     tile = byoc_rows.NewTile(
-        id=world.store.mint("tile"),
+        id=tile_id,
         path=path,
         created_ms=at_ms,
         sensing_ms=sensed_ms,

@@ -14,31 +14,31 @@ from shplan.sandbox import areas, batch_v1_requests
 from shplan.sandbox import batch_v1_rows as rows
 from shplan.sandbox.batch_collection_rows import PREFIX
 from shplan.sandbox.batch_requests import sensing_ms
-from shplan.sandbox.bucket_files import LocalFile
 from shplan.sandbox.byoc_raster import ByocRaster, Tile
 from shplan.sandbox.byoc_rows import Collection
-from shplan.sandbox.objects import ObjectStoreError, enclosed
+from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.raster_sources import Scene, SourceError
 from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from shplan.sandbox.areas import Area
     from shplan.sandbox.batch_collection_rows import BatchCollection
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.bucket_files import BucketFile
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
 
-def open_source(store: Store, collection: BatchCollection, root: Path, area: Area) -> BatchRaster:
+def open_source(
+    store: Store, collection: BatchCollection, storage: Storage, area: Area
+) -> BatchRaster:
     """
     The collection as far as an area reaches; afterwards the store is not needed.
 
     Args:
-        root: directory that holds the buckets
         area: in longitude and latitude
     """
     found = [
@@ -60,7 +60,7 @@ def open_source(store: Store, collection: BatchCollection, root: Path, area: Are
         tiles.append(Tile(scene, cell, tile.epsg, tile.epsg))
     # The newest first, and those without a time last; of one instant the request that came later.
     tiles.sort(key=lambda tile: (tile.scene.at_ms is None, -(tile.scene.at_ms or 0)))
-    return BatchRaster(_as_own(collection), root, tiles, deliveries)
+    return BatchRaster(_as_own(collection), storage, tiles, deliveries)
 
 
 def _cell(tile: rows.Tile) -> Area:
@@ -96,11 +96,11 @@ class BatchRaster(ByocRaster):
     def __init__(
         self,
         collection: Collection,
-        root: Path,
+        storage: Storage,
         tiles: list[Tile],
         deliveries: Mapping[str, tuple[Delivery, str]],
     ) -> None:
-        super().__init__(collection, root, tiles, prefix=PREFIX)
+        super().__init__(collection, storage, tiles, prefix=PREFIX)
         self._deliveries = deliveries
 
     def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
@@ -111,10 +111,10 @@ class BatchRaster(ByocRaster):
         for source in sources:
             place = delivery.output(tile=name, output=source, media_type="image/tiff")
             try:
-                path = enclosed(self._root, place.bucket, place.key)
+                file = self._storage.bucket(place.bucket).find(place.key)
             except ObjectStoreError as error:
                 raise SourceError(error.message) from error
-            if not path.is_file():
+            if file is None:
                 msg = f"The file of band {source} is missing: there is no {place.key}."
                 raise SourceError(msg)
-            yield source, LocalFile(path)
+            yield source, file

@@ -252,6 +252,12 @@ def retry_failed(store: Store, task: Task) -> int:
     return cursor.rowcount
 
 
+def retried(store: Store, task: Task) -> dict[int, tuple[str | None, str | None]]:
+    """What `retry_failed` is going to make of features: outcome and error by their numbers."""
+    query = "select n from batch_features where task = ? and outcome = ?"
+    return {row["n"]: (None, None) for row in store.rows(query, task.seq, FATAL)}
+
+
 def features(store: Store, task: Task) -> list[Row]:
     """All features of a task."""
     return store.rows("select * from batch_features where task = ? order by n", task.seq)

@@ -33,6 +33,9 @@ OUT_OF_PU = "OUT_OF_PU"
 USER_ACTION = "USER_ACTION"
 UNHEALTHY = "UNHEALTHY"
 
+# Of a run that begins with failures, so many are told one by one.
+MOST_FAILURES = 100
+
 
 class IllegalActionError(ValueError):
     """An action that the task's state does not allow, in the words of the answer."""
@@ -223,6 +226,15 @@ def turn_columns(
         due_ms = handled_at_ms(run_handled + 1, run_ms=run_ms, pace_ms=pace_ms)
         found |= {"status": PROCESSING, "reason": None, "since_ms": task.since_ms, "due_ms": due_ms}
     return {**found, "updated_ms": at_ms}
+
+
+def is_unhealthy(failed: int, *, handled: int, share: float) -> bool:
+    """
+    Whether features of a run keep failing, so that it is not gone on with, however many there are.
+
+    Each of them may take all the time that a script has. That it is so, and from how many on, are choices of ours.
+    """
+    return failed >= MOST_FAILURES and failed > share * handled
 
 
 def handled_by(now_ms: int, *, run_ms: int, pace_ms: float) -> float:

@@ -1,8 +1,8 @@
 """
 How batch statistical tasks go forward: the steps that `task_settling` takes when they are due.
 
-Statistics are computed in a thread; the files of features, what they cost and that they are handled is stored in one
-transaction. Whoever dies before that does all of it again: the same bytes, paid once. Source: the pages on batch
+Statistics are computed in a thread, and the files of features written in one; then what they cost and that they are
+handled is stored in one transaction. Whoever dies before that does all of it again: the same bytes, paid once. Source: the pages on batch
 statistics: a task costs at least 100 units, and stops when the account falls below what a task needs to start.
 Assumptions: a feature that fails costs nothing, and its file says why; what is missing to the least price is paid
 when the task is done; files that lie there are overwritten.
@@ -13,12 +13,12 @@ when the task is done; files that lie there are overwritten.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import batch_fates, batch_statistics_requests, metering, units
 from shplan.sandbox import batch_states as states
 from shplan.sandbox import batch_statistics_rows as rows
-from shplan.sandbox.batch_files import put
 from shplan.sandbox.batch_paths import is_safe_key
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError
 from shplan.sandbox.objects import ObjectStoreError
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
     from shplan.sandbox.batch_statistics_rows import Feature, Task
     from shplan.sandbox.feature_statistics import Result
     from shplan.sandbox.geopackage import Zone
-    from shplan.sandbox.objects import Objects
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
 
 # So many features, or intervals of all of them, are computed before anything is stored.
 _AT_ONCE, _INTERVALS_AT_ONCE = 16, 64
+
+
+KEEP_FAILING = "Too many features failed; their files say why."
 
 
 class TaskError(Exception):
@@ -74,7 +77,7 @@ def _script_of(world: World, request: JsonObject) -> ScriptText:
     return ScriptText(
         text=str(wanted.get("evalscript", "")),
         place=batch_statistics_requests.script_place(request),
-        objects=world.objects,
+        storage=world.storage,
         most_bytes=round(world.settings.most_body_mb * 1e6),
     )
 
@@ -93,14 +96,12 @@ def _end_analysis(world: World, task: Task, at_ms: int) -> Step[list[Feature] | 
     data = cast("JsonObject", request["input"])["data"]
     process: JsonObject = {"input": {"data": data}}
     known = batch_analysis.basis(world, {"processRequest": process, "output": {}})
-    can_make_buckets = world.settings.missing_bucket == "create"
 
     def work() -> list[Feature] | TaskError:
         try:
             _check_script(known, script.read(), request, process, is_strict=is_strict)
-            if not can_make_buckets and not known.objects.has_bucket(delivery.bucket):
-                raise TaskError(f"The bucket {delivery.bucket} cannot be written to.")  # noqa: TRY301
-            return _features(known.objects, request, delivery)
+            _check_bucket(known.storage, delivery)
+            return _features(known.storage, request, delivery)
         except ScriptTextError as error:
             return TaskError(str(error))
         except TaskError as error:
@@ -136,12 +137,21 @@ def _check_script(
         raise TaskError(str(error)) from error
 
 
-def _features(objects: Objects, request: JsonObject, delivery: Delivery) -> list[Feature]:
+def _check_bucket(storage: Storage, delivery: Delivery) -> None:
+    try:
+        storage.check_writable(delivery.bucket)
+    except ObjectStoreError as error:
+        cause = "." if error.status == 404 else f": {error}"
+        raise TaskError(f"The bucket {delivery.bucket} cannot be written to{cause}") from error
+
+
+def _features(storage: Storage, request: JsonObject, delivery: Delivery) -> list[Feature]:
     from shplan.sandbox import geopackage  # noqa: PLC0415 as above
 
     place = batch_statistics_requests.features_place(request)
     try:
-        zones = geopackage.zones(objects.find(place.bucket, place.key))
+        with storage.on_disk(place) as path:
+            zones = geopackage.zones(path)
     except ObjectStoreError as error:
         raise TaskError(f"The GeoPackage {place.url} cannot be read: {error}") from error
     except geopackage.GeoPackageError as error:
@@ -225,13 +235,30 @@ def _process(world: World, task: Task, turns: int) -> Step[list[Result]]:
         with scripts.worker() as worker:
             return [*doomed, *(one.result(worker, text, is_strict=is_strict) for one in works)]
 
-    def done(results: list[Result]) -> None:
-        with world.store.writing():
-            if rows.TASKS.is_unchanged(world.store, task):
-                ordered = sorted(results, key=lambda one: one.feature.n)
-                _store_progress(world, task, _progress(world, task, ordered))
+    def done(results: list[Result]) -> Step[_Progress] | None:
+        if not rows.TASKS.is_unchanged(world.store, task):
+            return None
+        return _delivering(world, task, sorted(results, key=lambda one: one.feature.n))
 
     return Step(work, done)
+
+
+def _delivering(world: World, task: Task, results: Sequence[Result]) -> Step[_Progress]:
+    """Write the files of features, as many as the account can pay for."""
+    run = _Run(
+        task=task,
+        storage=world.storage,
+        left_pu=units.left(world, task.account),
+        floor_pu=world.settings.batch_required_pu,
+        unhealthy_share=world.settings.unhealthy_share,
+    )
+
+    def done(progress: _Progress) -> None:
+        with world.store.writing():
+            if rows.TASKS.is_unchanged(world.store, task):
+                _store_progress(world, task, progress)
+
+    return Step(partial(run.progress, results), done)
 
 
 def _at_once(intervals: int) -> int:
@@ -246,6 +273,7 @@ class _Progress:
     Args:
         left: units that the account has, infinite without a limit
         stopped: why the task is stopped, and at which instant
+        failed: at which instant it has failed, because its features do
     """
 
     left: float
@@ -254,41 +282,73 @@ class _Progress:
     spent: float = 0.0
     outcomes: list[tuple[int, str, str | None]] = field(default_factory=list)
     stopped: tuple[str, int] | None = None
+    failed: int | None = None
 
-
-def _progress(world: World, task: Task, results: Sequence[Result]) -> _Progress:
-    delivery = batch_statistics_requests.delivery_of(task.content, task_id=task.id)
-    total, floor = task.total or 0, world.settings.batch_required_pu
-    progress = _Progress(units.left(world, task.account), task.handled, task.fatal)
-    for number, result in enumerate(results, task.run_handled + 1):
-        at_ms = states.handled_at_ms(number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0)
-        if result.full_pu > progress.left:
-            progress.stopped = states.OUT_OF_PU, at_ms
-            break
-        undelivered = _undelivered(world, delivery, result)
-        failure = result.failure or undelivered
-        progress.handled += 1
-        progress.outcomes.append(
-            (result.feature.n, rows.DONE if failure is None else rows.FATAL, failure)
-        )
+    def handle(self, result: Result, failure: str | None) -> None:
+        """A feature had its turn."""
+        self.handled += 1
+        outcome = rows.DONE if failure is None else rows.FATAL
+        self.outcomes.append((result.feature.n, outcome, failure))
         if failure is None:
-            progress.left -= result.full_pu
-            progress.spent += result.full_pu
+            self.left -= result.full_pu
+            self.spent += result.full_pu
         else:
-            progress.fatal += 1
-        if progress.left < floor and progress.handled < total:
-            progress.stopped = states.OUT_OF_PU, at_ms
-            break
-    return progress
+            self.fatal += 1
 
 
-def _undelivered(world: World, delivery: Delivery, result: Result) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """
+    What decides how a task goes on, none of it in the store.
+
+    Args:
+        left_pu: units that the account has, infinite without a limit
+        floor_pu: units below which it stops
+        unhealthy_share: where a larger share of features keeps failing, the task has failed
+    """
+
+    task: Task
+    storage: Storage
+    left_pu: float
+    floor_pu: float
+    unhealthy_share: float
+
+    def progress(self, results: Sequence[Result]) -> _Progress:
+        """Write the files of features in turn; for a thread."""
+        task = self.task
+        delivery = batch_statistics_requests.delivery_of(task.content, task_id=task.id)
+        progress = _Progress(self.left_pu, task.handled, task.fatal)
+        for number, result in enumerate(results, task.run_handled + 1):
+            at_ms = states.handled_at_ms(
+                number, run_ms=task.run_ms or 0, pace_ms=task.pace_ms or 0.0
+            )
+            if result.full_pu > progress.left:
+                progress.stopped = states.OUT_OF_PU, at_ms
+                break
+            undelivered = _undelivered(self.storage, delivery, result)
+            progress.handle(result, result.failure or undelivered)
+            if progress.handled >= (task.total or 0):
+                break
+            if states.is_unhealthy(
+                progress.fatal, handled=progress.handled, share=self.unhealthy_share
+            ):
+                progress.failed = at_ms
+                break
+            if progress.left < self.floor_pu:
+                progress.stopped = states.OUT_OF_PU, at_ms
+                break
+        return progress
+
+
+def _undelivered(storage: Storage, delivery: Delivery, result: Result) -> str | None:
     """Write the file of a feature; returns why that cannot be."""
     place = delivery.result(result.feature.id, result.feature.identifier)
     try:
-        put(world, place, encode(result.content).encode() + b"\n")
+        storage.put(place, encode(result.content).encode() + b"\n")
     except ObjectStoreError as error:
         return f"The file {place.url} cannot be written: {error}"
+    except OSError:
+        return f"The file {place.url} cannot be written."
     return None
 
 
@@ -306,6 +366,15 @@ def _store_progress(world: World, task: Task, progress: _Progress) -> None:
         stopped=progress.stopped,
         done=rows.PARTIAL if is_partial else states.DONE,
     )
+    if progress.failed is not None:
+        # The document has no UNHEALTHY here.
+        at_ms = progress.failed
+        columns |= {
+            "status": states.FAILED,
+            "since_ms": at_ms,
+            "due_ms": None,
+            "error": KEEP_FAILING,
+        }
     rows.TASKS.change(
         world.store, task, **columns, fatal=progress.fatal, cost=task.cost + progress.spent
     )

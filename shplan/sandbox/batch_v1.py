@@ -72,7 +72,7 @@ def _begin_processing(world: World, task: Task, *, at_ms: int) -> Step[str | Non
     if not delivering.has_group(job):
         done(None)
         return None
-    return Step(partial(delivering.group_failure, world.objects, job, at_ms=at_ms), done)
+    return Step(partial(delivering.group_failure, world.storage, job, at_ms=at_ms), done)
 
 
 def _fail(world: World, task: Task, cause: str, *, at_ms: int) -> None:
@@ -203,6 +203,7 @@ def _with_collection(world: World, task: Task, *, at_ms: int) -> Task:
     if task.collection is None:
         made = collections.insert(
             world.store,
+            identifier=world.store.derived("batch-collection", task.id),
             account=task.account,
             name=str(request.get("description") or f"batch-{task.id}"),
             bucket=batch_v1_requests.delivery_of(request, task.url, task_id=task.id).bucket,

@@ -1,5 +1,5 @@
 """
-Buckets, as directories or behind an endpoint of S3, and which files in them a tile's path stands for.
+Which files in a bucket a tile's path stands for.
 
 Source: the BYOC page: a folder holds `<source>.<ext>` for each band, or the path names the
 place with `(BAND)`; the extension may be left out and is the same for all files of a tile.
@@ -7,22 +7,18 @@ place with `(BAND)`; the extension may be left out and is the same for all files
 
 from __future__ import annotations
 
-import glob
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from shplan.sandbox.batch_paths import is_safe_key
-from shplan.sandbox.bucket_files import LocalFile, UnreadableError
-from shplan.sandbox.objects import ObjectStoreError, enclosed
-from shplan.sandbox.remote_buckets import NoBucketError
+from shplan.sandbox.objects import ObjectStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from shplan.sandbox.bucket_files import BucketFile
-    from shplan.sandbox.remote_buckets import RemoteBuckets
+    from shplan.sandbox.storage import Bucket, Storage
 
 BAND = "(BAND)"
 EXTENSIONS = ("tiff", "tif", "TIFF", "TIF")
@@ -48,23 +44,14 @@ class Located:
     path: str
 
 
-def locate(
-    root: Path,
-    bucket_name: str,
-    path: str,
-    sources: Sequence[str] | None,
-    *,
-    remote: RemoteBuckets | None = None,
-) -> Located:
+def locate(storage: Storage, bucket_name: str, path: str, sources: Sequence[str] | None) -> Located:
     """
     The files that a path stands for: of these sources, or of whatever lies there.
 
     Args:
-        root: directory that holds the buckets
         bucket_name: the bucket as the collection names it
         path: the tile's path in the bucket
         sources: what to put in place of `(BAND)`; none: whatever fits
-        remote: where a bucket may be that is no directory
 
     Raises:
         IngestionError: bucket, folder or files are not there, extensions are mixed, or a link leads
@@ -75,13 +62,10 @@ def locate(
         raise IngestionError(msg)
     template = path if BAND in path else f"{path}/{BAND}"
     try:
-        files = _files(root, bucket_name, template, sources, remote)
-    except (ObjectStoreError, NoBucketError) as error:
-        is_there = isinstance(error, ObjectStoreError) and error.status != 404
+        files = _files(storage, bucket_name, template, sources)
+    except ObjectStoreError as error:
         msg = f"The bucket {bucket_name} does not exist, or there is no permission to read it."
-        raise IngestionError(str(error) if is_there else msg) from error
-    except UnreadableError as error:
-        raise IngestionError(str(error)) from error
+        raise IngestionError(msg if error.status == 404 else str(error)) from error
     suffixes = sorted({file.suffix for file in files.values()})
     if not files:
         msg = f"There are no TIFF files at {template}."
@@ -93,65 +77,15 @@ def locate(
 
 
 def _files(
-    root: Path,
-    bucket_name: str,
-    template: str,
-    sources: Sequence[str] | None,
-    remote: RemoteBuckets | None,
+    storage: Storage, bucket_name: str, template: str, sources: Sequence[str] | None
 ) -> Mapping[str, BucketFile]:
-    try:
-        bucket = enclosed(root, bucket_name, "")
-    except ObjectStoreError as error:
-        if error.status != 404 or remote is None or not remote.is_asked_for(bucket_name):
-            raise
-        place: _Place = _Remote(remote, bucket_name)
-    else:
-        place = _Directory(root, bucket_name, bucket)
+    place = storage.bucket(bucket_name)
     if sources is None:
         return _listed(place, template)
     return {source: _named(place, template, source) for source in sources}
 
 
-class _Place(Protocol):
-    """A bucket, wherever it is."""
-
-    def find(self, key: str) -> BucketFile | None:
-        """The file of a key; folders, pipes and the like are no files, whatever they are called."""
-
-    def like(self, parts: Sequence[str], ending: str) -> list[str]:
-        """Keys in order, those among them that may have something between the parts of a template."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    root: Path
-    name: str
-    path: Path
-
-    def find(self, key: str) -> BucketFile | None:
-        if not (self.path / key).is_file():
-            return None
-        return LocalFile(enclosed(self.root, self.name, key))
-
-    def like(self, parts: Sequence[str], ending: str) -> list[str]:
-        pattern = "*".join(map(glob.escape, parts)) + ending
-        return sorted(glob.glob(pattern, root_dir=self.path))  # noqa: PTH207
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    buckets: RemoteBuckets
-    name: str
-
-    def find(self, key: str) -> BucketFile | None:
-        return self.buckets.find(self.name, key)
-
-    def like(self, parts: Sequence[str], ending: str) -> list[str]:
-        del ending
-        return self.buckets.keys(self.name, parts[0])
-
-
-def _named(place: _Place, template: str, source: str) -> BucketFile:
+def _named(place: Bucket, template: str, source: str) -> BucketFile:
     """A band's file."""
     name = template.replace(BAND, source)
     tried = [name] if _EXTENSION.search(template) else [f"{name}.{ext}" for ext in EXTENSIONS]
@@ -162,7 +96,7 @@ def _named(place: _Place, template: str, source: str) -> BucketFile:
     raise IngestionError(msg)
 
 
-def _listed(place: _Place, template: str) -> dict[str, BucketFile]:
+def _listed(place: Bucket, template: str) -> dict[str, BucketFile]:
     """Whatever files fit, by band."""
     parts = template.split(BAND)
     ending = "" if _EXTENSION.search(template) else ".*"

@@ -19,14 +19,13 @@ from shplan.sandbox.wire import decode_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from sqlite3 import Row
 
     from shplan.sandbox.areas import Area
     from shplan.sandbox.bucket_files import BucketFile
     from shplan.sandbox.byoc_rows import Collection
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search
-    from shplan.sandbox.remote_buckets import RemoteBuckets
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
 
@@ -50,20 +49,17 @@ class Tile:
 def open_source(
     store: Store,
     collection: Collection,
-    root: Path,
+    storage: Storage,
     area: Area,
     *,
     from_ms: int | None,
     to_ms: int | None,
-    remote: RemoteBuckets | None = None,
 ) -> ByocRaster:
     """
     The collection as far as an area and a range of time reach; afterwards the store is not needed.
 
     Args:
-        root: directory that holds the buckets
         area: in longitude and latitude
-        remote: where a bucket may be that is no directory
     """
     near = sensed_tiles.listed(
         store,
@@ -75,7 +71,7 @@ def open_source(
         skip=0,
     )
     found = [_row(store, row) for row in near]
-    return ByocRaster(collection, root, [_tile(row) for row in found], remote=remote)
+    return ByocRaster(collection, storage, [_tile(row) for row in found])
 
 
 def _row(store: Store, place: Row) -> Row:
@@ -110,16 +106,14 @@ class ByocRaster:
     def __init__(
         self,
         collection: Collection,
-        root: Path,
+        storage: Storage,
         tiles: list[Tile],
         *,
         prefix: str = PREFIX,
-        remote: RemoteBuckets | None = None,
     ) -> None:
         self._prefix = prefix
         self._collection = collection
-        self._root = root
-        self._remote = remote
+        self._storage = storage
         self._tiles = {tile.scene.id: tile for tile in tiles}
 
     @property
@@ -212,8 +206,6 @@ class ByocRaster:
     def _files(self, scene: Scene, sources: list[str]) -> Mapping[str, BucketFile]:
         bucket = self._collection.bucket
         try:
-            return buckets.locate(
-                self._root, bucket, scene.data_path, sources, remote=self._remote
-            ).files
+            return buckets.locate(self._storage, bucket, scene.data_path, sources).files
         except IngestionError as error:
             raise SourceError(str(error)) from error

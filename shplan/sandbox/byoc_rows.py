@@ -442,6 +442,16 @@ def due_tiles(store: Store, coll: int, *, now_ms: int, limit: int) -> list[Row]:
     )
 
 
+def due_accounts(store: Store, *, now_ms: int) -> list[str]:
+    """The accounts of whose tiles any is due."""
+    found = store.rows(
+        "select distinct c.account from tiles t join collections c on c.seq = t.coll"
+        " where t.outcome is null and t.done_ms <= ?",
+        now_ms,
+    )
+    return [row["account"] for row in found]
+
+
 def due_collections(store: Store, account: str, *, now_ms: int) -> list[str]:
     """
     Identifiers of an account's collections of which anything is due, in the order of creation.

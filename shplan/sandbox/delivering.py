@@ -7,7 +7,7 @@ process that dies meanwhile leaves whole files only, and the next one writes the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shplan.sandbox.objects import ObjectStoreError
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from shplan.sandbox.batch_paths import Delivery
     from shplan.sandbox.batch_rows import Feature
     from shplan.sandbox.feature_files import Delivered, FeatureWork
-    from shplan.sandbox.objects import Objects
     from shplan.sandbox.result_files import ResultFile
     from shplan.sandbox.scripts import Scripts
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
     from shplan.script.worker import Worker
@@ -73,7 +73,7 @@ class Courier:
     """Features that are ready to be computed, by their numbers, and what that takes."""
 
     scripts: Scripts
-    objects: Objects
+    storage: Storage
     delivery: Delivery
     works: Mapping[int, tuple[str, FeatureWork]]
 
@@ -116,7 +116,7 @@ class Courier:
     def _write(self, name: str, file: ResultFile) -> None:
         place = self.delivery.output(tile=name, output=file.identifier, media_type=file.media_type)
         key = f"{place.key}/{file.key}" if file.key else place.key
-        self.objects.write(place.bucket, key, file.content)
+        self.storage.put(replace(place, key=key), file.content)
 
 
 def chunk(sizes: Iterable[tuple[int, int]]) -> int:
@@ -153,7 +153,7 @@ def opened(world: World, job: Job, features: Mapping[int, Feature]) -> Courier:
             )
             yield n, (feature.name, work)
 
-    return Courier(world.scripts, world.objects, job.delivery, dict(works()))
+    return Courier(world.scripts, world.storage, job.delivery, dict(works()))
 
 
 def has_group(job: Job) -> bool:
@@ -162,7 +162,7 @@ def has_group(job: Job) -> bool:
     return isinstance(output, dict) and output["type"] == "zarr"
 
 
-def group_failure(objects: Objects, job: Job, *, at_ms: int) -> str | None:
+def group_failure(storage: Storage, job: Job, *, at_ms: int) -> str | None:
     """
     Write what a Zarr group says of itself, before any of its chunks is there; for a thread.
 
@@ -175,8 +175,7 @@ def group_failure(objects: Objects, job: Job, *, at_ms: int) -> str | None:
     assert form.zarr is not None
     try:
         for key, content in zarr_layout.metadata_files(job.request, form.zarr, changed_ms=at_ms):
-            place = job.delivery.beside(key)
-            objects.write(place.bucket, place.key, content)
+            storage.put(job.delivery.beside(key), content)
     except ObjectStoreError as error:
         return f"The group cannot be written: {error}"
     except OSError:

@@ -18,12 +18,11 @@ from shplan.sandbox.wire import decode_object, encode, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from sqlite3 import Row
 
     from shplan.sandbox.byoc_rows import Collection
     from shplan.sandbox.geometry import Box
-    from shplan.sandbox.remote_buckets import RemoteBuckets
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.wire import Json, JsonObject
     from shplan.sandbox.world import World
 
@@ -38,10 +37,14 @@ UNFORESEEN = "The files of the tile are not understood."
 
 
 def settle(world: World, collection_id: str) -> None:
-    """Bring one collection up to date: ingestions that are over, then its metadata."""
+    """
+    Bring one collection up to date: ingestions that are over, then its metadata.
+
+    What lies behind an endpoint is not read here, where others would wait: see `far_ingestion`.
+    """
     now_ms = world.now_ms()
     collection = rows.find_collection(world.store, collection_id)
-    while collection is not None:
+    while collection is not None and not world.storage.is_far(collection.bucket):
         due = rows.due_tile(world.store, collection.seq, now_ms=now_ms)
         if due is None:
             break
@@ -83,8 +86,7 @@ class Examined:
 class Examiner:
     """Reads the files of tiles; asks neither the store nor the settings, so that any thread may."""
 
-    root: Path
-    remote: RemoteBuckets | None
+    storage: Storage
     allow_nan: bool
 
     def examined(self, collection: Collection, tile: Row) -> Examined:
@@ -103,7 +105,7 @@ class Examiner:
     def _read(self, collection: Collection, path: str) -> tuple[checks.Ingestion, str]:
         bands = collection.bands
         sources = sorted({str(band["source"]) for band in bands.values()}) if bands else None
-        located = locate(self.root, collection.bucket, path, sources, remote=self.remote)
+        located = locate(self.storage, collection.bucket, path, sources)
         files = [cog.read(source, file) for source, file in sorted(located.files.items())]
         result = checks.ingest(
             files, bands=bands, no_data=collection.no_data, allow_nan=self.allow_nan
@@ -114,7 +116,7 @@ class Examiner:
 def examiner(world: World) -> Examiner:
     """Who reads the files of this sandbox's tiles, as it is set now."""
     allow_nan = world.settings.nan_nodata == "ignore"
-    return Examiner(world.buckets, world.remote, allow_nan)
+    return Examiner(world.storage, allow_nan)
 
 
 def store(world: World, collection: Collection, tile: Row, found: Examined) -> None:

@@ -140,6 +140,25 @@ class Objects:
         self._scratch = scratch
         self._digests: dict[tuple[str, int, int], str] = {}
 
+    @property
+    def root(self) -> Path:
+        """Directory of the buckets."""
+        return self._root
+
+    @property
+    def scratch(self) -> Path:
+        """Directory for files that are not complete yet."""
+        return self._scratch
+
+    def bucket(self, name: str) -> Path:
+        """
+        The directory of a bucket.
+
+        Raises:
+            ObjectStoreError: as `enclosed`
+        """
+        return enclosed(self._root, name, "")
+
     def buckets(self) -> list[str]:
         """Names of all buckets, in order."""
         return sorted(entry.name for entry in self._root.iterdir() if self.has_bucket(entry.name))

@@ -59,11 +59,13 @@ class Input:
     A data set as the script reads it.
 
     Args:
+        key: under which the script finds its samples, where there are several
         bands: names, each with its unit
         scenes: of which one mosaic is made, where there is one, found while it is made
         samples: what there is to choose from; of one mosaic, what the script hears of it
     """
 
+    key: str
     data: DataSet
     source: RasterSource
     bands: Mapping[str, str]
@@ -230,7 +232,7 @@ def _inputs(
     """What the script reads, in the order of the request's data sets."""
     asked = _asked(request.data, facts)
     found = []
-    for data, source in zip(request.data, sources, strict=True):
+    for number, (data, source) in enumerate(zip(request.data, sources, strict=True)):
         several = [one for one, identifier in asked if identifier == data.id]
         if not several:
             continue
@@ -247,7 +249,9 @@ def _inputs(
                 raise _refused(_TOO_MANY)
             asks_bounds = any(_BOUNDS in one.metadata for one in several)
             made = tuple(samples_of(scenes, mosaicking, with_bounds=asks_bounds))
-        found.append(Input(data, source, bands, mosaicking, Remembered(scenes), made))
+        # Source: page on data fusion: by its number, if the script does not name it.
+        key = several[0].datasource or str(number)
+        found.append(Input(key, data, source, bands, mosaicking, Remembered(scenes), made))
     return found
 
 
@@ -288,7 +292,7 @@ def _units(asked: InputFacts, source: RasterSource) -> dict[str, str]:
 
 def _collection(one: Input) -> Collection:
     return Collection(
-        id=one.data.id,
+        id=one.key,
         mosaicking=one.mosaicking,
         scenes=tuple(sample.told for sample in one.samples),
         since=one.data.span[0],

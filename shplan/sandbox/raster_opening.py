@@ -73,11 +73,10 @@ def _byoc(world: World, account: str, data: DataSet, area: Area) -> RasterSource
     return byoc_raster.open_source(
         world.store,
         found,
-        world.buckets,
+        world.storage,
         area,
         from_ms=data.from_ms,
         to_ms=data.to_ms,
-        remote=world.remote,
     )
 
 
@@ -86,7 +85,7 @@ def _batch(world: World, account: str, data: DataSet, area: Area) -> RasterSourc
     found = batch_collection_rows.find(world.store, identifier)
     if found is None or found.account != account:
         raise bad_payload(f"Collection {identifier} not found.")
-    return batch_raster.open_source(world.store, found, world.buckets, area)
+    return batch_raster.open_source(world.store, found, world.storage, area)
 
 
 def _zarr(world: World, account: str, data: DataSet, _area: Area) -> RasterSource:
@@ -97,7 +96,7 @@ def _zarr(world: World, account: str, data: DataSet, _area: Area) -> RasterSourc
         raise bad_payload(f"Collection {identifier} not found.")
     if found.status(world.now_ms()) != zarr_rows.INGESTED:
         raise bad_payload(f"Collection {identifier} is not ingested.")
-    return zarr_raster.open_source(world.store, found, world.buckets)
+    return zarr_raster.open_source(world.store, found, world.storage)
 
 
 OPENERS: dict[str, Opener] = {

@@ -1,5 +1,5 @@
 """
-Buckets behind an endpoint of S3, read where a bucket is no directory of the sandbox.
+Buckets behind an endpoint of S3, where a bucket is no directory of the sandbox: find, list, read and put.
 
 Endpoint, credentials and region are those of AWS's own tools, found by botocore and never seen here; nothing is
 imported or opened before the first call. Every wait is bounded, and an endpoint that cannot be reached is left
@@ -9,23 +9,20 @@ the state of the file that was found first.
 
 from __future__ import annotations
 
-import io
 import ipaddress
 import re
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from shplan.sandbox.batch_paths import is_safe_key
 from shplan.sandbox.bucket_files import UnreadableError
+from shplan.sandbox.remote_files import RemoteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from rasterio import DatasetReader
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 15.0
@@ -33,10 +30,9 @@ ATTEMPTS = 2
 PAUSE_S = 10.0
 # Our own bound, of a listing for files whose names are not known.
 MOST_LISTED = 10_000
-BLOCK_BYTES = 1 << 18
-# What is read ahead of who reads on, and what of a file is kept, in blocks.
-MOST_AHEAD = 16
-MOST_KEPT = 64
+# As many keys are looked for one by one; of a listing, as many pages are turned.
+MOST_ASKED = 16
+MOST_PAGES = 2000
 
 # Source: Amazon S3 User Guide, "Bucket naming rules". Not an ARN: that could name another host.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -44,10 +40,15 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 _VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _GONE = frozenset({"NoSuchBucket", "NoSuchKey", "404", "NotFound"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
+_DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 
 
 class NoBucketError(UnreadableError):
     """There is no such bucket."""
+
+
+class DeniedError(UnreadableError):
+    """Nobody may do that with the credentials there are."""
 
 
 class RemoteBuckets:
@@ -99,9 +100,11 @@ class RemoteBuckets:
         answer = self._asked(bucket, "head_object", Key=key)
         if answer is None:
             # HEAD has no body that would tell of what there is none.
-            self._check_bucket(bucket)
+            self.check(bucket)
             return None
-        return RemoteFile(self, bucket, key, int(answer["ContentLength"]), _etag(answer))
+        size, modified = int(answer["ContentLength"]), answer.get("LastModified")
+        modified_s = 0.0 if modified is None else modified.timestamp()
+        return RemoteFile(self, bucket, key, size, _etag(answer), modified_s)
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """
@@ -112,18 +115,105 @@ class RemoteBuckets:
             NoBucketError: there is no such bucket
         """
         found: list[str] = []
-        more: dict[str, str] = {}
-        while True:
-            answer = self._asked(bucket, "list_objects_v2", Prefix=prefix, **more)
-            if answer is None:
-                raise _no_bucket(bucket)
-            found += [str(one["Key"]) for one in answer.get("Contents", ())]
+        for key in self.listing(bucket, prefix):
+            found.append(key)
             if len(found) > MOST_LISTED:
                 msg = f"There are more than {MOST_LISTED:,} files below {prefix} in {bucket}."
                 raise UnreadableError(msg)
+        return sorted(found)
+
+    def present(self, bucket: str, keys: Sequence[str]) -> set[str]:
+        """
+        Those among some keys of which there is a file; few are asked for one by one, many by a listing.
+
+        Raises:
+            UnreadableError: as `keys`
+            NoBucketError: there is no such bucket
+        """
+        if len(keys) <= MOST_ASKED:
+            return {key for key in keys if self.find(bucket, key) is not None}
+        wanted = set(keys)
+        return {key for key in self.listing(bucket, _common(keys)) if key in wanted}
+
+    def listing(self, bucket: str, prefix: str) -> Iterator[str]:
+        """
+        The keys that begin with a prefix, as the endpoint tells them.
+
+        Raises:
+            UnreadableError: as `keys`
+            NoBucketError: there is no such bucket
+        """
+        for page in self._pages(bucket, prefix):
+            yield from _keys(page)
+
+    def folders(self, bucket: str, prefix: str) -> list[str]:
+        """
+        Names of the folders right below a prefix that ends in a slash, in order.
+
+        Raises:
+            UnreadableError: as `keys`
+            NoBucketError: there is no such bucket
+        """
+        found: list[str] = []
+        for page in self._pages(bucket, prefix, Delimiter="/"):
+            names = (str(one["Prefix"]) for one in page.get("CommonPrefixes", ()))
+            found += [name.removeprefix(prefix).removesuffix("/") for name in names]
+            if len(found) > MOST_LISTED:
+                msg = f"There are more than {MOST_LISTED:,} folders below {prefix} in {bucket}."
+                raise UnreadableError(msg)
+        return sorted(found)
+
+    def has_any(self, bucket: str, prefix: str) -> bool:
+        """
+        Whether the key of any file begins with a prefix.
+
+        Raises:
+            UnreadableError: as `keys`
+            NoBucketError: there is no such bucket
+        """
+        return bool(_keys(next(self._pages(bucket, prefix, MaxKeys=1))))
+
+    def _pages(self, bucket: str, prefix: str, **options: str | int) -> Iterator[Mapping[str, Any]]:
+        """
+        A listing, page by page.
+
+        Raises:
+            UnreadableError: it cannot be listed, or has no end
+            NoBucketError: there is no such bucket
+        """
+        more: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            answer = self._asked(bucket, "list_objects_v2", Prefix=prefix, **options, **more)
+            if answer is None:
+                raise _no_bucket(bucket)
+            yield answer
             if not answer.get("NextContinuationToken"):
-                return sorted(found)
+                return
             more = {"ContinuationToken": str(answer["NextContinuationToken"])}
+        msg = f"There are too many files below {prefix} in {bucket} to look through."
+        raise UnreadableError(msg)
+
+    def check(self, bucket: str) -> None:
+        """
+        Do nothing if there is such a bucket.
+
+        Raises:
+            UnreadableError: nobody can tell
+            NoBucketError: there is none
+        """
+        if self._asked(bucket, "head_bucket") is None:
+            raise _no_bucket(bucket)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """
+        Write a file in one step, over what is there.
+
+        Raises:
+            UnreadableError: it cannot be written, or nobody can tell whether it was
+            NoBucketError: there is no such bucket
+        """
+        if self._asked(bucket, "put_object", Key=key, Body=content) is None:
+            raise _no_bucket(bucket)
 
     def span(self, file: RemoteFile, first: int, count: int) -> bytes:
         """
@@ -147,11 +237,7 @@ class RemoteBuckets:
             raise UnreadableError(msg)
         return content
 
-    def _check_bucket(self, bucket: str) -> None:
-        if self._asked(bucket, "head_bucket") is None:
-            raise _no_bucket(bucket)
-
-    def _asked(self, bucket: str, operation: str, **options: str) -> Mapping[str, Any] | None:
+    def _asked(self, bucket: str, operation: str, **options: object) -> Mapping[str, Any] | None:
         """What the endpoint answers, with its body as bytes; none: there is no such thing."""
         if self._monotonic() < self._closed_until:
             raise _unreadable(bucket, self._closed_why)
@@ -164,7 +250,8 @@ class RemoteBuckets:
                 if code in _GONE or code in _CHANGED:
                     return None
                 said = code if _CODE.fullmatch(code) else "what nobody understands"
-                raise _unreadable(bucket, f"its endpoint answers {said}") from error
+                kind = DeniedError if code in _DENIED else UnreadableError
+                raise kind(_told(bucket, f"its endpoint answers {said}")) from error
             if operation == "get_object":
                 with answer["Body"] as body:
                     answer["Body"] = body.read()
@@ -209,151 +296,6 @@ def from_environment(variables: Mapping[str, str]) -> RemoteBuckets | None:
     """The buckets of the endpoint that the variables of AWS's tools name; none: they name none."""
     endpoint = next((variables[name] for name in _VARIABLES if variables.get(name)), None)
     return None if endpoint is None else RemoteBuckets(endpoint)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file as it was when it was found: its size in bytes and its entity tag."""
-
-    buckets: RemoteBuckets
-    bucket: str
-    key: str
-    size: int
-    tag: str
-
-    @property
-    def name(self) -> str:
-        """As in `BucketFile`."""
-        return self.key.rpartition("/")[2]
-
-    @property
-    def suffix(self) -> str:
-        """As in `BucketFile`."""
-        stem, dot, ending = self.name.rpartition(".")
-        return dot + ending if stem else ""
-
-    def state(self) -> object:
-        """As in `BucketFile`: asked for anew."""
-        found = self.buckets.find(self.bucket, self.key)
-        return None if found is None else (found.size, found.tag)
-
-    def etag(self) -> str:
-        """As in `BucketFile`."""
-        return self.tag
-
-    @contextmanager
-    def opened(self) -> Iterator[tuple[BinaryIO, int]]:
-        """As in `BucketFile`."""
-        reader = _Reader(self)
-        try:
-            yield cast("BinaryIO", reader), self.size
-        finally:
-            # Whatever was made of an end that came too early.
-            reader.check()
-
-    @contextmanager
-    def raster(self, **options: Any) -> Iterator[DatasetReader]:
-        """As in `BucketFile`."""
-        import rasterio  # noqa: PLC0415 costs a quarter of a second, and most commands need none
-        from rasterio.errors import RasterioError  # noqa: PLC0415
-
-        readers: list[_Reader] = []
-
-        def opener(path: str, mode: str = "rb") -> _Reader:
-            del path, mode  # there is one file, and it is read
-            readers.append(_Reader(self))
-            return readers[-1]
-
-        try:
-            with (
-                rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-                rasterio.open(self.key, driver="GTiff", opener=opener, **options) as raster,
-            ):
-                yield raster
-        except RasterioError:
-            # GDAL tells that bytes are missing, and not why.
-            for reader in readers:
-                reader.check()
-            raise
-
-
-class _Reader(io.RawIOBase):
-    """
-    The bytes of a file, in blocks that are kept while it is open.
-
-    Reading never raises, because GDAL reads through it and would lose the error: it ends, and `check` tells why.
-    """
-
-    def __init__(self, file: RemoteFile) -> None:
-        self._file = file
-        self._at = 0
-        self._kept: dict[int, bytes] = {}
-        self._next = 0
-        self._ahead = 1
-        self._failure: UnreadableError | None = None
-
-    def check(self) -> None:
-        """
-        Tell why reading ended too early, if it did.
-
-        Raises:
-            UnreadableError: it did
-        """
-        if self._failure is not None:
-            raise self._failure
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._file.size if size < 0 else min(self._at + size, self._file.size)
-        parts = []
-        while self._at < end:
-            number, within = divmod(self._at, BLOCK_BYTES)
-            block = self._block(number)
-            if block is None:
-                break
-            part = block[within : within + end - self._at]
-            parts.append(part)
-            self._at += len(part)
-        return b"".join(parts)
-
-    def readinto(self, buffer: Any) -> int:
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def _block(self, number: int) -> bytes | None:
-        if number not in self._kept:
-            try:
-                self._fetch(number)
-            except UnreadableError as error:
-                self._failure = error
-                return None
-        return self._kept[number]
-
-    def _fetch(self, number: int) -> None:
-        """Fetch a block, and more and more of those behind it while they are read in turn."""
-        self._ahead = min(self._ahead * 2, MOST_AHEAD) if number == self._next else 1
-        first = number * BLOCK_BYTES
-        count = min(self._ahead * BLOCK_BYTES, self._file.size - first)
-        content = self._file.buckets.span(self._file, first, count)
-        if len(self._kept) > MOST_KEPT - MOST_AHEAD:
-            self._kept.clear()
-        for offset in range(0, count, BLOCK_BYTES):
-            self._kept[(first + offset) // BLOCK_BYTES] = content[offset : offset + BLOCK_BYTES]
-        self._next = number + self._ahead
 
 
 def _client(endpoint: str, connect_s: float, read_s: float) -> Any:
@@ -408,5 +350,19 @@ def _no_bucket(bucket: str) -> NoBucketError:
 
 
 def _unreadable(bucket: str, why: str) -> UnreadableError:
-    msg = f"The bucket {bucket} is no directory of the sandbox, and cannot be read over S3: {why}."
-    return UnreadableError(msg)
+    return UnreadableError(_told(bucket, why))
+
+
+def _told(bucket: str, why: str) -> str:
+    return f"The bucket {bucket} is no directory of the sandbox, and cannot be used over S3: {why}."
+
+
+def _common(keys: Sequence[str]) -> str:
+    """What all keys begin with."""
+    least, most = min(keys), max(keys)
+    pairs = enumerate(zip(least, most, strict=False))
+    return least[: next((n for n, (one, other) in pairs if one != other), len(least))]
+
+
+def _keys(page: Mapping[str, Any]) -> list[str]:
+    return [str(one["Key"]) for one in page.get("Contents", ())]

@@ -13,7 +13,7 @@ from shplan.sandbox.objects import ObjectStoreError
 
 if TYPE_CHECKING:
     from shplan.sandbox.batch_paths import Place
-    from shplan.sandbox.objects import Objects
+    from shplan.sandbox.storage import Storage
 
 
 class ScriptTextError(Exception):
@@ -32,7 +32,7 @@ class ScriptText:
 
     text: str
     place: Place | None
-    objects: Objects
+    storage: Storage
     most_bytes: int
 
     def read(self) -> str:
@@ -45,7 +45,7 @@ class ScriptText:
         if self.place is None:
             return self.text
         try:
-            with self.objects.find(self.place.bucket, self.place.key).open("rb") as file:
+            with self.storage.find(self.place).opened() as (file, _):
                 content = file.read(self.most_bytes + 1)
             text = content.decode()
         except (ObjectStoreError, OSError, ValueError) as error:

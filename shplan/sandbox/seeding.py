@@ -15,7 +15,7 @@ from shplan.sandbox import batch_rows, byoc_rows, lifecycle, sample
 from shplan.sandbox.buckets import BAND
 from shplan.sandbox.contract import checked
 from shplan.sandbox.routes import batch, byoc_collections
-from shplan.sandbox.routes.endpoint import Call
+from shplan.sandbox.routes.endpoint import Call, Reply
 from shplan.sandbox.settings import DEFAULT_CLIENTS
 from shplan.sandbox.settling import finish
 from shplan.sandbox.wire import decode_object, parse_instant
@@ -232,6 +232,7 @@ def _batch(world: World, collection: Collection) -> str:
         "description": DESCRIPTION,
     }
     reply = batch.create(_call(world, "createNewBatchV2ProcessingRequest", body))
+    assert isinstance(reply, Reply)  # as the bucket is a directory
     return str(decode_object(reply.text or "")["id"])
 
 

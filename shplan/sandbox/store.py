@@ -251,6 +251,11 @@ class Store:
             for number in range(last - count + 1, last + 1)
         ]
 
+    def derived(self, kind: str, *parts: str) -> str:
+        """An identifier that depends on what it is of: the same, whoever comes to it first."""
+        seed, generation = self.meta("seed") or "", self.meta("generation") or ""
+        return seeded_uuid(seed, generation, kind, *parts)
+
     def anchor(self) -> Anchor:
         """Where sandbox time is anchored."""
         stored = decode_object(self.meta("anchor") or "{}")

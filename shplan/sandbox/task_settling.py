@@ -3,7 +3,8 @@ Tasks brought up to date: whatever was due before now happens, in the order in w
 
 Nothing waits for its time in the background. One step is a change of status, or what was handled of
 one task since somebody last looked; each is stored with what it cost in one transaction. The tasks
-of all APIs go forward together, because they spend the units of the same accounts. What takes long
+of all APIs go forward together, because they spend the units of the same accounts; those of different
+accounts have nothing to do with each other. What takes long
 (evalscripts, pixels, files) is the work of a step, which a thread does; see `settling`.
 """
 
@@ -39,11 +40,12 @@ class Step(Generic[R]):
         work: runs in a thread; asks neither the store nor the settings, and raises nothing that
             one task must not do to all others
         done: stores what the work returned, in one transaction; nothing if the task is not what it
-            was when the step began, because somebody acted on it or did the same step
+            was when the step began, because somebody acted on it or did the same step. Where what
+            is to be stored has to be written into a bucket first, it returns that as a further step
     """
 
     work: Callable[[], R]
-    done: Callable[[R], None]
+    done: Callable[[R], Step[Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,14 @@ class Steps(Generic[T]):
     forget: Callable[[Store, Settings, int], None]
 
 
-def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
+def next_step(
+    world: World, apis: Sequence[Steps[Any]], *, account: str | None = None
+) -> Step[Any] | None:
     """
     Take every step that is due, up to one that needs work.
+
+    Args:
+        account: whose tasks; none: everybody's
 
     Returns:
         that one; none: these APIs are up to date
@@ -76,7 +83,7 @@ def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
     now_ms = world.now_ms()
     # Where an account can run out of units, each thing that is handled is a step of its own.
     is_limited = world.settings.account_pu is not None
-    while (found := _first(world, apis, now_ms=now_ms)) is not None:
+    while (found := _first(world, apis, account, now_ms=now_ms)) is not None:
         steps, task = found
         if task.status == ANALYSING:
             step = steps.end_analysis(world, task, task.due_ms)
@@ -86,15 +93,27 @@ def next_step(world: World, apis: Sequence[Steps[Any]]) -> Step[Any] | None:
             step = steps.begin(world, task, task.due_ms)
         if step is not None:
             return step
-    for steps in apis:
-        steps.forget(world.store, world.settings, now_ms)
+    forget(world, apis)
     return None
+
+
+def forget(world: World, apis: Sequence[Steps[Any]]) -> None:
+    """Drop what is no longer kept."""
+    for steps in apis:
+        steps.forget(world.store, world.settings, world.now_ms())
 
 
 def settle_at_once(world: World, apis: Sequence[Steps[Any]]) -> None:
     """Bring every task of these APIs up to date; the caller waits for all work."""
-    while (step := next_step(world, apis)) is not None:
-        step.done(step.work())
+    step = next_step(world, apis)
+    while step is not None:
+        step = step.done(step.work()) or next_step(world, apis)
+
+
+def due_accounts(world: World, apis: Sequence[Steps[Any]]) -> list[str]:
+    """The accounts of whose tasks anything is due, in order."""
+    now_ms = world.now_ms()
+    return sorted({one for steps in apis for one in steps.table.due(world.store, now_ms=now_ms)})
 
 
 def _turns(task: Any, now_ms: int) -> int:
@@ -104,8 +123,11 @@ def _turns(task: Any, now_ms: int) -> int:
 
 
 def _first(
-    world: World, apis: Sequence[Steps[Any]], *, now_ms: int
+    world: World, apis: Sequence[Steps[Any]], account: str | None, *, now_ms: int
 ) -> tuple[Steps[Any], Any] | None:
-    found = [(steps, steps.table.first_due(world.store, now_ms=now_ms)) for steps in apis]
+    found = [
+        (steps, steps.table.first_due(world.store, now_ms=now_ms, account=account))
+        for steps in apis
+    ]
     due = [(steps, task) for steps, task in found if task is not None]
     return min(due, key=lambda one: (one[1].due_ms, one[1].created_ms), default=None)

@@ -111,10 +111,17 @@ class TaskTable(Generic[T]):
             task.seq,
         )
 
-    def first_due(self, store: Store, *, now_ms: int) -> T | None:
-        """The task to which something happens next, if that is not later than now."""
-        row = store.row(f"{self._select} where due_ms <= ? order by due_ms, seq limit 1", now_ms)
+    def first_due(self, store: Store, *, now_ms: int, account: str | None = None) -> T | None:
+        """The task (of an account) to which something happens next, if that is not later than now."""
+        whose, values = ("", []) if account is None else (" and account = ?", [account])
+        query = f"{self._select} where due_ms <= ?{whose} order by due_ms, seq limit 1"
+        row = store.row(query, now_ms, *values)
         return None if row is None else self._task(row)
+
+    def due(self, store: Store, *, now_ms: int) -> list[str]:
+        """The accounts to whose tasks something happens by now."""
+        query = f"select distinct account from {self._name} where due_ms <= ?"  # noqa: S608 as above
+        return [row["account"] for row in store.rows(query, now_ms)]
 
     def is_unchanged(self, store: Store, task: T) -> bool:
         """Whether no other process did the same step meanwhile."""

@@ -27,6 +27,7 @@ from shplan.sandbox.objects import Objects
 from shplan.sandbox.scratch import clean
 from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings, SettingsFile
+from shplan.sandbox.storage import Storage
 from shplan.sandbox.store import Store
 from shplan.script.limits import Limits
 
@@ -75,8 +76,8 @@ class World:
         self._clock = clock
         self._file = SettingsFile(data)
         self._held: Settings | None = None
-        # What brings tasks up to date at the moment; see `settling`.
-        self.settling: asyncio.Task[None] | None = None
+        # What brings the tasks of an account up to date at the moment; see `settling`.
+        self.settling: dict[str, asyncio.Task[None]] = {}
         self.is_closed = False
         self.store = Store(data, families=FAMILIES)
         if settings is not None and settings != self._file.read():
@@ -99,6 +100,12 @@ class World:
                 yield
             finally:
                 self._held = None
+
+    @property
+    def storage(self) -> Storage:
+        """The buckets, as the settings stand now; what asks them in a thread keeps it."""
+        makes_buckets = self.settings.missing_bucket == "create"
+        return Storage(self.objects, self.remote, makes_buckets=makes_buckets)
 
     @property
     def settings(self) -> Settings:

@@ -9,22 +9,21 @@ Source: the Zarr storage specification version 2.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox.batch_paths import is_safe_key
+from shplan.sandbox.bucket_files import UnreadableError
+from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from shplan.sandbox.bucket_files import BucketFile
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.wire import JsonObject
 
 # Our own bounds: the reference names none.
 MAX_METADATA_BYTES = 1 << 20
 MAX_ALL_METADATA_BYTES = 32 << 20
-MAX_ENTRIES = 10_000
 GROUP, ARRAY, ATTRIBUTES = ".zgroup", ".zarray", ".zattrs"
 
 
@@ -42,30 +41,34 @@ class GroupFiles:
     The files of one group.
 
     Args:
-        root: directory of the buckets
         prefix: where the group lies in the bucket, with a slash at its end
 
     Raises:
         ZarrError: there is no such bucket or folder, or it lies somewhere else
     """
 
-    def __init__(self, root: Path, bucket: str, prefix: str) -> None:
+    def __init__(self, storage: Storage, bucket: str, prefix: str) -> None:
         self._left = MAX_ALL_METADATA_BYTES
+        self._prefix = prefix
         try:
-            base = root.resolve()
-            self._bucket = (base / bucket).resolve()
-            # A bucket may be a link, but not to what lies outside of all buckets.
-            is_name = bucket not in ("", ".", "..") and not set(bucket) & set("/\\\0")
-            known = is_name and self._bucket.parent == base and self._bucket.is_dir()
-        except (OSError, RuntimeError, ValueError):
-            known = False
-        if not known:
+            self._bucket = storage.bucket(bucket)
+            self._bucket.check()
+        except ObjectStoreError as error:
+            if error.status not in (403, 404):
+                raise ZarrError(error.message) from error
             msg = f"The bucket {told(bucket)} does not exist, or there is no permission to read it."
-            raise ZarrError(msg)
-        self._folder = self._bucket / prefix
-        if not is_safe_key(prefix.removesuffix("/")) or not _is_folder(self._folder, self._bucket):
+            raise ZarrError(msg) from error
+        if not is_safe_key(prefix.removesuffix("/")) or not self._is_folder():
             msg = f"There is no folder {told(prefix)} in the bucket."
             raise ZarrError(msg)
+
+    def _is_folder(self) -> bool:
+        try:
+            return self._bucket.has_folder(self._prefix)
+        except ObjectStoreError as error:
+            if error.status == 403:
+                return False
+            raise ZarrError(error.message) from error
 
     def arrays(self) -> list[str]:
         """
@@ -74,21 +77,15 @@ class GroupFiles:
         Raises:
             ZarrError: too many entries to look through
         """
-        names = []
-        with os.scandir(self._folder) as entries:
-            for number, entry in enumerate(entries):
-                if number == MAX_ENTRIES:
-                    msg = f"The group has more than {MAX_ENTRIES} files and folders."
-                    raise ZarrError(msg)
-                # Most entries that are no array are plain files, which need no second look.
-                is_file = entry.is_file(follow_symlinks=False)
-                if not is_file and self.has(f"{entry.name}/{ARRAY}"):
-                    names.append(entry.name)
-        return sorted(names)
+        try:
+            folders = self._bucket.folders(self._prefix)
+        except ObjectStoreError as error:
+            raise ZarrError(error.message) from error
+        return [name for name in folders if self.has(f"{name}/{ARRAY}")]
 
     def has(self, key: str) -> bool:
         """Whether there is such a file in the group."""
-        return self._size(key) is not None
+        return self._find(key) is not None
 
     def metadata(self, key: str) -> JsonObject | None:
         """
@@ -99,14 +96,14 @@ class GroupFiles:
         Raises:
             ZarrError: it is no JSON object, or too large
         """
-        size = self._size(key)
-        if size is None:
+        limit = min(MAX_METADATA_BYTES, self._left)
+        content = self._read(key, limit=limit)
+        if content is None:
             return None
-        if size > min(MAX_METADATA_BYTES, self._left):
+        if len(content) > limit:
             msg = f"The metadata in {told(key)} is too large."
             raise ZarrError(msg)
-        self._left -= size
-        content = self._read(key, limit=size)
+        self._left -= len(content)
         try:
             value = json.loads(content, parse_constant=str)
             # Also what JSON can say and not print again: numbers without bound, half characters.
@@ -125,35 +122,31 @@ class GroupFiles:
         Raises:
             ZarrError: it is larger than `limit`
         """
-        size = self._size(key)
-        if size is None:
-            return None
-        if size > limit:
+        content = self._read(key, limit=limit)
+        if content is not None and len(content) > limit:
             msg = f"The chunk {told(key)} is larger than what it may hold."
             raise ZarrError(msg)
-        return self._read(key, limit=limit)
+        return content
 
-    def _read(self, key: str, *, limit: int) -> bytes:
+    def _read(self, key: str, *, limit: int) -> bytes | None:
+        """What a file holds, or one byte more than the limit; none: there is no such file."""
+        file = self._find(key)
+        if file is None:
+            return None
         try:
-            with (self._folder / key).open("rb") as file:
-                return file.read(limit)
+            with file.opened() as (content, _):
+                return content.read(limit + 1)
+        except UnreadableError as error:
+            raise ZarrError(str(error)) from error
         except OSError as error:
             msg = f"The file {told(key)} cannot be read."
             raise ZarrError(msg) from error
 
-    def _size(self, key: str) -> int | None:
-        """Size of a regular file inside the bucket; a pipe or device is none, nor is one outside."""
+    def _find(self, key: str) -> BucketFile | None:
+        """A file of the group; a pipe or device is none, nor is one outside of all buckets."""
         try:
-            place = (self._folder / key).resolve()
-            status = place.stat()
-        except (OSError, RuntimeError, ValueError):
-            return None
-        inside = place.is_relative_to(self._bucket)
-        return status.st_size if inside and stat.S_ISREG(status.st_mode) else None
-
-
-def _is_folder(folder: Path, bucket: Path) -> bool:
-    try:
-        return folder.is_dir() and folder.resolve().is_relative_to(bucket)
-    except (OSError, RuntimeError, ValueError):
-        return False
+            return self._bucket.find(self._prefix + key)
+        except ObjectStoreError as error:
+            if error.status in (400, 403, 404):
+                return None
+            raise ZarrError(error.message) from error

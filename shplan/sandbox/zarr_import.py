@@ -15,8 +15,7 @@ from shplan.sandbox.zarr_files import ARRAY, ATTRIBUTES, GROUP, GroupFiles, Zarr
 from shplan.sandbox.zarr_metadata import array_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.zarr_axes import Times
     from shplan.sandbox.zarr_checks import Grid
@@ -47,21 +46,19 @@ class Import:
 
 
 def examined(
-    buckets: Path, collection: ZarrCollection, *, before: dict[str, JsonObject], skips: bool
+    storage: Storage, collection: ZarrCollection, *, before: dict[str, JsonObject], skips: bool
 ) -> Import:
     """
     What the group holds that may be imported.
 
     Args:
-        buckets: directory of the buckets
         before: the `.zarray` of what was ingested already, by name
         skips: arrays that break a rule are skipped; else they fail all
 
     Raises:
         ZarrError: why nothing can be
-        OSError: the folder cannot be listed
     """
-    files = GroupFiles(buckets, collection.bucket, collection.path)
+    files = GroupFiles(storage, collection.bucket, collection.path)
     _check_group(files)
     arrays, faults = _arrays(files)
     grid, time_fault = _grid(files, arrays, collection.epsg)

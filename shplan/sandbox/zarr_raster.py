@@ -35,11 +35,11 @@ from shplan.sandbox.zarr_metadata import array_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.store import Store
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.zarr_axes import Times
@@ -58,19 +58,14 @@ _MOST_CHUNK_BYTES = 1 << 29
 _MOST_KEPT_BYTES = 1 << 28
 
 
-def open_source(store: Store, collection: ZarrCollection, root: Path) -> ZarrRaster:
-    """
-    The collection with all its arrays; afterwards the store is not needed.
-
-    Args:
-        root: directory that holds the buckets
-    """
+def open_source(store: Store, collection: ZarrCollection, storage: Storage) -> ZarrRaster:
+    """The collection with all its arrays; afterwards the store is not needed."""
     rows = store.rows("select * from zarr_arrays where coll = ?", collection.seq)
     arrays = {}
     for row in rows:
         attributes = None if row["zattrs"] is None else decode_object(row["zattrs"])
         arrays[row["name"]] = array_of(row["name"], decode_object(row["zarray"]), attributes)
-    return ZarrRaster(collection, root, arrays)
+    return ZarrRaster(collection, storage, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +82,12 @@ class ZarrRaster:
     """Arrays of a collection, instant by instant."""
 
     def __init__(
-        self, collection: ZarrCollection, root: Path, arrays: Mapping[str, ArrayMetadata]
+        self, collection: ZarrCollection, storage: Storage, arrays: Mapping[str, ArrayMetadata]
     ) -> None:
         facts = collection.facts
         self._collection = collection
-        self._root = root
+        self._storage = storage
+        self._group: GroupFiles | None = None
         self._arrays = arrays
         self._columns, self._rows = (
             Axis(*cast("tuple[float, float, int]", facts[name])) for name in ("columns", "rows")
@@ -162,7 +158,10 @@ class ZarrRaster:
         return [int(one) for one in found[: cast("int", known["count"])]]
 
     def _files(self) -> GroupFiles:
-        return GroupFiles(self._root, self._collection.bucket, self._collection.path)
+        if self._group is None:
+            collection = self._collection
+            self._group = GroupFiles(self._storage, collection.bucket, collection.path)
+        return self._group
 
     def read(
         self,

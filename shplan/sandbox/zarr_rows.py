@@ -183,14 +183,14 @@ def page_of_account(
     return [collection_of(row) for row in rows], more
 
 
-def due(store: Store, *, now_ms: int) -> ZarrCollection | None:
-    """The collection whose ingestion was over first and that has not been read yet."""
-    row = store.row(
+def due(store: Store, *, now_ms: int) -> list[ZarrCollection]:
+    """The collections whose ingestion is over and that have not been read yet, in that order."""
+    found = store.rows(
         "select * from zarr_collections where outcome is null and done_ms <= ?"
-        " order by done_ms, seq limit 1",
+        " order by done_ms, seq",
         now_ms,
     )
-    return None if row is None else collection_of(row)
+    return [collection_of(row) for row in found]
 
 
 def rename(store: Store, seq: int, name: str) -> None:

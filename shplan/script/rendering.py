@@ -265,6 +265,15 @@ class Rendering:
         made = tuple(Output(one, values) for one, values in zip(outputs, pixels, strict=True))
         return Rendered(made, _text_only(answer["userData"]) if is_last else None)
 
+    def watched(self, request: Message) -> Message:
+        """
+        Run the script on the pixels that a request brings along; see `probing`.
+
+        Raises:
+            ScriptError: a limit was met
+        """
+        return self._asked(request, self._place("evaluatePixel"), self._allowance.pixels_s)
+
     def _granted_s(self, samples: int) -> float:
         """Return what the script may take for so many samples: the more, the longer, in seconds."""
         return self._allowance.pixels_s + self._allowance.million_s * samples / _MILLION

@@ -116,6 +116,8 @@ class Session:
             return self._thrown(thrown)
         if "unusable" in found:
             return _told(Fault.RETURN, str(found["unusable"]))
+        if request["operation"] == "watch":
+            self._place_all(found)
         return found
 
     def result(self) -> memoryview:
@@ -201,6 +203,20 @@ class Session:
             return self._fault(wrapped, self._prefix)
         return self._fault(bare, _PARSE_ONLY)
 
+    def _place_all(self, watched: Message) -> None:
+        """Put a place in the script where the message has a stack trace."""
+        for value in watched.values():
+            for one in value if isinstance(value, list) else [value]:
+                if not isinstance(one, dict):
+                    continue
+                if "stack" in one:
+                    words = str(one.get("text", ""))
+                    stack = str(one.pop("stack")).removeprefix(words)
+                    place = self._engine.place_in(stack)
+                    one["line"], one["column"] = self._own(place, self._prefix)
+                else:
+                    self._place_all(one)
+
     def _thrown(self, thrown: dict[str, str]) -> Message:
         words = thrown["text"]
         starved = "nothing" in thrown and self._engine.null_is_memory
@@ -240,7 +256,7 @@ def _told(fault: Fault, message: str) -> Message:
 @cache
 def ours() -> str:
     """Return our own JavaScript as one expression."""
-    names = ("harness", "helpers", "exchange", "scenes", "pixels")
+    names = ("harness", "helpers", "exchange", "scenes", "watch", "pixels")
     texts = ((_JAVASCRIPT / f"{name}.js").read_text("utf-8") for name in names)
     harness, *given = texts
     return (

@@ -82,9 +82,6 @@ def _input(value: object, path: str, mosaicking: str) -> InputFacts:
         msg = f"{path} has no bands"
         raise UnusableError(msg)
     bands = _strings(_listed(value["bands"]), f"{path}.bands", "a band name")
-    if not bands:
-        msg = f"{path}.bands is empty; it must name at least one band"
-        raise UnusableError(msg)
     return InputFacts(
         bands=bands,
         units=_units(value.get("units"), f"{path}.units", len(bands)),
@@ -153,10 +150,12 @@ def _output(value: object, path: str) -> OutputFacts:
         msg = f"{path} is {_words(value)}; it must be an object with bands"
         raise UnusableError(msg)
     assert isinstance(value, dict)
-    names = _band_names(value.get("bands"), f"{path}.bands")
+    bands = value.get("bands")
+    names = _band_names(bands, f"{path}.bands")
     return OutputFacts(
         id=_output_id(value.get("id"), f"{path}.id"),
-        bands=len(names) or _count(value.get("bands"), f"{path}.bands"),
+        # An empty list is as good as no band at all.
+        bands=len(names) if isinstance(bands, list) else _count(bands, f"{path}.bands"),
         band_names=names,
         sample_type=_sample_type(value.get("sampleType"), f"{path}.sampleType"),
         nodata=_nodata(value.get("nodataValue"), f"{path}.nodataValue"),
@@ -178,7 +177,8 @@ def _band_names(value: object, path: str) -> tuple[str, ...]:
 
 
 def _count(value: object, path: str) -> int:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+    # None at all is what scripts declare that only read about scenes, and tell their user.
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         whole = int(value)
         if whole == value:
             return whole

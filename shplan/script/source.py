@@ -56,6 +56,11 @@ def place_of(text: str, offset: int) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
+def line_starts(text: str) -> list[int]:
+    """Return the offset of the first character of each line, in code points."""
+    return [0, *(found.end() for found in _LINE_END.finditer(text))]
+
+
 def place_of_units(text: str, units: int) -> tuple[int, int]:
     """Return line and column of an offset in UTF-16 code units, in which JavaScript counts."""
     return place_of(text, code_points(text, units, "utf-16-le", 2))

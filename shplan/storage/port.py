@@ -32,5 +32,13 @@ class MissingObjectError(StorageError):
     """The bucket or the object does not exist."""
 
 
+class MissingBucketError(MissingObjectError):
+    """The bucket does not exist."""
+
+
+class ConditionError(StorageError):
+    """The object is not, or not any more, what a conditional write expects: nothing was written."""
+
+
 class InvalidKeyError(StorageError):
     """A bucket or a key that this storage cannot hold, or that leads out of its bucket."""

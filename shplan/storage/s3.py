@@ -1,48 +1,24 @@
 """
 Buckets over S3: a service's, CDSE's, a sandbox's.
 
-Credentials, endpoint and region are those of AWS's own tools (environment, profiles, web
-identity), found by botocore and never seen here. Nothing is imported or opened before the first
-call. Calls run in threads; every wait is bounded, and a service that cannot be reached is left
-alone for a while instead of being tried by everybody in turn.
+How requests get there, with whose credentials and how long they may take, is `aws.py`.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from shplan.core.errors import StorageError
-from shplan.storage.port import InvalidKeyError, MissingObjectError, StoredObject
-from shplan.storage.threads import Threads
+from shplan.storage.aws import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Aws, check_key, etag_of
+from shplan.storage.port import MissingObjectError, StoredObject
 
-T = TypeVar("T")
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 30.0
-ATTEMPTS = 3
 # A thousand pages: beyond that a listing takes longer than a person waits for a plan.
 MOST_LISTED = 1_000_000
 # Files are held in memory while their digest is taken.
 MOST_BYTES = 2**30
-_PAUSE_S = 30.0
-# botocore keeps ten connections open.
-_AT_ONCE = 10
 PAGE_SIZE = 1000
-
-# Source: Amazon S3 User Guide, "Bucket naming rules". Not an ARN: that could name another host.
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
-_NO_BUCKET = frozenset({"NoSuchBucket"})
-# An answer to HEAD has no body, and so no code but its status.
-_NO_OBJECT = frozenset({"NoSuchKey", "404", "NotFound"})
-_REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 
 
 class S3Storage:
@@ -70,17 +46,14 @@ class S3Storage:
         most_listed: int = MOST_LISTED,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._region = region
-        self._asks_machine = asks_machine
-        self._timeouts_s = (connect_timeout_s, read_timeout_s)
+        self._aws = Aws(
+            region=region,
+            asks_machine=asks_machine,
+            timeouts_s=(connect_timeout_s, read_timeout_s),
+            monotonic=monotonic,
+        )
         self._page_size = page_size
         self._most_listed = most_listed
-        self._monotonic = monotonic
-        self._threads = Threads(_AT_ONCE)
-        self._opening = threading.Lock()
-        self._client: Any = None
-        self._closed_until = 0.0
-        self._closed_why = ""
 
     async def head(self, bucket: str, key: str) -> StoredObject | None:
         """
@@ -90,7 +63,7 @@ class S3Storage:
             StorageError: it cannot be read
         """
         try:
-            return await self._call(self._head, bucket, key)
+            return await self._aws.call(self._head, bucket, key)
         except MissingObjectError:
             return None
 
@@ -102,7 +75,7 @@ class S3Storage:
             MissingObjectError: there is none
             StorageError: it cannot be read, or is too large to be held
         """
-        return await self._call(self._get, bucket, key)
+        return await self._aws.call(self._get, bucket, key)
 
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """
@@ -112,7 +85,7 @@ class S3Storage:
             MissingObjectError: there is no such bucket
             StorageError: it cannot be listed, or there are too many
         """
-        return await self._call(self._list, bucket, prefix)
+        return await self._aws.call(self._list, bucket, prefix)
 
     async def put(self, bucket: str, key: str, content: bytes) -> StoredObject:
         """
@@ -124,19 +97,19 @@ class S3Storage:
         """
 
         def put(client: Any, bucket: str, key: str) -> StoredObject:
-            _check_key(bucket, key)
+            check_key(bucket, key)
             answer = client.put_object(Bucket=bucket, Key=key, Body=content)
-            return StoredObject(key, len(content), _etag(answer))
+            return StoredObject(key, len(content), etag_of(answer))
 
-        return await self._call(put, bucket, key, verb="written")
+        return await self._aws.call(put, bucket, key, verb="written")
 
     def _head(self, client: Any, bucket: str, key: str) -> StoredObject:
-        _check_key(bucket, key)
+        check_key(bucket, key)
         answer = client.head_object(Bucket=bucket, Key=key)
-        return StoredObject(key, int(answer["ContentLength"]), _etag(answer))
+        return StoredObject(key, int(answer["ContentLength"]), etag_of(answer))
 
     def _get(self, client: Any, bucket: str, key: str) -> bytes:
-        _check_key(bucket, key)
+        check_key(bucket, key)
         answer = client.get_object(Bucket=bucket, Key=key)
         if int(answer["ContentLength"]) > MOST_BYTES:
             answer["Body"].close()
@@ -155,7 +128,7 @@ class S3Storage:
                 msg = f"s3://{bucket}/{prefix} cannot be read: the answer is no listing of S3"
                 raise StorageError(msg)
             found.extend(
-                StoredObject(one["Key"], int(one["Size"]), _etag(one))
+                StoredObject(one["Key"], int(one["Size"]), etag_of(one))
                 for one in page.get("Contents", ())
             )
             if len(found) > self._most_listed:
@@ -164,142 +137,3 @@ class S3Storage:
                 raise StorageError(msg)
         # Not every store lists in this order, as Amazon's does.
         return sorted(found, key=lambda one: one.key.encode())
-
-    async def _call(
-        self, ask: Callable[[Any, str, str], T], bucket: str, key: str, *, verb: str = "read"
-    ) -> T:
-        if not _BUCKET.fullmatch(bucket):
-            msg = f"{bucket!r} is not the name of a bucket"
-            raise InvalidKeyError(msg)
-        place = f"s3://{bucket}/{key}"
-
-        def run() -> T:
-            self._check_open(place, verb)
-            client = self._opened(place, verb)
-            with self._translated(place, bucket, verb):
-                return ask(client, bucket, key)
-
-        return await self._threads.run(run)
-
-    def _opened(self, place: str, verb: str) -> Any:
-        with self._opening:
-            if self._client is None:
-                try:
-                    import botocore.session  # noqa: F401, PLC0415 - rarely needed, and dear
-                except ImportError as error:
-                    msg = (
-                        f"{place} cannot be {verb}: a package is missing: pip install 'shplan[s3]'"
-                    )
-                    raise StorageError(msg) from error
-                with self._translated(place, "", verb):
-                    self._client = self._open()
-            return self._client
-
-    def _open(self) -> Any:
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.session import Session  # noqa: PLC0415
-
-        session = Session()
-        if not self._asks_machine:
-            # Elsewhere than on Amazon's machines nobody answers there, after a wait.
-            session.get_component("credential_provider").remove("iam-role")
-        connect_s, read_s = self._timeouts_s
-        config = Config(
-            connect_timeout=connect_s,
-            read_timeout=read_s,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            # Other stores than Amazon's refuse the newer checksums.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        region = self._region or session.get_config_variable("region") or "us-east-1"
-        client = session.create_client("s3", region_name=region, config=config)
-        if getproxies() and _is_loopback(client.meta.endpoint_url):
-            # No proxy leads to this machine.
-            direct = config.merge(Config(proxies={}))
-            client = session.create_client("s3", region_name=region, config=direct)
-        return client
-
-    def _check_open(self, place: str, verb: str) -> None:
-        if self._closed_why and self._monotonic() < self._closed_until:
-            msg = f"{place} cannot be {verb}: {self._closed_why}"
-            raise StorageError(msg)
-
-    def _close(self, why: str) -> str:
-        self._closed_why = why
-        self._closed_until = self._monotonic() + _PAUSE_S
-        return why
-
-    @contextmanager
-    def _translated(self, place: str, bucket: str, verb: str) -> Iterator[None]:
-        """Translate what botocore raises; its own words may repeat what a program has printed."""
-        from botocore import exceptions  # noqa: PLC0415
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415
-
-        cannot = f"{place} cannot be {verb}"
-        try:
-            yield
-        except exceptions.ClientError as error:
-            raise _refusal(error, place, bucket, verb) from error
-        except exceptions.ConnectionError as error:
-            why = self._close(f"its endpoint cannot be reached ({type(error).__name__})")
-            msg = f"{cannot}: {why}"
-            raise StorageError(msg) from error
-        except (exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
-            msg = f"{cannot}: no answer, or half of one ({type(error).__name__})"
-            raise StorageError(msg) from error
-        except (ResponseParserError, exceptions.PaginationError) as error:
-            msg = f"{cannot}: the answer is none of S3"
-            raise StorageError(msg) from error
-        except exceptions.NoCredentialsError as error:
-            msg = f"{cannot}: {self._close('there are no AWS credentials')}"
-            raise StorageError(msg) from error
-        except exceptions.BotoCoreError as error:
-            why = self._close(f"the AWS settings do not work ({type(error).__name__})")
-            msg = f"{cannot}: {why}"
-            raise StorageError(msg) from error
-        except RecursionError as error:
-            # It asks for the bucket's region by a request that is redirected as well.
-            msg = f"{cannot}: the server sends from one region to another and back"
-            raise StorageError(msg) from error
-        except ValueError as error:
-            why = self._close("AWS_ENDPOINT_URL or AWS_REGION is not understood")
-            msg = f"{cannot}: {why}"
-            raise StorageError(msg) from error
-
-
-def _refusal(error: Any, place: str, bucket: str, verb: str) -> StorageError:
-    """
-    Word a refusal of the server; its code is enough, and holds nothing of ours.
-
-    Source: Amazon S3 API Reference, "Error responses"; GetObject: without the right to list, a
-    missing object is answered with 403.
-    """
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    if code in _NO_BUCKET:
-        return MissingObjectError(f"there is no bucket {bucket}")
-    if code in _NO_OBJECT:
-        return MissingObjectError(f"there is no object {place}")
-    if code in _REFUSED:
-        return StorageError(f"{place} cannot be {verb}: no permission")
-    said = code if _CODE.fullmatch(code) else "what nobody understands"
-    return StorageError(f"{place} cannot be {verb}: the server answers {said}")
-
-
-def _check_key(bucket: str, key: str) -> None:
-    # On the way to the server such parts are resolved, as far as into another bucket.
-    if not key or any(part in (".", "..") for part in key.split("/")):
-        msg = f"the key {key!r} of bucket {bucket} cannot be asked for"
-        raise InvalidKeyError(msg)
-
-
-def _etag(answer: Any) -> str:
-    return str(answer.get("ETag", "")).strip('"')
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Threads:
@@ -54,3 +55,23 @@ class Threads:
         async with self._slots:
             threading.Thread(target=work, name="bucket", daemon=True).start()
             return await answer
+
+
+async def whole(step: Coroutine[object, object, U]) -> U:
+    """
+    Let a step come to its end, also where whoever asked is cancelled meanwhile: then that is said.
+
+    Half a step would leave behind what nobody knows: a request on its way, an answer unread.
+    """
+    task = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        # What it raised is of no use to who is gone; asked for, so that nobody complains.
+        task.exception()
+        raise cancelled
+    return task.result()

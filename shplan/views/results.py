@@ -39,6 +39,9 @@ class Report(Protocol):
     def interrupted(self) -> bool: ...
 
     @property
+    def locked(self) -> str: ...
+
+    @property
     def cost_pu(self) -> float: ...
 
 
@@ -57,9 +60,15 @@ _VERBS = {
 }
 # What was started as asked, or waits for that: nothing of it is left undone by this apply.
 _LATER = frozenset({"running", "left for later"})
-_COLORS = {"failed": "red", "unknown": "magenta", "skipped": "yellow", "interrupted": "yellow"}
+_COLORS = {
+    "failed": "red",
+    "unknown": "magenta",
+    "stale": "yellow",
+    "skipped": "yellow",
+    "interrupted": "yellow",
+}
 # In the order of how much they matter to a person; anything else comes after them.
-_ORDER = ("failed", "unknown", "interrupted", "skipped")
+_ORDER = ("failed", "unknown", "stale", "interrupted", "skipped")
 # A server's message can be a page of HTML.
 _LONGEST_MESSAGE = 300
 
@@ -80,6 +89,8 @@ def ending_of(report: Report, left: Sequence[Result]) -> str:
     """Word the end of an apply in one or two words."""
     if report.interrupted:
         return "Interrupted"
+    if report.locked:
+        return "Stopped"
     if not left:
         return "Done"
     if all(result.ending.value in _LATER for result in left):
@@ -119,7 +130,14 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
     endings = {result.ending.value for result in left}
     if "unknown" in endings:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."
-    if endings and not endings - _LATER and not report.interrupted:
+    if "stale" in endings:
+        yield "What is stale was changed by others while this apply waited: `shplan plan` shows what is left."
+    if report.locked:
+        yield (
+            "Others hold the ledger. What was started runs on; the same command goes on from there, "
+            "and pays for nothing twice."
+        )
+    elif endings and not endings - _LATER and not report.interrupted:
         yield "What runs on is watched with `shplan status`; the next apply collects it."
     elif left and all(_is_failed_run(result) for result in left) and not report.interrupted:
         yield "A run that did not succeed is not repeated by itself: `shplan plan` says the ways on."

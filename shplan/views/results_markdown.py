@@ -16,7 +16,7 @@ _MOST_LINES = 100
 
 
 def render_results_markdown(
-    report: Report, plan: Plan, *, problems: str = "", limit: int = LIMIT
+    report: Report, plan: Plan, *, problems: str = "", ledger_head: str = "", limit: int = LIMIT
 ) -> str:
     """
     Return the report as one document with a final line break.
@@ -24,13 +24,15 @@ def render_results_markdown(
     Args:
         plan: what was carried out
         problems: what the server refused, as text, each at its place in the manifests
+        ledger_head: as `ledger verify --anchor` takes it
         limit: characters that it may have; what does not fit is counted
     """
     left = sorted((one for one in report.results if one.ending.value != "done"), key=weight)
     inputs = plan.inputs
     place = f"{code(inputs.project, longest=40)} on {code(inputs.environment, longest=40)}"
     head = f"## {ending_of(report, left)}: {place}\n\n{counted_endings(report, left)}."
-    foot = "\n\n".join(next_steps(report, left))
+    anchor = [f"ledger head {code(ledger_head, longest=90)}"] if ledger_head else []
+    foot = "\n\n".join([*next_steps(report, left), *anchor])
     room = Room(limit - len(head) - len(foot) - 100)
     parts = [head, *_listed(left, room), *_problems(problems, room), *([foot] if foot else [])]
     return "\n\n".join(parts) + "\n"

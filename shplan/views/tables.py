@@ -1,15 +1,13 @@
 """
-Lists of things as text: the status of resources, entries of the ledger, its verification.
+Lists of things as text: the status of resources, entries of the ledger.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
-from shplan.core.chain import Damage
-from shplan.core.entry import LedgerEntry, Result, Settlement
+from shplan.core.entry import Event, LedgerEntry, Result, Settlement
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
 from shplan.views.values import Paint, amount, clip, pu, safe
@@ -124,7 +122,7 @@ def _entry(entry: LedgerEntry, paint: Paint, column: int, width: int) -> str:
     # To the second: the milliseconds are in the ledger, and in `--format json`.
     time = safe(entry.time[:19].replace("T", " ")) + "Z"
     address = safe(str(draft.address or ""))
-    head = f"{entry.sequence:>5}  {time}  {draft.event.value:<7}  {address:<{column}}  "
+    head = f"{entry.sequence:>5}  {time}  {draft.event.value:<8}  {address:<{column}}  "
     text = safe(" ".join(_facts(entry)))
     settled = draft.settlement
     if settled is None:
@@ -146,10 +144,19 @@ def _facts(entry: LedgerEntry) -> Iterator[str]:
         yield amount(len(draft.keys), "tile")
     if "from" in draft.data:
         yield f"from {draft.data['from']}"
+    if draft.event is Event.TAKEOVER:
+        yield f"from {_dead(draft.data)}"
     if draft.intent is not None:
         yield f"of {draft.intent}"
     if draft.settlement is not None:
         yield ", ".join(_learnt(draft.settlement))
+
+
+def _dead(data: JsonObject) -> str:
+    holder = data.get("holder")
+    told = holder if isinstance(holder, dict) else {}
+    who, where = told.get("user") or "somebody", told.get("host") or "another machine"
+    return f"process {told.get('pid', 0)} of {who} on {where}, which ended without letting go"
 
 
 def _learnt(settled: Settlement) -> Iterator[str]:
@@ -178,70 +185,3 @@ def entry_json(entry: LedgerEntry) -> JsonObject:
 
     shown: JsonObject = orjson.loads(encode(entry))
     return shown
-
-
-class Verification(Protocol):
-    """What `ledger verify` found."""
-
-    @property
-    def entries(self) -> int: ...
-
-    @property
-    def segments(self) -> int: ...
-
-    @property
-    def head(self) -> str: ...
-
-    @property
-    def damage(self) -> Damage | None: ...
-
-    @property
-    def place(self) -> str: ...
-
-    @property
-    def torn_bytes(self) -> int: ...
-
-    @property
-    def head_kept(self) -> bool: ...
-
-
-def render_verification(report: Verification) -> str:
-    """Word a verification: intact, or the first damage and the way on."""
-    entries = _entries(report.entries)
-    if report.damage is not None:
-        return (
-            f"Damaged at {safe(report.place)}: {safe(report.damage.what)}.\n"
-            f"{entries} before it {'is' if report.entries == 1 else 'are'} intact."
-            " To go on from what is intact:\n"
-            "  shplan ledger recover\n"
-        )
-    lines = [f"Intact: {entries} in {amount(report.segments, 'file')}.", f"head {report.head}"]
-    if report.torn_bytes:
-        torn = amount(report.torn_bytes, "byte")
-        lines.append(f"The last line is unfinished ({torn}); the next writer cuts it.")
-    if report.entries and not report.head_kept:
-        lines.append(
-            "There is no head file: entries cut off at the end would not be noticed."
-            " The next apply that records something writes it."
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _entries(number: int) -> str:
-    return f"{number:,} entry" if number == 1 else f"{number:,} entries"
-
-
-def verification_json(report: Verification) -> JsonObject:
-    """Return the same for programs."""
-    damage = report.damage
-    return {
-        "intact": damage is None,
-        "entries": report.entries,
-        "segments": report.segments,
-        "head": report.head,
-        "tornBytes": report.torn_bytes,
-        "headKept": report.head_kept,
-        "damage": None
-        if damage is None
-        else {"kind": damage.kind.name.lower(), "place": report.place, "what": damage.what},
-    }

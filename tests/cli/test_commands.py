@@ -219,7 +219,10 @@ def test_markdown_is_one_document_for_a_pull_request(project: Project) -> None:
     assert project.run("show", "plan.json", "--format", "markdown").out == reviewed
     applied = project.run("apply", "plan.json", "--format", "markdown")
     assert applied.code == 0
-    assert applied.out == "## Done: `demo` on `sandbox`\n\n2 created; 3 PU spent.\n"
+    head = json.loads(project.run("ledger", "verify", "--format", "json").out)["ledgerHead"]
+    assert applied.out == (
+        f"## Done: `demo` on `sandbox`\n\n2 created; 3 PU spent.\n\nledger head `{head}`\n"
+    )
     again = project.run("apply", "--format", "markdown")
     assert again.out.startswith("## Plan for `demo`: no changes\n")
     gone = project.run("destroy", "--auto-approve", "--format", "markdown")
@@ -241,7 +244,7 @@ def test_markdown_knows_the_budget(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("status",), "plan, show FILE, apply, destroy and graph have Markdown"),
+        (("status",), "plan, show FILE, apply, destroy, ledger verify and graph have Markdown"),
         (("validate",), "nothing is written as Markdown here"),
         (("ledger", "show"), "nothing is written as Markdown here"),
         (("show", "ByocTiles/fields"), "only a saved plan is shown as Markdown"),

@@ -1,4 +1,4 @@
-"""`shplan evalscript render`: a picture of what a job would deliver, before it is paid for."""
+"""`shplan evalscript`: scripts are checked, and what a job would deliver is drawn before it is paid for."""
 
 from __future__ import annotations
 
@@ -134,3 +134,74 @@ def test_a_refusal_of_the_service_leaves_no_file(run, farm: Path) -> None:
     assert said.code == 1
     assert "TypeError" in said.err
     assert not (farm / "a.png").exists()
+
+
+NDVI = """\
+//VERSION=3
+function setup() {
+  return {input: ["B04", "B08"], output: {bands: 1, sampleType: "FLOAT32"}};
+}
+function evaluatePixel(sample) {
+  return [(sample.B08 - sample.B4) / (sample.B08 + sample.B04)];
+}
+"""
+
+
+def test_a_script_is_checked_where_there_is_no_project(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.js").write_text(NDVI)
+    (tmp_path / "right.js").write_text(NDVI.replace("B4)", "B04)"))
+    (tmp_path / "simple.js").write_text("return [2.5 * B04, B03, B02];\n")
+    said = run("evalscript", "check", "right.js", "simple.js")
+    assert (said.code, said.out) == (0, "Checked: 2 scripts.\n")
+    said = run("evalscript", "check", "wrong.js", "right.js")
+    assert said.code == 1
+    assert "wrong.js:6:32" in said.err
+    assert "did you mean `B04`?" in said.err
+
+
+def test_bands_and_units_are_checked_where_the_collection_is_named(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.js").write_text(NDVI.replace("B4)", "B04)"))
+    assert run("evalscript", "check", "a.js", "--collection", "sentinel-2-l2a").code == 0
+    said = run("evalscript", "check", "a.js", "--collection", "sentinel-1-grd", "--format", "json")
+    assert said.code == 1
+    codes = [one["code"] for one in json.loads(said.out)["diagnostics"]]
+    assert codes == ["evalscript/band-unknown", "evalscript/band-unknown"]
+    said = run("evalscript", "check", "a.js", "--collection", "sentinel-2-l2")
+    assert said.code == 1
+    assert "did you mean sentinel-2-l2a?" in said.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), (b"\xff\xfe\x00", "is not UTF-8"), (b"a" * (5 << 20), "larger than")],
+)
+def test_a_file_that_is_no_script_is_named(
+    run, tmp_path: Path, monkeypatch, content: bytes | None, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "a.js").write_bytes(content)
+    said = run("evalscript", "check", "a.js")
+    assert said.code == 1
+    assert words in said.err
+
+
+def test_the_scripts_of_a_project_are_checked_with_what_its_requests_read(run, farm: Path) -> None:
+    assert run("evalscript", "check").code == 0
+    collection = farm / "manifests" / "fields.yaml"
+    declared = "{B04: {source: B04, bitDepth: 16, sampleFormat: UINT}, B8A: {source: B08, bitDepth: 16, sampleFormat: UINT}}"
+    stated = collection.read_text().replace(
+        "  s3Bucket: fields\n",
+        f"  s3Bucket: fields\n  additionalData: {{bands: {declared}}}\n",
+    )
+    collection.write_text(stated)
+    said = run("evalscript", "check")
+    assert said.code == 1
+    assert "ByocCollection/fields has no band `B08`" in said.err
+    assert "evalscripts/ndvi.js:5:30" in said.err
+    # What is wrong with a script stops a plan as well.
+    assert run("plan").code == 1

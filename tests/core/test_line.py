@@ -145,7 +145,10 @@ def test_a_newer_format_says_so() -> None:
         b'{"event":"genesis","fence":1,"previous":"","sequence":"0","time":"","v":1}\n',
         b'{"address":"x","event":"move","fence":1,"previous":"","sequence":0,"time":"","v":1}\n',
         b'{"event":"unheard","fence":1,"previous":"","sequence":0,"time":"","v":1}\n',
+        b'{"\xe6":0,"event":"genesis","fence":1,"previous":"","sequence":0,"time":"","v":1}\n',
+        b'{"data":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b'},"event":"genesis","v":1}\n',
     ],
+    ids=range(11),
 )
 def test_what_is_no_entry_is_refused(text: bytes) -> None:
     with pytest.raises(line.UnreadableLineError, match="not an entry of format 1"):

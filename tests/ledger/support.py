@@ -15,6 +15,7 @@ from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.backends.files import Files
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import Mark, Segment
+from shplan.ledger.tail import CHECKPOINT_BYTES
 
 T = TypeVar("T")
 HERE = "sandbox:1"
@@ -120,9 +121,19 @@ def backend(path: Path, files: Files | None = None, **options: int) -> Directory
 
 
 def journal(
-    path: Path, files: Files | None = None, *, user: str = "ada", **options: int
+    path: Path,
+    files: Files | None = None,
+    *,
+    user: str = "ada",
+    checkpoint_bytes: int = CHECKPOINT_BYTES,
+    **options: int,
 ) -> Journal:
-    return Journal(backend(path, files, **options), clock=HandClock(), actor={"user": user})
+    return Journal(
+        backend(path, files, **options),
+        clock=HandClock(),
+        actor={"user": user},
+        checkpoint_bytes=checkpoint_bytes,
+    )
 
 
 def adopt(number: int, address: Address = FIELDS) -> EntryDraft:
@@ -144,7 +155,8 @@ async def read(ledger: Journal) -> list[LedgerEntry]:
 
 
 def drafts_of(entries: list[LedgerEntry]) -> list[EntryDraft]:
-    return [e.draft for e in entries if e.draft.event not in (Event.GENESIS, Event.RECOVER)]
+    own = (Event.GENESIS, Event.RECOVER, Event.TAKEOVER)
+    return [entry.draft for entry in entries if entry.draft.event not in own]
 
 
 def content(path: Path) -> dict[str, bytes]:

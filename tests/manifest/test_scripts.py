@@ -8,6 +8,7 @@ import pytest
 
 import shplan.script
 from shplan.core.address import Address
+from shplan.core.diagnostic import Severity, has_errors
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.resource import Desired
 from shplan.manifest.load import Loaded, load
@@ -23,7 +24,10 @@ function setup() {
     mosaicking: "ORBIT",
   };
 }
-function evaluatePixel(samples) { return {ndvi: [0], mask: [0]}; }
+function evaluatePixel(samples) {
+  const red = samples.a.map((one) => Object.values(one)[0]);
+  return {ndvi: [Math.max(...red)], mask: [samples.b.some((one) => one.VV > 0) ? 1 : 0]};
+}
 """
 EVALSCRIPT = """\
 apiVersion: shplan/v1
@@ -127,7 +131,7 @@ def test_each_instance_has_its_own_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code", "place"),
     [
-        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:9"),
+        ("function setup() {", "function setup() {{", "evalscript/syntax", "ndvi.js:12"),
         ("  return {", "  retrn {", "evalscript/syntax", "ndvi.js:3:9"),
         ("  return {", "  while (true) {}\n  return {", "evalscript/timeout", "ndvi.js:2"),
         ("//VERSION=3", "//VERSION=2", "evalscript/version", "ndvi.js:1"),
@@ -163,3 +167,51 @@ def test_a_script_that_refers_to_itself_is_said_to(tmp_path: Path) -> None:
 def test_a_missing_file_is_told_where_it_is_named(tmp_path: Path) -> None:
     (fault,) = loaded(tmp_path, EVALSCRIPT + JOB.replace("NAME", "a"), None).diagnostics
     assert (fault.code, str(fault.span)) == ("manifest/file", "manifests/a.yaml:4:14")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "return [B08 / B04];",
+        "//VERSION=3\nlet ndvi = index(B08, B04);\nif (ndvi > 1) return [1];\nreturn [Math.sqrt(ndvi)];",
+        SCRIPT.removeprefix("//VERSION=3\n"),
+        "/* Vegetation. */\n" + SCRIPT,
+    ],
+    ids=["simple", "simple of version 3", "no version", "version below"],
+)
+def test_a_script_beside_the_jobs_may_be_one_for_single_images(tmp_path: Path, text: str) -> None:
+    """Published scripts are kept as they are; only a job needs version 3 with setup()."""
+    assert not has_errors(loaded(tmp_path, EVALSCRIPT, text).diagnostics)
+    for used in (JOB.replace("NAME", "a"), JOB.replace("NAME", "a") + JOB.replace("NAME", "b")):
+        (tmp_path / "manifests" / "a.yaml").write_text(EVALSCRIPT + used)
+        diagnostics = load(tmp_path, registry=PROVIDERS).diagnostics
+        (said,) = (one for one in diagnostics if one.severity is Severity.ERROR)
+        assert said.code in ("evalscript/missing", "evalscript/version")
+        assert said.span is not None
+        assert said.span.file == "ndvi.js"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("return [B08 / ];", "syntax"),
+        ("function setup(ds) { setInputComponents([ds.B04]); }", "version"),
+        ("//VERSION=2\nfunction setup(ds) { return {components: [ds.B04]}; }", "version"),
+        ("function evaluatePixel(s) { return [s.B04]; }", "version"),
+        (
+            '//VERSION=3\nfunction setup() { return {input: ["B04"], output: {bands: 1}}; }',
+            "missing",
+        ),
+        ("", "version"),
+        (SCRIPT.removeprefix("//VERSION=3\n").replace('"B04"', "B04"), "runtime"),
+    ],
+)
+def test_a_script_that_renders_nothing_is_told_once(tmp_path: Path, text: str, code: str) -> None:
+    jobs = JOB.replace("NAME", "a") + JOB.replace("NAME", "b")
+    for manifest in (EVALSCRIPT, EVALSCRIPT + jobs):
+        (tmp_path / "manifests").mkdir(exist_ok=True)
+        (tmp_path / "shplan.yaml").write_text(PROJECT)
+        (tmp_path / "ndvi.js").write_text(text)
+        (tmp_path / "manifests" / "a.yaml").write_text(manifest)
+        (said,) = load(tmp_path, registry=PROVIDERS).diagnostics
+        assert (said.code, said.address) == (f"evalscript/{code}", "Evalscript/ndvi")

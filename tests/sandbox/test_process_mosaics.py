@@ -186,6 +186,37 @@ def test_data_of_several_collections_are_lists_by_id(api: Driver, many: str) -> 
     assert p.pixels(api, small(nothing, FUSED))[:, 0, 0].tolist() == [1, 0, 0]
 
 
+def test_data_of_several_collections_are_lists_by_number_where_the_script_names_none(
+    api: Driver, many: str
+) -> None:
+    """Whatever the request calls them."""
+    unnamed = FUSED.replace('datasource: "old", ', "").replace('datasource: "new", ', "")
+    text = unnamed.replace("samples.old", "samples['0']").replace("samples.new", "samples[1]")
+    new, old = fused(many, "2025-06-02T00:00:00Z", "2025-06-02T12:00:00Z")
+    for data in ([old, new], [{**old, "id": "x"}, new]):
+        assert p.pixels(api, small(data, text))[:, 0, 0].tolist() == [1, 1, 103]
+
+
+def test_a_script_may_read_about_scenes_alone(api: Driver, many: str) -> None:
+    """Published ones list what there is, without a band and without an image."""
+    text = p.script(
+        "return [];",
+        bands='[{bands: [], metadata: ["bounds"]}]',
+        output="{bands: 0}",
+        mosaicking="ORBIT",
+        more="function updateOutputMetadata(scenes, inputMetadata, outputMetadata) {"
+        " outputMetadata.userData = {days: scenes.orbits.map((one) => one.dateFrom.slice(0, 10)),"
+        " known: scenes.orbits.every((one) => one.tiles.every((tile) => tile.dataEnvelope))}; }",
+    )
+    request = small(many, text)
+    request["output"]["responses"] = [{"identifier": "userdata", "format": {"type": p.JSON}}]
+    told = json.loads(p.processed(api, request))
+    assert told["known"] is True
+    assert told["days"] == sorted(told["days"], reverse=True)
+    assert len(told["days"]) > 1
+    assert "0 bands" in p.refused(api, small(many, text))["message"]
+
+
 def test_a_tile_without_a_time_is_in_every_range_and_last(api: Driver, bucket: Path) -> None:
     for name, value in VALUES.items():
         p.write(bucket / name / "B04.tif", np.full((256, 256), value, "uint16"))

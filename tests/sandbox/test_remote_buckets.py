@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from shplan.sandbox import remote_buckets
 from shplan.sandbox.bucket_files import UnreadableError
-from shplan.sandbox.remote_buckets import BLOCK_BYTES, RemoteBuckets, RemoteFile, from_environment
+from shplan.sandbox.remote_buckets import RemoteBuckets, from_environment
+from shplan.sandbox.remote_files import BLOCK_BYTES, RemoteFile
 from shplan.sandbox.testing import Sandbox
 from tests.support.s3 import answer, make_bucket, moto_served, no_aws, scripted, with_keys
 
@@ -162,7 +163,7 @@ def test_an_endpoint_that_is_not_there_is_told_and_left_alone(tmp_path: Path) ->
     with sandbox(tmp_path, remote=buckets) as api:
         said = failure(api.login(), "far")
         assert said == (
-            f"The bucket {BUCKET} is no directory of the sandbox, and cannot be read over S3:"
+            f"The bucket {BUCKET} is no directory of the sandbox, and cannot be used over S3:"
             " its endpoint cannot be reached."
         )
     with scripted(answer(404)) as server:

@@ -308,6 +308,14 @@ SIMPLE = {
             "let i = index(B08, B04);\nreturn colorBlend(i, [0, 1], [[0, 0, 0], [1, 1, 1]]);",
             [0.5] * 3,
         ),
+        "simple with what a number is called elsewhere": (
+            "var R = 2 * B08;\nvar Math2 = Math.sqrt(R * R);\nif (Math2 > 1) return [R];\nelse return [0];",
+            [1.5],
+        ),
+        "simple with a true color after it": (
+            "if (B04 < 1) { return shade(B08); }\nfunction shade(v) { return [v, v].map((a) => 2 * a); }",
+            [1.5, 1.5],
+        ),
         "simple that ends in a comment": ("return [B04]; // the end", [0.25]),
         "simple with dataMask": ("if (dataMask) return [B04, 1];\nreturn [0, 0];", [0.25, 1]),
     }.items()
@@ -463,6 +471,20 @@ SCENES = {
         {"default": [0]},
         collections=(Collection("", "SIMPLE", TILE.scenes),),
         user_data={"tiles": [0, 1, 2]},
+    ),
+    "nothing but what is told of scenes": Case(
+        v3(
+            "return [];",
+            input='[{bands: [], metadata: ["bounds"]}]',
+            output="{bands: 0}",
+            mosaicking="ORBIT",
+            more="function updateOutputMetadata(scenes, i, o) { o.userData ="
+            " scenes.orbits.map((one) => one.tiles[0].shId); }",
+        ),
+        {"default": []},
+        [{}],
+        (ORBIT,),
+        user_data=[0, 1, 2],
     ),
     "preProcessScenes that returns an empty list": three(
         "return [samples.length];",

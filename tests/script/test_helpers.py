@@ -262,6 +262,36 @@ def test_a_colour_is_between_those_it_is_made_of(
     assert all(0.2 - 1 / 255 <= one <= 0.8 for one in reds)
 
 
+@pytest.mark.parametrize("limits", ["", ", 0, 3000"])
+def test_a_ramp_may_be_listed_from_either_end(worker: Worker, limits: str) -> None:
+    """Heights are published with the summits first; the sea is blue all the same."""
+    stops = ["[0, 0x0000ff]", "[1000, 0x00ff00]", "[3000, 0xffffff]"]
+    heights = (-5, 0, 400, 1000, 2999, 4000)
+    ramps = [
+        f"new ColorRampVisualizer([{','.join(one)}]{limits})" for one in (stops, [*reversed(stops)])
+    ]
+    rising, falling = (
+        values_of(worker, [f"{ramp}.process({height})" for height in heights]) for ramp in ramps
+    )
+    assert falling == rising
+    assert [falling[1], falling[3], falling[5]] == [[0, 0, 1], [0, 1, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("palette", "factory"),
+    [("blueRed", "BlueRed"), ("redTemperature", "RedTemperature"), ("greenWhite", "WhiteGreen")],
+)
+def test_a_factory_is_the_ramp_of_its_palette(worker: Worker, palette: str, factory: str) -> None:
+    """The worked values are those of the factories; a script may name the palette as well."""
+    values = (0, 0.1, 0.3, 0.5, 0.8, 1)
+    made = (
+        f"new ColorRampVisualizer({palette}, 0, 1)",
+        f"ColorRampVisualizer.create{factory}(0, 1)",
+    )
+    own, ready = (values_of(worker, [f"{one}.process({v})" for v in values]) for one in made)
+    assert own == ready
+
+
 def test_every_helper_can_be_replaced_or_deleted(worker: Worker) -> None:
     names = ["index", "SampleType", "ColorRampVisualizer", "blueRed", "combine"]
     replaced = [f"(globalThis.{one} = 5, {one}) === 5" for one in names]

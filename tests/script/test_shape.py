@@ -35,7 +35,6 @@ MESSAGES = [
     (with_input([{"$": "undefined"}]), "input[0] is undefined; it must be an object with bands"),
     (with_input({}), "input has no bands"),
     (with_input([{}]), "input[0] has no bands"),
-    (with_input([{"bands": []}]), "input[0].bands is empty; it must name at least one band"),
     (with_input([{"bands": 4}]), "input[0].bands is 4; it must be a list"),
     (with_input({"bands": ["B04", None]}), "input.bands[1] is null; it must be a band name"),
     (
@@ -76,11 +75,11 @@ MESSAGES = [
         with_output({"bands": {"$": "NaN"}}),
         "output.bands is NaN; it must be the number of bands or a list of their names",
     ),
-    (
-        with_output({"bands": []}),
-        "output.bands is a list; it must be the number of bands or a list of their names",
-    ),
     (with_output({"bands": ["a", 1]}), "output.bands[1] is 1; it must be a string"),
+    (
+        with_output({"bands": -1}),
+        "output.bands is -1; it must be the number of bands or a list of their names",
+    ),
     (with_output({"bands": 1, "id": 7}), "output.id is 7; it must be a string"),
     (
         with_output([{"bands": 1}, {"bands": 1, "id": "default"}]),
@@ -125,6 +124,12 @@ def test_any_value_is_a_setup_or_is_refused(value: object) -> None:
         return
     assert isinstance(setup, Setup)
     assert setup.inputs
-    assert all(one.bands and len(one.units) in (0, len(one.bands)) for one in setup.inputs)
-    assert all(one.bands > 0 for one in setup.outputs)
+    assert all(len(one.units) in (0, len(one.bands)) for one in setup.inputs)
+    assert all(one.bands >= 0 for one in setup.outputs)
     assert len({one.id for one in setup.outputs}) == len(setup.outputs)
+
+
+def test_an_output_may_have_no_bands() -> None:
+    """Scripts that only read about scenes say so, in one way or the other."""
+    for bands in (0, []):
+        assert read_setup(with_output({"bands": bands})).outputs[0].bands == 0

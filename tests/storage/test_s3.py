@@ -23,8 +23,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shplan.core.errors import StorageError
+from shplan.storage.aws import ATTEMPTS, Aws
 from shplan.storage.port import InvalidKeyError, MissingObjectError, StoredObject
-from shplan.storage.s3 import ATTEMPTS, S3Storage
+from shplan.storage.s3 import S3Storage
 from tests.support.s3 import (
     Scripted,
     answer,
@@ -518,7 +519,7 @@ def test_every_error_of_the_library_is_translated(raised: type[Exception]) -> No
     Exception.__init__(made, "canary")
     if isinstance(made, botocore.exceptions.ClientError):
         made.response = {"Error": {"Code": "Whatever"}}
-    with pytest.raises(StorageError) as caught, S3Storage()._translated("s3://b/k", "b", "read"):
+    with pytest.raises(StorageError) as caught, Aws()._translated("s3://b/k", "b", "read"):
         raise made
     assert caught.value.__cause__ is made
     assert str(caught.value).startswith("s3://b/k cannot be read: ")

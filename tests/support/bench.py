@@ -187,9 +187,10 @@ class Bench:
             return True
 
         interrupt = more.pop("interrupt", None) or Interrupt()
+        lock_timeout_s = more.pop("lock_timeout_s", 0.0)
         async with self.exchange() as exchange:
             session = self.session(exchange, resources, **more)
-            return await apply(session, yes, lock_timeout_s=0.0, interrupt=interrupt)
+            return await apply(session, yes, lock_timeout_s=lock_timeout_s, interrupt=interrupt)
 
     async def confirm(self, address: str, confirmed: str, *resources: Desired) -> None:
         """What `shplan import ADDRESS ID` does."""

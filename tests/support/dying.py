@@ -86,6 +86,14 @@ class DyingLedger:
     async def runs(self, deployment: str) -> Any:
         return await self._inner.runs(deployment)
 
+    async def others(self) -> Any:
+        self._fate.live()
+        return await self._inner.others()
+
+    async def beat(self) -> None:
+        self._fate.live()
+        await self._inner.beat()
+
     def lease(self, *, timeout_s: float) -> Any:
         return _DyingLease(self._inner.lease(timeout_s=timeout_s), self._fate)
 
@@ -100,6 +108,7 @@ class _DyingLease:
         return await self._inner.append(drafts)
 
     async def __aenter__(self) -> Any:
+        self._fate.live()
         await self._inner.__aenter__()
         return self
 

@@ -40,6 +40,7 @@ class Whole:
     results: Sequence[One]
     interrupted: bool = False
     cost_pu: float = 0.0
+    locked: str = ""
 
 
 def change(address: Address, action: Action = Action.CREATE) -> Change:

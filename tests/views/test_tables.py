@@ -1,24 +1,18 @@
-"""Lists of things as text: status, entries of the ledger, its verification."""
+"""Lists of things as text: status, entries of the ledger."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shplan.core.address import Address
-from shplan.core.chain import Damage, DamageKind
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.status import Status
 from shplan.views.tables import (
     render_entries,
     render_status,
-    render_verification,
     status_json,
-    verification_json,
 )
 from tests.views.plans import FIELDS, ID, TILES
 
@@ -142,19 +136,28 @@ def test_entries_are_one_line_each_with_whole_ids() -> None:
     head = "2026-11-24 03:33:25Z"
     assert lines[:4] == [
         f"    0  {head}  genesis",
-        f"    1  {head}  intent   ByocCollection/fields  create",
-        f"    2  {head}  outcome  ByocCollection/fields  of 1 done {ID}, 1 PU",
-        f"    3  {head}  intent   ByocTiles/fields       create 2 tiles",
+        f"    1  {head}  intent    ByocCollection/fields  create",
+        f"    2  {head}  outcome   ByocCollection/fields  of 1 done {ID}, 1 PU",
+        f"    3  {head}  intent    ByocTiles/fields       create 2 tiles",
     ]
     assert lines[4].startswith(
-        f"    4  {head}  outcome  ByocTiles/fields       "
+        f"    4  {head}  outcome   ByocTiles/fields       "
         "of 3 refused, 1 tile, 2 tiles gone: the bucket is not readable xxx"
     )
     assert lines[4].endswith("...")
     assert lines[5:] == [
-        f"    5  {head}  move     ByocCollection/fields  from ByocCollection/images",
-        f"    6  {head}  outcome  ByocCollection/fields  of 1 made {ID}, not bound yet",
+        f"    5  {head}  move      ByocCollection/fields  from ByocCollection/images",
+        f"    6  {head}  outcome   ByocCollection/fields  of 1 made {ID}, not bound yet",
     ]
+
+
+def test_a_lease_that_was_taken_over_names_who_had_it() -> None:
+    dead = {"pid": 4711, "user": "ada", "host": "lab\x1b[1m", "since": "2026-11-24T03:00:00.000Z"}
+    draft = EntryDraft(Event.TAKEOVER, data={"holder": dead})
+    told = render_entries([entry(7, draft)], width=100, color=False)
+    assert "takeover" in told
+    assert "from process 4711 of ada on lab" in told
+    assert "\x1b" not in told
 
 
 def test_an_empty_ledger_says_so() -> None:
@@ -164,54 +167,3 @@ def test_an_empty_ledger_says_so() -> None:
 def test_what_went_wrong_is_coloured() -> None:
     lines = render_entries(ENTRIES, width=100, color=True).splitlines()
     assert [("\x1b[" in line) for line in lines] == [False] * 4 + [True, False, True]
-
-
-@dataclass(frozen=True)
-class Found:
-    entries: int = 6
-    segments: int = 1
-    head: str = "sha256:46"
-    damage: Damage | None = None
-    place: str = ""
-    torn_bytes: int = 0
-    head_kept: bool = True
-
-
-@pytest.mark.parametrize(
-    ("found", "told"),
-    [
-        (Found(), "Intact: 6 entries in 1 file.\nhead sha256:46\n"),
-        (
-            Found(entries=1, segments=2, torn_bytes=1),
-            (
-                "Intact: 1 entry in 2 files.\nhead sha256:46\n"
-                "The last line is unfinished (1 byte); the next writer cuts it.\n"
-            ),
-        ),
-        (
-            Found(head_kept=False),
-            (
-                "Intact: 6 entries in 1 file.\nhead sha256:46\n"
-                "There is no head file: entries cut off at the end would not be noticed."
-                " The next apply that records something writes it.\n"
-            ),
-        ),
-        (Found(entries=0, head_kept=False), "Intact: 0 entries in 1 file.\nhead sha256:46\n"),
-    ],
-)
-def test_an_intact_ledger(found: Found, told: str) -> None:
-    assert render_verification(found) == told
-    assert verification_json(found)["intact"] is True
-
-
-def test_a_damaged_ledger_says_where_and_what_next() -> None:
-    damage = Damage(DamageKind.CHANGED, 3, 3, "the hash of the entry before it differs")
-    found = Found(entries=3, damage=damage, place="000001.jsonl:4")
-    assert render_verification(found) == (
-        "Damaged at 000001.jsonl:4: the hash of the entry before it differs.\n"
-        "3 entries before it are intact. To go on from what is intact:\n"
-        "  shplan ledger recover\n"
-    )
-    shown = verification_json(found)
-    assert shown["intact"] is False
-    assert shown["damage"]["place"] == "000001.jsonl:4"

@@ -4,7 +4,8 @@ A ledger in a directory: segments of lines, and a head file that is written afte
     00000000.jsonl   the entries from number 0, 00000412.jsonl those from 412, ...
     head.json        number, lease and hash of the last entry that is known to be on the disk
     lock             locked by the operating system while somebody may write
-    holder.json      who that is, for the others' message
+    holder.json      who that is, for the others' message; left behind, it tells that one died
+    checkpoint.json  what the entries up to one of them come to, so that a reader may start there
     damaged-1/       what a recovery set aside
 
 A power cut between lines and head leaves a head that is behind, never one that is ahead, so a head
@@ -23,14 +24,17 @@ import msgspec
 
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
+from shplan.ledger.backends import holders
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock
-from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
+from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
-_SEGMENT = re.compile(r"\d{8,}\.jsonl")
+_SEGMENT = re.compile(r"[0-9]{8,18}\.jsonl")
 _HEAD = "head.json"
+_HEAD_FORMAT = 1
 _HOLDER = "holder.json"
+_CHECKPOINT = "checkpoint.json"
 _LOCK = "lock"
 _RECOVERY = "recovery.json"
 _RECOVERING = "recovering"
@@ -40,6 +44,10 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fence: int
     hash: str
     sequence: int
+    v: int
+
+
+class _HeadVersion(msgspec.Struct, frozen=True):
     v: int
 
 
@@ -60,6 +68,7 @@ class DirectoryBackend:
     """
 
     private = True
+    poll_s = 0.1
 
     def __init__(
         self,
@@ -75,6 +84,18 @@ class DirectoryBackend:
         self._files = Files() if files is None else files
         self._lock = FileLock(path / _LOCK)
         self._end: Mark | None = None
+        self._me: Holder | None = None
+        self._dead: tuple[Holder, ...] = ()
+
+    @property
+    def fence(self) -> int:
+        """The operating system's lock has no number: that of the last entry counts."""
+        return 0
+
+    @property
+    def dead(self) -> tuple[Holder, ...]:
+        """Earlier holders whose lock ended with them, and of whom no entry tells yet."""
+        return self._dead
 
     @property
     def name(self) -> str:
@@ -117,7 +138,7 @@ class DirectoryBackend:
             names = names[names.index(start.segment) :]
         for name in names:
             offset = start.offset if start is not None and start.segment == name else 0
-            yield Segment(name, self._lines(name, offset))
+            yield Segment(name, self._lines(name, offset), _first_sequence(name))
 
     async def acquire(self, holder: Holder) -> Holder | None:
         """Try once to become the only writer; a recovery that was interrupted is finished."""
@@ -126,19 +147,36 @@ class DirectoryBackend:
             if not self._lock.acquire():
                 return self._holder()
             try:
-                # Not synced: it informs, and is believed only while the lock is held.
-                (self._path / _HOLDER).write_bytes(msgspec.json.encode(holder))
+                self._dead = holders.left_behind(self._signed())
+                self._sign(holders.sign(holder, self._dead))
                 self._finish_recovery()
             except BaseException:
                 self._lock.release()
                 raise
             self._end = None
+            self._me = holder
             return None
 
+    async def beat(self) -> None:
+        """The operating system's lock lives as long as its holder."""
+
+    async def bury(self) -> None:
+        """Forget the dead: entries tell of them now."""
+        with self._writing():
+            if self._dead and self._me is not None:
+                self._sign(holders.sign(self._me))
+            self._dead = ()
+
     async def release(self) -> None:
-        """Let others write."""
-        with contextlib.suppress(OSError):
-            self._files.remove(self._path / _HOLDER)
+        """Let others write; the dead of whom no entry tells yet are left to the next holder."""
+        if self._me is not None:
+            with contextlib.suppress(OSError):
+                left = holders.testament(self._dead)
+                if left is None:
+                    self._files.remove(self._path / _HOLDER)
+                else:
+                    self._sign(left)
+            self._me, self._dead = None, ()
         self._lock.release()
 
     async def repair(self, end: Mark | None, head: Head) -> None:
@@ -161,12 +199,12 @@ class DirectoryBackend:
         The head's new name is not synced: a power cut can only leave a head that is behind.
 
         Raises:
-            LedgerError: somebody else wrote, or the disk refused; what was kept is then decided
-                by the next reader
+            HeadMovedError: somebody else wrote
+            LedgerError: the disk refused; what was kept is then decided by the next reader
         """
         with self._writing():
             if (self._read_head() or EMPTY) != expected:
-                raise LedgerError(self._moved())
+                raise HeadMovedError(self._moved())
             end = self._place(expected)
             content = b"".join(lines)
             self._write_lines(end, content)
@@ -186,12 +224,26 @@ class DirectoryBackend:
             self._write_head(fresh, head)
             self._files.sync_directory(fresh)
             aside = self._free_name()
-            present = [name for name in (*self._segment_names(), _HEAD) if self._has(name)]
+            old = (*self._segment_names(), _HEAD, _CHECKPOINT)
+            present = [name for name in old if self._has(name)]
             plan = _RecoveryFile(aside=aside, files=tuple(present))
             self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
             self._files.sync_directory(self._path)
             self._finish_recovery()
             return f"{self._name}/{aside}"
+
+    async def checkpoint(self) -> bytes | None:
+        """Return what `keep_checkpoint` kept last, None where there is nothing."""
+        with self._reading():
+            try:
+                return (self._path / _CHECKPOINT).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    async def keep_checkpoint(self, content: bytes) -> None:
+        """Keep a checkpoint in the place of the last, whole or not at all."""
+        with self._writing():
+            self._files.replace_content(self._path / _CHECKPOINT, content)
 
     def _finish_recovery(self) -> None:
         # Each move is made once: a file that lies aside already is not moved again, so that
@@ -227,23 +279,44 @@ class DirectoryBackend:
         except FileNotFoundError:
             return None
         try:
+            version = msgspec.json.decode(content, type=_HeadVersion).v
+            if version > _HEAD_FORMAT:
+                msg = (
+                    f"the file {self._name}/{_HEAD} has format {version} and this shplan knows "
+                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
+                )
+                raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             msg = f"the file {self._name}/{_HEAD} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
+        if version != _HEAD_FORMAT or content != _head_line(record):
+            # It says the same in other bytes: shplan did not write them.
+            msg = f"the file {self._name}/{_HEAD} is not as shplan writes it"
+            raise DamagedLedgerError(msg)
         return Head(record.sequence, record.fence, record.hash)
 
     def _write_head(self, directory: Path, head: Head) -> None:
-        record = _HeadFile(fence=head.fence, hash=head.hash, sequence=head.sequence, v=1)
-        content = msgspec.json.encode(record) + b"\n"
-        self._files.replace_content(directory / _HEAD, content)
+        record = _HeadFile(head.fence, head.hash, head.sequence, _HEAD_FORMAT)
+        self._files.replace_content(directory / _HEAD, _head_line(record))
 
     def _holder(self) -> Holder:
+        signature = self._signed()
+        # It took the lock a moment ago and has not yet said who it is.
+        return holders.UNKNOWN if signature is None else signature.holder
+
+    def _signed(self) -> holders.Signature | None:
         try:
-            return msgspec.json.decode((self._path / _HOLDER).read_bytes(), type=Holder)
-        except (OSError, msgspec.MsgspecError):
-            # It took the lock a moment ago and has not yet said who it is.
-            return Holder(pid=0, user="", host="", since="")
+            return holders.signed((self._path / _HOLDER).read_bytes())
+        except OSError:
+            return None
+
+    def _sign(self, content: bytes) -> None:
+        # Not synced: it informs, and is believed only by who tried the lock. By its name at once:
+        # half a file would hide that somebody died.
+        draft = self._path / f"{_HOLDER}.new"
+        draft.write_bytes(content)
+        draft.replace(self._path / _HOLDER)
 
     def _segment_names(self) -> list[str]:
         with self._reading():
@@ -251,7 +324,7 @@ class DirectoryBackend:
                 names = [path.name for path in self._path.iterdir()]
             except FileNotFoundError:
                 return []
-        return sorted((name for name in names if _SEGMENT.fullmatch(name)), key=_first_sequence)
+        return sorted(filter(_is_segment, names), key=_first_sequence)
 
     def _size(self, segment: str) -> int:
         with self._reading():
@@ -268,7 +341,7 @@ class DirectoryBackend:
             return Mark(_segment_name(expected), 0)
         end = Mark(names[-1], self._size(names[-1]))
         if self._end is not None and end != self._end:
-            raise LedgerError(self._moved())
+            raise HeadMovedError(self._moved())
         return Mark(_segment_name(expected), 0) if end.offset >= self._segment_bytes else end
 
     def _write_lines(self, end: Mark, content: bytes) -> None:
@@ -307,9 +380,22 @@ class DirectoryBackend:
             raise LedgerError(msg) from error
 
 
+def _head_line(record: _HeadFile) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
+
+
 def _first_sequence(name: str) -> int:
     return int(name.removesuffix(".jsonl"))
 
 
+def _is_segment(name: str) -> bool:
+    # One name for one number: another spelling is a file that somebody has renamed.
+    return _SEGMENT.fullmatch(name) is not None and name == _named(_first_sequence(name))
+
+
 def _segment_name(head: Head) -> str:
-    return f"{head.sequence + 1:08d}.jsonl"
+    return _named(head.sequence + 1)
+
+
+def _named(first: int) -> str:
+    return f"{first:08d}.jsonl"

@@ -5,20 +5,18 @@ Source: the `async_process` operations of the OpenAPI document; the pages on asy
 list, no cancel and no update. Paths are in the newer style; the older is an alias.
 """
 
-# ruff: noqa: EM101  the texts are answers, and functions make the errors
-
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shplan.sandbox import async_files, async_requests, units
 from shplan.sandbox import async_rows as rows
-from shplan.sandbox.errors import RATE_LIMIT_EXCEEDED, ApiError, violation
+from shplan.sandbox.errors import RATE_LIMIT_EXCEEDED, ApiError
 from shplan.sandbox.masking import masked
 from shplan.sandbox.metering import ASYNC_MINIMUM_PU
-from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.routes import tasks
-from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.routes.endpoint import Call, Later, Operation, Reply, route
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -36,7 +34,7 @@ def routes(world: World) -> list[Route]:
     ]
 
 
-def create(call: Call) -> Reply:
+def create(call: Call) -> Reply | Later:
     """
     A new request, which runs at once; the copy of it is written at once too.
 
@@ -46,21 +44,25 @@ def create(call: Call) -> Reply:
         raise units.insufficient()
     asked = async_requests.check(call.body)
     async_requests.check_data(call.world, call.account, asked)
-    with call.store.writing():
+    _refuse_the_busy(call)
+    kept = masked(call.body, async_requests.NOT_KEPT)
+
+    def insert(request_id: str) -> Reply:
+        # Others may have come meanwhile.
         _refuse_the_busy(call)
         request = rows.insert(
             call.store,
-            request_id=call.store.mint("async"),
+            request_id=request_id,
             account=call.account,
-            request=masked(call.body, async_requests.NOT_KEPT),
+            request=kept,
             now_ms=call.now_ms,
             due_ms=call.now_ms + round(call.settings.async_processing_s * 1000),
         )
-        try:
-            async_files.write_request(call.world, request)
-        except ObjectStoreError as error:
-            raise violation("output->delivery", f"cannot be written to: {error}") from error
-    return Reply(200, request.as_text())
+        return Reply(200, request.as_text())
+
+    return tasks.created(
+        call, "async", partial(async_files.copy, body=kept), insert, place="output->delivery"
+    )
 
 
 def _refuse_the_busy(call: Call) -> None:

@@ -19,16 +19,16 @@ from shplan.sandbox.errors import violation
 from shplan.sandbox.grids import grids
 from shplan.sandbox.lists import named, terms_of
 from shplan.sandbox.masking import masked
-from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import page
 from shplan.sandbox.routes import tasks
-from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.routes.endpoint import Call, Later, Operation, Reply, route
 from shplan.sandbox.task_table import Condition
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
     from starlette.routing import Route
 
+    from shplan.sandbox.batch_paths import Place
     from shplan.sandbox.batch_rows import Task
     from shplan.sandbox.world import World
 
@@ -76,25 +76,29 @@ def owned(call: Call) -> Task:
     return tasks.owned(call, rows.TASKS, "task")
 
 
-def create(call: Call) -> Reply:
+def create(call: Call) -> Reply | Later:
     """A new task, never started by itself; the copy of its request is written at once."""
     _refuse_the_poor(call)
     batch_requests.check(call.body)
     for collection_id in batch_requests.collections_of(call.body):
         tasks.refuse_unknown_byoc(call, collection_id)
-    with call.store.writing():
+    request = call.body if call.settings.echo_secrets else masked(call.body)
+
+    def copy(task_id: str) -> tuple[Place, bytes]:
+        delivery = batch_requests.delivery_of(request, task_id=task_id)
+        return batch_files.copy(delivery, task_id, request)
+
+    def insert(task_id: str) -> Reply:
         task = rows.insert(
             call.store,
-            task_id=call.store.mint("batch"),
+            task_id=task_id,
             account=call.account,
-            request=call.body if call.settings.echo_secrets else masked(call.body),
+            request=request,
             now_ms=call.now_ms,
         )
-        try:
-            batch_files.write_request(call.world, task)
-        except ObjectStoreError as error:
-            raise violation("output->delivery", f"cannot be written to: {error}") from error
-    return Reply(201, task.as_text())
+        return Reply(201, task.as_text())
+
+    return tasks.created(call, "batch", copy, insert, place="output->delivery")
 
 
 def _refuse_the_poor(call: Call) -> None:

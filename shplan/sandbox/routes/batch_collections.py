@@ -101,7 +101,12 @@ def create(call: Call) -> Reply:
         raise violation("s3Bucket", "must not be blank")
     with call.store.writing():
         made = rows.insert(
-            call.store, account=call.account, name=_name(call), bucket=bucket, now_ms=call.now_ms
+            call.store,
+            identifier=call.store.mint("batch-collection"),
+            account=call.account,
+            name=_name(call),
+            bucket=bucket,
+            now_ms=call.now_ms,
         )
     return _answer(201, made)
 

@@ -23,10 +23,9 @@ from shplan.sandbox.errors import (
     violation,
 )
 from shplan.sandbox.lists import named, terms_of
-from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import page
 from shplan.sandbox.routes import batch, tasks
-from shplan.sandbox.routes.endpoint import Call, Operation, Reply, route
+from shplan.sandbox.routes.endpoint import Call, Later, Operation, Reply, route
 from shplan.sandbox.task_table import Condition
 from shplan.sandbox.wire import encode
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from shplan.sandbox.batch_collection_rows import BatchCollection
+    from shplan.sandbox.batch_paths import Place
     from shplan.sandbox.batch_v1_rows import Task
     from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
@@ -80,17 +80,22 @@ def owned(call: Call) -> Task:
     return tasks.owned(call, rows.TASKS, "task")
 
 
-def create(call: Call) -> Reply:
+def create(call: Call) -> Reply | Later:
     """A new request, never started by itself; the copy of it is written at once."""
     collection = _collection_of(call, call.body)
     url = requests.url_of(call.body, collection)
     requests.check(call.body, url, collection)
     _refuse_unknown_data(call)
     side = requests.tile_pixels(call.body)
-    with call.store.writing():
+
+    def copy(task_id: str) -> tuple[Place, bytes]:
+        delivery = requests.delivery_of(call.body, url, task_id=task_id)
+        return batch_files.copy(delivery, task_id, call.body)
+
+    def insert(task_id: str) -> Reply:
         task = rows.TASKS.insert(
             call.store,
-            id=call.store.mint("batch"),
+            id=task_id,
             account=call.account,
             created_ms=call.now_ms,
             status=states.CREATED,
@@ -103,13 +108,9 @@ def create(call: Call) -> Reply:
             height=side,
             expected=requests.expected_tiles(call.body),
         )
-        delivery = requests.delivery_of(call.body, url, task_id=task.id)
-        try:
-            batch_files.write_copy(call.world, delivery, task.id, call.body)
-        except ObjectStoreError as error:
-            place = requests.target_of(call.body)
-            raise violation(place, f"cannot be written to: {error}") from error
-    return Reply(201, task.as_text())
+        return Reply(201, task.as_text())
+
+    return tasks.created(call, "batch", copy, insert, place=requests.target_of(call.body))
 
 
 def _collection_of(call: Call, body: JsonObject) -> BatchCollection | None:

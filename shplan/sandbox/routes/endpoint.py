@@ -197,7 +197,7 @@ def _endpoint(
         request: Request, content: bytes, who: _Admitted
     ) -> tuple[Response | Later | None, asyncio.Task[None] | None]:
         """The answer, or what it has to wait for."""
-        going = settling.begin(world)
+        going = settling.begin(world).get(who.account)
         # Where units run out, what is left of them depends on tasks as well.
         waits = tells_tasks or world.settings.account_pu is not None
         if going is not None and waits:

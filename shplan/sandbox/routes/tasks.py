@@ -6,6 +6,7 @@ What the APIs of tasks have in common at the wire: whose a task is, lists of tas
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shplan.sandbox import byoc_rows
@@ -18,18 +19,21 @@ from shplan.sandbox.errors import (
     not_found,
     violation,
 )
+from shplan.sandbox.objects import ObjectStoreError
 from shplan.sandbox.paging import links, page
-from shplan.sandbox.routes.endpoint import Reply
+from shplan.sandbox.routes.endpoint import Later, Reply
 from shplan.sandbox.task_table import ORDERS, Stored, key_of
 from shplan.sandbox.wire import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from shplan.sandbox.batch_paths import Place
     from shplan.sandbox.batch_states import Move, Standing
     from shplan.sandbox.paging import Key, Page
     from shplan.sandbox.routes.endpoint import Call
     from shplan.sandbox.settings import Settings
+    from shplan.sandbox.storage import Storage
     from shplan.sandbox.task_table import Condition, TaskTable
 
 
@@ -197,6 +201,56 @@ def acted(
                 updated_ms=call.now_ms,
             )
     return Reply(204)
+
+
+def created(
+    call: Call,
+    kind: str,
+    copy: Callable[[str], tuple[Place, bytes]],
+    insert: Callable[[str], Reply],
+    *,
+    place: str,
+) -> Reply | Later:
+    """
+    A new task, once the copy of its request lies in the bucket: what cannot be delivered to is refused.
+
+    A bucket behind an endpoint takes it while others are served. Who dies in between leaves a copy of what was never
+    answered.
+
+    Args:
+        kind: of its identifier
+        copy: what is written of a task of an identifier, and where
+        insert: stores it, in a transaction
+        place: of the delivery in the body
+
+    Raises:
+        ApiError: 400, the copy cannot be written
+    """
+    storage = call.world.storage
+    with call.store.writing():
+        identifier = call.store.mint(kind)
+        where, content = copy(identifier)
+        if not storage.is_far(where.bucket):
+            if (failure := _unwritten(storage, where, content)) is not None:
+                raise violation(place, f"cannot be written to: {failure}")
+            return insert(identifier)
+
+    def answer(failure: str | None) -> Reply:
+        if failure is not None:
+            raise violation(place, f"cannot be written to: {failure}")
+        with call.store.writing():
+            return insert(identifier)
+
+    return Later(partial(_unwritten, storage, where, content), answer, in_turn=False)
+
+
+def _unwritten(storage: Storage, place: Place, content: bytes) -> str | None:
+    """Write a file; returns why that cannot be."""
+    try:
+        storage.put(place, content)
+    except ObjectStoreError as error:
+        return str(error)
+    return None
 
 
 def busy(task: AnyTask, what: str) -> ApiError:

@@ -5,7 +5,7 @@
 // Everything that is needed later is kept here before the script runs, because a script may redefine
 // whatever it can reach: no method is called and no member is looked up afterwards that a script could
 // have replaced. Strict, so that no function of ours can be reached through a call stack.
-(function (installHelpers, makeExchange, makeScenes, makePixels, names, lines) {
+(function (installHelpers, makeExchange, makeScenes, makeWatch, makePixels, names, lines) {
   "use strict";
 
   const uncurry = Function.prototype.bind.bind(Function.prototype.call);
@@ -20,7 +20,9 @@
 
   const found = Object.create(null);
   const exchange = makeExchange();
-  const pixels = makePixels(exchange, makeScenes(found), found, describe, "\n".repeat(lines));
+  const scenes = makeScenes(found);
+  const watch = makeWatch(describe, scenes.put);
+  const pixels = makePixels(exchange, scenes, watch, found, describe, "\n".repeat(lines));
 
   // What the language has without memory that no limit counts (array buffers), without timers and
   // without other ways out; everything else that an engine brings along goes.

@@ -7,7 +7,7 @@
 //
 // Runs after the script, which may have replaced what hangs on arrays. So no method of a list is called, and
 // what a script must not get, views of memory, is never put into a list.
-(function (exchange, scenes, found, describe, margin) {
+(function (exchange, scenes, watch, found, describe, margin) {
   "use strict";
 
   const evaluate = eval;
@@ -212,6 +212,8 @@
     return userData();
   }
 
-  const operations = { scenes: open, probe, block, finish };
+  const operations = {
+    scenes: open, probe, block, finish, watch: (request) => watch(found.evaluatePixel, state, request),
+  };
   return (request) => guarded(() => operations[request.operation](request));
 })

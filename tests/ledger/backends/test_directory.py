@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from shplan.core.entry import EntryDraft
+from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError, LockedError
 from shplan.ledger.journal import Journal
+from shplan.ledger.port import Holder
 
 from ..support import (  # noqa: TID252 - the tests are no installed package
     HERE,
     CountedFiles,
     PowerCutError,
     adopt,
+    backend,
     content,
     drafts_of,
     journal,
@@ -206,6 +208,34 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     run(write(journal(tmp_path), adopt(1)))
+    _, told, entry = run(read(journal(tmp_path)))
+    assert told.draft.event is Event.TAKEOVER
+    dead = told.draft.data["holder"]
+    assert (dead["pid"], dead["user"]) == (child.pid, "child")
+    assert told.fence == entry.fence
+    run(write(journal(tmp_path), adopt(2)))
+    assert len(run(read(journal(tmp_path)))) == 4
+
+
+def test_the_dead_of_whom_no_entry_tells_yet_are_not_forgotten(tmp_path: Path) -> None:
+    async def story() -> None:
+        one = backend(tmp_path)
+        await one.acquire(Holder(1, "ada", "here", "now"))
+        one._lock.release()
+        two = backend(tmp_path)
+        await two.acquire(Holder(2, "bob", "here", "later"))
+        assert [holder.pid for holder in two.dead] == [1]
+        two._lock.release()
+        three = backend(tmp_path)
+        await three.acquire(Holder(3, "eve", "here", "at last"))
+        assert [holder.pid for holder in three.dead] == [1, 2]
+        await three.release()
+
+    run(story())
+    run(write(journal(tmp_path), adopt(1)))
+    told = [entry.draft.data["holder"]["pid"] for entry in run(read(journal(tmp_path)))[1:3]]
+    assert told == [1, 2]
+    assert not (tmp_path / "holder.json").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")

@@ -8,5 +8,5 @@ function setup() {
 }
 
 function evaluatePixel(sample) {
-  return [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)];
+  return {ndvi: [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)], mask: [1]};
 }

@@ -1,0 +1,101 @@
+"""
+`shplan evalscript check`: what can be said of scripts without a project, a request or a server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shplan.core.diagnostic import Diagnostic, has_errors, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shplan.cli.options import Options
+
+_MOST_BYTES = 4 << 20
+
+
+def check_files(options: Options, files: Sequence[Path], collection: str) -> int:
+    """
+    Check scripts in files; return 1 where one of them cannot be used or is surely wrong.
+
+    Args:
+        collection: what they read, e.g. `sentinel-2-l2a`, or empty
+    """
+    from shplan.manifest.script_checks import FileChecks  # noqa: PLC0415
+
+    found: list[Diagnostic] = []
+    texts: dict[str, str] = {}
+    with FileChecks(collection) as checks:
+        for path in files:
+            name = path.as_posix()
+            text = _read(path)
+            if isinstance(text, Diagnostic):
+                found.append(text)
+                continue
+            texts[name] = text
+            found += checks.of_file(name, text)
+    return told(options, ordered(found), texts, count=len(files))
+
+
+def check_project(options: Options) -> int:
+    """Check the scripts of the project, each with the collections that its requests give it."""
+    from shplan.cli.project import ProjectError, open_project  # noqa: PLC0415
+
+    try:
+        loaded = open_project(options)
+    except ProjectError as error:
+        diagnostics = error.diagnostics
+        if any(not one.code.startswith("evalscript/") for one in diagnostics):
+            raise
+        return told(options, diagnostics, error.texts, count=0)
+    mine = [one for one in loaded.diagnostics if one.code.startswith("evalscript/")]
+    scripts = {one.spec.get("file") for one in loaded.resources if one.address.kind == "Evalscript"}
+    return told(options, mine, loaded.texts, count=len(scripts))
+
+
+def told(
+    options: Options,
+    diagnostics: Sequence[Diagnostic],
+    texts: Mapping[str, str],
+    *,
+    count: int,
+) -> int:
+    """Say what was found; return the exit code."""
+    from shplan.cli.output import say, write_json, write_text  # noqa: PLC0415
+    from shplan.views.errors import diagnostics_json  # noqa: PLC0415
+    from shplan.views.snippet import render_all  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
+
+    wrong = has_errors(diagnostics)
+    if options.output == "json":
+        write_json({"valid": not wrong, "diagnostics": diagnostics_json(tuple(diagnostics))})
+        return int(wrong)
+    if diagnostics:
+        say(render_all(diagnostics, texts).rstrip("\n"))
+    if wrong:
+        return 1
+    warnings = f", {amount(len(diagnostics), 'warning')}" if diagnostics else ""
+    write_text(f"Checked: {amount(count, 'script')}{warnings}.")
+    return 0
+
+
+def _read(path: Path) -> str | Diagnostic:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            return _unreadable(path, f"is larger than {_MOST_BYTES >> 20} MiB")
+        return content.decode("utf-8")
+    except OSError as error:
+        return _unreadable(path, f"cannot be read: {error.strerror or error}")
+    except UnicodeDecodeError:
+        return _unreadable(path, "is not UTF-8")
+
+
+def _unreadable(path: Path, why: str) -> Diagnostic:
+    return Diagnostic(
+        code="evalscript/file", summary="File cannot be used", what=f"{path.as_posix()} {why}."
+    )

@@ -1,0 +1,237 @@
+"""
+The tables of a ledger in PostgreSQL, and the statements over them; each returns what it found.
+
+    ledger_entry      one row an entry: its number and its line, byte by byte
+    ledger_head       one row: the last entry, the number of the lease, who holds it, a checkpoint
+
+Whoever appends changes the head's row, only while it names the expected entry and the appender's
+own lease. So the row decides who wins, and who has lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
+
+from shplan.core.chain import EMPTY, Head
+from shplan.core.errors import LedgerError
+from shplan.core.frozen import dataclass
+
+if TYPE_CHECKING:
+    from shplan.ledger.backends.postgres_session import Cursor_
+
+VERSION: Final = 1
+ENTRIES: Final = "ledger_entry"
+HEAD: Final = "ledger_head"
+_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRow:
+    """
+    The row of the head.
+
+    Args:
+        head: None before the first entry
+        lease: number of the lease that was taken last
+        signature: of who holds it, or empty
+    """
+
+    head: Head | None
+    lease: int
+    signature: bytes
+
+
+class Tables:
+    """
+    The tables in one schema.
+
+    Args:
+        schema: its name, letters, digits and underscores
+        name: what messages call the ledger
+    """
+
+    def __init__(self, schema: str, *, name: str) -> None:
+        self._schema = schema
+        self._name = name
+        digest = hashlib.sha256(f"shplan ledger {schema}".encode()).digest()
+        # Within one database; two keys, because making the tables is not writing.
+        self._lock = int.from_bytes(digest[:8], "big", signed=True)
+        self._making = int.from_bytes(digest[8:16], "big", signed=True)
+
+    def make(self, cursor: Cursor_) -> None:
+        """Make what is not there yet."""
+        found = self._one(cursor, "SELECT to_regclass(%s), to_regclass(%s)", *self._both())
+        if None in found:
+            self._do(cursor, "SELECT pg_advisory_xact_lock(%s)", self._making)
+            if self._one(cursor, "SELECT to_regnamespace(%s)", f'"{self._schema}"') == (None,):
+                self._do(cursor, "CREATE SCHEMA {s}")
+            self._do(
+                cursor,
+                "CREATE TABLE IF NOT EXISTS {s}.ledger_entry"
+                " (sequence bigint PRIMARY KEY, line bytea NOT NULL)",
+            )
+            self._do(
+                cursor,
+                "CREATE TABLE IF NOT EXISTS {s}.ledger_head"
+                " (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL,"
+                " sequence bigint NOT NULL, fence bigint NOT NULL, hash text NOT NULL,"
+                " lease bigint NOT NULL, holder bytea, checkpoint bytea)",
+            )
+        self._do(
+            cursor,
+            "INSERT INTO {s}.ledger_head (version, sequence, fence, hash, lease)"
+            " VALUES (%s, %s, %s, %s, 0) ON CONFLICT DO NOTHING",
+            VERSION,
+            EMPTY.sequence,
+            EMPTY.fence,
+            EMPTY.hash,
+        )
+
+    def lock(self, cursor: Cursor_) -> bool:
+        """Take the lock that ends with the session; False when another session has it."""
+        return bool(self._one(cursor, "SELECT pg_try_advisory_lock(%s)", self._lock)[0])
+
+    def await_lock(self, cursor: Cursor_) -> None:
+        """Take the lock as soon as its session has ended, which the server learns in a moment."""
+        self._do(cursor, "SELECT pg_advisory_lock(%s)", self._lock)
+
+    def head(self, cursor: Cursor_, *, update: bool = False) -> HeadRow | None:
+        """
+        Return the head's row; with `update`, once nobody else is about to change it.
+
+        Raises:
+            LedgerError: it was written by a newer shplan
+        """
+        query: LiteralString = (
+            "SELECT version, sequence, fence, hash, lease, holder FROM {s}.ledger_head"
+        )
+        self._do(cursor, query + " FOR UPDATE" if update else query)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        version, sequence, fence, digest, lease, holder = row
+        if version > VERSION:
+            msg = (
+                f"the ledger {self._name} has tables of version {version} and this shplan knows "
+                f"{VERSION}: it was written by a newer shplan"
+            )
+            raise LedgerError(msg)
+        head = Head(sequence, fence, digest)
+        return HeadRow(None if head == EMPTY else head, lease, bytes(holder or b""))
+
+    def take(self, cursor: Cursor_, lease: int, signature: bytes) -> None:
+        """Write down a new lease, its number and its holder."""
+        self._do(cursor, "UPDATE {s}.ledger_head SET lease = %s, holder = %s", lease, signature)
+
+    def sign(self, cursor: Cursor_, lease: int, signature: bytes | None) -> bool:
+        """Write down who holds this lease; False when it is another by now."""
+        query: LiteralString = "UPDATE {s}.ledger_head SET holder = %s WHERE lease = %s"
+        return self._do(cursor, query, signature, lease) == 1
+
+    def checkpoint(self, cursor: Cursor_) -> bytes | None:
+        """Return the checkpoint, None where none is kept."""
+        self._do(cursor, "SELECT checkpoint FROM {s}.ledger_head")
+        row = cursor.fetchone()
+        return None if row is None or row[0] is None else bytes(row[0])
+
+    def keep_checkpoint(self, cursor: Cursor_, lease: int, content: bytes) -> bool:
+        """Keep a checkpoint; False when the lease is another by now."""
+        query: LiteralString = "UPDATE {s}.ledger_head SET checkpoint = %s WHERE lease = %s"
+        return self._do(cursor, query, content, lease) == 1
+
+    def append(
+        self, cursor: Cursor_, lines: Sequence[bytes], *, expected: Head, head: Head, lease: int
+    ) -> bool:
+        """Add lines and move the head in one statement; False: the head or the lease is another."""
+        return (
+            self._do(
+                cursor,
+                "WITH moved AS (UPDATE {s}.ledger_head SET sequence = %s, fence = %s, hash = %s"
+                " WHERE lease = %s AND sequence = %s AND hash = %s RETURNING one)"
+                " INSERT INTO {s}.ledger_entry (sequence, line)"
+                " SELECT %s + added.number, added.line FROM moved,"
+                " unnest(%s::bytea[]) WITH ORDINALITY AS added (line, number)",
+                head.sequence,
+                head.fence,
+                head.hash,
+                lease,
+                expected.sequence,
+                expected.hash,
+                expected.sequence,
+                list(lines),
+            )
+            > 0
+        )
+
+    def read(self, cursor: Cursor_, first: int, most: int) -> list[tuple[int, bytes]]:
+        """Return rows from a number on, in order."""
+        self._do(
+            cursor,
+            "SELECT sequence, line FROM {s}.ledger_entry WHERE sequence >= %s"
+            " ORDER BY sequence LIMIT %s",
+            first,
+            most,
+        )
+        return [(number, bytes(line)) for number, line in cursor.fetchall()]
+
+    def cut(self, cursor: Cursor_, first: int) -> None:
+        """Remove the rows from a number on."""
+        self._do(cursor, "DELETE FROM {s}.ledger_entry WHERE sequence >= %s", first)
+
+    def keep(self, cursor: Cursor_, head: Head) -> None:
+        """Write the head, whatever it was."""
+        query: LiteralString = "UPDATE {s}.ledger_head SET sequence = %s, fence = %s, hash = %s"
+        self._do(cursor, query, head.sequence, head.fence, head.hash)
+
+    def set_aside(self, cursor: Cursor_) -> str:
+        """Copy both tables whole, empty that of the entries, and say where the copies are."""
+        number = 1
+        while self._one(cursor, "SELECT to_regclass(%s)", self._quoted(f"{ENTRIES}_{number}")) != (
+            None,
+        ):
+            number += 1
+        for table in (ENTRIES, HEAD):
+            # Not renamed: whoever may read the tables may so afterwards.
+            self._do(
+                cursor, "CREATE TABLE {s}.{t} AS TABLE {s}.{u}", t=f"{table}_{number}", u=table
+            )
+        self._do(cursor, "DELETE FROM {s}.ledger_entry")
+        self._do(cursor, "UPDATE {s}.ledger_head SET checkpoint = NULL")
+        return f"{self._schema}.{ENTRIES}_{number} and {self._schema}.{HEAD}_{number}"
+
+    def fill(self, cursor: Cursor_, lines: Sequence[bytes]) -> None:
+        """Write lines into the empty table."""
+        for first, some in _slices(lines):
+            self._do(
+                cursor,
+                "INSERT INTO {s}.ledger_entry (sequence, line)"
+                " SELECT %s + added.number - 1, added.line"
+                " FROM unnest(%s::bytea[]) WITH ORDINALITY AS added (line, number)",
+                first,
+                some,
+            )
+
+    def _both(self) -> tuple[str, str]:
+        return self._quoted(ENTRIES), self._quoted(HEAD)
+
+    def _quoted(self, table: str) -> str:
+        return f'"{self._schema}"."{table}"'
+
+    def _one(self, cursor: Cursor_, query: LiteralString, *values: object) -> tuple[Any, ...]:
+        self._do(cursor, query, *values)
+        return cast("tuple[Any, ...]", cursor.fetchone())
+
+    def _do(self, cursor: Cursor_, query: LiteralString, *values: object, **names: str) -> int:
+        from psycopg import sql  # noqa: PLC0415 - a cursor is there, so is it
+
+        identifiers = {key: sql.Identifier(name) for key, name in names.items()}
+        made = sql.SQL(query).format(s=sql.Identifier(self._schema), **identifiers)
+        cursor.execute(made, values or None)
+        return cursor.rowcount
+
+
+def _slices(lines: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    for first in range(0, len(lines), _AT_ONCE):
+        yield first, list(lines[first : first + _AT_ONCE])

@@ -1,0 +1,78 @@
+"""
+Conditional writes whose outcome is known: what no answer tells, reading decides.
+
+A write may have been carried out although its answer was lost, and what a library then sends again
+meets its own work and is refused. So every refusal is looked at: if what is there is what was to be
+written, it was written.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shplan.core.errors import StorageError
+from shplan.storage.objects import Objects
+from shplan.storage.port import ConditionError
+
+_ATTEMPTS: Final = 3
+
+
+async def put(objects: Objects, key: str, content: bytes, *, over: str | None) -> str:
+    """
+    Write an object and return its ETag; content that others could write as well proves nothing.
+
+    Args:
+        objects: the bucket
+        key: its name
+        content: unlike that of every other writer
+        over: ETag of the version whose place it takes, None: only where there is none
+
+    Raises:
+        ConditionError: something else is there; nothing was written
+        StorageError: it is unknown whether it was written
+    """
+    for left in range(_ATTEMPTS - 1, -1, -1):
+        try:
+            return await objects.put(key, content, over=over)
+        except StorageError as error:
+            there = await objects.get(key)
+            if there is not None and there.content == content:
+                return there.etag
+            if (None if there is None else there.etag) != over:
+                msg = f"{objects.name}/{key} was written by somebody else"
+                raise ConditionError(msg) from error
+            # Nothing has changed. Two writers at the same moment are both asked to try again;
+            # any other refusal will be the same the next time.
+            if not left or not isinstance(error, ConditionError):
+                raise
+    raise AssertionError
+
+
+async def demand_conditions(objects: Objects, key: str) -> None:
+    """
+    Make sure that the store obeys conditions, by writes that it has to refuse.
+
+    Raises:
+        StorageError: it does not, or it cannot be written at all
+    """
+    if not await _refuses(objects, key, None):
+        # The first time there was nothing yet; from now on there is.
+        await _demand(objects, key, None)
+    await _demand(objects, key, "0" * 32)
+
+
+async def _demand(objects: Objects, key: str, over: str | None) -> None:
+    if not await _refuses(objects, key, over):
+        msg = (
+            f"{objects.name} ignores the conditions of writes (If-None-Match, If-Match): "
+            "two writers would overwrite each other"
+        )
+        raise StorageError(msg)
+
+
+async def _refuses(objects: Objects, key: str, over: str | None) -> bool:
+    try:
+        await objects.put(key, b"Does this store obey the conditions of writes?\n", over=over)
+    except ConditionError:
+        return True
+    return False

@@ -1,0 +1,132 @@
+"""
+The whole proof of a ledger: every line from the first on, the anchors, and its checkpoint.
+
+It starts at no checkpoint and trusts none: it folds the entries again and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shplan.core.anchors import Anchor, Finding, Watch
+from shplan.core.chain import Damage, Head
+from shplan.core.entry import LedgerEntry
+from shplan.core.errors import LedgerError
+from shplan.core.frozen import dataclass
+from shplan.ledger import checkpoint
+from shplan.ledger.checkpoint import CheckpointState
+from shplan.ledger.known import Known
+from shplan.ledger.port import Backend
+from shplan.ledger.reading import read
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What `verify` found.
+
+    Args:
+        entries: number of intact entries before the first damage
+        segments: number of segments
+        end: the last intact entry
+        damage: the first damage, or None
+        place: file and line of it, or the head file, or empty
+        torn_bytes: length of an unfinished last line, which the next writer cuts off
+        head_kept: there is a head beside the journal, against which a cut tail is found
+        head_behind: entries behind that head, which a power cut can leave
+        anchors: what became of each anchor
+        checkpoint: whether there is one, and whether it is what the entries come to
+    """
+
+    entries: int
+    segments: int
+    end: Head
+    damage: Damage | None
+    place: str
+    torn_bytes: int
+    head_kept: bool = True
+    head_behind: int = 0
+    anchors: tuple[Finding, ...] = ()
+    checkpoint: CheckpointState = CheckpointState.NONE
+
+    @property
+    def head(self) -> str:
+        """The hash of the last intact entry."""
+        return self.end.hash
+
+    @property
+    def proven(self) -> bool:
+        """Nothing was changed, every anchor is met, and no reader is misled."""
+        anchored = all(one.met for one in self.anchors)
+        return self.damage is None and anchored and self.checkpoint is not CheckpointState.WRONG
+
+
+async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
+    """
+    Read everything anew and say what is there; damage is an answer, not an error.
+
+    Args:
+        anchors: heads that were written down elsewhere
+
+    Raises:
+        LedgerError: it cannot be read at all
+    """
+    watch = Watch(anchors)
+    comparison = _Comparison(await _checkpoint(backend))
+
+    def take(entry: LedgerEntry) -> None:
+        watch.take(entry)
+        comparison.take(entry)
+
+    reading = await read(backend, take)
+    end, damage, kept = reading.verdict.head, reading.verdict.damage, reading.acknowledged
+    return Report(
+        entries=end.sequence + 1,
+        segments=len(reading.segments),
+        end=end,
+        damage=damage,
+        place="" if damage is None else reading.place(damage, backend),
+        torn_bytes=reading.verdict.torn_bytes,
+        head_kept=kept is not None,
+        head_behind=0 if kept is None else max(end.sequence - kept.sequence, 0),
+        anchors=watch.findings(end),
+        checkpoint=comparison.state,
+    )
+
+
+async def _checkpoint(backend: Backend) -> bytes | None:
+    try:
+        return await backend.checkpoint()
+    except LedgerError:
+        # As for every reader: what cannot be read is not used.
+        return b""
+
+
+class _Comparison:
+    """Folds the entries up to a checkpoint again, and compares."""
+
+    def __init__(self, content: bytes | None) -> None:
+        self.state = CheckpointState.UNUSED if content else CheckpointState.NONE
+        self._content = content or b""
+        self._saved = checkpoint.decode(self._content)
+        self._known = Known()
+        self._fence = 0
+
+    def take(self, entry: LedgerEntry) -> None:
+        saved = self._saved
+        if saved is None:
+            return
+        if entry.sequence <= saved.head.sequence:
+            self._known.take(entry)
+            self._fence = entry.fence
+            return
+        self._saved = None
+        if entry.previous == saved.head.hash and checkpoint.vouches(entry, self._content):
+            self.state = self._judged(saved, entry)
+
+    def _judged(self, saved: Known, behind: LedgerEntry) -> CheckpointState:
+        known, self._known = self._known, Known()
+        # Where the place is wrong, a reader finds no chain there and begins at the beginning.
+        known.head, known.end = Head(behind.sequence - 1, self._fence, behind.previous), saved.end
+        same = checkpoint.encode(known) == self._content
+        return CheckpointState.GOOD if same else CheckpointState.WRONG

@@ -1,0 +1,287 @@
+"""
+What is said of the evalscripts of a project: of each text once, and of each request that gives one its imagery.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Self
+
+from shplan.core.address import Address
+from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.errors import ManifestError
+from shplan.core.frozen import dataclass
+from shplan.core.resource import Desired
+from shplan.core.value import Object, Path, Unknown, Value
+from shplan.manifest.collections import MASK
+from shplan.manifest.scripts import Scripts, complaint, remarked
+from shplan.schema.store import table
+from shplan.script import ScriptError, Worker
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shplan.manifest.collections import Collection
+    from shplan.manifest.script_meaning import Remark
+    from shplan.script import InputFacts
+
+_OWN = "byoc-"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """
+    An object of `input.data`.
+
+    Args:
+        id: under which a script finds it, or empty
+        collection: what it reads, None where nobody knows its bands
+    """
+
+    id: str
+    collection: Collection | None
+
+
+class ScriptChecks:
+    """
+    Checks of one load.
+
+    Args:
+        scripts: which gives the facts
+        manifests: texts of files of manifests, for scripts that are written in them
+        deployment: its built-in name, empty where it is none
+    """
+
+    def __init__(self, scripts: Scripts, manifests: Mapping[str, str], *, deployment: str) -> None:
+        self._scripts = scripts
+        self._manifests = manifests
+        self._deployment = deployment
+        # Texts of which something was said that keeps them from serving.
+        self._faulty: set[str] = set()
+
+    def of_text(self, text: str, desired: Desired, path: Path | None) -> list[Diagnostic]:
+        """
+        Return what is wrong with a script, or else what is to be said of it.
+
+        Args:
+            path: where below `spec` it is written, None for a file of its own
+        """
+        file = self._scripts.files.get(text)
+        alone = self._scripts.fault_alone(text) if path is None or file is not None else None
+        if path is not None and alone is not None:
+            return []  # said where the file is declared
+        fault = alone if path is None else self._scripts.fault(text)
+        # What stands in a file is shown there, whoever refers to it.
+        inline = None if file is not None else self._inline(desired, path)
+        if fault is not None:
+            return (
+                []
+                if file is not None and text in self._faulty
+                else [self._complaint(fault, text, desired, inline)]
+            )
+        if path is not None and file is not None:
+            return []  # looked at where the file is declared
+        from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
+
+        look = self._scripts.look(text)
+        found_remarks = [] if look is None else remarks(look)
+        return self._told(found_remarks, text, desired, inline)
+
+    def _complaint(
+        self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None
+    ) -> Diagnostic:
+        self._faulty.add(text)
+        return complaint(
+            fault,
+            file=self._scripts.files.get(text, ""),
+            text=text,
+            address=str(desired.address.base),
+            inline=inline,
+            manifest=self._manifest(inline),
+        )
+
+    def of_inputs(
+        self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Desired]
+    ) -> list[Diagnostic]:
+        """
+        Return what does not fit between a script and the collections of its request.
+
+        Args:
+            path: where below `spec` the script stands
+            declared: the resources of the project, for what they say of their bands
+        """
+        data = [_data_of(one, declared) for one in data_of(desired.spec, path)]
+        facts = self._scripts.facts(text)
+        if facts is None or facts.is_simple or not data:
+            return []
+        # Where the script stands in a file of its own, what fits it not is said there, for each request.
+        inline = None if text in self._scripts.files else self._inline(desired, path)
+        found: list[Remark] = []
+        for number, given in enumerate(facts.inputs):
+            found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
+        return self._told(found, text, desired, inline)
+
+    def _of_input(
+        self, text: str, given: InputFacts, number: int, data: Sequence[Data], *, several: bool
+    ) -> list[Remark]:
+        from shplan.manifest.script_meaning import (  # noqa: PLC0415 - as above
+            remarks_on_input,
+            without_data,
+        )
+
+        look = self._scripts.look(text)
+        if look is None:
+            return []
+        mine = _matching(given, number, data)
+        if mine is None:
+            ids = [one.id for one in data if one.id]
+            named = bool(given.datasource) and several and len(ids) == len(data)
+            return [without_data(given, ids, look.reading)] if named else []
+        if mine.collection is None:
+            return []
+        return remarks_on_input(
+            given, mine.collection, deployment=self._deployment, reading=look.reading
+        )
+
+    def _told(
+        self, found: Iterable[Remark], text: str, desired: Desired, inline: SourceSpan | None
+    ) -> list[Diagnostic]:
+        return [
+            remarked(
+                one,
+                file=self._scripts.files.get(text, ""),
+                text=text,
+                address=str(desired.address.base),
+                inline=inline,
+                manifest=self._manifest(inline),
+            )
+            for one in found
+        ]
+
+    def _inline(self, desired: Desired, path: Path | None) -> SourceSpan | None:
+        return None if path is None else desired.source.span(("spec", *path))
+
+    def _manifest(self, inline: SourceSpan | None) -> str:
+        return "" if inline is None else self._manifests.get(inline.file, "")
+
+
+class FileChecks:
+    """
+    Checks of scripts in files that belong to no project.
+
+    Args:
+        collection: its type, e.g. `sentinel-2-l2a`, or empty
+
+    Raises:
+        ManifestError: there is no such collection
+    """
+
+    def __init__(self, collection: str) -> None:
+        self._collection = _named(collection) if collection else None
+        self._worker = Worker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._worker.close()
+
+    def of_file(self, name: str, text: str) -> list[Diagnostic]:
+        """
+        Return what is wrong with a script, or else what is to be said of it.
+
+        More is taken than a batch request takes: simple scripts, and those without a version line.
+        """
+        from shplan.manifest.script_looks import look  # noqa: PLC0415 - good scripts only
+        from shplan.manifest.script_meaning import remarks, remarks_on_input  # noqa: PLC0415
+
+        bands = (*self._collection.bands, MASK) if self._collection else ()
+        try:
+            seen = look(self._worker, text, bands=bands)
+        except ScriptError as error:
+            return [complaint(error, file=name, text=text, address="")]
+        found = remarks(seen)
+        if self._collection is not None and len(seen.facts.inputs) == 1:
+            found += remarks_on_input(
+                seen.facts.inputs[0], self._collection, deployment="", reading=seen.reading
+            )
+        return [remarked(one, file=name, text=text, address="") for one in found]
+
+
+def _named(collection: str) -> Collection:
+    found = _published().get(collection)
+    if found is None:
+        known = sorted({one.name for one in _published().values()})
+        near = difflib.get_close_matches(collection, known, n=1, cutoff=0.5)
+        diagnostic = Diagnostic(
+            code="evalscript/collection",
+            summary="No such collection",
+            what=f"there is no public collection `{collection}`.",
+            why=f"There are {', '.join(known)}.",
+            hint=f"did you mean {near[0]}?" if near else "",
+        )
+        raise ManifestError(diagnostic.what, diagnostics=(diagnostic,))
+    return found
+
+
+def data_of(spec: Object, path: Path) -> list[Object]:
+    """Return the `input.data` of the request that has its script there: beside it, or above."""
+    levels: list[Value] = [spec]
+    for step in path[:-1]:
+        last = levels[-1]
+        levels.append(last.get(str(step)) if isinstance(last, dict) else None)
+    for level in reversed(levels):
+        given = level.get("input") if isinstance(level, dict) else None
+        data = given.get("data") if isinstance(given, dict) else None
+        if isinstance(data, list):
+            return [one for one in data if isinstance(one, dict)]
+    return []
+
+
+def _data_of(one: Object, declared: Mapping[Address, Desired]) -> Data:
+    name, kind = one.get("id"), one.get("type")
+    if isinstance(kind, str):
+        collection = _published().get(kind)
+    elif isinstance(kind, Unknown) and kind.template.startswith(_OWN):
+        collection = _declared(kind, declared)
+    else:
+        collection = None
+    return Data(name if isinstance(name, str) else "", collection)
+
+
+def _declared(kind: Unknown, declared: Mapping[Address, Desired]) -> Collection | None:
+    """Return what a manifest says of the bands of a collection that a request refers to."""
+    from shplan.manifest.collections import declared as collection_of  # noqa: PLC0415
+
+    for reference in kind.references:
+        resource = declared.get(reference.address)
+        more = resource.spec.get("additionalData") if resource is not None else None
+        bands = more.get("bands") if isinstance(more, dict) else None
+        if isinstance(bands, dict) and bands:
+            return collection_of(str(reference.address), tuple(str(name) for name in bands))
+    return None
+
+
+def _matching(given: InputFacts, number: int, data: Sequence[Data]) -> Data | None:
+    """Return what an input of `setup()` reads. Source: documentation, "datasource"."""
+    if len(data) == 1:
+        return data[0]
+    if given.datasource:
+        wanted = given.datasource
+        by_number = data[int(wanted)] if wanted.isdigit() and int(wanted) < len(data) else None
+        return next((one for one in data if one.id == wanted), by_number)
+    return data[number] if number < len(data) else None
+
+
+@cache
+def _published() -> Mapping[str, Collection]:
+    from shplan.manifest.collections import published  # noqa: PLC0415 - only with scripts
+
+    return published(table("collections"))

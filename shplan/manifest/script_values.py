@@ -1,0 +1,127 @@
+"""
+Made-up pixels for an evalscript that is only looked at: plausible values of its bands, the same each time.
+
+Plausible means that the branches of published scripts are taken: masks are on and off, classes go through their
+numbers, indices through their range. What a band holds is told by the collection's table, else by its unit and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from shplan.manifest.collections import Collection
+from shplan.script import InputFacts
+from shplan.script.probing import Samples
+
+if TYPE_CHECKING:
+    from shplan.script.rendering import Json
+
+PIXELS: Final = 240
+DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
+SINCE: Final = "2025-05-01T00:00:00Z"
+UNTIL: Final = "2025-06-30T23:59:59Z"
+_CLASSES: Mapping[str, int] = {"dataMask": 2, "CLM": 2, "SCL": 12, "shadowMask": 2}
+_BY_NAME: Mapping[str, tuple[float, float]] = {
+    "CLP": (0, 255),
+    "CLD": (0, 100),
+    "SNW": (0, 100),
+    "DEM": (-20, 3500),
+    "localIncidenceAngle": (15, 60),
+    "BQA": (0, 65535),
+    "QA": (0, 255),
+    "QUALITY_FLAGS": (0, 2**31),
+}
+_BY_UNIT: Mapping[str, tuple[float, float]] = {
+    "REFLECTANCE": (0, 1),
+    "DN": (0, 10000),
+    "DEGREES": (0, 180),
+    "PERCENT": (0, 100),
+    "LINEAR_POWER": (0.0005, 0.8),
+    "BRIGHTNESS_TEMPERATURE": (230, 330),
+    "SURFACE_TEMPERATURE": (230, 330),
+    "RADIANCE": (0, 300),
+    "METERS": (0, 9000),
+    "PASCALS": (10000, 105000),
+    "HECTOPASCALS": (870, 1080),
+    "PPB": (1700, 2000),
+    "MOL_M2": (0, 0.2),
+    "INDEX": (-2, 5),
+    "OPTICAL_DEPTH": (0, 3),
+    "KG_M2": (0, 60),
+    "KELVIN": (0, 10),
+}
+_FRACTION = (0.0, 1.0)
+# Of a golden ratio's multiples every stretch is spread evenly.
+_STEP = 0.6180339887498949
+
+
+def samples_of(given: InputFacts, scenes: int, collection: Collection | None) -> Samples:
+    """
+    Return the pixels of an input.
+
+    Args:
+        scenes: how many samples a pixel has
+        collection: what it reads, where that is known
+    """
+    bands = tuple(dict.fromkeys(given.bands))
+    units = dict(zip(given.bands, given.units, strict=False))
+    ranges = [_range(one, units.get(one, ""), collection) for one in bands]
+    numbers = [_number(one) for one in bands]
+    pixels = [
+        [
+            [
+                _value(name, limits, seed, pixel * scenes + scene)
+                for name, limits, seed in zip(bands, ranges, numbers, strict=True)
+            ]
+            for scene in range(scenes)
+        ]
+        for pixel in range(PIXELS)
+    ]
+    return Samples(bands, pixels)
+
+
+def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
+    """Return what is told of three scenes, latest first; of a single sample nothing is."""
+    if mosaicking == "SIMPLE":
+        return ()
+    tiles: list[dict[str, Json]] = [
+        {
+            "date": f"{day}T10:00:00Z",
+            "cloudCoverage": 7.5,
+            "dataPath": f"s3://tiles/{day}",
+            "shId": n,
+        }
+        for n, day in enumerate(DAYS)
+    ]
+    if mosaicking == "TILE":
+        return tuple(tiles)
+    return tuple(
+        {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [dict(tile)]}
+        for day, tile in zip(DAYS, tiles, strict=True)
+    )
+
+
+def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, float]:
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    known = () if collection is None else collection.units(name)
+    unit = unit.upper() or (known[0] if known else "")
+    return _BY_UNIT.get(unit, _FRACTION)
+
+
+def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> float:
+    classes = _CLASSES.get(name)
+    if classes is not None:
+        # Mostly valid: a mask that is off in every second pixel would hide the rest.
+        return float(at % classes) if classes > 2 else float((at * 7 + int(seed * 5)) % 8 != 0)
+    least, greatest = limits
+    share = (seed + at * _STEP) % 1.0
+    # No data are zero in every band.
+    return 0.0 if at % 29 == 28 else least + (greatest - least) * share
+
+
+@cache
+def _number(name: str) -> float:
+    return (sum(name.encode()) * _STEP) % 1.0

@@ -1,0 +1,358 @@
+"""
+What the text of a script says, with places: which members are read, which names are not declared.
+
+Read from a syntax tree, without running anything. The tree is lenient about texts that are no JavaScript, so that it
+says nothing about syntax: that is the engine's to say. Names are taken as declared wherever they are declared,
+whatever their scope, because a script that runs is worth more than a rule that is strict.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from shplan.script.source import line_starts
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+# Source: ECMA-262, "The Global Object", without what the engine's world lacks.
+_LANGUAGE = frozenset(
+    [
+        "Object",
+        "Function",
+        "Array",
+        "Number",
+        "Boolean",
+        "String",
+        "Symbol",
+        "BigInt",
+        "Math",
+        "JSON",
+        "Date",
+        "RegExp",
+        "Promise",
+        "Proxy",
+        "Reflect",
+        "Map",
+        "Set",
+        "WeakMap",
+        "WeakSet",
+        "WeakRef",
+        "FinalizationRegistry",
+        "Iterator",
+        "Intl",
+        "Error",
+        "AggregateError",
+        "EvalError",
+        "RangeError",
+        "ReferenceError",
+        "SyntaxError",
+        "TypeError",
+        "URIError",
+        "globalThis",
+        "Infinity",
+        "NaN",
+        "undefined",
+        "eval",
+        "isFinite",
+        "isNaN",
+        "parseFloat",
+        "parseInt",
+        "decodeURI",
+        "decodeURIComponent",
+        "encodeURI",
+        "encodeURIComponent",
+        "escape",
+        "unescape",
+        "arguments",
+    ]
+)
+# Source: documentation, "Evalscript functions", and what published scripts use besides.
+_HELPERS = frozenset(
+    [
+        "ColorGradientVisualizer",
+        "ColorMapVisualizer",
+        "ColorRampVisualizer",
+        "DefaultVisualizer",
+        "HighlightCompressVisualizer",
+        "HighlightCompressVisualizerSingle",
+        "Identity",
+        "JAVA_DOUBLE_MAX_VAL",
+        "Mosaicking",
+        "SampleType",
+        "blueRed",
+        "colorBlend",
+        "combine",
+        "decodeL8C2Qa",
+        "decodeS3OLCIQualityFlags",
+        "greenWhite",
+        "index",
+        "int2rgb",
+        "inverse",
+        "normalizeRGB",
+        "oceanColor",
+        "redTemperature",
+        "rgb2int",
+        "valueInterpolate",
+        "valueMap",
+        "console",
+    ]
+)
+GLOBALS = _LANGUAGE | _HELPERS
+_CONSTANTS = ("Mosaicking", "SampleType")
+_FUNCTIONS = (
+    "function_declaration",
+    "function_expression",
+    "arrow_function",
+    "method_definition",
+    "generator_function",
+    "generator_function_declaration",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A word in a script: line and column from 1, in code points, and the column behind it."""
+
+    line: int
+    column: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A key of an object literal, and its value where that is a literal string."""
+
+    span: Span
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What a text says.
+
+    Args:
+        members: names of members that are read anywhere, as `.name`, `["name"]` or by destructuring
+        strings: the literal strings, without their quotes
+        keys: the keys of object literals
+        undeclared: names that are used and declared nowhere, each where it stands first; nothing is
+            said of a name that a `typeof` asks about, nor where the text is put together at run time
+        constants: members of the constant objects that are named, as (object, member)
+        objects: the object literals, each by its keys
+    """
+
+    members: Mapping[str, tuple[Span, ...]]
+    strings: Mapping[str, tuple[Span, ...]]
+    keys: Mapping[str, tuple[Span, ...]]
+    undeclared: Mapping[str, Span]
+    constants: Mapping[tuple[str, str], Span]
+    objects: tuple[Mapping[str, Member], ...]
+
+
+def read(text: str) -> Reading:
+    """Read a text; one that is no JavaScript gives what can be made out of it."""
+    reader = _Reader(text)
+    for node in _nodes(_parser().parse(text.encode("utf-8", "surrogatepass")).root_node):
+        reader.take(node)
+    return reader.reading()
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_javascript  # noqa: PLC0415 - only who asks what a text means
+    from tree_sitter import Language, Parser  # noqa: PLC0415
+
+    return Parser(Language(tree_sitter_javascript.language()))
+
+
+def _nodes(root: Node) -> Iterator[Node]:
+    """Every named node, from the first character to the last; without recursion: texts nest deeply."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += reversed(node.named_children)
+
+
+class _Reader:
+    """Gathers what single nodes say."""
+
+    def __init__(self, text: str) -> None:
+        self._encoded = text.encode("utf-8", "surrogatepass")
+        self._ascii = text.isascii()
+        self._lines = line_starts(text)
+        self._members: dict[str, list[Span]] = {}
+        self._strings: dict[str, list[Span]] = {}
+        self._keys: dict[str, list[Span]] = {}
+        self._constants: dict[tuple[str, str], Span] = {}
+        self._objects: list[Mapping[str, Member]] = []
+        self._declared: set[str] = set()
+        self._guarded: set[str] = set()
+        self._used: dict[str, Span] = {}
+        self._takers: Mapping[str, Callable[[Node], None]] = {
+            "member_expression": self._member,
+            "subscript_expression": self._subscript,
+            "string": self._string,
+            "object": self._object,
+            "pair": self._pair,
+            "pair_pattern": self._pair_pattern,
+            "shorthand_property_identifier_pattern": self._shorthand,
+            "shorthand_property_identifier": self._use,
+            "variable_declarator": self._declarator,
+            "assignment_expression": self._assignment,
+            "augmented_assignment_expression": self._assignment,
+            "for_in_statement": self._for_in,
+            "class_declaration": self._named,
+            "class": self._named,
+            "catch_clause": self._catch,
+            "unary_expression": self._unary,
+            "identifier": self._use,
+        }
+
+    def take(self, node: Node) -> None:
+        if node.type in _FUNCTIONS:
+            self._function(node)
+        taker = self._takers.get(node.type)
+        if taker is not None:
+            taker(node)
+
+    def reading(self) -> Reading:
+        known = self._declared | self._guarded | GLOBALS
+        undeclared = {name: span for name, span in self._used.items() if name not in known}
+        if {"eval", "Function"} & self._used.keys():
+            undeclared = {}
+        return Reading(
+            {name: tuple(spans) for name, spans in self._members.items()},
+            {name: tuple(spans) for name, spans in self._strings.items()},
+            {name: tuple(spans) for name, spans in self._keys.items()},
+            undeclared,
+            self._constants,
+            tuple(self._objects),
+        )
+
+    def _member(self, node: Node) -> None:
+        owner, member = node.child_by_field_name("object"), node.child_by_field_name("property")
+        if member is None:
+            return
+        name, span = self._word(member), self._span(member)
+        self._members.setdefault(name, []).append(span)
+        if owner is not None and owner.type == "identifier" and self._word(owner) in _CONSTANTS:
+            self._constants.setdefault((self._word(owner), name), span)
+
+    def _subscript(self, node: Node) -> None:
+        index = node.child_by_field_name("index")
+        if index is not None and index.type == "string":
+            name = self._unquoted(index)
+            self._members.setdefault(name, []).append(self._span(index, quotes=1))
+
+    def _string(self, node: Node) -> None:
+        self._strings.setdefault(self._unquoted(node), []).append(self._span(node, quotes=1))
+
+    def _object(self, node: Node) -> None:
+        members = {}
+        for pair in node.named_children:
+            key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
+            if key is None or key.type not in ("property_identifier", "string"):
+                continue
+            quotes = int(key.type == "string")
+            name = self._unquoted(key) if quotes else self._word(key)
+            text = self._unquoted(value) if value is not None and value.type == "string" else None
+            members[name] = Member(self._span(key, quotes=quotes), text)
+        self._objects.append(members)
+
+    def _pair(self, node: Node) -> None:
+        self._key(node, self._keys)
+
+    def _pair_pattern(self, node: Node) -> None:
+        self._key(node, self._members)
+        value = node.child_by_field_name("value")
+        if value is not None:
+            self._declare(value)
+
+    def _key(self, node: Node, book: dict[str, list[Span]]) -> None:
+        key = node.child_by_field_name("key")
+        if key is not None and key.type in ("property_identifier", "string"):
+            quotes = int(key.type == "string")
+            name = self._unquoted(key) if quotes else self._word(key)
+            book.setdefault(name, []).append(self._span(key, quotes=quotes))
+
+    def _shorthand(self, node: Node) -> None:
+        name = self._word(node)
+        self._members.setdefault(name, []).append(self._span(node))
+        self._declared.add(name)
+
+    def _use(self, node: Node) -> None:
+        self._used.setdefault(self._word(node), self._span(node))
+        if node.type == "shorthand_property_identifier":
+            self._keys.setdefault(self._word(node), []).append(self._span(node))
+
+    def _declarator(self, node: Node) -> None:
+        self._declare(node.child_by_field_name("name"))
+
+    def _assignment(self, node: Node) -> None:
+        # In sloppy mode an assignment declares.
+        self._declare(node.child_by_field_name("left"))
+
+    def _for_in(self, node: Node) -> None:
+        self._declare(node.child_by_field_name("left"))
+
+    def _named(self, node: Node) -> None:
+        self._declare(node.child_by_field_name("name"))
+
+    def _function(self, node: Node) -> None:
+        self._declare(node.child_by_field_name("name"))
+        self._declare(node.child_by_field_name("parameter"))
+        parameters = node.child_by_field_name("parameters")
+        for one in parameters.named_children if parameters is not None else ():
+            self._declare(one)
+
+    def _catch(self, node: Node) -> None:
+        self._declare(node.child_by_field_name("parameter"))
+
+    def _unary(self, node: Node) -> None:
+        argument = node.child_by_field_name("argument")
+        operator = node.child_by_field_name("operator")
+        if (
+            argument is not None
+            and operator is not None
+            and operator.type == "typeof"
+            and argument.type == "identifier"
+        ):
+            self._guarded.add(self._word(argument))
+
+    def _declare(self, pattern: Node | None) -> None:
+        """Take the names of a pattern as declared; what a default value uses is a use."""
+        if pattern is None:
+            return
+        if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
+            self._declared.add(self._word(pattern))
+        elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
+            self._declare(pattern.child_by_field_name("left"))
+        elif pattern.type == "pair_pattern":
+            self._declare(pattern.child_by_field_name("value"))
+        elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
+            for one in pattern.named_children:
+                self._declare(one)
+
+    def _word(self, node: Node) -> str:
+        return self._encoded[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+    def _unquoted(self, node: Node) -> str:
+        return self._word(node)[1:-1]
+
+    def _span(self, node: Node, *, quotes: int = 0) -> Span:
+        first, last = self._offset(node.start_byte) + quotes, self._offset(node.end_byte) - quotes
+        line = bisect_right(self._lines, first)
+        column = first - self._lines[line - 1] + 1
+        return Span(line, column, column + max(last - first, 1))
+
+    def _offset(self, units: int) -> int:
+        """Return how many characters so many bytes are."""
+        if self._ascii:
+            return units
+        return len(self._encoded[:units].decode("utf-8", "replace"))

@@ -1,0 +1,107 @@
+"""
+Which crashes are tried: all there are, or the same share of them every time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tests.crash.grounds import GROUNDS
+from tests.crash.scenarios import SCENARIOS, SETTINGS, Hopeless, settings_of
+from tests.crash.strikes import Strike
+from tests.crash.trials import Case
+
+# What the service is unsure of changes few of the requests: of those a share.
+SHARE_OF_SETTINGS = 12
+# Of a sample: most ledgers lie in a directory, and there a crash is tried in a third of the time.
+_GROUNDS = ("directory", "directory", "bucket", "directory", "directory", "postgres", "directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What is asked for.
+
+    Args:
+        only: patterns of cases, `scenario/setting/ground/kept`, each with a strike behind `@` if it
+            is to be a single one; none: everything
+        thin: of the strikes under other settings every so-manieth; 1: all
+        most: of one case; none: as many as there are
+    """
+
+    only: tuple[str, ...] = ()
+    thin: int = SHARE_OF_SETTINGS
+    most: int | None = None
+
+    def cases(self) -> list[Case]:
+        """The cases that fit a pattern, in a fixed order."""
+        return [case for case in every_case() if self._fits(case)]
+
+    def strikes(self, case: Case, every: Sequence[Strike]) -> list[Strike]:
+        """What is struck of one case; another share of each, so that together they are everywhere."""
+        named = [one.partition("@")[2] for one in self.only if "@" in one and _matches(case, one)]
+        if named:
+            return [strike for strike in every if str(strike) in named]
+        step = 1.0 if case.setting == "plain" else float(self.thin)
+        if self.most is not None:
+            step = max(step, len(every) / self.most)
+        first = zlib.crc32(str(case).encode()) % round(step)
+        places = (first + round(number * step) for number in range(len(every)))
+        return [every[place] for place in places if place < len(every)]
+
+    def _fits(self, case: Case) -> bool:
+        return not self.only or any(_matches(case, pattern) for pattern in self.only)
+
+
+def _matches(case: Case, pattern: str) -> bool:
+    wanted = pattern.partition("@")[0]
+    return fnmatchcase(str(case), wanted) or fnmatchcase(str(case), f"{wanted}/*")
+
+
+def every_case() -> Iterator[Case]:
+    """Every scenario under every setting that concerns it, on every ground, ledger kept or lost."""
+    for ground in GROUNDS:
+        for name, scenario in SCENARIOS.items():
+            for setting in settings_of(name):
+                for lost in (False, True):
+                    if not (lost and isinstance(scenario.lost, Hopeless)):
+                        yield Case(name, setting, ground, lost)
+
+
+def sample(cases: Iterable[Case], *, about: int) -> list[Case]:
+    """
+    So many cases, the same every time: of all scenarios and settings, with the ledger kept and lost.
+
+    The scenarios come in an order that has nothing to do with what they are, so that the first dozen
+    are of every kind; each under another setting than the one before it.
+    """
+    by_scenario: dict[str, list[Case]] = {}
+    for case in cases:
+        by_scenario.setdefault(case.scenario, []).append(case)
+    names = sorted(by_scenario, key=_shuffled)
+    settings = sorted(SETTINGS, key=_shuffled)
+    chosen: list[Case] = []
+    while len(chosen) < about and any(by_scenario.values()):
+        for name in names:
+            left = by_scenario[name]
+            if left and len(chosen) < about:
+                number = len(chosen)
+                wanted = "plain" if number % 2 else settings[number // 2 % len(settings)]
+                ground = _GROUNDS[number % len(_GROUNDS)]
+                chosen.append(_nearest(left, wanted, ground, lost=number % 4 > 1))
+                left.remove(chosen[-1])
+    return chosen
+
+
+def _nearest(cases: Sequence[Case], setting: str, ground: str, *, lost: bool) -> Case:
+    def likeness(case: Case) -> tuple[bool, ...]:
+        return case.ground == ground, case.setting == setting, case.lost == lost
+
+    return max(cases, key=likeness)
+
+
+def _shuffled(name: str) -> int:
+    return zlib.crc32(name.encode())

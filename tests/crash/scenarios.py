@@ -1,0 +1,439 @@
+"""
+What is applied before the power is cut, and under which settings: for each kind, each way it changes.
+
+A kind joins by its entry in the registry: a test fails until scenarios name it. Everything is written
+as a user writes it, in manifests, and done by the commands that a user types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.crash.stand import Stand
+from tests.support.cogs import cog_bytes
+from tests.support.jobs import AREA, SCRIPT
+
+Manifest = Mapping[str, Any]
+APPLY = ("apply", "--auto-approve")
+DESTROY = ("destroy", "--auto-approve")
+SAVE = ("plan", "-o", "plan.json")
+FROM_FILE = ("apply", "plan.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One command of a user.
+
+    Args:
+        command: `{Name}` in it is the id of the collection of that name, `{task}` that of the first
+            task
+        before: what somebody else does first, or the service
+        project: what `shplan.yaml` says beside the environment
+    """
+
+    manifests: tuple[Manifest, ...]
+    command: tuple[str, ...] = APPLY
+    before: Callable[[Stand], None] | None = None
+    project: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """
+    What follows where the ledger is lost with the machine.
+
+    Args:
+        imports: what a person confirms before the command is given again: address, and name of the
+            collection. Adoption is not ownership: without it nothing is deleted or replaced.
+        commands: what is typed then; nothing: the struck command again
+    """
+
+    imports: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """Without its ledger a run of this scenario cannot come to the same end; why is said."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """
+    Commands, the last of which is struck.
+
+    Args:
+        does: kind and what happens to it in the struck command
+        lost: what follows where the ledger is lost in between
+        not_under: settings under which the service itself forbids the end
+        pays_again: kinds whose answer is the product: each lost answer, and a lost ledger, is one
+            further payment of so many PU at most
+        reads_buckets: the client may read them, as with AWS variables that are set
+    """
+
+    does: tuple[tuple[str, str], ...]
+    steps: tuple[Step, ...]
+    lost: Lost | Hopeless = field(default_factory=Lost)
+    not_under: frozenset[str] = frozenset()
+    pays_again: Mapping[str, float] = field(default_factory=dict)
+    reads_buckets: bool = False
+
+
+# --- manifests ------------------------------------------------------------------------------------
+
+
+def manifest(kind: str, name: str, spec: Any, **more: Any) -> Manifest:
+    metadata = {"name": name, **more.pop("metadata", {})}
+    return {"apiVersion": "shplan/v1", "kind": kind, "metadata": metadata, "spec": spec, **more}
+
+
+def collection(name: str = "fields", *, title: str = "Fields", **spec: Any) -> Manifest:
+    metadata = spec.pop("metadata", {})
+    body = {"name": title, "s3Bucket": "fields", **spec}
+    return manifest("ByocCollection", name, body, metadata=metadata)
+
+
+def tile(path: str, day: str = "2025-06-01", **more: Any) -> dict[str, Any]:
+    return {"path": path, "sensingTime": f"{day}T10:00:00Z", **more}
+
+
+def tiles(*members: Any, name: str = "fields", of: str = "fields", **spec: Any) -> Manifest:
+    full = [tile(one) if isinstance(one, str) else one for one in members]
+    reference = "{{ ref('ByocCollection/" + of + "').id }}"
+    return manifest("ByocTiles", name, {"collection": reference, "tiles": full, **spec})
+
+
+def script(name: str = "ndvi") -> Manifest:
+    return manifest("Evalscript", name, {"file": "../ndvi.js"})
+
+
+def job(
+    name: str = "ndvi",
+    *,
+    year: int = 1985,
+    data: str = "sentinel-2-l2a",
+    run: Mapping[str, Any] | None = None,
+    url: str = "",
+    **more: Any,
+) -> Manifest:
+    """A batch job; of a year before there was imagery, so that its results take no time."""
+    output = more.pop("output", {})
+    times = {"from": f"{year}-06-01T00:00:00Z", "to": f"{year}-06-01T23:59:59Z"}
+    delivery = {"s3": {"url": url or f"s3://results/{year}", "iamRoleARN": "arn:aws:iam::1:role/r"}}
+    body = {
+        "processRequest": {
+            "input": {
+                "bounds": {"geometry": AREA},
+                "data": [{"type": data, "dataFilter": {"timeRange": times}}],
+            },
+            "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
+            "evalscript": "{{ ref('Evalscript/ndvi') }}",
+        },
+        "input": {"type": "tiling-grid", "id": 0, "resolution": 60},
+        "output": {"type": "raster", "delivery": delivery, **output},
+    }
+    return manifest("BatchProcess", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+FILES = {"ndvi.js": SCRIPT}
+
+
+# --- what others do -------------------------------------------------------------------------------
+
+
+def made_by_hand(stand: Stand) -> None:
+    """What the manifests describe is there already, one tile differently."""
+    made = stand.call("POST", "/byoc/v1/collections", {"name": "Fields", "s3Bucket": "fields"})
+    stand.sandbox.tick(60)
+    for path, day in (("a", "2025-06-01"), ("b", "2025-07-01")):
+        where = f"/byoc/v1/collections/{made['data']['id']}/tiles"
+        stand.call("POST", where, tile(path, day))
+    stand.sandbox.tick(60)
+
+
+def left_unread(stand: Stand) -> None:
+    (stand.buckets / "fields" / "b" / "B04.tiff").write_bytes(b"not a raster")
+
+
+def repaired(stand: Stand) -> None:
+    stand.sandbox.tick(60)
+    (stand.buckets / "fields" / "b" / "B04.tiff").write_bytes(cog_bytes())
+
+
+def added_by_hand(stand: Stand) -> None:
+    (one,) = stand.call("GET", "/byoc/v1/collections")["data"]
+    stand.call("POST", f"/byoc/v1/collections/{one['id']}/tiles", {"path": "d"})
+    stand.sandbox.tick(60)
+
+
+def every_feature_fails(stand: Stand) -> None:
+    stand.sandbox.control("POST", "batch", {"share": 1.0, "cause": "no imagery there"})
+
+
+def nothing_fails(stand: Stand) -> None:
+    stand.sandbox.control("DELETE", "batch")
+
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+FIELDS = (("ByocCollection/fields", "Fields"), ("ByocTiles/fields", "Fields"))
+ONE = (collection(noData=0), tiles("a", "b", tile("c", "2025-06-03")))
+TWO = (collection(noData=5), tiles("a", tile("b", "2025-07-01"), "d"))
+RENAMED = (collection(title="Renamed", noData=5), *TWO[1:])
+# The bucket differs and the collection has tiles: everything is replaced.
+ELSEWHERE = (collection(s3Bucket="other", noData=5), tiles("a", "d"))
+BESIDE = collection("beside", title="Beside", s3Bucket="other")
+SEVERAL = (
+    collection(),
+    BESIDE,
+    collection("empty", title="Empty", s3Bucket="other"),
+    tiles("a", "b"),
+    tiles("c", name="more"),
+    tiles("a", "d", name="beside", of="beside"),
+)
+GUARD = {"lifecycle": {"preventDestroy": True}}
+ON = {"metadata": {"dependsOn": ["ByocTiles/fields"]}}
+OWN = "byoc-{{ ref('ByocCollection/fields').id }}"
+ONLY_THE_LEDGER = Hopeless("that a tile was ours which no manifest declares, only the ledger knew")
+NO_MANIFEST = Hopeless("what no manifest declares any more cannot be imported again")
+RENAME = Hopeless("a collection is found by its name and bucket, and by nothing after a new name")
+
+
+def steps(*wanted: tuple[Manifest, ...]) -> tuple[Step, ...]:
+    return tuple(Step(one) for one in wanted)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    # Collections.
+    "collection-create": Scenario((("ByocCollection", "create"),), steps((collection(),))),
+    "collection-update": Scenario(
+        (("ByocCollection", "update"),), steps((collection(),), (collection(noData=5),))
+    ),
+    "collection-rename": Scenario(
+        (("ByocCollection", "update"),),
+        steps((collection(),), (collection(title="Renamed"),)),
+        lost=RENAME,
+    ),
+    "collection-delete": Scenario(
+        (("ByocCollection", "delete"),), steps((collection(), BESIDE), (BESIDE,)), lost=NO_MANIFEST
+    ),
+    "collection-destroy": Scenario(
+        (("ByocCollection", "delete"),),
+        (Step((collection(),)), Step((collection(),), DESTROY)),
+        lost=Lost(imports=FIELDS[:1]),
+    ),
+    "collection-import": Scenario(
+        (("ByocCollection", "import"),),
+        (
+            Step((collection(),), before=made_by_hand),
+            Step((collection(),), ("import", "ByocCollection/fields", "{Fields}")),
+        ),
+        lost=Lost(imports=FIELDS[:1], commands=(APPLY,)),
+    ),
+    # Tiles, and the collections that hold them.
+    "tiles-create": Scenario((("ByocCollection", "create"), ("ByocTiles", "create")), steps(ONE)),
+    "tiles-update": Scenario(
+        (("ByocCollection", "update"), ("ByocTiles", "update")),
+        steps(ONE, TWO),
+        lost=ONLY_THE_LEDGER,
+    ),
+    "tiles-edit": Scenario(
+        (("ByocCollection", "update"), ("ByocTiles", "update")),
+        steps(ONE, (TWO[0], tiles("a", tile("b", "2025-07-01"), tile("c", "2025-06-03"), "d"))),
+    ),
+    "tiles-replace": Scenario(
+        (("ByocCollection", "replace"), ("ByocTiles", "replace")),
+        steps(TWO, ELSEWHERE),
+        lost=Hopeless(
+            "the new collection is another bucket's; which old one was ours nobody knows"
+        ),
+        not_under=frozenset({"unique names"}),
+    ),
+    "tiles-delete": Scenario((("ByocTiles", "delete"),), steps(ONE, (ONE[0],)), lost=NO_MANIFEST),
+    "tiles-destroy": Scenario(
+        (("ByocCollection", "delete"), ("ByocTiles", "delete")),
+        (Step(ONE), Step(ONE, DESTROY)),
+        lost=Lost(imports=FIELDS),
+    ),
+    "tiles-adopt": Scenario(
+        (("ByocTiles", "adopt"),),
+        (Step((collection(), tiles("a", "b")), before=made_by_hand),),
+    ),
+    "tiles-import": Scenario(
+        (("ByocTiles", "import"),),
+        (
+            Step((collection(), tiles("a", "b")), before=made_by_hand),
+            Step((collection(), tiles("a", "b")), ("import", "ByocTiles/fields", "{Fields}")),
+        ),
+        lost=Lost(imports=FIELDS[1:], commands=(APPLY,)),
+    ),
+    "tiles-reingest": Scenario(
+        (("ByocTiles", "update"),),
+        (
+            Step((collection(), tiles("a", "b")), before=left_unread),
+            Step((collection(), tiles("a", "b")), before=repaired),
+        ),
+        lost=Lost(imports=FIELDS),
+    ),
+    "tiles-exclusive": Scenario(
+        (("ByocTiles", "update"),),
+        (
+            Step((collection(), tiles("a", "b"))),
+            Step((collection(), tiles("a", exclusive=True)), before=added_by_hand),
+        ),
+        lost=Lost(imports=FIELDS),
+    ),
+    "tiles-several": Scenario(
+        (("ByocCollection", "create"), ("ByocTiles", "create")), steps(SEVERAL)
+    ),
+    "tiles-moved": Scenario(
+        (("ByocCollection", "move"), ("ByocCollection", "update")),
+        (
+            Step((collection(), tiles("a", "b"))),
+            Step(
+                (collection("moved", noData=5), tiles("a", "b", of="moved")),
+                project={
+                    "moved": [{"from": "ByocCollection/fields", "to": "ByocCollection/moved"}]
+                },
+            ),
+        ),
+    ),
+    "tiles-unprotected": Scenario(
+        (("ByocCollection", "update"),),
+        steps(
+            (collection(metadata=GUARD), tiles("a", "b")),
+            (collection(), tiles("a", "b")),
+        ),
+    ),
+    "tiles-change-of-home": Scenario(
+        (("ByocTiles", "replace"),),
+        steps(
+            (collection(), BESIDE, tiles("a", "d")),
+            (collection(), BESIDE, tiles("a", "d", of="beside")),
+        ),
+        lost=Hopeless("that the tiles of the first collection were ours, only the ledger knew"),
+    ),
+    "saved-create": Scenario(
+        (("ByocCollection", "create"), ("ByocTiles", "create")),
+        (Step(ONE, SAVE), Step(ONE, FROM_FILE)),
+        lost=Lost(commands=(APPLY,)),
+    ),
+    "saved-update": Scenario(
+        (("ByocCollection", "update"), ("ByocTiles", "update")),
+        (Step(ONE), Step(TWO, SAVE), Step(TWO, FROM_FILE)),
+        lost=ONLY_THE_LEDGER,
+    ),
+    # Jobs.
+    "job-run": Scenario(
+        (("BatchProcess", "run"), ("Evalscript", "read")), steps((script(), job()))
+    ),
+    "job-two": Scenario(
+        (("BatchProcess", "run"),), steps((script(), job("a", year=1985), job("b", year=1986)))
+    ),
+    "job-twins": Scenario((("BatchProcess", "run"),), steps((script(), job("a"), job("b")))),
+    "job-on-imagery": Scenario(
+        (("BatchProcess", "run"), ("ByocTiles", "create")),
+        steps((script(), collection(), tiles("a", "b"), job(data=OWN, run={"maxPu": 500}, **ON))),
+    ),
+    "job-changed": Scenario(
+        (("BatchProcess", "run"),), steps((script(), job()), (script(), job(year=1987)))
+    ),
+    "job-generation": Scenario(
+        (("BatchProcess", "run"),),
+        steps(
+            (script(), job()),
+            (script(), job(run={"generation": 2}, output={"overwrite": True})),
+        ),
+    ),
+    "job-renamed": Scenario(
+        (("BatchProcess", "move"),),
+        steps((script(), job("old")), (script(), job("new"))),
+    ),
+    "job-collected": Scenario(
+        (("BatchProcess", "resume"),),
+        (Step((script(), job()), (*APPLY, "--no-wait")), Step((script(), job()))),
+    ),
+    "job-rerun": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), job(url="s3://results/x/<tileName>.tif")), before=every_feature_fails),
+            Step(
+                (
+                    script(),
+                    job(
+                        url="s3://results/x/<tileName>.tif",
+                        run={"onFailure": "rerun"},
+                        output={"skipExisting": True},
+                    ),
+                ),
+                before=nothing_fails,
+            ),
+        ),
+        reads_buckets=True,
+    ),
+    "job-witnessed": Scenario(
+        (("BatchProcess", "run"),), steps((script(), job())), reads_buckets=True
+    ),
+    "job-destroy": Scenario(
+        (("BatchProcess", "delete"),),
+        (Step((script(), job())), Step((script(), job()), DESTROY)),
+    ),
+    "job-saved": Scenario(
+        (("BatchProcess", "run"),),
+        (Step((script(), job()), SAVE), Step((script(), job()), FROM_FILE)),
+        lost=Lost(commands=(APPLY,)),
+    ),
+}
+
+# Each value of every setting that the reference is unsure of, and whether it concerns tiles or jobs.
+SETTINGS: dict[str, tuple[frozenset[str], dict[str, Any]]] = {}
+
+
+def _setting(name: str, about: str, **values: Any) -> None:
+    SETTINGS[name] = (frozenset(about.split()), values)
+
+
+_setting("plain", "collection tiles saved job")
+_setting("unique names", "collection tiles saved", unique_collection_names=True)
+_setting("colliding spellings", "tiles saved", folder_path_collides=True)
+_setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
+_setting("put moves paths", "tiles saved", tile_put_path="honour")
+_setting("buckets never change", "collection tiles", bucket_change="never")
+_setting("sample format optional", "collection tiles", sample_format_required=False)
+_setting("second delete is done", "collection tiles", second_delete=204)
+_setting("bare 429", "tiles job", error_429_wrapped=False)
+_setting("bare 401", "tiles job", error_401_body=False)
+_setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
+_setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")
+_setting("unknown fields refused", "collection tiles saved job", unknown_fields="refuse")
+_setting("foreign is hidden", "collection tiles job", foreign_objects=404)
+_setting("errors are lists", "tiles job", error_details="list")
+_setting("lagging lists", "collection tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
+_setting(
+    "lagging everything",
+    "collection tiles saved job",
+    list_lag_s=8.0,
+    path_lag_s=8.0,
+    get_lag_s=8.0,
+)
+_setting("a second START is ignored", "job", second_start="ignore")
+_setting("START while analysing", "job", start_while_analysing="accept")
+_setting("secrets are echoed", "job", echo_secrets=True)
+_setting("tasks by age", "job", batch_list_order="created")
+_setting("tasks by id", "job", batch_list_order="id")
+
+
+def settings_of(name: str) -> list[str]:
+    """The settings that concern a scenario."""
+    scenario = SCENARIOS[name]
+    group = name.split("-", maxsplit=1)[0]
+    return [
+        setting
+        for setting, (about, _) in SETTINGS.items()
+        if group in about and setting not in scenario.not_under
+    ]

@@ -1,0 +1,596 @@
+"""
+A machine that does to a project whatever people, servers and machines do, and a model that watches.
+
+Rules edit manifests, edit on the server, let runs fail and be forgotten, lose ledgers, kill
+processes, and apply. Every request with an effect is judged when it arrives (`model_book`); after
+each command the ledger is compared with the model's, and after each success the server is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from shplan.core.address import Address
+from tests.support.dying import Fate, Moment
+from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
+from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
+from tests.support.model_manifests import (
+    Collection,
+    Job,
+    Manifest,
+    Tiles,
+    collections,
+    is_whole,
+    renamed,
+    tile_sets,
+    without,
+)
+
+TITLES = ("North", "South")
+TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
+DAYS = ("2025-06-01", "2025-07-01")
+PATHS = (*FOLDERS, "nowhere")
+KEYS = (None, None, "n", "s")
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"second_start": "ignore"},
+    {"folder_path_collides": True},
+    {"second_delete": 204},
+    {"echo_secrets": True},
+    {"start_while_analysing": "accept"},
+)
+yes = st.sampled_from((False, False, False, True))
+
+
+@st.composite
+def disturbances(draw: Any) -> Run:
+    """A calm run more often than not; else weather, or a death."""
+    kind = draw(st.sampled_from(("calm", "calm", "calm", "weather", "death", "death in weather")))
+    strikes: dict[int, str] = {}
+    fate = None
+    if "weather" in kind:
+        places = st.integers(1, 30)
+        what = st.sampled_from(("before", "lost", "lost", "503", "502"))
+        strikes = draw(st.dictionaries(places, what, min_size=1, max_size=4))
+    if "death" in kind:
+        fate = Fate(draw(st.integers(1, 30)), draw(st.sampled_from(Moment)))
+    return Run(Weather(strikes), fate)
+
+
+class Machine(RuleBasedStateMachine):
+    """One world, and everything that can happen in it."""
+
+    totals: Counter[str] = Counter()
+
+    @initialize(shared=st.booleans(), chosen=st.sampled_from(SETTINGS))
+    def start(self, shared: bool, chosen: dict[str, Any]) -> None:
+        home = tempfile.mkdtemp(prefix="model-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+        self.world = World(Path(home), shared=shared, **chosen)
+        self.saved: tuple[int, bytes, Repository] | None = None
+        self.totals["machines"] += 1
+
+    @initialize(
+        title=st.sampled_from(TITLES),
+        paths=st.lists(st.sampled_from(FOLDERS), unique=True, min_size=1, max_size=3),
+        prevent=yes,
+        exclusive=yes,
+        of=st.booleans(),
+        rerun=st.booleans(),
+        place=st.sampled_from(("key", "task", "plain")),
+    )
+    def begin(
+        self,
+        title: str,
+        paths: list[str],
+        prevent: bool,
+        exclusive: bool,
+        of: bool,
+        rerun: bool,
+        place: str,
+    ) -> None:
+        """Most projects have one of each to begin with."""
+        home, held = Address("ByocCollection", "c1"), Address("ByocTiles", "t1")
+        times = tuple((path, TIMES[0]) for path in sorted(paths))
+        made = Address("BatchProcess", "j1")
+        job = Job(made, DAYS[0], place=place, rerun=rerun)
+        if of:
+            job = replace(job, of=home, after=(held,))
+        self.first = {
+            home: Collection(home, title, prevent=prevent),
+            held: Tiles(held, home, times, exclusive, prevent),
+            made: job,
+        }
+        self.applied = False
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.close()
+
+    @rule()
+    @precondition(lambda self: not self.manifests)
+    def commit_the_first(self) -> None:
+        self.commit(dict(self.first))
+
+    @property
+    def manifests(self) -> dict[Address, Manifest]:
+        return self.world.repository.manifests
+
+    def count(self, what: str) -> None:
+        self.totals[what] += 1
+
+    # --- manifests --------------------------------------------------------------------------
+
+    def commit(self, manifests: dict[Address, Manifest]) -> None:
+        repository = self.world.repository
+        repository.manifests = manifests
+        gone = {old for old in repository.moved if old in manifests}
+        for old in gone:
+            del repository.moved[old]
+        repository.forget -= manifests.keys()
+
+    @rule(
+        number=st.integers(1, 2),
+        key=st.sampled_from(KEYS),
+        title=st.sampled_from(TITLES),
+        bucket=st.sampled_from(BUCKETS),
+        no_data=st.sampled_from((None, 0, 5)),
+        prevent=yes,
+        keeps=yes,
+    )
+    def declare_collection(
+        self,
+        number: int,
+        key: str | None,
+        title: str,
+        bucket: str,
+        no_data: int | None,
+        prevent: bool,
+        keeps: bool,
+    ) -> None:
+        self.count("edits")
+        name = title if key is None else f"{title} {key}"
+        address = Address("ByocCollection", f"c{number}", key)
+        made = Collection(address, name, bucket, no_data, prevent, keeps)
+        self.commit({**self.manifests, address: made})
+
+    @rule(
+        number=st.integers(1, 2),
+        key=st.sampled_from(KEYS),
+        pick=st.integers(0, 3),
+        paths=st.lists(st.sampled_from(PATHS), unique=True, min_size=1, max_size=4),
+        time=st.sampled_from(TIMES),
+        exclusive=yes,
+        prevent=yes,
+    )
+    @precondition(lambda self: collections(self.manifests.values()))
+    def declare_tiles(
+        self,
+        number: int,
+        key: str | None,
+        pick: int,
+        paths: list[str],
+        time: str,
+        exclusive: bool,
+        prevent: bool,
+    ) -> None:
+        self.count("edits")
+        homes = collections(self.manifests.values())
+        home = homes[pick % len(homes)].address
+        address = Address("ByocTiles", f"t{number}", key)
+        times = tuple((path, time) for path in sorted(paths))
+        made = Tiles(address, home, times, exclusive, prevent)
+        self.commit({**self.manifests, address: made})
+
+    @rule(
+        number=st.integers(1, 3),
+        key=st.sampled_from(KEYS),
+        day=st.sampled_from(DAYS),
+        generation=st.sampled_from((1, 1, 2)),
+        pick=st.integers(0, 3),
+        place=st.sampled_from(("key", "task", "plain")),
+        start=st.sampled_from(("auto", "auto", "auto", "analyse", "manual")),
+        rerun=st.booleans(),
+        on_remove=st.sampled_from(("keep", "stop")),
+        prevent=yes,
+        comment=st.sampled_from(("", "", "seen")),
+    )
+    def declare_job(self, number: int, key: str | None, pick: int, **fields: Any) -> None:
+        self.count("edits")
+        address = Address("BatchProcess", f"j{number}", key)
+        sets = tile_sets(self.manifests.values())
+        one = sets[pick % len(sets)] if sets and pick else None
+        of = None if one is None else one.of
+        after = () if one is None else (one.address,)
+        self.commit({**self.manifests, address: Job(address, of=of, after=after, **fields)})
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.manifests)
+    def edit_manifest(self, data: st.DataObject) -> None:
+        self.count("edits")
+        one = self.manifests[data.draw(st.sampled_from(sorted(self.manifests)))]
+        changed = data.draw(self.variations(one))
+        self.commit({**self.manifests, one.address: changed})
+
+    def variations(self, one: Manifest) -> st.SearchStrategy[Manifest]:
+        prevent = replace(one, prevent=not one.prevent)
+        match one:
+            case Collection():
+                suffix = "" if one.address.key is None else f" {one.address.key}"
+                others: list[Manifest] = [
+                    *(replace(one, title=title + suffix) for title in TITLES),
+                    *(replace(one, bucket=bucket) for bucket in BUCKETS),
+                    *(replace(one, no_data=value) for value in (None, 0, 5)),
+                ]
+            case Tiles():
+                others = [
+                    *(replace(one, times=tuple((p, t) for p in one.paths)) for t in TIMES),
+                    *(replace(one, times=one.times[:-1]) for _ in one.times[1:2]),
+                    *(
+                        replace(one, times=(*one.times, (p, TIMES[0])))
+                        for p in PATHS
+                        if p not in one.paths
+                    ),
+                    replace(one, exclusive=not one.exclusive),
+                    *(replace(one, of=c.address) for c in collections(self.manifests.values())),
+                ]
+            case Job():
+                others = [
+                    *(replace(one, day=day) for day in DAYS),
+                    replace(one, generation=one.generation + 1),
+                    replace(one, comment=one.comment + "x"),
+                    replace(one, rerun=not one.rerun),
+                    replace(one, start="auto"),
+                    replace(one, on_remove="stop" if one.on_remove == "keep" else "keep"),
+                ]
+        return st.sampled_from([prevent, *(other for other in others if other != one)])
+
+    @rule(data=st.data(), forget=yes)
+    @precondition(lambda self: self.manifests)
+    def remove_manifest(self, data: st.DataObject, forget: bool) -> None:
+        self.count("edits")
+        gone = data.draw(st.sampled_from(sorted(self.manifests)))
+        left = without(self.manifests, gone)
+        if forget:
+            self.world.repository.forget |= self.manifests.keys() - left.keys()
+        self.commit(left)
+
+    @rule(data=st.data(), says_so=st.sampled_from((True, True, False)))
+    @precondition(lambda self: self.manifests)
+    def rename_manifest(self, data: st.DataObject, says_so: bool) -> None:
+        self.count("edits")
+        old = data.draw(st.sampled_from(sorted(self.manifests)))
+        new = Address(old.kind, old.name + "x", old.key)
+        if new in self.manifests or len(new.name) > 5:
+            return
+        moved = renamed(self.manifests, old, new)
+        assert is_whole(moved)
+        repository = self.world.repository
+        if says_so:
+            known = {a: new if b == old else b for a, b in repository.moved.items()}
+            repository.moved = {a: b for a, b in known.items() if a != b} | {old: new}
+        self.commit(moved)
+
+    # --- the server, and whoever works on it ------------------------------------------------
+
+    def some(self, data: st.DataObject, things: Any) -> Any:
+        return data.draw(st.sampled_from(sorted(things)))
+
+    @rule(
+        data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata"))
+    )
+    @precondition(lambda self: self.applied)
+    def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
+        world = self.world
+        held = world.do(world.server.held())
+        if not held.collections:
+            return
+        self.count("edits on the server")
+        home = self.some(data, held.collections)
+        where = f"/byoc/v1/collections/{home}"
+        if what == "rename":
+            world.do(world.server.put_right(where, {"name": data.draw(st.sampled_from(TITLES))}))
+        elif what == "nodata":
+            world.do(world.server.put_right(where, {"noData": 1}))
+        elif what == "delete":
+            world.do(world.server.edit("DELETE", where))
+        elif what == "add":
+            path = data.draw(st.sampled_from(FOLDERS))
+            world.do(world.server.edit("POST", f"{where}/tiles", {"path": path}))
+        elif held.of(home):
+            tile = self.some(data, [one.id for one in held.of(home)])
+            if what == "strip":
+                world.do(world.server.edit("DELETE", f"{where}/tiles/{tile}"))
+            else:
+                body = {"sensingTime": TIMES[1]}
+                world.do(world.server.put_right(f"{where}/tiles/{tile}", body))
+        self.settle(data.draw(st.booleans()))
+
+    def settle(self, wait: bool) -> None:
+        world = self.world
+        if wait:
+            world.do(world.server.tick(120.0))
+        held = world.do(world.server.held())
+        for client in world.clients:
+            client.book.made_by_others(held)
+
+    @rule(
+        title=st.sampled_from((*TITLES, "North n", "Strange")),
+        bucket=st.sampled_from(BUCKETS),
+        path=st.sampled_from((None, *FOLDERS)),
+        wait=st.booleans(),
+    )
+    def a_stranger_makes_a_collection(
+        self, title: str, bucket: str, path: str | None, wait: bool
+    ) -> None:
+        self.count("edits on the server")
+        world = self.world
+        body = {"name": title, "s3Bucket": bucket}
+        made = world.do(world.server.edit("POST", "/byoc/v1/collections", body))["data"]["id"]
+        if path is not None:
+            where = f"/byoc/v1/collections/{made}/tiles"
+            world.do(world.server.edit("POST", where, {"path": path}))
+        self.settle(wait)
+
+    @rule(data=st.data(), marked=st.booleans(), strange=yes, started=st.booleans())
+    @precondition(
+        lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values())
+    )
+    def a_stranger_makes_a_task(
+        self, data: st.DataObject, marked: bool, strange: bool, started: bool
+    ) -> None:
+        self.count("edits on the server")
+        world = self.world
+        jobs = [one for one in self.manifests.values() if isinstance(one, Job) and one.of is None]
+        job = data.draw(st.sampled_from(jobs))
+        body = job.body("sentinel-2-l2a")
+        body["output"]["delivery"]["s3"]["secretAccessKey"] = "theirs"
+        if strange or job.place == "key" or job.generation > 1:
+            body["description"] = "something else"
+            body["output"]["delivery"]["s3"]["url"] = (
+                "s3://results/theirs/<requestId>/<tileName>.tif"
+            )
+        made = world.do(world.server.edit("POST", "/batch/v2/process", body))["id"]
+        if started:
+            world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
+        self.settle(data.draw(st.booleans()))
+
+    @rule(data=st.data(), what=st.sampled_from(("start", "stop", "analyse")))
+    @precondition(lambda self: self.applied)
+    def act_on_a_task(self, data: st.DataObject, what: str) -> None:
+        world = self.world
+        held = world.do(world.server.held())
+        tasks = [i for i, one in held.tasks.items() if not one.forgotten]
+        if tasks:
+            self.count("edits on the server")
+            task = self.some(data, tasks)
+            world.do(world.server.edit("POST", f"/batch/v2/process/{task}/{what}"))
+
+    @rule(status=st.sampled_from(("created", "analysed", "stopped", "failed", "done")))
+    @precondition(lambda self: self.applied)
+    def expire(self, status: str) -> None:
+        self.count("expiries")
+        self.world.do(self.world.see())
+        self.world.do(self.world.server.expire(status))
+
+    @rule(share=st.sampled_from((0.0, 0.0, 0.5, 1.0)))
+    def let_features_fail(self, share: float) -> None:
+        server = self.world.server
+        self.world.do(server.ask("DELETE", "/_sandbox/batch"))
+        if share:
+            self.world.do(server.ask("POST", "/_sandbox/batch", {"share": share}))
+
+    @rule(lags=st.booleans())
+    def let_lists_lag(self, lags: bool) -> None:
+        self.world.lag_s = LAG_S if lags else 0.0
+        self.world.do(
+            self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s)
+        )
+
+    @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
+    def jump(self, seconds: float) -> None:
+        self.world.do(self.world.server.tick(seconds))
+
+    @rule(who=st.integers(0, 1), which=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def rotate_a_secret(self, who: int, which: int) -> None:
+        self.world.clients[who].secrets = {"KEY": SECRETS[which]}
+
+    @rule(bucket=st.sampled_from(BUCKETS), folder=st.sampled_from(FOLDERS), broken=yes)
+    @precondition(lambda self: self.applied)
+    def change_a_file(self, bucket: str, folder: str, broken: bool) -> None:
+        from tests.support.cogs import cog_bytes
+
+        east = 500_000.0 + 10 * (self.totals["edits"] % 4)
+        file = self.world.bench.buckets / bucket / folder / "B04.tiff"
+        file.write_bytes(b"no raster" if broken else cog_bytes(east=east))
+
+    # --- ledgers ----------------------------------------------------------------------------
+
+    def keep_book(self, client: Client, book: Any) -> None:
+        for one in self.world.clients:
+            if one is client or self.world.shared:
+                one.book = book
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def lose_the_ledger(self, who: int) -> None:
+        self.count("ledgers lost")
+        client = self.world.clients[who]
+        client.lose()
+        self.keep_book(client, type(client.book)())
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def copy_the_ledger(self, who: int) -> None:
+        client = self.world.clients[who]
+        self.world.copies[client.ledger_name] = (client.keep("copy"), client.book.copy())
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.world.copies)
+    def roll_the_ledger_back(self, who: int) -> None:
+        client = self.world.clients[who]
+        if client.ledger_name in self.world.copies:
+            self.count("ledgers rolled back")
+            copy, book = self.world.copies[client.ledger_name]
+            client.roll_back(copy)
+            self.keep_book(client, book.copy())
+
+    # --- commands ---------------------------------------------------------------------------
+
+    def pull(self, who: int, stale: bool = False) -> None:
+        if not stale:
+            self.world.checkouts[who] = self.world.repository.copy()
+
+    @rule(
+        who=st.integers(0, 1),
+        run=disturbances(),
+        stale=yes,
+        wait=st.sampled_from((True, True, False)),
+        crowded=yes,
+    )
+    def apply(self, who: int, run: Run, stale: bool, wait: bool, crowded: bool) -> None:
+        self.applied = True
+        self.pull(who, stale)
+        run.more["wait"] = wait
+        self.crowd(crowded)
+        manifests = self.world.checkouts[who].manifests
+        self.ended(who, run, lambda c, r: c.applies(r.manifests), wait=wait, destroy=not manifests)
+        self.crowd(False)
+
+    def crowd(self, crowded: bool) -> None:
+        """Let the server take few requests a minute: it answers 429 to the others."""
+        limit = 20.0 if crowded else None
+        self.world.do(self.world.server.set(requests_per_minute=limit))
+
+    def ended(self, who: int, run: Run, act: Any, *, wait: bool, destroy: bool = False) -> None:
+        world = self.world
+
+        async def go() -> Outcome:
+            await world.begin(who, run, destroy=destroy)
+            client = world.clients[who]
+            outcome = await act(client, world.checkouts[who])
+            await world.finish(who, outcome)
+            return outcome
+
+        outcome = world.do(go())
+        note(f"{world.clients[who].name}: {outcome.code} {outcome.told()}")
+        self.count("commands")
+        self.count(f"code {outcome.code}")
+        if outcome.code == 0 and run.is_calm and wait:
+            world.do(world.reached(who))
+
+    @rule(who=st.integers(0, 1))
+    def apply_calmly(self, who: int) -> None:
+        self.apply_as(who, Run())
+
+    @rule(who=st.integers(0, 1), run=disturbances())
+    def apply_in_weather(self, who: int, run: Run) -> None:
+        self.apply_as(who, run)
+
+    def apply_as(self, who: int, run: Run) -> None:
+        self.applied = True
+        self.pull(who)
+        manifests = self.world.checkouts[who].manifests
+        self.ended(who, run, lambda c, r: c.applies(r.manifests), wait=True, destroy=not manifests)
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def destroy(self, who: int) -> None:
+        self.pull(who)
+        self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
+
+    @rule(who=st.integers(0, 1))
+    def save_a_plan(self, who: int) -> None:
+        """A plan is reviewed; what is committed after it does not matter to its file."""
+        self.pull(who)
+        world = self.world
+
+        async def save() -> bytes:
+            await world.begin(who, Run())
+            client, checkout = world.clients[who], world.checkouts[who]
+            client.run = Run(more=checkout.told)
+            return save_plan((await client.plans(checkout.manifests)).plan)
+
+        self.saved = (who, world.do(save()), world.checkouts[who].copy())
+
+    @rule(run=disturbances(), as_reviewed=st.sampled_from((True, True, False)))
+    @precondition(lambda self: self.saved is not None)
+    def apply_the_file(self, run: Run, as_reviewed: bool) -> None:
+        assert self.saved is not None
+        who, content, reviewed = self.saved
+        self.world.checkouts[who] = reviewed if as_reviewed else self.world.repository.copy()
+        self.count("files applied")
+        self.ended(who, run, lambda c, r: c.applies_file(content, r.manifests), wait=True)
+
+    @rule(seed=st.integers(0, 1000), stale=yes)
+    def apply_at_the_same_time(self, seed: int, stale: bool) -> None:
+        self.applied = True
+        self.count("races")
+        world = self.world
+        self.pull(0)
+        self.pull(1, stale)
+        dice = random.Random(seed)
+
+        async def race() -> list[Outcome]:
+            for who in (0, 1):
+                await world.begin(who, Run(Weather(dice=dice)), alone=False)
+            outcomes = await asyncio.gather(
+                *(world.clients[who].applies(world.checkouts[who].manifests) for who in (0, 1))
+            )
+            for who in (0, 1):
+                await world.finish(who, outcomes[who])
+            return list(outcomes)
+
+        for outcome in world.do(race()):
+            note(f"{outcome.code} {outcome.told()}")
+            self.count("commands")
+            self.count(f"code {outcome.code}")
+
+    @rule(who=st.integers(0, 1), data=st.data())
+    @precondition(lambda self: self.applied)
+    def confirm(self, who: int, data: st.DataObject) -> None:
+        """`shplan import`: a person says which object is ours."""
+        self.pull(who)
+        world = self.world
+        manifests = world.checkouts[who].manifests
+        held = world.do(world.server.held())
+        homes = [one for one in collections(manifests.values()) if held.found(one.key)]
+        if not homes:
+            return
+        home = data.draw(st.sampled_from(homes))
+        made = data.draw(st.sampled_from(sorted(held.found(home.key))))
+        sets = [one for one in tile_sets(manifests.values()) if one.of == home.address]
+        one: Manifest = data.draw(st.sampled_from([home, *sets]))
+        self.count("imports")
+        paths = one.paths if isinstance(one, Tiles) else ()
+        tiles = {tile.id for tile in held.of(made) if tile.path in paths}
+
+        async def confirms(client: Client, repository: Repository) -> Outcome:
+            outcome = await client.imports(repository.manifests, one.address, made)
+            if outcome.code == 0:
+                client.book.owned |= tiles if isinstance(one, Tiles) else {made}
+                client.book.homes |= dict.fromkeys(tiles, one.address)
+            return outcome
+
+        self.ended(who, Run(), confirms, wait=False)
+
+    @rule(who=st.integers(0, 1))
+    def plan(self, who: int) -> None:
+        self.count("plans")
+        self.pull(who)
+        self.world.do(self.world.pure_plan(who))
+
+
+class TestModel(Machine.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(suppress_health_check=list(HealthCheck), deadline=None)

@@ -1,0 +1,300 @@
+"""What is said of evalscripts that run and mean something else: sure faults are errors, the rest warns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shplan.core.diagnostic import Severity
+from shplan.manifest.collections import Collection, declared, published
+from shplan.manifest.script_looks import look
+from shplan.manifest.script_meaning import Look, Remark, remarks, remarks_on_input
+from shplan.schema.store import table
+from shplan.script import Worker
+
+PUBLISHED = published(table("collections"))
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as started:
+        yield started
+
+
+def script(
+    body: str,
+    *,
+    bands: str = '["B04", "B08"]',
+    output: str = '{bands: 1, sampleType: "FLOAT32"}',
+    more: str = "",
+    argument: str = "s",
+) -> str:
+    return (
+        "//VERSION=3\n"
+        f"function setup() {{ return {{input: {bands}, output: {output}{more}}}; }}\n"
+        f"function evaluatePixel({argument}) {{ {body} }}\n"
+    )
+
+
+NDVI = "return [(s.B08 - s.B04) / (s.B08 + s.B04)];"
+FUSED = '[{datasource: "a", bands: ["B04"]}, {datasource: "b", bands: ["VV"]}]'
+
+
+def said(found: list[Remark]) -> list[tuple[str, str]]:
+    return [(one.severity.value, one.rule) for one in found]
+
+
+# Scripts that are right, in the forms that are published.
+GOOD = {
+    "ndvi": script(NDVI),
+    "by subscript": script('return [s["B08"] - s["B04"]];'),
+    "by destructuring": script("const {B04, B08: nir} = s; return [nir - B04];"),
+    "by an argument": script("return [B08 - B04];", argument="{B04, B08}"),
+    "by a list of names": script("return [['B04', 'B08'].reduce((sum, one) => sum + s[one], 0)];"),
+    "by walking": script("return [Object.values(s).reduce((a, b) => a + b)];"),
+    "a band in a branch": script("if (s.B04 > 5) return [s.B08]; return [s.B04];"),
+    "a variable of its own on the sample": script("s.ndvi = s.B08 - s.B04; return [s.ndvi];"),
+    "undeclared variables": script("red = s.B04; nir = s.B08; return [nir - red];"),
+    "a guarded name": script(
+        "if (typeof missing !== 'undefined') return [missing]; return [s.B04 + s.B08];"
+    ),
+    "bands at run time": script(
+        "return [s[names[0]], s[names[1]]];",
+        bands="names",
+        output="{bands: names.length}",
+    ).replace("function setup", 'var names = ["B04", "B08"];\nfunction setup'),
+    "colours": script("return [s.B04 * 2.5, s.B08 * 2.5, s.B04];", output="{bands: 3}"),
+    "orbits": script(
+        "return [Math.max(...s.map((one) => one.B04 + one.B08))];", more=', mosaicking: "ORBIT"'
+    ),
+    "orbits with a loop": script(
+        "let sum = 0; for (let i = 0; i < s.length; i++) sum += s[i].B04 / s[i].B08; return [sum];",
+        more=', mosaicking: "TILE"',
+    ),
+    "fusion": script("return [s.a[0].B04 + s.b[0].VV];", bands=FUSED),
+    "fusion by id": script(
+        "const x = s['a'], y = s['b']; return [x[0].B04 + y[0].VV];", bands=FUSED
+    ),
+    "several outputs": script(
+        "return {index: [s.B08 - s.B04], dataMask: [s.dataMask]};",
+        bands='["B04", "B08", "dataMask"]',
+        output='[{id: "index", bands: 1, sampleType: "FLOAT32"}, {id: "dataMask", bands: 1}]',
+    ),
+    "a mask": script(
+        "return [s.B04, s.B08, s.dataMask];",
+        bands='["B04", "B08", "dataMask"]',
+        output="{bands: 3}",
+    ),
+    "integers": script(
+        "return [s.B04, s.B08];",
+        bands='[{bands: ["B04", "B08"], units: "DN"}]',
+        output='{bands: 2, sampleType: "UINT16"}',
+    ),
+    "bands at the end": script("return [s.B04, s.B08];", output="{bands: 1}").replace(
+        "function evaluate", "function updateOutput(o) { o.default.bands = 2; }\nfunction evaluate"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) -> None:
+    found = remarks(look(worker, GOOD[name]))
+    assert not found, found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "words"),
+    [
+        (
+            script(NDVI.replace("s.B04)", "s.B4)")),
+            ("error", "band-not-asked"),
+            "did you mean `B04`?",
+        ),
+        (script("const {B04, B88} = s; return [B04 + s.B08];"), ("error", "band-not-asked"), "B88"),
+        (script("return [s[0].B04 + s[0].B08];"), ("warning", "mosaicking"), "ORBIT"),
+        (script("return s.map((one) => one.B04 + one.B08);"), ("error", "mosaicking"), "no list"),
+        (
+            script("return [s.B04 + s.B08];", more=', mosaicking: "ORBIT"'),
+            ("error", "mosaicking"),
+            "samples[0].B04",
+        ),
+        (script("return [s.a.B04 + s.b[0].VV];", bands=FUSED), ("error", "mosaicking"), "[0].B04"),
+        (script("return [s.a[0].B04 + s.c[0].VV];", bands=FUSED), ("error", "datasource"), "`b`"),
+        (script("return [s.B04];"), ("warning", "band-unused"), "B08"),
+        (script("return {index: [s.B04 + s.B08]};"), ("error", "output-unknown"), "default"),
+        (
+            script("return [s.B04 + s.B08];", output="{bands: 2}"),
+            ("error", "output-short"),
+            "2 values",
+        ),
+        (script("return [s.B04, s.B08];"), ("warning", "output-long"), "bands: 2"),
+        (script("if (s.B04 > 0.5) return [s.B08];"), ("warning", "nothing-returned"), "no data"),
+        (script("return 'red' + s.B04 + s.B08;"), ("error", "output-form"), "[value]"),
+        (script("return s.B04 + s.B08;"), ("warning", "output-form"), "[value]"),
+        (
+            script("return [s.B04 + s.B08 + 7];", output="{bands: 1}"),
+            ("warning", "sample-type"),
+            "FLOAT32",
+        ),
+        (
+            script(NDVI, output='{bands: 1, sampleTYPE: "FLOAT32"}'),
+            ("warning", "sample-type"),
+            "sampleType",
+        ),
+        (
+            script(NDVI, output="{bands: 1}", more=', sampleType: "FLOAT32"'),
+            ("warning", "sample-type"),
+            "output",
+        ),
+        (
+            script(NDVI, output='{bands: 1, sampleType: "Float32"}'),
+            ("warning", "sample-type"),
+            "FLOAT32",
+        ),
+        (
+            script(NDVI, output="{bands: 1, sampleType: SampleType.FLOAT}"),
+            ("error", "constant"),
+            "FLOAT32",
+        ),
+        (
+            script(NDVI, more=", mosaicking: Mosaicking.ORBITS"),
+            ("error", "constant"),
+            "Mosaicking.ORBIT",
+        ),
+        (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
+        (
+            script("if (s.B04 > 7) other(); return [s.B04 + s.B08];"),
+            ("warning", "undeclared"),
+            "other",
+        ),
+        (script(NDVI, bands='["B04", "B08", "B04"]'), ("warning", "band-twice"), "B04"),
+        (
+            script(NDVI) + "function filterScenes(a) { return a; }\n",
+            ("warning", "older-function"),
+            "preProcessScenes",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(
+    worker: Worker, text: str, expected: tuple[str, str], words: str
+) -> None:
+    found = remarks(look(worker, text))
+    assert expected in said(found), found
+    (first, *_) = [one for one in found if (one.severity.value, one.rule) == expected]
+    assert words in f"{first.what} {first.why} {first.hint}"
+
+
+def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:
+    text = script("const é = 1;\n  return [s.B08 - s.B4 + s.B04];")
+    (one,) = [one for one in remarks(look(worker, text)) if one.rule == "band-not-asked"]
+    assert one.span is not None
+    line = text.splitlines()[one.span.line - 1]
+    assert line[one.span.column - 1 : one.span.end_column - 1] == "B4"
+
+
+# --- mutations -----------------------------------------------------------------------------
+
+_SWAPS: dict[str, tuple[tuple[str, str], ...]] = {
+    "a band dropped": (('["B04", "B08"]', '["B08"]'), ('bands: ["B04"]', 'bands: ["B05"]')),
+    "a band added": (('"B08"]', '"B08", "B11"]'), ('["VV"]', '["VV", "VH"]')),
+    "a band misspelt": (("s.B08", "s.B8"), ("one.B04", "one.B4"), ("[0].B04", "[0].b04")),
+    "an output more": (
+        ("bands: 1,", "bands: 2,"),
+        ("bands: 3}", "bands: 4}"),
+        ("bands: 2,", "bands: 3,"),
+    ),
+    "an output less": (("bands: 3}", "bands: 2}"), ("bands: 2,", "bands: 1,")),
+    "an id misspelt": (
+        ('id: "index"', 'id: "indx"'),
+        ("{index:", "{inx:"),
+        ('datasource: "a"', 'datasource: "aa"'),
+    ),
+    "a type misspelt": (("sampleType", "sampletype"),),
+    "mosaicking left out": ((', mosaicking: "ORBIT"', ""), (', mosaicking: "TILE"', "")),
+    "mosaicking put in": (
+        (
+            'bands: 1, sampleType: "FLOAT32"}}',
+            'bands: 1, sampleType: "FLOAT32"}, mosaicking: "ORBIT"}',
+        ),
+    ),
+}
+
+
+def mutants() -> list[tuple[str, str]]:
+    made = []
+    for name, text in GOOD.items():
+        for change, swaps in _SWAPS.items():
+            for old, new in swaps:
+                if old in text:
+                    made.append((f"{name}: {change} ({new})", text.replace(old, new, 1)))
+    return made
+
+
+def test_changes_that_break_a_script_are_seen(worker: Worker) -> None:
+    """Of what people get wrong, at least 19 of 20 are said."""
+    every = mutants()
+    assert len(every) >= 50
+    missed = []
+    for name, text in every:
+        if not remarks(look(worker, text)):
+            missed.append(name)
+    assert len(missed) <= len(every) // 20, missed
+
+
+# --- collections ---------------------------------------------------------------------------
+
+
+def on(worker: Worker, text: str, collection: Collection, deployment: str = "") -> list[Remark]:
+    seen: Look = look(worker, text)
+    return [
+        one
+        for given in seen.facts.inputs
+        for one in remarks_on_input(given, collection, deployment=deployment, reading=seen.reading)
+    ]
+
+
+def test_a_band_that_the_collection_lacks_is_an_error(worker: Worker) -> None:
+    text = script("return [s.B10 + s.B04];", bands='["B10", "B04"]')
+    assert not on(worker, text, PUBLISHED["sentinel-2-l1c"])
+    (one,) = on(worker, text, PUBLISHED["sentinel-2-l2a"])
+    assert (one.severity, one.rule) == (Severity.ERROR, "band-unknown")
+    assert "`B10`" in one.what
+
+
+def test_a_band_that_one_deployment_lacks_is_an_error_there_alone(worker: Worker) -> None:
+    text = script("return [s.CLM];", bands='["CLM"]')
+    assert not on(worker, text, PUBLISHED["sentinel-2-l2a"], "sandbox")
+    (one,) = on(worker, text, PUBLISHED["sentinel-2-l2a"], "cdse")
+    assert "on cdse" in one.what
+
+
+def test_a_unit_that_a_band_does_not_have_is_an_error(worker: Worker) -> None:
+    radar = script("return [s.VV];", bands='[{bands: ["VV", "dataMask"], units: "REFLECTANCE"}]')
+    (one,) = on(worker, radar, PUBLISHED["sentinel-1-grd"])
+    assert one.rule == "units"
+    assert "LINEAR_POWER" in one.why
+    mask = '[{bands: ["B04", "CLM"], units: "REFLECTANCE"}]'
+    (one,) = on(worker, script("return [s.B04, s.CLM];", bands=mask), PUBLISHED["S2L2A"])
+    assert "`CLM`" in one.what
+    listed = '[{bands: ["B04", "CLM"], units: ["reflectance", "DN"]}]'
+    assert not on(worker, script("return [s.B04, s.CLM];", bands=listed), PUBLISHED["S2L2A"])
+
+
+def test_where_a_list_of_bands_may_be_incomplete_it_only_warns(worker: Worker) -> None:
+    text = script("return [s.BQA];", bands='["BQA"]')
+    (one,) = on(worker, text, PUBLISHED["landsat-tm-l1"])
+    assert one.severity is Severity.WARNING
+
+
+def test_the_bands_of_a_declared_collection_are_known(worker: Worker) -> None:
+    own = declared("ByocCollection/fields", ("B04", "NIR"))
+    assert not on(worker, script("return [s.NIR];", bands='["NIR", "dataMask"]'), own)
+    (one,) = on(worker, script("return [s.B08];", bands='["B08"]'), own)
+    assert "ByocCollection/fields" in one.what
+
+
+def test_mosaicking_that_a_collection_does_not_offer_is_an_error(worker: Worker) -> None:
+    text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
+    (one,) = on(worker, text, PUBLISHED["sentinel-1-grd"])
+    assert one.rule == "mosaicking"
