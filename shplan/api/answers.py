@@ -25,6 +25,7 @@ from shplan.core.value import JsonValue
 
 Row: TypeAlias = tuple[JsonValue, ...]
 _LONGEST_TEXT = 500
+_DEEPEST_DETAILS = 5
 
 
 class MalformedAnswerError(ValueError):
@@ -94,9 +95,20 @@ def read_error(content: bytes, *, phrase: str, secrets: tuple[str, ...] = ()) ->
     complaint = _complaint(body, phrase)
     return Complaint(
         message=plain_text(scrub(complaint.message, secrets)) or phrase,
-        code=plain_text(complaint.code),
-        errors=_details(scrub_value(complaint.errors, secrets)),
+        code=plain_text(scrub(complaint.code, secrets)),
+        errors=_plain(_details(scrub_value(complaint.errors, secrets))),
     )
+
+
+def _plain(value: JsonValue, depth: int = 0) -> JsonValue:
+    """Return details whose texts are one short line each; no service nests them deeply."""
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, dict | list) and depth >= _DEEPEST_DETAILS:
+        return "…"
+    if isinstance(value, dict):
+        return {plain_text(name): _plain(one, depth + 1) for name, one in value.items()}
+    return [_plain(one, depth + 1) for one in value] if isinstance(value, list) else value
 
 
 def plain_text(text: str) -> str:
@@ -188,7 +200,8 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
             msg = "the answer is not a list of objects with `data` and `links`"
             raise MalformedAnswerError(msg) from error
         rows = to_rows(page.data)
-        if _has_nested(rows) and may_hold_secrets(content):
+        # Quotes behind a backslash: JSON in a text.
+        if (_has_nested(rows) or b'\\"' in content) and may_hold_secrets(content):
             rows = tuple(tuple(redact(cell) for cell in row) for row in rows)
         token = None if page.links is None else page.links.nextToken
         return Page(rows, "" if token is None else str(token))

@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 from shplan.core.address import Address
+from shplan.core.secret_places import (
+    SecretPlaceError,
+    in_project,
+    read_secret_place,
+)
 from shplan.core.value import (
     JsonObject,
     JsonValue,
@@ -45,7 +50,6 @@ MAX_TEXT = 1_000_000
 MAX_ITEMS = 100_000
 MAX_SOURCE = 10_000
 RUN_KEY = "run.key"
-_SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS_TEXT = re.compile(r"""\bref\(\s*(?:'([^'\\]+)'|"([^"\\]+)")\s*\)""")
 
 # What expressions work with: JSON, and the stand-ins below for what has no value yet.
@@ -590,17 +594,23 @@ class Run:
 
     def secret(self, text: object) -> Item:
         """Return a secret by the place where it will be found."""
-        if not isinstance(text, str) or not _SECRET.fullmatch(text):
+        try:
+            place = read_secret_place(text if isinstance(text, str) else "")
+            placed = in_project(place, self.scope.directory)
+        except SecretPlaceError as error:
             msg = "secret"
             raise ExpressionError(
                 msg,
                 "Secret not understood",
-                "secret(...) takes the place where the secret is found, not the secret itself.",
+                error.what,
                 why="Secrets are read at the moment of a request and stand in no file. If this was one, "
                 "replace it where it was issued: it is in your files' history.",
-                hint="write {{ secret('env:NAME') }} and export NAME where shplan runs",
+                hint=error.hint,
                 secret=True,
-            )
+            ) from None
+        assert isinstance(text, str)
+        if placed is not place:
+            text = f"{placed.scheme.value}:{placed.name}"
         return Hidden(Sensitive((SecretReference(text),)))
 
     def geojson(self, file: object) -> Item:
