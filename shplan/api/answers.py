@@ -8,6 +8,7 @@ its secret members. Source: API description, the list answers and `Error` schema
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC
@@ -60,6 +61,9 @@ def read_json(content: bytes) -> JsonValue:
         return None
     try:
         return redact(msgspec.json.decode(content))
+    except RecursionError as error:
+        msg = "the answer is nested too deeply"
+        raise MalformedAnswerError(msg) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = "the answer is not JSON"
         raise MalformedAnswerError(msg) from error
@@ -128,18 +132,20 @@ def read_date(header: str | None) -> str:
 def read_spent_pu(header: str | None) -> float | None:
     """Read `X-ProcessingUnits-Spent`; None where it is absent or no number."""
     try:
-        return float(header) if header else None
+        spent_pu = float(header) if header else None
     except ValueError:
         return None
+    return spent_pu if spent_pu is None or 0 <= spent_pu < math.inf else None
 
 
 @lru_cache(maxsize=8)
 def _iso(header: str) -> str:
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError, IndexError):
         return ""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _complaint(body: JsonValue, phrase: str) -> Complaint:
@@ -196,7 +202,7 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
     def read(content: bytes) -> Page:
         try:
             page: Any = decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = "the answer is not a list of objects with `data` and `links`"
             raise MalformedAnswerError(msg) from error
         rows = to_rows(page.data)

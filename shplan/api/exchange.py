@@ -40,7 +40,7 @@ from shplan.api.credentials import Access, require_allowed
 from shplan.api.deployment import Deployment
 from shplan.api.errors import Asked, FailedAttempt, error_of, failure_of_status
 from shplan.api.ports import Clock, Secrets
-from shplan.api.redaction import scrub, scrub_value
+from shplan.api.redaction import forms, scrub, scrub_all
 from shplan.api.retry import Failure, GiveUp, Policy, Tally, decide, retry_after_s
 from shplan.api.throttle import Bucket, close, per_minute, take, unlimited
 from shplan.api.wire import Received, Transport, TransportFault
@@ -152,6 +152,7 @@ class Exchange:
         self._bucket = _bucket(deployment, tempo)
         self._under_way = asyncio.Semaphore(tempo.parallelism)
         self._server_time = ""
+        self._revealed: tuple[str, ...] = ()
 
     @property
     def server_time(self) -> str:
@@ -180,7 +181,7 @@ class Exchange:
             CredentialsError: a secret is missing, or the server gives no token; nothing was sent
         """
         prepared = self._prepare(request, request.query)
-        return await self._until_answered(prepared, partial(_answer, request.columns, prepared))
+        return await self._until_answered(prepared, partial(self._answer, request.columns))
 
     async def fetch(self, request: ApiRequest, *, media_type: str) -> Fetched:
         """
@@ -251,7 +252,8 @@ class Exchange:
         prepared = self._prepare(request, query)
 
         def decode(received: Received) -> Page:
-            return read_page(received.content, request.columns)
+            page = read_page(received.content, request.columns)
+            return Page(self._without_secrets(page.rows, received.content), page.next_token)
 
         return await self._until_answered(prepared, decode)
 
@@ -260,6 +262,8 @@ class Exchange:
         # `quote`, not `quote_plus`: a plus sign in a path of a tile is a plus sign.
         suffix = f"?{urlencode(query, quote_via=quote, safe='')}" if query else ""
         content, secrets = _encode(request.body, self._secrets)
+        # A later answer may repeat what an earlier request carried.
+        self._revealed = tuple(dict.fromkeys((*self._revealed, *secrets)))
         return _Prepared(
             asked=Asked(request.operation, request.effect),
             method=request.method,
@@ -344,7 +348,7 @@ class Exchange:
             received = await self._send(prepared, token)
         self._note_date(received)
         if not 200 <= received.status < 300:
-            raise self._failed(received, (*prepared.secrets, *self._auth.secrets))
+            raise self._failed(received, self._known_secrets)
         try:
             return decode(received)
         except MalformedAnswerError as error:
@@ -366,9 +370,36 @@ class Exchange:
                 prepared.method, prepared.url, headers=headers, content=prepared.content
             )
         except TransportFault as fault:
-            secrets = (*prepared.secrets, *self._auth.secrets)
-            complaint = Complaint(plain_text(scrub(str(fault), secrets)))
+            complaint = Complaint(plain_text(scrub(str(fault), self._known_secrets)))
             raise FailedAttempt(_failure_of_fault(fault), complaint) from fault
+
+    def _answer(self, columns: tuple[str, ...], received: Received) -> Answer:
+        rows: tuple[Row, ...] = ()
+        body: JsonValue
+        if columns:
+            page = read_page(received.content, columns)
+            rows = self._without_secrets(page.rows, received.content)
+            body = {"links": {"nextToken": page.next_token}} if page.next_token else None
+        else:
+            body = self._without_secrets(read_json(received.content), received.content)
+        return Answer(
+            status=received.status,
+            body=body,
+            rows=rows,
+            server_time=read_date(received.headers.get("date")),
+            spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
+        )
+
+    @property
+    def _known_secrets(self) -> tuple[str, ...]:
+        return (*self._revealed, *self._auth.secrets)
+
+    def _without_secrets(self, value: T, content: bytes) -> T:
+        """Replace what an answer repeats of the secrets that this run has used."""
+        secrets = (*self._revealed, *self._auth.private)
+        if any(form.encode("utf-8", "surrogatepass") in content for form in forms(secrets)):
+            return scrub_all(value, secrets)
+        return value
 
     async def _pass_bucket(self) -> None:
         self._bucket, wait_s = take(self._bucket, now_s=self._clock.monotonic())
@@ -457,26 +488,6 @@ def _bucket(deployment: Deployment, tempo: Tempo) -> Bucket:
     # Source: service documentation, "Rate limiting", ramp-up: a whole minute's allowance at once
     # is refused in part; a sixth of it is not.
     return per_minute(rate, burst=max(rate / 6.0, float(tempo.parallelism)))
-
-
-def _answer(columns: tuple[str, ...], prepared: _Prepared, received: Received) -> Answer:
-    rows: tuple[Row, ...] = ()
-    body: JsonValue
-    if columns:
-        page = read_page(received.content, columns)
-        rows = page.rows
-        body = {"links": {"nextToken": page.next_token}} if page.next_token else None
-    else:
-        body = read_json(received.content)
-        if prepared.secrets:
-            body = scrub_value(body, prepared.secrets)
-    return Answer(
-        status=received.status,
-        body=body,
-        rows=rows,
-        server_time=read_date(received.headers.get("date")),
-        spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
-    )
 
 
 def _fill(template: str, request: ApiRequest) -> str:

@@ -13,12 +13,14 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
 from shplan.core.value import SENSITIVE, JsonValue
 
+T = TypeVar("T")
 # Source: API description, object storage access (`accessKey`, `secretAccessKey`, `credentials`),
 # and the token endpoint's members; compared without case and punctuation.
 SECRET_NAMES = frozenset(
@@ -56,6 +58,7 @@ _TRACES = (
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 _SHORTEST_SECRET = 4
 _SHORTEST_ENCODED = 8
+_DEEPEST = 200
 
 
 def is_secret_name(name: str) -> bool:
@@ -63,12 +66,23 @@ def is_secret_name(name: str) -> bool:
     return _NOT_LETTERS.sub("", name.lower()) in SECRET_NAMES
 
 
-def redact(value: JsonValue) -> JsonValue:
-    """Remove every member whose name says that it is secret; the rest stays as it is."""
+def redact(value: JsonValue, depth: int = 0) -> JsonValue:
+    """
+    Remove every member whose name says that it is secret; the rest stays as it is.
+
+    Raises:
+        RecursionError: it is nested more deeply than anything that the service has
+    """
+    if isinstance(value, dict | list) and depth >= _DEEPEST:
+        raise RecursionError
     if isinstance(value, dict):
-        return {name: redact(member) for name, member in value.items() if not is_secret_name(name)}
+        return {
+            name: redact(member, depth + 1)
+            for name, member in value.items()
+            if not is_secret_name(name)
+        }
     if isinstance(value, list):
-        return [redact(member) for member in value]
+        return [redact(member, depth + 1) for member in value]
     return _redact_text(value) if isinstance(value, str) and "{" in value else value
 
 
@@ -143,6 +157,23 @@ def scrub_value(value: JsonValue, secrets: tuple[str, ...]) -> JsonValue:
     if isinstance(value, list):
         return [scrub_value(member, secrets) for member in value]
     return value
+
+
+def scrub_all(value: T, secrets: tuple[str, ...]) -> T:
+    """Replace known secrets, and nothing else, in every text of what an answer was read into."""
+    found = forms(secrets)
+
+    def visit(one: Any) -> Any:
+        if isinstance(one, str):
+            for form in found:
+                one = one.replace(form, SENSITIVE)
+            return one
+        if isinstance(one, dict):
+            return {visit(name): visit(member) for name, member in one.items()}
+        return type(one)(map(visit, one)) if isinstance(one, list | tuple) else one
+
+    scrubbed: T = visit(value)
+    return scrubbed
 
 
 @cache

@@ -811,8 +811,9 @@ def _leave(item: Item, run: Run) -> Value:
     if isinstance(item, list | tuple):
         run.world.spend(2 * len(item))
         items = [_leave(member, run) for member in item]
-        same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
-        return item if same else items
+        if isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True)):
+            return cast("Value", item)
+        return items
     if callable(item):
         msg = "expression"
         raise ExpressionError(
