@@ -60,8 +60,10 @@ from shplan.core.value import (
 T = TypeVar("T")
 # Source: API description, `count` of the list operations: 100 is the most.
 PAGE_SIZE = 100
-# No list has so many empty pages in a row; a server that goes on is broken.
-_MOST_EMPTY_PAGES = 100
+# No list has so many pages in a row that are empty or repeat the one before; a server that goes
+# on is broken. Nor has any so many pages: a collection of a million tiles has ten thousand.
+_MOST_IDLE_PAGES = 100
+_MOST_PAGES = 100_000
 _TOKEN_OPERATION = "token"  # noqa: S105
 
 
@@ -211,7 +213,8 @@ class Exchange:
             ApiError: as `send`; also when the server's pages lead in a circle
         """
         total = 0
-        empty = 0
+        idle = 0
+        before: tuple[Row, ...] = ()
         token = ""
         seen: set[str] = set()
         while True:
@@ -222,8 +225,9 @@ class Exchange:
             token = page.next_token
             if not token:
                 return total
-            empty = 0 if page.rows else empty + 1
-            if token in seen or empty > _MOST_EMPTY_PAGES:
+            idle = idle + 1 if not page.rows or page.rows == before else 0
+            before = page.rows
+            if token in seen or idle > _MOST_IDLE_PAGES or len(seen) > _MOST_PAGES:
                 msg = f"{request.operation}: the server's pages lead in a circle"
                 raise NoAnswerError(msg)
             seen.add(token)

@@ -804,16 +804,10 @@ def _leave(item: Item, run: Run) -> Value:
         return Unknown(template, "", item.references)
     if isinstance(item, Hidden):
         return item.value
-    if isinstance(item, dict):
-        run.world.spend(2 * len(item))
-        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
-        return item if all(members[key] is one for key, one in item.items()) else members
-    if isinstance(item, list | tuple):
-        run.world.spend(2 * len(item))
-        items = [_leave(member, run) for member in item]
-        if isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True)):
-            return cast("Value", item)
-        return items
+    if isinstance(item, dict | list | tuple):
+        return _leave_container(item, run)
+    if isinstance(item, Iterable):
+        return [_leave(member, run) for member in _bounded(item)]
     if callable(item):
         msg = "expression"
         raise ExpressionError(
@@ -822,14 +816,23 @@ def _leave(item: Item, run: Run) -> Value:
             "the expression gives a function, not its result.",
             hint="call it: add `()`",
         )
-    if isinstance(item, Iterable):
-        return [_leave(member, run) for member in _bounded(item)]
     msg = "expression"
     raise ExpressionError(
         msg,
         "Expression fails",
         f"the expression gives a {type(item).__name__}, which JSON has not.",
     )
+
+
+def _leave_container(item: dict[str, Item] | list[Item] | tuple[Item, ...], run: Run) -> Value:
+    """Do the same for all members; what has only plain values is not copied."""
+    run.world.spend(2 * len(item))
+    if isinstance(item, dict):
+        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
+        return item if all(members[key] is one for key, one in item.items()) else members
+    items = [_leave(member, run) for member in item]
+    same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
+    return cast("Value", item) if same else items
 
 
 def _bounded(items: Iterable[Item]) -> list[Item]:
