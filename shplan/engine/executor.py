@@ -23,7 +23,7 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, is_known
 from shplan.engine.drive import SharedLists, drive
-from shplan.engine.edges import closure, edges, rewrites
+from shplan.engine.edges import dependencies_of, edges, rewrites
 from shplan.engine.holding import Holding, Turn, Turns
 from shplan.engine.performer import (
     Interrupt,
@@ -141,7 +141,7 @@ async def execute(
         runs,
         asyncio.Semaphore(world.parallelism),
         SharedLists(world.api),
-        closure(changes, recorded),
+        dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
