@@ -104,6 +104,30 @@
     [1.0, 105, 0, 0],
   ].map(([position, ...color]) => [position, normalizeRGB(color)]);
 
+  // Published scripts make a visualizer for every pixel: what is in order is not sorted, and a colour is not taken
+  // apart before it is needed.
+  function ascending(pairs) {
+    if (!Array.isArray(pairs)) throw new TypeError("a list of pairs of a value and its color is wanted");
+    for (let i = 1; i < pairs.length; i++) {
+      if (!(pairs[i - 1][0] <= pairs[i][0])) {
+        return pairs.slice().sort((one, other) => one[0] - other[0]);
+      }
+    }
+    return pairs;
+  }
+
+  function positionsOf(pairs) {
+    const positions = [];
+    for (let i = 0; i < pairs.length; i++) positions.push(pairs[i][0]);
+    return positions;
+  }
+
+  function colorsOf(pairs) {
+    const colors = [];
+    for (let i = 0; i < pairs.length; i++) colors.push(pairs[i][1]);
+    return colors;
+  }
+
   class Visualizer {
     processList(values) {
       return values.map((value, i) => this.process(value, i));
@@ -113,9 +137,10 @@
   class ColorMapVisualizer extends Visualizer {
     constructor(valColPairs) {
       super();
-      const pairs = valColPairs.slice().sort((one, other) => one[0] - other[0]);
-      this.bounds = pairs.map((pair) => pair[0]);
-      this.colors = pairs.map((pair) => normalizeRGB(channels(pair[1])));
+      const pairs = ascending(valColPairs);
+      this.bounds = positionsOf(pairs);
+      this.listed = colorsOf(pairs);
+      this.colors = [];
     }
 
     static createDefaultColorMap() {
@@ -130,7 +155,9 @@
       const { bounds } = this;
       let at = bounds.length - 1;
       while (at > 0 && !(value >= bounds[at])) at--;
-      return this.colors[at].slice();
+      let color = this.colors[at];
+      if (color === undefined) color = this.colors[at] = normalizeRGB(channels(this.listed[at]));
+      return color.slice();
     }
 
     getColorFromValue(value) {
@@ -140,22 +167,28 @@
 
   // A scale of colours; `step` brings a channel to one of its 256 values.
   class Scale extends Visualizer {
-    constructor(positions, colors, step) {
+    constructor(positions, listed, step) {
       super();
       this.positions = positions;
-      this.colors = colors;
+      this.listed = listed;
+      this.colors = [];
       this.step = step;
     }
 
+    color(at) {
+      const known = this.colors[at];
+      return known === undefined ? this.colors[at] = channels(this.listed[at]) : known;
+    }
+
     process(value) {
-      const { positions, colors } = this;
+      const { positions } = this;
       const last = positions.length - 1;
-      if (value >= positions[last]) return this.shade(colors[last], colors[last], 0);
-      if (value <= positions[0]) return this.shade(colors[0], colors[0], 0);
-      if (!(value > positions[0])) return missing(colors[0]);
+      if (value >= positions[last]) return this.shade(this.color(last), this.color(last), 0);
+      if (value <= positions[0]) return this.shade(this.color(0), this.color(0), 0);
+      if (!(value > positions[0])) return missing(this.color(0));
       const at = intervalOf(value, positions);
       const low = positions[at - 1];
-      return this.shade(colors[at - 1], colors[at], (value - low) / (positions[at] - low));
+      return this.shade(this.color(at - 1), this.color(at), (value - low) / (positions[at] - low));
     }
 
     shade(low, high, share) {
@@ -199,11 +232,8 @@
     // A list of a script may begin at either end, as published ones of heights begin at the summits: every
     // position keeps its colour.
     constructor(ramps, minVal, maxVal) {
-      const pairs = turned.get(ramps) || ramps;
-      const sorted = pairs.slice().sort((one, other) => one[0] - other[0]);
-      const positions = sorted.map((pair) => pair[0]);
-      const colors = sorted.map((pair) => channels(pair[1]));
-      super(rescaled(positions, minVal, maxVal), colors, Math.trunc);
+      const pairs = ascending(turned.get(ramps) || ramps);
+      super(rescaled(positionsOf(pairs), minVal, maxVal), colorsOf(pairs), Math.trunc);
     }
 
     static createRedTemperature(minVal, maxVal) {
@@ -223,9 +253,9 @@
     }
 
     inverse() {
-      const colors = this.colors.slice().reverse();
+      const last = this.positions.length - 1;
       return new ColorRampVisualizer(
-        this.positions.map((position, i) => [position, normalizeRGB(colors[i])]),
+        this.positions.map((position, i) => [position, normalizeRGB(this.color(last - i))]),
       );
     }
   }
@@ -233,12 +263,9 @@
   class ColorGradientVisualizer extends Scale {
     // Positions are shares of the way from the minimum to the maximum.
     constructor(valColPairs, minVal = 0, maxVal = 1) {
-      const sorted = valColPairs.slice().sort((one, other) => one[0] - other[0]);
-      super(
-        sorted.map((pair) => minVal + pair[0] * (maxVal - minVal)),
-        sorted.map((pair) => channels(pair[1])),
-        Math.round,
-      );
+      const sorted = ascending(valColPairs);
+      const positions = sorted.map((pair) => minVal + pair[0] * (maxVal - minVal));
+      super(positions, colorsOf(sorted), Math.round);
     }
 
     static createRedTemperature(minVal, maxVal) {
