@@ -39,7 +39,7 @@ laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
 
 crash: $(STAMP)  ## Kill the client at every boundary (ONLY='tiles-* job-run/plain' LIMIT=crashes of a case THIN=1: all)
-	$(BIN)/python -m tests.crash --jobs $(CRASH_JOBS) $(if $(LIMIT),--most $(LIMIT)) $(if $(THIN),--thin $(THIN)) \
+	$(BIN)/python -m tests.crash --jobs $(CRASH_JOBS) $(if $(LIMIT),--most $(LIMIT)) $(if $(THIN),--thin $(THIN)) $(if $(TWICE),--twice) \
 	    $(foreach one,$(ONLY),'$(one)')
 
 slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law
@@ -85,6 +85,7 @@ bench: $(STAMP)  ## Measure against a floor of the same run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/process.py
+	$(BIN)/python benchmarks/ledger.py
 
 corpus: $(STAMP)  ## Run a folder of evalscripts (DIR=...) and count how they end
 	$(BIN)/python benchmarks/corpus.py --list $(if $(DIR),"$(DIR)")

@@ -127,7 +127,9 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic in new releases
         return super().convert(value, param, ctx)
 
 
-MARKDOWN_ELSEWHERE = "text or json (plan, show FILE, apply, destroy and graph have Markdown)"
+MARKDOWN_ELSEWHERE = (
+    "text or json (plan, show FILE, apply, destroy, ledger verify and graph have Markdown)"
+)
 
 
 def _format(*choices: str) -> Callable[[F], F]:

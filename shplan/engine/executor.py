@@ -23,8 +23,8 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, is_known
 from shplan.engine.drive import SharedLists, drive
-from shplan.engine.edges import Edges, closure, edges, rewrites
-from shplan.engine.holding import Holding, Turn
+from shplan.engine.edges import dependencies_of, edges, rewrites
+from shplan.engine.holding import Holding, Turn, Turns
 from shplan.engine.performer import (
     Interrupt,
     InterruptedApplyError,
@@ -131,15 +131,17 @@ async def execute(
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
     """
+    # A ledger that was lost is like one that has not begun.
+    settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
         plan_digest,
         holding,
-        world,
+        replace(world, settings=settings),
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),
         SharedLists(world.api),
-        closure(changes, recorded),
+        dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
@@ -163,7 +165,7 @@ class _Nodes:
         self._recorded = recorded
         self._attributes = attributes
         self._endings: dict[int, asyncio.Future[ChangeResult]] = {}
-        self._turns = _Turns(walk.holding, len(self._nodes))
+        self._turns = Turns(walk.holding, len(self._nodes))
 
     async def run(self) -> Report:
         loop = asyncio.get_running_loop()
@@ -318,37 +320,6 @@ class _Nodes:
                 change, Ending.FAILED, str(error), _faults(error), performer.cost_pu
             )
         return ChangeResult(change, Ending.DONE, cost_pu=performer.cost_pu)
-
-
-class _Turns:
-    """Whose turn it is: a node counts from when its last need has ended until it ends itself."""
-
-    def __init__(self, holding: Holding, number: int) -> None:
-        self._turns = tuple(holding.turn() for _ in range(number))
-        self._left = [0] * number
-        self._followers: list[list[int]] = [[] for _ in range(number)]
-        self._over: set[int] = set()
-
-    def begin(self, needs: Edges, after: Edges) -> None:
-        for at, turn in enumerate(self._turns):
-            before = needs[at] | after[at]
-            self._left[at] = len(before)
-            for other in before:
-                self._followers[other].append(at)
-            if not before:
-                turn.expect()
-
-    def of(self, at: int) -> Turn:
-        return self._turns[at]
-
-    async def ended(self, at: int) -> None:
-        """Hand over to those who waited for this one; only then it does not count any more."""
-        self._over.add(at)
-        for follower in self._followers[at]:
-            self._left[follower] -= 1
-            if not self._left[follower] and follower not in self._over:
-                self._turns[follower].expect()
-        await self._turns[at].give_back()
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:

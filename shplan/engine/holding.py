@@ -17,6 +17,7 @@ from typing import Final, NoReturn, Self, TypeVar
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.errors import LedgerError, LockedError
 from shplan.core.others import Others
+from shplan.engine.edges import Edges
 from shplan.engine.performer import Interrupt, InterruptedApplyError
 from shplan.engine.ports import Lease, Ledger
 
@@ -71,7 +72,9 @@ class Holding:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await _leave(self._given())
+        lease = self._given()
+        if lease is not None:
+            await lease.__aexit__(kind, error, traceback)
 
     async def lost(self) -> NoReturn:
         """
@@ -188,9 +191,6 @@ class Holding:
 class Turn:
     """
     One change's share in the lease: while any turn counts, the walk does not let go of it.
-
-    A turn is expected as soon as its change could begin, so that between a change and the one
-    that follows it nobody else gets in.
     """
 
     __slots__ = ("_counts", "_holding")
@@ -221,6 +221,44 @@ class Turn:
         if self._counts:
             self._counts = False
             await self._holding._let_go()  # noqa: SLF001
+
+
+class Turns:
+    """
+    Whose turn it is in a walk.
+
+    A node counts from when the last one that it waits for has ended until it ends itself, so that
+    between the two nobody else gets in.
+    """
+
+    def __init__(self, holding: Holding, number: int) -> None:
+        self._turns = tuple(holding.turn() for _ in range(number))
+        self._left = [0] * number
+        self._followers: list[list[int]] = [[] for _ in range(number)]
+        self._over: set[int] = set()
+
+    def begin(self, needs: Edges, after: Edges) -> None:
+        """Count those that wait for nobody."""
+        for at, turn in enumerate(self._turns):
+            before = needs[at] | after[at]
+            self._left[at] = len(before)
+            for other in before:
+                self._followers[other].append(at)
+            if not before:
+                turn.expect()
+
+    def of(self, at: int) -> Turn:
+        """Return the turn of one node."""
+        return self._turns[at]
+
+    async def ended(self, at: int) -> None:
+        """Hand over to those who waited for this one; only then it does not count any more."""
+        self._over.add(at)
+        for follower in self._followers[at]:
+            self._left[follower] -= 1
+            if not self._left[follower] and follower not in self._over:
+                self._turns[follower].expect()
+        await self._turns[at].give_back()
 
 
 async def _leave(lease: Lease | None) -> None:

@@ -35,7 +35,8 @@ class Known:
 
     def take(self, entry: LedgerEntry) -> None:
         """Fold the next entry."""
-        self.fold(entry.draft.deployment).add(entry)
+        deployment = entry.draft.deployment
+        (self.folds.get(deployment) or self.fold(deployment)).add(entry)
 
     def fold(self, deployment: str) -> Fold:
         """Return the fold of one deployment."""

@@ -54,7 +54,8 @@ class JournalLease:
         fence, self._fence = self._fence, None
         try:
             if kind is None and fence is not None:
-                await self._tail.save(fence=fence)
+                async with self._tail.turn:
+                    await self._tail.save(fence=fence)
         finally:
             self._tail.leave()
             await self._tail.backend.release()

@@ -94,12 +94,14 @@ class Tail:
         entries, lines, head = chain.append(
             known.head, added, fence=fence, time=instant(self.clock.now()), actor=self.actor
         )
+        # What nobody could read again is not written; and it is folded as every other reader will
+        # see it, so that two folds of one journal are the same bytes.
+        as_read = [decode(line) for line in lines]
         known.end = await self.backend.append(lines, expected=known.head, head=head)
         known.head = head
-        for line in lines:
-            # As every other reader will see it: two folds of one journal are the same bytes.
-            known.take(decode(line))
-            known.unsaved_bytes += len(line)
+        known.unsaved_bytes += sum(map(len, lines))
+        for entry in as_read:
+            known.take(entry)
         return entries[len(added) - len(drafts) :]
 
     async def save(self, *, fence: int) -> None:
@@ -108,6 +110,7 @@ class Tail:
 
         What vouches for it is written first: a machine that stops in between leaves the old one.
         Growing as much as the last one is long, before the next, keeps the sum of all linear.
+        Whoever calls has the `turn`.
         """
         known = self._known
         if known is None or known.end is None:

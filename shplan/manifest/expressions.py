@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 from shplan.core.address import Address
+from shplan.core.secret_places import (
+    SecretPlaceError,
+    in_project,
+    read_secret_place,
+)
 from shplan.core.value import (
     JsonObject,
     JsonValue,
@@ -39,12 +44,12 @@ from shplan.manifest.scanner import (
     split,
 )
 from shplan.manifest.validate import listed, nearest, shown
+from shplan.manifest.work import KEPT, SCALAR, WorkError, weight
 
 MAX_TEXT = 1_000_000
 MAX_ITEMS = 100_000
 MAX_SOURCE = 10_000
 RUN_KEY = "run.key"
-_SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS_TEXT = re.compile(r"""\bref\(\s*(?:'([^'\\]+)'|"([^"\\]+)")\s*\)""")
 
 # What expressions work with: JSON, and the stand-ins below for what has no value yet.
@@ -78,6 +83,15 @@ class ExpressionError(Exception):
 
 class World(Protocol):
     """What expressions can ask for beyond their own scope."""
+
+    def spend(self, work: int) -> None:
+        """
+        Count the work that expressions make.
+
+        Raises:
+            WorkError: all of them together make more than a project may
+        """
+        ...
 
     def instances(self, base: Address) -> tuple[str, ...] | None:
         """
@@ -157,9 +171,13 @@ def evaluate(text: str, scope: Scope, world: World) -> Value:
     if not any(isinstance(part, Expression) and part.source != RUN_KEY for part in parts):
         return _literal(parts, text, scope)
     run = Run(scope, world)
-    if len(parts) == 1 and isinstance(parts[0], Expression):
-        return run.typed(parts[0], text)
-    return run.joined(parts, text)
+    try:
+        world.spend(SCALAR)
+        if len(parts) == 1 and isinstance(parts[0], Expression):
+            return run.typed(parts[0], text)
+        return run.joined(parts, text)
+    except WorkError as error:
+        raise too_much() from error
 
 
 def reference_template(reference: Reference) -> str:
@@ -195,6 +213,9 @@ class Later:
     """Stands for a value that exists only after apply; whatever is done with it waits as well."""
 
     __slots__ = ("pure", "references", "run")
+
+    def __repr__(self) -> str:
+        return "(known after apply)"
 
     def __init__(self, run: Run, references: tuple[Reference, ...], *, pure: bool = True) -> None:
         self.run, self.references, self.pure = run, references, pure
@@ -369,7 +390,12 @@ class Run:
             return self._unknown(parts, text)
         if any(isinstance(piece, SecretReference) for piece in pieces):
             return Sensitive(tuple(_merged(pieces)))
-        return "".join(cast("list[str]", pieces))
+        texts = cast("list[str]", pieces)
+        length = sum(map(len, texts))
+        self.world.spend(KEPT * length)
+        if length > max(MAX_TEXT, len(text)):
+            raise too_large()
+        return "".join(texts)
 
     def _pieces(self, expression: Expression) -> Sequence[str | SecretReference]:
         item = self._item(expression)
@@ -553,6 +579,7 @@ class Run:
                 raise _no_instances(address)
             return self._attributes(address)
         if address.key is None:
+            self.world.spend(len(keys))
             return {key: self._attributes(Address(address.kind, address.name, key)) for key in keys}
         if address.key not in keys:
             raise _no_instance(address, keys)
@@ -567,17 +594,23 @@ class Run:
 
     def secret(self, text: object) -> Item:
         """Return a secret by the place where it will be found."""
-        if not isinstance(text, str) or not _SECRET.fullmatch(text):
+        try:
+            place = read_secret_place(text if isinstance(text, str) else "")
+            placed = in_project(place, self.scope.directory)
+        except SecretPlaceError as error:
             msg = "secret"
             raise ExpressionError(
                 msg,
                 "Secret not understood",
-                "secret(...) takes the place where the secret is found, not the secret itself.",
+                error.what,
                 why="Secrets are read at the moment of a request and stand in no file. If this was one, "
                 "replace it where it was issued: it is in your files' history.",
-                hint="write {{ secret('env:NAME') }} and export NAME where shplan runs",
+                hint=error.hint,
                 secret=True,
-            )
+            ) from None
+        assert isinstance(text, str)
+        if placed is not place:
+            text = f"{placed.scheme.value}:{placed.name}"
         return Hidden(Sensitive((SecretReference(text),)))
 
     def geojson(self, file: object) -> Item:
@@ -739,9 +772,15 @@ def _enter(value: Value, run: Run) -> Item:
     if isinstance(value, Sensitive):
         return Hidden(value)
     if isinstance(value, dict):
-        return {key: _enter(member, run) for key, member in value.items()}
+        run.world.spend(len(value))
+        members = {key: _enter(member, run) for key, member in value.items()}
+        return value if all(members[key] is one for key, one in value.items()) else members
     if isinstance(value, list):
-        return [_enter(member, run) for member in value]
+        run.world.spend(len(value))
+        items = [_enter(member, run) for member in value]
+        return (
+            value if all(one is other for one, other in zip(items, value, strict=True)) else items
+        )
     return value
 
 
@@ -765,10 +804,10 @@ def _leave(item: Item, run: Run) -> Value:
         return Unknown(template, "", item.references)
     if isinstance(item, Hidden):
         return item.value
-    if isinstance(item, dict):
-        return {_checked_key(key): _leave(member, run) for key, member in item.items()}
-    if isinstance(item, list | tuple):
-        return [_leave(member, run) for member in item]
+    if isinstance(item, dict | list | tuple):
+        return _leave_container(item, run)
+    if isinstance(item, Iterable):
+        return [_leave(member, run) for member in _bounded(item)]
     if callable(item):
         msg = "expression"
         raise ExpressionError(
@@ -777,14 +816,23 @@ def _leave(item: Item, run: Run) -> Value:
             "the expression gives a function, not its result.",
             hint="call it: add `()`",
         )
-    if isinstance(item, Iterable):
-        return [_leave(member, run) for member in _bounded(item)]
     msg = "expression"
     raise ExpressionError(
         msg,
         "Expression fails",
         f"the expression gives a {type(item).__name__}, which JSON has not.",
     )
+
+
+def _leave_container(item: dict[str, Item] | list[Item] | tuple[Item, ...], run: Run) -> Value:
+    """Do the same for all members; what has only plain values is not copied."""
+    run.world.spend(2 * len(item))
+    if isinstance(item, dict):
+        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
+        return item if all(members[key] is one for key, one in item.items()) else members
+    items = [_leave(member, run) for member in item]
+    same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
+    return cast("Value", item) if same else items
 
 
 def _bounded(items: Iterable[Item]) -> list[Item]:
@@ -803,6 +851,18 @@ def too_large() -> ExpressionError:
         "Expression too large",
         f"the value would be larger than expressions may be ({MAX_TEXT:,} characters, {MAX_ITEMS:,} items).",
         why="A manifest that anybody can send must not be able to fill the memory of who plans it.",
+    )
+
+
+def too_much() -> ExpressionError:
+    """Word that the expressions of a project are together more work than any project needs."""
+    return ExpressionError(
+        "expression-too-large",
+        "Expressions too large",
+        "the expressions of this project make more than a project may: "
+        "hundreds of millions of characters.",
+        why="A manifest that anybody can send must not be able to fill the memory of who plans it.",
+        hint="use variables and references for what is repeated, not copies of it in texts",
     )
 
 
@@ -883,4 +943,6 @@ def _by_jinja(source: str, run: Run) -> Item:
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
     own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
-    return jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own})
+    item = jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
+    run.world.spend(KEPT * weight(item))
+    return item

@@ -43,6 +43,9 @@ _GEOMETRIES = frozenset(
 _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[0-9.]*:)?([0-9]+)", re.IGNORECASE)
 
 
+_DEEPEST = 4
+
+
 class GeometryError(Exception):
     """A file holds no geometry that can be used; the message is a sentence about the file."""
 
@@ -149,12 +152,10 @@ def _of_feature(feature: JsonObject) -> JsonObject:
     if not isinstance(geometry, dict):
         msg = "holds a feature without a geometry."
         raise GeometryError(msg)
-    return _single(geometry) if geometry.get("type") != "Feature" else _fail_nested()
-
-
-def _fail_nested() -> JsonObject:
-    msg = "holds a feature inside a feature."
-    raise GeometryError(msg)
+    if geometry.get("type") in {"Feature", "FeatureCollection"}:
+        msg = "holds a feature inside a feature."
+        raise GeometryError(msg)
+    return _single(geometry)
 
 
 def _joined(members: list[JsonObject]) -> JsonObject:
@@ -216,16 +217,17 @@ def _flat(value: JsonValue) -> JsonValue:
 
 
 def _positions(value: JsonValue) -> Iterator[list[JsonValue]]:
-    stack: list[JsonValue] = [value]
+    stack: list[tuple[JsonValue, int]] = [(value, 1)]
     while stack:
-        node = stack.pop()
-        if not isinstance(node, list):
+        node, depth = stack.pop()
+        # Source: RFC 7946 section 3.1: a MultiPolygon's positions are the fourth lists.
+        if not isinstance(node, list) or depth > _DEEPEST:
             msg = "has coordinates that are no lists of numbers."
             raise GeometryError(msg)
         if node and not isinstance(node[0], list):
             yield node
         else:
-            stack.extend(reversed(node))
+            stack.extend((one, depth + 1) for one in reversed(node))
 
 
 def _check_position(position: list[JsonValue]) -> None:

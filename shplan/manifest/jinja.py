@@ -11,13 +11,17 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import cache, lru_cache, wraps
 from typing import Any, cast
 
 import orjson
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateExpression
 from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.filters import sync_do_slice
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as JINJA_TESTS
@@ -38,6 +42,16 @@ from shplan.manifest.expressions import (
     too_large,
 )
 from shplan.manifest.validate import listed, nearest
+from shplan.manifest.work import (
+    MAX_SCALAR_WORK,
+    MAX_WEIGHT,
+    MEMBER,
+    OPERATION,
+    Meter,
+    TooDeepError,
+    WorkError,
+    weight,
+)
 
 _BORROWED_FILTERS = [
     "abs",
@@ -58,18 +72,14 @@ _BORROWED_FILTERS = [
     "reject",
     "rejectattr",
     "reverse",
-    "round",
     "select",
     "selectattr",
     "sort",
-    "sum",
     "title",
     "trim",
     "unique",
     "upper",
     "groupby",
-    "batch",
-    "slice",
 ]
 _TESTS = [
     "boolean",
@@ -137,16 +147,37 @@ _METHODS: Mapping[type, frozenset[str]] = {
     list: frozenset({"index", "count"}),
 }
 _WIDTH = re.compile(r"\d{4,}|\*|\{[^{}]*\{")
+_REACHES = re.compile(r"\{[^{}:!]*[.\[]")
+# Python reads no deeper code than Jinja makes of this; no manifest needs a tenth of it.
+MAX_NESTING = 60
+MAX_OPERATIONS = 500
+_MOST_BITS = 1024
+MAX_DIGITS = 100
+_MOST_PLACES = 30
+_METER: ContextVar[Meter] = ContextVar("meter")
 
 
-def evaluate(source: str, names: Mapping[str, Item]) -> Item:
+def evaluate(source: str, names: Mapping[str, Item], spend: Callable[[int], None]) -> Item:
     """
     Return what an expression gives.
+
+    Args:
+        spend: is told how much work it was, also when it failed
 
     Raises:
         ExpressionError: in words for the person who wrote it
     """
     compiled = _compiled(source)
+    meter = Meter(MAX_SCALAR_WORK)
+    token = _METER.set(meter)
+    try:
+        return _evaluated(compiled, names)
+    finally:
+        _METER.reset(token)
+        spend(meter.spent)
+
+
+def _evaluated(compiled: TemplateExpression, names: Mapping[str, Item]) -> Item:
     try:
         item = compiled(**names)
         if isinstance(item, Undefined):
@@ -155,12 +186,42 @@ def evaluate(source: str, names: Mapping[str, Item]) -> Item:
         raise
     except dates.DateError as error:
         raise _fails(str(error)) from error
-    except RecursionError as error:
-        msg = "the expression is nested too deeply."
+    except (RecursionError, TooDeepError) as error:
+        raise _too_deep() from error
+    except (WorkError, MemoryError) as error:
+        raise too_large() from error
+    except AttributeError as error:
+        msg = "something is used here as what it is not, e.g. a list as a mapping."
         raise _fails(msg) from error
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise _fails(_said(error)) from error
     return _drained(item)
+
+
+def _too_deep() -> ExpressionError:
+    return _fails("the expression is nested too deeply.")
+
+
+def _spend(*items: Any) -> int:
+    """Count one operation on these values; returns how much they weigh together."""
+    total = sum(map(weight, items))
+    _METER.get().spend(OPERATION + total)
+    return total
+
+
+def _made(item: Any, *, of: int) -> Any:
+    """
+    Return what an operation made, unless it is larger than any value may be.
+
+    Args:
+        of: the weight of what it was made of; what does not grow may be as large as it was
+    """
+    if isinstance(item, str | dict | list | tuple):
+        made = weight(item)
+        _METER.get().spend(made)
+        if made > max(MAX_WEIGHT, of):
+            raise too_large()
+    return item
 
 
 def _drained(item: Item) -> Item:
@@ -199,8 +260,13 @@ def _said(error: Exception) -> str:
 
 @lru_cache(maxsize=20_000)
 def _compiled(source: str) -> TemplateExpression:
+    environment = _environment()
     try:
-        return _environment().compile_expression(source, undefined_to_none=False)
+        tree = _parsed(environment, source)
+        _check_tree(tree)
+        body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)]
+        template = environment.from_string(nodes.Template(body, lineno=1))
+        return TemplateExpression(template, undefined_to_none=False)
     except TemplateSyntaxError as error:
         msg = "expression"
         raise ExpressionError(
@@ -209,9 +275,51 @@ def _compiled(source: str) -> TemplateExpression:
             f"{_syntax(str(error.message))}.",
             why="Expressions are those of Jinja.",
         ) from error
-    except RecursionError as error:
-        msg = "the expression is nested too deeply."
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        raise _too_deep() from error
+    except (ValueError, OverflowError) as error:
+        # Of Python's own reader of numbers.
+        msg = "a number in the expression is too long."
         raise _fails(msg) from error
+
+
+def _parsed(environment: _Environment, source: str) -> nodes.Expr:
+    """Parse as `Environment.compile_expression` does, but hand out the tree."""
+    parser = Parser(environment, source, state="variable")
+    tree = parser.parse_expression()
+    if not parser.stream.eos:
+        current = parser.stream.current
+        msg = "chunk after expression"
+        raise TemplateSyntaxError(msg, current.lineno)
+    tree.set_environment(environment)
+    return tree
+
+
+def _check_tree(tree: nodes.Node) -> None:
+    """Refuse what is nested too deeply, has too many operations, or numbers that are none."""
+    operations = 0
+    stack = [(tree, 1)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_NESTING:
+            raise _too_deep()
+        if isinstance(node, nodes.Const):
+            _check_number(node.value)
+        elif not isinstance(node, nodes.Literal | nodes.Name | nodes.Pair | nodes.Keyword):
+            operations += 1
+        stack += [(child, depth + 1) for child in node.iter_child_nodes()]
+    if operations > MAX_OPERATIONS:
+        msg = f"the expression has {operations:,} operations; {MAX_OPERATIONS} are the most."
+        raise _fails(msg)
+
+
+def _check_number(value: Any) -> None:
+    if isinstance(value, float) and value - value != 0:
+        msg = "a number in the expression is too large for a floating-point number."
+        raise _fails(msg)
+    if isinstance(value, int) and value.bit_length() > 64:
+        msg = "a number in the expression does not fit into 64 bits."
+        raise _fails(msg)
 
 
 def _syntax(message: str) -> str:
@@ -253,7 +361,11 @@ class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
     def __init__(self) -> None:
-        super().__init__(undefined=_Missing, autoescape=False, extensions=())
+        # Not optimised: that would compute constants while compiling, and keep them.
+        super().__init__(
+            undefined=_Missing, autoescape=False, extensions=(), optimized=False, cache_size=0
+        )
+        self.code_generator_class = _Code
         self.filters = dict(FILTERS)
         self.tests = dict(TESTS)
         self.globals = {"range": _range}
@@ -272,13 +384,27 @@ class _Environment(ImmutableSandboxedEnvironment):
         found = step_into(obj, argument)
         return self.undefined(obj=obj, name=argument) if found is NOTHING else found
 
+    def joined(self, parts: tuple[Any, ...]) -> Any:
+        """Return `a ~ b ~ ...`, texts as they appear in text."""
+        for part in parts:
+            if isinstance(part, Undefined):
+                str(part)  # strict: says what is not defined
+        waiting = _waiting(parts)
+        if waiting is not None:
+            return waiting
+        of = _spend(*parts)
+        texts = [_to_string(part) for part in parts]
+        _check_size(sum(map(len, texts)))
+        return _made("".join(texts), of=of)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if isinstance(left, Undefined | Later | Hidden):
             return _BINARY[operator](left, right)
         if isinstance(right, Later):
             return right.touched()
+        of = _spend(left, right)
         _check_operands(operator, left, right)
-        return _BINARY[operator](left, right)
+        return _made(_BINARY[operator](left, right), of=of)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         if isinstance(obj, Later):
@@ -309,6 +435,18 @@ def _call_undefined(obj: Undefined) -> None:
         raise no_member(owner, name, "")
 
 
+class _Code(CodeGenerator):
+    """Jinja's code, with `~` as an operation of ours: Jinja makes texts of everything."""
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """Write the call of `joined`."""
+        self.write("environment.joined((")
+        for one in node.nodes:
+            self.visit(one, frame)
+            self.write(", ")
+        self.write("))")
+
+
 class _Method:
     """A listed method of a text or mapping, bounded."""
 
@@ -316,9 +454,10 @@ class _Method:
         self.owner, self.__name__ = owner, name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        of = _spend(self.owner, *args, *kwargs.values())
         if isinstance(self.owner, str):
-            _check_growth(self.owner, self.__name__, args)
-        return getattr(self.owner, self.__name__)(*args, **kwargs)
+            _check_growth(self.owner, self.__name__, (*args, *kwargs.values()))
+        return _made(_drained(getattr(self.owner, self.__name__)(*args, **kwargs)), of=of)
 
 
 def _check_growth(owner: str, name: str, args: tuple[Any, ...]) -> None:
@@ -334,11 +473,27 @@ def _check_growth(owner: str, name: str, args: tuple[Any, ...]) -> None:
         _check_size(len(owner) * len(args[0]) + sum(len(str(one)) for one in args[0]))
     elif name == "zfill" and args and isinstance(args[0], int):
         _check_size(args[0])
-    elif name == "format" and _WIDTH.search(owner):
+    elif name == "format":
+        if _REACHES.search(owner):
+            msg = "a format may not reach into its arguments."
+            raise _fails(msg)
+        _check_format(owner, "{", args)
+
+
+def _check_format(pattern: str, sign: str, arguments: Iterable[Any]) -> None:
+    """Refuse a format whose result may be large, or that would write a list as Python does."""
+    if _WIDTH.search(pattern):
         raise too_large()
-    elif name == "format" and re.search(r"\{[^{}]*[.\[]", owner):
-        msg = "a format may not reach into its arguments."
-        raise _fails(msg)
+    longest = 0
+    for argument in arguments:
+        if isinstance(argument, dict | list | tuple | Later | Hidden):
+            _to_string(argument)
+        longest = max(longest, weight(argument))
+    widths = sum(map(int, re.findall(r"\d+", pattern)))
+    # A number is never longer than 400 characters, and `!r` may write one as ten.
+    _check_size(
+        len(pattern) + widths + pattern.count(sign) * max(10 * longest, 400 * bool(longest))
+    )
 
 
 def _check_size(size: int) -> None:
@@ -355,22 +510,37 @@ def _check_operands(operator: str, left: Any, right: Any) -> None:
 
 
 def _repeats(left: Any, right: Any) -> bool:
+    if isinstance(left, int) and isinstance(right, int):
+        return left.bit_length() + right.bit_length() > _MOST_BITS
     return any(
         isinstance(one, str | list | tuple)
         and isinstance(times, int)
-        and len(one) * times > (MAX_TEXT if isinstance(one, str) else MAX_ITEMS)
+        and (
+            len(one) * times > MAX_TEXT
+            if isinstance(one, str)
+            else weight(one) * times > MAX_WEIGHT
+        )
         for one, times in ((left, right), (right, left))
     )
 
 
-def _pads(left: Any, _: Any) -> bool:
-    return isinstance(left, str) and _WIDTH.search(left) is not None
+def _pads(left: Any, right: Any) -> bool:
+    if isinstance(left, str):
+        values = right.values() if isinstance(right, dict) else right
+        _check_format(
+            left,
+            "%",
+            values
+            if isinstance(values, Iterable) and not isinstance(values, str | list)
+            else (values,),
+        )
+    return False
 
 
 def _joins(left: Any, right: Any) -> bool:
     if not (isinstance(left, str | list | tuple) and isinstance(right, type(left))):
         return False
-    return len(left) + len(right) > MAX_TEXT
+    return len(left) + len(right) > (MAX_TEXT if isinstance(left, str) else MAX_ITEMS)
 
 
 def _powers(left: Any, right: Any) -> bool:
@@ -409,8 +579,10 @@ _range.__name__ = "range"
 
 def _bounded_list(items: Iterable[Any]) -> list[Any]:
     result: list[Any] = []
+    left = MAX_WEIGHT
     for item in items:
-        if len(result) >= MAX_ITEMS:
+        left -= MEMBER + weight(item)
+        if len(result) >= MAX_ITEMS or left < 0:
             raise too_large()
         result.append(item)
     return result
@@ -432,12 +604,18 @@ def _careful(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def careful(*args: Any, **kwargs: Any) -> Any:
         waiting = _waiting((*args, *kwargs.values()))
-        return waiting if waiting is not None else _drained(function(*args, **kwargs))
+        if waiting is not None:
+            return waiting
+        of = _spend(*args, *kwargs.values())
+        return _made(_drained(function(*args, **kwargs)), of=of)
 
     return careful
 
 
 def _to_int(value: Any) -> int:
+    if isinstance(value, str) and len(value) > MAX_DIGITS:
+        msg = f"{_brief(value)} is too long for an integer."
+        raise _fails(msg)
     try:
         return int(value.strip() if isinstance(value, str) else value)
     except (TypeError, ValueError) as error:
@@ -516,6 +694,41 @@ def _truncate(value: str, length: int = 255) -> str:
     return _to_string(value)[:length]
 
 
+def _batch(value: Iterable[Any], linecount: int, fill_with: Any = None) -> Any:
+    return JINJA_FILTERS["batch"](value, _count(linecount), fill_with)
+
+
+def _slice(value: Iterable[Any], slices: int, fill_with: Any = None) -> Any:
+    return sync_do_slice(list(value), _count(slices), fill_with)
+
+
+def _count(number: Any) -> int:
+    if not isinstance(number, int) or not 0 < number <= MAX_ITEMS:
+        msg = f"{_brief(number)} is no number of items from 1 to {MAX_ITEMS:,}."
+        raise _fails(msg)
+    return number
+
+
+def _round(value: Any, precision: Any = 0, method: str = "common") -> Any:
+    if not isinstance(precision, int) or abs(precision) > _MOST_PLACES:
+        msg = f"a number is rounded to at most {_MOST_PLACES} places."
+        raise _fails(msg)
+    return JINJA_FILTERS["round"](value, precision, method)
+
+
+def _sum(value: Iterable[Any], attribute: str | int | None = None, start: float = 0) -> Any:
+    """Return the sum of numbers; lists are put together by `+`."""
+    items = [step_into(item, attribute) if attribute is not None else item for item in value]
+    waiting = _waiting(items)
+    if waiting is not None:
+        return waiting
+    for item in (start, *items):
+        if not isinstance(item, int | float):
+            msg = f"{_brief(item)} cannot be added to a sum of numbers."
+            raise _fails(msg)
+    return sum(items, start)
+
+
 _OUR_FILTERS: Mapping[str, Callable[..., Any]] = {
     "int": _to_int,
     "float": _to_float,
@@ -526,6 +739,10 @@ _OUR_FILTERS: Mapping[str, Callable[..., Any]] = {
     "split": _split,
     "pad": _pad,
     "truncate": _truncate,
+    "batch": _batch,
+    "slice": _slice,
+    "round": _round,
+    "sum": _sum,
 }
 FILTERS: Mapping[str, Callable[..., Any]] = {
     **{

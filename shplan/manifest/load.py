@@ -20,7 +20,7 @@ from shplan.core.frozen import dataclass
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Unknown, Value
 from shplan.core.value import Path as ValuePath
-from shplan.manifest.expand import Instance, expand
+from shplan.manifest.expand import ExpandError, Instance, expand
 from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import sentence
 from shplan.manifest.ignored import unknown_step
@@ -71,6 +71,7 @@ API_VERSION = "shplan/v1"
 PROJECT_KIND = "Project"
 FROM = "from"
 MEMBERS_AT_ONCE = 10_000
+MAX_RESOURCES = 100_000
 
 
 class Kind(Protocol):
@@ -177,6 +178,14 @@ def load(
     return loader.load(environment, variables or VariableInputs(), ci=ci, version=version)
 
 
+def _too_many() -> ExpandError:
+    return ExpandError(
+        (),
+        f"with its instances the project has more than {MAX_RESOURCES:,} resources.",
+        hint="divide it into several projects",
+    )
+
+
 class _Loader:
     """One load; gathers diagnostics instead of stopping at the first."""
 
@@ -184,6 +193,8 @@ class _Loader:
         self.files = files
         self.registry = registry
         self.diagnostics: list[Diagnostic] = []
+        self.told: set[Diagnostic] = set()
+        self._instances = 0
         self.masks: dict[str, list[tuple[int, int]]] = {}
         self.texts = Texts(files, self.masks)
         self.manifests: dict[Address, _Manifest] = {}
@@ -227,7 +238,7 @@ class _Loader:
             environment=chosen,
             resources=resources,
             diagnostics=of_all_instances(
-                ordered(one for one in self.diagnostics if one.code != FOLLOWS)
+                ordered(one for one in dict.fromkeys(self.diagnostics) if one.code != FOLLOWS)
             ),
             resolver=self.resolution,
             outputs=outputs,
@@ -533,6 +544,9 @@ class _Loader:
             manifest.broken = True
             return
         instances, errors = expand(result.value)
+        self._instances += len(instances)
+        if self._instances > MAX_RESOURCES:
+            errors = [_too_many()]
         for error in errors:
             manifest.broken = True
             self.complain(
@@ -561,7 +575,8 @@ class _Loader:
             if at >= 0:
                 span = origin.text.at(at, len(error.fragment))
         found = diagnostic(error, span, address=address)
-        if found not in self.diagnostics:
+        if found not in self.told:
+            self.told.add(found)
             self.diagnostics.append(found)
 
     def _resources(self) -> tuple[Desired, ...]:
@@ -707,7 +722,9 @@ class _Loader:
                 self._add(self.script_checks.of_inputs(text, desired, path, declared))
 
     def _add(self, found: list[Diagnostic]) -> None:
-        self.diagnostics += [one for one in found if one not in self.diagnostics]
+        fresh = [one for one in dict.fromkeys(found) if one not in self.told]
+        self.told.update(fresh)
+        self.diagnostics += fresh
 
     def _desired(self, manifest: _Manifest, instance: Instance | None) -> Desired | None:
         address = manifest.address
@@ -963,7 +980,8 @@ class _Loader:
                     else "add `| int`, or `| float`"
                 )
             found = Diagnostic(one.code, one.summary, one.what, one.why, hint, span, address)
-            if found not in self.diagnostics:
+            if found not in self.told:
+                self.told.add(found)
                 self.diagnostics.append(found)
 
     def _check_addresses(self, project: Project, resources: Sequence[Desired]) -> None:

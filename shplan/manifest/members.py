@@ -89,6 +89,15 @@ class RowPlaces:
         return SourceSpan(self.file, line, 1, 2)
 
 
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Return the lines of a text; one that does not end would be held whole before it is read."""
+    while line := text.readline(MAX_FIELD + 1):
+        if len(line) > MAX_FIELD:
+            msg = f"a line is longer than {MAX_FIELD:,} characters"
+            raise csv.Error(msg)
+        yield line
+
+
 def read_csv(blocks: Iterable[bytes], *, file: str) -> tuple[Rows, list[Diagnostic]]:
     """
     Read the rows of a CSV file with a header.
@@ -99,7 +108,7 @@ def read_csv(blocks: Iterable[bytes], *, file: str) -> tuple[Rows, list[Diagnost
     """
     text = io.TextIOWrapper(io.BufferedReader(_Stream(blocks)), encoding="utf-8-sig", newline="")
     csv.field_size_limit(MAX_FIELD)
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(_lines(text), strict=True)
     try:
         header = next(reader, None)
         if not header:

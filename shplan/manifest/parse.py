@@ -9,7 +9,7 @@ somebody asks. Expressions are only noticed here; `expressions.py` evaluates the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, cast
@@ -276,7 +276,20 @@ class _Builder:
         assert isinstance(end, DocumentEndEvent)
         if value is None and isinstance(event, ScalarEvent):
             return
-        if self._aliases and _expanded(value) > MAX_EXPANDED_NODES:
+        size, depth = _expanded(value) if self._aliases else (0, 0)
+        if depth > MAX_DEPTH:
+            self._complain(
+                "manifest/too-deep",
+                "Nesting too deep",
+                _start(start),
+                offset + 1,
+                f"with its aliases written out, values are nested {depth:,} levels deep; "
+                f"{MAX_DEPTH} are the most.",
+                "",
+                "",
+            )
+            return
+        if size > MAX_EXPANDED_NODES:
             self._complain(
                 "manifest/too-large",
                 "Document too large",
@@ -583,16 +596,20 @@ def _shown(text: str) -> str:
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
 
 
-def _expanded(value: JsonValue) -> int:
-    """Count the values of a tree as if every alias were written out."""
-    sizes: dict[int, int] = {}
+def _expanded(value: JsonValue) -> tuple[int, int]:
+    """Count the values of a tree, and its levels, as if every alias were written out."""
+    known: dict[int, tuple[int, int]] = {}
 
-    def size(node: JsonValue) -> int:
+    def measure(node: JsonValue) -> tuple[int, int]:
         if not isinstance(node, dict | list):
-            return 1
-        if id(node) not in sizes:
-            children: Iterable[JsonValue] = node.values() if isinstance(node, dict) else node
-            sizes[id(node)] = 1 + sum(size(child) for child in children)
-        return sizes[id(node)]
+            return 1, 0
+        if id(node) not in known:
+            size, depth = 1, 0
+            # What an alias repeats stands before it, so that this goes no deeper than the text.
+            for child in node.values() if isinstance(node, dict) else node:
+                child_size, child_depth = measure(child)
+                size, depth = size + child_size, max(depth, child_depth)
+            known[id(node)] = (size, depth + 1)
+        return known[id(node)]
 
-    return size(value)
+    return measure(value)

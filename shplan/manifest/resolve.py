@@ -26,7 +26,7 @@ from shplan.core.value import (
     is_known,
     walk,
 )
-from shplan.manifest.expressions import ExpressionError, Scope, evaluate
+from shplan.manifest.expressions import ExpressionError, Scope, evaluate, too_much
 from shplan.manifest.geodata import (
     GeometryError,
     geojson_bounds,
@@ -37,9 +37,14 @@ from shplan.manifest.geodata import (
 from shplan.manifest.scanner import holds_expression
 from shplan.manifest.source import FileError, Files
 from shplan.manifest.validate import listed, nearest
+from shplan.manifest.work import MAX_PROJECT_WORK, MEMBER, Meter, WorkError
 
 Complaint = Callable[[Path, ExpressionError], None]
 PROJECT_SCOPE = "Project"
+# Keys that depend on keys that depend on keys.
+MAX_CHAIN = 20
+# Names that were not found and are searched for by what they resemble.
+MAX_SEARCHES = 20
 # The code of an error that follows from one already reported; it is never shown.
 FOLLOWS = "manifest/follows"
 
@@ -88,6 +93,15 @@ class Resolution:
         self._geometries: dict[tuple[str, str], JsonValue | GeometryError] = {}
         self._waiting_members: set[Address] = set()
         self._expanding: list[Address] = []
+        self._meter = Meter(MAX_PROJECT_WORK)
+        self._searches = 0
+
+    def spend(self, work: int) -> None:
+        """Count the work of all expressions while loading; too much is said once."""
+        if self._meter.spent > MAX_PROJECT_WORK:
+            msg = "follows"
+            raise ExpressionError(msg, "", "")
+        self._meter.spend(work)
 
     def add_scope(self, scope: Scope) -> Scope:
         """Remember the names of a resource under the name of their scope."""
@@ -115,6 +129,15 @@ class Resolution:
                 "Dependency cycle",
                 f"the keys of {base} depend on themselves: {' -> '.join(map(str, circle))}.",
                 why="To know its keys, its keys would have to be known.",
+                hint="take the keys from a variable",
+            )
+        if len(self._expanding) >= MAX_CHAIN:
+            msg = "reference"
+            raise ExpressionError(
+                msg,
+                "References too long",
+                f"the keys of {self._expanding[0]} depend on those of {base} "
+                f"by way of {MAX_CHAIN} others.",
                 hint="take the keys from a variable",
             )
         self._expanding.append(base)
@@ -208,7 +231,9 @@ class Resolution:
     def _unknown_address(self, base: Address) -> ExpressionError:
         if self._incomplete:
             return ExpressionError("follows", "", "")
-        similar = nearest(str(base), self._declared)
+        # Each search costs as much as there are names, and many wrong ones have one cause.
+        self._searches += 1
+        similar = nearest(str(base), self._declared) if self._searches <= MAX_SEARCHES else None
         same_kind = sorted(name for name in self._declared if name.startswith(f"{base.kind}/"))
         if similar:
             hint = f"did you mean `{similar}`?"
@@ -289,6 +314,8 @@ class _Filler:
         self.geojson = base.geojson
         self.bounds = base.bounds
         self.scope = base.scope
+        # Of its own: an apply fills in what it learns, as long as it runs.
+        self.spend = Meter(MAX_PROJECT_WORK).spend
 
     def attributes(self, address: Address) -> Object | None:
         return self._attributes.get(address)
@@ -348,6 +375,11 @@ def evaluate_tree(
         if not isinstance(node, dict | list) or id(node) not in dynamic:
             return node  # type: ignore[return-value]
         made: Value
+        try:
+            world.spend(2 * MEMBER * len(node))
+        except (WorkError, ExpressionError) as error:
+            complain(here, error if isinstance(error, ExpressionError) else too_much())
+            return Unknown("", scope.name, ())
         if isinstance(node, dict):
             made = {key: visit(member, (*here, key)) for key, member in node.items()}
         else:

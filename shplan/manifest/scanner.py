@@ -14,7 +14,9 @@ from typing import TypeAlias
 
 from shplan.core.frozen import dataclass
 
-_MARKS = ("{{", "{%", "{#")
+_MARK = re.compile(r"\{[{%#]")
+# A longer one is Jinja's business, which says how deep expressions may be.
+_MOST_TOKENS = 120
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<integer>[0-9]+)(?![\w.])"
@@ -132,8 +134,8 @@ def read(source: str) -> Tree | None:
 
 
 def _next_mark(text: str, position: int) -> int:
-    found = [place for mark in _MARKS if (place := text.find(mark, position)) >= 0]
-    return min(found, default=-1)
+    match = _MARK.search(text, position)
+    return match.start() if match else -1
 
 
 def _end(text: str, position: int) -> int:
@@ -199,6 +201,8 @@ def _tokens(source: str) -> list[tuple[str, str]] | None:
         if match.lastgroup == "name" and text in _RESERVED:
             return None
         tokens.append((match.lastgroup, text))
+        if len(tokens) > _MOST_TOKENS:
+            return None
         position = match.end()
     return tokens
 

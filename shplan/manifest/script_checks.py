@@ -86,8 +86,10 @@ class ScriptChecks:
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
 
         look = self._scripts.look(text)
-        found_remarks = [] if look is None else remarks(look)
-        return self._told(found_remarks, text, desired, inline)
+        said = [] if look is None else remarks(look)
+        # A job that needs a version line says so; one for single images needs none.
+        said = [one for one in said if one.rule != "version"]
+        return self._told(said, text, desired, inline)
 
     def _complaint(
         self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None

@@ -11,12 +11,14 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 PROJECT_FILE = "shplan.yaml"
+# Files that are held in memory; tables are read in pieces.
+MAX_BYTES = 256 << 20
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -37,10 +39,14 @@ class DiskReader:
 
     def open(self, path: Path) -> BinaryIO:
         """Open a file for reading bytes; a pipe or a device would keep us waiting for ever."""
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
-        return path.open("rb")
+        # What it is may change between a look and the opening: so it is opened first, without waiting.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        stream = open(os.open(path, flags), "rb")  # noqa: SIM115, PTH123 - handed out
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISREG(mode):
+            return stream
+        stream.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Files:
         Raises:
             FileError: it does not, or the text is no path
         """
-        if not text or "\0" in text:
+        if not text or "\0" in text or len(text) > 4096 or max(map(len, text.split("/"))) > 255:
             msg = "is no path"
             raise FileError(msg)
         path = Path(os.path.normpath(base / text))
@@ -114,9 +120,12 @@ class Files:
         """
         try:
             with self._reader.open(path) as stream:
-                content = stream.read()
+                content = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise FileError(_os_reason(error)) from error
+        if len(content) > MAX_BYTES:
+            msg = f"is larger than {MAX_BYTES >> 20} MB, more than is read whole"
+            raise FileError(msg)
         self.digests[self.relative(path)] = hashlib.sha256(content).hexdigest()
         return content
 
@@ -212,11 +221,17 @@ def _walk(files: Files, top: Path) -> Iterator[Path]:
         directories[:] = sorted(one for one in directories if not one.startswith("."))
         for one in sorted(names):
             path = Path(name) / one
-            if (
-                one.endswith(_SUFFIXES)
-                and not one.startswith(".")
-                and path.resolve() != project_file
-            ):
+            if not one.endswith(_SUFFIXES) or one.startswith("."):
+                continue
+            try:
+                real = path.resolve()
+            except (OSError, RuntimeError) as error:
+                msg = f"holds {one}, a link that leads back to itself"
+                raise FileError(msg) from error
+            if not real.is_relative_to(real_root):
+                msg = f"holds {one}, a link that leads out of the project"
+                raise FileError(msg)
+            if real != project_file:
                 yield path
 
 
@@ -243,6 +258,7 @@ class Texts(Mapping[str, str]):
         self._files = files
         self._masks = masks
         self._known: dict[str, str] = {}
+        self._shown: dict[str, tuple[int, str]] = {}
 
     def remember(self, file: str, text: str) -> None:
         """Keep a text that was read already."""
@@ -254,7 +270,12 @@ class Texts(Mapping[str, str]):
                 self._known[file] = self._files.read_text(self._files.root / file)
             except FileError as error:
                 raise KeyError(file) from error
-        return _masked(self._known[file], self._masks.get(file, ()))
+        masks = self._masks.get(file, [])
+        if not masks:
+            return self._known[file]
+        if self._shown.get(file, (0, ""))[0] != len(masks):
+            self._shown[file] = (len(masks), _masked(self._known[file], masks))
+        return self._shown[file][1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)
@@ -263,9 +284,11 @@ class Texts(Mapping[str, str]):
         return len(self._known)
 
 
-def _masked(text: str, stretches: object) -> str:
-    assert isinstance(stretches, list | tuple)
-    for first, last in stretches:
-        hidden = "".join(one if one in "\r\n" else "*" for one in text[first:last])
-        text = text[:first] + hidden + text[last:]
-    return text
+def _masked(text: str, stretches: Sequence[tuple[int, int]]) -> str:
+    parts, position = [], 0
+    for first, last in sorted(stretches):
+        begin = max(first, position)
+        parts.append(text[position:begin])
+        parts.append("".join(one if one in "\r\n" else "*" for one in text[begin:last]))
+        position = max(last, position)
+    return "".join((*parts, text[position:]))

@@ -9,7 +9,8 @@ What no schema can say is in `meaning.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -75,6 +76,10 @@ def dotted(path: Path) -> str:
     return text or "the document"
 
 
+_MOST_NAMES = 400
+_LONGEST_NAME = 200
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that was probably meant; letter case and separators weigh nothing."""
     import difflib  # noqa: PLC0415 - only who mistypes pays for it
@@ -82,8 +87,24 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     folded: dict[str, str] = {}
     for candidate in sorted(candidates):
         folded.setdefault(_folded(candidate), candidate)
-    close = difflib.get_close_matches(_folded(name), folded, n=1, cutoff=0.6)
+    wanted = _folded(name)
+    # The comparison is quadratic in a name's length, and there may be a message for each name.
+    near = [one for one in _neighbours(wanted, folded) if len(one) <= _LONGEST_NAME]
+    if len(wanted) > _LONGEST_NAME:
+        return None
+    close = difflib.get_close_matches(wanted, near, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
+
+
+def _neighbours(name: str, known: Collection[str]) -> Iterable[str]:
+    """Return all names where they are few, else those that begin or end most alike."""
+    if len(known) <= _MOST_NAMES:
+        return known
+    forth, back = sorted(known), sorted(one[::-1] for one in known)
+    half = _MOST_NAMES // 16
+    at, from_end = bisect(forth, name), bisect(back, name[::-1])
+    ending_alike = (one[::-1] for one in back[max(from_end - half, 0) : from_end + half])
+    return sorted({*forth[max(at - half, 0) : at + half], *ending_alike})
 
 
 def listed(names: Iterable[str], *, limit: int = 12) -> str:

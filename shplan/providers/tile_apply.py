@@ -61,17 +61,13 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
     """
     work = _Work(change, settings)
     yield from _look_at_files(work)
+    yield from _leave_former(work)
     yield from _adopt(work)
     work.faults += [
         Fault(_place(member), f"{member.key}: {_FAILED}: {member.detail}")
         for member in change.members
         if member.operation == "reingest" and member.request is None
     ]
-    # What lies in the collection that the set belonged to goes first: until then the ledger
-    # says that it belongs there, so that a run that is cut off leaves nothing behind.
-    todo = [m for m in change.members if _home(m) not in ("", work.collection)]
-    for group in _grouped(todo):
-        yield from _carry_out(work, "delete", group)
     for operation in ("create", "update", "reingest", "delete"):
         todo = [m for m in change.members if m.operation == operation and m.request is not None]
         todo = [m for m in todo if _home(m) in ("", work.collection)]
@@ -145,6 +141,23 @@ def _look_at_files(work: _Work) -> Flow[None]:
     bucket = text_of(home.get("s3Bucket"))
     if bucket:
         work.files = yield from look_at_files(bucket, paths)
+
+
+def _leave_former(work: _Work) -> Flow[None]:
+    """
+    Delete what lies in the collection that the set belonged to, before anything else is written.
+
+    Until then the ledger says that the set belongs there, so that a run that is cut off leaves
+    nothing behind, and a path that both collections hold is not taken for the other one's.
+
+    Raises:
+        ChangeFailedError: the service refused some; nothing was changed in the new collection
+    """
+    todo = [m for m in work.change.members if _home(m) not in ("", work.collection)]
+    for group in _grouped(todo):
+        yield from _carry_out(work, "delete", group)
+    if work.faults:
+        raise ChangeFailedError(_summary(work), faults=tuple(work.faults))
 
 
 def _adopt(work: _Work) -> Flow[None]:

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from shplan.sandbox import control, faults
+from shplan.sandbox.browsers import Browsers
 from shplan.sandbox.errors import (
     EXCEPTION,
     METHOD_NOT_ALLOWED,
@@ -112,7 +114,10 @@ def create_app(
             *catalog.routes(world),
             *control.routes(world),
         ],
-        middleware=[Middleware(Gate, world=world, sleep=sleep)],
+        middleware=[
+            Middleware(Browsers, closed=control.PREFIX, is_open=partial(_is_open, world)),
+            Middleware(Gate, world=world, sleep=sleep),
+        ],
         exception_handlers={
             ApiError: _refused,
             HTTPException: _unknown,
@@ -126,6 +131,14 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.world = world
     return app
+
+
+def _is_open(world: World) -> bool:
+    """Whether pages of other places reach the service; files that cannot be read are told further in."""
+    try:
+        return world.settings.browsers == "any"
+    except (SettingsError, sqlite3.DatabaseError):
+        return False
 
 
 def close_app(app: Starlette) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shplan.sandbox.checks import is_output_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -36,6 +38,8 @@ def misfit(outputs: Sequence[OutputFacts], known: Mapping[str, JsonObject] | Non
     """
     found: dict[str, OutputFacts] = {}
     for output in outputs:
+        if not is_output_name(output.id):
+            return f"Output {output.id} has a name that cannot be a band's name in an evalscript."
         if output.bands > MOST_BANDS:
             return f"Output {output.id} has {output.bands} bands; {MOST_BANDS} can be ingested."
         for name in _bands(output):

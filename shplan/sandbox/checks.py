@@ -113,6 +113,15 @@ def is_band_name(name: str) -> bool:
     return _IDENTIFIER.fullmatch(name) is not None and name not in _RESERVED
 
 
+def is_output_name(name: str) -> bool:
+    """
+    Whether a batch task's output can be a band: by that name, which may be a reserved word.
+
+    Assumption: the usual output is called `default`, which is one.
+    """
+    return _IDENTIFIER.fullmatch(name) is not None
+
+
 def ingest(
     files: Sequence[RasterFile],
     *,

@@ -9,6 +9,7 @@ baseline 04.00 (its offset); D. Small, "Flattening gamma", 2011 (coefficients of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -16,11 +17,14 @@ import numpy as np
 
 from shplan.sandbox import geoid
 from shplan.sandbox.errors import RENDERER_EXCEPTION, ApiError, violation
+from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.imagery import reading
-from shplan.sandbox.imagery.grid import pixels, step_of
-from shplan.sandbox.imagery.sentinel1 import incidence_deg
+from shplan.sandbox.imagery.grid import cells_at, pixels, step_of
+from shplan.sandbox.imagery.lattice import METRES_PER_DEG
+from shplan.sandbox.imagery.sentinel1 import incidence_deg, nearer_m, to_sensor
 from shplan.sandbox.imagery.sentinel5p import QUALITY
 from shplan.sandbox.scenes.instants import ms
+from shplan.sandbox.scenes.noise import sine_of_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +46,16 @@ _ELLIPSOID, _TERRAIN = "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"
 _AREA = "scatteringArea"
 # Bands that come with the correction of positions, and with that of slopes.
 _ORTHO_BANDS, _FLAT_BANDS = {"localIncidenceAngle"}, {_AREA, "shadowMask"}
+_SLOPES = {"localIncidenceAngle", _AREA, "shadowMask"}
 _MAPZEN, _COPERNICUS_90 = "MAPZEN", "COPERNICUS_90"
+# Metres between the points of a model that is coarser than the images; and between those at which slopes are told
+# without any oversampling: with the default they are told at each native pixel.
+_POSTING_M = {"COPERNICUS": 30.0, "COPERNICUS_30": 30.0, _COPERNICUS_90: 90.0}
+_UNSAMPLED_M = 20.0
+# How often the place that is seen is corrected by the height there, and the square of places of a mean height.
+_STEPS, _PLACES = 2, 5
+# Near a pole no pixel is narrower than this part of one at the equator.
+_NARROWEST = 0.05
 # Source: SLSTR User Guide: the oblique view is at 55 degrees, three quarters more air than straight down. What
 # that air takes of heat, and the part of light that it scatters towards the sensor, which is as bright as haze.
 _COLDER_K = {"S7": 0.7, "S8": 1.6, "S9": 3.0, "F1": 0.7, "F2": 1.6}
@@ -74,6 +87,8 @@ class Options:
         is_ellipsoidal: whether heights are those above the ellipsoid
         min_qa: percent; none: the default of each product
         is_oblique: whether the sensor looks ahead, through more air
+        terrain: which model of elevation radar images are corrected by
+        oversampling: how much finer than its slopes that model is sampled
     """
 
     harmonizes: bool = True
@@ -85,6 +100,8 @@ class Options:
     is_ellipsoidal: bool = False
     min_qa: float | None = None
     is_oblique: bool = False
+    terrain: str = _MAPZEN
+    oversampling: float = 2.0
 
 
 def options_of(data: DataSet, *, place: str) -> Options:
@@ -119,6 +136,8 @@ def options_of(data: DataSet, *, place: str) -> Options:
         is_ellipsoidal=bool(said.get("egm")),
         min_qa=None if min_qa is None else float(cast("float", min_qa)),
         is_oblique=said.get("view") == "OBLIQUE",
+        terrain=str(said.get("demInstance", _MAPZEN)),
+        oversampling=float(cast("float", said.get("radiometricTerrainOversampling", 2.0))),
     )
 
 
@@ -212,13 +231,63 @@ def _optical(native: Native, units: Mapping[str, str], options: Options) -> dict
 def _radar(native: Native, units: Mapping[str, str], options: Options) -> dict[str, Floats]:
     """Power is measured as gamma nought over the ellipsoid."""
     asked = [*units, _AREA] if options.coefficient == _TERRAIN and _AREA not in units else [*units]
-    made = native.measured(asked)
+    seen = native if options.is_ortho else displaced(native)
+    made = seen.measured(asked)
+    if slopes := [name for name in asked if name in _SLOPES]:
+        made |= _on_model(native, slopes, options)
     received = cast("list[str]", native.scene.properties["sar:polarizations"])
     factor = _factor(native, made, options.coefficient)
     for name in POWERS.intersection(units):
         power = np.floor(made[name] * factor * 1e6 + 0.5) / 1e6
         made[name] = power if name in received else np.full(power.shape, np.nan)
     return made
+
+
+def displaced(native: Native) -> Native:
+    """
+    The ground that is seen at the pixels of a radar image that is not corrected for it.
+
+    What is higher than the image is taken to be answers sooner, and is taken for something nearer to the sensor.
+    Source: ESA, Sentinel-1 Product Definition (ground range by a height of the product).
+    """
+    scene, side = native.scene, native.resolution_m
+    if not len(native.column):
+        return native
+    (east, north), (across, along) = to_sensor(scene), _sides_m(native)
+    nearer, level_m = nearer_m(scene, native.x), _level_m(scene, side)
+    column, row = native.column, native.row
+    for _ in range(_STEPS):
+        shift_m = (reading.heights(scene, column, row, side) - level_m) * nearer
+        column = native.column - np.floor(shift_m * east / across + 0.5).astype(np.int64)
+        row = native.row - np.floor(shift_m * north / along + 0.5).astype(np.int64)
+    return Native(scene, side, column, row)
+
+
+def _sides_m(native: Native) -> tuple[Floats, float]:
+    """Width and height of pixels on the ground."""
+    step = step_of(native.scene.epsg, native.resolution_m)
+    if native.scene.epsg != WGS84:
+        return np.full(native.column.shape, step), step
+    narrower = np.maximum(sine_of_turns(native.y / 360.0 + 0.25), _NARROWEST)
+    return np.asarray(step * METRES_PER_DEG * narrower), step * METRES_PER_DEG
+
+
+def _level_m(scene: Scene, side: float) -> float:
+    """The height that the ground of a whole image is taken to have: a mean of some places of it."""
+    west, south, east, north = scene.box
+    parts = (np.arange(_PLACES) + 0.5) / _PLACES
+    x, y = np.meshgrid(west + parts * (east - west), south + parts * (north - south))
+    column, row = cells_at(scene.epsg, x.ravel(), y.ravel(), side)
+    return math.floor(float(np.sum(reading.heights(scene, column, row, side))) / _PLACES**2)
+
+
+def _on_model(native: Native, names: Sequence[str], options: Options) -> dict[str, Floats]:
+    """What comes of slopes, as far apart as the model of elevation is sampled."""
+    side = max(_POSTING_M.get(options.terrain, 0.0), _UNSAMPLED_M / options.oversampling)
+    if side == native.resolution_m:
+        return native.measured(names)
+    cells = cells_at(native.scene.epsg, native.x, native.y, side)
+    return Native(native.scene, side, *cells).measured(names)
 
 
 def _factor(native: Native, made: Mapping[str, Floats], coefficient: str) -> Floats | float:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from shplan.sandbox import lattices, processing_options
+from shplan.sandbox.areas import share_area
+from shplan.sandbox.errors import violation
 from shplan.sandbox.geometry import WGS84
 from shplan.sandbox.imagery import reading
 from shplan.sandbox.imagery.grid import cells_at, inside, step_of
@@ -27,12 +29,14 @@ from shplan.sandbox.public_scenes import Choice, chosen_scenes, for_mosaic, keep
 from shplan.sandbox.raster_sources import DATA_MASK, LEAST_CC, SIMPLE, Band, Layer, Scene
 from shplan.sandbox.scenes.dem import whole
 from shplan.sandbox.scenes.missions import missions
+from shplan.sandbox.scenes.sentinel3 import oblique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from shplan.sandbox.areas import Area
     from shplan.sandbox.process_requests import DataSet
     from shplan.sandbox.raster_sources import Grid, Mask, Plane, Resampling, Search, Window
     from shplan.sandbox.scenes import scene as taken
@@ -53,7 +57,11 @@ _CODES = {
 # Source: pages of the collections: these heed `upsampling` alone.
 _ONE_METHOD = ("sentinel-1", "sentinel-3", "sentinel-5p")
 # Source: the limit that the service is quoted with for Sentinel-2; the others are assumed to be like it.
-_COARSEST_M = {"sentinel-2": 1500.0, "sentinel-1": 1500.0, "landsat": 1500.0}
+_COARSEST_M = {"sentinel-1": 1500.0, "landsat": 1500.0}
+# Source: the seed of the older reference, for the names; it says nothing of the limits. Older clients send DETAIL
+# with every request, so that it cannot narrow anything; how much further the farthest goes is an assumption.
+_PREVIEWED, _DETAIL = "sentinel-2", "DETAIL"
+_PREVIEWS = {_DETAIL: 1500.0, "TILE_PREVIEW": 1500.0, "PREVIEW": 1500.0, "EXTENDED_PREVIEW": 2500.0}
 _NORMALIZATION = {"sentinel-2": 1e-4}
 # Values of a radar image are the mean of so many echoes.
 _LOOKS = 4.4
@@ -79,6 +87,10 @@ def open_source(data: DataSet, *, place: str, now_ms: int) -> PublicRaster:
     Raises:
         ApiError: 400, options of the data set do not fit together
     """
+    chosen = cast("JsonObject", data.content.get("dataFilter", {}))
+    if data.type.startswith(_PREVIEWED) and chosen.get("previewMode", _DETAIL) not in _PREVIEWS:
+        where = f"{place}->dataFilter->previewMode"
+        raise violation(where, f"must be one of {', '.join(_PREVIEWS)}")
     return PublicRaster(data, processing_options.options_of(data, place=place), now_ms)
 
 
@@ -109,6 +121,8 @@ class PublicRaster:
         self._options = options
         self._now_ms = now_ms
         self._taken: dict[str, taken.Scene] = {}
+        # As the catalogue has them, where less of them is seen.
+        self._whole: dict[str, taken.Scene] = {}
         self._places: Places | None = None
         fill = reading.no_data(data.type)
         self._bands = {
@@ -129,6 +143,8 @@ class PublicRaster:
     @property
     def coarsest_m(self) -> float | None:
         """How many metres a pixel may have at most."""
+        if self.name.startswith(_PREVIEWED):
+            return _PREVIEWS[str(self._filter.get("previewMode", _DETAIL))]
         return _by_prefix(_COARSEST_M, self.name, None)
 
     @property
@@ -150,6 +166,8 @@ class PublicRaster:
         keeps = keeping(self.name, self._filter, search.bands)
         choice = Choice(from_ms, last_ms, search.order, search.max_cloud, keeps)
         found = chosen_scenes(self._mission, search.area, choice)
+        if self._options.is_oblique:
+            found = self._seen_obliquely(found, search.area)
         if self.name == _DEM and is_simple:
             found = (whole(one) for one in islice(found, 1))
         elif is_simple:
@@ -157,6 +175,14 @@ class PublicRaster:
                 found, is_patient=search.order == LEAST_CC or search.max_cloud < _ANY
             )
         return self._told(found)
+
+    def _seen_obliquely(self, found: Iterator[taken.Scene], area: Area) -> Iterator[taken.Scene]:
+        """Scenes of another swath, whose clouds are those that the catalogue tells."""
+        for one in found:
+            self._whole[one.id] = one
+            seen = oblique(one)
+            if share_area(area, seen.footprint):
+                yield seen
 
     def _told(self, found: Iterator[taken.Scene]) -> Iterator[Scene]:
         for one in found:
@@ -166,7 +192,7 @@ class PublicRaster:
                 at_ms=None if self.name == _DEM else one.at_ms,
                 data_path=one.href.removesuffix("/"),
                 footprint=one.footprint,
-                clouds=partial(self._mission.cloud_cover, one)
+                clouds=partial(self._mission.cloud_cover, self._whole.get(one.id, one))
                 if self._mission.has_clouds
                 else None,
             )

@@ -63,8 +63,8 @@ class WorkerScripts:
 
     def __init__(self, limits: Callable[[], Limits] = Limits) -> None:
         self._limits = limits
-        # One reads at a time; who takes a worker for pixels does not wait for that.
-        self._reading = Lock()
+        # One worker is for reading; who finds it busy, with a script that has no end, takes another.
+        self._reading, self._knowing = Lock(), Lock()
         self._read_under = limits()
         self._worker = Worker(limits=self._read_under)
         self._known: OrderedDict[str, ScriptFacts] = OrderedDict()
@@ -79,12 +79,15 @@ class WorkerScripts:
         Raises:
             ScriptFailedError: as in `Scripts`
         """
-        with self._reading:
-            if text not in self._known:
-                self._known[text] = self._read(text)
-                if len(self._known) > KEPT:
-                    self._known.popitem(last=False)
-            return self._known[text]
+        with self._knowing:
+            if text in self._known:
+                return self._known[text]
+        facts = self._read(text)
+        with self._knowing:
+            self._known[text] = facts
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return facts
 
     def worker(self) -> AbstractContextManager[Worker]:
         """A worker for pixels, as in `Scripts`; its process starts when it is asked for."""
@@ -105,15 +108,24 @@ class WorkerScripts:
             self._pool.close()
 
     def _read(self, text: str) -> ScriptFacts:
+        try:
+            if not self._reading.acquire(blocking=False):
+                with self.worker() as worker:
+                    return worker.facts(text)
+            try:
+                return self._reader().facts(text)
+            finally:
+                self._reading.release()
+        except ScriptError as error:
+            raise ScriptFailedError(str(error)) from error
+
+    def _reader(self) -> Worker:
         limits = self._limits()
         if limits != self._read_under:
             self._worker.close()
             self._read_under = limits
             self._worker = Worker(limits=limits)
-        try:
-            return self._worker.facts(text)
-        except ScriptError as error:
-            raise ScriptFailedError(str(error)) from error
+        return self._worker
 
 
 def _pool(limits: Limits) -> Pool:

@@ -90,6 +90,7 @@ class Settings:
         tile_put_omitted_sensing_time: what a tile PUT without `sensingTime` does to it
         unknown_fields: what happens to fields that the document does not know
         foreign_objects: status for what belongs to another account
+        browsers: which pages of other places may ask from within a browser
         nan_nodata: whether a file whose nodata is NaN is refused
         location: deployment on which collections are said to live
         numeric_instants: whether a tile's sensing time may be seconds since 1970 with a fraction
@@ -164,6 +165,7 @@ class Settings:
     tile_put_omitted_sensing_time: Literal["clear", "keep"] = "clear"
     unknown_fields: Literal["ignore", "refuse"] = "ignore"
     foreign_objects: Literal[403, 404] = 403
+    browsers: Literal["any", "none"] = "any"
     nan_nodata: Literal["fail", "ignore"] = "fail"
     location: str = "aws-eu-central-1"
     numeric_instants: Literal["accept", "refuse"] = "refuse"

@@ -150,10 +150,12 @@ def _output(value: object, path: str) -> OutputFacts:
         msg = f"{path} is {_words(value)}; it must be an object with bands"
         raise UnusableError(msg)
     assert isinstance(value, dict)
-    names = _band_names(value.get("bands"), f"{path}.bands")
+    bands = value.get("bands")
+    names = _band_names(bands, f"{path}.bands")
     return OutputFacts(
         id=_output_id(value.get("id"), f"{path}.id"),
-        bands=len(names) or _count(value.get("bands"), f"{path}.bands"),
+        # An empty list is as good as no band at all.
+        bands=len(names) if isinstance(bands, list) else _count(bands, f"{path}.bands"),
         band_names=names,
         sample_type=_sample_type(value.get("sampleType"), f"{path}.sampleType"),
         nodata=_nodata(value.get("nodataValue"), f"{path}.nodataValue"),

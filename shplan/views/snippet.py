@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 
@@ -66,22 +67,31 @@ def _excerpt(span: SourceSpan, texts: Mapping[str, str], *, context: int) -> lis
             text, caret = _underlined(line, span)
             shown += [f"{number:>{width}} | {text}".rstrip(), f"{'':>{width}} | {caret}"]
         elif line.strip():
-            shown.append(f"{number:>{width}} | {_crop(_clean(_hidden(line)))}".rstrip())
+            shown.append(f"{number:>{width}} | {_clean(_crop(_hidden(line)))}".rstrip())
     return shown
 
 
 def _line_window(text: str, line: int, context: int) -> list[tuple[int, str]]:
     """Return the line and those before it, with their numbers; nothing if there is no such line."""
-    start, number, window = 0, 0, []
-    for match in _BREAK.finditer(text):
-        number += 1
-        if number >= line - context:
-            window.append((number, text[start : match.start()]))
-        start = match.end()
-        if number == line:
-            return window
-    number += 1
-    return [*window, (number, text[start:])] if number == line else []
+    starts = _starts(text)
+    if line > len(starts):
+        return []
+    numbers = range(max(line - context, 1), line + 1)
+    return [(number, text[starts[number - 1] : _end(text, starts, number)]) for number in numbers]
+
+
+@lru_cache(maxsize=4)
+def _starts(text: str) -> list[int]:
+    """Return where each line begins: one file has many messages."""
+    return [0, *(match.end() for match in _BREAK.finditer(text))]
+
+
+def _end(text: str, starts: list[int], number: int) -> int:
+    """Return where a line ends, without its break."""
+    if number == len(starts):
+        return len(text)
+    end = starts[number] - 1
+    return end - (text[end] == "\n" and end > starts[number - 1] and text[end - 1] == "\r")
 
 
 def _underlined(line: str, span: SourceSpan) -> tuple[str, str]:
@@ -99,6 +109,7 @@ def _underlined(line: str, span: SourceSpan) -> tuple[str, str]:
     return _clean(hidden), " " * before + "^" * max(under, 1)
 
 
+@lru_cache(maxsize=4)
 def _hidden(line: str) -> str:
     """Blank secrets out, character by character, so that columns stay where they are."""
     match = _SECRET.search(line)

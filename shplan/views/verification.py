@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from shplan.core.anchors import Anchor, Finding
-from shplan.core.chain import Damage
+from shplan.core.chain import Damage, DamageKind
 from shplan.core.signed_heads import SignatureFinding
 from shplan.core.value import JsonObject
 from shplan.views.markdown import code, fenced
@@ -75,9 +75,20 @@ def printed_end(report: Verification) -> str:
     return str(Anchor(report.head, report.entries - 1)) if report.entries else ""
 
 
+def is_proven(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> bool:
+    """Tell whether nothing was changed, and everything that was asked for holds."""
+    anchored = all(one.met for one in report.anchors) and all(one.holds for one in signatures)
+    return report.damage is None and anchored and report.checkpoint.value != "wrong"
+
+
 def render_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
     """Word a verification: intact, or the first damage and the way on; then what is beside it."""
-    if report.damage is not None:
+    if report.damage is not None and report.damage.kind is DamageKind.NEWER:
+        lines = [
+            f"Not read from {safe(report.place)} on: {safe(report.damage.what)}.",
+            "Nothing is changed. A newer shplan reads it.",
+        ]
+    elif report.damage is not None:
         are = "is" if report.entries == 1 else "are"
         intact = f"{_entries(report.entries)} before it {are} intact."
         lines = [
@@ -98,10 +109,7 @@ def render_verification(report: Verification, signatures: Sequence[SignatureFind
 
 def markdown_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
     """Return a verification as Markdown, for the summary of a job of CI."""
-    anchored = all(one.met for one in report.anchors)
-    held = all(one.holds for one in signatures)
-    proven = report.damage is None and anchored and held and report.checkpoint.value != "wrong"
-    head = f"## The ledger is {'intact' if proven else 'not what it was'}"
+    head = f"## The ledger is {'intact' if is_proven(report, signatures) else 'not what it was'}"
     parts = [head, fenced(render_verification(report, signatures).splitlines(), "text")]
     if printed_end(report) and report.damage is None:
         parts.append(f"ledger head {code(printed_end(report))}")
@@ -115,6 +123,7 @@ def verification_json(
     damage = report.damage
     return {
         "intact": damage is None,
+        "proven": is_proven(report, signatures),
         "entries": report.entries,
         "segments": report.segments,
         "head": report.head,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 from pathlib import Path
@@ -174,9 +175,15 @@ def test_a_held_ledger_leaves_with_six(project: Project) -> None:
     asyncio.run(lease.__aenter__())
     try:
         said = project.run("apply", "--auto-approve")
+        shown = [project.run("status"), project.run("ledger", "show")]
     finally:
         asyncio.run(lease.__aexit__(None, None, None))
     assert said.code == 6
+    assert f"is held by process {os.getpid()} of bob" in said.err
+    for one in shown:
+        assert one.code == 0
+        assert f"held by process {os.getpid()} of bob" in one.err
+    assert "held by" not in project.run("status").err
 
 
 def test_import_confirms_what_was_adopted(project: Project) -> None:
@@ -244,7 +251,7 @@ def test_markdown_knows_the_budget(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("status",), "plan, show FILE, apply, destroy and graph have Markdown"),
+        (("status",), "plan, show FILE, apply, destroy, ledger verify and graph have Markdown"),
         (("validate",), "nothing is written as Markdown here"),
         (("ledger", "show"), "nothing is written as Markdown here"),
         (("show", "ByocTiles/fields"), "only a saved plan is shown as Markdown"),

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from tests.crash.grounds import GROUNDS
 from tests.crash.scenarios import SCENARIOS, SETTINGS, Hopeless, settings_of
@@ -16,6 +17,12 @@ from tests.crash.trials import Case
 
 # What the service is unsure of changes few of the requests: of those a share.
 SHARE_OF_SETTINGS = 12
+# Of a sample: most ledgers lie in a directory, and there a crash is tried in a third of the time.
+_GROUNDS = ("directory", "directory", "bucket", "directory", "directory", "postgres", "directory")
+
+
+# Of one trial: one death, or one after the other.
+Deaths: TypeAlias = tuple[Strike, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +35,34 @@ class Wanted:
             is to be a single one; none: everything
         thin: of the strikes under other settings every so-manieth; 1: all
         most: of one case; none: as many as there are
+        twice: whoever runs again is killed as well, before somebody is let live
     """
 
     only: tuple[str, ...] = ()
     thin: int = SHARE_OF_SETTINGS
     most: int | None = None
+    twice: bool = False
 
     def cases(self) -> list[Case]:
         """The cases that fit a pattern, in a fixed order."""
         return [case for case in every_case() if self._fits(case)]
 
-    def strikes(self, case: Case, every: Sequence[Strike]) -> list[Strike]:
+    def deaths(self, case: Case, every: Sequence[Strike]) -> list[Deaths]:
         """What is struck of one case; another share of each, so that together they are everywhere."""
         named = [one.partition("@")[2] for one in self.only if "@" in one and _matches(case, one)]
         if named:
-            return [strike for strike in every if str(strike) in named]
+            return [tuple(Strike.parse(one) for one in text.split("+")) for text in named]
         step = 1.0 if case.setting == "plain" else float(self.thin)
         if self.most is not None:
             step = max(step, len(every) / self.most)
-        first = zlib.crc32(str(case).encode()) % round(step)
+        first = _shuffled(str(case)) % round(step)
         places = (first + round(number * step) for number in range(len(every)))
-        return [every[place] for place in places if place < len(every)]
+        chosen = [place for place in places if place < len(every)]
+        if not self.twice:
+            return [(every[place],) for place in chosen]
+        # The second time somewhere else, and each time somewhere else.
+        others = (_shuffled(f"{case}@{place}") % len(every) for place in chosen)
+        return [(every[place], every[other]) for place, other in zip(chosen, others, strict=True)]
 
     def _fits(self, case: Case) -> bool:
         return not self.only or any(_matches(case, pattern) for pattern in self.only)
@@ -88,13 +102,17 @@ def sample(cases: Iterable[Case], *, about: int) -> list[Case]:
             if left and len(chosen) < about:
                 number = len(chosen)
                 wanted = "plain" if number % 2 else settings[number // 2 % len(settings)]
-                chosen.append(_nearest(left, wanted, lost=number % 4 > 1))
+                ground = _GROUNDS[number % len(_GROUNDS)]
+                chosen.append(_nearest(left, wanted, ground, lost=number % 4 > 1))
                 left.remove(chosen[-1])
     return chosen
 
 
-def _nearest(cases: Sequence[Case], setting: str, *, lost: bool) -> Case:
-    return max(cases, key=lambda case: (case.setting == setting, case.lost == lost))
+def _nearest(cases: Sequence[Case], setting: str, ground: str, *, lost: bool) -> Case:
+    def likeness(case: Case) -> tuple[bool, ...]:
+        return case.ground == ground, case.setting == setting, case.lost == lost
+
+    return max(cases, key=likeness)
 
 
 def _shuffled(name: str) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.crash.grounds_postgres import Postgres
 from tests.crash.grounds_s3 import Bucket
 from tests.crash.strikes import Moment, Place, Striker
 
@@ -97,4 +98,8 @@ class Directory:
         self.lose()
 
 
-GROUNDS: dict[str, Callable[[Path], Any]] = {"directory": Directory, "bucket": Bucket}
+GROUNDS: dict[str, Callable[[Path], Any]] = {
+    "directory": Directory,
+    "bucket": Bucket,
+    "postgres": Postgres,
+}

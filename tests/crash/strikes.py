@@ -41,6 +41,7 @@ OF_WRITES = {
     "step": (Moment.WRITTEN,),
     # Elsewhere it is a request, which has arrived whole or not at all.
     "object": (Moment.BEFORE, Moment.WRITTEN),
+    "transaction": (Moment.TORN, Moment.WRITTEN),
 }
 
 

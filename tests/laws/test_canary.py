@@ -63,6 +63,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ledger", "show"),
     ("ledger", "verify"),
     ("ledger", "export"),
+    ("ledger", "export", "--format", "csv"),
     ("import", "ByocCollection/fields", "00000000-0000-4000-8000-000000000000"),
     ("plan", "-e", "elsewhere", "-v"),
     ("plan", "-e", "nowhere", "-v"),

@@ -76,6 +76,7 @@ COMMANDS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("ledger", "show"), 0),
     (("ledger", "verify"), 0),
     (("ledger", "export"), 0),
+    (("ledger", "export", "--format", "csv"), 0),
 )
 
 

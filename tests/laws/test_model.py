@@ -18,11 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from shplan.core.address import Address
+from shplan.core.change import Reason
+from tests.support.cogs import cog_bytes
 from tests.support.dying import Fate, Moment
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
@@ -32,7 +40,8 @@ from tests.support.model_manifests import (
     Manifest,
     Tiles,
     collections,
-    is_whole,
+    is_loaded,
+    refreshed,
     renamed,
     tile_sets,
     without,
@@ -42,6 +51,7 @@ TITLES = ("North", "South")
 TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
+EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
 KEYS = (None, None, "n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -51,6 +61,8 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"echo_secrets": True},
     {"start_while_analysing": "accept"},
 )
+# What only a person can resolve: shplan never takes from others.
+STAYS = {Reason.FOREIGN_MEMBERS, Reason.NOT_OWNED}
 yes = st.sampled_from((False, False, False, True))
 
 
@@ -113,6 +125,8 @@ class Machine(RuleBasedStateMachine):
             made: job,
         }
         self.applied = False
+        self.healed = 0
+        self.latest: Outcome | None = None
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -133,6 +147,8 @@ class Machine(RuleBasedStateMachine):
     # --- manifests --------------------------------------------------------------------------
 
     def commit(self, manifests: dict[Address, Manifest]) -> None:
+        if not is_loaded(manifests):
+            return
         repository = self.world.repository
         repository.manifests = manifests
         gone = {old for old in repository.moved if old in manifests}
@@ -206,9 +222,7 @@ class Machine(RuleBasedStateMachine):
         prevent=yes,
         comment=st.sampled_from(("", "", "seen")),
     )
-    def declare_job(
-        self, number: int, key: str | None, pick: int, **fields: Any
-    ) -> None:
+    def declare_job(self, number: int, key: str | None, pick: int, **fields: Any) -> None:
         self.count("edits")
         address = Address("BatchProcess", f"j{number}", key)
         sets = tile_sets(self.manifests.values())
@@ -277,7 +291,6 @@ class Machine(RuleBasedStateMachine):
         if new in self.manifests or len(new.name) > 5:
             return
         moved = renamed(self.manifests, old, new)
-        assert is_whole(moved)
         repository = self.world.repository
         if says_so:
             known = {a: new if b == old else b for a, b in repository.moved.items()}
@@ -286,36 +299,41 @@ class Machine(RuleBasedStateMachine):
 
     # --- the server, and whoever works on it ------------------------------------------------
 
-    def some(self, data: st.DataObject, things: Any) -> Any:
-        return data.draw(st.sampled_from(sorted(things)))
-
-    @rule(data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata")))
+    @rule(data=st.data(), what=st.sampled_from(EDITS), wait=st.booleans())
     @precondition(lambda self: self.applied)
-    def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
+    def edit_on_the_server(self, data: st.DataObject, what: str, wait: bool) -> None:
+        self.count("edits on the server")
+        self.world.do(self.edit(what, lambda things: data.draw(st.sampled_from(sorted(things)))))
+        self.settle(wait)
+
+    async def edit(self, what: str, choose: Any) -> None:
+        """What somebody does in the service's web pages."""
+        server = self.world.server
+        held = await server.held()
+        tasks = [made for made, one in held.tasks.items() if not one.forgotten]
+        if what in ("start", "stop", "analyse"):
+            if tasks:
+                await server.edit("POST", f"/batch/v2/process/{choose(tasks)}/{what}")
+            return
         if not held.collections:
             return
-        self.count("edits on the server")
-        home = self.some(data, held.collections)
+        home = choose(held.collections)
         where = f"/byoc/v1/collections/{home}"
+        tiles = [tile.id for tile in held.of(home)]
         if what == "rename":
-            world.do(world.server.put_right(where, {"name": data.draw(st.sampled_from(TITLES))}))
+            await server.put_right(where, {"name": choose(TITLES)})
         elif what == "nodata":
-            world.do(world.server.put_right(where, {"noData": 1}))
+            await server.put_right(where, {"noData": 1})
         elif what == "delete":
-            world.do(world.server.edit("DELETE", where))
+            await server.edit("DELETE", where)
         elif what == "add":
-            path = data.draw(st.sampled_from(FOLDERS))
-            world.do(world.server.edit("POST", f"{where}/tiles", {"path": path}))
-        elif held.of(home):
-            tile = self.some(data, [one.id for one in held.of(home)])
-            if what == "strip":
-                world.do(world.server.edit("DELETE", f"{where}/tiles/{tile}"))
-            else:
-                body = {"sensingTime": TIMES[1]}
-                world.do(world.server.put_right(f"{where}/tiles/{tile}", body))
-        self.settle(data.draw(st.booleans()))
+            await server.edit("POST", f"{where}/tiles", {"path": choose(FOLDERS)})
+        elif tiles and what == "strip":
+            await server.edit("DELETE", f"{where}/tiles/{choose(tiles)}")
+        elif tiles:
+            await server.put_right(f"{where}/tiles/{choose(tiles)}", {"sensingTime": TIMES[1]})
+        for client in self.world.clients:
+            client.book.made_by_others(await server.held())
 
     def settle(self, wait: bool) -> None:
         world = self.world
@@ -325,8 +343,15 @@ class Machine(RuleBasedStateMachine):
         for client in world.clients:
             client.book.made_by_others(held)
 
-    @rule(title=st.sampled_from((*TITLES, "North n", "Strange")), bucket=st.sampled_from(BUCKETS), path=st.sampled_from((None, *FOLDERS)), wait=st.booleans())
-    def a_stranger_makes_a_collection(self, title: str, bucket: str, path: str | None, wait: bool) -> None:
+    @rule(
+        title=st.sampled_from((*TITLES, "North n", "Strange")),
+        bucket=st.sampled_from(BUCKETS),
+        path=st.sampled_from((None, *FOLDERS)),
+        wait=st.booleans(),
+    )
+    def a_stranger_makes_a_collection(
+        self, title: str, bucket: str, path: str | None, wait: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         body = {"name": title, "s3Bucket": bucket}
@@ -337,8 +362,12 @@ class Machine(RuleBasedStateMachine):
         self.settle(wait)
 
     @rule(data=st.data(), marked=st.booleans(), strange=yes, started=st.booleans())
-    @precondition(lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values()))
-    def a_stranger_makes_a_task(self, data: st.DataObject, marked: bool, strange: bool, started: bool) -> None:
+    @precondition(
+        lambda self: any(isinstance(one, Job) and one.of is None for one in self.manifests.values())
+    )
+    def a_stranger_makes_a_task(
+        self, data: st.DataObject, marked: bool, strange: bool, started: bool
+    ) -> None:
         self.count("edits on the server")
         world = self.world
         jobs = [one for one in self.manifests.values() if isinstance(one, Job) and one.of is None]
@@ -347,22 +376,13 @@ class Machine(RuleBasedStateMachine):
         body["output"]["delivery"]["s3"]["secretAccessKey"] = "theirs"
         if strange or job.place == "key" or job.generation > 1:
             body["description"] = "something else"
-            body["output"]["delivery"]["s3"]["url"] = "s3://results/theirs/<requestId>/<tileName>.tif"
+            body["output"]["delivery"]["s3"]["url"] = (
+                "s3://results/theirs/<requestId>/<tileName>.tif"
+            )
         made = world.do(world.server.edit("POST", "/batch/v2/process", body))["id"]
         if started:
             world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
         self.settle(data.draw(st.booleans()))
-
-    @rule(data=st.data(), what=st.sampled_from(("start", "stop", "analyse")))
-    @precondition(lambda self: self.applied)
-    def act_on_a_task(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
-        tasks = [i for i, one in held.tasks.items() if not one.forgotten]
-        if tasks:
-            self.count("edits on the server")
-            task = self.some(data, tasks)
-            world.do(world.server.edit("POST", f"/batch/v2/process/{task}/{what}"))
 
     @rule(status=st.sampled_from(("created", "analysed", "stopped", "failed", "done")))
     @precondition(lambda self: self.applied)
@@ -373,6 +393,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(share=st.sampled_from((0.0, 0.0, 0.5, 1.0)))
     def let_features_fail(self, share: float) -> None:
+        self.fail_features(share)
+
+    def fail_features(self, share: float) -> None:
         server = self.world.server
         self.world.do(server.ask("DELETE", "/_sandbox/batch"))
         if share:
@@ -380,8 +403,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(lags=st.booleans())
     def let_lists_lag(self, lags: bool) -> None:
-        self.world.lag_s = LAG_S if lags else 0.0
-        self.world.do(self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s))
+        self.lag_lists(LAG_S if lags else 0.0)
+
+    def lag_lists(self, lag_s: float) -> None:
+        self.world.lag_s = lag_s
+        self.world.do(self.world.server.set(list_lag_s=lag_s, path_lag_s=lag_s))
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
     def jump(self, seconds: float) -> None:
@@ -392,14 +418,16 @@ class Machine(RuleBasedStateMachine):
     def rotate_a_secret(self, who: int, which: int) -> None:
         self.world.clients[who].secrets = {"KEY": SECRETS[which]}
 
-    @rule(bucket=st.sampled_from(BUCKETS), folder=st.sampled_from(FOLDERS), broken=yes)
+    @rule(
+        bucket=st.sampled_from(BUCKETS),
+        folder=st.sampled_from(FOLDERS),
+        shift=st.integers(1, 3),
+        broken=yes,
+    )
     @precondition(lambda self: self.applied)
-    def change_a_file(self, bucket: str, folder: str, broken: bool) -> None:
-        from tests.support.cogs import cog_bytes
-
-        east = 500_000.0 + 10 * (self.totals["edits"] % 4)
-        file = self.world.bench.buckets / bucket / folder / "B04.tiff"
-        file.write_bytes(b"no raster" if broken else cog_bytes(east=east))
+    def change_a_file(self, bucket: str, folder: str, shift: int, broken: bool) -> None:
+        content = b"no raster" if broken else cog_bytes(east=500_000.0 + 10 * shift)
+        (self.world.bench.buckets / bucket / folder / "B04.tiff").write_bytes(content)
 
     # --- ledgers ----------------------------------------------------------------------------
 
@@ -438,7 +466,13 @@ class Machine(RuleBasedStateMachine):
         if not stale:
             self.world.checkouts[who] = self.world.repository.copy()
 
-    @rule(who=st.integers(0, 1), run=disturbances(), stale=yes, wait=st.sampled_from((True, True, False)), crowded=yes)
+    @rule(
+        who=st.integers(0, 1),
+        run=disturbances(),
+        stale=yes,
+        wait=st.sampled_from((True, True, False)),
+        crowded=yes,
+    )
     def apply(self, who: int, run: Run, stale: bool, wait: bool, crowded: bool) -> None:
         self.applied = True
         self.pull(who, stale)
@@ -460,11 +494,14 @@ class Machine(RuleBasedStateMachine):
             await world.begin(who, run, destroy=destroy)
             client = world.clients[who]
             outcome = await act(client, world.checkouts[who])
+            if outcome.code is None and run.torn:
+                client.tear()
             await world.finish(who, outcome)
             return outcome
 
         outcome = world.do(go())
         note(f"{world.clients[who].name}: {outcome.code} {outcome.told()}")
+        self.latest = outcome
         self.count("commands")
         self.count(f"code {outcome.code}")
         if outcome.code == 0 and run.is_calm and wait:
@@ -474,9 +511,27 @@ class Machine(RuleBasedStateMachine):
     def apply_calmly(self, who: int) -> None:
         self.apply_as(who, Run())
 
-    @rule(who=st.integers(0, 1), run=disturbances())
-    def apply_in_weather(self, who: int, run: Run) -> None:
+    @rule(who=st.integers(0, 1), run=disturbances(), torn=yes)
+    def apply_in_weather(self, who: int, run: Run, torn: bool) -> None:
+        if run.fate is not None and torn:
+            run.torn = True
         self.apply_as(who, run)
+
+    @rule(
+        who=st.integers(0, 1),
+        at=st.integers(1, 25),
+        what=st.sampled_from(EDITS),
+        seed=st.integers(0, 99),
+    )
+    @precondition(lambda self: self.applied)
+    def apply_while_somebody_edits(self, who: int, at: int, what: str, seed: int) -> None:
+        self.count("edits during an apply")
+        dice = random.Random(seed)
+
+        async def edit() -> None:
+            await self.edit(what, lambda things: dice.choice(sorted(things)))
+
+        self.apply_as(who, Run(Weather(edits={at: edit})))
 
     def apply_as(self, who: int, run: Run) -> None:
         self.applied = True
@@ -491,11 +546,136 @@ class Machine(RuleBasedStateMachine):
         self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
 
     @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def heal(self, who: int) -> None:
+        """When nothing is wrong any more and nothing forbids it, everything comes to rest."""
+        self.count("heals")
+        world = self.world
+        self.healed += 1
+        self.fail_features(0.0)
+        self.lag_lists(0.0)
+        for bucket in BUCKETS:
+            world.bench.write_tiles(*FOLDERS, bucket=bucket, bands=("B04", "B08"))
+        world.do(world.server.tick(4000.0))
+        self.commit(refreshed(self.manifests, self.healed))
+        world.repository.moved.clear()
+        recorded = world.do(world.clients[who].journal().recorded("sandbox"))
+        world.repository.forget |= recorded.keys() - self.manifests.keys()
+        # A protection is taken away by a change of its own, before anything else of it changes.
+        is_kept = bool(world.clients[who].book.protected)
+        codes = []
+        for _ in range(3):
+            self.apply_as(who, Run())
+            assert self.latest is not None
+            codes.append(self.latest.code)
+            if codes[-1] == 0 or (codes[-1] == 5 and is_kept):
+                return
+        assert codes[-1] == 3, (codes, self.latest.told())
+        applied = self.latest.applied
+        assert applied is not None
+        reasons = {change.reason for change in applied.planned.plan.blocked}
+        assert reasons & STAYS, (codes, self.latest.told())
+        assert not reasons - {*STAYS, Reason.DEPENDENCY_BLOCKED}, (codes, self.latest.told())
+
+    @rule(who=st.integers(0, 1))
+    def save_a_plan(self, who: int) -> None:
+        """A plan is reviewed; what is committed after it does not matter to its file."""
+        self.pull(who)
+        world = self.world
+
+        async def save() -> bytes:
+            await world.begin(who, Run())
+            client, checkout = world.clients[who], world.checkouts[who]
+            client.run = Run(more=checkout.told)
+            return save_plan((await client.plans(checkout.manifests)).plan)
+
+        self.saved = (who, world.do(save()), world.checkouts[who].copy())
+
+    @rule(run=disturbances(), as_reviewed=st.sampled_from((True, True, False)))
+    @precondition(lambda self: self.saved is not None)
+    def apply_the_file(self, run: Run, as_reviewed: bool) -> None:
+        assert self.saved is not None
+        who, content, reviewed = self.saved
+        self.world.checkouts[who] = reviewed if as_reviewed else self.world.repository.copy()
+        self.count("files applied")
+        self.ended(who, run, lambda c, r: c.applies_file(content, r.manifests), wait=True)
+
+    @rule(seed=st.integers(0, 1000), stale=yes)
+    def apply_at_the_same_time(self, seed: int, stale: bool) -> None:
+        self.applied = True
+        self.count("races")
+        world = self.world
+        self.pull(0)
+        self.pull(1, stale)
+        dice = random.Random(seed)
+
+        async def race() -> list[Outcome]:
+            for who in (0, 1):
+                await world.begin(who, Run(Weather(dice=dice)), alone=False)
+            outcomes = await asyncio.gather(
+                *(world.clients[who].applies(world.checkouts[who].manifests) for who in (0, 1))
+            )
+            for who in (0, 1):
+                await world.finish(who, outcomes[who])
+            return list(outcomes)
+
+        for outcome in world.do(race()):
+            note(f"{outcome.code} {outcome.told()}")
+            self.count("commands")
+            self.count(f"code {outcome.code}")
+
+    @rule(who=st.integers(0, 1), data=st.data())
+    @precondition(lambda self: self.applied)
+    def confirm(self, who: int, data: st.DataObject) -> None:
+        """`shplan import`: a person says which object is ours."""
+        self.pull(who)
+        world = self.world
+        manifests = world.checkouts[who].manifests
+        held = world.do(world.server.held())
+        homes = [one for one in collections(manifests.values()) if held.found(one.key)]
+        if not homes:
+            return
+        home = data.draw(st.sampled_from(homes))
+        made = data.draw(st.sampled_from(sorted(held.found(home.key))))
+        sets = [one for one in tile_sets(manifests.values()) if one.of == home.address]
+        one: Manifest = data.draw(st.sampled_from([home, *sets]))
+        self.count("imports")
+        paths = one.paths if isinstance(one, Tiles) else ()
+        tiles = {tile.id for tile in held.of(made) if tile.path in paths}
+
+        async def confirms(client: Client, repository: Repository) -> Outcome:
+            outcome = await client.imports(repository.manifests, one.address, made)
+            if outcome.code == 0:
+                client.book.owned |= tiles if isinstance(one, Tiles) else {made}
+                client.book.homes |= dict.fromkeys(tiles, one.address)
+            return outcome
+
+        self.ended(who, Run(), confirms, wait=False)
+
+    @rule(who=st.integers(0, 1))
     def plan(self, who: int) -> None:
         self.count("plans")
         self.pull(who)
         self.world.do(self.world.pure_plan(who))
 
 
-class TestModel(Machine.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(suppress_health_check=list(HealthCheck), deadline=None)
+@pytest.mark.hypothesis
+def test_whatever_happens_the_model_holds() -> None:
+    """A few short lives by default, more and longer ones where laws are thorough."""
+    is_thorough = settings.default.max_examples >= 100
+    Machine.totals.clear()
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=45 if is_thorough else 12,
+            stateful_step_count=50 if is_thorough else 30,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    met = Machine.totals
+    assert met["code 0"] > met["commands"] / 2, met
+    assert min(met[what] for what in ("heals", "races", "ledgers lost", "edits on the server")), met

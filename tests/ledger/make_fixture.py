@@ -134,7 +134,13 @@ def others() -> list[EntryDraft]:
     """Events that concern the ledger itself, so that none is missing whatever is added."""
     told = {draft.event for lease in story("") for draft in lease}
     own = (Event.GENESIS, Event.RECOVER, Event.CHECKPOINT)
-    return [EntryDraft(event) for event in Event if event not in told and event not in own]
+    dead = {"pid": 7, "user": "bob", "host": "old", "since": "2025-05-31T10:00:00.000Z"}
+    data = {Event.TAKEOVER: {"holder": dead}}
+    return [
+        EntryDraft(event, data=data.get(event, {}))
+        for event in Event
+        if event not in told and event not in own
+    ]
 
 
 def journal(path: Path, *, segment_bytes: int = 2**20, checkpoint_bytes: int = 2**20) -> Journal:

@@ -293,6 +293,22 @@ def test_a_created_collection_can_be_read_at_once(api: Driver, imagery: dict[str
     for name in PLACES:
         found = collection_pixels(api, f"byoc-{made}", name, "default")
         assert np.array_equal(found, of(name, B04))
+    # A band that is there keeps its name, though nobody could give it.
+    content = {name: collection[name] for name in ("name", "s3Bucket", "additionalData")}
+    assert api.put(f"{COLLECTIONS}/{made}", content).status_code == 204
+    own = {"name": "mine", "s3Bucket": "results", "additionalData": content["additionalData"]}
+    assert "default" in api.post(COLLECTIONS, own).text
+
+
+def test_an_output_whose_name_is_none_becomes_no_band(api: Driver, imagery: dict[str, Any]) -> None:
+    text = p.script(
+        'return {"a-b": [samples.B04]};', output='{id: "a-b", bands: 1, sampleType: "UINT16"}'
+    )
+    parts = {**imagery, "evalscript": text,
+             "responses": [{"identifier": "a-b", "format": {"type": p.TIFF}}]}  # fmt: skip
+    task = analysed(api, **parts, output={**COG, "createCollection": True})
+    assert task["status"] == "FAILED"
+    assert "a-b" in task["error"]
 
 
 def test_an_existing_collection_takes_the_results_and_reads_them_again(

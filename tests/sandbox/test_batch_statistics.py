@@ -608,3 +608,17 @@ def test_a_bug_in_a_feature_fails_that_feature(
         assert over(api, body(kind))["status"] == "DONE"
     assert {one["error"]["status"] for one in files(tmp_path).values()} == {500}
     assert pu(api) - before == 100, "the least that a task costs"
+
+
+@pytest.mark.parametrize(("count", "status"), [(90, "DONE"), (150, "FAILED")])
+def test_a_task_whose_features_keep_failing_is_given_up(
+    api: Driver, kind: str, bucket: Path, tmp_path: Path, count: int, status: str
+) -> None:
+    """A hundred failures in a row are enough, so that a task of very many cannot go on for ever."""
+    features = [{"box": box(FIELDS["a"]), "identifier": f"f{n}"} for n in range(count)]
+    geopackages.write(bucket / "fields.gpkg", features)
+    api.post("/_sandbox/batch", {"share": 1})
+    task = over(api, body(kind))
+    assert task["status"] == status, task
+    assert len(files(tmp_path)) == min(count, 100)
+    assert ("Too many features failed" in task.get("error", "")) is (status == "FAILED")

@@ -11,9 +11,13 @@ from rasterio.transform import from_bounds
 from rasterio.warp import Resampling, reproject
 
 from shplan.sandbox.imagery import reading
+from shplan.sandbox.imagery.grid import cells
 from shplan.sandbox.imagery.sentinel1 import incidence_deg
+from shplan.sandbox.processing_options import Native, displaced
 from shplan.sandbox.scenes.instants import ms
 from shplan.sandbox.scenes.missions import missions
+from shplan.sandbox.scenes.scene import Scene
+from shplan.sandbox.scenes.sentinel3 import oblique
 
 from . import processing as p
 from .public_pixels import (
@@ -71,7 +75,9 @@ def test_pixels_are_those_that_the_scene_has_there(
     scene = missions()[kind].find(told["shId"])
     assert scene is not None
     names = (*bands, "dataMask")
-    found = numbers(api, item(kind), *names, bbox=bbox, size=size)
+    # Without a correction, radar images are elsewhere.
+    data = item(kind, processing={"orthorectify": True} if kind == S1 else {})
+    found = numbers(api, data, *names, bbox=bbox, size=size)
     expected = reading.read(scene, names, *centres(bbox, size), {})
     assert expected["dataMask"].any()
     for plane, name in zip(found, names, strict=True):
@@ -217,7 +223,78 @@ def test_flattened_backscatter_is_free_of_slopes(api: Driver) -> None:
     flat = {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True}
     area, terrain = numbers(api, item(S1, processing=flat), "scatteringArea", "VV")
     assert area.std() > 0
-    assert np.allclose(terrain * area, numbers(api, item(S1), "VV"), rtol=1e-4, atol=1e-5)
+    corrected = numbers(api, item(S1, processing={"orthorectify": True}), "VV")
+    assert np.allclose(terrain * area, corrected, rtol=1e-4, atol=1e-5)
+
+
+def displacement(scene: Scene, side: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
+    """Of a square of pixels of an image that is not corrected: how far off they are, and their heights."""
+    column, row = cells(scene.epsg, np.array([14.4]), np.array([46.35]), 10.0)
+    columns, rows = np.meshgrid(np.arange(0, side, 50), np.arange(0, side, 50))
+    native = Native(scene, 10.0, column + columns.ravel(), row + rows.ravel())
+    seen = displaced(native)
+    heights = reading.heights(scene, seen.column, seen.row, 10.0)
+    return native.column - seen.column, heights
+
+
+@pytest.mark.parametrize(("state", "way"), [("ASCENDING", -1), ("DESCENDING", 1)])
+def test_what_is_high_lies_too_near_to_the_sensor(api: Driver, state: str, way: int) -> None:
+    """Westwards where the satellite flies north, eastwards where it flies south; by its height, and no further."""
+    scene = missions()[S1].find(heard(api, item(S1, orbitDirection=state))[0]["shId"])
+    assert scene is not None
+    columns, heights = displacement(scene)
+    assert np.ptp(heights) > 500
+    assert np.corrcoef(way * columns, heights)[0, 1] > 0.85
+    metres = np.ptp(columns) * 111_320 / 10_800 * np.cos(np.radians(46.35))
+    assert 0.8 * np.ptp(heights) < metres < 2.0 * np.ptp(heights)
+
+
+def test_images_that_are_not_corrected_show_the_ground_from_elsewhere(api: Driver) -> None:
+    """Each pixel is one of the corrected image, from where the height there says."""
+    scene = missions()[S1].find(heard(api, item(S1))[0]["shId"])
+    assert scene is not None
+    lon, lat = centres(PLACE, SIZE)
+    native = Native(scene, 10.0, *cells(scene.epsg, lon.ravel(), lat.ravel(), 10.0))
+    elsewhere = displaced(native).measured(["VV"])["VV"].reshape(SIZE)
+    raw = numbers(api, item(S1), "VV")
+    assert np.array_equal(raw, elsewhere.astype("float32"))
+    corrected = numbers(api, item(S1, processing={"orthorectify": True}), "VV")
+    assert not np.array_equal(raw, corrected)
+
+
+def test_coarser_models_of_the_ground_flatten_less(api: Driver) -> None:
+    """Slopes of a coarse model are the same over many pixels, those of a finer sampling over fewer."""
+
+    def steps(**options: object) -> int:
+        flat = {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True, **options}
+        return len(np.unique(numbers(api, item(S1, processing=flat), "scatteringArea")))
+
+    default = steps()
+    assert default == steps(demInstance="MAPZEN", radiometricTerrainOversampling=2)
+    assert steps(demInstance="COPERNICUS_90") < steps(demInstance="COPERNICUS_30") < default
+    assert steps(radiometricTerrainOversampling=1) < default
+    finer = {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True,
+             "radiometricTerrainOversampling": 4}  # fmt: skip
+    plain = {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True}
+    found = [numbers(api, item(S1, processing=one), "VV") for one in (plain, finer)]
+    assert not np.array_equal(*found)
+
+
+def test_previews_may_be_coarser(api: Driver) -> None:
+    """Older clients say DETAIL with every request."""
+    bbox = [400_000.0, 5_000_000.0, 420_000.0, 5_020_000.0]
+    text = p.script("return [samples.B04];", bands='["B04"]')
+
+    def asked(mode: object, size: tuple[int, int]) -> dict[str, object]:
+        return p.body([item(L1C, previewMode=mode)], text, bbox=bbox, epsg=UTM, size=size)
+
+    for mode in ("DETAIL", "TILE_PREVIEW", "PREVIEW", "EXTENDED_PREVIEW"):
+        p.processed(api, asked(mode, (14, 14)))
+    for mode in ("DETAIL", "PREVIEW"):
+        assert "meters per pixel" in p.refused(api, asked(mode, (10, 10)))["message"]
+    p.processed(api, asked("EXTENDED_PREVIEW", (10, 10)))
+    assert "meters per pixel" in p.refused(api, asked("EXTENDED_PREVIEW", (7, 7)))["message"]
+    assert "previewMode" in json.dumps(p.refused(api, asked("ALL", (14, 14))))
 
 
 @pytest.mark.parametrize(
@@ -331,6 +408,25 @@ def test_the_view_ahead_goes_through_more_air(api: Driver) -> None:
     light = numbers(api, item(SLSTR), "S2")
     brighter = numbers(api, ahead, "S2") - light
     assert ((brighter > 0) == (light < 0.35)).all()
+
+
+def test_the_view_ahead_is_narrower(api: Driver) -> None:
+    """It reaches to 370 km at both sides of the track; the other to 540 and to 880."""
+    bbox, size = [0.0, 40.0, 30.0, 50.0], (60, 20)
+    one_day = ("2023-06-05T08:00:00Z", "2023-06-05T11:00:00Z")
+    masks = [
+        numbers(api, item(SLSTR, one_day, processing={"view": view}), "dataMask", bbox=bbox,
+                epsg=4326, size=size)
+        for view in ("NADIR", "OBLIQUE")
+    ]  # fmt: skip
+    assert masks[0].sum() > masks[1].sum() > 0
+    assert not (masks[1] > masks[0]).any()
+    scene = missions()[SLSTR].find(
+        heard(api, item(SLSTR, one_day), bbox=bbox, epsg=4326)[0]["shId"]
+    )
+    assert scene is not None
+    part = oblique(scene).footprint.area / scene.footprint.area
+    assert 0.4 < part < 0.65
 
 
 def test_landsat_has_no_numbers_outside(api: Driver) -> None:

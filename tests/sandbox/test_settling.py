@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from shplan.sandbox import settling
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.batch_analysis import UNFORESEEN
 from shplan.sandbox.clock import StoppedClock
+from shplan.sandbox.scripts import ScriptFailedError, WorkerScripts
 from shplan.sandbox.settings import Settings
 from shplan.script.facts import ScriptFacts
+from shplan.script.limits import Limits
+from shplan.script.worker import Worker
 from tests.support.served import serving
 
 from . import batches, batches_v1
-from .batches import TASKS, body, script
+from .batches import NDVI, TASKS, body, script
 from .support import COLLECTIONS, Driver, SharedScripts, shared_scripts
 
 FORM = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox"}
@@ -73,10 +76,10 @@ class Client:
 
 @contextmanager
 def opened(
-    data: Path, **settings: Any
+    data: Path, scripts: HeldScripts | None = None, **settings: Any
 ) -> Iterator[Callable[[Callable[[Client], Awaitable[None]]], Any]]:
     """Runs a test's coroutine in a loop of its own against one sandbox."""
-    scripts = HeldScripts()
+    scripts = scripts or HeldScripts()
     app = create_app(data, clock=StoppedClock(), settings=Settings(**settings), scripts=scripts)
 
     def run(test: Callable[[Client], Awaitable[None]]) -> Any:
@@ -183,6 +186,62 @@ def test_another_loop_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with opened(tmp_path) as run:
         run(leave)
         run(come)
+
+
+class HoldingScripts(HeldScripts):
+    """Holds the scripts that say so, and reads others as ever."""
+
+    def facts(self, text: str) -> ScriptFacts:
+        return super().facts(text) if "held" in text else shared_scripts().facts(text)
+
+    def worker(self) -> AbstractContextManager[Worker]:
+        return shared_scripts().worker()
+
+
+def test_what_takes_long_for_one_account_holds_back_no_other(tmp_path: Path) -> None:
+    """Beside an analysis that has no end, another account's task goes its whole way."""
+    both = {name: {"secret": name, "account": name} for name in ("sandbox", "other")}
+
+    async def test(client: Client) -> None:
+        await client.post("/_sandbox/settings", {"clients": both})
+        mine = (await client.post(TASKS, body(evalscript=f"{script('{}')}// held"))).json()["id"]
+        await client.post(f"{TASKS}/{mine}/analyse")
+        form = {**FORM, "client_id": "other", "client_secret": "other"}
+        token = (await client.http.post("/oauth/token", data=form)).json()["access_token"]
+        own = client.http.headers["Authorization"]
+        client.http.headers["Authorization"] = f"Bearer {token}"
+        theirs = (await client.post(TASKS, body())).json()["id"]
+        await client.post(f"{TASKS}/{theirs}/start")
+        await client.post("/_sandbox/tick", {"seconds": 600})
+        assert (await client.get(f"{TASKS}/{theirs}"))["status"] == "DONE"
+        await client.is_read()
+        assert not client.scripts.free.is_set()
+        client.scripts.free.set()
+        client.http.headers["Authorization"] = own
+        assert (await client.get(f"{TASKS}/{mine}"))["status"] == "FAILED"
+
+    with opened(tmp_path, HoldingScripts()) as run:
+        run(test)
+
+
+@pytest.mark.slow
+def test_a_script_is_read_beside_one_that_has_no_end() -> None:
+    scripts = WorkerScripts(lambda: Limits(time_s=5.0))
+    read = []
+
+    def endless() -> None:
+        with pytest.raises(ScriptFailedError):
+            scripts.facts(ENDLESS)
+        read.append("endless")
+
+    thread = threading.Thread(target=endless)
+    thread.start()
+    for number in range(3):
+        scripts.facts(f"{NDVI}// {number}")
+        read.append("other")
+    thread.join()
+    scripts.close()
+    assert read[-1] == "endless"
 
 
 def test_an_endless_script_keeps_nobody_else_waiting(tmp_path: Path) -> None:

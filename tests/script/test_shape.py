@@ -75,10 +75,6 @@ MESSAGES = [
         with_output({"bands": {"$": "NaN"}}),
         "output.bands is NaN; it must be the number of bands or a list of their names",
     ),
-    (
-        with_output({"bands": []}),
-        "output.bands is a list; it must be the number of bands or a list of their names",
-    ),
     (with_output({"bands": ["a", 1]}), "output.bands[1] is 1; it must be a string"),
     (
         with_output({"bands": -1}),
@@ -131,3 +127,9 @@ def test_any_value_is_a_setup_or_is_refused(value: object) -> None:
     assert all(len(one.units) in (0, len(one.bands)) for one in setup.inputs)
     assert all(one.bands >= 0 for one in setup.outputs)
     assert len({one.id for one in setup.outputs}) == len(setup.outputs)
+
+
+def test_an_output_may_have_no_bands() -> None:
+    """Scripts that only read about scenes say so, in one way or the other."""
+    for bands in (0, []):
+        assert read_setup(with_output({"bands": bands})).outputs[0].bands == 0

@@ -8,19 +8,24 @@ can be written down, drawn and repeated. One may die at a gate, and then writes 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shplan.ledger.backends.directory import DirectoryBackend
+from shplan.ledger.backends.s3 import S3Backend
 from shplan.ledger.journal import Journal
-from shplan.ledger.port import Holder
+from shplan.ledger.port import Backend, Holder
+from tests.ledger.backends.memory import Bucket, MemoryObjects
 from tests.support.bench import Bench
 from tests.support.clock import ManualClock
 from tests.support.dying import Death
+
+_FAIR = 40
+Visit = Callable[[int, str], Awaitable[None]]
 
 
 class Gate:
@@ -30,21 +35,26 @@ class Gate:
     Args:
         number: of appliers, 0, 1, ...
         schedule: how many gates the first passes, then the next, and so on round; at the end
-            each goes on until it has ended
+            a fair number each
         deaths: at which of its gates an applier dies
+        visit: awaited at every gate that is passed; the others stand still meanwhile
     """
 
     def __init__(
-        self, number: int, schedule: Iterable[int], deaths: dict[int, int] | None = None
+        self,
+        number: int,
+        schedule: Iterable[int] = (),
+        deaths: dict[int, int] | None = None,
+        visit: Visit | None = None,
     ) -> None:
-        self._left = [float(one) for one in schedule]
+        self._left = [*schedule, _FAIR]
         self._number = number
         self._deaths = deaths or {}
         self._ended: set[int] = set()
         self._moved = asyncio.Condition()
         self.current = 0
         self.passed = [0] * number
-        self.told: list[str] = []
+        self._visit = visit
         self.dead: set[int] = set()
 
     def live(self, who: int) -> None:
@@ -57,15 +67,14 @@ class Gate:
             await self._moved.wait_for(lambda: self.current == who)
             self.live(who)
             self.passed[who] += 1
-            self.told.append(f"{who}: {where}")
+            if self._visit is not None:
+                await self._visit(who, where)
             if self._deaths.get(who) == self.passed[who]:
                 self.dead.add(who)
                 raise Death
-            left = self._left[0] if self._left else math.inf
-            if left <= 1:
+            self._left[0] -= 1
+            if self._left[0] < 1:
                 self._next()
-            elif self._left:
-                self._left[0] -= 1
 
     async def ends(self, who: int) -> None:
         async with self._moved:
@@ -74,7 +83,7 @@ class Gate:
                 self._next()
 
     def _next(self) -> None:
-        self._left = self._left[1:]
+        self._left = self._left[1:] or [_FAIR]
         alive = [n for n in range(self._number) if n not in self._ended]
         if alive:
             later = [n for n in alive if n > self.current]
@@ -125,10 +134,10 @@ class _GatedBackend(DirectoryBackend):
         self._who = who
 
     async def acquire(self, holder: Holder) -> Holder | None:
-        await self._gate.passes(self._who, "acquire")
+        await self._gate.passes(self._who, "the lease")
         other = await super().acquire(holder)
         try:
-            await self._gate.passes(self._who, "acquired" if other is None else "held by another")
+            await self._gate.passes(self._who, "taken" if other is None else "held by another")
         except Death:
             self._lock.release()
             raise
@@ -147,23 +156,53 @@ class _GatedBackend(DirectoryBackend):
 
 
 @dataclass
-class GatedApplier(Bench):
+class Sharer(Bench):
+    """Somebody with a ledger that others use as well: a directory, or a bucket."""
+
+    bucket: Bucket | None = None
+
+    def backend(self) -> Backend:
+        if self.bucket is not None:
+            return S3Backend(MemoryObjects(self.bucket), "ledger")
+        return DirectoryBackend(self.root / self.ledger_name)
+
+    def journal(self) -> Journal:
+        return Journal(self.backend(), clock=self.clock, actor={"user": self.user})
+
+    @property
+    def user(self) -> str:
+        return "nobody"
+
+    def session(self, exchange: Any, resources: Any, **more: Any) -> Any:
+        made = super().session(exchange, resources, **more)
+        settings = replace(made.world.settings, private_ledger=self.bucket is None)
+        return replace(made, world=replace(made.world, settings=settings))
+
+
+@dataclass
+class GatedApplier(Sharer):
     """One of several that apply to one sandbox, with one ledger."""
 
-    gate: Gate = field(default_factory=lambda: Gate(1, ()))
+    gate: Gate = field(default_factory=lambda: Gate(1))
     who: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.clock = _GatedClock(self.clock, self.gate, self.who)
 
+    @property
+    def user(self) -> str:
+        return f"applier {self.who}"
+
     def transport(self) -> Any:
         return _GatedTransport(super().transport(), self.gate, self.who)
 
-    def journal(self) -> Journal:
-        backend = _GatedBackend(self.root / self.ledger_name, self.gate, self.who)
-        return Journal(backend, clock=self.clock, actor={"user": f"applier {self.who}"})
+    def backend(self) -> Backend:
+        if self.bucket is None:
+            return _GatedBackend(self.root / self.ledger_name, self.gate, self.who)
+        turn = partial(self.gate.passes, self.who, "the bucket")
+        return S3Backend(MemoryObjects(self.bucket, turn=turn), "ledger")
 
 
-def appliers(world: Bench, gate: Gate, number: int) -> list[GatedApplier]:
+def appliers(world: Sharer, gate: Gate, number: int) -> list[GatedApplier]:
     return [GatedApplier(**world.__dict__, gate=gate, who=who) for who in range(number)]

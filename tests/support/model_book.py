@@ -219,7 +219,7 @@ class Judge:
                 self.book.paths.add((home, sent.body["path"]))
                 if not self._declares(home, sent.body["path"]):
                     self._wrong(sent, "no manifest declares this tile")
-            case ("PUT" | "POST"), ["byoc", "v1", "collections", home, "tiles", tile, *_]:
+            case (("PUT" | "POST"), ["byoc", "v1", "collections", home, "tiles", tile, *_]):
                 if tile in held.tiles and not self._declares(home, held.tiles[tile].path):
                     self._wrong(sent, "no manifest declares this tile")
             case "DELETE", ["byoc", "v1", "collections", _, "tiles", tile]:

@@ -102,6 +102,13 @@ def test_a_damaged_ledger_says_where_and_what_next() -> None:
     assert markdown_verification(found).startswith("## The ledger is not what it was\n")
 
 
+def test_a_ledger_of_a_newer_version_is_not_called_damaged() -> None:
+    damage = Damage(DamageKind.NEWER, 3, 3, "the entry has format 2")
+    text = render_verification(Found(entries=3, damage=damage, place="000001.jsonl:4"))
+    assert text.startswith("Not read from 000001.jsonl:4 on: the entry has format 2.\n")
+    assert "recover" not in text
+
+
 def test_a_lost_anchor_names_who_has_it_and_what_it_was() -> None:
     found = Found(entries=3, anchors=(GONE,))
     assert render_verification(found) == (

@@ -67,7 +67,7 @@ class Lines:
                     continue
                 overlap = max(due - part.first, 0) if part.last >= 0 else 0
                 lines = list(io.BytesIO(content))[overlap:]
-                yield Segment(part.name, lines)
+                yield Segment(part.name, lines, max(part.first, due))
                 due = part.last + 1 if part.last >= 0 else part.first + len(lines)
             if not gap and (due > reach or doubted == due):
                 return

@@ -75,6 +75,13 @@ def measured(
     return _group(sensor, scene, names, column, row, resolution_m)
 
 
+def heights(scene: Scene, column: Ints, row: Ints, resolution_m: float) -> Floats:
+    """Metres above the sea at native pixels of a scene of any collection; the sea is level."""
+    if not len(column):
+        return np.empty(0)
+    return _group(_SENSORS["dem"], scene, ("DEM",), column, row, resolution_m)["DEM"]
+
+
 def no_data(collection: str) -> float:
     """What bands of a collection are where there are no data."""
     return _SENSORS[collection].no_data

@@ -100,9 +100,14 @@ def _backscatter(name: str, ground: Land, covered: Cover) -> Floats:
 
 def _rise_to_sensor(ground: Land, scene: Scene) -> Floats:
     """How much the ground leans towards the sensor: the fall of the slope on its side."""
+    west, south = to_sensor(scene)
+    return np.asarray(-(ground.east * west + ground.north * south))
+
+
+def to_sensor(scene: Scene) -> tuple[float, float]:
+    """The way to the sensor on the ground, one metre of it, eastwards and northwards."""
     ascending = scene.properties["sat:orbit_state"] == "ascending"
-    west = _WEST if ascending else -_WEST
-    return np.asarray(-(ground.east * west + ground.north * _SOUTH))
+    return (_WEST if ascending else -_WEST), _SOUTH
 
 
 def _facing(rise: Floats) -> Floats:
@@ -113,11 +118,22 @@ def _facing(rise: Floats) -> Floats:
 
 def incidence_deg(scene: Scene, x: Floats) -> Floats:
     """Degrees against the vertical, growing across the swath; `x` in the CRS of the scene."""
+    return np.asarray(30.0 + 15.5 * _away(scene, x))
+
+
+def nearer_m(scene: Scene, x: Floats) -> Floats:
+    """By how many metres what is one metre higher seems to be nearer to the sensor; `x` as above."""
+    away = _away(scene, x)
+    # The cotangent of the angle above, to one part in a hundred: the same on every machine.
+    return np.asarray(1.732 - 1.012 * away + 0.2627 * away * away)
+
+
+def _away(scene: Scene, x: Floats) -> Floats:
     west, _, east, _ = scene.box
     away = (x - west) / (east - west)
     if scene.properties["sat:orbit_state"] == "descending":
         away = 1.0 - away
-    return np.asarray(30.0 + 15.5 * np.minimum(np.maximum(away, 0.0), 1.0))
+    return np.asarray(np.minimum(np.maximum(away, 0.0), 1.0))
 
 
 def _speckle(pixels: Pixels, scene: Scene, number: int) -> Floats:

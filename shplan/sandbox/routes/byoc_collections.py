@@ -30,6 +30,8 @@ from shplan.sandbox.routes.endpoint import BYOC_CALL_PU, Call, Operation, Reply,
 from shplan.sandbox.wire import decode_object, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from starlette.routing import Route
 
     from shplan.sandbox.byoc_rows import Collection
@@ -165,7 +167,8 @@ def update(call: Call) -> Reply:
     if "additionalData" in call.body:
         kept = {name: value for name, value in metadata.items() if name != STORAGE}
         metadata = {**kept, **_storage_of(call.body["additionalData"])}
-        given = _bands_of(call.body["additionalData"]) or {}
+        # Outputs of batch tasks made bands by names that nobody may give.
+        given = _bands_of(call.body["additionalData"], known=collection.bands or {}) or {}
         bands = _changed_bands(call, collection.bands or {}, given, is_empty=is_empty) or None
     no_data = cast("float | None", call.body.get("noData"))
     _check_no_data(bands, no_data)
@@ -188,8 +191,13 @@ def _storage_of(additional: Json) -> JsonObject:
     return {} if stated is None else {STORAGE: stated}
 
 
-def _bands_of(additional: Json) -> Bands | None:
-    """Bands as the service keeps them: source and index filled in."""
+def _bands_of(additional: Json, *, known: Container[str] = ()) -> Bands | None:
+    """
+    Bands as the service keeps them: source and index filled in.
+
+    Args:
+        known: names that are there already
+    """
     given = additional.get("bands") if isinstance(additional, dict) else None
     if not isinstance(given, dict):
         return None
@@ -197,7 +205,7 @@ def _bands_of(additional: Json) -> Bands | None:
         raise violation("additionalData->bands", f"must have at most {MAX_BANDS} bands")
     bands: Bands = {}
     for name, band in given.items():
-        if not is_band_name(name):
+        if name not in known and not is_band_name(name):
             raise violation(f"additionalData->bands->{name}", "is not a valid band name")
         content = cast("JsonObject", band)
         if content.get("sampleFormat") == "FLOAT" and content["bitDepth"] != 32:

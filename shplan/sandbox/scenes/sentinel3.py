@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from shapely.geometry.base import BaseGeometry
@@ -52,6 +52,8 @@ def _spans(first_s: int, last_s: int, *, left_km: float, right_km: float) -> tup
 # The day side, and a whole revolution.
 _COLOUR = Slices(ORBIT, _spans(1_260, 4_860, left_km=440.0, right_km=830.0), _LOWEST_SUN)
 _TEMPERATURE = Slices(ORBIT, _spans(0, int(ORBIT.period_s), left_km=540.0, right_km=880.0), None)
+# The same seen by the one that looks behind: 740 kilometres.
+_OBLIQUE = Slices(ORBIT, _spans(0, int(ORBIT.period_s), left_km=370.0, right_km=370.0), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,17 @@ class Sentinel3:
             href=f"s3://EODATA/Sentinel-3/{self.instrument.upper()}/{self.product}___"
             f"/{moment(at_ms):%Y/%m/%d}/{name}/",
         )
+
+
+def oblique(scene: Scene) -> Scene:
+    """What the oblique view of the temperature instrument has of a scene of it."""
+    match = _ID.fullmatch(scene.id)
+    assert match is not None  # as it was named here
+    names = [span.name for span in _OBLIQUE.spans]
+    frame = _OBLIQUE.frame(int(match[4]) - 1, names.index(match[5]))
+    return replace(
+        scene, footprint=frame.footprint, epsg=frame.epsg, box=frame.box, outline=frame.outline
+    )
 
 
 _STATE = one_of(["ascending", "descending"], "Whether the satellite flew north or south")
