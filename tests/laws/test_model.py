@@ -489,6 +489,7 @@ class Machine(RuleBasedStateMachine):
 
     def ended(self, who: int, run: Run, act: Any, *, wait: bool, destroy: bool = False) -> None:
         world = self.world
+        is_calm = run.is_calm
 
         async def go() -> Outcome:
             await world.begin(who, run, destroy=destroy)
@@ -504,7 +505,7 @@ class Machine(RuleBasedStateMachine):
         self.latest = outcome
         self.count("commands")
         self.count(f"code {outcome.code}")
-        if outcome.code == 0 and run.is_calm and wait:
+        if outcome.code == 0 and is_calm and wait:
             world.do(world.reached(who))
 
     @rule(who=st.integers(0, 1))
