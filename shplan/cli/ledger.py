@@ -33,7 +33,13 @@ def command() -> None:
 @takes("environment", "format")
 def show(options: Options, address: str | None) -> int:
     """Show the entries, oldest first; with ADDRESS, only those of one resource."""
-    from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
+    from shplan.cli.output import (  # noqa: PLC0415
+        say_holder,
+        use_color,
+        width,
+        write_json,
+        write_text,
+    )
     from shplan.views.tables import entry_json, render_entries  # noqa: PLC0415
 
     async def run() -> int:
@@ -50,6 +56,7 @@ def show(options: Options, address: str | None) -> int:
             write_json([entry_json(entry) for entry in entries])
         else:
             write_text(render_entries(entries, width=width(), color=use_color(options)))
+        await say_holder(journal)
         return 0
 
     return asyncio.run(run())

@@ -135,6 +135,22 @@ class PostgresBackend:
             await session.close()
         return other
 
+    async def holder(self) -> Holder | None:
+        """Return who signed last, where a session has the lock."""
+
+        def work(cursor: Cursor_) -> Holder | None:
+            row = self._tables.head(cursor)
+            told = None if row is None else holders.signed(row.signature)
+            return told.holder if told is not None and self._tables.is_locked(cursor) else None
+
+        async with self._reading() as session:
+            try:
+                return await session.run(work)
+            except LedgerError as error:
+                if is_missing(error):
+                    return None
+                raise
+
     async def beat(self) -> None:
         """
         Look whether the session lives and the lease is still ours.

@@ -165,6 +165,11 @@ class S3Backend:
                 await self.release()
                 raise
 
+    async def holder(self) -> Holder | None:
+        """Return whose lease has not aged."""
+        with self._translated(_CANNOT_READ):
+            return await self._lease.holder()
+
     async def beat(self) -> None:
         """
         Write the lease again.
