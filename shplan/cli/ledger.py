@@ -33,9 +33,16 @@ def command() -> None:
 def show(options: Options, address: str | None) -> int:
     """Show the entries, oldest first; with ADDRESS, only those of one resource."""
     from shplan.cli.entries import show_entries  # noqa: PLC0415
+    from shplan.cli.output import say_holder  # noqa: PLC0415
 
     _, journal = _open(options)
-    known = asyncio.run(show_entries(journal, options, address=address))
+
+    async def run() -> set[str]:
+        known = await show_entries(journal, options, address=address)
+        await say_holder(journal)
+        return known
+
+    known = asyncio.run(run())
     if known and address is not None:
         raise _no_entry(address, known)
     return 0

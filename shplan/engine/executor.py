@@ -23,7 +23,7 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, is_known
 from shplan.engine.drive import SharedLists, drive
-from shplan.engine.edges import closure, edges, rewrites
+from shplan.engine.edges import dependencies_of, edges, rewrites
 from shplan.engine.holding import Holding, Turn, Turns
 from shplan.engine.performer import (
     Interrupt,
@@ -131,15 +131,17 @@ async def execute(
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
     """
+    # A ledger that was lost is like one that has not begun.
+    settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
         plan_digest,
         holding,
-        world,
+        replace(world, settings=settings),
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),
         SharedLists(world.api),
-        closure(changes, recorded),
+        dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))

@@ -72,7 +72,9 @@ class Holding:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await _leave(self._given())
+        lease = self._given()
+        if lease is not None:
+            await lease.__aexit__(kind, error, traceback)
 
     async def lost(self) -> NoReturn:
         """

@@ -118,7 +118,11 @@ class MemoryObjects:
 
     async def put(self, key: str, content: bytes, *, over: str | None) -> str:
         trouble = await self._write(f"put {key}")
-        etag = self.bucket.put(key, content, over)
+        try:
+            etag = self.bucket.put(key, content, over)
+        except ConditionError:
+            self._answer(trouble)
+            raise
         if trouble is Trouble.SENT_AGAIN:
             return self.bucket.put(key, content, over)
         self._answer(trouble)
