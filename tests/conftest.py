@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.support.canaries"]
+
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
 # Each law gets a fixed sample of examples, and `make slow` four times as many.
 for profile, examples in (("shplan", 25), ("thorough", 100)):
