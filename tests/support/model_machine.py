@@ -125,6 +125,7 @@ class World:
             self.complete,
             self.broken,
             alone=alone,
+            beside={} if alone or not self.shared else self.checkouts[1 - who].manifests,
             lag_ms=self.lag_s * 1000,
         )
         run.more = {**run.more, **checkout.told}
