@@ -374,15 +374,64 @@ def test_an_append_that_is_cancelled_comes_to_its_end() -> None:
     run(story())
 
 
-def test_appends_of_one_process_wait_for_their_turn() -> None:
+def test_appends_of_one_process_that_wait_for_their_turn_are_written_together() -> None:
     place = BucketPlace(fan=100)
+    objects = MemoryObjects(place.bucket)
+    batches = [[adopt(number)] * (number % 3) for number in range(10)]
 
     async def story() -> None:
-        async with journal(place).lease(timeout_s=0) as lease:
-            await asyncio.gather(*(lease.append([adopt(number)]) for number in range(10)))
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            before = len(objects.wrote)
+            written = await asyncio.gather(*(lease.append(batch) for batch in batches))
+            assert [[one.draft for one in entries] for entries in written] == batches
+            # The first that has something alone, then together all who waited for it.
+            assert len(objects.wrote) - before == 4
 
     run(story())
-    assert len(drafts_of(run(read(journal(place))))) == 10
+    assert drafts_of(run(read(journal(place)))) == [one for batch in batches for one in batch]
+
+
+def test_who_waited_for_a_write_that_failed_is_told() -> None:
+    place = BucketPlace(fan=100)
+    objects = MemoryObjects(place.bucket)
+
+    async def story() -> None:
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            await lease.append([adopt(0)])
+            objects.trouble = {len(objects.wrote) + 2: Trouble.NEVER_ARRIVES}
+            told = await asyncio.gather(
+                *(lease.append([adopt(number)]) for number in range(1, 5)), return_exceptions=True
+            )
+            assert [type(one) for one in told[1:]] == [LedgerError] * 3
+            assert isinstance(told[0], tuple)
+
+    run(story())
+    assert drafts_of(run(read(journal(place)))) == [adopt(0), adopt(1)]
+
+
+def test_who_is_cancelled_while_waiting_writes_nothing() -> None:
+    place, turns = BucketPlace(fan=100), Turns()
+    objects = MemoryObjects(place.bucket)
+
+    async def story() -> None:
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            await lease.append([adopt(0)])
+            objects.turn = lambda: turns.take("ada")
+            first = asyncio.ensure_future(lease.append([adopt(1)]))
+            second = asyncio.ensure_future(lease.append([adopt(2)]))
+            third = asyncio.ensure_future(lease.append([adopt(3)]))
+            await asyncio.sleep(0.01)
+            second.cancel()
+            while not third.done():
+                if turns._waiting:
+                    turns._waiting.pop("ada").set_result(None)
+                await asyncio.sleep(0)
+            assert first.done()
+            assert second.cancelled()
+            objects.turn = MemoryObjects(place.bucket).turn
+
+    run(story())
+    assert drafts_of(run(read(journal(place)))) == [adopt(0), adopt(1), adopt(3)]
 
 
 # Damage.
