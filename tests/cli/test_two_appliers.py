@@ -144,7 +144,9 @@ def test_a_process_that_is_killed_while_it_waits_holds_nobody_up(
     paid_once(two, served, pu=_price(served))
 
 
-@pytest.mark.parametrize("patience", [(), ("--lock-timeout", "100s")])
+@pytest.mark.parametrize(
+    "patience", [(), pytest.param(("--lock-timeout", "100s"), marks=pytest.mark.slow)]
+)
 def test_of_two_that_start_in_the_same_second_one_works(
     checkout: Checkout, served: Served, patience: tuple[str, ...]
 ) -> None:

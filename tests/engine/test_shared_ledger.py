@@ -16,7 +16,8 @@ from shplan.core.entry import Event
 from shplan.engine.executor import Ending, Report, execute
 from shplan.engine.holding import LEAST_AGAIN_S, Holding
 from shplan.engine.performer import Interrupt, InterruptedApplyError
-from shplan.engine.runs import Applied, Session, plan
+from shplan.engine.planning import Planned
+from shplan.engine.runs import Applied, Session, apply, plan
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.backends.lock import FileLock
 from shplan.ledger.port import Backend, Holder, LeaseLostError
@@ -100,6 +101,10 @@ def test_nobody_gets_in_between_a_change_and_the_one_that_follows_it(tmp_path: P
 # --- the other gets in ----------------------------------------------------------------------
 
 
+RUNNING = "slept 4"
+INGESTING = "slept 2"
+WAITS = (RUNNING, INGESTING)
+LISTED = "heard GET api/v2/batch/process?count=100"
 Meanwhile = Callable[[Sharer], Coroutine[Any, Any, None]]
 
 
@@ -110,8 +115,11 @@ async def visited(
     left = list(moments)
 
     async def visit(_: int, where: str) -> None:
-        if left and where == left[0][0]:
-            await left.pop(0)[1](world)
+        # Beside what waits, others may be sending.
+        if left and where == left[0][0] and (where not in WAITS or is_free(world)):
+            happens = left[0][1]
+            await happens(world)
+            del left[0]
 
     (one,) = appliers(world, Gate(1, visit=visit), 1)
     done = await one.apply(*wanted, **more)
@@ -135,11 +143,6 @@ async def units(world: Sharer) -> float:
 async def nothing_is_left(world: Sharer, *wanted: Any) -> None:
     assert not (await world.plan(*wanted)).plan.can_apply()
     assert (await world.journal().verify()).damage is None
-
-
-RUNNING = "slept 4"
-INGESTING = "slept 2"
-LISTED = "heard GET api/v2/batch/process?count=100"
 
 
 def test_who_gets_in_while_a_job_runs_does_what_is_his(tmp_path: Path) -> None:
@@ -250,6 +253,41 @@ def test_a_run_whose_address_others_have_forgotten_comes_back_as_nothing(tmp_pat
         await nothing_is_left(world)
         await world.apply(job())
         assert await units(world) == 100.0
+        world.close()
+
+    played(scenario())
+
+
+def test_before_the_first_change_everything_is_planned_and_asked_again(tmp_path: Path) -> None:
+    """A job runs, and what follows it was changed by others before anything was sent."""
+
+    async def scenario() -> None:
+        world = opened(tmp_path)
+        after = replace(collection(), depends_on=(job().address,))
+        await world.apply(job(), wait=False)
+        asked: list[int] = []
+
+        async def approve(planned: Planned) -> bool:
+            asked.append(len(planned.plan.pending))
+            return True
+
+        async def meanwhile(world: Sharer) -> None:
+            await world.apply(job(), collection(), wait=False)
+
+        left = [meanwhile]
+
+        async def visit(_: int, where: str) -> None:
+            if left and where == RUNNING:
+                await left.pop()(world)
+
+        (one,) = appliers(world, Gate(1, visit=visit), 1)
+        async with one.exchange() as exchange:
+            session = one.session(exchange, (job(), after))
+            done = await apply(session, approve, lock_timeout_s=0.0, interrupt=Interrupt())
+        assert len(asked) == 2
+        assert done.report is None or done.report.exit_code() == 0
+        assert await units(world) == 101.0
+        await nothing_is_left(world, job(), after)
         world.close()
 
     played(scenario())

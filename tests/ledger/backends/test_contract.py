@@ -148,6 +148,35 @@ def test_the_others_are_told_who_holds_it(place: Place) -> None:
     run(story())
 
 
+def test_who_holds_it_is_seen_without_touching_anything(place: Place) -> None:
+    async def story() -> None:
+        assert await place.backend().holder() is None
+        ada = await held(place)
+        for _ in range(2):
+            assert await place.backend().holder() == ADA
+        await ada.beat()
+        await ada.release()
+        assert await place.backend().holder() is None
+        # Looking took nothing from anybody.
+        await (await held(place, BOB)).release()
+
+    run(story())
+
+
+def test_who_takes_it_again_reads_what_others_have_appended(place: Place) -> None:
+    async def story() -> None:
+        mine = journal(place)
+        for number in range(3):
+            async with mine.lease(timeout_s=0) as lease:
+                told = await mine.others() if number else ()
+                assert [entry.actor["user"] for entry in told] == ["bob"] * number
+                await lease.append([adopt(number)])
+            for _ in range(number + 1):
+                await write(journal(place, "bob"), adopt(9))
+
+    run(story())
+
+
 def test_who_is_kept_out_leaves_naming_the_other(place: Place) -> None:
     async def story() -> None:
         async with journal(place).lease(timeout_s=0):
