@@ -188,6 +188,26 @@ def test_objects_stay_few_and_lines_stay_as_they_are() -> None:
     assert len(place.bucket.objects) <= 5 * 3 + len(["lease", "probe", "head"])
 
 
+class Keeping(MemoryObjects):
+    """A bucket of which nobody may remove anything."""
+
+    async def delete(self, keys) -> None:
+        raise StorageError("no permission")
+
+
+def test_who_may_not_remove_writes_and_reads_all_the_same() -> None:
+    place = BucketPlace(fan=4)
+    for first in range(0, 60, 20):
+        batches = [[adopt(number)] for number in range(first, first + 20)]
+        acknowledged = run(append_all(over(place, Keeping(place.bucket)), batches))
+        assert len(acknowledged) == 20
+    assert drafts_of(run(read(journal(place)))) == [adopt(number) for number in range(60)]
+    report = run(journal(place).verify())
+    assert report.damage is None
+    # It is put together nevertheless.
+    assert report.segments <= 4 * 3
+
+
 def test_more_objects_than_a_page_lists_are_read() -> None:
     place = BucketPlace(fan=10**6, page=1000)
 
