@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.support.postgres import Cluster
 
+pytest_plugins = ["tests.support.canaries"]
 _NUMBERS = itertools.count()
 
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
