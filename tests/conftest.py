@@ -87,7 +87,7 @@ def database(postgres: Cluster) -> Iterator[Mapping[str, str]]:
 
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
     with psycopg.connect(autocommit=True, **postgres.parameters("postgres")) as connection:
-        connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         yield postgres.parameters(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ its secret members. Source: API description, the list answers and `Error` schema
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC
@@ -25,6 +26,7 @@ from shplan.core.value import JsonValue
 
 Row: TypeAlias = tuple[JsonValue, ...]
 _LONGEST_TEXT = 500
+_DEEPEST_DETAILS = 5
 
 
 class MalformedAnswerError(ValueError):
@@ -59,6 +61,9 @@ def read_json(content: bytes) -> JsonValue:
         return None
     try:
         return redact(msgspec.json.decode(content))
+    except RecursionError as error:
+        msg = "the answer is nested too deeply"
+        raise MalformedAnswerError(msg) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = "the answer is not JSON"
         raise MalformedAnswerError(msg) from error
@@ -94,9 +99,20 @@ def read_error(content: bytes, *, phrase: str, secrets: tuple[str, ...] = ()) ->
     complaint = _complaint(body, phrase)
     return Complaint(
         message=plain_text(scrub(complaint.message, secrets)) or phrase,
-        code=plain_text(complaint.code),
-        errors=_details(scrub_value(complaint.errors, secrets)),
+        code=plain_text(scrub(complaint.code, secrets)),
+        errors=_plain(_details(scrub_value(complaint.errors, secrets))),
     )
+
+
+def _plain(value: JsonValue, depth: int = 0) -> JsonValue:
+    """Return details whose texts are one short line each; no service nests them deeply."""
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, dict | list) and depth >= _DEEPEST_DETAILS:
+        return "…"
+    if isinstance(value, dict):
+        return {plain_text(name): _plain(one, depth + 1) for name, one in value.items()}
+    return [_plain(one, depth + 1) for one in value] if isinstance(value, list) else value
 
 
 def plain_text(text: str) -> str:
@@ -116,18 +132,20 @@ def read_date(header: str | None) -> str:
 def read_spent_pu(header: str | None) -> float | None:
     """Read `X-ProcessingUnits-Spent`; None where it is absent or no number."""
     try:
-        return float(header) if header else None
+        spent_pu = float(header) if header else None
     except ValueError:
         return None
+    return spent_pu if spent_pu is None or 0 <= spent_pu < math.inf else None
 
 
 @lru_cache(maxsize=8)
 def _iso(header: str) -> str:
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError, IndexError):
         return ""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _complaint(body: JsonValue, phrase: str) -> Complaint:
@@ -184,11 +202,12 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
     def read(content: bytes) -> Page:
         try:
             page: Any = decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = "the answer is not a list of objects with `data` and `links`"
             raise MalformedAnswerError(msg) from error
         rows = to_rows(page.data)
-        if _has_nested(rows) and may_hold_secrets(content):
+        # Quotes behind a backslash: JSON in a text.
+        if (_has_nested(rows) or b'\\"' in content) and may_hold_secrets(content):
             rows = tuple(tuple(redact(cell) for cell in row) for row in rows)
         token = None if page.links is None else page.links.nextToken
         return Page(rows, "" if token is None else str(token))

@@ -24,6 +24,7 @@ from shplan.core.errors import CredentialsError, RefusedError
 # Renewed this long before the end, or a tenth of a short life.
 _MARGIN_S = 60.0
 _MARGIN_SHARE = 0.1
+_LEAST_PRIVATE = 8
 # Source: RFC 6750 section 2.1, the characters of a bearer token.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -88,6 +89,15 @@ class Authenticator:
         secret = self._credentials.client_secret
         token = () if self._token is None else (self._token.text,)
         return (secret, quote_plus(secret), *token)
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """Those that can stand in an answer only because it repeats them: no common words."""
+        return tuple(
+            one
+            for one in self.secrets
+            if len(one) >= _LEAST_PRIVATE and one != self._credentials.client_id
+        )
 
     def _usable(self, refused: str | None) -> str | None:
         token = self._token

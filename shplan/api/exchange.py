@@ -40,7 +40,7 @@ from shplan.api.credentials import Access, require_allowed
 from shplan.api.deployment import Deployment
 from shplan.api.errors import Asked, FailedAttempt, error_of, failure_of_status
 from shplan.api.ports import Clock, Secrets
-from shplan.api.redaction import scrub, scrub_value
+from shplan.api.redaction import forms, scrub, scrub_all
 from shplan.api.retry import Failure, GiveUp, Policy, Tally, decide, retry_after_s
 from shplan.api.throttle import Bucket, close, per_minute, take, unlimited
 from shplan.api.wire import Received, Transport, TransportFault
@@ -60,8 +60,10 @@ from shplan.core.value import (
 T = TypeVar("T")
 # Source: API description, `count` of the list operations: 100 is the most.
 PAGE_SIZE = 100
-# No list has so many empty pages in a row; a server that goes on is broken.
-_MOST_EMPTY_PAGES = 100
+# No list has so many pages in a row that are empty or repeat the one before; a server that goes
+# on is broken. Nor has any so many pages: a collection of a million tiles has ten thousand.
+_MOST_IDLE_PAGES = 100
+_MOST_PAGES = 100_000
 _TOKEN_OPERATION = "token"  # noqa: S105
 
 
@@ -152,6 +154,7 @@ class Exchange:
         self._bucket = _bucket(deployment, tempo)
         self._under_way = asyncio.Semaphore(tempo.parallelism)
         self._server_time = ""
+        self._revealed: tuple[str, ...] = ()
 
     @property
     def server_time(self) -> str:
@@ -180,7 +183,7 @@ class Exchange:
             CredentialsError: a secret is missing, or the server gives no token; nothing was sent
         """
         prepared = self._prepare(request, request.query)
-        return await self._until_answered(prepared, partial(_answer, request.columns, prepared))
+        return await self._until_answered(prepared, partial(self._answer, request.columns))
 
     async def fetch(self, request: ApiRequest, *, media_type: str) -> Fetched:
         """
@@ -210,7 +213,8 @@ class Exchange:
             ApiError: as `send`; also when the server's pages lead in a circle
         """
         total = 0
-        empty = 0
+        idle = 0
+        before: tuple[Row, ...] = ()
         token = ""
         seen: set[str] = set()
         while True:
@@ -221,8 +225,9 @@ class Exchange:
             token = page.next_token
             if not token:
                 return total
-            empty = 0 if page.rows else empty + 1
-            if token in seen or empty > _MOST_EMPTY_PAGES:
+            idle = idle + 1 if not page.rows or page.rows == before else 0
+            before = page.rows
+            if token in seen or idle > _MOST_IDLE_PAGES or len(seen) > _MOST_PAGES:
                 msg = f"{request.operation}: the server's pages lead in a circle"
                 raise NoAnswerError(msg)
             seen.add(token)
@@ -251,7 +256,8 @@ class Exchange:
         prepared = self._prepare(request, query)
 
         def decode(received: Received) -> Page:
-            return read_page(received.content, request.columns)
+            page = read_page(received.content, request.columns)
+            return Page(self._without_secrets(page.rows, received.content), page.next_token)
 
         return await self._until_answered(prepared, decode)
 
@@ -260,6 +266,8 @@ class Exchange:
         # `quote`, not `quote_plus`: a plus sign in a path of a tile is a plus sign.
         suffix = f"?{urlencode(query, quote_via=quote, safe='')}" if query else ""
         content, secrets = _encode(request.body, self._secrets)
+        # A later answer may repeat what an earlier request carried.
+        self._revealed = tuple(dict.fromkeys((*self._revealed, *secrets)))
         return _Prepared(
             asked=Asked(request.operation, request.effect),
             method=request.method,
@@ -344,7 +352,7 @@ class Exchange:
             received = await self._send(prepared, token)
         self._note_date(received)
         if not 200 <= received.status < 300:
-            raise self._failed(received, (*prepared.secrets, *self._auth.secrets))
+            raise self._failed(received, self._known_secrets)
         try:
             return decode(received)
         except MalformedAnswerError as error:
@@ -366,9 +374,36 @@ class Exchange:
                 prepared.method, prepared.url, headers=headers, content=prepared.content
             )
         except TransportFault as fault:
-            secrets = (*prepared.secrets, *self._auth.secrets)
-            complaint = Complaint(plain_text(scrub(str(fault), secrets)))
+            complaint = Complaint(plain_text(scrub(str(fault), self._known_secrets)))
             raise FailedAttempt(_failure_of_fault(fault), complaint) from fault
+
+    def _answer(self, columns: tuple[str, ...], received: Received) -> Answer:
+        rows: tuple[Row, ...] = ()
+        body: JsonValue
+        if columns:
+            page = read_page(received.content, columns)
+            rows = self._without_secrets(page.rows, received.content)
+            body = {"links": {"nextToken": page.next_token}} if page.next_token else None
+        else:
+            body = self._without_secrets(read_json(received.content), received.content)
+        return Answer(
+            status=received.status,
+            body=body,
+            rows=rows,
+            server_time=read_date(received.headers.get("date")),
+            spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
+        )
+
+    @property
+    def _known_secrets(self) -> tuple[str, ...]:
+        return (*self._revealed, *self._auth.secrets)
+
+    def _without_secrets(self, value: T, content: bytes) -> T:
+        """Replace what an answer repeats of the secrets that this run has used."""
+        secrets = (*self._revealed, *self._auth.private)
+        if any(form.encode("utf-8", "surrogatepass") in content for form in forms(secrets)):
+            return scrub_all(value, secrets)
+        return value
 
     async def _pass_bucket(self) -> None:
         self._bucket, wait_s = take(self._bucket, now_s=self._clock.monotonic())
@@ -457,26 +492,6 @@ def _bucket(deployment: Deployment, tempo: Tempo) -> Bucket:
     # Source: service documentation, "Rate limiting", ramp-up: a whole minute's allowance at once
     # is refused in part; a sixth of it is not.
     return per_minute(rate, burst=max(rate / 6.0, float(tempo.parallelism)))
-
-
-def _answer(columns: tuple[str, ...], prepared: _Prepared, received: Received) -> Answer:
-    rows: tuple[Row, ...] = ()
-    body: JsonValue
-    if columns:
-        page = read_page(received.content, columns)
-        rows = page.rows
-        body = {"links": {"nextToken": page.next_token}} if page.next_token else None
-    else:
-        body = read_json(received.content)
-        if prepared.secrets:
-            body = scrub_value(body, prepared.secrets)
-    return Answer(
-        status=received.status,
-        body=body,
-        rows=rows,
-        server_time=read_date(received.headers.get("date")),
-        spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
-    )
 
 
 def _fill(template: str, request: ApiRequest) -> str:

@@ -7,12 +7,20 @@ received passes here. What the secrets are is known only while a request is sent
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+import msgspec
 
 from shplan.core.value import SENSITIVE, JsonValue
 
+T = TypeVar("T")
 # Source: API description, object storage access (`accessKey`, `secretAccessKey`, `credentials`),
 # and the token endpoint's members; compared without case and punctuation.
 SECRET_NAMES = frozenset(
@@ -49,6 +57,8 @@ _TRACES = (
 )
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 _SHORTEST_SECRET = 4
+_SHORTEST_ENCODED = 8
+_DEEPEST = 200
 
 
 def is_secret_name(name: str) -> bool:
@@ -56,13 +66,37 @@ def is_secret_name(name: str) -> bool:
     return _NOT_LETTERS.sub("", name.lower()) in SECRET_NAMES
 
 
-def redact(value: JsonValue) -> JsonValue:
-    """Remove every member whose name says that it is secret; the rest stays as it is."""
+def redact(value: JsonValue, depth: int = 0) -> JsonValue:
+    """
+    Remove every member whose name says that it is secret; the rest stays as it is.
+
+    Raises:
+        RecursionError: it is nested more deeply than anything that the service has
+    """
+    if isinstance(value, dict | list) and depth >= _DEEPEST:
+        raise RecursionError
     if isinstance(value, dict):
-        return {name: redact(member) for name, member in value.items() if not is_secret_name(name)}
+        return {
+            name: redact(member, depth + 1)
+            for name, member in value.items()
+            if not is_secret_name(name)
+        }
     if isinstance(value, list):
-        return [redact(member) for member in value]
-    return value
+        return [redact(member, depth + 1) for member in value]
+    return _redact_text(value) if isinstance(value, str) and "{" in value else value
+
+
+def _redact_text(text: str) -> str:
+    """Remove secret members of JSON that was put into a text; any other text stays as it is."""
+    content = text.encode("utf-8", "surrogatepass")
+    if text.lstrip()[:1] not in ("{", "[") or not may_hold_secrets(content):
+        return text
+    try:
+        value: JsonValue = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+    redacted = redact(value)
+    return text if redacted == value else msgspec.json.encode(redacted).decode()
 
 
 def may_hold_secrets(content: bytes) -> bool:
@@ -77,12 +111,41 @@ def may_hold_secrets(content: bytes) -> bool:
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Replace known secrets, and what looks like one, in a server's or a library's text."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, SENSITIVE)
+    for form in forms(secrets):
+        text = text.replace(form, SENSITIVE)
     for pattern in _in_text():
         text = pattern.sub(rf"\g<kept>{SENSITIVE}", text)
     return text
+
+
+def forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the texts by which secrets can be echoed, the longest first.
+
+    As they are, inside JSON (twice, for JSON in a text), in a URL or a form, and in base 64, there
+    also behind something else, as in `Basic`.
+    """
+    found: set[str] = set()
+    for secret in dict.fromkeys(secrets):
+        if len(secret) >= _SHORTEST_SECRET:
+            found |= _forms(secret)
+    return tuple(sorted(found, key=lambda one: (-len(one), one)))
+
+
+@lru_cache(maxsize=64)
+def _forms(secret: str) -> frozenset[str]:
+    escaped = json.dumps(secret)[1:-1]
+    plain = json.dumps(secret, ensure_ascii=False)[1:-1]
+    found = {secret, escaped, plain, json.dumps(escaped)[1:-1], json.dumps(plain)[1:-1]}
+    found |= {quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
+    content = secret.encode("utf-8", "surrogatepass")
+    if len(content) >= _SHORTEST_ENCODED:
+        for behind in range(3):
+            # The characters at both ends depend on what stands beside the secret.
+            encoded = b64encode(b"\0" * behind + content).decode().rstrip("=")
+            core = encoded[(0, 2, 3)[behind] : len(encoded) - ((len(content) + behind) % 3 != 0)]
+            found |= {core, core.replace("+", "-").replace("/", "_")}
+    return frozenset(one for one in found if len(one) >= _SHORTEST_SECRET)
 
 
 def scrub_value(value: JsonValue, secrets: tuple[str, ...]) -> JsonValue:
@@ -90,10 +153,27 @@ def scrub_value(value: JsonValue, secrets: tuple[str, ...]) -> JsonValue:
     if isinstance(value, str):
         return scrub(value, secrets)
     if isinstance(value, dict):
-        return {name: scrub_value(member, secrets) for name, member in value.items()}
+        return {scrub(name, secrets): scrub_value(one, secrets) for name, one in value.items()}
     if isinstance(value, list):
         return [scrub_value(member, secrets) for member in value]
     return value
+
+
+def scrub_all(value: T, secrets: tuple[str, ...]) -> T:
+    """Replace known secrets, and nothing else, in every text of what an answer was read into."""
+    found = forms(secrets)
+
+    def visit(one: Any) -> Any:
+        if isinstance(one, str):
+            for form in found:
+                one = one.replace(form, SENSITIVE)
+            return one
+        if isinstance(one, dict):
+            return {visit(name): visit(member) for name, member in one.items()}
+        return type(one)(map(visit, one)) if isinstance(one, list | tuple) else one
+
+    scrubbed: T = visit(value)
+    return scrubbed
 
 
 @cache

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -33,6 +34,7 @@ BORDER: tuple[type[Exception], ...] = (
     httpx.StreamError,
     OSError,
 )
+_PIECE_BYTES = 1 << 20
 _NEVER_LEFT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -115,13 +117,41 @@ class HttpxTransport:
     async def _read(self, response: httpx.Response) -> bytes:
         parts: list[bytes] = []
         size_bytes = 0
-        async for part in response.aiter_bytes():
-            size_bytes += len(part)
-            if size_bytes > self._longest_bytes:
-                msg = f"the answer is longer than {self._longest_bytes} bytes"
-                raise TransportFault(msg, left=True, permanent=True)
-            parts.append(part)
+        unpack = _unpacking(response.headers.get("content-encoding", ""))
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        async for packed in stream:
+            # A thousand times as much can come out of what came in, so never all at once.
+            for part in unpack(packed):
+                size_bytes += len(part)
+                if size_bytes > self._longest_bytes:
+                    msg = f"the answer is longer than {self._longest_bytes} bytes"
+                    raise TransportFault(msg, left=True, permanent=True)
+                parts.append(part)
         return b"".join(parts)
+
+
+def _unpacking(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
+    """Return what unpacks an answer, piece by piece; only gzip was asked for, and only once."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return lambda packed: iter((packed,))
+    if name not in ("gzip", "x-gzip"):
+        msg = "the answer is packed in a way that was not asked for"
+        raise TransportFault(msg, left=True)
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def unpack(packed: bytes) -> Iterator[bytes]:
+        rest = packed
+        while rest and not stream.eof:
+            try:
+                yield stream.decompress(rest, _PIECE_BYTES)
+            except zlib.error as error:
+                msg = "the answer cannot be unpacked"
+                raise TransportFault(msg, left=True) from error
+            rest = stream.unconsumed_tail
+
+    return unpack
 
 
 def in_process_transport(app: AsgiApp, *, timeouts: Timeouts | None = None) -> HttpxTransport:

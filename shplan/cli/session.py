@@ -5,7 +5,7 @@ The composition root of everything that talks to a server: adapters are made and
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +17,11 @@ from shplan.cli.clock import SystemClock
 from shplan.cli.options import Options
 from shplan.cli.project import in_ci
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.errors import CredentialsError, LedgerError, PlanError
+from shplan.core.errors import LedgerError, PlanError
 from shplan.core.events import BucketUnreadable, Event, Retrying
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
 from shplan.core.selection import Selection
-from shplan.core.value import SecretReference, Sensitive
 from shplan.engine.runs import Session
 from shplan.engine.world import World
 from shplan.manifest.load import Loaded
@@ -52,38 +51,6 @@ class Opened:
     session: Session
     exchange: Exchange
     journal: Journal
-
-
-class Environ:
-    """Resolves `env:NAME` from the process's environment, at the moment of a request."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def reveal(self, value: Sensitive) -> str:
-        """
-        Return the text with its secrets in place.
-
-        Raises:
-            CredentialsError: a variable is not set
-        """
-        return "".join(
-            part if isinstance(part, str) else self._secret(part) for part in value.parts
-        )
-
-    def _secret(self, part: SecretReference) -> str:
-        scheme, _, name = part.text.partition(":")
-        found = self._environment.get(name) if scheme == "env" else None
-        if found is None:
-            diagnostic = Diagnostic(
-                code="credentials/secret",
-                summary="Secret not found",
-                what=f"secret('{part.text}') is not set.",
-                why="Secrets are read at the moment of the request, never earlier.",
-                hint=f"export {name}=...",
-            )
-            raise CredentialsError(diagnostic.what, diagnostics=(diagnostic,))
-        return found
 
 
 class Ears:
@@ -203,6 +170,7 @@ async def _connected(
     loaded: Loaded, options: Options, ears: Ears
 ) -> AsyncIterator[tuple[Exchange, Deployment]]:
     from shplan.api.exchange import Retry, Tempo, connect  # noqa: PLC0415
+    from shplan.api.secrets import SecretSources  # noqa: PLC0415
 
     deployment = _deployment(loaded)
     access = _access(loaded, deployment)
@@ -217,7 +185,7 @@ async def _connected(
             access,
             transport=transport,
             clock=SystemClock(),
-            secrets=Environ(os.environ),
+            secrets=SecretSources(os.environ, home=Path.home(), root=loaded.root),
             tempo=Tempo(parallelism=options.parallelism),
             on_retry=told,
         ) as exchange:

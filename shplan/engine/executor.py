@@ -136,10 +136,12 @@ async def execute(
         OutrunError: others have touched what was about to be the first change
         LedgerError: the ledger cannot be written
     """
+    # A ledger that was lost is like one that has not begun.
+    settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
         plan_digest,
         holding,
-        world,
+        replace(world, settings=settings),
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),

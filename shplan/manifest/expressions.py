@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 from shplan.core.address import Address
+from shplan.core.secret_places import (
+    SecretPlaceError,
+    in_project,
+    read_secret_place,
+)
 from shplan.core.value import (
     JsonObject,
     JsonValue,
@@ -39,13 +44,12 @@ from shplan.manifest.scanner import (
     split,
 )
 from shplan.manifest.validate import listed, nearest, shown
-from shplan.manifest.work import WorkError
+from shplan.manifest.work import KEPT, SCALAR, WorkError, weight
 
 MAX_TEXT = 1_000_000
 MAX_ITEMS = 100_000
 MAX_SOURCE = 10_000
 RUN_KEY = "run.key"
-_SECRET = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _ADDRESS_TEXT = re.compile(r"""\bref\(\s*(?:'([^'\\]+)'|"([^"\\]+)")\s*\)""")
 
 # What expressions work with: JSON, and the stand-ins below for what has no value yet.
@@ -168,6 +172,7 @@ def evaluate(text: str, scope: Scope, world: World) -> Value:
         return _literal(parts, text, scope)
     run = Run(scope, world)
     try:
+        world.spend(SCALAR)
         if len(parts) == 1 and isinstance(parts[0], Expression):
             return run.typed(parts[0], text)
         return run.joined(parts, text)
@@ -387,7 +392,7 @@ class Run:
             return Sensitive(tuple(_merged(pieces)))
         texts = cast("list[str]", pieces)
         length = sum(map(len, texts))
-        self.world.spend(length)
+        self.world.spend(KEPT * length)
         if length > max(MAX_TEXT, len(text)):
             raise too_large()
         return "".join(texts)
@@ -589,17 +594,23 @@ class Run:
 
     def secret(self, text: object) -> Item:
         """Return a secret by the place where it will be found."""
-        if not isinstance(text, str) or not _SECRET.fullmatch(text):
+        try:
+            place = read_secret_place(text if isinstance(text, str) else "")
+            placed = in_project(place, self.scope.directory)
+        except SecretPlaceError as error:
             msg = "secret"
             raise ExpressionError(
                 msg,
                 "Secret not understood",
-                "secret(...) takes the place where the secret is found, not the secret itself.",
+                error.what,
                 why="Secrets are read at the moment of a request and stand in no file. If this was one, "
                 "replace it where it was issued: it is in your files' history.",
-                hint="write {{ secret('env:NAME') }} and export NAME where shplan runs",
+                hint=error.hint,
                 secret=True,
-            )
+            ) from None
+        assert isinstance(text, str)
+        if placed is not place:
+            text = f"{placed.scheme.value}:{placed.name}"
         return Hidden(Sensitive((SecretReference(text),)))
 
     def geojson(self, file: object) -> Item:
@@ -793,15 +804,10 @@ def _leave(item: Item, run: Run) -> Value:
         return Unknown(template, "", item.references)
     if isinstance(item, Hidden):
         return item.value
-    if isinstance(item, dict):
-        run.world.spend(2 * len(item))
-        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
-        return item if all(members[key] is one for key, one in item.items()) else members
-    if isinstance(item, list | tuple):
-        run.world.spend(2 * len(item))
-        items = [_leave(member, run) for member in item]
-        same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
-        return item if same else items
+    if isinstance(item, dict | list | tuple):
+        return _leave_container(item, run)
+    if isinstance(item, Iterable):
+        return [_leave(member, run) for member in _bounded(item)]
     if callable(item):
         msg = "expression"
         raise ExpressionError(
@@ -810,14 +816,23 @@ def _leave(item: Item, run: Run) -> Value:
             "the expression gives a function, not its result.",
             hint="call it: add `()`",
         )
-    if isinstance(item, Iterable):
-        return [_leave(member, run) for member in _bounded(item)]
     msg = "expression"
     raise ExpressionError(
         msg,
         "Expression fails",
         f"the expression gives a {type(item).__name__}, which JSON has not.",
     )
+
+
+def _leave_container(item: dict[str, Item] | list[Item] | tuple[Item, ...], run: Run) -> Value:
+    """Do the same for all members; what has only plain values is not copied."""
+    run.world.spend(2 * len(item))
+    if isinstance(item, dict):
+        members = {_checked_key(key): _leave(member, run) for key, member in item.items()}
+        return item if all(members[key] is one for key, one in item.items()) else members
+    items = [_leave(member, run) for member in item]
+    same = isinstance(item, list) and all(a is b for a, b in zip(items, item, strict=True))
+    return cast("Value", item) if same else items
 
 
 def _bounded(items: Iterable[Item]) -> list[Item]:
@@ -928,4 +943,6 @@ def _by_jinja(source: str, run: Run) -> Item:
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
     own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
-    return jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
+    item = jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
+    run.world.spend(KEPT * weight(item))
+    return item

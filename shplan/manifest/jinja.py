@@ -709,7 +709,7 @@ def _count(number: Any) -> int:
     return number
 
 
-def _round(value: Any, precision: int = 0, method: str = "common") -> Any:
+def _round(value: Any, precision: Any = 0, method: str = "common") -> Any:
     if not isinstance(precision, int) or abs(precision) > _MOST_PLACES:
         msg = f"a number is rounded to at most {_MOST_PLACES} places."
         raise _fails(msg)

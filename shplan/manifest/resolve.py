@@ -44,7 +44,7 @@ PROJECT_SCOPE = "Project"
 # Keys that depend on keys that depend on keys.
 MAX_CHAIN = 20
 # Names that were not found and are searched for by what they resemble.
-MAX_SEARCHES = 100
+MAX_SEARCHES = 20
 # The code of an error that follows from one already reported; it is never shown.
 FOLLOWS = "manifest/follows"
 
@@ -231,7 +231,7 @@ class Resolution:
     def _unknown_address(self, base: Address) -> ExpressionError:
         if self._incomplete:
             return ExpressionError("follows", "", "")
-        # Each search costs as much as there are names, and a hundred wrong ones have one cause.
+        # Each search costs as much as there are names, and many wrong ones have one cause.
         self._searches += 1
         similar = nearest(str(base), self._declared) if self._searches <= MAX_SEARCHES else None
         same_kind = sorted(name for name in self._declared if name.startswith(f"{base.kind}/"))

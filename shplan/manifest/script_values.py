@@ -7,7 +7,9 @@ numbers, indices through their range. What a band holds is told by the collectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 PIXELS: Final = 240
 DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
-SINCE: Final = "2025-05-01T00:00:00Z"
-UNTIL: Final = "2025-06-30T23:59:59Z"
+_FIRST_DAY, _LAST_DAY = "2025-05-01", "2025-06-30"
+# A script that lists the days of ten years is told of the first of them.
+_MOST_DAYS = 60
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 _CLASSES: Mapping[str, int] = {"dataMask": 2, "CLM": 2, "SCL": 12, "shadowMask": 2}
 _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLP": (0, 255),
@@ -82,25 +86,55 @@ def samples_of(given: InputFacts, scenes: int, collection: Collection | None) ->
     return Samples(bands, pixels)
 
 
-def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
-    """Return what is told of three scenes, latest first; of a single sample nothing is."""
+def days_of(text: str) -> list[str]:
+    """
+    Return the days of a script's scenes, latest first: three of one summer, and those that its text names.
+
+    Published scripts choose theirs by the days of a flood or a fire.
+    """
+    days = set(DAYS)
+    for year, _, month, day in _DAY.findall(text):
+        try:
+            days.add(date(int(year), int(month), int(day)).isoformat())
+        except ValueError:
+            continue
+        if len(days) == _MOST_DAYS:
+            break
+    return sorted(days, reverse=True)
+
+
+def span_of(days: Sequence[str]) -> tuple[str, str]:
+    """Return the instants that were asked for, from and to, where scenes of these days were found."""
+    return (
+        f"{min(_FIRST_DAY, *days)}T00:00:00Z",
+        f"{max(_LAST_DAY, *days)}T23:59:59Z",
+    )
+
+
+def scenes_of(mosaicking: str, days: Sequence[str] = DAYS) -> tuple[dict[str, Json], ...]:
+    """Return what is told of a scene for each day; of a single sample nothing is."""
     if mosaicking == "SIMPLE":
         return ()
-    tiles: list[dict[str, Json]] = [
-        {
-            "date": f"{day}T10:00:00Z",
-            "cloudCoverage": 7.5,
-            "dataPath": f"s3://tiles/{day}",
-            "shId": n,
-        }
-        for n, day in enumerate(DAYS)
-    ]
+    tiles = [_tile(number, day) for number, day in enumerate(days)]
     if mosaicking == "TILE":
         return tuple(tiles)
     return tuple(
         {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [dict(tile)]}
-        for day, tile in zip(DAYS, tiles, strict=True)
+        for day, tile in zip(days, tiles, strict=True)
     )
+
+
+def _tile(number: int, day: str) -> dict[str, Json]:
+    # As products are called: by the begin and the end of a pass, some of which are at night.
+    product = f"S3A_{day.replace('-', '')}T013000_T133000"
+    return {
+        "date": f"{day}T10:00:00Z",
+        "cloudCoverage": 7.5,
+        "dataPath": f"s3://scenes/{product}",
+        "tileOriginalId": product,
+        "productId": product,
+        "shId": number,
+    }
 
 
 def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, float]:

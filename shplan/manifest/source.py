@@ -223,7 +223,11 @@ def _walk(files: Files, top: Path) -> Iterator[Path]:
             path = Path(name) / one
             if not one.endswith(_SUFFIXES) or one.startswith("."):
                 continue
-            real = path.resolve()
+            try:
+                real = path.resolve()
+            except (OSError, RuntimeError) as error:
+                msg = f"holds {one}, a link that leads back to itself"
+                raise FileError(msg) from error
             if not real.is_relative_to(real_root):
                 msg = f"holds {one}, a link that leads out of the project"
                 raise FileError(msg)

@@ -101,7 +101,7 @@ def _neighbours(name: str, known: Collection[str]) -> Iterable[str]:
     if len(known) <= _MOST_NAMES:
         return known
     forth, back = sorted(known), sorted(one[::-1] for one in known)
-    half = _MOST_NAMES // 4
+    half = _MOST_NAMES // 16
     at, from_end = bisect(forth, name), bisect(back, name[::-1])
     ending_alike = (one[::-1] for one in back[max(from_end - half, 0) : from_end + half])
     return sorted({*forth[max(at - half, 0) : at + half], *ending_alike})

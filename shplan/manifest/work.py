@@ -16,8 +16,11 @@ MAX_WEIGHT = 2_000_000
 # Of all that the expressions of one scalar touch, and of those of one project while it is loaded.
 MAX_SCALAR_WORK = 20_000_000
 MAX_PROJECT_WORK = 300_000_000
-# One operation, beside what it works on.
+# One operation, beside what it works on; one scalar, beside its operations.
 OPERATION = 50
+SCALAR = 300
+# What a scalar keeps is checked, encoded and compared later: a character of it costs so much.
+KEPT = 3
 MAX_DEPTH = 100
 
 

@@ -865,6 +865,14 @@ def _additional_data(
 
 def _create(change: Change, settings: Settings) -> Flow[Object]:
     race = _Race.of(change, settings)
+    if settings.new_ledger and race.lag_s:
+        earlier = yield from _look_for_earlier(race)
+        if earlier is not None:
+            return earlier
+    return (yield from _create_new(race, settings))
+
+
+def _create_new(race: _Race, settings: Settings) -> Flow[Object]:
     found: list[Object] = []
 
     def settle(replies: tuple[Reply, ...]) -> Settlement:
@@ -885,7 +893,7 @@ def _create(change: Change, settings: Settings) -> Flow[Object]:
             return None
         return replace(race.bound(str(found[0]["id"])), owned=len(found) == 1)
 
-    act = Act("create", (change.requests[0],), settle, data=race.intent)
+    act = Act("create", (race.change.requests[0],), settle, data=race.intent)
     reply = yield from act_until_seen(act, settled=seen, lag_s=settings.list_lag_s)
     if isinstance(reply, RefusedError) and reply.status == 409:
         return (yield from _bind_existing(race, reply))
@@ -958,6 +966,27 @@ class _Race:
         )
 
 
+def _look_for_earlier(race: _Race) -> Flow[Object | None]:
+    """
+    Bind, without owning it, what a run has made whose ledger is lost; None where there is nothing.
+
+    The plan has read a list that may not have shown it yet, and no intent says that it was made.
+    """
+    yield Wait(race.lag_s, "the ledger is new; what an earlier run made may not be listed yet")
+    found = yield from race.look()
+    if not found:
+        return None
+    if len(found) > 1:
+        message = "several collections of this name and bucket have appeared; run again to choose"
+        raise ChangeFailedError(message)
+    return (yield from _adopt_other(race, found[0]))
+
+
+def _adopt_other(race: _Race, found: Object) -> Flow[Object]:
+    yield Note(Event.ADOPT, replace(race.bound(str(found["id"])), owned=False))
+    return found
+
+
 def _bind_existing(race: _Race, refusal: RefusedError) -> Flow[Object]:
     """
     Bind what somebody else made in the meantime, without owning it.
@@ -969,8 +998,7 @@ def _bind_existing(race: _Race, refusal: RefusedError) -> Flow[Object]:
     found = yield from race.look()
     if len(found) != 1:
         raise refusal
-    yield Note(Event.ADOPT, replace(race.bound(str(found[0]["id"])), owned=False))
-    return found[0]
+    return (yield from _adopt_other(race, found[0]))
 
 
 def _settle_race(race: _Race, made: Object) -> Flow[Object]:

@@ -179,6 +179,14 @@ def nothing_fails(stand: Stand) -> None:
     stand.sandbox.control("DELETE", "batch")
 
 
+def forgotten(stand: Stand) -> None:
+    """The service deletes a task that is done, before anybody has seen how it ended."""
+    stand.behave(expire_done_s=1.0)
+    for _ in range(2):
+        stand.sandbox.tick(3600)
+        stand.sandbox.control("GET", "instance")
+
+
 # --- scenarios ------------------------------------------------------------------------------------
 
 FIELDS = (("ByocCollection/fields", "Fields"), ("ByocTiles/fields", "Fields"))
@@ -357,6 +365,17 @@ SCENARIOS: dict[str, Scenario] = {
     "job-collected": Scenario(
         (("BatchProcess", "resume"),),
         (Step((script(), job()), (*APPLY, "--no-wait")), Step((script(), job()))),
+    ),
+    "job-not-waited": Scenario(
+        (("BatchProcess", "run"),), (Step((script(), job()), (*APPLY, "--no-wait")),)
+    ),
+    "job-import": Scenario(
+        (("BatchProcess", "import"),),
+        (
+            Step((script(), job()), (*APPLY, "--no-wait")),
+            Step((script(), job()), ("import", "BatchProcess/ndvi", "{task}"), before=forgotten),
+        ),
+        lost=Hopeless("a task that the service has forgotten too, only its bucket could tell of"),
     ),
     "job-rerun": Scenario(
         (("BatchProcess", "run"),),

@@ -22,9 +22,9 @@ from shplan.api.credentials import SANDBOX_CREDENTIALS, Access
 from shplan.api.deployment import BUILT_IN
 from shplan.api.exchange import Exchange, connect
 from shplan.api.hosts import AllowedHosts
+from shplan.api.secrets import SecretSources
 from shplan.api.transport import in_process_transport
 from shplan.cli.exit_door import code_of
-from shplan.cli.session import Environ
 from shplan.core.errors import ShplanError
 from shplan.core.plan import plan_json
 from shplan.core.saved import history
@@ -157,10 +157,12 @@ class Run:
     Args:
         more: `moved`, `forget`, `wait` of the session
         fate: when the process dies
+        torn: the death leaves half a line in the ledger
     """
 
     weather: Weather = field(default_factory=Weather)
     fate: Fate | None = None
+    torn: bool = False
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -216,7 +218,7 @@ class Client(Bench):
             Access(SANDBOX_CREDENTIALS, AllowedHosts()),
             transport=self.transport(),
             clock=self.clock,
-            secrets=Environ(self.secrets),
+            secrets=SecretSources(self.secrets, home=Path("/nowhere"), root=Path("/nowhere")),
             jitter=lambda: 0.0,
         )
 

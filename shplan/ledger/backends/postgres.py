@@ -110,8 +110,10 @@ class PostgresBackend:
             while True:
                 rows = await self._page(session, first)
                 skipped = _skipped([line for _, line in rows], skipped_bytes)
-                if start is not None or rows:
-                    yield Segment(_segment(first), [line for _, line in rows[skipped:]])
+                taken = rows[skipped:]
+                if start is not None or taken:
+                    number = taken[0][0] if taken else None
+                    yield Segment(_segment(first), [line for _, line in taken], number)
                 if len(rows) < self._page_rows:
                     return
                 first, start, skipped_bytes = rows[-1][0] + 1, None, 0

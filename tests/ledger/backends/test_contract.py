@@ -18,7 +18,7 @@ from shplan.ledger.journal import Journal
 from shplan.ledger.port import Backend, HeadMovedError, Holder, LeaseLostError, Mark, MarkLostError
 from tests.ledger.backends.places import Place, Schemas, journal, kept, lines
 from tests.ledger.backends.turns import Turns, TurnTaking
-from tests.ledger.support import HandClock, adopt, drafts_of, read, run, write
+from tests.ledger.support import FIELDS, HERE, HandClock, adopt, drafts_of, read, run, write
 
 ADA = Holder(11, "ada", "lab", "2025-06-01T10:00:00.000Z")
 BOB = Holder(12, "bob", "ci", "2025-06-01T10:00:01.000Z")
@@ -362,6 +362,45 @@ def test_what_follows_a_mark_is_cut_off_by_a_repair(place: Place) -> None:
 def _beginning(place: Place) -> str:
     names = {"BucketPlace": f"{0:020}.jsonl", "PostgresPlace": "entries-0"}
     return names.get(type(place).__name__, "00000000.jsonl")
+
+
+# Checkpoints.
+
+
+def test_a_checkpoint_is_kept_in_the_place_of_the_last_until_a_recovery(place: Place) -> None:
+    async def story() -> None:
+        assert await place.backend().checkpoint() is None
+        backend = await held(place)
+        await append(backend, EMPTY, 1)
+        for content in (b"one", b"two", b"two", b"", b"x" * 10**6):
+            await backend.keep_checkpoint(content)
+            assert await place.backend().checkpoint() == content
+        fresh, end = chained(EMPTY, 7)
+        await backend.replace(fresh, end)
+        await backend.release()
+        assert not await place.backend().checkpoint()
+
+    run(story())
+
+
+def test_a_ledger_is_read_on_from_a_checkpoint(place: Place) -> None:
+    """Also where the lines it names were put together meanwhile."""
+
+    async def story() -> None:
+        ledger = Journal(
+            place.backend(), clock=HandClock(), actor={"user": "ada"}, checkpoint_bytes=1
+        )
+        for number in range(12):
+            await write(ledger, adopt(number))
+        events = [entry.draft.event for entry in await read(journal(place))]
+        assert Event.CHECKPOINT in events
+        await write(journal(place), adopt(99))
+        other = Journal(place.backend(), clock=HandClock(), actor={}, checkpoint_bytes=1)
+        assert (await other.recorded(HERE))[FIELDS].id == "id-99"
+        assert await other.head() == await journal(place).head()
+        assert (await other.verify()).damage is None
+
+    run(story())
 
 
 # Laws.

@@ -430,3 +430,22 @@ def test_a_lease_that_is_none_says_what_to_do() -> None:
     place.bucket.objects["ledgers/prod/lease.json"] = (b"?", 1, 0.0)
     with pytest.raises(LedgerError, match=r"lease.json is not the lease of a ledger; remove it"):
         run(write(journal(place), adopt(1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda head: head + b" ", "is not as shplan writes it"),
+        (lambda head: head.replace(b'"v":1', b'"v":2'), "written by a newer shplan"),
+        (lambda head: b"[" * 10**5, "is not the head of a ledger"),
+        (lambda head: b"", "is not the head of a ledger"),
+    ],
+)
+def test_a_head_in_other_bytes_is_found(change, error: str) -> None:
+    place = BucketPlace(fan=100)
+    run(append_all(journal(place), BATCHES))
+    key = damaged(place, "head.json")
+    content, version, now = place.bucket.objects[key]
+    place.bucket.objects[key] = (change(content), version, now)
+    with pytest.raises(LedgerError, match=error):
+        run(journal(place).recorded("sandbox:1"))
