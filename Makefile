@@ -11,7 +11,7 @@ CRASH_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test laws crash slow test-all golden examples fmt format-check lint type schemas schemas-check \
+.PHONY: help install demo test laws crash slow test-all fuzz golden examples fmt format-check lint type schemas schemas-check \
         docs docs-check bench corpus build wheel-test check clean
 
 help:  ## List the targets
@@ -48,6 +48,10 @@ slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, mo
 
 test-all: $(STAMP)  ## Run all tests once, the slow ones too
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --durations=30
+
+SECONDS ?= 60
+fuzz: $(STAMP)  ## Bend what is read from files and servers for some time (SECONDS=60)
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 golden: $(STAMP)  ## Write the golden files anew; review their difference as code
 	SHPLAN_GOLDEN=1 $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/manifest tests/views tests/examples \

@@ -9,12 +9,15 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.postgres import Cluster, cluster
+if TYPE_CHECKING:
+    from tests.support.postgres import Cluster
 
+pytest_plugins = ["tests.support.canaries"]
 _NUMBERS = itertools.count()
 
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
@@ -72,6 +75,8 @@ def nobodys_buckets() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The server that all workers of a session share."""
+    from tests.support.postgres import cluster
+
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # The workers of one session lie beside each other.

@@ -98,6 +98,7 @@ def render(
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.core.pictures import PNG, Picture  # noqa: PLC0415
+    from shplan.manifest.writing import write_whole  # noqa: PLC0415
     from shplan.views.values import pu  # noqa: PLC0415
 
     _check(out, values)
@@ -111,7 +112,7 @@ def render(
 
     with _draft(out) as draft:
         fetched = asyncio.run(run())
-        draft.write_bytes(fetched.content)
+        write_whole(draft, fetched.content)
     spent_pu = fetched.spent_pu or 0.0
     if options.output == "json":
         write_json({"address": address, "file": str(out), "spentPu": spent_pu})

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from shplan import __version__
 from shplan.core.errors import (
     ApiError,
     LedgerError,
@@ -39,6 +40,8 @@ CODES: tuple[tuple[type[ShplanError], int], ...] = (
 )
 BUG = 70
 INTERRUPTED = 130
+_MOST_CAUSES = 10
+_MOST_FRAMES = 100
 CRASH_LOG = Path(".shplan") / "crash.log"
 
 
@@ -136,8 +139,10 @@ def _bug(error: Exception) -> str:
     """Keep the traceback for the developers, out of the way of the person."""
     log = ""
     try:
+        from shplan.manifest.writing import write_whole  # noqa: PLC0415
+
         CRASH_LOG.parent.mkdir(exist_ok=True)
-        CRASH_LOG.write_text("".join(traceback.format_exception(error)))
+        write_whole(CRASH_LOG, crash_report(error).encode())
         log = f"\n  The details are in {CRASH_LOG}; they name files and lines, no values."
     except OSError:
         pass
@@ -149,6 +154,23 @@ def _bug(error: Exception) -> str:
     )
 
 
+def crash_report(error: BaseException) -> str:
+    """Return where an error came from, and what led to it: no message, which may hold a value."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen and len(parts) < _MOST_CAUSES:
+        seen.add(id(cause))
+        frames = "".join(
+            f"  {frame.filename}:{frame.lineno} in {frame.name}\n"
+            for frame in traceback.extract_tb(cause.__traceback__)[-_MOST_FRAMES:]
+        )
+        kind = type(cause)
+        parts.append(f"{kind.__module__}.{kind.__qualname__}\n{frames}")
+        cause = cause.__cause__ or cause.__context__
+    return f"shplan {__version__}\n" + "because of\n".join(parts)
+
+
 def _broken_pipe() -> int:
     # The reader has gone (`shplan plan | head`); Python would complain once more at exit.
     sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 - left to the interpreter's end
@@ -156,7 +178,9 @@ def _broken_pipe() -> int:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    from shplan.views.terminal import harmless  # noqa: PLC0415
+
+    click.echo(harmless(text), err=True)
 
 
 def _say_event(text: str) -> None:

@@ -15,6 +15,7 @@ import click
 from shplan.cli.options import Options
 from shplan.core.errors import LedgerError
 from shplan.core.value import JsonValue
+from shplan.views.terminal import harmless, harmless_json
 
 if TYPE_CHECKING:
     from shplan.ledger.journal import Journal
@@ -27,17 +28,17 @@ def write_json(document: JsonValue) -> None:
     import orjson  # noqa: PLC0415
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    click.echo(orjson.dumps(document, option=options).decode(), nl=False)
+    click.echo(harmless_json(orjson.dumps(document, option=options).decode()), nl=False)
 
 
 def write_text(text: str) -> None:
     """Write text to stdout, with exactly one line break at its end."""
-    click.echo(text.rstrip("\n"))
+    click.echo(harmless(text.rstrip("\n")))
 
 
 def write_now(text: str) -> None:
     """Write a piece of text to stdout as it is, so that it is read at once."""
-    click.echo(text, nl=False)
+    click.echo(harmless(text), nl=False)
     sys.stdout.flush()
 
 
@@ -50,7 +51,7 @@ def say(text: str) -> None:
     """Write to stderr: as it is, or as one event on one line where `--log json` asks for that."""
     context = click.get_current_context(silent=True)
     as_events = context is not None and context.params.get("log") == "json"
-    click.echo(message_event(text) if as_events else text, err=True)
+    click.echo(message_event(text) if as_events else harmless(text), err=True)
 
 
 async def say_holder(journal: Journal) -> None:
@@ -65,7 +66,7 @@ def message_event(text: str) -> str:
     """Return what is said as an event, in the form of the progress (`views/progress.py`)."""
     import orjson  # noqa: PLC0415
 
-    return orjson.dumps({"event": "Message", "text": text.strip()}).decode()
+    return harmless_json(orjson.dumps({"event": "Message", "text": text.strip()}).decode())
 
 
 def use_color(options: Options) -> bool:

@@ -78,7 +78,8 @@ def command(
 
 def _save(planned: Plan, out: Path) -> None:
     from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.manifest.writing import write_whole  # noqa: PLC0415
     from shplan.views.saved_plan import save_plan  # noqa: PLC0415
 
-    out.write_bytes(save_plan(planned))
+    write_whole(out, save_plan(planned))
     say(f"Saved to {out}. To apply exactly this plan:\n  shplan apply {out}")

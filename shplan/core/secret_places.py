@@ -11,7 +11,6 @@ import difflib
 import posixpath
 import re
 from enum import Enum
-from pathlib import PurePosixPath, PureWindowsPath
 
 from shplan.core.frozen import dataclass
 
@@ -19,6 +18,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Source: AWS CLI User Guide, "Naming profiles": letters, digits, and some signs; no slash.
 _PROFILE = re.compile(r"[A-Za-z0-9_.@+=-][A-Za-z0-9_.@+= -]{0,127}")
 _LONGEST_PATH = 4096
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class Scheme(Enum):
@@ -108,8 +108,7 @@ def in_project(place: SecretPlace, directory: str) -> SecretPlace:
 
 def is_relative(path: str) -> bool:
     """Tell whether a path leads from the manifest, not from the root or the home directory."""
-    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
-    return not absolute and not path.startswith("~")
+    return not path.startswith(("/", "\\", "~")) and not _DRIVE.match(path)
 
 
 def _unknown_scheme(scheme: str) -> SecretPlaceError:

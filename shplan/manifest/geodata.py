@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -44,6 +45,9 @@ _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[0-9.]*:)?([0-9]+)", re.IGNORE
 
 
 _DEEPEST = 4
+_LONGEST_BLOB = 64 << 20
+# Of ten thousand instructions of SQLite each: some seconds.
+_MOST_STEPS = 20_000
 
 
 class GeometryError(Exception):
@@ -282,15 +286,27 @@ def geopackage_bounds(path: Path) -> JsonObject:
         msg = "cannot be opened as a GeoPackage."
         raise GeometryError(msg) from error
     try:
+        _restrain(connection)
         table, column, srs = _layer(connection)
         blobs = _blobs(connection, table, column)
         crs = _crs(connection, srs)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
         msg = f"is no GeoPackage: {error}."
         raise GeometryError(msg) from error
     finally:
         connection.close()
     return {"geometry": _from_blobs(blobs), "properties": {"crs": crs}}
+
+
+def _restrain(connection: sqlite3.Connection) -> None:
+    """Bound what the file can make SQLite do: a table may be a view, which may go on for ever."""
+    import sqlite3  # noqa: PLC0415 - as above
+
+    connection.execute("pragma trusted_schema = off")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_BLOB)
+    steps = iter(range(_MOST_STEPS))
+    # Anything but zero, also the end of the steps, ends the query.
+    connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
 
 
 def _layer(connection: sqlite3.Connection) -> tuple[str, str, int]:
@@ -312,7 +328,12 @@ def _layer(connection: sqlite3.Connection) -> tuple[str, str, int]:
 def _blobs(connection: sqlite3.Connection, table: str, column: str) -> list[bytes]:
     name, field = table.replace('"', '""'), column.replace('"', '""')
     query = f'select "{field}" from "{name}" where "{field}" is not null limit 1001'  # noqa: S608 - quoted names
-    blobs = [bytes(row[0]) for row in connection.execute(query)]
+    blobs = []
+    for (blob,) in connection.execute(query):
+        if not isinstance(blob, bytes):
+            msg = "holds a geometry that is not encoded as GeoPackages are."
+            raise GeometryError(msg)
+        blobs.append(blob)
     if not blobs:
         msg = "is a GeoPackage whose layer has no geometry."
         raise GeometryError(msg)
@@ -344,6 +365,47 @@ def _crs(connection: sqlite3.Connection, srs: int) -> str:
 _ENVELOPES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 
 
+_POINT, _LINE, _POLYGON = 1, 2, 3
+_LEVELS = 3
+
+
+def _is_flat_wkb(wkb: bytes) -> bool:
+    """
+    Tell whether a binary geometry has few levels: GEOS reads it by recursion, without a limit.
+
+    Source: OGC 06-103r4, clause 8.2 (well-known binary), with the types of ISO 19125 (+1000, +2000, +3000).
+    """
+    position, waiting = 0, [1]
+    try:
+        while waiting:
+            if waiting[-1] == 0:
+                waiting.pop()
+                continue
+            waiting[-1] -= 1
+            order = "<" if wkb[position] else ">"
+            (kind,) = struct.unpack_from(f"{order}I", wkb, position + 1)
+            position += 5
+            point_bytes = 8 * (2, 3, 3, 4)[kind // 1000]
+            if kind % 1000 == _POINT:
+                position += point_bytes
+                continue
+            (count,) = struct.unpack_from(f"{order}I", wkb, position)
+            position += 4
+            if kind % 1000 == _LINE:
+                position += count * point_bytes
+            elif kind % 1000 == _POLYGON:
+                for _ in range(count):
+                    (points,) = struct.unpack_from(f"{order}I", wkb, position)
+                    position += 4 + points * point_bytes
+            else:
+                waiting.append(count)
+            if len(waiting) > _LEVELS:
+                return False
+    except (struct.error, IndexError):
+        return False
+    return position <= len(wkb)
+
+
 def _from_blobs(blobs: list[bytes]) -> JsonObject:
     import shapely  # noqa: PLC0415 - only who names a GeoPackage pays for it
 
@@ -353,8 +415,12 @@ def _from_blobs(blobs: list[bytes]) -> JsonObject:
         if size is None:
             msg = "holds a geometry that is not encoded as GeoPackages are."
             raise GeometryError(msg)
+        wkb = blob[8 + size :]
+        if not _is_flat_wkb(wkb):
+            msg = "holds a geometry that cannot be read."
+            raise GeometryError(msg)
         try:
-            geometry = shapely.force_2d(shapely.from_wkb(blob[8 + size :]))
+            geometry = shapely.force_2d(shapely.from_wkb(wkb))
         except shapely.errors.ShapelyError as error:
             msg = "holds a geometry that cannot be read."
             raise GeometryError(msg) from error

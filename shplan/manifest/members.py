@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from shplan.manifest.validate import listed, nearest
 
 COLUMNS = ("path", "sensingTime", "coverGeometry")
 MAX_FIELD = 10_000_000
+# A MultiPolygon has three.
+_DEEPEST_WKT = 4
 _CRS84_URN = "urn:ogc:def:crs:OGC:1.3:CRS84"
 
 
@@ -205,6 +208,10 @@ def _geometry_text(text: str) -> str:
         return orjson.dumps(geometry).decode()
     import shapely  # noqa: PLC0415 - only tables with WKT pay for it
 
+    if _levels(stripped) > _DEEPEST_WKT:
+        # GEOS reads it by recursion, without a limit.
+        msg = "is neither GeoJSON nor WKT."
+        raise GeometryError(msg)
     try:
         shape = shapely.force_2d(shapely.from_wkt(stripped))
     except shapely.errors.ShapelyError as error:
@@ -213,6 +220,15 @@ def _geometry_text(text: str) -> str:
     geometry = cast(JsonObject, orjson.loads(shapely.to_geojson(shape)))
     check_geometry(geometry)
     return orjson.dumps(geometry).decode()
+
+
+def _levels(text: str) -> int:
+    """Return how deeply parentheses are nested."""
+    depth = deepest = 0
+    for one in re.findall(r"[()]", text):
+        depth += 1 if one == "(" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def read_features(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:

@@ -156,7 +156,7 @@ def without(document: JsonValue, wrong: Sequence[Path]) -> JsonObject | None:
     """
     if not isinstance(document, dict) or not isinstance(document.get("spec", {}), dict):
         return None
-    fields = {path[1] for path in wrong if path[0] == "spec" and len(path) > 1}
+    fields = {path[1] for path in wrong if len(path) > 1 and path[0] == "spec"}
     names = [str(field) for field in fields]
     if any(nearest(name, ("variables", "environments")) for name in names):
         return None

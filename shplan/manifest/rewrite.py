@@ -30,6 +30,7 @@ from shplan.manifest.source import (
     Texts,
     find_manifests,
 )
+from shplan.manifest.writing import write_whole
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -89,7 +90,7 @@ def format_project(root: Path, *, write: bool) -> Formatted:
         if formatted != text:
             changed.append(found.relative)
             if write:
-                found.path.write_text(formatted, encoding="utf-8", newline="")
+                write_whole(found.path.resolve(), formatted.encode())
     return Formatted(tuple(sorted(changed)), ordered(diagnostics), texts)
 
 

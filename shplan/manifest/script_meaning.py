@@ -317,7 +317,7 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> _Remarks:
 
 
 def _unused(look: Look, given: InputFacts, source: Source) -> _Remarks:
-    if look.facts.is_simple or source.walked:
+    if look.facts.is_simple or source.walked or look.reading.assembled:
         return
     for band in dict.fromkeys(given.bands):
         if band in source.reads or band in look.reading.members:

@@ -13,7 +13,8 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from shplan.manifest.collections import Collection
+from shplan.manifest.collections import Collection, published
+from shplan.schema.store import table
 from shplan.script import InputFacts
 from shplan.script.probing import Samples
 
@@ -33,6 +34,10 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "SNW": (0, 100),
     "DEM": (-20, 3500),
     "localIncidenceAngle": (15, 60),
+    "VV": (0.0005, 0.5),
+    "HH": (0.0005, 0.5),
+    "VH": (0.0002, 0.12),
+    "HV": (0.0002, 0.12),
     "BQA": (0, 65535),
     "QA": (0, 255),
     "QUALITY_FLAGS": (0, 2**31),
@@ -57,6 +62,9 @@ _BY_UNIT: Mapping[str, tuple[float, float]] = {
     "KELVIN": (0, 10),
 }
 _FRACTION = (0.0, 1.0)
+# Most of the ground is dark, and to a radar darker still: what brightens it is not cut off for that.
+_RADAR = frozenset(["VV", "VH", "HH", "HV"])
+_ALIKE = 0.15
 # Of a golden ratio's multiples every stretch is spread evenly.
 _STEP = 0.6180339887498949
 
@@ -141,8 +149,16 @@ def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, 
     if name in _BY_NAME:
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)
-    unit = unit.upper() or (known[0] if known else "")
+    unit = unit.upper() or (known[0] if known else _usual_unit(name))
     return _BY_UNIT.get(unit, _FRACTION)
+
+
+@cache
+def _usual_unit(name: str) -> str:
+    """Return what a band comes in unless a script asks otherwise, where all collections that have it agree."""
+    every = published(table("collections")).values()
+    found = {units[0] for units in (one.units(name) for one in every) if units}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> float:
@@ -151,7 +167,12 @@ def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> floa
         # Mostly valid: a mask that is off in every second pixel would hide the rest.
         return float(at % classes) if classes > 2 else float((at * 7 + int(seed * 5)) % 8 != 0)
     least, greatest = limits
-    share = (seed + at * _STEP) % 1.0
+    # What is bright in one polarisation is so in the other, more or less.
+    share = ((_ALIKE * seed if name in _RADAR else seed) + at * _STEP) % 1.0
+    if name in _RADAR:
+        share **= 3
+    elif limits == _FRACTION:
+        share **= 2
     # No data are zero in every band.
     return 0.0 if at % 29 == 28 else least + (greatest - least) * share
 

@@ -183,10 +183,12 @@ class ByocCollection:
             yield Scan(_list_collections(), index.take)
         found: dict[Address, Observation] = {}
         bound = yield from _bind_all(wanted, index, surroundings)
+        namesakes = _namesakes(surroundings)
         for one in wanted:
             observation = bound[one.address]
             left = yield from _look_at_left(one, observation, index, surroundings)
-            found[one.address] = replace(_beside(one, observation, index), left=left)
+            beside = _beside(one, observation, index, namesakes)
+            found[one.address] = replace(beside, left=left)
         found = _with_rivals(wanted, found, surroundings)
         return (yield from _with_members(wanted, found, surroundings))
 
@@ -359,21 +361,41 @@ def _known_before(one: Wanted) -> set[str]:
     return known
 
 
-def _beside(one: Wanted, observation: Observation, index: _Index) -> Observation:
-    """Add which other objects have the wanted name and bucket: a create does not bind them."""
+def _namesakes(surroundings: Surroundings) -> dict[tuple[str, str], set[str]]:
+    """Return what the ledger binds, by the name and bucket that it has, or gets by this plan."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for desired in surroundings.declared:
+        bound = surroundings.recorded_ids.get(desired.address)
+        key = _natural_key(desired.spec)
+        if bound and key is not None and desired.address.kind == ByocCollection.kind:
+            found.setdefault(key, set()).add(bound)
+    return found
+
+
+def _beside(
+    one: Wanted,
+    observation: Observation,
+    index: _Index,
+    namesakes: Mapping[tuple[str, str], set[str]],
+) -> Observation:
+    """
+    Add which other objects have the wanted name and bucket: a create does not bind them.
+
+    Nor those that get them while it is under way, by another change of the same plan.
+    """
     key = None if one.desired is None else _natural_key(one.desired.spec)
     if key is None or isinstance(observation, Ambiguous):
         return observation
     bound = observation.id if isinstance(observation, Observed) else ""
-    ids = {str(listed["id"]) for listed in index.by_key.get(key, ())}
+    ids = {str(listed["id"]) for listed in index.by_key.get(key, ())} | namesakes.get(key, set())
     return replace(observation, others=tuple(sorted(ids - {bound})))
 
 
 def _with_rivals(
     wanted: tuple[Wanted, ...], found: dict[Address, Observation], surroundings: Surroundings
 ) -> dict[Address, Observation]:
-    """Refuse addresses without an id that would all bind what has their name and bucket."""
-    bound = set(surroundings.bound_ids.values())
+    """Refuse addresses that would all bind what has their name and bucket: they make it, or have no id."""
+    bound = set(surroundings.bound_ids.values()) - _replaced(wanted, found)
     by_key: dict[tuple[str, str], set[Address]] = {}
     declared = (*surroundings.declared, *(one.desired for one in wanted if one.desired is not None))
     for desired in declared:
@@ -385,6 +407,20 @@ def _with_rivals(
         for address in same & found.keys() if len(same) > 1 else ():
             found[address] = Ambiguous((), tuple(sorted(same - {address})))
     return found
+
+
+def _replaced(
+    wanted: tuple[Wanted, ...], found: Mapping[Address, Observation]
+) -> frozenset[Address]:
+    """Return the addresses that may get another object, with the name and bucket they state."""
+    return frozenset(
+        one.address
+        for one in wanted
+        if one.desired is not None
+        and not _is_unmanaged(one)
+        and isinstance(observed := found[one.address], Observed)
+        and any(change.forces for change in _raw_diff(one, observed, ByocCollection.rules))
+    )
 
 
 def _bind_by_key(

@@ -147,6 +147,7 @@ class Reading:
         objects: the object literals, each by its keys
         doubted: members that the text expects may be missing: compared with undefined or null, asked
             for their type, or given another value by `??`
+        assembled: more of the script is put together at run time, by `eval` or `Function`
     """
 
     members: Mapping[str, tuple[Span, ...]]
@@ -156,6 +157,7 @@ class Reading:
     constants: Mapping[tuple[str, str], Span]
     objects: tuple[Mapping[str, Member], ...]
     doubted: frozenset[str] = frozenset()
+    assembled: bool = False
 
 
 def read(text: str) -> Reading:
@@ -230,7 +232,8 @@ class _Reader:
     def reading(self) -> Reading:
         known = self._declared | self._guarded | GLOBALS
         undeclared = {name: span for name, span in self._used.items() if name not in known}
-        if {"eval", "Function"} & self._used.keys():
+        assembled = bool({"eval", "Function"} & self._used.keys())
+        if assembled:
             undeclared = {}
         return Reading(
             {name: tuple(spans) for name, spans in self._members.items()},
@@ -240,6 +243,7 @@ class _Reader:
             self._constants,
             tuple(self._objects),
             frozenset(self._doubted),
+            assembled,
         )
 
     def _member(self, node: Node) -> None:

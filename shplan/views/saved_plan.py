@@ -219,6 +219,8 @@ class _Document(_Strict):
     summary: _Summary
     changes: list[_Change]
     unchanged: list[_Address]
+    # Of all the rest of a file, so that nothing that was read in a review can be changed after it.
+    seal: str = ""
 
 
 def plan_schema() -> JsonObject:
@@ -243,7 +245,8 @@ def _untitled(schema: object) -> object:
 def save_plan(plan: Plan) -> bytes:
     """Return the document of a plan, the same bytes for the same plan."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(plan_json(plan), option=options)
+    document = plan_json(plan)
+    return orjson.dumps({**document, "seal": digest(cast("Value", document))}, option=options)
 
 
 def load_plan(content: bytes, *, name: str) -> SavedPlan:
@@ -271,8 +274,9 @@ def load_plan(content: bytes, *, name: str) -> SavedPlan:
         place = ".".join(str(step) for step in first["loc"]) or "its root"
         raise _wrong(name, f"{place}: {first['msg'].lower()}") from error
     plan = cast("JsonObject", document)
+    seal = plan.pop("seal", "")
     try:
-        genuine = _digest(plan) == plan["digest"]
+        genuine = _digest(plan) == plan["digest"] and seal in ("", digest(cast("Value", plan)))
     except (NotCanonicalError, RecursionError) as error:
         raise _wrong(name, "it holds what no plan can hold") from error
     if not genuine:
@@ -363,7 +367,7 @@ def _tampered(name: str) -> StalePlanError:
     diagnostic = Diagnostic(
         code="plan/tampered",
         summary="The saved plan was changed",
-        what=f"{name} does not have the digest that it names.",
+        what=f"{name} does not have the digest or the seal that it names.",
         why="What is applied must be what was planned and reviewed. Nothing was sent.",
         hint="shplan plan -o plan.json",
     )

@@ -13,6 +13,7 @@ from shplan.api.secrets import MOST_BYTES, SecretSources
 from shplan.core.errors import CredentialsError
 from shplan.core.secret_places import SecretPlaceError, in_project, read_secret_place
 from shplan.core.value import SecretReference, Sensitive
+from tests.support.canaries import planted
 
 CANARY = "canary-0d31b7-secret"
 CREDENTIALS = f"""\
@@ -41,7 +42,7 @@ aws_access_key_id = from-config
 
 @pytest.fixture
 def sources(tmp_path: Path) -> SecretSources:
-    home = tmp_path / "home"
+    home = planted(tmp_path) / "home"
     (home / ".aws").mkdir(parents=True)
     (home / ".aws" / "credentials").write_text(CREDENTIALS)
     (home / ".aws" / "config").write_text(CONFIG.format(mark=tmp_path / "ran"))

@@ -33,7 +33,8 @@ class Wanted:
     Args:
         only: patterns of cases, `scenario/setting/ground/kept`, each with a strike behind `@` if it
             is to be a single one; none: everything
-        thin: of the strikes under other settings every so-manieth; 1: all
+        thin: of the strikes under other settings, and of ledgers elsewhere than in a directory, every
+            so-manieth; 1: all
         most: of one case; none: as many as there are
         twice: whoever runs again is killed as well, before somebody is let live
     """
@@ -47,12 +48,17 @@ class Wanted:
         """The cases that fit a pattern, in a fixed order."""
         return [case for case in every_case() if self._fits(case)]
 
+    def _step(self, case: Case) -> float:
+        """Of how many strikes one is tried."""
+        plain, near = case.setting == "plain", case.ground == "directory"
+        return 1.0 if plain and near else float(self.thin)
+
     def deaths(self, case: Case, every: Sequence[Strike]) -> list[Deaths]:
         """What is struck of one case; another share of each, so that together they are everywhere."""
         named = [one.partition("@")[2] for one in self.only if "@" in one and _matches(case, one)]
         if named:
             return [tuple(Strike.parse(one) for one in text.split("+")) for text in named]
-        step = 1.0 if case.setting == "plain" else float(self.thin)
+        step = self._step(case)
         if self.most is not None:
             step = max(step, len(every) / self.most)
         first = _shuffled(str(case)) % round(step)
@@ -65,7 +71,10 @@ class Wanted:
         return [(every[place], every[other]) for place, other in zip(chosen, others, strict=True)]
 
     def _fits(self, case: Case) -> bool:
-        return not self.only or any(_matches(case, pattern) for pattern in self.only)
+        if self.only:
+            return any(_matches(case, pattern) for pattern in self.only)
+        # What the service is unsure of has nothing to do with where the ledger lies.
+        return self.thin == 1 or case.setting == "plain" or case.ground == "directory"
 
 
 def _matches(case: Case, pattern: str) -> bool:

@@ -156,6 +156,13 @@ def made_by_hand(stand: Stand) -> None:
     stand.sandbox.tick(60)
 
 
+MANY = tuple(f"many/{number:02d}" for number in range(14))
+
+
+def many_files(stand: Stand) -> None:
+    stand.write_tiles("fields", *MANY)
+
+
 def left_unread(stand: Stand) -> None:
     (stand.buckets / "fields" / "b" / "B04.tiff").write_bytes(b"not a raster")
 
@@ -295,6 +302,22 @@ SCENARIOS: dict[str, Scenario] = {
             Step((collection(), tiles("a", exclusive=True)), before=added_by_hand),
         ),
         lost=Lost(imports=FIELDS),
+    ),
+    # More than are sent at a time, under one intent.
+    "tiles-many": Scenario(
+        (("ByocTiles", "create"),),
+        (
+            Step((collection(), tiles("a"))),
+            Step((collection(), tiles("a", *MANY)), before=many_files),
+        ),
+    ),
+    "tiles-few": Scenario(
+        (("ByocTiles", "delete"),),
+        (
+            Step((collection(), tiles("a", *MANY)), before=many_files),
+            Step((collection(), tiles("a"))),
+        ),
+        lost=ONLY_THE_LEDGER,
     ),
     "tiles-several": Scenario(
         (("ByocCollection", "create"), ("ByocTiles", "create")), steps(SEVERAL)

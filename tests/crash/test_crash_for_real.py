@@ -124,8 +124,10 @@ def test_a_strike_is_named_so_that_it_can_be_repeated() -> None:
     request = Boundary(Place.REQUEST, 7, "POST /byoc")
     written = Boundary(Place.WRITE, 2, "bytes 112")
     named = Boundary(Place.WRITE, 3, "step head.json")
-    strikes = [one for boundary in (request, written, named) for one in boundary.strikes()]
-    assert len(strikes) == 3 + 2 + 1
+    several = Boundary(Place.WRITE, 4, "lines 900")
+    found = (request, written, named, several)
+    strikes = [one for boundary in found for one in boundary.strikes()]
+    assert len(strikes) == 3 + 2 + 1 + 3
     assert [Strike.parse(str(one)) for one in strikes] == strikes
     case = next(every_case())
     wanted = Wanted((f"{case}@{strikes[1]}",))

@@ -98,3 +98,38 @@ def test_a_protected_set_keeps_its_collection_when_it_belongs_to_another(tmp_pat
         assert await paths(bench, (await ids(bench))["Field imagery"]) == ["a"]
 
     played(tmp_path, play)
+
+
+def named(name: str, title: str, bucket: str = "fields") -> Any:
+    return replace(collection(name), spec={"name": title, "s3Bucket": bucket})
+
+
+def test_a_new_collection_does_not_bind_the_one_that_gets_its_name_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """The new one took the renamed one for its rival, lost, and both addresses had one object."""
+
+    async def play(bench: Bench) -> None:
+        await done(bench, named("first", "North"))
+        wanted = (named("first", "South"), named("second", "South"))
+        await done(bench, *wanted)
+        recorded = await bench.journal().recorded("sandbox")
+        bound = {record.id for record in recorded.values()}
+        assert len(bound) == 2
+        listed = (await bench.call("GET", "/byoc/v1/collections"))["data"]
+        assert {one["id"] for one in listed} == bound
+
+    played(tmp_path, play)
+
+
+def test_a_replacement_and_a_new_collection_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Each would take what the other makes for its own."""
+
+    async def play(bench: Bench) -> None:
+        await done(bench, named("first", "North"), tiles("a", of="first"))
+        wanted = (named("first", "North", "other"), named("second", "North", "other"))
+        refused = await bench.apply(*wanted, tiles("a", of="first"))
+        assert refused.report is None
+        assert refused.planned.plan.exit_code() == 5
+
+    played(tmp_path, play)

@@ -101,6 +101,11 @@ GOOD = {
 # As right as those, and so lenient that hardly a change of them would be a fault.
 LENIENT = {
     "a sample as text": script("return [JSON.stringify(s).length, String(s).length];", output=TWO),
+    "a formula as text": script("return [eval('s.B04')];", bands='["B04", "B08"]'),
+    "radar, brightened": script(
+        "return [12 * s.VH, 12 * s.HV];", bands='["VH", "HV"]', output="{bands: 2}"
+    ),
+    "heat in no unit": script("return [300 / s.F1];", bands='["F1"]', output="{bands: 1}"),
     "members that may be missing": script(
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
         " return [s.B04 * (s.dataMask ?? 1) + s.B08];"

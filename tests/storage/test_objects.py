@@ -162,3 +162,24 @@ def test_a_step_that_is_whole_ends_before_its_cancellation_is_said() -> None:
         assert done == ["a", "b", "c"]
 
     asyncio.run(story())
+
+
+def test_who_is_cancelled_twice_does_not_wait_for_the_whole() -> None:
+    async def story() -> None:
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def step() -> None:
+            await never
+
+        task = asyncio.ensure_future(whole(step()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert never.cancelled()
+
+    asyncio.run(story())

@@ -273,14 +273,10 @@ def test_processes_that_compete_take_turns(tmp_path: Path) -> None:
         assert turn == list(range(turn[0], turn[0] + 3))
 
 
-def _ended() -> int:
-    """Return the number of a process that has ended."""
-    text = [sys.executable, "-c", "import os; print(os.getpid())"]
-    return int(subprocess.run(text, stdout=subprocess.PIPE, check=True).stdout)
-
-
 def test_who_holds_it_is_seen_without_trying_the_lock(tmp_path: Path) -> None:
     path = tmp_path
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
 
     async def scenario() -> None:
         mine, others = backend(path), backend(path)
@@ -291,7 +287,7 @@ def test_who_holds_it_is_seen_without_trying_the_lock(tmp_path: Path) -> None:
         await mine.release()
         assert await others.holder() is None
         # One that died without letting go, here; of another machine nobody can know.
-        gone = Holder(_ended(), "ada", platform.node(), "2026")
+        gone = Holder(ended.pid, "ada", platform.node(), "2026")
         for holder, seen in ((gone, None), (replace(gone, host="far"), replace(gone, host="far"))):
             dying = backend(path)
             assert await dying.acquire(holder) is None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from shplan.core.entry import EntryDraft
+from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError
 from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.postgres_session import Server
@@ -132,6 +136,64 @@ def test_an_append_that_never_arrived_says_so(table: PostgresPlace) -> None:
 
     run(story())
     assert drafts_of(run(read(journal(table)))) == [adopt(1)]
+
+
+def test_a_lock_that_a_pooler_loses_is_no_right_to_write(table: PostgresPlace) -> None:
+    """The session lives on, somebody else has the lock: the lease's number refuses the first."""
+
+    async def story() -> None:
+        backend = table.backend()
+        async with Journal(backend, clock=HandClock(), actor={"user": "ada"}).lease(
+            timeout_s=0
+        ) as lease:
+            await lease.append([adopt(1)])
+            backend._session._connection.execute("SELECT pg_advisory_unlock_all()")
+            async with journal(table, "bob").lease(timeout_s=0) as other:
+                with pytest.raises(LeaseLostError, match="taken over by process .* of bob"):
+                    await lease.append([adopt(2)])
+                await other.append([adopt(3)])
+
+    run(story())
+    assert drafts_of(run(read(journal(table)))) == [adopt(1), adopt(3)]
+
+
+CHILD = """
+import asyncio, os, sys
+from pathlib import Path
+from shplan.cli.clock import SystemClock
+from shplan.cli.ledgers import open_backend
+from shplan.core.entry import EntryDraft, Event
+from shplan.ledger.journal import Journal
+
+async def main():
+    backend = open_backend(sys.argv[1], root=Path(), default="", environment=os.environ)
+    ledger = Journal(backend, clock=SystemClock(), actor={"user": "child"})
+    async with ledger.lease(timeout_s=60) as lease:
+        while True:
+            (entry,) = await lease.append([EntryDraft(Event.FORGET)])
+            print(entry.sequence, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_writer_that_is_killed_is_replaced_and_loses_nothing(table: PostgresPlace) -> None:
+    where = table.parameters
+    url = f"postgresql://postgres@127.0.0.1:{where['port']}/{where['dbname']}?schema=ledger"
+    command = [sys.executable, "-c", CHILD, url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for _ in range(5):
+            child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+        told = [line for line in child.stdout.read().split() if line]
+    last = int(told[-1]) if told else 5
+    run(_write_once_free(table))
+    entries = run(read(journal(table)))
+    takeovers = [one for one in entries if one.draft.event is Event.TAKEOVER]
+    assert [one.draft.data["holder"]["pid"] for one in takeovers] == [child.pid]
+    assert takeovers[0].sequence - 1 in (last, last + 1)
+    assert run(journal(table).verify()).damage is None
 
 
 # Rights.
