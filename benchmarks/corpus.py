@@ -20,20 +20,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from shplan.manifest.script_values import days_of, scenes_of, span_of
 from shplan.sandbox.imagery import reading
 from shplan.script import Fault, InputFacts, Limits, ScriptError, Worker
-from shplan.script.rendering import Collection, Json, Rendering
+from shplan.script.rendering import Collection, Rendering
 
 SIZE = 8
-DAYS = ("2025-06-28", "2025-06-13", "2025-05-19")
-SINCE, UNTIL = "2025-05-01", "2025-06-30"
-# A script that lists the days of ten years is told of the first of them.
-MOST_DAYS = 60
 LIMITS = Limits(time_s=5, pixels_s=20)
 SUFFIXES = {".js", ".mjs", ".txt", ".evalscript"}
 MOST_BYTES = 16 << 20
@@ -47,7 +43,6 @@ BANDS = frozenset(name for one in COLLECTIONS for name in reading.bands(one)) | 
 BAND = re.compile(r"[A-Z]\w*", re.ASCII)
 UNDEFINED = re.compile(r"ReferenceError: '?(\w+)'? is not defined")
 MOST_BANDS = 40
-DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)")
 MASKS = {"dataMask", "CLM"}
 CLASSES = {"SCL": 12}
 
@@ -78,43 +73,6 @@ class Tally:
                 if one == outcome and kind
             ]
             yield f"{count:6d} {outcome}" + (f" ({', '.join(kinds)})" if kinds else "")
-
-
-def days_of(text: str) -> list[str]:
-    """Return the days that scenes are of, the latest first: three of ours and those that a text names."""
-    days = set(DAYS)
-    for year, _, month, day in DAY.findall(text):
-        try:
-            days.add(date(int(year), int(month), int(day)).isoformat())
-        except ValueError:
-            continue
-        if len(days) == MOST_DAYS:
-            break
-    return sorted(days, reverse=True)
-
-
-def scenes_of(mosaicking: str, days: Sequence[str]) -> tuple[dict[str, Json], ...]:
-    """Return what is told of a scene for each day."""
-    if mosaicking == "SIMPLE":
-        return ()
-    tiles: list[dict[str, Json]] = [
-        {
-            "date": f"{day}T10:00:00Z",
-            "cloudCoverage": 7.5,
-            # As products are called: by the begin and the end of a pass, some of which are at night.
-            "dataPath": f"s3://scenes/S3A_{day.replace('-', '')}T013000_T133000",
-            "tileOriginalId": f"S3A_{day.replace('-', '')}T013000_T133000",
-            "productId": f"S3A_{day.replace('-', '')}T013000_T133000",
-            "shId": n,
-        }
-        for n, day in enumerate(days)
-    ]
-    if mosaicking == "TILE":
-        return tuple(tiles)
-    return tuple(
-        {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [tile]}
-        for day, tile in zip(days, tiles, strict=True)
-    )
 
 
 def plane_of(band: str, count: int) -> np.ndarray:
@@ -180,14 +138,14 @@ def render(rendering: Rendering, days: Sequence[str]) -> None:
         ScriptError: it fails
     """
     inputs = inputs_of(rendering.facts.inputs)
-    since, until = min(SINCE, days[-1]), max(UNTIL, days[0])
+    since, until = span_of(days)
     collections = [
         Collection(
             one.name or str(number),
             one.mosaicking,
             scenes_of(one.mosaicking, days),
-            f"{since}T00:00:00Z",
-            f"{until}T23:59:59Z",
+            since,
+            until,
         )
         for number, one in enumerate(inputs)
     ]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    from tests.support.postgres import Cluster
+
 pytest_plugins = ["tests.support.canaries"]
+_NUMBERS = itertools.count()
 
 # Derandomised: a red test is red for everybody. Slow machines are no failures of the code.
 # Each law gets a fixed sample of examples, and `make slow` four times as many.
@@ -64,6 +70,31 @@ def nobodys_buckets() -> Iterator[None]:
         for name in [one for one in os.environ if one.startswith("AWS_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The server that all workers of a session share."""
+    from tests.support.postgres import cluster
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The workers of one session lie beside each other.
+        shared = shared.parent
+    with cluster(shared) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Cluster) -> Iterator[Mapping[str, str]]:
+    """An empty database: the parameters of a connection."""
+    import psycopg
+
+    name = f"test_{os.getpid()}_{next(_NUMBERS)}"
+    with psycopg.connect(autocommit=True, **postgres.parameters("postgres")) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        yield postgres.parameters(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 def _is_loopback(host: str) -> bool:

@@ -112,7 +112,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/cog_writing.py",
         "sandbox/farm.py",
         "sandbox/images.py",
-        "sandbox/remote_buckets.py",
+        "sandbox/remote_files.py",
         "sandbox/sample.py",
         "sandbox/warping.py",
     },

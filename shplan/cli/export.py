@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shplan.cli.ledger import concerns
+from shplan.cli.entries import concerns
 from shplan.core.chain import line_hash
 from shplan.core.line import decode
 from shplan.ledger.journal import Journal
@@ -41,7 +41,7 @@ async def write_export(
         async for line in journal.export():
             if address is not None:
                 entry = decode(line)
-                if not concerns(entry, address):
+                if not concerns(str(entry.draft.address), address):
                     known.add(str(entry.draft.address))
                     continue
             found = True

@@ -14,7 +14,6 @@ from shplan.cli.addresses import no_such
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
-    from shplan.core.entry import LedgerEntry
     from shplan.core.errors import PlanError
     from shplan.ledger.journal import Journal
     from shplan.manifest.load import Loaded
@@ -33,26 +32,20 @@ def command() -> None:
 @takes("environment", "format")
 def show(options: Options, address: str | None) -> int:
     """Show the entries, oldest first; with ADDRESS, only those of one resource."""
-    from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
-    from shplan.views.tables import entry_json, render_entries  # noqa: PLC0415
+    from shplan.cli.entries import show_entries  # noqa: PLC0415
+    from shplan.cli.output import say_holder  # noqa: PLC0415
 
-    async def run() -> int:
-        _, journal = _open(options)
-        entries, known = [], set()
-        async for entry in journal.entries():
-            if entry.draft.address is not None:
-                known.add(str(entry.draft.address))
-            if address is None or concerns(entry, address):
-                entries.append(entry)
-        if address is not None and known and not entries:
-            raise _no_entry(address, known)
-        if options.output == "json":
-            write_json([entry_json(entry) for entry in entries])
-        else:
-            write_text(render_entries(entries, width=width(), color=use_color(options)))
-        return 0
+    _, journal = _open(options)
 
-    return asyncio.run(run())
+    async def run() -> set[str]:
+        known = await show_entries(journal, options, address=address)
+        await say_holder(journal)
+        return known
+
+    known = asyncio.run(run())
+    if known and address is not None:
+        raise _no_entry(address, known)
+    return 0
 
 
 @command.command("verify")
@@ -204,9 +197,3 @@ def _open(options: Options) -> tuple[Loaded, Journal]:
 
 def _no_entry(address: str, known: set[str]) -> PlanError:
     return no_such(address, known, what=f"the ledger has no entry of {address}.")
-
-
-def concerns(entry: LedgerEntry, wanted: str) -> bool:
-    """Tell whether an entry is of an address, or of an instance of it."""
-    address = str(entry.draft.address)
-    return address == wanted or address.startswith(f"{wanted}[")

@@ -22,6 +22,8 @@ from shplan.storage.access import may_ask_the_machine, region_of, why_closed
 if TYPE_CHECKING:
     from shplan.ledger.port import Backend
 
+# The objects are small, and whoever interrupts twice waits for the last one.
+_TIMEOUTS_S: Final = (5.0, 10.0)
 _SCHEMES: Final = ("file", "s3", "postgresql")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(?:/[A-Za-z0-9!_.*'()=-]+)*")
@@ -122,7 +124,10 @@ def _bucket(text: str, environment: Mapping[str, str], span: SourceSpan | None) 
 
     # Without a pause: whether a write was carried out is asked right after its answer was lost.
     aws = Aws(
-        region=region_of(environment), asks_machine=may_ask_the_machine(environment), pause_s=0.0
+        region=region_of(environment),
+        asks_machine=may_ask_the_machine(environment),
+        timeouts_s=_TIMEOUTS_S,
+        pause_s=0.0,
     )
     return S3Backend(S3Objects(aws, bucket), prefix)
 

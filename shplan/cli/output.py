@@ -4,15 +4,21 @@ Data to stdout, talk to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from shplan.cli.options import Options
+from shplan.core.errors import LedgerError
 from shplan.core.value import JsonValue
 from shplan.views.terminal import harmless, harmless_json
+
+if TYPE_CHECKING:
+    from shplan.ledger.journal import Journal
 
 PLAIN_WIDTH = 100
 
@@ -46,6 +52,14 @@ def say(text: str) -> None:
     context = click.get_current_context(silent=True)
     as_events = context is not None and context.params.get("log") == "json"
     click.echo(message_event(text) if as_events else harmless(text), err=True)
+
+
+async def say_holder(journal: Journal) -> None:
+    """Say on stderr who holds the ledger, if anybody; who may not see it is told nothing."""
+    with contextlib.suppress(LedgerError):
+        holder = await journal.holder()
+        if holder is not None:
+            say(f"The ledger is held by {holder}: somebody applies at this moment.")
 
 
 def message_event(text: str) -> str:

@@ -43,6 +43,7 @@ def command(options: Options, *, watch: bool, interval_s: float | None, timeout_
     --format json as one object a line.
     """
     from shplan.cli.listening import Listening  # noqa: PLC0415
+    from shplan.cli.output import say_holder  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import is_near, open_session  # noqa: PLC0415
     from shplan.cli.watch import NEAR_INTERVAL_S, SERVICE_INTERVAL_S, Pace  # noqa: PLC0415
@@ -58,8 +59,10 @@ def command(options: Options, *, watch: bool, interval_s: float | None, timeout_
         with Listening(options) as events:
             async with open_session(loaded, options, applying=False, listener=events) as opened:
                 if watch:
+                    await say_holder(opened.journal)
                     return await _watch(opened, options, pace)
                 _write(await _look(opened), options)
+                await say_holder(opened.journal)
         return 0
 
     return asyncio.run(run())

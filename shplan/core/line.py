@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -160,7 +160,7 @@ def _member_record(member: MemberRecord) -> JsonObject:
 
 
 class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
-    """Common to the objects of a line."""
+    """Common to the objects of a line; what is `Any` in them is a value of JSON."""
 
 
 class _MemberLine(_Wire, frozen=True, gc=False):
@@ -177,10 +177,10 @@ class _ReceiptLine(_Wire, frozen=True, gc=False):
     attempt: int
     id: str
     status: str
-    parts: dict[str, object] = {}
-    request: dict[str, object] = {}
+    parts: dict[str, Any] = {}
+    request: dict[str, Any] = {}
     cost_pu: float | None = None
-    outputs: dict[str, object] = {}
+    outputs: dict[str, Any] = {}
     failed: dict[str, str] = {}
     account: str = ""
 
@@ -189,7 +189,7 @@ class _SettlementLine(_Wire, frozen=True, gc=False):
     result: Result
     id: str = ""
     owned: bool | None = None
-    spec: dict[str, object] | None = None
+    spec: dict[str, Any] | None = None
     gone: bool = False
     members: dict[str, _MemberLine] = {}
     lost_members: tuple[str, ...] = ()
@@ -199,7 +199,7 @@ class _SettlementLine(_Wire, frozen=True, gc=False):
     status: int = 0
     cost_pu: float = 0.0
     message: str = ""
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
     receipt: _ReceiptLine | None = None
 
 
@@ -217,7 +217,7 @@ class _Line(_Wire, frozen=True, gc=False):
     operation: str = ""
     request: str = ""
     keys: tuple[str, ...] = ()
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
     intent: int | None = None
     settlement: _SettlementLine | None = None
     server_time: str = ""
@@ -243,7 +243,7 @@ def _entry(line: _Line) -> LedgerEntry:
         line.operation,
         line.request,
         line.keys,
-        cast("JsonObject", line.data),
+        line.data,
         line.intent,
         None if line.settlement is None else _settlement(line.settlement),
         line.server_time,
@@ -258,7 +258,7 @@ def _settlement(line: _SettlementLine) -> Settlement:
         line.result,
         line.id,
         line.owned,
-        cast("JsonObject | None", line.spec),
+        line.spec,
         line.gone,
         _members(line.members) if line.members else {},
         line.lost_members,
@@ -268,7 +268,7 @@ def _settlement(line: _SettlementLine) -> Settlement:
         line.status,
         line.cost_pu,
         line.message,
-        cast("JsonObject", line.data),
+        line.data,
         None if line.receipt is None else _receipt(line.receipt),
     )
 
@@ -279,10 +279,10 @@ def _receipt(line: _ReceiptLine) -> Receipt:
         line.attempt,
         line.id,
         line.status,
-        parts=cast("JsonObject", line.parts),
-        request=cast("JsonObject", line.request),
+        parts=line.parts,
+        request=line.request,
         cost_pu=line.cost_pu,
-        outputs=cast("JsonObject", line.outputs),
+        outputs=line.outputs,
         failed=line.failed,
         account=line.account,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
+from shplan.core.graph import closure
 from shplan.core.resource import Recorded
 
 Edges = dict[int, set[int]]
@@ -39,7 +40,7 @@ def edges(nodes: Sequence[Change]) -> tuple[Edges, Edges]:
     return needs, after
 
 
-def closure(
+def dependencies_of(
     changes: Iterable[Change], recorded: Mapping[Address, Recorded]
 ) -> Callable[[Address], frozenset[Address]]:
     """
@@ -55,16 +56,7 @@ def closure(
     for change in changes:
         direct.setdefault(change.address, set()).update(change.depends_on)
 
-    def needs(address: Address) -> frozenset[Address]:
-        found: set[Address] = set()
-        left = [address]
-        while left:
-            fresh = direct.get(left.pop(), set()) - found
-            found |= fresh
-            left.extend(fresh)
-        return frozenset(found - {address})
-
-    return needs
+    return lambda address: frozenset(closure((address,), direct) - {address})
 
 
 def removes(change: Change) -> bool:

@@ -23,11 +23,12 @@ from shplan.core.request import ApiRequest
 from shplan.core.resource import Recorded
 from shplan.core.value import Object, Value, is_known
 from shplan.engine.drive import SharedLists, drive
-from shplan.engine.edges import closure, edges, rewrites
+from shplan.engine.edges import dependencies_of, edges, rewrites
 from shplan.engine.holding import Holding, Turn, Turns
 from shplan.engine.performer import (
     Interrupt,
     InterruptedApplyError,
+    OutrunError,
     Performer,
     Runs,
     StaleChangeError,
@@ -130,16 +131,22 @@ async def execute(
         recorded: what the ledger says, with intents that are still open
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
+
+    Raises:
+        OutrunError: others have touched what was about to be the first change
+        LedgerError: the ledger cannot be written
     """
+    # A ledger that was lost is like one that has not begun.
+    settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
         plan_digest,
         holding,
-        world,
+        replace(world, settings=settings),
         interrupt,
         runs,
         asyncio.Semaphore(world.parallelism),
         SharedLists(world.api),
-        closure(changes, recorded),
+        dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
@@ -263,7 +270,7 @@ class _Nodes:
             return ChangeResult(change, Ending.INTERRUPTED, "interrupted before it began")
         stale = self._walk.stale(change) if change.action.changes else None
         if stale is not None:
-            return ChangeResult(change, Ending.STALE, str(StaleChangeError(stale)))
+            return self._stale(change, StaleChangeError(stale))
         started = world.clock.monotonic()
         told = change.action.changes
         if told:
@@ -289,6 +296,13 @@ class _Nodes:
             )
         return result
 
+    def _stale(
+        self, change: Change, error: StaleChangeError, *, cost_pu: float = 0.0
+    ) -> ChangeResult:
+        if not self._walk.holding.sent:
+            raise OutrunError(error.entry) from error
+        return ChangeResult(change, Ending.STALE, str(error), cost_pu=cost_pu)
+
     async def _attempt(self, change: Change, performer: Performer) -> ChangeResult:
         try:
             if rewrites(change):
@@ -305,7 +319,7 @@ class _Nodes:
                 change, Ending.INTERRUPTED, "interrupted", cost_pu=performer.cost_pu
             )
         except StaleChangeError as error:
-            return ChangeResult(change, Ending.STALE, str(error), cost_pu=performer.cost_pu)
+            return self._stale(change, error, cost_pu=performer.cost_pu)
         except StillRunningError as error:
             await performer.settle_open()
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)

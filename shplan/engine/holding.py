@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
 
-from shplan.core.entry import EntryDraft, LedgerEntry
+from shplan.core.entry import EntryDraft, Event, LedgerEntry
 from shplan.core.errors import LedgerError, LockedError
 from shplan.core.others import Others
 from shplan.engine.edges import Edges
@@ -39,6 +39,10 @@ class Holding:
         interrupt: ends the waiting
         beat_s: how often to say that the holder lives, in seconds as they pass, because the
             place of the ledger counts them
+
+    Attributes:
+        others: what others have appended since the walk began
+        sent: something was about to be sent; before that everything may be planned again
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Holding:
         beat_s: float = BEAT_S,
     ) -> None:
         self.others = Others(deployment)
+        self.sent = False
         self._ledger = ledger
         self._timeout_s = timeout_s
         self._interrupt = interrupt
@@ -72,7 +77,9 @@ class Holding:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await _leave(self._given())
+        lease = self._given()
+        if lease is not None:
+            await lease.__aexit__(kind, error, traceback)
 
     async def lost(self) -> NoReturn:
         """
@@ -97,6 +104,7 @@ class Holding:
         if self._lease is None:
             message = "the ledger was asked to write while it was let go of"
             raise LedgerError(message)
+        self.sent = self.sent or any(one.event is Event.INTENT for one in drafts)
         return await self._lease.append(drafts)
 
     def turn(self) -> Turn:

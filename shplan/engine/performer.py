@@ -60,6 +60,14 @@ class StaleChangeError(ShplanError):
 
     def __init__(self, entry: LedgerEntry) -> None:
         super().__init__(f"not sent: {told(entry)}; plan again")
+        self.entry = entry
+
+
+class OutrunError(ShplanError):
+    """Others were faster, and nothing was sent yet: everything is planned again."""
+
+    def __init__(self, entry: LedgerEntry) -> None:
+        super().__init__(told(entry))
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from shplan.engine.planning import Planned, Subject, make_plan
 from shplan.providers.base import Nature, Surroundings
 
 if TYPE_CHECKING:
+    from shplan.core.change import Change
     from shplan.core.saved import History
     from shplan.core.value import JsonObject
     from shplan.engine.executor import Report
@@ -118,8 +119,6 @@ async def apply(
         StalePlanError: the ledger kept moving
         InterruptedApplyError: while waiting for the ledger; nothing was sent
     """
-    from shplan.engine.executor import execute  # noqa: PLC0415 - a plan does not need it
-
     for _ in range(MAX_REPLANS):
         planned = await plan(session)
         if planned.plan.refusals or not planned.plan.can_apply():
@@ -127,18 +126,13 @@ async def apply(
         if not await approve(planned):
             return Applied(planned, declined=True)
         async with _holding(session, lock_timeout_s, interrupt) as holding:
-            if await session.ledger.head() == planned.plan.inputs.ledger_head:
-                report = await execute(
-                    planned.plan.changes,
-                    plan_digest=planned.plan.digest,
-                    holding=holding,
-                    world=session.world,
-                    recorded=planned.recorded,
-                    attributes=planned.attributes,
-                    runs=lambda: session.ledger.runs(session.world.deployment),
-                    interrupt=interrupt,
-                )
-                return Applied(planned, report)
+            if await session.ledger.head() != planned.plan.inputs.ledger_head:
+                continue
+            report = await _carry_out(
+                session, planned, planned.plan.digest, holding=holding, interrupt=interrupt
+            )
+        if report is not None:
+            return Applied(planned, report)
     raise _moving()
 
 
@@ -162,24 +156,56 @@ async def apply_saved(
         LockedError: somebody else holds the ledger
         InterruptedApplyError: while waiting for the ledger; nothing was sent
     """
-    from shplan.core.saved import review  # noqa: PLC0415 - only a saved plan is reviewed
-    from shplan.engine.executor import execute  # noqa: PLC0415
+    for _ in range(MAX_REPLANS):
+        async with _holding(session, lock_timeout_s, interrupt) as holding:
+            planned = await plan(session)
+            if planned.plan.refusals:
+                return Applied(planned)
+            left = await _left(session, saved, planned, past)
+            walked = replace(planned, plan=replace(planned.plan, changes=left))
+            if any(change.refusals for change in left):
+                return Applied(walked)
+            report = await _carry_out(
+                session, walked, str(saved["digest"]), holding=holding, interrupt=interrupt
+            )
+        if report is not None:
+            return Applied(planned, report)
+    raise _moving()
 
-    async with _holding(session, lock_timeout_s, interrupt) as holding:
-        planned = await plan(session)
-        if planned.plan.refusals:
-            return Applied(planned)
-        reviewed = review(saved, planned.plan, await past())
-        if reviewed.moved:
-            raise _stale(reviewed.moved)
-        within = apply_policies(
-            reviewed.changes, Policies(session.policies.budget_max_pu), spent_pu=reviewed.spent_pu
-        )
-        if any(change.refusals for change in within):
-            return Applied(replace(planned, plan=replace(planned.plan, changes=within)))
-        report = await execute(
-            reviewed.changes,
-            plan_digest=str(saved["digest"]),
+
+async def _left(
+    session: Session,
+    saved: JsonObject,
+    planned: Planned,
+    past: Callable[[], Awaitable[History]],
+) -> tuple[Change, ...]:
+    """
+    Return what of a saved plan is left to do, with the refusals of the budget.
+
+    Raises:
+        StalePlanError: it is not what would be done now
+    """
+    from shplan.core.saved import review  # noqa: PLC0415 - only a saved plan is reviewed
+
+    reviewed = review(saved, planned.plan, await past())
+    if reviewed.moved:
+        raise _stale(reviewed.moved)
+    budget = Policies(session.policies.budget_max_pu)
+    within = apply_policies(reviewed.changes, budget, spent_pu=reviewed.spent_pu)
+    return within if any(change.refusals for change in within) else reviewed.changes
+
+
+async def _carry_out(
+    session: Session, planned: Planned, digest: str, *, holding: Holding, interrupt: Interrupt
+) -> Report | None:
+    """Walk the plan; None where others were faster, before anything was sent."""
+    from shplan.engine.executor import execute  # noqa: PLC0415 - a plan does not need it
+    from shplan.engine.performer import OutrunError  # noqa: PLC0415
+
+    try:
+        return await execute(
+            planned.plan.changes,
+            plan_digest=digest,
             holding=holding,
             world=session.world,
             recorded=planned.recorded,
@@ -187,7 +213,8 @@ async def apply_saved(
             runs=lambda: session.ledger.runs(session.world.deployment),
             interrupt=interrupt,
         )
-    return Applied(planned, report)
+    except OutrunError:
+        return None
 
 
 def _holding(session: Session, timeout_s: float, interrupt: Interrupt) -> Holding:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -23,7 +23,6 @@ from shplan.core.entry import EntryDraft, Event, LedgerEntry
 from shplan.core.fold import Fold, Record
 from shplan.core.resource import MemberRecord, PendingIntent, Receipt
 from shplan.core.runs import Attempt, RunRecord
-from shplan.core.value import JsonObject
 from shplan.ledger.known import Known
 from shplan.ledger.port import Mark
 
@@ -95,7 +94,7 @@ class _Wire(
     omit_defaults=True,
     forbid_unknown_fields=True,
 ):
-    """Common to the objects of a checkpoint."""
+    """Common to the objects of a checkpoint; what is `Any` in them is a value of JSON."""
 
 
 class _Stamp(msgspec.Struct, frozen=True):
@@ -108,7 +107,7 @@ class _Stamp(msgspec.Struct, frozen=True):
 class _Intent(_Wire, frozen=True, gc=False):
     sequence: int
     operation: str
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
     server_time: str = ""
     plan: str = ""
     keys: tuple[str, ...] = ()
@@ -128,12 +127,12 @@ class _Record(_Wire, frozen=True, gc=False):
     known: bool = False
     id: str = ""
     owned: bool = False
-    spec: dict[str, object] = {}
+    spec: dict[str, Any] = {}
     prevent_destroy: bool = False
     depends_on: tuple[str, ...] = ()
     members: dict[str, _Member] = {}
     pending: tuple[_Intent, ...] = ()
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
     changed: int = 0
 
 
@@ -142,10 +141,10 @@ class _Receipt(_Wire, frozen=True, gc=False):
     attempt: int
     id: str
     status: str
-    parts: dict[str, object] = {}
-    request: dict[str, object] = {}
+    parts: dict[str, Any] = {}
+    request: dict[str, Any] = {}
     cost_pu: float | None = None
-    outputs: dict[str, object] = {}
+    outputs: dict[str, Any] = {}
     failed: dict[str, str] = {}
     account: str = ""
 
@@ -196,12 +195,12 @@ def _record_of(address: Address, record: Record) -> _Record:
         record.known,
         record.id,
         record.owned,
-        cast("dict[str, object]", record.spec),
+        record.spec,
         record.prevent_destroy,
         tuple(str(one) for one in record.depends_on),
         {key: _member_of(member) for key, member in record.members.items()},
         tuple(_intent_of(intent) for intent in record.pending.values()),
-        cast("dict[str, object]", record.data),
+        record.data,
         record.changed,
     )
 
@@ -211,7 +210,7 @@ def _member_of(one: MemberRecord) -> _Member:
 
 
 def _intent_of(one: PendingIntent) -> _Intent:
-    data = cast("dict[str, object]", one.data)
+    data = one.data
     return _Intent(one.sequence, one.operation, data, one.server_time, one.plan, one.keys)
 
 
@@ -232,10 +231,10 @@ def _receipt_of(one: Receipt) -> _Receipt:
         one.attempt,
         one.id,
         one.status,
-        cast("dict[str, object]", one.parts),
-        cast("dict[str, object]", one.request),
+        one.parts,
+        one.request,
         one.cost_pu,
-        cast("dict[str, object]", one.outputs),
+        one.outputs,
         dict(one.failed),
         one.account,
     )
@@ -253,7 +252,7 @@ def _record(read: _Record, stated: dict[tuple[str, ...], tuple[str, ...]]) -> Re
         known=read.known,
         id=read.id,
         owned=read.owned,
-        spec=cast("JsonObject", read.spec),
+        spec=read.spec,
         prevent_destroy=read.prevent_destroy,
         depends_on=_addresses(read.depends_on),
         members={
@@ -268,7 +267,7 @@ def _record(read: _Record, stated: dict[tuple[str, ...], tuple[str, ...]]) -> Re
             for key, one in read.members.items()
         },
         pending={one.sequence: _pending(one) for one in read.pending},
-        data=cast("JsonObject", read.data),
+        data=read.data,
         changed=read.changed,
     )
 
@@ -278,7 +277,7 @@ def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
 
 
 def _pending(read: _Intent) -> PendingIntent:
-    data = cast("JsonObject", read.data)
+    data = read.data
     return PendingIntent(
         read.sequence, read.operation, data, read.server_time, read.plan, read.keys
     )
@@ -306,10 +305,10 @@ def _receipt(read: _Receipt) -> Receipt:
         read.attempt,
         read.id,
         read.status,
-        parts=cast("JsonObject", read.parts),
-        request=cast("JsonObject", read.request),
+        parts=read.parts,
+        request=read.request,
         cost_pu=read.cost_pu,
-        outputs=cast("JsonObject", read.outputs),
+        outputs=read.outputs,
         failed=read.failed,
         account=read.account,
     )

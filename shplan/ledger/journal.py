@@ -19,7 +19,7 @@ from shplan.core.line import decode
 from shplan.core.resource import Recorded
 from shplan.core.runs import RunRecord
 from shplan.ledger.lease import JournalLease, acquire
-from shplan.ledger.port import Backend, Clock, LeaseLostError
+from shplan.ledger.port import Backend, Clock, Holder, LeaseLostError
 from shplan.ledger.reading import complaint, read
 from shplan.ledger.tail import CHECKPOINT_BYTES, Tail, instant
 
@@ -113,6 +113,10 @@ class Journal:
             LedgerError: the ledger is not the one that was left (it was recovered, or put back)
         """
         return await self._tail.others()
+
+    async def holder(self) -> Holder | None:
+        """Return who holds the ledger, as far as can be seen without touching anything."""
+        return await self._backend.holder()
 
     async def beat(self) -> None:
         """

@@ -142,6 +142,10 @@ class Backend(Protocol):
         """
         ...
 
+    async def holder(self) -> Holder | None:
+        """Return who holds it, as far as can be seen without touching anything: for people."""
+        ...
+
     async def beat(self) -> None:
         """
         Say that the holder lives, at least three times within its time to live.

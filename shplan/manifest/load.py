@@ -596,6 +596,10 @@ class _Loader:
         resources.sort(key=lambda one: one.address)
         self.diagnostics += cycles(resources)
         self.diagnostics += members_twice(sets)
+        for desired in resources:
+            text = _text_at(desired.spec, self.registry[desired.address.kind].script_path)
+            if text is not None:
+                self.script_checks.serves(text)
         resources = [self._with_script(one) for one in resources]
         self._check_inputs(resources)
         complaints: dict[Diagnostic, None] = {}

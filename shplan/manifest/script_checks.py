@@ -60,6 +60,11 @@ class ScriptChecks:
         self._deployment = deployment
         # Texts of which something was said that keeps them from serving.
         self._faulty: set[str] = set()
+        self._serving: set[str] = set()
+
+    def serves(self, text: str) -> None:
+        """Take note that a request has this script, before anything is said of it."""
+        self._serving.add(text)
 
     def of_text(self, text: str, desired: Desired, path: Path | None) -> list[Diagnostic]:
         """
@@ -83,11 +88,15 @@ class ScriptChecks:
             )
         if path is not None and file is not None:
             return []  # looked at where the file is declared
+        if path is None and text in self._serving and self._scripts.fault(text) is not None:
+            return []  # more is asked of it where it serves, and is said there
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
 
         look = self._scripts.look(text)
-        found_remarks = [] if look is None else remarks(look)
-        return self._told(found_remarks, text, desired, inline)
+        said = [] if look is None else remarks(look)
+        # A job that needs a version line says so; one for single images needs none.
+        said = [one for one in said if one.rule != "version"]
+        return self._told(said, text, desired, inline)
 
     def _complaint(
         self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None

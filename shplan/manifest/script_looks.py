@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shplan.manifest.script_meaning import Look
-from shplan.manifest.script_values import SINCE, UNTIL, samples_of, scenes_of
+from shplan.manifest.script_values import DAYS, days_of, samples_of, scenes_of, span_of
 from shplan.script import ScriptError
 from shplan.script.probing import watch
 from shplan.script.reading import read
 from shplan.script.source import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shplan.script import ScriptFacts, Worker
     from shplan.script.probing import Seen
@@ -40,25 +40,33 @@ def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
     with worker.begin(text, bands=bands or reading.undeclared) as rendering:
         facts = rendering.facts
         try:
-            seen = _seen(rendering, facts)
+            seen = _seen(rendering, facts, text)
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
     return Look(facts, reading, seen, has_version=stated)
 
 
-def _seen(rendering: Rendering, facts: ScriptFacts) -> Seen:
-    seen = _watched(rendering, facts, keyed_by="")
+def _seen(rendering: Rendering, facts: ScriptFacts, text: str) -> Seen:
+    days: Sequence[str] = DAYS
+    seen = _watched(rendering, facts, days, keyed_by="")
+    if seen.unfed and len(named_days := days_of(text)) > len(DAYS):
+        # It chose none of the scenes of any summer: it may be made for days that it names.
+        days = named_days
+        seen = _watched(rendering, facts, days, keyed_by="")
     if len(facts.inputs) == 1 and seen.failed == seen.pixels:
         # A request with several collections keys its samples, by names that only the request says.
         named = next(iter(seen.sources[0].strays), "")
-        keyed = _watched(rendering, facts, keyed_by=named)
+        keyed = _watched(rendering, facts, days, keyed_by=named)
         fits = keyed.failed < seen.failed and not keyed.sources[0].list_strays
         return keyed if fits else seen
     return seen
 
 
-def _watched(rendering: Rendering, facts: ScriptFacts, *, keyed_by: str) -> Seen:
-    scenes = [scenes_of(one.mosaicking) for one in facts.inputs]
+def _watched(
+    rendering: Rendering, facts: ScriptFacts, days: Sequence[str], *, keyed_by: str
+) -> Seen:
+    scenes = [scenes_of(one.mosaicking, days) for one in facts.inputs]
+    since, until = span_of(days)
     samples = [
         samples_of(one, max(len(told), 1), None)
         for one, told in zip(facts.inputs, scenes, strict=True)
@@ -68,7 +76,7 @@ def _watched(rendering: Rendering, facts: ScriptFacts, *, keyed_by: str) -> Seen
         samples,
         scenes=scenes,
         keyed_by=keyed_by,
-        since=SINCE,
-        until=UNTIL,
+        since=since,
+        until=until,
         input_metadata=_METADATA,
     )

@@ -251,8 +251,11 @@ def _of_reads(look: Look, seen: Seen) -> _Remarks:
         yield from _list_strays(look, given, source)
         yield from _unused(look, given, source)
     known = [one.datasource or str(number) for number, one in enumerate(look.facts.inputs)]
+    # Inputs without a name are one source where the request has one: then its samples have all their bands.
+    unnamed = not any(one.datasource for one in look.facts.inputs)
+    bands = {band for one in look.facts.inputs for band in one.bands} if unnamed else set()
     for name, place in seen.stray_sources.items():
-        if name in _OF_LISTS:
+        if name in _OF_LISTS or name in bands:
             continue
         yield Remark(
             "datasource",
@@ -267,7 +270,7 @@ def _of_reads(look: Look, seen: Seen) -> _Remarks:
 def _strays(look: Look, seen: Seen, given: InputFacts, source: Source) -> _Remarks:
     as_list = [name for name in source.strays if name in _OF_LISTS or name.isdigit()]
     for name, place in source.strays.items():
-        if name in as_list or name.startswith("__"):
+        if name in as_list or name in look.reading.doubted or name.startswith("__"):
             continue
         bands = tuple(dict.fromkeys(given.bands))
         yield Remark(
@@ -314,7 +317,7 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> _Remarks:
 
 
 def _unused(look: Look, given: InputFacts, source: Source) -> _Remarks:
-    if look.facts.is_simple or source.walked:
+    if look.facts.is_simple or source.walked or look.reading.assembled:
         return
     for band in dict.fromkeys(given.bands):
         if band in source.reads or band in look.reading.members:
@@ -369,17 +372,17 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
-            yield from _of_lengths(one, reading)
+            yield from _of_lengths(one, reading, sure=not seen.unfed)
         yield from _of_values(one, reading)
 
 
-def _of_lengths(one: Returned, reading: Reading) -> _Remarks:
+def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> _Remarks:
     bands, name = one.facts.bands, one.facts.id
     listed = sum(one.lengths.values())
     shorter = sorted(length for length in one.lengths if length < bands)
     longer = sorted(length for length in one.lengths if length > bands)
     if shorter:
-        always = sum(one.lengths[length] for length in shorter) == listed
+        always = sure and sum(one.lengths[length] for length in shorter) == listed
         yield Remark(
             "output-short",
             "Too few values returned",
@@ -450,7 +453,8 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
     if first.line is not None:
         column = first.column or 1
         span = Span(first.line, column, column + 1)
-    if sure or every:
+    # Where it chose none of the scenes, it may fail for want of them.
+    if sure or (every and not seen.unfed):
         yield Remark(
             "fails",
             "Evalscript fails",

@@ -7,11 +7,14 @@ numbers, indices through their range. What a band holds is told by the collectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from shplan.manifest.collections import Collection
+from shplan.manifest.collections import Collection, published
+from shplan.schema.store import table
 from shplan.script import InputFacts
 from shplan.script.probing import Samples
 
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 
 PIXELS: Final = 240
 DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
-SINCE: Final = "2025-05-01T00:00:00Z"
-UNTIL: Final = "2025-06-30T23:59:59Z"
+_FIRST_DAY, _LAST_DAY = "2025-05-01", "2025-06-30"
+# A script that lists the days of ten years is told of the first of them.
+_MOST_DAYS = 60
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 _CLASSES: Mapping[str, int] = {"dataMask": 2, "CLM": 2, "SCL": 12, "shadowMask": 2}
 _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLP": (0, 255),
@@ -29,6 +34,10 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "SNW": (0, 100),
     "DEM": (-20, 3500),
     "localIncidenceAngle": (15, 60),
+    "VV": (0.0005, 0.5),
+    "HH": (0.0005, 0.5),
+    "VH": (0.0002, 0.12),
+    "HV": (0.0002, 0.12),
     "BQA": (0, 65535),
     "QA": (0, 255),
     "QUALITY_FLAGS": (0, 2**31),
@@ -53,6 +62,9 @@ _BY_UNIT: Mapping[str, tuple[float, float]] = {
     "KELVIN": (0, 10),
 }
 _FRACTION = (0.0, 1.0)
+# Most of the ground is dark, and to a radar darker still: what brightens it is not cut off for that.
+_RADAR = frozenset(["VV", "VH", "HH", "HV"])
+_ALIKE = 0.15
 # Of a golden ratio's multiples every stretch is spread evenly.
 _STEP = 0.6180339887498949
 
@@ -82,33 +94,71 @@ def samples_of(given: InputFacts, scenes: int, collection: Collection | None) ->
     return Samples(bands, pixels)
 
 
-def scenes_of(mosaicking: str) -> tuple[Mapping[str, Json], ...]:
-    """Return what is told of three scenes, latest first; of a single sample nothing is."""
+def days_of(text: str) -> list[str]:
+    """
+    Return the days of a script's scenes, latest first: three of one summer, and those that its text names.
+
+    Published scripts choose theirs by the days of a flood or a fire.
+    """
+    days = set(DAYS)
+    for year, _, month, day in _DAY.findall(text):
+        try:
+            days.add(date(int(year), int(month), int(day)).isoformat())
+        except ValueError:
+            continue
+        if len(days) == _MOST_DAYS:
+            break
+    return sorted(days, reverse=True)
+
+
+def span_of(days: Sequence[str]) -> tuple[str, str]:
+    """Return the instants that were asked for, from and to, where scenes of these days were found."""
+    return (
+        f"{min(_FIRST_DAY, *days)}T00:00:00Z",
+        f"{max(_LAST_DAY, *days)}T23:59:59Z",
+    )
+
+
+def scenes_of(mosaicking: str, days: Sequence[str] = DAYS) -> tuple[dict[str, Json], ...]:
+    """Return what is told of a scene for each day; of a single sample nothing is."""
     if mosaicking == "SIMPLE":
         return ()
-    tiles: list[dict[str, Json]] = [
-        {
-            "date": f"{day}T10:00:00Z",
-            "cloudCoverage": 7.5,
-            "dataPath": f"s3://tiles/{day}",
-            "shId": n,
-        }
-        for n, day in enumerate(DAYS)
-    ]
+    tiles = [_tile(number, day) for number, day in enumerate(days)]
     if mosaicking == "TILE":
         return tuple(tiles)
     return tuple(
         {"dateFrom": f"{day}T00:00:00Z", "dateTo": f"{day}T23:59:59Z", "tiles": [dict(tile)]}
-        for day, tile in zip(DAYS, tiles, strict=True)
+        for day, tile in zip(days, tiles, strict=True)
     )
+
+
+def _tile(number: int, day: str) -> dict[str, Json]:
+    # As products are called: by the begin and the end of a pass, some of which are at night.
+    product = f"S3A_{day.replace('-', '')}T013000_T133000"
+    return {
+        "date": f"{day}T10:00:00Z",
+        "cloudCoverage": 7.5,
+        "dataPath": f"s3://scenes/{product}",
+        "tileOriginalId": product,
+        "productId": product,
+        "shId": number,
+    }
 
 
 def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, float]:
     if name in _BY_NAME:
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)
-    unit = unit.upper() or (known[0] if known else "")
+    unit = unit.upper() or (known[0] if known else _usual_unit(name))
     return _BY_UNIT.get(unit, _FRACTION)
+
+
+@cache
+def _usual_unit(name: str) -> str:
+    """Return what a band comes in unless a script asks otherwise, where all collections that have it agree."""
+    every = published(table("collections")).values()
+    found = {units[0] for units in (one.units(name) for one in every) if units}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> float:
@@ -117,7 +167,12 @@ def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> floa
         # Mostly valid: a mask that is off in every second pixel would hide the rest.
         return float(at % classes) if classes > 2 else float((at * 7 + int(seed * 5)) % 8 != 0)
     least, greatest = limits
-    share = (seed + at * _STEP) % 1.0
+    # What is bright in one polarisation is so in the other, more or less.
+    share = ((_ALIKE * seed if name in _RADAR else seed) + at * _STEP) % 1.0
+    if name in _RADAR:
+        share **= 3
+    elif limits == _FRACTION:
+        share **= 2
     # No data are zero in every band.
     return 0.0 if at % 29 == 28 else least + (greatest - least) * share
 

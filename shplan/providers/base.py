@@ -335,11 +335,13 @@ class Settings:
         deployment: as run keys name it: the built-in name, else scheme, host and port
         project: the project's name, for markers
         waits_for_jobs: False with `--no-wait`: a job that was started is left running
+        new_ledger: nothing is recorded yet, or any more: what an earlier run made is not known
     """
 
     deployment: str = "sandbox"
     project: str = ""
     waits_for_jobs: bool = True
+    new_ledger: bool = False
     list_lag_s: float = 20.0
     private_ledger: bool = True
     reads_buckets: bool = False

@@ -183,10 +183,12 @@ class ByocCollection:
             yield Scan(_list_collections(), index.take)
         found: dict[Address, Observation] = {}
         bound = yield from _bind_all(wanted, index, surroundings)
+        namesakes = _namesakes(surroundings)
         for one in wanted:
             observation = bound[one.address]
             left = yield from _look_at_left(one, observation, index, surroundings)
-            found[one.address] = replace(_beside(one, observation, index), left=left)
+            beside = _beside(one, observation, index, namesakes)
+            found[one.address] = replace(beside, left=left)
         found = _with_rivals(wanted, found, surroundings)
         return (yield from _with_members(wanted, found, surroundings))
 
@@ -359,21 +361,41 @@ def _known_before(one: Wanted) -> set[str]:
     return known
 
 
-def _beside(one: Wanted, observation: Observation, index: _Index) -> Observation:
-    """Add which other objects have the wanted name and bucket: a create does not bind them."""
+def _namesakes(surroundings: Surroundings) -> dict[tuple[str, str], set[str]]:
+    """Return what the ledger binds, by the name and bucket that it has, or gets by this plan."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for desired in surroundings.declared:
+        bound = surroundings.recorded_ids.get(desired.address)
+        key = _natural_key(desired.spec)
+        if bound and key is not None and desired.address.kind == ByocCollection.kind:
+            found.setdefault(key, set()).add(bound)
+    return found
+
+
+def _beside(
+    one: Wanted,
+    observation: Observation,
+    index: _Index,
+    namesakes: Mapping[tuple[str, str], set[str]],
+) -> Observation:
+    """
+    Add which other objects have the wanted name and bucket: a create does not bind them.
+
+    Nor those that get them while it is under way, by another change of the same plan.
+    """
     key = None if one.desired is None else _natural_key(one.desired.spec)
     if key is None or isinstance(observation, Ambiguous):
         return observation
     bound = observation.id if isinstance(observation, Observed) else ""
-    ids = {str(listed["id"]) for listed in index.by_key.get(key, ())}
+    ids = {str(listed["id"]) for listed in index.by_key.get(key, ())} | namesakes.get(key, set())
     return replace(observation, others=tuple(sorted(ids - {bound})))
 
 
 def _with_rivals(
     wanted: tuple[Wanted, ...], found: dict[Address, Observation], surroundings: Surroundings
 ) -> dict[Address, Observation]:
-    """Refuse addresses without an id that would all bind what has their name and bucket."""
-    bound = set(surroundings.bound_ids.values())
+    """Refuse addresses that would all bind what has their name and bucket: they make it, or have no id."""
+    bound = set(surroundings.bound_ids.values()) - _replaced(wanted, found)
     by_key: dict[tuple[str, str], set[Address]] = {}
     declared = (*surroundings.declared, *(one.desired for one in wanted if one.desired is not None))
     for desired in declared:
@@ -385,6 +407,20 @@ def _with_rivals(
         for address in same & found.keys() if len(same) > 1 else ():
             found[address] = Ambiguous((), tuple(sorted(same - {address})))
     return found
+
+
+def _replaced(
+    wanted: tuple[Wanted, ...], found: Mapping[Address, Observation]
+) -> frozenset[Address]:
+    """Return the addresses that may get another object, with the name and bucket they state."""
+    return frozenset(
+        one.address
+        for one in wanted
+        if one.desired is not None
+        and not _is_unmanaged(one)
+        and isinstance(observed := found[one.address], Observed)
+        and any(change.forces for change in _raw_diff(one, observed, ByocCollection.rules))
+    )
 
 
 def _bind_by_key(
@@ -865,6 +901,14 @@ def _additional_data(
 
 def _create(change: Change, settings: Settings) -> Flow[Object]:
     race = _Race.of(change, settings)
+    if settings.new_ledger and race.lag_s:
+        earlier = yield from _look_for_earlier(race)
+        if earlier is not None:
+            return earlier
+    return (yield from _create_new(race, settings))
+
+
+def _create_new(race: _Race, settings: Settings) -> Flow[Object]:
     found: list[Object] = []
 
     def settle(replies: tuple[Reply, ...]) -> Settlement:
@@ -885,7 +929,7 @@ def _create(change: Change, settings: Settings) -> Flow[Object]:
             return None
         return replace(race.bound(str(found[0]["id"])), owned=len(found) == 1)
 
-    act = Act("create", (change.requests[0],), settle, data=race.intent)
+    act = Act("create", (race.change.requests[0],), settle, data=race.intent)
     reply = yield from act_until_seen(act, settled=seen, lag_s=settings.list_lag_s)
     if isinstance(reply, RefusedError) and reply.status == 409:
         return (yield from _bind_existing(race, reply))
@@ -958,6 +1002,27 @@ class _Race:
         )
 
 
+def _look_for_earlier(race: _Race) -> Flow[Object | None]:
+    """
+    Bind, without owning it, what a run has made whose ledger is lost; None where there is nothing.
+
+    The plan has read a list that may not have shown it yet, and no intent says that it was made.
+    """
+    yield Wait(race.lag_s, "the ledger is new; what an earlier run made may not be listed yet")
+    found = yield from race.look()
+    if not found:
+        return None
+    if len(found) > 1:
+        message = "several collections of this name and bucket have appeared; run again to choose"
+        raise ChangeFailedError(message)
+    return (yield from _adopt_other(race, found[0]))
+
+
+def _adopt_other(race: _Race, found: Object) -> Flow[Object]:
+    yield Note(Event.ADOPT, replace(race.bound(str(found["id"])), owned=False))
+    return found
+
+
 def _bind_existing(race: _Race, refusal: RefusedError) -> Flow[Object]:
     """
     Bind what somebody else made in the meantime, without owning it.
@@ -969,8 +1034,7 @@ def _bind_existing(race: _Race, refusal: RefusedError) -> Flow[Object]:
     found = yield from race.look()
     if len(found) != 1:
         raise refusal
-    yield Note(Event.ADOPT, replace(race.bound(str(found[0]["id"])), owned=False))
-    return found[0]
+    return (yield from _adopt_other(race, found[0]))
 
 
 def _settle_race(race: _Race, made: Object) -> Flow[Object]:

@@ -407,7 +407,9 @@ def _as_change(base: Change, found: _Set, recorded: Recorded | None) -> Change:
     deletes = [member for member in members if member.action is Action.DELETE]
     counts: JsonObject = {"declared": len(join.members), **_counts(members, join)}
     kept = base.prevent_destroy or (recorded is not None and recorded.prevent_destroy)
-    refusals = (protected(base.address, "stripped of tiles"),) if deletes and kept else ()
+    # Those that go with their collection are deleted as well, if by another request.
+    going = deletes or (recorded is not None and _is_left(found, recorded) and recorded.members)
+    refusals = (protected(base.address, "stripped of tiles"),) if going and kept else ()
     if found.twins:
         refusals = (*refusals, _declared_twice(base.address, found.twins))
     change = replace(

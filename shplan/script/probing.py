@@ -52,12 +52,14 @@ class Source:
         walked: somebody listed the members of a sample, and so may have read all of them
         strays: members of a sample that there are not, and where they were read first
         list_strays: members of the list of samples that there are not
+        unfed: scenes were told of, and the script chose none of them
     """
 
     reads: frozenset[str]
     walked: bool
     strays: Mapping[str, Place]
     list_strays: Mapping[str, Place]
+    unfed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ class Seen:
     first: ScriptError | None
     stray_ids: tuple[str, ...]
     stray_sources: Mapping[str, Place] = field(default_factory=dict)
+
+    @property
+    def unfed(self) -> bool:
+        """Whether the script chose no scene of some input, and so may have shown less than it does."""
+        return any(one.unfed for one in self.sources)
 
 
 def watch(
@@ -167,7 +174,8 @@ def watch(
         "outputs": [_told(one) for one in outputs],
         "main": next((n for n, one in enumerate(outputs) if one.id == "default"), 0),
     }
-    return _seen(rendering.watched(request), outputs, count)
+    unfed = [bool(of) and not kept for of, kept in zip(told, prepared.kept, strict=True)]
+    return _seen(rendering.watched(request), outputs, count, unfed)
 
 
 def _told(output: OutputFacts) -> dict[str, object]:
@@ -175,7 +183,9 @@ def _told(output: OutputFacts) -> dict[str, object]:
     return {"id": output.id, "bands": output.bands, "least": least, "greatest": greatest}
 
 
-def _seen(answer: Message, outputs: Sequence[OutputFacts], count: int) -> Seen:
+def _seen(
+    answer: Message, outputs: Sequence[OutputFacts], count: int, unfed: Sequence[bool]
+) -> Seen:
     told = cast("list[dict[str, int]]", answer["outputs"])
     sources = cast("list[dict[str, object]]", answer["sources"])
     failed = cast("int", answer["failed"])
@@ -187,8 +197,9 @@ def _seen(answer: Message, outputs: Sequence[OutputFacts], count: int) -> Seen:
                 bool(one["walked"]),
                 _places(one["strays"]),
                 _places(one["listStrays"]),
+                nothing,
             )
-            for one in sources
+            for one, nothing in zip(sources, unfed, strict=True)
         ),
         outputs=tuple(_returned(one, facts) for one, facts in zip(told, outputs, strict=True)),
         empty=cast("int", answer["empty"]),

@@ -104,6 +104,7 @@ _HELPERS = frozenset(
 )
 GLOBALS = _LANGUAGE | _HELPERS
 _CONSTANTS = ("Mosaicking", "SampleType")
+_COMPARISONS = ("===", "!==", "==", "!=")
 _FUNCTIONS = (
     "function_declaration",
     "function_expression",
@@ -144,6 +145,9 @@ class Reading:
             said of a name that a `typeof` asks about, nor where the text is put together at run time
         constants: members of the constant objects that are named, as (object, member)
         objects: the object literals, each by its keys
+        doubted: members that the text expects may be missing: compared with undefined or null, asked
+            for their type, or given another value by `??`
+        assembled: more of the script is put together at run time, by `eval` or `Function`
     """
 
     members: Mapping[str, tuple[Span, ...]]
@@ -152,6 +156,8 @@ class Reading:
     undeclared: Mapping[str, Span]
     constants: Mapping[tuple[str, str], Span]
     objects: tuple[Mapping[str, Member], ...]
+    doubted: frozenset[str] = frozenset()
+    assembled: bool = False
 
 
 def read(text: str) -> Reading:
@@ -193,6 +199,7 @@ class _Reader:
         self._objects: list[Mapping[str, Member]] = []
         self._declared: set[str] = set()
         self._guarded: set[str] = set()
+        self._doubted: set[str] = set()
         self._used: dict[str, Span] = {}
         self._takers: Mapping[str, Callable[[Node], None]] = {
             "member_expression": self._member,
@@ -211,6 +218,7 @@ class _Reader:
             "class": self._named,
             "catch_clause": self._catch,
             "unary_expression": self._unary,
+            "binary_expression": self._binary,
             "identifier": self._use,
         }
 
@@ -224,7 +232,8 @@ class _Reader:
     def reading(self) -> Reading:
         known = self._declared | self._guarded | GLOBALS
         undeclared = {name: span for name, span in self._used.items() if name not in known}
-        if {"eval", "Function"} & self._used.keys():
+        assembled = bool({"eval", "Function"} & self._used.keys())
+        if assembled:
             undeclared = {}
         return Reading(
             {name: tuple(spans) for name, spans in self._members.items()},
@@ -233,6 +242,8 @@ class _Reader:
             undeclared,
             self._constants,
             tuple(self._objects),
+            frozenset(self._doubted),
+            assembled,
         )
 
     def _member(self, node: Node) -> None:
@@ -317,13 +328,32 @@ class _Reader:
     def _unary(self, node: Node) -> None:
         argument = node.child_by_field_name("argument")
         operator = node.child_by_field_name("operator")
-        if (
-            argument is not None
-            and operator is not None
-            and operator.type == "typeof"
-            and argument.type == "identifier"
-        ):
+        if argument is None or operator is None or operator.type != "typeof":
+            return
+        if argument.type == "identifier":
             self._guarded.add(self._word(argument))
+        else:
+            self._doubt(argument)
+
+    def _binary(self, node: Node) -> None:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        operator = node.child_by_field_name("operator")
+        if left is None or right is None or operator is None:
+            return
+        if operator.type == "??":
+            self._doubt(left)
+        elif operator.type in _COMPARISONS:
+            for one, other in ((left, right), (right, left)):
+                if self._word(other) in ("undefined", "null"):
+                    self._doubt(one)
+
+    def _doubt(self, node: Node) -> None:
+        member = node.child_by_field_name(
+            "property" if node.type == "member_expression" else "index"
+        )
+        if member is not None and node.type in ("member_expression", "subscript_expression"):
+            quoted = member.type == "string"
+            self._doubted.add(self._unquoted(member) if quoted else self._word(member))
 
     def _declare(self, pattern: Node | None) -> None:
         """Take the names of a pattern as declared; what a default value uses is a use."""

@@ -61,17 +61,20 @@ async def whole(step: Coroutine[object, object, U]) -> U:
     """
     Let a step come to its end, also where whoever asked is cancelled meanwhile: then that is said.
 
-    Half a step would leave behind what nobody knows: a request on its way, an answer unread.
+    Half a step would leave behind what nobody knows: a request on its way, an answer unread. Who is
+    cancelled a second time does not wait any longer, as if the process had ended.
     """
     task = asyncio.ensure_future(step)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    try:
+        await asyncio.wait((task,))
+    except asyncio.CancelledError:
         try:
             await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
         # What it raised is of no use to who is gone; asked for, so that nobody complains.
-        task.exception()
-        raise cancelled
+        if not task.cancelled():
+            task.exception()
+        raise
     return task.result()

@@ -109,12 +109,21 @@ def render_entries(entries: Iterable[LedgerEntry], *, width: int, color: bool) -
 
     Ids stay whole, because people look for them; only a message is shortened.
     """
-    paint = Paint(color=color)
     listed = list(entries)
     if not listed:
         return "The ledger is empty.\n"
-    column = _column(safe(str(entry.draft.address or "")) for entry in listed)
-    return "".join(f"{_entry(entry, paint, column, width)}\n" for entry in listed)
+    column = address_column(str(entry.draft.address or "") for entry in listed)
+    return "".join(render_entry(one, column=column, width=width, color=color) for one in listed)
+
+
+def address_column(addresses: Iterable[str]) -> int:
+    """Return how wide the column of these addresses is."""
+    return _column(safe(address) for address in addresses)
+
+
+def render_entry(entry: LedgerEntry, *, column: int, width: int, color: bool) -> str:
+    """Return the line of one entry; a ledger may be too long to be held at once."""
+    return f"{_entry(entry, Paint(color=color), column, width)}\n"
 
 
 def _entry(entry: LedgerEntry, paint: Paint, column: int, width: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 from pathlib import Path
@@ -174,9 +175,15 @@ def test_a_held_ledger_leaves_with_six(project: Project) -> None:
     asyncio.run(lease.__aenter__())
     try:
         said = project.run("apply", "--auto-approve")
+        shown = [project.run("status"), project.run("ledger", "show")]
     finally:
         asyncio.run(lease.__aexit__(None, None, None))
     assert said.code == 6
+    assert f"is held by process {os.getpid()} of bob" in said.err
+    for one in shown:
+        assert one.code == 0
+        assert f"held by process {os.getpid()} of bob" in one.err
+    assert "held by" not in project.run("status").err
 
 
 def test_import_confirms_what_was_adopted(project: Project) -> None:

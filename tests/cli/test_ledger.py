@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ledger.support import adopt, journal, write
+from tests.ledger.support import run as run_now
+
 HEAD = re.compile(r"^ledger head (\d+:[0-9a-f]{64})$", re.MULTILINE)
 LEDGER = Path(".shplan") / "ledger" / "sandbox"
 needs_ssh = pytest.mark.skipif(
@@ -406,3 +409,27 @@ def test_an_export_takes_the_place_of_a_file_whole(project) -> None:
     assert project.run("ledger", "export", "-o", str(out)).code == 1
     assert out.read_text() == "before"
     assert [path.name for path in project.root.glob(".*.new")] == []
+
+
+# Long ledgers.
+
+
+def test_a_long_ledger_is_shown_whole(project) -> None:
+    """It is written while it is read, and is the same document."""
+    made = journal(project.root / LEDGER)
+    run_now(write(made, *map(adopt, range(1200))))
+    lines = project.run("ledger", "show").out.splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(1201))
+    assert {line.index("ByocCollection/fields") for line in lines[1:]} == {
+        lines[1].index("ByocCollection/fields")
+    }
+    shown = project.run("ledger", "show", "--format", "json").out
+    entries = json.loads(shown)
+    assert [one["sequence"] for one in entries] == list(range(1201))
+    assert json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n" == shown
+    assert len(project.run("ledger", "show", "ByocCollection/fields").out.splitlines()) == 1200
+
+
+def test_an_empty_ledger_is_shown_as_such(project) -> None:
+    assert project.run("ledger", "show").out == "The ledger is empty.\n"
+    assert project.run("ledger", "show", "--format", "json").out == "[]\n"

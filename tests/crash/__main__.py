@@ -23,7 +23,6 @@ from pathlib import Path
 from tests.crash import choice, forked
 from tests.crash.choice import Wanted
 from tests.crash.grounds import GROUNDS
-from tests.crash.scenarios import FILES
 from tests.crash.stand import Stand
 from tests.crash.tally import Tally
 from tests.crash.trials import Bench, Case, TrialError
@@ -34,7 +33,7 @@ MEMORY = Path("/dev/shm")
 
 def main() -> int:
     given = _arguments()
-    wanted = Wanted(tuple(given.only), thin=given.thin, most=given.most)
+    wanted = Wanted(tuple(given.only), thin=given.thin, most=given.most, twice=given.twice)
     cases = wanted.cases()
     if given.sample:
         cases = choice.sample(cases, about=given.sample)
@@ -63,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("only", nargs="*", help="patterns of cases, or one case@strike")
     parser.add_argument("--thin", type=int, default=choice.SHARE_OF_SETTINGS)
     parser.add_argument("--most", type=int, help="crashes of one case")
+    parser.add_argument("--twice", action="store_true", help="kill the next run as well")
     parser.add_argument("--sample", type=int, help="so many cases, the same every time")
     parser.add_argument("--jobs", type=int, default=1, help="so many sandboxes side by side")
     parser.add_argument("--share", help="of the cases, e.g. 0/2")
@@ -88,7 +88,7 @@ def _side_by_side(home: Path, jobs: int) -> Tally:
 
 
 def _try_all(home: Path, cases: list[Case], wanted: Wanted) -> Tally:
-    forked.prepare([text for name, text in FILES.items() if name.endswith(".js")])
+    forked.prepare()
     tally = Tally()
     with ExitStack() as closing:
         stand = Stand(home)
@@ -120,14 +120,15 @@ def _try_case(
         tally.failures.append(str(case))
         return "not even undisturbed"
     tried = survived = 0
-    for strike in wanted.strikes(case, list(bench.strikes())):
+    for deaths in wanted.deaths(case, list(bench.strikes())):
+        name = f"{case}@{'+'.join(str(strike) for strike in deaths)}"
         try:
-            if not bench.try_one(strike, lost=case.lost):
+            if not bench.try_one(deaths, lost=case.lost):
                 tally.missed += 1
                 continue
         except TrialError as error:
-            _say(f"{case}@{strike}\n  {bench.named(strike)}\n{_indented(error)}")
-            tally.failures.append(f"{case}@{strike}")
+            _say(f"{name}\n  {bench.named(deaths)}\n{_indented(error)}")
+            tally.failures.append(name)
             tally.count(case, survived=False)
         else:
             survived += 1

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from tests.crash.grounds import GROUNDS
 from tests.crash.scenarios import SCENARIOS, SETTINGS, Hopeless, settings_of
@@ -20,6 +21,10 @@ SHARE_OF_SETTINGS = 12
 _GROUNDS = ("directory", "directory", "bucket", "directory", "directory", "postgres", "directory")
 
 
+# Of one trial: one death, or one after the other.
+Deaths: TypeAlias = tuple[Strike, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """
@@ -28,32 +33,48 @@ class Wanted:
     Args:
         only: patterns of cases, `scenario/setting/ground/kept`, each with a strike behind `@` if it
             is to be a single one; none: everything
-        thin: of the strikes under other settings every so-manieth; 1: all
+        thin: of the strikes under other settings, and of ledgers elsewhere than in a directory, every
+            so-manieth; 1: all
         most: of one case; none: as many as there are
+        twice: whoever runs again is killed as well, before somebody is let live
     """
 
     only: tuple[str, ...] = ()
     thin: int = SHARE_OF_SETTINGS
     most: int | None = None
+    twice: bool = False
 
     def cases(self) -> list[Case]:
         """The cases that fit a pattern, in a fixed order."""
         return [case for case in every_case() if self._fits(case)]
 
-    def strikes(self, case: Case, every: Sequence[Strike]) -> list[Strike]:
+    def _step(self, case: Case) -> float:
+        """Of how many strikes one is tried."""
+        plain, near = case.setting == "plain", case.ground == "directory"
+        return 1.0 if plain and near else float(self.thin)
+
+    def deaths(self, case: Case, every: Sequence[Strike]) -> list[Deaths]:
         """What is struck of one case; another share of each, so that together they are everywhere."""
         named = [one.partition("@")[2] for one in self.only if "@" in one and _matches(case, one)]
         if named:
-            return [strike for strike in every if str(strike) in named]
-        step = 1.0 if case.setting == "plain" else float(self.thin)
+            return [tuple(Strike.parse(one) for one in text.split("+")) for text in named]
+        step = self._step(case)
         if self.most is not None:
             step = max(step, len(every) / self.most)
-        first = zlib.crc32(str(case).encode()) % round(step)
+        first = _shuffled(str(case)) % round(step)
         places = (first + round(number * step) for number in range(len(every)))
-        return [every[place] for place in places if place < len(every)]
+        chosen = [place for place in places if place < len(every)]
+        if not self.twice:
+            return [(every[place],) for place in chosen]
+        # The second time somewhere else, and each time somewhere else.
+        others = (_shuffled(f"{case}@{place}") % len(every) for place in chosen)
+        return [(every[place], every[other]) for place, other in zip(chosen, others, strict=True)]
 
     def _fits(self, case: Case) -> bool:
-        return not self.only or any(_matches(case, pattern) for pattern in self.only)
+        if self.only:
+            return any(_matches(case, pattern) for pattern in self.only)
+        # What the service is unsure of has nothing to do with where the ledger lies.
+        return self.thin == 1 or case.setting == "plain" or case.ground == "directory"
 
 
 def _matches(case: Case, pattern: str) -> bool:

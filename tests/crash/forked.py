@@ -14,11 +14,13 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.crash.grounds import Ground
@@ -57,30 +59,30 @@ class Ended:
     killed: bool
 
 
-def prepare(scripts: Sequence[str]) -> None:
+def prepare() -> None:
     """
-    Import what a command imports, and ask once what every command would ask of these evalscripts.
+    Import what a command imports, and remember what evalscripts say for all that are forked.
 
-    What a script says is a function of its text, and to ask takes longer than all the rest.
+    What a script says is a function of its text, and to ask takes longer than all the rest. Whoever
+    loads a project here asks; its children know.
     """
-    from shplan.manifest import scripts as asking
+    from shplan.manifest import scripts
     from shplan.providers.registry import PROVIDERS
-    from shplan.script import Worker
 
     for name in EARLY:
         importlib.import_module(name)
     for kind in PROVIDERS:
         PROVIDERS[kind]
-    worker = Worker()
-    known = {text: asking.shape_of(worker.facts(text)) for text in scripts}
-    worker.close()
+    remembered: dict[str, dict[str, Any]] = {}
 
-    class Asked(asking.Scripts):
+    class Remembering(scripts.Scripts):
         def __init__(self) -> None:
             super().__init__()
-            self._known.update(known)
+            for name, own in list(vars(self).items()):
+                if name.startswith("_") and isinstance(own, dict):
+                    setattr(self, name, remembered.setdefault(name, {}))
 
-    asking.Scripts = Asked  # type: ignore[misc]
+    scripts.Scripts = Remembering  # type: ignore[misc]
 
 
 def run(
@@ -107,6 +109,7 @@ def run(
         path.write_bytes(b"")
     sys.stdout.flush()
     sys.stderr.flush()
+    assert threading.active_count() == 1, "a fork takes no threads along"
     gc.freeze()
     child = os.fork()
     if child == 0:

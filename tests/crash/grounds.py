@@ -75,10 +75,17 @@ class Directory:
 
         class Struck(Files):
             def write(self, descriptor: int, content: bytes) -> None:
-                number = striker.begins(Place.WRITE, f"bytes {len(content)}")
-                if striker.hits(Place.WRITE, number, Moment.TORN):
-                    super().write(descriptor, content[: len(content) // 2])
-                    striker.die()
+                lines = content.splitlines(keepends=True)
+                form = "lines" if len(lines) > 1 else "bytes"
+                number = striker.begins(Place.WRITE, f"{form} {len(content)}")
+                parts = {
+                    Moment.TORN: content[: len(content) // 2],
+                    Moment.CUT: b"".join(lines[: len(lines) // 2]),
+                }
+                for moment, part in parts.items():
+                    if striker.hits(Place.WRITE, number, moment):
+                        super().write(descriptor, part)
+                        striker.die()
                 super().write(descriptor, content)
                 striker.strike(Place.WRITE, number, Moment.WRITTEN)
 

@@ -156,6 +156,13 @@ def made_by_hand(stand: Stand) -> None:
     stand.sandbox.tick(60)
 
 
+MANY = tuple(f"many/{number:02d}" for number in range(14))
+
+
+def many_files(stand: Stand) -> None:
+    stand.write_tiles("fields", *MANY)
+
+
 def left_unread(stand: Stand) -> None:
     (stand.buckets / "fields" / "b" / "B04.tiff").write_bytes(b"not a raster")
 
@@ -177,6 +184,14 @@ def every_feature_fails(stand: Stand) -> None:
 
 def nothing_fails(stand: Stand) -> None:
     stand.sandbox.control("DELETE", "batch")
+
+
+def forgotten(stand: Stand) -> None:
+    """The service deletes a task that is done, before anybody has seen how it ended."""
+    stand.behave(expire_done_s=1.0)
+    for _ in range(2):
+        stand.sandbox.tick(3600)
+        stand.sandbox.control("GET", "instance")
 
 
 # --- scenarios ------------------------------------------------------------------------------------
@@ -288,6 +303,22 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         lost=Lost(imports=FIELDS),
     ),
+    # More than are sent at a time, under one intent.
+    "tiles-many": Scenario(
+        (("ByocTiles", "create"),),
+        (
+            Step((collection(), tiles("a"))),
+            Step((collection(), tiles("a", *MANY)), before=many_files),
+        ),
+    ),
+    "tiles-few": Scenario(
+        (("ByocTiles", "delete"),),
+        (
+            Step((collection(), tiles("a", *MANY)), before=many_files),
+            Step((collection(), tiles("a"))),
+        ),
+        lost=ONLY_THE_LEDGER,
+    ),
     "tiles-several": Scenario(
         (("ByocCollection", "create"), ("ByocTiles", "create")), steps(SEVERAL)
     ),
@@ -357,6 +388,17 @@ SCENARIOS: dict[str, Scenario] = {
     "job-collected": Scenario(
         (("BatchProcess", "resume"),),
         (Step((script(), job()), (*APPLY, "--no-wait")), Step((script(), job()))),
+    ),
+    "job-not-waited": Scenario(
+        (("BatchProcess", "run"),), (Step((script(), job()), (*APPLY, "--no-wait")),)
+    ),
+    "job-import": Scenario(
+        (("BatchProcess", "import"),),
+        (
+            Step((script(), job()), (*APPLY, "--no-wait")),
+            Step((script(), job()), ("import", "BatchProcess/ndvi", "{task}"), before=forgotten),
+        ),
+        lost=Hopeless("a task that the service has forgotten too, only its bucket could tell of"),
     ),
     "job-rerun": Scenario(
         (("BatchProcess", "run"),),

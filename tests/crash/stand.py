@@ -52,6 +52,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _DIGEST = re.compile(r"\b[0-9a-f]{16,64}\b")
 _INSTANTS = ("created", "ingestionStart", "lastUpdated", "userActionUpdated", "updated")
 SETTLED_S = 400.0
+_MOST_STAGES = 50
 # Whoever waits asks again and again: with these it is a few times.
 SHORT = {
     "waiting_s": 0.3,
@@ -127,6 +128,11 @@ class Stand:
         for bucket in self.buckets.iterdir():
             shutil.rmtree(bucket)
 
+    def behave(self, **settings: Any) -> None:
+        """Change settings until the next `fresh`."""
+        self._changed |= settings
+        self.sandbox.settings(**settings)
+
     def write_tiles(
         self, bucket: str, *folders: str, bands: tuple[str, ...] = ("B04", "B08")
     ) -> None:
@@ -185,12 +191,23 @@ class Stand:
             live.close()
 
     def end_state(self) -> EndState:
-        """Let everything come to its end, and read the sandbox's own record."""
-        self.sandbox.tick(SETTLED_S)
-        # What becomes of tiles is stored when somebody looks.
-        self.call("GET", "/byoc/v1/collections")
-        dump = self.sandbox.control("GET", "dump")
-        return read_state(dump)
+        """
+        Let everything come to its end, and read the sandbox's own record.
+
+        A task goes on by a stage when time does, and is delivered while real time passes; so the end
+        is where nothing changes any more.
+        """
+        before = None
+        for _ in range(_MOST_STAGES):
+            self.sandbox.tick(SETTLED_S)
+            # What becomes of tiles is stored when somebody looks.
+            self.call("GET", "/byoc/v1/collections")
+            now = read_state(self.sandbox.control("GET", "dump"))
+            if now == before:
+                return now
+            before = now
+        msg = "the sandbox does not come to an end"
+        raise AssertionError(msg)
 
 
 def read_state(dump: Mapping[str, Any]) -> EndState:

@@ -22,6 +22,9 @@ def main() -> None:
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Ahead(WSGIRequestHandler):
+        # Head and body are two writes; the second would wait for the first to be acknowledged.
+        disable_nagle_algorithm = True
+
         def date_time_string(self, timestamp: float | None = None) -> str:
             return super().date_time_string((timestamp or time.time()) + AHEAD_S)
 

@@ -31,6 +31,7 @@ class Moment(Enum):
     SERVED = "after the server acted, before the answer"
     ANSWERED = "after the answer, before anything else is sent or written"
     TORN = "with a part of it written"
+    CUT = "with some of its lines written whole"
     WRITTEN = "when it was written, before anything else"
 
 
@@ -38,6 +39,7 @@ OF_REQUESTS = (Moment.BEFORE, Moment.SERVED, Moment.ANSWERED)
 # What is one step of the system is written or not: it has no part.
 OF_WRITES = {
     "bytes": (Moment.TORN, Moment.WRITTEN),
+    "lines": (Moment.TORN, Moment.CUT, Moment.WRITTEN),
     "step": (Moment.WRITTEN,),
     # Elsewhere it is a request, which has arrived whole or not at all.
     "object": (Moment.BEFORE, Moment.WRITTEN),

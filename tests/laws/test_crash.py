@@ -10,14 +10,16 @@ where slow tests run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.dying import Fate, Moment
-from tests.support.phases import PAIRS, PHASES, SETTINGS, never, struck
+from tests.support.dying import Death, Fate, Moment
+from tests.support.phases import PAIRS, PHASES, SETTINGS, bench, dying, ended, never, struck
 
 
 def moments(last: int, *, every: int, first: int) -> Iterator[tuple[int, Moment]]:
@@ -69,6 +71,29 @@ def test_a_crash_changes_nothing_whatever_the_service_is_unsure_of(
     tmp_path: Path, phase: str, setting: str
 ) -> None:
     crash(tmp_path, phase, setting, every=30)
+
+
+def test_a_ledger_lost_before_lists_show_what_was_made_makes_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    """Neither an intent nor the list tells of the collection; its tiles would go into another."""
+    setting = "lagging everything"
+
+    async def scenario() -> None:
+        calm = never()
+        undisturbed = await struck(tmp_path / "calm", "create", setting, calm)
+        posts = [number for number, one in enumerate(calm.sent, 1) if one.startswith("POST")]
+        assert len(posts) > 1
+        for at in posts:
+            world = bench(tmp_path / str(at), SETTINGS[setting])
+            last = PHASES["create"][-1]
+            with contextlib.suppress(Death):
+                await dying(world, Fate(at, Moment.SERVED)).apply(*last.wanted)
+            shutil.rmtree(world.root / world.ledger_name)
+            assert await ended(world, last) == undisturbed, calm.sent[at - 1]
+            world.close()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.slow

@@ -17,11 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, note, settings
+import pytest
+from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from shplan.core.address import Address
+from shplan.core.change import Reason
+from tests.support.cogs import cog_bytes
 from tests.support.dying import Fate, Moment
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
@@ -31,7 +40,8 @@ from tests.support.model_manifests import (
     Manifest,
     Tiles,
     collections,
-    is_whole,
+    is_loaded,
+    refreshed,
     renamed,
     tile_sets,
     without,
@@ -41,6 +51,7 @@ TITLES = ("North", "South")
 TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
+EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
 KEYS = (None, None, "n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -50,6 +61,8 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"echo_secrets": True},
     {"start_while_analysing": "accept"},
 )
+# What only a person can resolve: shplan never takes from others.
+STAYS = {Reason.FOREIGN_MEMBERS, Reason.NOT_OWNED}
 yes = st.sampled_from((False, False, False, True))
 
 
@@ -88,9 +101,11 @@ class Machine(RuleBasedStateMachine):
         of=st.booleans(),
         rerun=st.booleans(),
         place=st.sampled_from(("key", "task", "plain")),
+        only_jobs=yes,
     )
     def begin(
         self,
+        only_jobs: bool,
         title: str,
         paths: list[str],
         prevent: bool,
@@ -111,7 +126,12 @@ class Machine(RuleBasedStateMachine):
             held: Tiles(held, home, times, exclusive, prevent),
             made: job,
         }
+        self.only_jobs = only_jobs
+        if only_jobs:
+            self.first = {made: Job(made, DAYS[0], place=place, rerun=rerun)}
         self.applied = False
+        self.healed = 0
+        self.latest: Outcome | None = None
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -132,6 +152,8 @@ class Machine(RuleBasedStateMachine):
     # --- manifests --------------------------------------------------------------------------
 
     def commit(self, manifests: dict[Address, Manifest]) -> None:
+        if not is_loaded(manifests):
+            return
         repository = self.world.repository
         repository.manifests = manifests
         gone = {old for old in repository.moved if old in manifests}
@@ -148,6 +170,7 @@ class Machine(RuleBasedStateMachine):
         prevent=yes,
         keeps=yes,
     )
+    @precondition(lambda self: not self.only_jobs)
     def declare_collection(
         self,
         number: int,
@@ -274,7 +297,6 @@ class Machine(RuleBasedStateMachine):
         if new in self.manifests or len(new.name) > 5:
             return
         moved = renamed(self.manifests, old, new)
-        assert is_whole(moved)
         repository = self.world.repository
         if says_so:
             known = {a: new if b == old else b for a, b in repository.moved.items()}
@@ -283,38 +305,41 @@ class Machine(RuleBasedStateMachine):
 
     # --- the server, and whoever works on it ------------------------------------------------
 
-    def some(self, data: st.DataObject, things: Any) -> Any:
-        return data.draw(st.sampled_from(sorted(things)))
-
-    @rule(
-        data=st.data(), what=st.sampled_from(("rename", "delete", "add", "strip", "time", "nodata"))
-    )
+    @rule(data=st.data(), what=st.sampled_from(EDITS), wait=st.booleans())
     @precondition(lambda self: self.applied)
-    def edit_on_the_server(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
+    def edit_on_the_server(self, data: st.DataObject, what: str, wait: bool) -> None:
+        self.count("edits on the server")
+        self.world.do(self.edit(what, lambda things: data.draw(st.sampled_from(sorted(things)))))
+        self.settle(wait)
+
+    async def edit(self, what: str, choose: Any) -> None:
+        """What somebody does in the service's web pages."""
+        server = self.world.server
+        held = await server.held()
+        tasks = [made for made, one in held.tasks.items() if not one.forgotten]
+        if what in ("start", "stop", "analyse"):
+            if tasks:
+                await server.edit("POST", f"/batch/v2/process/{choose(tasks)}/{what}")
+            return
         if not held.collections:
             return
-        self.count("edits on the server")
-        home = self.some(data, held.collections)
+        home = choose(held.collections)
         where = f"/byoc/v1/collections/{home}"
+        tiles = [tile.id for tile in held.of(home)]
         if what == "rename":
-            world.do(world.server.put_right(where, {"name": data.draw(st.sampled_from(TITLES))}))
+            await server.put_right(where, {"name": choose(TITLES)})
         elif what == "nodata":
-            world.do(world.server.put_right(where, {"noData": 1}))
+            await server.put_right(where, {"noData": 1})
         elif what == "delete":
-            world.do(world.server.edit("DELETE", where))
+            await server.edit("DELETE", where)
         elif what == "add":
-            path = data.draw(st.sampled_from(FOLDERS))
-            world.do(world.server.edit("POST", f"{where}/tiles", {"path": path}))
-        elif held.of(home):
-            tile = self.some(data, [one.id for one in held.of(home)])
-            if what == "strip":
-                world.do(world.server.edit("DELETE", f"{where}/tiles/{tile}"))
-            else:
-                body = {"sensingTime": TIMES[1]}
-                world.do(world.server.put_right(f"{where}/tiles/{tile}", body))
-        self.settle(data.draw(st.booleans()))
+            await server.edit("POST", f"{where}/tiles", {"path": choose(FOLDERS)})
+        elif tiles and what == "strip":
+            await server.edit("DELETE", f"{where}/tiles/{choose(tiles)}")
+        elif tiles:
+            await server.put_right(f"{where}/tiles/{choose(tiles)}", {"sensingTime": TIMES[1]})
+        for client in self.world.clients:
+            client.book.made_by_others(await server.held())
 
     def settle(self, wait: bool) -> None:
         world = self.world
@@ -330,6 +355,7 @@ class Machine(RuleBasedStateMachine):
         path=st.sampled_from((None, *FOLDERS)),
         wait=st.booleans(),
     )
+    @precondition(lambda self: not self.only_jobs)
     def a_stranger_makes_a_collection(
         self, title: str, bucket: str, path: str | None, wait: bool
     ) -> None:
@@ -365,17 +391,6 @@ class Machine(RuleBasedStateMachine):
             world.do(world.server.edit("POST", f"/batch/v2/process/{made}/start"))
         self.settle(data.draw(st.booleans()))
 
-    @rule(data=st.data(), what=st.sampled_from(("start", "stop", "analyse")))
-    @precondition(lambda self: self.applied)
-    def act_on_a_task(self, data: st.DataObject, what: str) -> None:
-        world = self.world
-        held = world.do(world.server.held())
-        tasks = [i for i, one in held.tasks.items() if not one.forgotten]
-        if tasks:
-            self.count("edits on the server")
-            task = self.some(data, tasks)
-            world.do(world.server.edit("POST", f"/batch/v2/process/{task}/{what}"))
-
     @rule(status=st.sampled_from(("created", "analysed", "stopped", "failed", "done")))
     @precondition(lambda self: self.applied)
     def expire(self, status: str) -> None:
@@ -385,6 +400,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(share=st.sampled_from((0.0, 0.0, 0.5, 1.0)))
     def let_features_fail(self, share: float) -> None:
+        self.fail_features(share)
+
+    def fail_features(self, share: float) -> None:
         server = self.world.server
         self.world.do(server.ask("DELETE", "/_sandbox/batch"))
         if share:
@@ -392,10 +410,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(lags=st.booleans())
     def let_lists_lag(self, lags: bool) -> None:
-        self.world.lag_s = LAG_S if lags else 0.0
-        self.world.do(
-            self.world.server.set(list_lag_s=self.world.lag_s, path_lag_s=self.world.lag_s)
-        )
+        self.lag_lists(LAG_S if lags else 0.0)
+
+    def lag_lists(self, lag_s: float) -> None:
+        self.world.lag_s = lag_s
+        self.world.do(self.world.server.set(list_lag_s=lag_s, path_lag_s=lag_s))
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 2000.0, 90_000.0)))
     def jump(self, seconds: float) -> None:
@@ -406,14 +425,16 @@ class Machine(RuleBasedStateMachine):
     def rotate_a_secret(self, who: int, which: int) -> None:
         self.world.clients[who].secrets = {"KEY": SECRETS[which]}
 
-    @rule(bucket=st.sampled_from(BUCKETS), folder=st.sampled_from(FOLDERS), broken=yes)
+    @rule(
+        bucket=st.sampled_from(BUCKETS),
+        folder=st.sampled_from(FOLDERS),
+        shift=st.integers(1, 3),
+        broken=yes,
+    )
     @precondition(lambda self: self.applied)
-    def change_a_file(self, bucket: str, folder: str, broken: bool) -> None:
-        from tests.support.cogs import cog_bytes
-
-        east = 500_000.0 + 10 * (self.totals["edits"] % 4)
-        file = self.world.bench.buckets / bucket / folder / "B04.tiff"
-        file.write_bytes(b"no raster" if broken else cog_bytes(east=east))
+    def change_a_file(self, bucket: str, folder: str, shift: int, broken: bool) -> None:
+        content = b"no raster" if broken else cog_bytes(east=500_000.0 + 10 * shift)
+        (self.world.bench.buckets / bucket / folder / "B04.tiff").write_bytes(content)
 
     # --- ledgers ----------------------------------------------------------------------------
 
@@ -475,28 +496,50 @@ class Machine(RuleBasedStateMachine):
 
     def ended(self, who: int, run: Run, act: Any, *, wait: bool, destroy: bool = False) -> None:
         world = self.world
+        is_calm = run.is_calm
 
         async def go() -> Outcome:
             await world.begin(who, run, destroy=destroy)
             client = world.clients[who]
             outcome = await act(client, world.checkouts[who])
+            if outcome.code is None and run.torn:
+                client.tear()
             await world.finish(who, outcome)
             return outcome
 
         outcome = world.do(go())
         note(f"{world.clients[who].name}: {outcome.code} {outcome.told()}")
+        self.latest = outcome
         self.count("commands")
         self.count(f"code {outcome.code}")
-        if outcome.code == 0 and run.is_calm and wait:
+        if outcome.code == 0 and is_calm and wait:
             world.do(world.reached(who))
 
     @rule(who=st.integers(0, 1))
     def apply_calmly(self, who: int) -> None:
         self.apply_as(who, Run())
 
-    @rule(who=st.integers(0, 1), run=disturbances())
-    def apply_in_weather(self, who: int, run: Run) -> None:
+    @rule(who=st.integers(0, 1), run=disturbances(), torn=yes)
+    def apply_in_weather(self, who: int, run: Run, torn: bool) -> None:
+        if run.fate is not None and torn:
+            run.torn = True
         self.apply_as(who, run)
+
+    @rule(
+        who=st.integers(0, 1),
+        at=st.integers(1, 25),
+        what=st.sampled_from(EDITS),
+        seed=st.integers(0, 99),
+    )
+    @precondition(lambda self: self.applied)
+    def apply_while_somebody_edits(self, who: int, at: int, what: str, seed: int) -> None:
+        self.count("edits during an apply")
+        dice = random.Random(seed)
+
+        async def edit() -> None:
+            await self.edit(what, lambda things: dice.choice(sorted(things)))
+
+        self.apply_as(who, Run(Weather(edits={at: edit})))
 
     def apply_as(self, who: int, run: Run) -> None:
         self.applied = True
@@ -509,6 +552,38 @@ class Machine(RuleBasedStateMachine):
     def destroy(self, who: int) -> None:
         self.pull(who)
         self.ended(who, Run(), lambda c, r: c.applies({}), wait=True, destroy=True)
+
+    @rule(who=st.integers(0, 1))
+    @precondition(lambda self: self.applied)
+    def heal(self, who: int) -> None:
+        """When nothing is wrong any more and nothing forbids it, everything comes to rest."""
+        self.count("heals")
+        world = self.world
+        self.healed += 1
+        self.fail_features(0.0)
+        self.lag_lists(0.0)
+        for bucket in BUCKETS:
+            world.bench.write_tiles(*FOLDERS, bucket=bucket, bands=("B04", "B08"))
+        world.do(world.server.tick(4000.0))
+        self.commit(refreshed(self.manifests, self.healed))
+        world.repository.moved.clear()
+        recorded = world.do(world.clients[who].journal().recorded("sandbox"))
+        world.repository.forget |= recorded.keys() - self.manifests.keys()
+        # A protection is taken away by a change of its own, before anything else of it changes.
+        is_kept = bool(world.clients[who].book.protected)
+        codes = []
+        for _ in range(3):
+            self.apply_as(who, Run())
+            assert self.latest is not None
+            codes.append(self.latest.code)
+            if codes[-1] == 0 or (codes[-1] == 5 and is_kept):
+                return
+        assert codes[-1] == 3, (codes, self.latest.told())
+        applied = self.latest.applied
+        assert applied is not None
+        reasons = {change.reason for change in applied.planned.plan.blocked}
+        assert reasons & STAYS, (codes, self.latest.told())
+        assert not reasons - {*STAYS, Reason.DEPENDENCY_BLOCKED}, (codes, self.latest.told())
 
     @rule(who=st.integers(0, 1))
     def save_a_plan(self, who: int) -> None:
@@ -592,5 +667,23 @@ class Machine(RuleBasedStateMachine):
         self.world.do(self.world.pure_plan(who))
 
 
-class TestModel(Machine.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(suppress_health_check=list(HealthCheck), deadline=None)
+@pytest.mark.hypothesis
+def test_whatever_happens_the_model_holds() -> None:
+    """A few short lives by default, more and longer ones where laws are thorough."""
+    is_thorough = settings.default.max_examples >= 100
+    Machine.totals.clear()
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=45 if is_thorough else 10,
+            stateful_step_count=50 if is_thorough else 30,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    met = Machine.totals
+    assert met["code 0"] > met["commands"] / 2, met
+    assert min(met[what] for what in ("heals", "races", "ledgers lost", "edits on the server")), met

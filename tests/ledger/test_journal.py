@@ -482,3 +482,43 @@ def test_no_secret_of_the_environment_reaches_a_file(
 
     run(story())
     assert b"canary-4711" not in b"".join(content(path).values())
+
+
+def test_what_others_have_appended_since_the_lease_was_given_back_is_read(path: Path) -> None:
+    async def scenario() -> None:
+        mine, others = journal(path), journal(path, user="bob")
+        for number in range(3):
+            async with mine.lease(timeout_s=0) as lease:
+                told = await mine.others() if number else ()
+                assert [entry.actor["user"] for entry in told] == ["bob"] * number
+                await lease.append([adopt(number)])
+            for _ in range(number + 1):
+                await write(others, adopt(9))
+        async with mine.lease(timeout_s=0):
+            assert len(await mine.others()) == 3
+
+    run(scenario())
+
+
+def test_a_ledger_that_is_not_the_one_that_was_left_is_noticed(path: Path, tmp_path: Path) -> None:
+    """Put back from an older copy, or written anew, while nobody held it."""
+
+    async def scenario(number: int) -> None:
+        here = path / str(number)
+        mine = journal(here)
+        await write(mine, adopt(1))
+        copy = content(here)
+        await write(mine, adopt(2))
+        for name in content(here):
+            (here / name).unlink()
+        if number:
+            for name, data in copy.items():
+                (here / name).write_bytes(data)
+        else:
+            await write(journal(here, user="bob"), adopt(3), adopt(4), adopt(5))
+        async with mine.lease(timeout_s=0):
+            with pytest.raises(LedgerError):
+                await mine.others()
+
+    for number in range(2):
+        run(scenario(number))

@@ -8,7 +8,7 @@ can be written down, drawn and repeated. One may die at a gate, and then writes 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from tests.support.clock import ManualClock
 from tests.support.dying import Death
 
 _FAIR = 40
+Visit = Callable[[int, str], Awaitable[None]]
 
 
 class Gate:
@@ -36,7 +37,7 @@ class Gate:
         schedule: how many gates the first passes, then the next, and so on round; at the end
             a fair number each
         deaths: at which of its gates an applier dies
-        probe: is told of every gate that is passed
+        visit: awaited at every gate that is passed; the others stand still meanwhile
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Gate:
         number: int,
         schedule: Iterable[int] = (),
         deaths: dict[int, int] | None = None,
-        probe: Callable[[int, str], None] | None = None,
+        visit: Visit | None = None,
     ) -> None:
         self._left = [*schedule, _FAIR]
         self._number = number
@@ -53,7 +54,7 @@ class Gate:
         self._moved = asyncio.Condition()
         self.current = 0
         self.passed = [0] * number
-        self._probe = probe
+        self._visit = visit
         self.dead: set[int] = set()
 
     def live(self, who: int) -> None:
@@ -66,8 +67,8 @@ class Gate:
             await self._moved.wait_for(lambda: self.current == who)
             self.live(who)
             self.passed[who] += 1
-            if self._probe is not None:
-                self._probe(who, where)
+            if self._visit is not None:
+                await self._visit(who, where)
             if self._deaths.get(who) == self.passed[who]:
                 self.dead.add(who)
                 raise Death

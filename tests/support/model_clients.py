@@ -157,10 +157,12 @@ class Run:
     Args:
         more: `moved`, `forget`, `wait` of the session
         fate: when the process dies
+        torn: the death leaves half a line in the ledger
     """
 
     weather: Weather = field(default_factory=Weather)
     fate: Fate | None = None
+    torn: bool = False
     more: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -25,6 +25,7 @@ AREA = {
 SECRET = Sensitive((SecretReference("env:KEY"),))
 OF_ALL = "imagery"
 TAG = "run "
+FOLDERS = ("a", "b", "c", "d")
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,12 @@ def is_whole(manifests: Manifests) -> bool:
     return all(on in manifests for one in manifests.values() for on in one.depends_on)
 
 
+def is_loaded(manifests: Manifests) -> bool:
+    """Tell whether such a project is loaded: no tile is declared twice."""
+    declared = [(one.of, path) for one in tile_sets(manifests.values()) for path in one.paths]
+    return is_whole(manifests) and len(declared) == len(set(declared))
+
+
 def without(manifests: Manifests, gone: Address) -> dict[Address, Manifest]:
     """Remove a manifest, and what refers to it."""
     left = {address: one for address, one in manifests.items() if address != gone}
@@ -208,6 +215,37 @@ def renamed(manifests: Manifests, old: Address, new: Address) -> dict[Address, M
                 return replace(one, address=at(one.address), of=of, after=after)
 
     return {at(address): moved(one) for address, one in manifests.items()}
+
+
+def refreshed(manifests: Manifests, number: int) -> dict[Address, Manifest]:
+    """
+    The same addresses, with nothing that could be wrong or taken for something else.
+
+    Args:
+        number: makes names and runs new
+    """
+    taken: dict[Address, set[str]] = {}
+    fresh: dict[Address, Manifest] = {}
+    dropped: list[Address] = []
+    for address, one in manifests.items():
+        match one:
+            case Collection():
+                title = f"Fresh {number} {address}"
+                fresh[address] = replace(one, title=title, prevent=False, keeps_title=False)
+            case Tiles():
+                free = [p for p in FOLDERS if p not in taken.setdefault(one.of, set())]
+                paths = [p for p in free if p in one.paths] or free[:1]
+                taken[one.of].update(paths)
+                dropped += [] if paths else [address]
+                times = tuple((path, "2025-06-01T10:00:00Z") for path in paths)
+                fresh[address] = replace(one, times=times, exclusive=False, prevent=False)
+            case Job():
+                of = one.of if one.after else None
+                run = replace(one, of=of, generation=100 + number, start="auto", rerun=True)
+                fresh[address] = replace(run, prevent=False)
+    for address in dropped:
+        fresh = without(fresh, address)
+    return fresh
 
 
 def collections(manifests: Iterable[Manifest]) -> list[Collection]:

@@ -14,7 +14,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,12 +141,3 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def wait_until(condition: object, *, what: str) -> None:
-    """Look again and again; the test's own time limit ends it."""
-    for _ in range(3000):
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.01)
-    pytest.fail(f"never: {what}")

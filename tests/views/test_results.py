@@ -25,6 +25,8 @@ class Ending(Enum):
     FAILED = "failed"
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
+    STALE = "stale"
+    LEFT = "left for later"
     UNKNOWN = "unknown"
 
 
@@ -47,8 +49,8 @@ def change(address: Address, action: Action = Action.CREATE) -> Change:
     return Change(address, action, Reason.NOT_FOUND)
 
 
-def told(*results: One, interrupted: bool = False, cost_pu: float = 0.0) -> str:
-    return render_results(Whole(results, interrupted, cost_pu), color=False)
+def told(*results: One, interrupted: bool = False, cost_pu: float = 0.0, locked: str = "") -> str:
+    return render_results(Whole(results, interrupted, cost_pu, locked), color=False)
 
 
 def test_what_is_done_is_one_line() -> None:
@@ -86,6 +88,34 @@ def test_the_same_command_is_not_recommended_where_only_a_run_failed() -> None:
     assert report.splitlines()[-1].endswith("`shplan plan` says the ways on.")
     more = told(One(job, Ending.FAILED), One(change(FIELDS), Ending.FAILED))
     assert more.splitlines()[-1].endswith("The same command resumes what is left.")
+
+
+def test_what_others_changed_meanwhile_is_told_with_the_way_on() -> None:
+    report = told(
+        One(change(FIELDS)),
+        One(change(TILES), Ending.STALE, "not sent: bob wrote `outcome` of ByocTiles/fields"),
+    )
+    assert report == (
+        "  ByocTiles/fields: stale: not sent: bob wrote `outcome` of ByocTiles/fields\n"
+        "Partly done: 1 created, 1 stale; 0 PU spent.\n"
+        "What is stale was changed by others while this apply waited: `shplan plan` shows what is"
+        " left.\n"
+        "What was done is recorded. The same command resumes what is left.\n"
+    )
+
+
+def test_a_ledger_that_cannot_be_had_again_ends_the_apply_and_nothing_else() -> None:
+    report = told(
+        One(change(FIELDS)),
+        One(change(TILES), Ending.LEFT, "the ledger is held by others"),
+        locked="held by process 7 of bob",
+    )
+    assert report == (
+        "  ByocTiles/fields: left for later: the ledger is held by others\n"
+        "Stopped: 1 created, 1 left for later; 0 PU spent.\n"
+        "Others hold the ledger. What was started runs on; the same command goes on from there,"
+        " and pays for nothing twice.\n"
+    )
 
 
 def test_an_interrupted_apply_says_so() -> None:

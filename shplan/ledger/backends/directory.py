@@ -26,7 +26,7 @@ from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
 from shplan.ledger.backends import holders
 from shplan.ledger.backends.files import Files
-from shplan.ledger.backends.lock import FileLock
+from shplan.ledger.backends.lock import FileLock, lives
 from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
 
 SEGMENT_BYTES: Final = 32 * 2**20
@@ -157,6 +157,14 @@ class DirectoryBackend:
             self._me = holder
             return None
 
+    async def holder(self) -> Holder | None:
+        """Return who signed last, unless it was a process of this machine that has died."""
+        signature = self._signed()
+        if signature is None or self._me is not None:
+            return self._me
+        # To try the lock would keep out, for a moment, who wants to work.
+        return signature.holder if lives(signature.holder) else None
+
     async def beat(self) -> None:
         """The operating system's lock lives as long as its holder."""
 
@@ -230,6 +238,7 @@ class DirectoryBackend:
             self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
             self._files.sync_directory(self._path)
             self._finish_recovery()
+            self._end = None
             return f"{self._name}/{aside}"
 
     async def checkpoint(self) -> bytes | None:

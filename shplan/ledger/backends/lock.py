@@ -8,8 +8,11 @@ cleaned up after a crash.
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from pathlib import Path
+
+from shplan.ledger.port import Holder
 
 if sys.platform == "win32":
     import msvcrt
@@ -22,6 +25,20 @@ else:
 
     def _try_lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lives(holder: Holder) -> bool:
+    """Tell whether a holder may still be there; of another machine nobody knows here."""
+    if holder.host != platform.node() or os.name == "nt":
+        return True
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # It is somebody else's process, and it lives.
+        return True
+    return True
 
 
 class FileLock:

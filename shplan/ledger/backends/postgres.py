@@ -110,8 +110,10 @@ class PostgresBackend:
             while True:
                 rows = await self._page(session, first)
                 skipped = _skipped([line for _, line in rows], skipped_bytes)
-                if start is not None or rows:
-                    yield Segment(_segment(first), [line for _, line in rows[skipped:]])
+                taken = rows[skipped:]
+                if start is not None or taken:
+                    number = taken[0][0] if taken else None
+                    yield Segment(_segment(first), [line for _, line in taken], number)
                 if len(rows) < self._page_rows:
                     return
                 first, start, skipped_bytes = rows[-1][0] + 1, None, 0
@@ -132,6 +134,22 @@ class PostgresBackend:
         if other is not None:
             await session.close()
         return other
+
+    async def holder(self) -> Holder | None:
+        """Return who signed last, where a session has the lock."""
+
+        def work(cursor: Cursor_) -> Holder | None:
+            row = self._tables.head(cursor)
+            told = None if row is None else holders.signed(row.signature)
+            return told.holder if told is not None and self._tables.is_locked(cursor) else None
+
+        async with self._reading() as session:
+            try:
+                return await session.run(work)
+            except LedgerError as error:
+                if is_missing(error):
+                    return None
+                raise
 
     async def beat(self) -> None:
         """

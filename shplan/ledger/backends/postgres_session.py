@@ -120,8 +120,8 @@ class Server:
         with translated(self._name):
             connection = psycopg.connect(autocommit=True, **self._parameters)  # type: ignore[arg-type]  # names of libpq
             try:
-                for setting in _SETTINGS:
-                    connection.execute(setting)
+                # One way there and back for all.
+                connection.execute("; ".join(_SETTINGS))
             except BaseException:
                 connection.close()
                 raise

@@ -93,6 +93,16 @@ class Tables:
         """Take the lock that ends with the session; False when another session has it."""
         return bool(self._one(cursor, "SELECT pg_try_advisory_lock(%s)", self._lock)[0])
 
+    def is_locked(self, cursor: Cursor_) -> bool:
+        """Tell whether a session has the lock, without trying it."""
+        # Source: PostgreSQL, pg_locks: a bigint key is shown as its two halves, objsubid 1.
+        query: LiteralString = (
+            "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = %s AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return bool(self._one(cursor, query, self._lock)[0])
+
     def await_lock(self, cursor: Cursor_) -> None:
         """Take the lock as soon as its session has ended, which the server learns in a moment."""
         self._do(cursor, "SELECT pg_advisory_lock(%s)", self._lock)

@@ -5,6 +5,7 @@ A ledger in a bucket: objects with lines, and a head that is written after them.
     probe.txt                    the store was asked to overwrite it, and refused
     1/head.json                  number, lease and hash of the last entry that is known to be kept
     1/entries/...                the lines (`parts.py`)
+    1/checkpoint.json            what the entries up to one come to; readers check it
     2/...                        what a recovery made; 1/ stays as it was found
 
 Each append is an object of its own, written only where there is none, so of two writers one wins.
@@ -36,6 +37,7 @@ FAN: Final = 64
 _HEAD = "head.json"
 _CHECKPOINT = "checkpoint.json"
 _ENTRIES = "entries"
+_HEAD_FORMAT = 1
 _CANNOT_READ = "read"
 _CANNOT_WRITE = "written"
 
@@ -46,6 +48,10 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: int
     # Of the lease under which it was written: no two writers write the same head.
     token: str
+    v: int
+
+
+class _HeadVersion(msgspec.Struct, frozen=True):
     v: int
 
 
@@ -159,6 +165,11 @@ class S3Backend:
                 await self.release()
                 raise
 
+    async def holder(self) -> Holder | None:
+        """Return whose lease has not aged."""
+        with self._translated(_CANNOT_READ):
+            return await self._lease.holder()
+
     async def beat(self) -> None:
         """
         Write the lease again.
@@ -211,11 +222,23 @@ class S3Backend:
             return await whole(self._replace(list(lines), head))
 
     def _decode(self, content: bytes) -> Head:
+        place = f"{self._name}/{self.head_name}"
         try:
+            version = msgspec.json.decode(content, type=_HeadVersion).v
+            if version > _HEAD_FORMAT:
+                msg = (
+                    f"the object {place} has format {version} and this shplan knows "
+                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
+                )
+                raise LedgerError(msg)
             record = msgspec.json.decode(content, type=_HeadFile)
-        except msgspec.MsgspecError as error:
-            msg = f"the object {self._name}/{self.head_name} is not the head of a ledger: {error}"
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            msg = f"the object {place} is not the head of a ledger: {error}"
             raise DamagedLedgerError(msg) from error
+        if version != _HEAD_FORMAT or content != _head_line(record):
+            # It says the same in other bytes: shplan did not write them.
+            msg = f"the object {place} is not as shplan writes it"
+            raise DamagedLedgerError(msg)
         return Head(record.sequence, record.fence, record.hash)
 
     def _remember(self, head: Head | None, found: Found | None) -> None:
@@ -234,11 +257,15 @@ class S3Backend:
         """Keep a checkpoint in the place of the last, whole or not at all."""
         with self._translated(_CANNOT_WRITE):
             await self._lease.refresh()
-            found = await self._objects.get(self._checkpoint_key())
-            # Whoever else wrote one meanwhile vouches for it by an entry of their own.
-            with contextlib.suppress(ConditionError):
-                etag = None if found is None else found.etag
-                await put(self._objects, self._checkpoint_key(), content, over=etag)
+            await whole(self._keep_checkpoint(content))
+
+    async def _keep_checkpoint(self, content: bytes) -> None:
+        key = self._checkpoint_key()
+        # Listed and not read: it can be long.
+        there = {one.key: one.etag for one in await self._objects.list(key)}
+        # Whoever else wrote one meanwhile vouches for it by an entry of their own.
+        with contextlib.suppress(ConditionError):
+            await put(self._objects, key, content, over=there.get(key))
 
     async def _append(self, content: bytes, expected: Head, head: Head) -> Mark:
         await self._lease.refresh()
@@ -328,9 +355,9 @@ class S3Backend:
             hash=head.hash,
             sequence=head.sequence,
             token=self._lease.token,
-            v=1,
+            v=_HEAD_FORMAT,
         )
-        return msgspec.json.encode(record) + b"\n"
+        return _head_line(record)
 
     def _moved(self) -> str:
         return f"somebody else wrote to the ledger {self._name} while it was held here"
@@ -342,6 +369,10 @@ class S3Backend:
         except StorageError as error:
             msg = f"the ledger {self._name} cannot be {verb}: {error}"
             raise LedgerError(msg) from error
+
+
+def _head_line(record: _HeadFile) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
 
 
 def _chunks(lines: Sequence[bytes], most_bytes: int) -> Iterator[tuple[int, list[bytes]]]:

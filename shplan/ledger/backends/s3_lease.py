@@ -112,6 +112,20 @@ class S3Lease:
             return None
         return other
 
+    async def holder(self) -> Holder | None:
+        """
+        Return who has it, and has been heard of.
+
+        Raises:
+            StorageError: it cannot be read
+            LedgerError: it is no lease
+        """
+        found = await self._objects.get(self._key)
+        if found is None:
+            return None
+        record = self._decode(found)
+        return record.holder if found.age_s <= record.ttl_s + _GRAIN_S else None
+
     async def beat(self) -> None:
         """
         Write it again.

@@ -11,7 +11,7 @@ import numpy as np
 
 from shplan.sandbox.imagery.grid import Pixels
 from shplan.sandbox.imagery.sensor import Band
-from shplan.sandbox.imagery.terrain import terrain
+from shplan.sandbox.imagery.terrain import heights
 from shplan.sandbox.scenes.noise import Floats
 from shplan.sandbox.scenes.scene import Scene
 
@@ -33,7 +33,7 @@ class Elevation:
 
     def measure(self, scene: Scene, names: Sequence[str], pixels: Pixels) -> dict[str, Floats]:
         """Metres above the sea, to a hundredth; no scene changes them."""
-        height = terrain(pixels.lon, pixels.lat).height_m.astype(np.float64)
+        height = heights(pixels.lon, pixels.lat).astype(np.float64)
         measured = height if self.has_floor else np.maximum(height, 0.0)
         level = np.floor(measured * 100.0 + 0.5) / 100.0
         return dict.fromkeys(names, np.asarray(level))

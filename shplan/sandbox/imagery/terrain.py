@@ -8,6 +8,7 @@ lines along which one of the noises is nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from shplan.sandbox.imagery.lattice import (
     METRES_PER_DEG,
     STRIP_DEG,
+    Ints,
     Key,
     Lattice,
     ball,
@@ -134,17 +136,32 @@ def terrain(lon: Floats, lat: Floats, *, far: bool = False) -> Terrain:
     """
     strip, x, y = chart(lon, lat)
     ground = _on_strip(strip, x, y, far=far)
+    for near, beyond, part, next_strip in _edges(strip, x, lat):
+        other = _on_strip(next_strip, beyond, y[near], far=far)
+        for mine, theirs in zip(_layers(ground), _layers(other), strict=True):
+            mine[near] += (theirs - mine[near]) * part
+    return ground
+
+
+def heights(lon: Floats, lat: Floats) -> Floats:
+    """`height_m` of the ground alone, to the bit, at a part of the price of all of it."""
+    strip, x, y = chart(lon, lat)
+    height = _height_on_strip(strip, x, y)
+    for near, beyond, part, next_strip in _edges(strip, x, lat):
+        theirs = _height_on_strip(next_strip, beyond, y[near])
+        height[near] += (theirs - height[near]) * part
+    return height
+
+
+def _edges(strip: int, x: Floats, lat: Floats) -> Iterator[tuple[Ints, Floats, Floats, int]]:
+    """The places beside the edges of a strip: which, metres on the next strip, how much they are of it, its number."""
     edge = 0.5 * STRIP_DEG * METRES_PER_DEG * sine_of_turns(lat / 360.0 + 0.25)
     inner = edge - np.abs(x)
     for side in (-1, 1):
         near = np.flatnonzero((inner < _MIXED_M) & (x * side > 0.0))
         if len(near):
-            beyond = x[near] - 2.0 * side * edge[near]
-            other = _on_strip((strip + side) % 60, beyond, y[near], far=far)
             part = single(0.5 - 0.5 * inner[near] / _MIXED_M)
-            for mine, theirs in zip(_layers(ground), _layers(other), strict=True):
-                mine[near] += (theirs - mine[near]) * part
-    return ground
+            yield near, x[near] - 2.0 * side * edge[near], part, (strip + side) % 60
 
 
 def _layers(ground: Terrain) -> list[Floats]:
@@ -163,8 +180,7 @@ def _on_strip(strip: int, x: Floats, y: Floats, *, far: bool) -> Terrain:
         plane_noise(x, y, 71.0, 202 + strip),
         plane_noise(x, y, 26.0, 303 + strip),
     )
-    bumps = 1.0 + 7.0 * rough
-    height = height + np.where(height > 0.0, bumps * (grain[0] + 0.4 * grain[1]), 0.0)
+    height = _with_bumps(height, rough, grain[0], grain[1])
     slope = np.sqrt(along * along + across * across)
     # Bends of some forty metres: more of them, and islands would be rings.
     river = river + 42.0 * slope * grain[0] * (1.0 - 0.6 * rough)
@@ -184,6 +200,23 @@ def _on_strip(strip: int, x: Floats, y: Floats, *, far: bool) -> Terrain:
         bend=(bend[0], bend[1]),
         grain=grain,
     )
+
+
+def _height_on_strip(strip: int, x: Floats, y: Floats) -> Floats:
+    height = spline(_FINE, (strip,), x, y)[0][0]
+    (rough,) = linear(_ROUGH, (strip,), x, y)
+    broad, small = plane_noise(x, y, 190.0, 101 + strip), plane_noise(x, y, 71.0, 202 + strip)
+    return _with_bumps(height, rough, broad, small)
+
+
+def _with_bumps(height: Floats, rough: Floats, broad: Floats, small: Floats) -> Floats:
+    bumps = 1.0 + 7.0 * rough
+    return np.asarray(height + np.where(height > 0.0, bumps * (broad + 0.4 * small), 0.0))
+
+
+def _rough(key: Key, x: Floats, y: Floats) -> Floats:
+    """How mountainous the country is, at nodes."""
+    return np.stack(spline(_CONTINENTS_KNOWN, key, x, y)[0][1:2])
 
 
 def _country(key: Key, x: Floats, y: Floats) -> Floats:
@@ -219,13 +252,35 @@ def _fine(key: Key, x: Floats, y: Floats) -> Floats:
     vector = ball(lon, lat)
     river = octaves(vector, 15.0, 4, 31, 0.36)
     bank = smoothstep(np.abs(river) * 3.6)
-    # Ridges would follow the planes of the lattice, were the country not bent.
-    bent = vector + 0.00042 * ball_noises(vector, (9.0, 34), (9.0, 35), (9.0, 36))
-    ridges = _ridges(bent)
-    hills = octaves(vector, 5.2, 5, 26, 0.45)
+    rise = smoothstep(base / 60.0 + 0.3)
+    # Where they count for nothing, as at sea and in the plains, they are not reckoned.
+    ridges = _where((rise > 0.0) & (rough > 0.0), vector, _bent_ridges)
+    hills = _where((rise > 0.0) & (rough < 1.0), vector, _hills)
     relief = rough * (430.0 + 1_200.0 * ridges) + (1.0 - rough) * (45.0 + 60.0 * hills)
-    height = base + relief * (0.3 + 0.7 * bank) * smoothstep(base / 60.0 + 0.3)
+    height = base + relief * (0.3 + 0.7 * bank) * rise
     return np.stack([height, river])
+
+
+def _where(
+    here: npt.NDArray[np.bool_], vector: Floats, noise: Callable[[Floats], Floats]
+) -> Floats:
+    """A noise at some of the places, and nothing at the others."""
+    at = np.flatnonzero(here)
+    if len(at) == len(here):
+        return noise(vector)
+    found: Floats = np.zeros(len(here))
+    if len(at):
+        found[at] = noise(vector[:, at])
+    return found
+
+
+def _hills(vector: Floats) -> Floats:
+    return octaves(vector, 5.2, 5, 26, 0.45)
+
+
+def _bent_ridges(vector: Floats) -> Floats:
+    """Ridges would follow the planes of the lattice, were the country not bent."""
+    return _ridges(vector + 0.00042 * ball_noises(vector, (9.0, 34), (9.0, 35), (9.0, 36)))
 
 
 def _ridges(vector: Floats) -> Floats:
@@ -301,6 +356,7 @@ def _bumps(
 
 _CONTINENTS_KNOWN = Lattice(8_000.0, 32, 256, _continental)
 _COUNTRY = Lattice(480.0, 32, 512, _country)
+_ROUGH = Lattice(480.0, 32, 512, _rough)
 _FINE = Lattice(120.0, 64, 512, _fine)
 _FAR_COUNTRY = Lattice(1_440.0, 64, 96, _country)
 _FAR_FINE = Lattice(1_440.0, 64, 96, _fine)

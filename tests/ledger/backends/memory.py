@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Trouble(Enum):
     SENT_AGAIN = "acts, the answer is lost, and the library sends it again"
     KILLED_BEFORE = "the process ends before it is sent"
     KILLED_AFTER = "it acts, and the process ends"
+    LATE = "no answer comes, and it acts later, while others do"
 
 
 @dataclass
@@ -41,6 +43,16 @@ class Bucket:
     page: int = 1000
     objects: dict[str, tuple[bytes, int, float]] = field(default_factory=dict)
     writes: int = 0
+    late: list[tuple[int, str, bytes, str | None]] = field(default_factory=list)
+
+    def pass_time(self) -> None:
+        """One request more: what is on its way comes nearer, and arrives."""
+        self.late = [(left - 1, *rest) for left, *rest in self.late]  # type: ignore[misc]
+        arrived = [one for one in self.late if one[0] < 0]
+        self.late = [one for one in self.late if one[0] >= 0]
+        for _, key, content, over in arrived:
+            with contextlib.suppress(ConditionError):
+                self.put(key, content, over)
 
     def put(self, key: str, content: bytes, over: str | None) -> str:
         there = self.objects.get(key)
@@ -70,6 +82,7 @@ class MemoryObjects:
     Args:
         turn: awaited before every request, so that a test decides who is next
         trouble: what becomes of the n-th request that writes
+        delay: after how many requests of anybody what is late arrives
     """
 
     name = "s3://bucket"
@@ -80,10 +93,12 @@ class MemoryObjects:
         *,
         turn: Callable[[], Awaitable[None]] = _no_turn,
         trouble: dict[int, Trouble] | None = None,
+        delay: int = 0,
     ) -> None:
         self.bucket = bucket
         self.turn = turn
         self.trouble = trouble or {}
+        self.delay = delay
         self.wrote: list[str] = []
         self.dead = False
 
@@ -118,7 +133,14 @@ class MemoryObjects:
 
     async def put(self, key: str, content: bytes, *, over: str | None) -> str:
         trouble = await self._write(f"put {key}")
-        etag = self.bucket.put(key, content, over)
+        if trouble is Trouble.LATE:
+            self.bucket.late.append((self.delay, key, content, over))
+            raise StorageError("no answer")
+        try:
+            etag = self.bucket.put(key, content, over)
+        except ConditionError:
+            self._answer(trouble)
+            raise
         if trouble is Trouble.SENT_AGAIN:
             return self.bucket.put(key, content, over)
         self._answer(trouble)
@@ -152,4 +174,5 @@ class MemoryObjects:
         await self.turn()
         if self.dead:
             raise KilledError
+        self.bucket.pass_time()
         await asyncio.sleep(0)

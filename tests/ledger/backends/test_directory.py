@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,27 @@ def test_processes_that_compete_take_turns(tmp_path: Path) -> None:
     for fence in range(1, 13):
         turn = [entry.sequence for entry in entries[1:] if entry.fence == fence]
         assert turn == list(range(turn[0], turn[0] + 3))
+
+
+def test_who_holds_it_is_seen_without_trying_the_lock(tmp_path: Path) -> None:
+    path = tmp_path
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+
+    async def scenario() -> None:
+        mine, others = backend(path), backend(path)
+        assert await others.holder() is None
+        me = Holder(os.getpid(), "ada", platform.node(), "2026")
+        assert await mine.acquire(me) is None
+        assert await others.holder() == me
+        await mine.release()
+        assert await others.holder() is None
+        # One that died without letting go, here; of another machine nobody can know.
+        gone = Holder(ended.pid, "ada", platform.node(), "2026")
+        for holder, seen in ((gone, None), (replace(gone, host="far"), replace(gone, host="far"))):
+            dying = backend(path)
+            assert await dying.acquire(holder) is None
+            dying._lock.release()
+            assert await others.holder() == seen
+
+    run(scenario())

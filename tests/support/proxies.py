@@ -1,0 +1,115 @@
+"""A way to a server that breaks at a chosen moment."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Break(Enum):
+    """When the connection ends."""
+
+    BEFORE = "before the server gets the request"
+    AFTER = "after the server has answered, before the answer arrives"
+
+
+@dataclass
+class Proxy:
+    """
+    Passes connections on.
+
+    Args:
+        break_at: number of the request, over all connections, at which one ends; None: never
+        requests: how many there were
+    """
+
+    port: int
+    kind: Break = Break.BEFORE
+    break_at: int | None = None
+    requests: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Break | None:
+        with self.lock:
+            number, self.requests = self.requests, self.requests + 1
+            return self.kind if number == self.break_at else None
+
+
+@contextlib.contextmanager
+def proxied(server: int) -> Iterator[Proxy]:
+    """
+    A proxy before a port of this machine; a request is what a client sends at a time.
+
+    The client speaks, the server answers, in turns, as with PostgreSQL.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    proxy = Proxy(listener.getsockname()[1])
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_pass_on, args=(proxy, client, server), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def _pass_on(proxy: Proxy, client: socket.socket, port: int) -> None:
+    with client, socket.create_connection(("127.0.0.1", port)) as server:
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Once the answer to the last request is not to arrive any more.
+        mute = threading.Event()
+        threading.Thread(target=_answers, args=(server, client, mute), daemon=True).start()
+        with contextlib.suppress(OSError):
+            while request := client.recv(2**20):
+                broken = proxy.next()
+                if broken is Break.BEFORE:
+                    break
+                if broken is Break.AFTER:
+                    mute.set()
+                server.sendall(request)
+                if broken is Break.AFTER:
+                    mute.wait()
+                    _await_answer(mute)
+                    break
+        _end(client)
+        _end(server)
+
+
+def _await_answer(mute: threading.Event) -> None:
+    # The thread of the answers clears it when the server has answered, or has ended.
+    for _ in range(3000):
+        if not mute.is_set():
+            return
+        threading.Event().wait(0.01)
+
+
+def _answers(server: socket.socket, client: socket.socket, mute: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while answer := server.recv(2**20):
+            if mute.is_set():
+                mute.clear()
+                return
+            client.sendall(answer)
+    mute.clear()
+    _end(client)
+
+
+def _end(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
