@@ -44,7 +44,9 @@ def place(home: Path, root: Path, name: str, word: str) -> dict[str, str]:
     return {"ACCESS": access, "KEY": key} if name == "env" else {}
 
 
-@pytest.mark.parametrize("name", ["file", *(pytest.param(one, marks=pytest.mark.slow) for one in ("env", "aws"))])
+@pytest.mark.parametrize(
+    "name", ["file", *(pytest.param(one, marks=pytest.mark.slow) for one in ("env", "aws"))]
+)
 def test_a_secret_of_each_place_reaches_the_service_and_nothing_else(
     name: str, tmp_path: Path
 ) -> None:
