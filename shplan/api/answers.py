@@ -60,13 +60,15 @@ def read_json(content: bytes) -> JsonValue:
     if not content.strip():
         return None
     try:
-        return redact(msgspec.json.decode(content))
+        body = redact(msgspec.json.decode(content))
     except RecursionError as error:
         msg = "the answer is nested too deeply"
         raise MalformedAnswerError(msg) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = "the answer is not JSON"
         raise MalformedAnswerError(msg) from error
+    _check_names(body)
+    return body
 
 
 def read_page(content: bytes, columns: tuple[str, ...]) -> Page:
@@ -185,6 +187,25 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
+# What objects are found and ordered by; a list or a mapping in such a place is no answer.
+_NAMES = frozenset({"id", "name", "path", "status", "created", "userAction", "s3Bucket"})
+Scalar: TypeAlias = str | int | float | bool | None
+
+
+def _check_names(member: JsonValue) -> None:
+    """
+    Check the few members that others rely on.
+
+    Raises:
+        MalformedAnswerError: one of them is a list or a mapping
+    """
+    if isinstance(member, dict) and any(
+        isinstance(member.get(name), dict | list) for name in _NAMES
+    ):
+        msg = "the answer has lists or objects where names are due"
+        raise MalformedAnswerError(msg)
+
+
 class _Links(msgspec.Struct, gc=False):
     nextToken: Any = None  # noqa: N815  the service's spelling
 
@@ -205,6 +226,9 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = "the answer is not a list of objects with `data` and `links`"
             raise MalformedAnswerError(msg) from error
+        if not columns:
+            for member in page.data:
+                _check_names(member)
         rows = to_rows(page.data)
         # Quotes behind a backslash: JSON in a text.
         if (_has_nested(rows) or b'\\"' in content) and may_hold_secrets(content):
@@ -229,9 +253,11 @@ def _row_type(columns: tuple[str, ...]) -> Any:
         head, _, rest = column.partition(".")
         members.setdefault(head, []).append(rest)
     fields: list[tuple[str, Any, Any]] = []
-    for index, rests in enumerate(members.values()):
-        whole = "" in rests
-        fields.append((f"f{index}", Any if whole else _row_type(tuple(rests)) | None, None))
+    for index, (name, rests) in enumerate(members.items()):
+        whole: Any = (Scalar if name in _NAMES else Any) if "" in rests else None
+        fields.append(
+            (f"f{index}", whole if whole is not None else _row_type(tuple(rests)) | None, None)
+        )
     rename = {f"f{index}": name for index, name in enumerate(members)}
     return msgspec.defstruct("Row", fields, rename=rename, gc=False)
 

@@ -15,6 +15,7 @@ from shplan.api.credentials import (
 )
 from shplan.api.deployment import BUILT_IN, SANDBOX, custom
 from shplan.core.errors import CredentialsError
+from tests.support.canaries import planted
 
 MAIN = BUILT_IN["aws-eu-central-1"]
 BOTH = {"SH_CLIENT_ID": "id-from-env", "SH_CLIENT_SECRET": "canary-secret-env"}
@@ -35,9 +36,7 @@ ACME = custom(base_url="https://sh.acme.test", token_url="https://login.acme.tes
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    path = configuration_path({}, tmp_path)
-    path.parent.mkdir(parents=True)
-    path.write_text(CONFIGURATION, encoding="utf-8")
+    planted(configuration_path({}, tmp_path), CONFIGURATION)
     return tmp_path
 
 

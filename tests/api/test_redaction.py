@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shplan.api.answers import MalformedAnswerError, read_json, read_page
 from shplan.api.redaction import (
     SECRET_NAMES,
+    forms,
     is_secret_name,
     may_hold_secrets,
     redact,
@@ -83,3 +89,67 @@ def test_values_lose_known_secrets() -> None:
         "a": ["(sensitive)", 1, None],
         "b": {"c": "x (sensitive)"},
     }
+
+
+ECHOED = st.text(st.characters(min_codepoint=33, max_codepoint=0x17F), min_size=8, max_size=40)
+
+
+@given(ECHOED, st.text(max_size=5), st.text(max_size=5))
+def test_a_secret_is_found_in_every_form_of_an_echo(secret: str, before: str, after: str) -> None:
+    text = f"{before}{secret}{after}"
+    once = json.dumps(text)
+    echoes = (
+        text,
+        once,
+        json.dumps(once),
+        json.dumps(text, ensure_ascii=False),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        base64.b64encode(f"id:{secret}".encode()).decode(),
+        base64.b64encode(f"i:{secret}:x".encode()).decode(),
+        base64.urlsafe_b64encode(secret.encode()).decode(),
+    )
+    for echo in echoes:
+        assert not set(forms([secret])) & set(_parts(scrub(echo, [secret]), forms([secret]))), echo
+
+
+def _parts(text: str, found: tuple[str, ...]) -> list[str]:
+    return [one for one in found if one in text.replace("(sensitive)", "\0")]
+
+
+def test_base_64_of_a_secret_is_replaced_wherever_it_begins() -> None:
+    secret = "canary-in-base-64!"
+    for before in ("", "a", "ab", "abc", "id:"):
+        for after in ("", "x", "xy"):
+            echo = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+            shown = scrub(f"Basic {echo}", [secret])
+            assert "(sensitive)" in shown
+            assert len(shown) < len(echo), shown
+
+
+def test_a_secret_member_of_json_in_a_text_is_removed() -> None:
+    inner = json.dumps({"secretAccessKey": "canary", "url": "s3://x"})
+    assert redact({"request": inner}) == {"request": '{"url":"s3://x"}'}
+    script = "function setup() { return {secret: 1}; }"
+    assert redact({"evalscript": script, "text": "{secret"}) == {
+        "evalscript": script,
+        "text": "{secret",
+    }
+
+
+def test_what_is_nested_without_end_is_no_answer() -> None:
+    with pytest.raises(MalformedAnswerError, match="nested"):
+        read_json(b"[" * 400 + b"]" * 400)
+    with pytest.raises(MalformedAnswerError):
+        read_json(b'{"a":' * 100_000 + b"1" + b"}" * 100_000)
+    with pytest.raises(MalformedAnswerError):
+        read_page(b'{"data":' + b"[" * 100_000, ("id",))
+
+
+def test_what_objects_are_found_by_is_no_list() -> None:
+    with pytest.raises(MalformedAnswerError):
+        read_json(b'{"id": {"a": 1}}')
+    for columns in ((), ("id",), ("id", "name")):
+        with pytest.raises(MalformedAnswerError):
+            read_page(b'{"data": [{"id": ["x"], "name": "a"}]}', columns)
+    assert read_page(b'{"data": [{"id": 7}]}', ("id",)).rows == ((7,),)

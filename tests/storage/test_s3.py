@@ -26,6 +26,7 @@ from shplan.core.errors import StorageError
 from shplan.storage.aws import ATTEMPTS, Aws
 from shplan.storage.port import InvalidKeyError, MissingObjectError, StoredObject
 from shplan.storage.s3 import S3Storage
+from tests.support.canaries import planted
 from tests.support.s3 import (
     Scripted,
     answer,
@@ -474,8 +475,9 @@ def test_settings_that_do_not_work_are_said(
 def test_what_a_program_for_credentials_prints_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "config").write_text(
-        "[profile acme]\ncredential_process = sh -c 'echo canary-secret >&2; exit 1'\n"
+    planted(
+        tmp_path / "config",
+        "[profile acme]\ncredential_process = sh -c 'echo canary-secret >&2; exit 1'\n",
     )
     monkeypatch.setenv("AWS_PROFILE", "acme")
     with pytest.raises(StorageError, match=r"\(CredentialRetrievalError\)") as caught:
