@@ -20,6 +20,18 @@ from pathlib import Path
 
 import pytest
 
+# $1: home of the server, $2: process of the session.
+_WATCHER = """
+while [ -d "$1" ]; do
+  if [ ! -d "/proc/$2" ]; then
+    kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")"
+    rm -rf "$1"
+    exit
+  fi
+  sleep 2
+done
+"""
+_WATCHERS: list[subprocess.Popen[bytes]] = []
 _INSTALLED = "/usr/lib/postgresql"
 
 
@@ -102,7 +114,25 @@ def _start() -> tuple[str, str]:
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     _run([bin_ / "pg_ctl", "-D", data, "-l", home / "log", "-w", "-o", options, "start"])
+    _watch(home)
     return str(home), str(port)
+
+
+def _watch(home: Path) -> None:
+    """Where the whole session is killed nobody stops the server; so somebody looks after it."""
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    if not Path(f"/proc/{session}").exists():
+        return
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", _WATCHER, "watch", str(home), str(session)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    # It is not waited for: it ends after us.
+    _WATCHERS.append(watcher)
 
 
 def _stop(home: Path) -> None:
