@@ -24,7 +24,7 @@ import pytest
 _WATCHER = """
 while [ -d "$1" ]; do
   if [ ! -d "/proc/$2" ]; then
-    kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")"
+    [ -f "$1/data/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")"
     rm -rf "$1"
     exit
   fi
@@ -99,6 +99,7 @@ def _start() -> tuple[str, str]:
     home = Path(tempfile.mkdtemp(prefix="shplan-postgres-", dir="/tmp"))
     if os.getuid() == 0:
         shutil.chown(home, user=_nobody().pw_name)
+    _watch(home)
     data, port = home / "data", _free_port()
     initdb = [bin_ / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     _run([*initdb, "--locale=C", "--no-sync"])
@@ -114,7 +115,6 @@ def _start() -> tuple[str, str]:
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     _run([bin_ / "pg_ctl", "-D", data, "-l", home / "log", "-w", "-o", options, "start"])
-    _watch(home)
     return str(home), str(port)
 
 
