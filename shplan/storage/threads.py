@@ -26,11 +26,16 @@ class Threads:
     """
 
     def __init__(self, most: int) -> None:
+        self._most = most
         self._slots = asyncio.Semaphore(most)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, call: Callable[[], T]) -> T:
         """Return what the call returns, or raise what it raises; a cancelled one is left alone."""
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Those who wait belong to one loop; what is left of an earlier one waits no more.
+            self._loop, self._slots = loop, asyncio.Semaphore(self._most)
         answer: asyncio.Future[T] = loop.create_future()
 
         def settle(result: T | None, error: BaseException | None) -> None:

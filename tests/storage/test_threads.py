@@ -78,3 +78,13 @@ def test_an_answer_that_comes_too_late_disturbs_nobody() -> None:
     for one in late:
         one.join(10)
     assert late
+
+
+def test_one_loop_after_another_may_be_crowded() -> None:
+    threads = Threads(2)
+
+    async def crowd() -> list[int]:
+        return list(await asyncio.gather(*(threads.run(lambda: 1) for _ in range(8))))
+
+    for _ in range(2):
+        assert asyncio.run(crowd()) == [1] * 8

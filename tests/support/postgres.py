@@ -20,6 +20,18 @@ from pathlib import Path
 
 import pytest
 
+# $1: home of the server, $2: process of the session.
+_WATCHER = """
+while [ -d "$1" ]; do
+  if [ ! -d "/proc/$2" ]; then
+    [ -f "$1/data/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")"
+    rm -rf "$1"
+    exit
+  fi
+  sleep 2
+done
+"""
+_WATCHERS: list[subprocess.Popen[bytes]] = []
 _INSTALLED = "/usr/lib/postgresql"
 
 
@@ -87,6 +99,7 @@ def _start() -> tuple[str, str]:
     home = Path(tempfile.mkdtemp(prefix="shplan-postgres-", dir="/tmp"))
     if os.getuid() == 0:
         shutil.chown(home, user=_nobody().pw_name)
+    _watch(home)
     data, port = home / "data", _free_port()
     initdb = [bin_ / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     _run([*initdb, "--locale=C", "--no-sync"])
@@ -103,6 +116,23 @@ def _start() -> tuple[str, str]:
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     _run([bin_ / "pg_ctl", "-D", data, "-l", home / "log", "-w", "-o", options, "start"])
     return str(home), str(port)
+
+
+def _watch(home: Path) -> None:
+    """Where the whole session is killed nobody stops the server; so somebody looks after it."""
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    if not Path(f"/proc/{session}").exists():
+        return
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", _WATCHER, "watch", str(home), str(session)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    # It is not waited for: it ends after us.
+    _WATCHERS.append(watcher)
 
 
 def _stop(home: Path) -> None:
