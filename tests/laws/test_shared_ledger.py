@@ -167,11 +167,18 @@ _TURNS = st.sampled_from((1, 2, 3, 5, 10, 20, 40, 80))
 _SCHEDULES = st.builds(
     lambda first, more: (first, *more), _GATES, st.lists(_TURNS, max_size=4).map(tuple)
 )
+# With a ledger that others see nobody waits before a new collection is used: where the server does
+# not know it yet its tiles are refused, and the next apply makes them. That is another law's matter.
+_PLACES = tuple(
+    (lag, ledger)
+    for ledger in LEDGERS
+    for lag in LAGS
+    if (lag, ledger) != ("everything late", "a bucket")
+)
 _CASES = st.builds(
-    Case,
+    lambda second, place, patience_s, schedule: Case(second, *place, patience_s, schedule),
     st.sampled_from(tuple(SECOND)),
-    st.sampled_from(tuple(LAGS)),
-    st.sampled_from(LEDGERS),
+    st.sampled_from(_PLACES),
     st.sampled_from((0.0, 3600.0)),
     _SCHEDULES,
 )
