@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,6 +21,15 @@ from shplan.ledger.port import HeadMovedError, Holder
 from shplan.ledger.tail import Tail, instant
 
 _ATTEMPTS: Final = 5
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """What one caller appends, and what became of it."""
+
+    drafts: tuple[EntryDraft, ...]
+    entries: tuple[LedgerEntry, ...] = ()
+    error: BaseException | None = None
 
 
 class JournalLease:
@@ -35,6 +45,7 @@ class JournalLease:
         self._tail = tail
         self._timeout_s = timeout_s
         self._fence: int | None = None
+        self._waiting: list[_Batch] = []
 
     async def __aenter__(self) -> Self:
         await acquire(self._tail, timeout_s=self._timeout_s)
@@ -71,17 +82,43 @@ class JournalLease:
             LedgerError: the disk refused; from then on this lease refuses as well, because nobody
                 knows what the disk has until it is read again
         """
-        # Others of this process wait for their turn; on a directory nobody ever has to.
-        async with self._tail.turn:
-            if self._fence is None:
-                msg = "the ledger was asked to write without a lease, or after a write had failed"
-                raise LedgerError(msg)
-            if not drafts:
-                return ()
-            fence, self._fence = self._fence, None
-            entries = await self._tail.append(drafts, fence=fence)
-            self._fence = fence
-            return entries
+        batch = _Batch(tuple(drafts))
+        self._waiting.append(batch)
+        try:
+            # On a directory nobody ever waits. Where a write takes time, whoever comes next
+            # writes for all who came meanwhile.
+            async with self._tail.turn:
+                if batch in self._waiting:
+                    await self._write()
+        finally:
+            if batch in self._waiting:
+                self._waiting.remove(batch)
+        if batch.error is not None:
+            raise LedgerError(str(batch.error)) from batch.error
+        return batch.entries
+
+    async def _write(self) -> None:
+        batches, self._waiting = self._waiting, []
+        try:
+            entries = await self._write_all([one for batch in batches for one in batch.drafts])
+        except BaseException as error:
+            for batch in batches:
+                batch.error = error
+            raise
+        for batch in batches:
+            count = len(batch.drafts)
+            batch.entries, entries = entries[:count], entries[count:]
+
+    async def _write_all(self, drafts: Sequence[EntryDraft]) -> tuple[LedgerEntry, ...]:
+        if self._fence is None:
+            msg = "the ledger was asked to write without a lease, or after a write had failed"
+            raise LedgerError(msg)
+        if not drafts:
+            return ()
+        fence, self._fence = self._fence, None
+        entries = await self._tail.append(drafts, fence=fence)
+        self._fence = fence
+        return entries
 
 
 async def _begin(tail: Tail) -> int:

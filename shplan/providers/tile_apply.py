@@ -28,6 +28,7 @@ from shplan.providers.base import (
     Progress,
     Read,
     Reply,
+    Rows,
     Scan,
     Settings,
     Together,
@@ -71,6 +72,8 @@ def apply_tiles(change: Change, settings: Settings) -> Flow[Object]:
     for operation in ("create", "update", "reingest", "delete"):
         todo = [m for m in change.members if m.operation == operation and m.request is not None]
         todo = [m for m in todo if _home(m) in ("", work.collection)]
+        if operation == "create" and todo and settings.new_ledger and settings.list_lag_s:
+            todo = yield from _without_earlier(work, todo)
         for group in _grouped(todo):
             yield from _carry_out(work, operation, group)
     if change.action is Action.DELETE:
@@ -172,6 +175,36 @@ def _adopt(work: _Work) -> Flow[None]:
         yield Note(Event.ADOPT, work.learnt(lost_members=lost))
     elif not adopted and change.records and not change.members:
         yield Note(Event.PROTECT, work.learnt())
+
+
+def _without_earlier(work: _Work, todo: Sequence[MemberChange]) -> Flow[list[MemberChange]]:
+    """
+    Bind, without owning them, tiles that a run has made whose ledger is lost; return the others.
+
+    The plan has read lists that may not have shown them yet, no intent says that they were made,
+    and the service takes a path again once it has spelled out the first one's.
+    """
+    yield Wait(
+        work.settings.list_lag_s,
+        "the ledger is new; what an earlier run made may not be listed yet",
+    )
+    wanted = {spelling: member.key for member in todo for spelling in spellings(member.key)}
+    found: dict[str, str] = {}
+
+    def take(rows: Rows) -> None:
+        for tile, path in rows:
+            key = wanted.get(text_of(cast("Value", path)))
+            if key is not None:
+                found.setdefault(key, text_of(cast("Value", tile)))
+
+    yield Scan(list_tiles(work.collection, ("id", "path")), take)
+    bound = [member for member in todo if member.key in found]
+    for group in _grouped(bound):
+        members = {m.key: _record(work, replace(m, owned=False), found[m.key]) for m in group}
+        yield Note(Event.ADOPT, work.learnt(members=members))
+    work.awaited.update((found[member.key], member) for member in bound)
+    work.done += len(bound)
+    return [member for member in todo if member.key not in found]
 
 
 def _carry_out(work: _Work, operation: str, group: Sequence[MemberChange]) -> Flow[None]:

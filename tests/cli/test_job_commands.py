@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ import time
 
 import pytest
 
+from shplan.cli.clock import SystemClock
+from shplan.ledger.backends.directory import DirectoryBackend
+from shplan.ledger.journal import Journal
 from tests.cli.conftest import Project
 from tests.cli.test_interrupt import later, start
 
@@ -154,3 +158,27 @@ def test_a_task_is_deleted_by_no_option(project: Project) -> None:
     """The service has no such thing."""
     prepared(project, JOB.replace("maxPu: 500", "maxPu: 500, onRemove: delete"))
     assert project.run("validate").code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_what_runs_runs_on_where_the_ledger_cannot_be_had_again(project: Project) -> None:
+    """It is waited for, for half a minute; then the next apply collects the job."""
+    prepared(project)
+    process = start(project.root)
+    until_running(process)
+    home = project.root / ".shplan" / "ledger" / "sandbox"
+    other = Journal(DirectoryBackend(home), clock=SystemClock(), actor={"user": "bob"})
+    lease = other.lease(timeout_s=10)
+    asyncio.run(lease.__aenter__())
+    try:
+        later(project)
+        out, err = process.communicate(timeout=120)
+    finally:
+        asyncio.run(lease.__aexit__(None, None, None))
+    assert process.returncode == 6, out + err
+    assert "What was started runs on" in out
+    assert f"is held by process {os.getpid()} of bob" in err
+    assert project.run("apply", "--auto-approve").code == 0
+    assert project.run("plan", "--detailed-exitcode").code == 0
+    assert cost(project) == 1

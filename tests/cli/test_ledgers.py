@@ -6,7 +6,10 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
+import psycopg
 import pytest
 
 from shplan.cli.clock import SystemClock
@@ -17,6 +20,8 @@ from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.s3 import S3Backend
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import Backend
+from shplan.storage.aws import Aws
+from shplan.storage.objects import S3Objects
 from tests.cli.conftest import PROJECT, Project
 from tests.support.s3 import make_bucket, moto_served, no_aws, with_keys
 
@@ -217,6 +222,7 @@ def shared(
         endpoint = request.getfixturevalue("moto")
         no_aws(monkeypatch, tmp_path)
         with_keys(monkeypatch, endpoint)
+        httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()
         make_bucket(endpoint, "acme-ledger")
         text = "s3://acme-ledger/fields"
     else:
@@ -262,6 +268,39 @@ def test_a_shared_ledger_that_is_held_leaves_with_six_naming_the_other(shared: P
         asyncio.run(lease.__aexit__(None, None, None))
     assert said.code == 6
     assert "of bob on" in said.err
+
+
+async def change_an_object(objects: S3Objects) -> None:
+    keys = [one.key for one in await objects.list("fields/1/entries/")]
+    found = await objects.get(keys[1])
+    assert found is not None
+    assert b"fields" in found.content
+    await objects.put(keys[1], found.content.replace(b"fields", b"fie1ds"), over=found.etag)
+
+
+def change_an_entry(project: Project) -> None:
+    """As somebody does who may write there."""
+    text = (project.root / "shplan.yaml").read_text().split('ledger: "')[1].split('"')[0]
+    if text.startswith("s3:"):
+        asyncio.run(change_an_object(S3Objects(Aws(), "acme-ledger")))
+        return
+    address = urlsplit(text)
+    where = {"host": address.hostname, "port": address.port, "dbname": address.path[1:]}
+    with psycopg.connect(autocommit=True, **where) as connection:
+        connection.execute("UPDATE fields.ledger_entry SET line = line || 'x' WHERE sequence = 2")
+
+
+def test_a_shared_ledger_that_is_damaged_is_recovered(shared: Project) -> None:
+    assert shared.run("apply", "--auto-approve").code == 0
+    change_an_entry(shared)
+    assert shared.run("ledger", "verify").code == 1
+    assert shared.run("plan").code == 1
+    recovered = shared.run("ledger", "recover")
+    assert recovered.code == 0
+    assert "The old ledger lies whole in " in recovered.out
+    assert shared.run("ledger", "verify").code == 0
+    assert shared.run("apply", "--auto-approve").code == 0
+    assert shared.run("plan", "--detailed-exitcode").code == 0
 
 
 def test_an_unknown_place_is_shown_in_its_file(project: Project) -> None:

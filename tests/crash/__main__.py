@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ MEMORY = Path("/dev/shm")
 
 
 def main() -> int:
+    # Whoever is told to end ends its servers first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given = _arguments()
     wanted = Wanted(tuple(given.only), thin=given.thin, most=given.most, twice=given.twice)
     cases = wanted.cases()
@@ -78,8 +81,13 @@ def _side_by_side(home: Path, jobs: int) -> Tally:
         for number, file in enumerate(files)
     ]
     total = Tally()
-    for process, file in zip(running, files, strict=True):
-        process.wait()
+    try:
+        for process in running:
+            process.wait()
+    finally:
+        for process in running:
+            process.terminate()
+    for file in files:
         if file.exists():
             total.add(Tally.read(file))
         else:

@@ -115,6 +115,7 @@ def run(
     if child == 0:
         code = 99
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.alarm(HANGS_S)
             gc.set_threshold(200_000, 50, 100)  # as `run` of the command line does
             _redirect(said)

@@ -66,8 +66,8 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_happened() -> Non
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_so_it_is_in_every_scenario_wherever_the_ledger_lies() -> None:
-    assert crashes("--sample", str(len(SCENARIOS)), "--most", "3") >= 2 * len(SCENARIOS)
+def test_so_it_is_wherever_the_ledger_lies() -> None:
+    assert crashes("--sample", "16", "--most", "4") >= 48
 
 
 def test_the_sample_has_every_scenario_and_most_settings() -> None:

@@ -90,6 +90,8 @@ def test_a_ledger_lost_before_lists_show_what_was_made_makes_nothing_twice(
             with contextlib.suppress(Death):
                 await dying(world, Fate(at, Moment.SERVED)).apply(*last.wanted)
             shutil.rmtree(world.root / world.ledger_name)
+            # The tiles are ingested and spelled out, so that their paths are free again.
+            await world.clock.sleep(5.0)
             assert await ended(world, last) == undisturbed, calm.sent[at - 1]
             world.close()
 

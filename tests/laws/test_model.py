@@ -52,7 +52,7 @@ TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
 EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
-KEYS = (None, None, "n", "s")
+KEYS = ("n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
     {"second_start": "ignore"},
@@ -64,6 +64,11 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 # What only a person can resolve: shplan never takes from others.
 STAYS = {Reason.FOREIGN_MEMBERS, Reason.NOT_OWNED}
 yes = st.sampled_from((False, False, False, True))
+
+
+def instance(kind: str, name: str, key: str) -> Address:
+    """The second of each kind has `forEach`, and the others have not."""
+    return Address(kind, name, key if name.endswith("2") else None)
 
 
 @st.composite
@@ -174,7 +179,7 @@ class Machine(RuleBasedStateMachine):
     def declare_collection(
         self,
         number: int,
-        key: str | None,
+        key: str,
         title: str,
         bucket: str,
         no_data: int | None,
@@ -182,8 +187,8 @@ class Machine(RuleBasedStateMachine):
         keeps: bool,
     ) -> None:
         self.count("edits")
-        name = title if key is None else f"{title} {key}"
-        address = Address("ByocCollection", f"c{number}", key)
+        address = instance("ByocCollection", f"c{number}", key)
+        name = title if address.key is None else f"{title} {address.key}"
         made = Collection(address, name, bucket, no_data, prevent, keeps)
         self.commit({**self.manifests, address: made})
 
@@ -200,7 +205,7 @@ class Machine(RuleBasedStateMachine):
     def declare_tiles(
         self,
         number: int,
-        key: str | None,
+        key: str,
         pick: int,
         paths: list[str],
         time: str,
@@ -210,7 +215,7 @@ class Machine(RuleBasedStateMachine):
         self.count("edits")
         homes = collections(self.manifests.values())
         home = homes[pick % len(homes)].address
-        address = Address("ByocTiles", f"t{number}", key)
+        address = instance("ByocTiles", f"t{number}", key)
         times = tuple((path, time) for path in sorted(paths))
         made = Tiles(address, home, times, exclusive, prevent)
         self.commit({**self.manifests, address: made})
@@ -228,9 +233,9 @@ class Machine(RuleBasedStateMachine):
         prevent=yes,
         comment=st.sampled_from(("", "", "seen")),
     )
-    def declare_job(self, number: int, key: str | None, pick: int, **fields: Any) -> None:
+    def declare_job(self, number: int, key: str, pick: int, **fields: Any) -> None:
         self.count("edits")
-        address = Address("BatchProcess", f"j{number}", key)
+        address = instance("BatchProcess", f"j{number}", key)
         sets = tile_sets(self.manifests.values())
         one = sets[pick % len(sets)] if sets and pick else None
         of = None if one is None else one.of

@@ -477,8 +477,9 @@ def test_files_are_read_over_s3(tmp_path: Path) -> None:
         task = client.post(TASKS, json=served_request(served, client, 1)).json()["id"]
         client.post(f"{TASKS}/{task}/start")
         served.tick(60)
-        # Who looks at the bucket first finds what is due there.
-        answer = client.get(f"{served.s3}/results/field0/default.tif")
+        # Who looks at the bucket first finds what is due there, or finds it still under way.
+        while (answer := client.get(f"{served.s3}/results/field0/default.tif")).status_code == 404:
+            time.sleep(0.05)
         assert answer.status_code == 200
         with rasterio.MemoryFile(answer.content) as memory, memory.open() as raster:
             assert np.allclose(raster.read(1), ndvi("north"), rtol=1e-6)

@@ -177,6 +177,7 @@ class Judge:
         before: what was there when it began
         complete: everything that has ever been run to its end, as the model names runs
         alone: nobody else applies at the same time
+        beside: what another has adopted at the same moment, where both have one ledger
         lag_ms: how old something is before lists must show it
         broken: the rules that were broken, in words
     """
@@ -188,6 +189,7 @@ class Judge:
     complete: set[str]
     broken: list[str]
     alone: bool = True
+    beside: Manifests = field(default_factory=dict)
     lag_ms: float = 0.0
     approved: Approved = field(default_factory=Approved)
     protected: set[Address] = field(default_factory=set)
@@ -265,7 +267,9 @@ class Judge:
     def _change(self, sent: Sent, made: str) -> None:
         row = self.before.collections.get(made)
         key = None if row is None else (row["name"], row["bucket"])
-        declared = {one.key for one in collections(self.wanted.values())}
+        declared = {
+            one.key for wanted in (self.wanted, self.beside) for one in collections(wanted.values())
+        }
         if made not in {*self.book.bound.values(), *self.book.owned} and key not in declared:
             self._wrong(sent, "it is neither ours nor what a manifest names")
 

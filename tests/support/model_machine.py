@@ -55,7 +55,9 @@ class Repository:
     @property
     def told(self) -> dict[str, Any]:
         """What a session is told beside the manifests."""
-        forget = frozenset(self.forget - self.manifests.keys())
+        # An address without a key means all its instances.
+        declared = {one for a in self.manifests for one in (a, a.base)}
+        forget = frozenset(self.forget - declared)
         moved = {old: new for old, new in self.moved.items() if new in self.manifests}
         return {"moved": moved, "forget": forget}
 
@@ -123,6 +125,7 @@ class World:
             self.complete,
             self.broken,
             alone=alone,
+            beside={} if alone or not self.shared else self.checkouts[1 - who].manifests,
             lag_ms=self.lag_s * 1000,
         )
         run.more = {**run.more, **checkout.told}

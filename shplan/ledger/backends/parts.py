@@ -18,7 +18,7 @@ from shplan.core.frozen import dataclass
 
 PACK_BYTES: Final = 32 * 2**20
 _DIGITS = 20
-_NAME = re.compile(r"(\d{20})(?:-(\d{20})\.(\d{1,2}))?\.jsonl")
+_NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20})\.([1-9][0-9]?))?\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)

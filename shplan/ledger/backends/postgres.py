@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE_ROWS: Final = 2000
-_SEGMENT = re.compile(r"entries-(\d{1,18})")
+_SEGMENT = re.compile(r"entries-([0-9]{1,18})")
 
 
 class PostgresBackend:

@@ -9,9 +9,11 @@ meets a gap lists again before it believes in it.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 
+from shplan.core.errors import StorageError
 from shplan.ledger.backends import parts as layout
 from shplan.ledger.backends.parts import Part
 from shplan.ledger.backends.settling import put
@@ -21,6 +23,7 @@ from shplan.storage.port import ConditionError
 
 _BATCH_OBJECTS = 32
 _BATCH_BYTES = 8 * 2**20
+_SWEPT = 128
 
 
 class Lines:
@@ -125,13 +128,20 @@ class Lines:
             await put(self._objects, self._folder + name, b"".join(joined), over=None)
         except ConditionError:
             return False
-        await self._objects.delete([self._folder + part.name for part in group])
+        await self._remove([self._folder + part.name for part in group])
         return True
+
+    async def _remove(self, keys: Sequence[str]) -> None:
+        # Who may not remove leaves it beside what was made of it, where no reader takes it.
+        with contextlib.suppress(StorageError):
+            await self._objects.delete(keys)
 
     async def _sweep(self, taken: Sequence[Part], spare: Sequence[Part]) -> None:
         """Remove what somebody put together and did not live to remove, byte by byte the same."""
+        # Where nobody may remove anything it becomes more and more: the last are enough.
+        late = spare[-_SWEPT:]
         for whole in taken:
-            inner = [part for part in spare if whole.first <= part.first <= whole.last]
+            inner = [part for part in late if whole.first <= part.first <= whole.last]
             if not inner:
                 continue
             keys = [self._folder + part.name for part in (whole, *inner)]
@@ -142,7 +152,7 @@ class Lines:
                 for key, part, content in zip(keys[1:], inner, contents, strict=True)
                 if content and _stands(content, lines[part.first - whole.first :])
             ]
-            await self._objects.delete(same)
+            await self._remove(same)
 
     async def _resume(self, start: Mark) -> tuple[Segment, int]:
         part, lines, skipped = await self._find(start)

@@ -188,6 +188,26 @@ def test_objects_stay_few_and_lines_stay_as_they_are() -> None:
     assert len(place.bucket.objects) <= 5 * 3 + len(["lease", "probe", "head"])
 
 
+class Keeping(MemoryObjects):
+    """A bucket of which nobody may remove anything."""
+
+    async def delete(self, keys) -> None:
+        raise StorageError("no permission")
+
+
+def test_who_may_not_remove_writes_and_reads_all_the_same() -> None:
+    place = BucketPlace(fan=4)
+    for first in range(0, 60, 20):
+        batches = [[adopt(number)] for number in range(first, first + 20)]
+        acknowledged = run(append_all(over(place, Keeping(place.bucket)), batches))
+        assert len(acknowledged) == 20
+    assert drafts_of(run(read(journal(place)))) == [adopt(number) for number in range(60)]
+    report = run(journal(place).verify())
+    assert report.damage is None
+    # It is put together nevertheless.
+    assert report.segments <= 4 * 3
+
+
 def test_more_objects_than_a_page_lists_are_read() -> None:
     place = BucketPlace(fan=10**6, page=1000)
 
@@ -374,15 +394,64 @@ def test_an_append_that_is_cancelled_comes_to_its_end() -> None:
     run(story())
 
 
-def test_appends_of_one_process_wait_for_their_turn() -> None:
+def test_appends_of_one_process_that_wait_for_their_turn_are_written_together() -> None:
     place = BucketPlace(fan=100)
+    objects = MemoryObjects(place.bucket)
+    batches = [[adopt(number)] * (number % 3) for number in range(10)]
 
     async def story() -> None:
-        async with journal(place).lease(timeout_s=0) as lease:
-            await asyncio.gather(*(lease.append([adopt(number)]) for number in range(10)))
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            before = len(objects.wrote)
+            written = await asyncio.gather(*(lease.append(batch) for batch in batches))
+            assert [[one.draft for one in entries] for entries in written] == batches
+            # The first that has something alone, then together all who waited for it.
+            assert len(objects.wrote) - before == 4
 
     run(story())
-    assert len(drafts_of(run(read(journal(place))))) == 10
+    assert drafts_of(run(read(journal(place)))) == [one for batch in batches for one in batch]
+
+
+def test_who_waited_for_a_write_that_failed_is_told() -> None:
+    place = BucketPlace(fan=100)
+    objects = MemoryObjects(place.bucket)
+
+    async def story() -> None:
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            await lease.append([adopt(0)])
+            objects.trouble = {len(objects.wrote) + 2: Trouble.NEVER_ARRIVES}
+            told = await asyncio.gather(
+                *(lease.append([adopt(number)]) for number in range(1, 5)), return_exceptions=True
+            )
+            assert [type(one) for one in told[1:]] == [LedgerError] * 3
+            assert isinstance(told[0], tuple)
+
+    run(story())
+    assert drafts_of(run(read(journal(place)))) == [adopt(0), adopt(1)]
+
+
+def test_who_is_cancelled_while_waiting_writes_nothing() -> None:
+    place, turns = BucketPlace(fan=100), Turns()
+    objects = MemoryObjects(place.bucket)
+
+    async def story() -> None:
+        async with over(place, objects).lease(timeout_s=0) as lease:
+            await lease.append([adopt(0)])
+            objects.turn = lambda: turns.take("ada")
+            first = asyncio.ensure_future(lease.append([adopt(1)]))
+            second = asyncio.ensure_future(lease.append([adopt(2)]))
+            third = asyncio.ensure_future(lease.append([adopt(3)]))
+            await asyncio.sleep(0.01)
+            second.cancel()
+            while not third.done():
+                if turns._waiting:
+                    turns._waiting.pop("ada").set_result(None)
+                await asyncio.sleep(0)
+            assert first.done()
+            assert second.cancelled()
+            objects.turn = MemoryObjects(place.bucket).turn
+
+    run(story())
+    assert drafts_of(run(read(journal(place)))) == [adopt(0), adopt(1), adopt(3)]
 
 
 # Damage.
