@@ -23,6 +23,7 @@ from shplan.api.credentials import Credentials, find_access
 from shplan.api.deployment import BUILT_IN
 from shplan.core.errors import ShplanError
 from tests.cli.conftest import MANIFEST
+from tests.support.canaries import planted
 from tests.support.cogs import write_tile
 from tests.support.served import serving
 
@@ -202,7 +203,7 @@ def test_a_secret_in_a_manifest_is_an_error_that_does_not_repeat_it(tmp_path: Pa
     """Neither a password in a URL nor a referred secret in a field that takes none is shown."""
     (tmp_path / "manifests").mkdir()
     project = PROJECT.format(port=9).replace("http://127.0.0.1:9", f"http://u:{PASSWORD}@[::1]:9")
-    (tmp_path / "shplan.yaml").write_text(project)
+    planted(tmp_path / "shplan.yaml", project)
     manifest = MANIFEST.replace("Field imagery", "\"{{ secret('env:REFERRED') }}\"")
     (tmp_path / "manifests" / "fields.yaml").write_text(manifest)
     for arguments in (("validate",), ("plan", "-v"), ("apply", "--auto-approve"), ("status",)):

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.laws.test_canary import environment
+from tests.support.canaries import planted
 from tests.support.served import serving
 
 ACCESS = "canary-5a90e2-access-key"
@@ -92,6 +93,9 @@ def test_no_key_of_a_bucket_is_in_any_artefact_of_any_command(tmp_path: Path, ec
     home, root, data = tmp_path / "home", tmp_path / "project", tmp_path / "data"
     (root / "manifests").mkdir(parents=True)
     home.mkdir()
+    if echoes:
+        # Told to, the sandbox keeps what it will repeat; else it holds none either.
+        planted(data)
     manifest = root / "manifests" / "ndvi.yaml"
     manifest.write_text(MANIFEST.replace("{{ var.word }}", "words"))
     with serving(data, echo_secrets=echoes, speed=200.0) as served:
