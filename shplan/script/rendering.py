@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from shplan.script.errors import Fault, ScriptError
 from shplan.script.facts import OutputFacts, ScriptFacts
@@ -28,8 +28,10 @@ from shplan.script.loop import (
     probe_source,
     simple_loop_source,
 )
-from shplan.script.planes import Image, Pixels, Plane, bytes_of, count_of, empty, settle
 from shplan.script.wire import Message
+
+if TYPE_CHECKING:
+    from shplan.script.planes import Image, Pixels, Plane
 
 Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Place: TypeAlias = tuple[int | None, int | None]
@@ -243,6 +245,9 @@ class Rendering:
             KeyError: a band of a simple script is not given
             ValueError: planes are not as many as scenes, or not of this height and width
         """
+        # Whoever only watches a script loads no arrays.
+        from shplan.script.planes import Image, count_of  # noqa: PLC0415
+
         prepared = self._prepared or self.scenes()
         if self.facts.is_simple:
             # Its bands are arguments: their order is that of the facts.
@@ -281,6 +286,8 @@ class Rendering:
     def _source_shapes(
         self, planes: Sequence[Mapping[str, Plane]], prepared: Prepared
     ) -> list[SourceShape]:
+        from shplan.script.planes import count_of  # noqa: PLC0415 - as `render`
+
         shapes = []
         for collection, bands, kept in zip(self._collections, planes, prepared.kept, strict=True):
             count = self._samples_of(collection, bands, len(kept))
@@ -299,6 +306,8 @@ class Rendering:
             return kept
         if not self._fused:
             return None
+        from shplan.script.planes import count_of  # noqa: PLC0415 - as `render`
+
         # In fusion one sample is a list as well, and none is an empty one.
         return min(1, max(map(count_of, bands.values()), default=0))
 
@@ -324,6 +333,8 @@ class Rendering:
         self, image: Image, outputs: Sequence[OutputFacts], source: str, *, is_last: bool
     ) -> tuple[list[Pixels], Message]:
         """Return the values of each output, and the last answer."""
+        from shplan.script.planes import bytes_of, empty, settle  # noqa: PLC0415 - as `render`
+
         bands = sum(one.bands for one in outputs)
         place = self._place("evaluatePixel")
         if bands * image.height * image.width * _DOUBLE > self._allowance.result_bytes:
