@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Project
+from tests.support.canaries import planted
 from tests.support.cogs import write_tile
 from tests.support.served import serving
 
@@ -90,6 +91,8 @@ def test_no_secret_is_in_any_file_or_message(
 ) -> None:
     """A client of its own, known to the sandbox; then everything that commands leave behind."""
     secret = "canary-7f3a-secret"
+    # The server was told of it, and keeps it.
+    planted(served.root.parent / "data")
     settings = {"clients": {"canary": {"secret": secret, "account": "canary"}}}
     request = urllib.request.Request(
         f"{base}/_sandbox/settings",

@@ -108,7 +108,8 @@ def test_a_changed_leaf_approves_nothing_else(
         said = project.run("apply", "tampered.json", "--auto-approve")
         assert said.code in (0, 1, 4, 5), (path, said.err)
         if said.code == 0:
-            assert what_is_there(project) == (), path
+            # All of it was done, or nothing: what is turned into a plan to destroy finds nothing.
+            assert what_is_there(project) in ((), before), path
         else:
             assert what_is_there(project) == before, path
         monkeypatch.chdir(project.root)

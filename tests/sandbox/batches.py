@@ -24,7 +24,7 @@ function setup() {
 }
 function evaluatePixel(sample) { return [sample.B04]; }
 """
-SECRET = "canary-5512"
+SECRET = "hidden-5512"
 
 
 def script(setup: str) -> str:

@@ -22,7 +22,7 @@ from . import statistical as s
 from .support import BUCKET, Driver
 
 TASKS = "/statistics/batch/v1"
-SECRET = "canary-7731"
+SECRET = "hidden-7731"
 DAYS = {"one": "2025-06-01T10:00:00Z", "two": "2025-06-03T10:00:00Z"}
 # In pixels of the tiles: west, north, east, south.
 FIELDS = {"a": (3, 5, 40, 30), "b": (50, 60, 90, 100), "c": (100, 20, 160, 70)}

@@ -79,7 +79,7 @@ def test_setting_that_cannot_be_is_refused(api: Driver, change: dict[str, Any]) 
 
 
 def test_clients_are_added_and_their_secrets_never_shown(api: Driver) -> None:
-    secret = "canary-7391"
+    secret = "hidden-7391"
     api.configure(clients={"ci": {"secret": secret, "account": "company"}})
     assert api.ask_token("ci", secret).status_code == 200
     assert api.ask_token("sandbox", "sandbox").status_code == 200

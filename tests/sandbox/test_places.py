@@ -24,7 +24,7 @@ from tests.support.bounded import bounded
 from . import batches
 from .support import BUCKET, Driver, write_cog
 
-CANARY = b"canary-9921"
+CANARY = b"outside-9921"
 BANDS = {"B1": {"bitDepth": 16, "sampleFormat": "UINT"}}
 
 STEPS = [

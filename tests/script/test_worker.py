@@ -255,4 +255,5 @@ def test_the_javascript_lies_beside_the_modules() -> None:
         "helpers.js",
         "pixels.js",
         "scenes.js",
+        "watch.js",
     }

@@ -72,9 +72,10 @@ def proxied(server: int) -> Iterator[Proxy]:
 def _pass_on(proxy: Proxy, client: socket.socket, port: int) -> None:
     with client, socket.create_connection(("127.0.0.1", port)) as server:
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Once the answer to the last request is not to arrive any more.
-        mute = threading.Event()
-        threading.Thread(target=_answers, args=(server, client, mute), daemon=True).start()
+        # Once the answer to the last request is not to arrive any more, and once it is there.
+        mute, answered = threading.Event(), threading.Event()
+        arguments = (server, client, mute, answered)
+        threading.Thread(target=_answers, args=arguments, daemon=True).start()
         with contextlib.suppress(OSError):
             while request := client.recv(2**20):
                 broken = proxy.next()
@@ -84,29 +85,25 @@ def _pass_on(proxy: Proxy, client: socket.socket, port: int) -> None:
                     mute.set()
                 server.sendall(request)
                 if broken is Break.AFTER:
-                    mute.wait()
-                    _await_answer(mute)
+                    answered.wait(30)
                     break
         _end(client)
         _end(server)
 
 
-def _await_answer(mute: threading.Event) -> None:
-    # The thread of the answers clears it when the server has answered, or has ended.
-    for _ in range(3000):
-        if not mute.is_set():
-            return
-        threading.Event().wait(0.01)
-
-
-def _answers(server: socket.socket, client: socket.socket, mute: threading.Event) -> None:
+def _answers(
+    server: socket.socket,
+    client: socket.socket,
+    mute: threading.Event,
+    answered: threading.Event,
+) -> None:
     with contextlib.suppress(OSError):
         while answer := server.recv(2**20):
             if mute.is_set():
-                mute.clear()
+                answered.set()
                 return
             client.sendall(answer)
-    mute.clear()
+    answered.set()
     _end(client)
 
 
