@@ -199,6 +199,8 @@ class _Nodes:
 
     async def _unless_lost(self, tasks: Sequence[asyncio.Task[ChangeResult]]) -> list[ChangeResult]:
         walking = asyncio.gather(*tasks)
+        # Where the walk itself is cancelled nobody asks any more what became of it.
+        walking.add_done_callback(_looked_at)
         losing = asyncio.create_task(self._lost())
         try:
             await asyncio.wait({walking, losing}, return_when=asyncio.FIRST_COMPLETED)
@@ -338,6 +340,11 @@ async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _looked_at(ended: asyncio.Future[list[ChangeResult]]) -> None:
+    if not ended.cancelled():
+        ended.exception()
 
 
 def fill_change(change: Change, resolver: Resolver, attributes: Mapping[Address, Object]) -> Change:
