@@ -709,12 +709,13 @@ class _Loader:
                 with suppress(ExpressionError):
                     text = self._local_text(desired.address)
             if text is not None:
-                self._add(self.script_checks.of_text(text, desired, None))
+                self._add(self.script_checks.of_file(text, desired))
             return desired
-        text = _text_at(desired.spec, kind.script_path)
-        if text is None:
+        path = kind.script_path
+        text = _text_at(desired.spec, path)
+        if path is None or text is None:
             return desired
-        self._add(self.script_checks.of_text(text, desired, kind.script_path))
+        self._add(self.script_checks.of_request(text, desired, path))
         return replace(desired, script=self.scripts.shape(text))
 
     def _check_inputs(self, resources: list[Desired]) -> None:

@@ -66,30 +66,33 @@ class ScriptChecks:
         """Take note that a request has this script, before anything is said of it."""
         self._serving.add(text)
 
-    def of_text(self, text: str, desired: Desired, path: Path | None) -> list[Diagnostic]:
+    def of_file(self, text: str, desired: Desired) -> list[Diagnostic]:
+        """Return what is wrong with a script in a file of its own, or else what is to be said of it."""
+        fault = self._scripts.fault_alone(text)
+        if fault is not None:
+            return self._complaint(fault, text, desired, None)
+        if text in self._serving and self._scripts.fault(text) is not None:
+            return []  # more is asked of it where it serves, and is said there
+        return self._remarks(text, desired, None)
+
+    def of_request(self, text: str, desired: Desired, path: Path) -> list[Diagnostic]:
         """
-        Return what is wrong with a script, or else what is to be said of it.
+        Return what keeps a script from serving a request, or else what is to be said of one written there.
 
         Args:
-            path: where below `spec` it is written, None for a file of its own
+            path: where below `spec` the request has it
         """
-        file = self._scripts.files.get(text)
-        alone = self._scripts.fault_alone(text) if path is None or file is not None else None
-        if path is not None and alone is not None:
-            return []  # said where the file is declared
-        fault = alone if path is None else self._scripts.fault(text)
-        # What stands in a file is shown there, whoever refers to it.
-        inline = None if file is not None else self._inline(desired, path)
+        fault = self._scripts.fault(text)
+        if text in self._scripts.files:
+            # Looked at where the file is declared; what only a request asks for is shown there, too.
+            alone = fault is not None and self._scripts.fault_alone(text) is None
+            return self._complaint(fault, text, desired, None) if fault and alone else []
+        inline = desired.source.span(("spec", *path))
         if fault is not None:
-            return (
-                []
-                if file is not None and text in self._faulty
-                else [self._complaint(fault, text, desired, inline)]
-            )
-        if path is not None and file is not None:
-            return []  # looked at where the file is declared
-        if path is None and text in self._serving and self._scripts.fault(text) is not None:
-            return []  # more is asked of it where it serves, and is said there
+            return self._complaint(fault, text, desired, inline)
+        return self._remarks(text, desired, inline)
+
+    def _remarks(self, text: str, desired: Desired, inline: SourceSpan | None) -> list[Diagnostic]:
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
 
         look = self._scripts.look(text)
@@ -100,16 +103,21 @@ class ScriptChecks:
 
     def _complaint(
         self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None
-    ) -> Diagnostic:
+    ) -> list[Diagnostic]:
+        """Word a fault; of a file it is said once, whoever refers to it."""
+        file = self._scripts.files.get(text, "")
+        if file and text in self._faulty:
+            return []
         self._faulty.add(text)
-        return complaint(
+        found = complaint(
             fault,
-            file=self._scripts.files.get(text, ""),
+            file=file,
             text=text,
             address=str(desired.address.base),
             inline=inline,
             manifest=self._manifest(inline),
         )
+        return [found]
 
     def of_inputs(
         self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Desired]
@@ -126,7 +134,7 @@ class ScriptChecks:
         if facts is None or facts.is_simple or not data:
             return []
         # Where the script stands in a file of its own, what fits it not is said there, for each request.
-        inline = None if text in self._scripts.files else self._inline(desired, path)
+        inline = None if text in self._scripts.files else desired.source.span(("spec", *path))
         found: list[Remark] = []
         for number, given in enumerate(facts.inputs):
             found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
@@ -168,9 +176,6 @@ class ScriptChecks:
             )
             for one in found
         ]
-
-    def _inline(self, desired: Desired, path: Path | None) -> SourceSpan | None:
-        return None if path is None else desired.source.span(("spec", *path))
 
     def _manifest(self, inline: SourceSpan | None) -> str:
         return "" if inline is None else self._manifests.get(inline.file, "")

@@ -106,6 +106,8 @@ class Look:
 def remarks(look: Look) -> list[Remark]:
     """Return what is to be said of a script, whatever it is used for."""
     found = [*_of_version(look), *_of_text(look), *_of_setup(look)]
+    if look.fault is not None:
+        found.append(_before_the_pixels(look.fault))
     if look.seen is not None:
         found += [
             *_of_reads(look, look.seen),
@@ -442,6 +444,24 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
 # --- failures ------------------------------------------------------------------------------
 
 
+def _before_the_pixels(fault: ScriptError) -> Remark:
+    """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
+    sure = fault.message.startswith("ReferenceError")
+    return Remark(
+        "fails",
+        "Evalscript fails",
+        f"before any pixel it failed with made-up scenes: {fault.message.rstrip('.')}.",
+        "What fails there fails the whole request.",
+        "",
+        None if fault.line is None else _word_at(fault.line, fault.column),
+        Severity.ERROR if sure else Severity.WARNING,
+    )
+
+
+def _word_at(line: int, column: int | None) -> Span:
+    return Span(line, column or 1, (column or 1) + 1)
+
+
 def _of_failures(look: Look, seen: Seen) -> _Remarks:
     first = seen.first
     if first is None:
@@ -449,10 +469,7 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
     sure = first.message.startswith("ReferenceError") and not look.facts.is_simple
     every = seen.failed == seen.pixels
     where = "every made-up pixel" if every else f"{seen.failed} of {seen.pixels} made-up pixels"
-    span = None
-    if first.line is not None:
-        column = first.column or 1
-        span = Span(first.line, column, column + 1)
+    span = None if first.line is None else _word_at(first.line, first.column)
     # Where it chose none of the scenes, it may fail for want of them.
     if sure or (every and not seen.unfed):
         yield Remark(

@@ -333,3 +333,18 @@ def test_mosaicking_that_a_collection_does_not_offer_is_an_error(worker: Worker)
     text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
     (one,) = on(worker, text, PUBLISHED["sentinel-1-grd"])
     assert one.rule == "mosaicking"
+
+
+@pytest.mark.parametrize(
+    ("body", "weighs"),
+    [("return other(collections);", "error"), ("return collections.none.at;", "warning")],
+)
+def test_a_function_that_fails_before_the_pixels_is_told(
+    worker: Worker, body: str, weighs: str
+) -> None:
+    text = script("return [s.length];", bands='["B04"]', more=', mosaicking: "ORBIT"')
+    text += f"function preProcessScenes(collections) {{ {body} }}\n"
+    found = [one for one in remarks(look(worker, text)) if one.rule == "fails"]
+    assert said(found) == [(weighs, "fails")]
+    assert found[0].span is not None
+    assert found[0].span.line == 4
