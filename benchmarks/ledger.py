@@ -20,6 +20,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 from measuring import Measured, measure, median
@@ -57,6 +58,13 @@ class Unsynced(Files):
         return
 
 
+class RunFields(TypedDict, total=False):
+    """What an entry of a run has besides; empty for what is no run."""
+
+    key: str
+    attempt: int
+
+
 def journal(path: Path, *, checkpoint_bytes: int) -> Journal:
     backend = DirectoryBackend(path, files=Unsynced())
     actor = {"user": "ada", "commit": "0" * 40}
@@ -69,22 +77,22 @@ def drafts(first: int) -> list[EntryDraft]:
     for number in range(first, first + BATCH, 2):
         which = number // 2 % ADDRESSES
         address = Address("ByocCollection" if which % 10 else "BatchProcess", f"r{which}")
-        run = {"key": f"1:sha256:{which:064d}", "attempt": 1} if which % 10 == 0 else {}
+        run: RunFields = {"key": f"1:sha256:{which:064d}", "attempt": 1} if which % 10 == 0 else {}
         made.append(intent(address, run))
         # Entry 0 is the ledger's own.
         made.append(outcome(address, run, of=number + 1))
     return made
 
 
-def intent(address: Address, run: dict[str, object]) -> EntryDraft:
+def intent(address: Address, run: RunFields) -> EntryDraft:
     return EntryDraft(
         Event.INTENT, address, plan=PLAN, deployment=HERE,
         operation="start" if run else "update", request=REQUEST,
-        data={"task": "task-1"} if run else {}, **run,  # type: ignore[arg-type]
+        data={"task": "task-1"} if run else {}, **run,
     )  # fmt: skip
 
 
-def outcome(address: Address, run: dict[str, object], *, of: int) -> EntryDraft:
+def outcome(address: Address, run: RunFields, *, of: int) -> EntryDraft:
     settled = Settlement(
         Result.DONE, id="task-1" if run else "c-1", status=200, cost_pu=1.0,
         spec=None if run else {"name": f"version {of}"},
@@ -92,7 +100,7 @@ def outcome(address: Address, run: dict[str, object], *, of: int) -> EntryDraft:
     )  # fmt: skip
     return EntryDraft(
         Event.OUTCOME, address, plan=PLAN, deployment=HERE,
-        operation="start" if run else "", intent=of, settlement=settled, **run,  # type: ignore[arg-type]
+        operation="start" if run else "", intent=of, settlement=settled, **run,
     )  # fmt: skip
 
 
