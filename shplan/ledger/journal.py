@@ -118,9 +118,9 @@ class Journal:
         """Return who holds the ledger, as far as can be seen without touching anything."""
         return await self._backend.holder()
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """
-        Say that the holder of the lease lives.
+        Say that the holder of the lease lives; return whether the lease is known to be held.
 
         One beat that nobody answers is no matter: the next one looks again.
 
@@ -134,7 +134,8 @@ class Journal:
             except LeaseLostError:
                 raise
             except LedgerError:
-                return
+                return False
+            return True
 
     async def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
         """
