@@ -47,6 +47,7 @@ class Holding:
         interrupt: ends the waiting
         beat_s: how often to say that the holder lives, in seconds as they pass, because the
             place of the ledger counts them
+        waiting: is told who holds it, if it is waited for, and how long at most
         passed: the seconds that have passed, also while this process or the machine slept
 
     Attributes:
@@ -62,6 +63,7 @@ class Holding:
         timeout_s: float,
         interrupt: Interrupt,
         beat_s: float = BEAT_S,
+        waiting: Callable[[str, float], None] | None = None,
         passed: Callable[[], float] = seconds_passed,
     ) -> None:
         self.others = Others(deployment)
@@ -76,6 +78,7 @@ class Holding:
         self._beat_s = beat_s
         self._heart: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self._waiting = waiting
         self._passed = passed
         self._sure_at = passed()
 
@@ -212,7 +215,11 @@ class Holding:
             raise
 
     async def _enter(self, timeout_s: float) -> Lease:
-        lease = self._ledger.lease(timeout_s=timeout_s)
+        def told(holder: str) -> None:
+            if self._waiting is not None:
+                self._waiting(holder, timeout_s)
+
+        lease = self._ledger.lease(timeout_s=timeout_s, waiting=told)
         if self._interrupt.wanted:
             return await lease.__aenter__()
         entering = asyncio.create_task(lease.__aenter__())

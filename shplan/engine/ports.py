@@ -112,9 +112,13 @@ class Ledger(Protocol):
         """
         ...
 
-    def lease(self, *, timeout_s: float) -> Lease:
+    def lease(self, *, timeout_s: float, waiting: Callable[[str], None] | None = None) -> Lease:
         """
         Return the lease, to be entered with `async with`.
+
+        Args:
+            timeout_s: how long to wait on entering while somebody else has it
+            waiting: is told who, once, if there is anything to wait for
 
         Raises:
             LockedError: on entering, somebody else held it longer than `timeout_s`

@@ -91,17 +91,20 @@ class Journal:
         """
         return (await self._tail.fold(deployment)).runs()
 
-    def lease(self, *, timeout_s: float) -> JournalLease:
+    def lease(
+        self, *, timeout_s: float, waiting: Callable[[str], None] | None = None
+    ) -> JournalLease:
         """
         Return the lease, to be entered with `async with`.
 
         Args:
             timeout_s: how long to wait on entering while somebody else has it
+            waiting: is told who, once, if there is anything to wait for
 
         Raises:
             LockedError: on entering, somebody else held it longer than `timeout_s`
         """
-        return JournalLease(self._tail, timeout_s=timeout_s)
+        return JournalLease(self._tail, timeout_s=timeout_s, waiting=waiting)
 
     async def others(self) -> tuple[LedgerEntry, ...]:
         """
