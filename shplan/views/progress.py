@@ -14,11 +14,11 @@ import orjson
 from shplan.core.address import Address
 from shplan.core.events import (
     BucketUnreadable,
-    LedgerHeld,
     ChangeFinished,
     ChangeProgress,
     ChangeStarted,
     Event,
+    LedgerHeld,
     Retrying,
     Waiting,
 )
