@@ -59,8 +59,10 @@ from shplan.manifest.source import (
     Texts,
     find_manifests,
 )
-from shplan.manifest.validate import Violation, dotted, listed, nearest, shown, violations
+from shplan.manifest.validate import violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
+from shplan.manifest.violation import Violation
+from shplan.manifest.wording import dotted, listed, nearest, shown
 from shplan.schema.store import manifest_kinds, tables
 
 if TYPE_CHECKING:
