@@ -130,6 +130,7 @@ ONLY: dict[str, set[str]] = {
         "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
+        "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",
         "sandbox/areas.py",
