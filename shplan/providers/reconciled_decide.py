@@ -265,9 +265,11 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
     stage = preparation.stage(observed.attributes)
     if stage is Stage.UNDER_WAY:
         return replace(change, waits=True, counts={**change.counts, "ingesting": 1})
+    cause = preparation.cause(observed.attributes)
     if stage is Stage.READY:
-        return change
-    cause = preparation.cause(observed.attributes) or "no cause given"
+        notes = (f"its {preparation.noun} left something out: {cause}",) if cause else ()
+        return replace(change, notes=(*change.notes, *notes))
+    cause = cause or "no cause given"
     quiet = change.action is Action.NOOP
     return replace(
         change,
