@@ -149,7 +149,8 @@ def _check_places(desired: Desired) -> _Found:
     for store in ("s3", "gs"):
         url = _at(desired.spec, "output", "delivery", store, "url")
         raster = _at(desired.spec, "output", "type") == "raster"
-        if not isinstance(url, str) or not raster:
+        # What is no address at all is said of the places of every kind.
+        if not isinstance(url, str) or not raster or "://" not in url:
             continue
         for problem in template_problems(url, _identifiers(desired.spec)):
             yield _wrong(
