@@ -131,7 +131,9 @@ def _not_s3(url: str, path: Path) -> Fault:
         path,
         "place",
         "Not a place on S3",
-        f"the address begins with `{shown}://`." if "://" in url else f"`{url.partition('?')[0][:60]}` has no `s3://`.",
+        f"the address begins with `{shown}://`."
+        if "://" in url
+        else f"`{url.partition('?')[0][:60]}` has no `s3://`.",
         "The service writes and reads with the API of S3, and names places as s3://BUCKET/PATH.",
         hint,
     )
