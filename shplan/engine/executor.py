@@ -16,7 +16,7 @@ from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
-from shplan.core.errors import ApiError, LockedError, NoAnswerError, RefusedError
+from shplan.core.errors import ApiError, LockedError, ManifestError, NoAnswerError, RefusedError
 from shplan.core.events import ChangeFinished, ChangeStarted
 from shplan.core.planner import steps_of
 from shplan.core.request import ApiRequest
@@ -310,6 +310,7 @@ class _Nodes:
             if rewrites(change):
                 await performer.rewrite()
             else:
+                self._world.resolver.check(change.address, self._attributes)
                 filled = fill_change(change, self._world.resolver, self._attributes)
                 provider = self._world.registry[change.address.kind]
                 known = await drive(provider.apply(filled, self._world.settings), performer.perform)
@@ -327,6 +328,10 @@ class _Nodes:
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
         except ChangeFailedError as error:
             return ChangeResult(change, Ending.FAILED, str(error), error.faults, performer.cost_pu)
+        except ManifestError as error:
+            # What is known only now does not fit: nothing of this change was sent.
+            said = "; ".join(one.what for one in error.diagnostics) or str(error)
+            return ChangeResult(change, Ending.FAILED, said, cost_pu=performer.cost_pu)
         except NoAnswerError as error:
             return ChangeResult(change, Ending.UNKNOWN, str(error), cost_pu=performer.cost_pu)
         except ApiError as error:
