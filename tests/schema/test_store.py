@@ -15,11 +15,13 @@ from tests.schema.support import faults
 
 def test_kinds_are_those_with_a_schema() -> None:
     assert store.manifest_kinds() == (
+        "BatchCollection",
         "BatchProcess",
         "ByocCollection",
         "ByocTiles",
         "Evalscript",
         "Project",
+        "ZarrCollection",
     )
 
 
