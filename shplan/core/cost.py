@@ -83,6 +83,11 @@ class Cost:
     maximum_pu: float = 0.0
     terms: tuple[CostTerm, ...] = ()
 
+    @property
+    def levels(self) -> tuple[float, float, float]:
+        """At least, as expected, at most."""
+        return self.minimum_pu, self.expected_pu, self.maximum_pu
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.minimum_pu + other.minimum_pu,

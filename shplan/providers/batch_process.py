@@ -36,6 +36,7 @@ from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
 from shplan.providers.job_apply import apply_job
 from shplan.providers.job_confirm import confirm_job
 from shplan.providers.job_decide import decide_job
+from shplan.providers.job_outcome import seen_by_references
 
 TASKS = "/batch/v2/process"
 TASK = "/batch/v2/process/{taskId}"
@@ -234,7 +235,7 @@ class BatchProcess:
         receipt = None if run is None else run.receipt
         if receipt is None or change.action is not Action.NOOP:
             return None
-        return {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+        return seen_by_references(receipt)
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry one change out."""

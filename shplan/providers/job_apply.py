@@ -44,6 +44,7 @@ from shplan.providers.job_outcome import (
     outputs_of,
     receipt_from_bucket,
     receipt_of,
+    seen_by_references,
 )
 from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
@@ -124,6 +125,12 @@ class _Job:
         return self.change.action is Action.RUN and bool(self.planned_task)
 
     @property
+    def estimate_pu(self) -> tuple[float, float, float] | None:
+        """What the plan has estimated, for what it starts and for what it finds started."""
+        found = self.change.current.get("estimate")
+        return cast("tuple[float, float, float]", tuple(found)) if isinstance(found, list) else None
+
+    @property
     def delivery(self) -> str:
         return put_key(self.api.delivery(self.given.request), self.key.short)
 
@@ -161,7 +168,7 @@ class _Job:
 
 
 def _attributes(job: _Job, receipt: Receipt) -> Object:
-    return {"id": receipt.id, "key": job.key.digest, "status": receipt.status}
+    return {**seen_by_references(receipt), "key": job.key.digest}
 
 
 def _bind(job: _Job, task: str) -> Flow[None]:
@@ -531,6 +538,7 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
         outputs=outputs,
         cost_pu=task.cost_pu,
         account=task.account,
+        estimate_pu=job.estimate_pu,
     )
     spent = task.cost_pu if job.starts and task.cost_pu is not None else 0.0
     settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)

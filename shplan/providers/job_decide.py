@@ -24,7 +24,7 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
-from shplan.providers.job_outcome import UNREAD, failed_features
+from shplan.providers.job_outcome import UNREAD, billed, failed_features
 from shplan.providers.job_preview import preview
 
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
@@ -153,10 +153,9 @@ def _decide_known(case: _Case) -> Change:
 
 def _told(receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
-    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     files = receipt.outputs.get("files")
     delivered = f", {files:,} files" if isinstance(files, int) else ""
-    told = (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+    told = (f"attempt {receipt.attempt} is done: {billed(receipt)}{delivered}",)
     unread = "its bucket could not be read, so nobody knows whether features failed"
     return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
 
@@ -191,6 +190,7 @@ def _bound(case: _Case, change: Change) -> Change:
 
 def _decide_started(case: _Case, task: Task) -> Change:
     change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
+    change = _estimated(change, _cost(case))
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
         note = f"{task.percent:.0f} % of it is processed"
@@ -394,10 +394,17 @@ def _priced(case: _Case, change: Change) -> Change:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
         told = (*change.notes, "its cost is not known")
         return _unless_taken(case, replace(change, notes=told, unpriced=True))
-    priced = replace(change, cost=cost)
+    priced = _estimated(replace(change, cost=cost), cost)
     if limit is not None and cost.maximum_pu > limit:
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
     return _unless_taken(case, priced)
+
+
+def _estimated(change: Change, cost: Cost | None) -> Change:
+    """Have the estimate written into the receipt, beside what the run will have cost."""
+    if cost is None:
+        return change
+    return replace(change, current={**change.current, "estimate": list(cost.levels)})
 
 
 def _cost(case: _Case) -> Cost | None:

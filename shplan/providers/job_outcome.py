@@ -17,7 +17,7 @@ from shplan.core.key_format import put_key
 from shplan.core.paths import template_root
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
-from shplan.core.value import JsonObject
+from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import JobApi, bucket_and_key
 from shplan.providers.reconciled import stated_record
@@ -92,6 +92,7 @@ def receipt_of(
     outputs: JsonObject,
     cost_pu: float | None,
     account: str = "",
+    estimate_pu: tuple[float, float, float] | None = None,
 ) -> Receipt:
     """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
@@ -109,7 +110,30 @@ def receipt_of(
         outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=account,
+        estimate_pu=estimate_pu,
     )
+
+
+def billed(receipt: Receipt) -> str:
+    """Say what a run has cost, beside what it was estimated to cost."""
+    actual = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    if receipt.estimate_pu is None:
+        return actual
+    least, likely, most = receipt.estimate_pu
+    if least == most:
+        return f"{actual} (estimated {most:,g})"
+    return f"{actual} (estimated {least:,g} to {most:,g}, {likely:,g} expected)"
+
+
+def seen_by_references(receipt: Receipt) -> Object:
+    """Return what references see of a run that has its receipt."""
+    seen: Object = {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+    if receipt.cost_pu is not None:
+        seen["costPu"] = receipt.cost_pu
+    if receipt.estimate_pu is not None:
+        names = ("minimum", "expected", "maximum")
+        seen["estimatePu"] = dict(zip(names, receipt.estimate_pu, strict=True))
+    return seen
 
 
 def failed_features(receipt: Receipt) -> str:
