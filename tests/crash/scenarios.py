@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.crash.stand import Stand
 from tests.support.cogs import cog_bytes
-from tests.support.jobs import AREA, SCRIPT
+from tests.support.jobs import AREA, SCRIPT, TWO_TILES
 
 Manifest = Mapping[str, Any]
 APPLY = ("apply", "--auto-approve")
@@ -119,6 +119,7 @@ def job(
     data: str = "sentinel-2-l2a",
     run: Mapping[str, Any] | None = None,
     url: str = "",
+    area: Any = None,
     **more: Any,
 ) -> Manifest:
     """A batch job; of a year before there was imagery, so that its results take no time."""
@@ -128,7 +129,7 @@ def job(
     body = {
         "processRequest": {
             "input": {
-                "bounds": {"geometry": AREA},
+                "bounds": {"geometry": area or AREA},
                 "data": [{"type": data, "dataFilter": {"timeRange": times}}],
             },
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
@@ -138,6 +139,23 @@ def job(
         "output": {"type": "raster", "delivery": delivery, **output},
     }
     return manifest("BatchProcess", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+def older_job(
+    name: str = "ndvi",
+    *,
+    run: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+    area: Any = None,
+) -> Manifest:
+    """The same job in the words of Batch V1."""
+    told = job(name, area=area)["spec"]
+    body = {
+        "processRequest": told["processRequest"],
+        "tilingGrid": {"id": 0, "resolution": 60},
+        "output": {"defaultTilePath": "s3://results/older", **(output or {})},
+    }
+    return manifest("BatchProcess", name, body, run={"api": "v1", **(run or {})})
 
 
 FILES = {"ndvi.js": SCRIPT}
@@ -180,6 +198,10 @@ def added_by_hand(stand: Stand) -> None:
 
 def every_feature_fails(stand: Stand) -> None:
     stand.sandbox.control("POST", "batch", {"share": 1.0, "cause": "no imagery there"})
+
+
+def a_tile_fails(stand: Stand) -> None:
+    stand.sandbox.control("POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"})
 
 
 def nothing_fails(stand: Stand) -> None:
@@ -424,6 +446,35 @@ SCENARIOS: dict[str, Scenario] = {
     "job-destroy": Scenario(
         (("BatchProcess", "delete"),),
         (Step((script(), job())), Step((script(), job()), DESTROY)),
+    ),
+    # Jobs of Batch V1.
+    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
+    "job-older-collection": Scenario(
+        (("BatchProcess", "run"),),
+        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
+    ),
+    "job-older-restarted": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
+            Step(
+                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
+                before=nothing_fails,
+            ),
+        ),
+    ),
+    "job-older-analysed": Scenario(
+        (("BatchProcess", "resume"),),
+        steps(
+            (script(), older_job(run={"start": "analyse"})), (script(), older_job())
+        ),
+    ),
+    "job-older-deleted": Scenario(
+        (("BatchProcess", "delete"),),
+        steps(
+            (script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)
+        ),
+        lost=NO_MANIFEST,
     ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
