@@ -10,9 +10,12 @@ on, and a task of which no tile was processed can be deleted. Source: the older 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from shplan.core.cost import Cost, CostTerm
+from shplan.core.image_size import batch_sizing
+from shplan.core.prices import PriceInput, batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.batch_v1_body import delivery_of, in_version_2, skipping
@@ -195,6 +198,11 @@ def _crs(origin: JsonObject) -> str:
     return f" EPSG:{code}" if code.isdecimal() else ""
 
 
+def _price(asked: PriceInput) -> Cost | None:
+    """Return our own price, which holds until the service has estimated it."""
+    return batch_v2_cost(replace(asked, request=in_version_2(asked.request)))
+
+
 API = JobApi(
     kind="BatchProcess",
     api="v1",
@@ -210,6 +218,8 @@ API = JobApi(
     skipping=skipping,
     outcome_file=lambda _: "",
     feature_file=lambda _: "",
+    sizing=batch_sizing,
+    price=_price,
     copy_prefix=COPY_PREFIX,
     copied_task=copied_task,
     again=_restart,

@@ -201,7 +201,9 @@ def every_feature_fails(stand: Stand) -> None:
 
 
 def a_tile_fails(stand: Stand) -> None:
-    stand.sandbox.control("POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"})
+    stand.sandbox.control(
+        "POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"}
+    )
 
 
 def nothing_fails(stand: Stand) -> None:
@@ -465,15 +467,11 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "job-older-analysed": Scenario(
         (("BatchProcess", "resume"),),
-        steps(
-            (script(), older_job(run={"start": "analyse"})), (script(), older_job())
-        ),
+        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
     ),
     "job-older-deleted": Scenario(
         (("BatchProcess", "delete"),),
-        steps(
-            (script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)
-        ),
+        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
         lost=NO_MANIFEST,
     ),
     "job-saved": Scenario(

@@ -11,7 +11,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.engine.executor import Ending
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
-from tests.support.jobs import TWO_TILES, job, job_v1, tasks, tasks_v1
+from tests.support.jobs import TWO_TILES, job_v1, tasks_v1
 
 EAST = "33N_24_254"
 Scenario = Callable[[Bench], Awaitable[None]]

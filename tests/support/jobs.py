@@ -159,9 +159,7 @@ def body_v1(
 def job_v1(name: str = "ndvi", *, run: Mapping[str, Any] | None = None, **more: Any) -> Desired:
     """A batch job of version 1; `more` goes into its request, as for `body_v1`."""
     spec = more.pop("spec", None)
-    options = {
-        key: more.pop(key) for key in ("key", "prevent", "depends_on") if key in more
-    }
+    options = {key: more.pop(key) for key in ("key", "prevent", "depends_on") if key in more}
     return job(name, run={"api": "v1", **(run or {})}, spec=spec or body_v1(**more), **options)
 
 
