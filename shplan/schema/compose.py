@@ -214,8 +214,7 @@ def _by_version(kind: str, declaration: Schema) -> Schema:
 def _of_version(spec: str, options: Schema) -> Schema:
     members: Schema = {"spec": {"$ref": DEFS + spec, LITERAL: True}}
     if options:
-        values: Schema = {name: {"enum": allowed} for name, allowed in options.items()}
-        members["run"] = {"properties": values, LITERAL: True}
+        members["run"] = {"properties": options, LITERAL: True}
     return {"properties": members, LITERAL: True}
 
 
