@@ -76,7 +76,7 @@ def place_of(schema: Schema, name: str) -> str:
     if name in top:
         return f"`{name}` belongs at the top level of the document"
     for part in ("metadata", "spec", "run"):
-        for holder, node in _members(schema, _member(schema, part), part):
+        for holder, node in _members(schema, dict(_member(schema, part)), part):
             if name in properties(node):
                 return f"`{name}` belongs below `{holder}`"
     return ""
