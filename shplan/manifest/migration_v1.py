@@ -183,8 +183,8 @@ def _grid(body: Map, report: Report, table: JsonObject) -> None:
         if "tilingGrid" in body and name in body:
             take(body, name)
             report.moved("grid", (name,), f"`{name}` is left away: `tilingGrid` says it.")
-    if "tilingGrid" not in body:
-        _older_grid(body, report)
+    if "tilingGrid" not in body and not _older_grid(body, report):
+        return
     grid = body.get("tilingGrid")
     if not isinstance(grid, dict):
         hint = "write id and resolution out" if grid is not None else ""
@@ -196,17 +196,19 @@ def _grid(body: Map, report: Report, table: JsonObject) -> None:
     put(body, "input", value, comment=comment)
 
 
-def _older_grid(body: Map, report: Report) -> None:
+def _older_grid(body: Map, report: Report) -> bool:
+    """Say a grid in the newer way; false where it is not said at all."""
     names = {"tilingGridId": "id", "resolution": "resolution"}
     missing = [name for name in names if name not in body]
     if missing:
         report.fail("grid", (), f"it says no `{missing[0]}`, and has no `tilingGrid`.")
-        return
+        return False
     grid = new_map()
     for old, new in names.items():
         value, comment = take(body, old)
         put(grid, new, value, comment=comment)
     put(body, "tilingGrid", grid)
+    return True
 
 
 def _check_grid(grid: Map, report: Report, table: JsonObject) -> None:
