@@ -16,11 +16,13 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
 from shplan.core.paths import PLACEHOLDERS, Delivery, template_problems
+from shplan.core.request_area import DEGREES, Area, read_area
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, Value, is_known
 
 # Where a response of this name comes from: the script's own metadata, never an output.
 USERDATA = "userdata"
+_SCHEMES = ("s3://", "gs://")
 _Found: TypeAlias = Iterator[Diagnostic]
 
 
@@ -116,6 +118,10 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
     tiles = touched_tiles(desired.spec, table)
     if tiles is None or tiles.count:
         return
+    area = read_area(_at(desired.spec, "processRequest", "input", "bounds"))
+    if any(fault.sure for fault in area.faults):
+        # What is wrong with the coordinates themselves is said where they stand.
+        return
     west, south, east, north = grid.bounds
     yield _wrong(
         desired,
@@ -124,7 +130,17 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
         what=f"no tile of grid {grid.id} ({grid.name}) touches the area.",
         why=f"The grid covers longitudes {west:g} to {east:g} and latitudes {south:g} to {north:g}."
         " Coordinates are x, y: longitude first.",
+        hint="exchange x and y of every position" if _fits_exchanged(area, grid) else "",
     )
+
+
+def _fits_exchanged(area: Area, grid: Grid) -> bool:
+    """Tell whether the area would lie on the grid if its numbers were latitude and longitude."""
+    if area.extent is None or area.crs != DEGREES:
+        return False
+    south, west, north, east = area.extent
+    left, low, right, high = grid.bounds
+    return left <= west and east <= right and low <= south and north <= high
 
 
 def _check_outputs(desired: Desired) -> _Found:
@@ -165,7 +181,8 @@ def _check_places(desired: Desired, placeholders: Sequence[str]) -> _Found:
     form = forms.get(str(_at(desired.spec, "output", "type")))
     for store in ("s3", "gs"):
         url = _at(desired.spec, "output", "delivery", store, "url")
-        if not isinstance(url, str) or form is None:
+        # What is no address at all is said of the places of every kind.
+        if not isinstance(url, str) or form is None or not url.startswith(_SCHEMES):
             continue
         outputs = _identifiers(desired.spec)
         for problem in template_problems(url, outputs, delivery=form, placeholders=placeholders):
