@@ -21,6 +21,7 @@ from shplan.core.job_input import cost_input
 from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
 from shplan.core.planner import dependencies, protected
+from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
@@ -195,7 +196,8 @@ def _decide_started(case: _Case, task: Task) -> Change:
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
         note = f"{task.percent:.0f} % of it is processed"
-        change = replace(change, notes=(note,), waits=True, records=True)
+        notes = () if case.api.starts_at_once else (note,)
+        change = replace(change, notes=notes, waits=True, records=True)
         if known:
             return replace(change, action=Action.NOOP, reason=Reason.RUNNING)
         return replace(change, action=Action.ADOPT, reason=Reason.OTHERS_TASK)
@@ -226,6 +228,8 @@ def _known(case: _Case) -> bool:
 def _lost_starts(case: _Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
     run, unfinished = case.view.run, case.view.unfinished
+    if case.api.listing is None:
+        return case.view.lost
     if run is None or unfinished:
         return (unfinished,) if unfinished else ()
     shown = {task.id for task in case.view.tasks}
@@ -247,11 +251,13 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
             change, action=Action.ADOPT, reason=Reason.NOT_RECORDED, records=True, current=current
         )
     address = case.wanted.address
+    which = f"task {lost[0]} was started, it is gone from the server"
+    if not lost[0]:
+        which = "a request was sent, its answer was lost"
     diagnostic = Diagnostic(
         code="run/outcome-unknown",
         summary="Outcome of a run unknown",
-        what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
-        " bucket does not tell how it ended.",
+        what=f"{address}: {which}, and its bucket does not tell how it ended.",
         why="Running again would pay again for what may lie in the bucket already.",
         hint=_ways_on(case, lost[0]),
         span=case.desired.source.span(("metadata", "name")),
@@ -269,7 +275,7 @@ def _ways_on(case: _Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
     if case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
-    return f"if it is there: shplan import {case.wanted.address} {task}; {again}"
+    return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
 
 
 def _ended_before(case: _Case, attempt: int) -> bool:
@@ -352,6 +358,9 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
         return _priced(case, replace(again, notes=(note, paid)))
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
+    if body is None:
+        paid = "nothing that is there can be left alone, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
     return _priced(case, replace(again, requests=requests, notes=(note, kept)))
@@ -361,7 +370,9 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
     own = Reference(case.wanted.address, ("id",))
     made = Unknown(f"{{{{ ref('{case.wanted.address}').id }}}}", "", (own,))
     create = case.api.create({**case.spec})
-    follow = {"auto": (case.api.start(made),), "analyse": (case.api.analyse(made),)}
+    follow: dict[str, tuple[ApiRequest, ...]] = {}
+    if not case.api.starts_at_once:
+        follow = {"auto": (case.api.start(made),), "analyse": (case.api.analyse(made),)}
     known_later = ("once its key is known, it is left alone if that has run already",)
     return replace(
         case.base,
@@ -385,8 +396,10 @@ def _priced(case: _Case, change: Change) -> Change:
         delivery=case.api.delivery(case.spec),
         key="" if case.view.key is None else case.view.key.short,
     )
+    if case.api.shown is not None:
+        shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
     change = replace(change, notes=(*shown, *change.notes))
-    if not any(request.operation == case.api.start("").operation for request in change.requests):
+    if not any(request.operation == case.api.payment for request in change.requests):
         return _unless_taken(case, change)
     cost = _cost(case)
     limit = case.options.max_pu
@@ -448,6 +461,9 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     receipt = None if places is None else places.taken(delivery, key=change.key)
     if receipt is None:
         return change
+    if case.api.overwrites:
+        over = f"writes over what task {receipt.id} has delivered there"
+        return replace(change, notes=(*change.notes, over))
     return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from shplan.core.key_format import put_key
-from shplan.core.paths import template_root
+from shplan.core.paths import template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject
 from shplan.providers.base import Fetch, File, Flow, Look
-from shplan.providers.job import JobApi, bucket_and_key
+from shplan.providers.job import JobApi, Phase, bucket_and_key
 from shplan.providers.reconciled import stated_record
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.
@@ -35,6 +35,24 @@ class Features:
     total: int
     pending: int
     failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """
+    What the files of a task tell of it, for those who ask after it is gone.
+
+    Args:
+        phase: DONE and ENDED are certain; RUNNING: it was started, and they tell no more
+        features: how its features ended
+        cost_pu: what was billed, None where the files do not say
+        cause: why it failed
+    """
+
+    phase: Phase
+    features: Features = field(default_factory=lambda: Features(0, 0))
+    cost_pu: float | None = None
+    cause: str = ""
 
 
 def read_features(database: bytes) -> Features | None:
@@ -57,7 +75,9 @@ def read_features(database: bytes) -> Features | None:
 
 def features_of(api: JobApi, delivery: str, task: str) -> Flow[Features | None]:
     """Fetch and read the execution database of a task; None where it cannot be read."""
-    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    if api.features is not None:
+        return (yield from api.features(delivery, task))
+    bucket, root = bucket_and_key(template_root(with_minted(delivery, task)))
     if not bucket:
         return None
     name = api.outcome_file(task)
@@ -66,14 +86,15 @@ def features_of(api: JobApi, delivery: str, task: str) -> Flow[Features | None]:
     return None if content is None else read_features(content)
 
 
-def outputs_of(delivery: str, task: str) -> Flow[JsonObject]:
+def outputs_of(api: JobApi, delivery: str, task: str) -> Flow[JsonObject]:
     """Say what lies where the results were delivered: counts where the bucket can be read."""
+    beside = api.beside
     outputs: JsonObject = {"template": delivery}
-    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    bucket, root = bucket_and_key(template_root(with_minted(delivery, task)))
     files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
     if files is None:
         return outputs
-    kept = [one for one in files if not one.key.endswith((".sqlite", ".gpkg", ".json"))]
+    kept = [one for one in files if not one.key.endswith(beside)]
     outputs["files"] = len(kept)
     outputs["bytes"] = sum(one.size_bytes for one in kept)
     outputs["first"] = [
@@ -123,14 +144,25 @@ def heard_of(
 ) -> Flow[tuple[Receipt | None, bool]]:
     """Return the receipt of a task that finished, and whether it was started at all."""
     delivery = put_key(api.delivery(given.request), key.short)
-    features = yield from features_of(api, delivery, task)
+    trace: Trace | None = None
+    if api.trace is not None:
+        trace = yield from api.trace(given, key, task)
+        features: Features | None = None if trace is None else trace.features
+    else:
+        features = yield from features_of(api, delivery, task)
     if features is None:
         return None, False
-    if features.pending:
+    if features.pending or (trace is not None and trace.phase is not Phase.DONE):
         return None, True
-    outputs = yield from outputs_of(delivery, task)
+    outputs = yield from outputs_of(api, delivery, task)
     receipt = receipt_of(
-        given, key, task=task, attempt=attempt, features=features, outputs=outputs, cost_pu=None
+        given,
+        key,
+        task=task,
+        attempt=attempt,
+        features=features,
+        outputs=outputs,
+        cost_pu=None if trace is None else trace.cost_pu,
     )
     return receipt, True
 
