@@ -273,7 +273,7 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
 
 def _ways_on(case: _Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
-    if case.view.unfinished == task:
+    if task and case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
     return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
 

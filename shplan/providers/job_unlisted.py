@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from shplan.core.entry import Event, Result, Settlement
-from shplan.core.errors import NoAnswerError
+from shplan.core.errors import NoAnswerError, UndecidedError
 from shplan.core.marker import read_marker
 from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey
@@ -143,7 +143,7 @@ def _ask_bucket(
             continue
         seen: Task | None = yield from seen_or_traced(api, given, key, copy.id)
         if seen is None:
-            one.lost.append(copy.id)
+            one.lost.append("" if copy.id == UNKNOWN_ID else copy.id)
         else:
             told = replace(seen, description=copy.description, request=copy.request)
             one.tasks[copy.id] = told
@@ -183,7 +183,7 @@ def task_unlisted(job: Hand, known: RunRecord | None) -> Flow[Task]:
     Return the request that this attempt is: one that there is, or a new one, which is paid.
 
     Raises:
-        NoAnswerError: a request may run of which nothing tells
+        UndecidedError: a request may run of which nothing tells
         ChangeFailedError: it could cost more than `maxPu`, or no answer came, without effect
     """
     if job.planned_task:
@@ -199,7 +199,7 @@ def watched(job: Hand, task: Task) -> Flow[Task]:
     Look how far a request is; one that has vanished is asked for in its bucket.
 
     Raises:
-        NoAnswerError: it has vanished, and its bucket does not tell how it ended
+        UndecidedError: it has vanished, and its bucket does not tell how it ended
     """
     looks = _MOST_LOOKS if job.settings.reads_buckets else 1
     for look in range(looks):
@@ -208,7 +208,7 @@ def watched(job: Hand, task: Task) -> Flow[Task]:
             return seen
         if look + 1 < looks:
             yield Wait(job.settings.poll_s, "its files are not there yet", looks=True)
-    raise NoAnswerError(_undecided(job, task.id))
+    raise UndecidedError(_undecided(job, task.id))
 
 
 def _undecided(job: Hand, task: str) -> str:
@@ -225,7 +225,7 @@ def _look(job: Hand, known: RunRecord | None) -> Flow[Task | None]:
     Return the request of this attempt that is known or lies in the bucket, None for none.
 
     Raises:
-        NoAnswerError: one may run of which nothing tells
+        UndecidedError: one may run of which nothing tells
     """
     one = Sought(
         job.given, job.key, known, frozenset() if known is None else known.ids, removed=False
@@ -235,7 +235,7 @@ def _look(job: Hand, known: RunRecord | None) -> Flow[Task | None]:
     )
     yield from find_unlisted(job.api, (one,), around)
     if one.lost:
-        raise NoAnswerError(_undecided(job, one.lost[0]))
+        raise UndecidedError(_undecided(job, one.lost[0]))
     view = JobView(run=known)
     order = {Phase.RUNNING: 0, Phase.DONE: 0}
     tasks = [task for task in one.tasks.values() if _attempt(view, task) == job.mark.attempt]

@@ -83,9 +83,7 @@ def statistics_body(
     }
 
 
-def image(
-    name: str = "mosaic", *, run: Mapping[str, Any] | None = None, **more: Any
-) -> Desired:
+def image(name: str = "mosaic", *, run: Mapping[str, Any] | None = None, **more: Any) -> Desired:
     """An asynchronous request; `more` goes into it."""
     spec = async_body(**more)
     address = Address("AsyncProcess", name)
