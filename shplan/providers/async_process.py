@@ -17,7 +17,9 @@ from shplan.core.change import Action, Change
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
+from shplan.core.image_size import Sizing
 from shplan.core.marker import Marker, script_with_marker
+from shplan.core.prices import async_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
@@ -90,6 +92,8 @@ API = JobApi(
     skipping=lambda _: None,
     outcome_file=lambda _: "",
     feature_file=lambda _: "",
+    sizing=lambda _: Sizing({}),
+    price=async_cost,
     copy_prefix="",
     copied_task=lambda _: "",
     starts_at_once=True,

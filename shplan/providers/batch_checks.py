@@ -1,5 +1,7 @@
 """
-What a schema cannot say of a Batch V2 request: grid, area, outputs, places, keys.
+What a schema cannot say of a Batch V2 request: grid, area on it, outputs, output paths.
+
+What holds for requests of every kind is in `request_checks`.
 
 Offline: everything here is found before a server is asked. Facts: the documentation's page on
 Batch V2 (tiling grids, output paths) and the API description's schemas.
@@ -10,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
@@ -29,10 +30,8 @@ def check_batch(desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diag
     return [
         *_check_bounds(desired),
         *_check_grid(desired, table),
-        *_check_times(desired),
         *_check_outputs(desired),
         *_check_places(desired),
-        *_check_keys(desired),
     ]
 
 
@@ -113,22 +112,6 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
     )
 
 
-def _check_times(desired: Desired) -> _Found:
-    data = _at(desired.spec, "processRequest", "input", "data")
-    for index, one in enumerate(data if isinstance(data, list) else ()):
-        stated = _at(one, "dataFilter", "timeRange")
-        ends = (stated.get("from"), stated.get("to")) if isinstance(stated, dict) else ()
-        instants = [instant(text) for text in ends if isinstance(text, str)]
-        if len(instants) == 2 and None not in instants and instants[0] > instants[1]:  # type: ignore[operator]
-            yield _wrong(
-                desired,
-                ("spec", "processRequest", "input", "data", index, "dataFilter", "timeRange"),
-                summary="Time range turned round",
-                what="`from` is later than `to`.",
-                hint="exchange them",
-            )
-
-
 def _check_outputs(desired: Desired) -> _Found:
     """Every response needs an output of the script of the same name."""
     responses = _at(desired.spec, "processRequest", "output", "responses")
@@ -177,34 +160,6 @@ def _check_places(desired: Desired) -> _Found:
                 why=problem.why,
                 hint=problem.hint,
             )
-
-
-def _check_keys(desired: Desired) -> _Found:
-    """A key pair is a pair, and a role is instead of it. Source: schema S3BucketInfo."""
-    delivery = _at(desired.spec, "output", "delivery", "s3")
-    if not isinstance(delivery, dict):
-        return
-    stated = {"accessKey", "secretAccessKey"} & delivery.keys()
-    path = ("spec", "output", "delivery", "s3")
-    if len(stated) == 1:
-        (lacking,) = {"accessKey", "secretAccessKey"} - stated
-        yield _wrong(
-            desired,
-            path,
-            summary="Half of a key pair",
-            what=f"`{next(iter(stated))}` is stated without `{lacking}`.",
-            hint=f"write `{lacking}: \"{{{{ secret('env:NAME') }}}}\"`",
-        )
-    elif not stated and "iamRoleARN" not in delivery:
-        yield _wrong(
-            desired,
-            path,
-            summary="No access to the bucket",
-            what="the delivery has neither `iamRoleARN` nor a key pair.",
-            why="The service writes there with what the request gives it; bucket policies are not"
-            " used any more.",
-            hint="state `iamRoleARN`, or `accessKey` and `secretAccessKey` by secret(...)",
-        )
 
 
 def _identifiers(spec: Object) -> tuple[str, ...]:

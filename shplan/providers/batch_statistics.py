@@ -16,7 +16,9 @@ from shplan.core.change import Action, Change
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
+from shplan.core.image_size import statistics_sizing
 from shplan.core.marker import Marker, read_script_marker, script_with_marker
+from shplan.core.prices import batch_statistics_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
@@ -178,7 +180,9 @@ API = JobApi(
     with_marker=_with_marker,
     skipping=lambda _: None,
     outcome_file=lambda _: "",
-    feature_file=lambda _: "",
+    feature_file=feature_file_of,
+    sizing=statistics_sizing,
+    price=batch_statistics_cost,
     copy_prefix="",
     copied_task=lambda _: "",
     overwrites=True,

@@ -1,5 +1,7 @@
 """
-What a schema cannot say of asynchronous and of batch statistical requests: times, sizes, places.
+What a schema cannot say of asynchronous and of batch statistical requests: scripts, outputs, paths.
+
+What holds for requests of every kind is in `request_checks`.
 
 Offline: everything here is found before a server is asked. Facts: the API description's schemas
 `AsyncProcessRequest`, `BatchStatisticalRequest` and those of their deliveries.
@@ -11,7 +13,6 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.resource import Desired
 from shplan.core.value import Path, Unknown, Value
@@ -29,16 +30,10 @@ def check_statistics(desired: Desired) -> list[Diagnostic]:
     return [
         *_check_script(desired, "aggregation"),
         *_check_script_size(desired),
-        *_check_size(desired, "aggregation"),
-        *_check_times(desired, "aggregation"),
-        *_check_data_times(desired),
         *_check_calculations(desired),
         *_check_features(desired),
         *_check_place(desired, ("output",), ("<REQUEST_ID>", "<ID>", "<IDENTIFIER>")),
         *_check_unique(desired),
-        *_check_access(desired, ("output",)),
-        *_check_access(desired, ("input", "features")),
-        *_check_access(desired, ("aggregation", "evalscriptReference")),
         *_check_run(desired),
     ]
 
@@ -47,14 +42,11 @@ def check_async(desired: Desired) -> list[Diagnostic]:
     """Return what is wrong with an asynchronous request, each at its place."""
     return [
         *_check_script(desired),
-        *_check_size(desired, "output"),
-        *_check_data_times(desired),
+        *_check_size(desired),
         *_check_bounds(desired),
         *_check_outputs(desired),
         *_check_place(desired, ("output", "delivery"), ("<REQUEST_ID>", "<OUTPUT>")),
         *_check_distinct(desired),
-        *_check_access(desired, ("output", "delivery")),
-        *_check_access(desired, ("evalscriptReference",)),
         *_check_run(desired),
     ]
 
@@ -90,65 +82,16 @@ def _check_script_size(desired: Desired) -> _Found:
         )
 
 
-def _check_size(desired: Desired, below: str) -> _Found:
-    """Pixels are counted or measured, never both. Source: both schemas."""
-    held = _at(desired.spec, below)
-    counted = [name for name in ("width", "height") if _has(held, name)]
-    measured = [name for name in ("resx", "resy") if _has(held, name)]
-    if counted and measured:
+def _check_size(desired: Desired) -> _Found:
+    output = _at(desired.spec, "output")
+    if not any(_has(output, name) for name in ("width", "height", "resx", "resy")):
         yield _wrong(
             desired,
-            ("spec", below, measured[0]),
-            summary="Two sizes stated",
-            what=f"`{below}` has `{counted[0]}` and `{measured[0]}`.",
-            why="A size is given in pixels, by width and height, or by their size, by resx and resy.",
-            hint="leave one pair out",
-        )
-    elif below == "output" and not (len(counted) == 2 or len(measured) == 2):
-        lacking = {"width": "height", "height": "width", "resx": "resy", "resy": "resx"}
-        stated = [*counted, *measured]
-        yield _wrong(
-            desired,
-            ("spec", below),
+            ("spec", "output"),
             summary="Size missing",
-            what=f"`output` has `{stated[0]}` without `{lacking[stated[0]]}`."
-            if stated
-            else "`output` has no size.",
+            what="`output` has no size.",
             why="An asynchronous request has no size of its own accord.",
             hint="state `width` and `height`, or `resx` and `resy`",
-        )
-    for name in measured:
-        value = _at(desired.spec, below, name)
-        if isinstance(value, int | float) and value <= 0:
-            yield _wrong(
-                desired,
-                ("spec", below, name),
-                summary="Value not allowed",
-                what=f"`{name}` is {value:g}; the size of a pixel is greater than 0.",
-            )
-
-
-def _check_times(desired: Desired, *below: str) -> _Found:
-    yield from _turned(desired, (*below, "timeRange"))
-
-
-def _check_data_times(desired: Desired) -> _Found:
-    data = _at(desired.spec, "input", "data")
-    for index, _ in enumerate(data if isinstance(data, list) else ()):
-        yield from _turned(desired, ("input", "data", index, "dataFilter", "timeRange"))
-
-
-def _turned(desired: Desired, path: Path) -> _Found:
-    stated = _at(desired.spec, *path)
-    ends = (stated.get("from"), stated.get("to")) if isinstance(stated, dict) else ()
-    first, last = [instant(one) if isinstance(one, str) else None for one in ends] or (None, None)
-    if first is not None and last is not None and first > last:
-        yield _wrong(
-            desired,
-            ("spec", *path),
-            summary="Time range turned round",
-            what="`from` is later than `to`.",
-            hint="exchange them",
         )
 
 
@@ -227,20 +170,8 @@ def _check_features(desired: Desired) -> _Found:
 def _check_place(desired: Desired, path: Path, known: Sequence[str]) -> _Found:
     held = _at(desired.spec, *path)
     url = url_of(held)
-    if not url:
-        return
     store = "s3" if _at(held, "s3", "url") == url else "gs"
     where = ("spec", *path, store, "url")
-    bucket = url.removeprefix(f"{store}://").partition("/")[0]
-    if not url.startswith(f"{store}://") or not bucket or "<" in bucket:
-        yield _wrong(
-            desired,
-            where,
-            summary="Output path cannot be used",
-            what=f"the delivery path is {url or 'empty'}.",
-            why=f"Results are delivered to a bucket, given as {store}://bucket/path.",
-            hint=f"name the bucket, as in `{store}://bucket/path`",
-        )
     for one in placeholders_in(url):
         if one not in known:
             yield _unknown_placeholder(desired, where, one, known)
@@ -292,33 +223,6 @@ def _check_distinct(desired: Desired) -> _Found:
             what=f"the delivery path {url} has no <OUTPUT>, and there are several outputs.",
             why="Without it all outputs would be written to one place.",
             hint=f"write `{url.rstrip('/')}/<OUTPUT>`",
-        )
-
-
-def _check_access(desired: Desired, path: Path) -> _Found:
-    """A key pair is a pair, and a role is instead of it. Source: schema S3BucketInfo."""
-    place = _at(desired.spec, *path, "s3")
-    if not isinstance(place, dict):
-        return
-    stated = {"accessKey", "secretAccessKey"} & place.keys()
-    where = ("spec", *path, "s3")
-    if len(stated) == 1:
-        (lacking,) = {"accessKey", "secretAccessKey"} - stated
-        yield _wrong(
-            desired,
-            where,
-            summary="Half of a key pair",
-            what=f"`{next(iter(stated))}` is stated without `{lacking}`.",
-            hint=f"write `{lacking}: \"{{{{ secret('env:NAME') }}}}\"`",
-        )
-    elif not stated and "iamRoleARN" not in place:
-        yield _wrong(
-            desired,
-            where,
-            summary="No access to the bucket",
-            what=f"`{'.'.join(str(step) for step in path)}` has neither `iamRoleARN` nor a key pair.",
-            why="The service goes to the bucket with what the request gives it.",
-            hint="state `iamRoleARN`, or `accessKey` and `secretAccessKey` by secret(...)",
         )
 
 
