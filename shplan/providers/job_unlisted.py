@@ -92,7 +92,7 @@ def find_unlisted(api: JobApi, seeking: Iterable[Sought], surroundings: Surround
     for one in seeking:
         if one.given is None or one.key is None:
             continue
-        yield from _find_known(api, one, one.given, one.key)
+        yield from _find_known(api, one, one.given, one.key, lag_s=surroundings.list_lag_s)
         is_silent = _is_silent(one)
         if not (is_silent or one.is_unheard_of):
             continue
@@ -102,7 +102,9 @@ def find_unlisted(api: JobApi, seeking: Iterable[Sought], surroundings: Surround
         yield from _ask_bucket(api, one, one.given, one.key, known=known, is_silent=is_silent)
 
 
-def _find_known(api: JobApi, one: Sought, given: RunInput, key: RunKey) -> Flow[None]:
+def _find_known(
+    api: JobApi, one: Sought, given: RunInput, key: RunKey, *, lag_s: float
+) -> Flow[None]:
     run = one.run
     ids = {one.recorded_id} - {""} - (frozenset() if run is None else run.ids)
     for number, attempt in {} if run is None else run.attempts.items():
@@ -110,6 +112,10 @@ def _find_known(api: JobApi, one: Sought, given: RunInput, key: RunKey) -> Flow[
             ids.update(attempt.ids)
     for task in sorted(ids):
         seen: Task | None = yield from seen_or_traced(api, given, key, task)
+        if seen is None and lag_s:
+            # It may not be shown yet, or its files not be there yet.
+            yield Wait(lag_s, f"request {task} is not shown; looking again")
+            seen = yield from seen_or_traced(api, given, key, task)
         if seen is None:
             one.lost.append(task)
         else:
@@ -201,13 +207,15 @@ def watched(job: Hand, task: Task) -> Flow[Task]:
     Raises:
         UndecidedError: it has vanished, and its bucket does not tell how it ended
     """
-    looks = _MOST_LOOKS if job.settings.reads_buckets else 1
+    lag_s = job.settings.list_lag_s
+    looks = _MOST_LOOKS if job.settings.reads_buckets or lag_s else 1
     for look in range(looks):
         seen: Task | None = yield from seen_or_traced(job.api, job.given, job.key, task.id)
         if seen is not None:
             return seen
         if look + 1 < looks:
-            yield Wait(job.settings.poll_s, "its files are not there yet", looks=True)
+            pause = max(job.settings.poll_s, lag_s / (looks - 1))
+            yield Wait(pause, "it is not shown, nor are its last files", looks=True)
     raise UndecidedError(_undecided(job, task.id))
 
 
