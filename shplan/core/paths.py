@@ -19,6 +19,8 @@ TILE_NAME = "<tileName>"
 OUTPUT_ID = "<outputId>"
 FORMAT = "<format>"
 TILE_ID = "<tileId>"
+# What the asynchronous and the statistical API call the id that the service mints.
+MINTED = (REQUEST_ID, "<REQUEST_ID>")
 PLACEHOLDERS = (REQUEST_ID, TILE_NAME, OUTPUT_ID, FORMAT)
 PLACEHOLDERS_V1 = (REQUEST_ID, TILE_NAME, TILE_ID, OUTPUT_ID, FORMAT)
 BELOW_PREFIX = f"/{REQUEST_ID}/{TILE_NAME}/{OUTPUT_ID}.{FORMAT}"
@@ -84,7 +86,19 @@ def is_template(url: str) -> bool:
 
 def has_request_id(url: str, *, delivery: Delivery = Delivery.RASTER) -> bool:
     """Tell whether each task delivers to places of its own."""
-    return REQUEST_ID in (url if delivery is Delivery.ZARR else full_template(url))
+    return holds_minted(url if delivery is Delivery.ZARR else full_template(url))
+
+
+def holds_minted(template: str) -> bool:
+    """Tell whether a template has the id in it that the service mints for one task."""
+    return any(one in template for one in MINTED)
+
+
+def with_minted(template: str, task: str) -> str:
+    """Put the id of a task where a template has the service put it."""
+    for one in MINTED:
+        template = template.replace(one, task)
+    return template
 
 
 def template_root(url: str) -> str:
@@ -147,7 +161,7 @@ def same_places(
         _folder(url) if delivery is Delivery.ZARR else full_template(url)
         for url, delivery in zip((left, right), deliveries, strict=True)
     ]
-    held = [REQUEST_ID in one for one in patterns]
+    held = [holds_minted(one) for one in patterns]
     if all(held) or (any(held) and deliveries[held.index(False)] is Delivery.RASTER):
         return False
     return _may_meet(*(_ANY.split(one) for one in patterns))

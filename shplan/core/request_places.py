@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from shplan.core.key_format import put_key
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.value import Object, Path, Value
 
@@ -73,7 +74,7 @@ def _places(value: Value, path: Path) -> Iterator[tuple[Path, str, Object]]:
 def _s3_faults(place: Object, path: Path, deployment: str) -> Faults:
     url = place.get("url")
     if isinstance(url, str):
-        yield from _url_faults(url, (*path, "url"), deployment)
+        yield from _url_faults(put_key(url, "0"), (*path, "url"), deployment)
     yield from _key_faults(place, path, deployment)
     yield from _region_faults(place, path, deployment)
 

@@ -105,7 +105,7 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
     return Task(
         id=str(listed["id"]),
         created=str(listed.get("created") or ""),
-        phase=_phase(status, action, str(listed.get("stoppedStatusReason") or "")),
+        phase=phase_of(status, action, str(listed.get("stoppedStatusReason") or "")),
         status=status,
         analysed=status in ("ANALYSING", "ANALYSIS_DONE") or action == "ANALYSE",
         percent=float(percent) if isinstance(percent, int | float) else 0.0,
@@ -119,7 +119,8 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
     )
 
 
-def _phase(status: str, action: str, stopped: str) -> Phase:
+def phase_of(status: str, action: str, stopped: str) -> Phase:
+    """Return where a task stands, by its status, its last user action, and why it was stopped."""
     if status == "DONE":
         return Phase.DONE
     if (status, action, stopped) == ("STOPPED", "START", "USER_ACTION"):

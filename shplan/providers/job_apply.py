@@ -49,6 +49,7 @@ from shplan.providers.job_outcome import (
 )
 from shplan.providers.job_removal import end_removed
 from shplan.providers.job_tasks import TaskIndex
+from shplan.providers.job_unlisted import task_unlisted, watched
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
 
 ANALYSE = "analyse"
@@ -211,6 +212,8 @@ def _adopt_evidence(job: _Job) -> Flow[Object]:
 
 def _task_to_run(job: _Job, known: RunRecord | None) -> Flow[Task]:
     """Return the task that this attempt runs: one that there is, or a new one."""
+    if job.api.listing is None:
+        return (yield from task_unlisted(job, known))
     if job.planned_task:
         task = yield from _get(job, job.planned_task)
         if task.phase is not Phase.WAITING:
@@ -264,12 +267,21 @@ def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
     return sorted(found.values(), key=lambda one: one.age)
 
 
-def _look(job: _Job) -> Flow[list[Task]]:
-    """Return the tasks of this attempt by age, those that have ended among them."""
+def _look(job: _Job, made: str = "") -> Flow[list[Task]]:
+    """
+    Return the tasks of this attempt by age, those that have ended among them.
+
+    Args:
+        made: the task that this apply has made: it may carry no marker that would tell
+    """
+    assert job.api.listing is not None, "there is a list"
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
     candidates = listed.candidates(job.key.short, job.api.delivery(job.given.request))
-    found = (task for task in candidates if _is_of_attempt(job, task))
-    return sorted(found, key=lambda task: task.age)
+    found = {task.id: task for task in candidates if _is_of_attempt(job, task)}
+    own = listed.get(made) if made else None
+    if own is not None:
+        found.setdefault(own.id, own)
+    return sorted(found.values(), key=lambda task: task.age)
 
 
 def _is_of_attempt(job: _Job, task: Task) -> bool:
@@ -287,7 +299,7 @@ def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
     """
     for _ in range(_MOST_BLIND_LOOKS):
         yield Wait(max(job.settings.list_lag_s, _TICK_S), "others may have made the same task")
-        found = yield from _look(job)
+        found = yield from _look(job, made)
         if any(task.id == made for task in found):
             return found
     message = f"task {made} was created and the list does not show it; the same command goes on"
@@ -516,7 +528,8 @@ def _follow(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         if job.options.timeout_s is not None and waited >= job.options.timeout_s:
             message = f"task {task.id} still runs after `timeout`; the same command goes on waiting"
             raise ChangeFailedError(message)
-        yield Progress(round(task.percent), 100, "percent processed")
+        if not job.api.starts_at_once:
+            yield Progress(round(task.percent), 100, "percent processed")
         # Every few seconds in the beginning, then once a minute: jobs take hours.
         pause = job.settings.poll_s * min(1 + looks, _SLOWEST_POLL)
         yield Wait(pause, f"task {task.id} is running", looks=True)
@@ -546,6 +559,8 @@ def _adopt(job: _Job, task: Task) -> Flow[None]:
 
 def _look_at(job: _Job, task: Task) -> Flow[Task]:
     """Find a task in the list that all waiting changes share; a missing one is asked for."""
+    if job.api.listing is None:
+        return (yield from watched(job, task))
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
     return listed.get(task.id) or (yield from _get(job, task.id))
 
@@ -592,7 +607,7 @@ def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     if known is not None and known.receipt is not None and known.is_settled(job.mark.attempt):
         yield from _bind(job, known.receipt.id)
         return _concluded(job, known.receipt)
-    outputs = yield from outputs_of(job.delivery, task.id)
+    outputs = yield from outputs_of(job.api, job.delivery, task.id)
     receipt = receipt_of(
         job.given,
         job.key,
@@ -623,6 +638,8 @@ def _has_ended(job: _Job, known: RunRecord | None, task: Task) -> bool:
 def _features(job: _Job, task: Task) -> Flow[Features | None]:
     """Read how the features have ended; a bucket that fails for a moment is asked again."""
     features = yield from features_of(job.api, job.delivery, task.id)
+    if features is None and task.status == "PARTIAL":
+        features = Features(0, 0, {"...": task.cause or "some features failed"})
     for _ in range(MAX_REPEATS if job.settings.reads_buckets and job.api.parts is None else 0):
         if features is not None or task.phase is not Phase.DONE:
             break

@@ -198,8 +198,8 @@ def _decide_started(case: _Case, task: Task, *, attempt: int = 0) -> Change:
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
         # An API that lists the parts says of the whole only that it is under way.
-        note = f"{task.percent:.0f} % of it is processed" if case.api.parts is None else ""
-        notes = (note,) if note else ()
+        silent = case.api.starts_at_once or case.api.parts is not None
+        notes = () if silent else (f"{task.percent:.0f} % of it is processed",)
         change = replace(change, notes=notes, waits=True, records=True)
         if known:
             return replace(change, action=Action.NOOP, reason=Reason.RUNNING)
@@ -235,6 +235,8 @@ def _known(case: _Case) -> bool:
 def _lost_starts(case: _Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
     run, unfinished = case.view.run, case.view.unfinished
+    if case.api.listing is None:
+        return case.view.lost
     if run is None or unfinished:
         return (unfinished,) if unfinished else ()
     shown = {task.id for task in case.view.tasks}
@@ -256,11 +258,13 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
             change, action=Action.ADOPT, reason=Reason.NOT_RECORDED, records=True, current=current
         )
     address = case.wanted.address
+    which = f"task {lost[0]} was started, it is gone from the server"
+    if not lost[0]:
+        which = "a request was sent, its answer was lost"
     diagnostic = Diagnostic(
         code="run/outcome-unknown",
         summary="Outcome of a run unknown",
-        what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
-        " bucket does not tell how it ended.",
+        what=f"{address}: {which}, and its bucket does not tell how it ended.",
         why="Running again would pay again for what may lie in the bucket already.",
         hint=_ways_on(case, lost[0]),
         span=case.desired.source.span(("metadata", "name")),
@@ -276,9 +280,9 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
 
 def _ways_on(case: _Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
-    if case.view.unfinished == task:
+    if task and case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
-    return f"if it is there: shplan import {case.wanted.address} {task}; {again}"
+    return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
 
 
 def _ended_before(case: _Case, attempt: int) -> bool:
@@ -397,7 +401,7 @@ def _another(case: _Case, *, attempt: int, note: str) -> Change:
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
     if body is None:
-        paid = "this form of output leaves nothing alone, so that everything is made and paid again"
+        paid = "nothing that is there can be left alone, so that everything is made and paid again"
         return _priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
@@ -408,10 +412,12 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
     own = Reference(case.wanted.address, ("id",))
     made = Unknown(f"{{{{ ref('{case.wanted.address}').id }}}}", "", (own,))
     create = case.api.create({**case.spec})
-    analyse, start = (case.api.analyse(made),), (case.api.start(made),)
-    # Its own estimate is waited for before it is started.
-    whole = (*analyse, *start) if case.api.estimate is not None else start
-    follow = {"auto": whole, "analyse": analyse}
+    follow: dict[str, tuple[ApiRequest, ...]] = {}
+    if not case.api.starts_at_once:
+        analyse, start = (case.api.analyse(made),), (case.api.start(made),)
+        # Its own estimate is waited for before it is started.
+        whole = (*analyse, *start) if case.api.estimate is not None else start
+        follow = {"auto": whole, "analyse": analyse}
     known_later = ("once its key is known, it is left alone if that has run already",)
     return replace(
         case.base,
@@ -441,6 +447,8 @@ def _priced(case: _Case, change: Change, *, task: Task | None = None, share: flo
         delivery=case.api.delivery(case.spec),
         key="" if case.view.key is None else case.view.key.short,
     )
+    if case.api.shown is not None:
+        shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
     change = replace(change, notes=(*shown, *change.notes))
     if not any(pays(case.api, request) for request in change.requests):
         return _unless_taken(case, change)
@@ -461,9 +469,9 @@ def _priced(case: _Case, change: Change, *, task: Task | None = None, share: flo
 
 
 def pays(api: JobApi, request: ApiRequest) -> bool:
-    """Tell whether a request is what is paid for: a START, or a restart of what failed."""
-    paid = {api.start("").operation} | ({api.again("").operation} if api.again else set())
-    return request.operation in paid
+    """Tell whether a request is what is paid for: what starts a task, or restarts what failed."""
+    again = "" if api.again is None else api.again("").operation
+    return request.operation in (api.payment, again)
 
 
 def _cost(case: _Case, task: Task | None, share: float) -> Cost | None:
@@ -512,6 +520,9 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     receipt = None if places is None else places.taken(delivery, key=change.key)
     if receipt is None:
         return change
+    if case.api.overwrites:
+        over = f"writes over what task {receipt.id} has delivered there"
+        return replace(change, notes=(*change.notes, over))
     return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
 
 

@@ -16,7 +16,7 @@ from typing import cast
 
 from shplan.core.errors import RefusedError
 from shplan.core.key_format import put_key
-from shplan.core.paths import template_root
+from shplan.core.paths import template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
@@ -48,6 +48,24 @@ class Features:
     cost_pu: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """
+    What the files of a task tell of it, for those who ask after it is gone.
+
+    Args:
+        phase: DONE and ENDED are certain; RUNNING: it was started, and they tell no more
+        features: how its features ended
+        cost_pu: what was billed, None where the files do not say
+        cause: why it failed
+    """
+
+    phase: Phase
+    features: Features = field(default_factory=lambda: Features(0, 0))
+    cost_pu: float | None = None
+    cause: str = ""
+
+
 def read_features(database: bytes) -> Features | None:
     """Read an execution database; None where it is none, or half written."""
     if not database:
@@ -70,7 +88,9 @@ def features_of(api: JobApi, delivery: str, task: str) -> Flow[Features | None]:
     """Read how the parts of a task have ended; None where nobody can say."""
     if api.parts is not None:
         return (yield from _listed_parts(api.parts, task))
-    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    if api.features is not None:
+        return (yield from api.features(delivery, task))
+    bucket, root = bucket_and_key(template_root(with_minted(delivery, task)))
     if not bucket:
         return None
     name = api.outcome_file(task)
@@ -98,14 +118,15 @@ def _listed_parts(parts: Parts, task: str) -> Flow[Features | None]:
     return Features(len(seen), pending, failed, math.fsum(one.cost_pu for one in seen))
 
 
-def outputs_of(delivery: str, task: str) -> Flow[JsonObject]:
+def outputs_of(api: JobApi, delivery: str, task: str) -> Flow[JsonObject]:
     """Say what lies where the results were delivered: counts where the bucket can be read."""
+    beside = api.beside
     outputs: JsonObject = {"template": delivery}
-    bucket, root = bucket_and_key(template_root(delivery.replace("<requestId>", task)))
+    bucket, root = bucket_and_key(template_root(with_minted(delivery, task)))
     files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
     if files is None:
         return outputs
-    kept = [one for one in files if not one.key.endswith((".sqlite", ".gpkg", ".json"))]
+    kept = [one for one in files if not one.key.endswith(beside)]
     outputs["files"] = len(kept)
     outputs["bytes"] = sum(one.size_bytes for one in kept)
     outputs["first"] = [
@@ -202,13 +223,19 @@ def heard_of(
 ) -> Flow[tuple[Receipt | None, bool]]:
     """Return the receipt of a task that finished, and whether it was started at all."""
     delivery = put_key(api.delivery(given.request), key.short)
-    features = yield from features_of(api, delivery, task)
+    trace: Trace | None = None
+    if api.trace is not None:
+        trace = yield from api.trace(given, key, task)
+        features: Features | None = None if trace is None else trace.features
+    else:
+        features = yield from features_of(api, delivery, task)
     if features is None:
         return None, False
-    if features.pending:
+    if features.pending or (trace is not None and trace.phase is not Phase.DONE):
         return None, True
-    outputs = yield from outputs_of(delivery, task)
-    gone = Task(task, created="", phase=Phase.DONE, status="DONE")
+    outputs = yield from outputs_of(api, delivery, task)
+    cost = None if trace is None else trace.cost_pu
+    gone = Task(task, created="", phase=Phase.DONE, status="DONE", cost_pu=cost)
     receipt = receipt_of(given, key, task=gone, attempt=attempt, features=features, outputs=outputs)
     return receipt, True
 
