@@ -65,7 +65,9 @@ def read_bands(
                 for name, number in bands.items()
             }
             epsg = raster.crs.to_epsg() if raster.crs else None
-            return found, Grid(epsg or _WGS84, *raster.bounds, raster.width, raster.height)
+            west, south, east, north = raster.bounds
+            size = raster.width, raster.height
+            return found, Grid(epsg or _WGS84, west, south, east, north, *size)
     except (RasterioError, OSError) as error:
         raise ImageError(_reason(path)) from error
 
