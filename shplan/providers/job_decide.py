@@ -352,13 +352,13 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
         ways = "`run: {onFailure: rerun}` makes another attempt"
         return _bound(case, replace(change, action=Action.BLOCKED, notes=(note, ways)))
     again = _run(case, attempt=receipt.attempt + 1, reason=Reason.ANOTHER_ATTEMPT)
-    if has_request_id(case.api.delivery(case.spec)):
-        paid = "the places hold <requestId>, so that everything is made and paid again"
-        return _priced(case, replace(again, notes=(note, paid)))
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
     if body is None:
         paid = "nothing that is there can be left alone, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
+    if has_request_id(case.api.delivery(case.spec)):
+        paid = "the places hold <requestId>, so that everything is made and paid again"
         return _priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from shplan.core.marker import make_marker, script_with_marker
 from shplan.core.address import Address
+from shplan.core.marker import make_marker, script_with_marker
 from shplan.core.run_key import RunInput, canonical_request, key_of_echo, run_key
 from tests.support.delivered import async_body, statistics_body
 
@@ -105,7 +105,9 @@ def test_the_arithmetic_of_a_histogram_counts() -> None:
     assert integers.digest != floats.digest
 
 
-@pytest.mark.parametrize(("given", "body"), [(given_statistics, statistics_body), (given_async, async_body)])
+@pytest.mark.parametrize(
+    ("given", "body"), [(given_statistics, statistics_body), (given_async, async_body)]
+)
 def test_the_form_is_the_form_of_itself(given: Any, body: Any) -> None:
     one = given(body(**({"calculations": histogram(0.0)} if body is statistics_body else {})))
     form = canonical_request(one.kind, one.api, one.request)

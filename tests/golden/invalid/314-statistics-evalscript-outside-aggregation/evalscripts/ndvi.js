@@ -1,12 +1,11 @@
 //VERSION=3
-// Vegetation.
 function setup() {
   return {
-    input: [{bands: ["B04", "B08"]}],
-    output: {bands: 1, sampleType: "FLOAT32"},
+    input: [{bands: ["B04", "dataMask"]}],
+    output: [{id: "red", bands: 1, sampleType: "FLOAT32"}, {id: "dataMask", bands: 1}],
   };
 }
 
 function evaluatePixel(sample) {
-  return [(sample.B08 - sample.B04) / (sample.B08 + sample.B04)];
+  return {red: [sample.B04], dataMask: [sample.dataMask]};
 }
