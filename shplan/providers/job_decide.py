@@ -395,13 +395,13 @@ def _failed_share(receipt: Receipt) -> float:
 def _another(case: _Case, *, attempt: int, note: str) -> Change:
     """Another task for a run that was partly delivered: what is there is left alone if it can be."""
     again = _run(case, attempt=attempt, reason=Reason.ANOTHER_ATTEMPT)
-    if has_request_id(case.api.delivery(case.spec)):
-        paid = "the places hold <requestId>, so that everything is made and paid again"
-        return _priced(case, replace(again, notes=(note, paid)))
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
     if body is None:
         paid = "nothing that is there can be left alone, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
+    if has_request_id(case.api.delivery(case.spec)):
+        paid = "the places hold <requestId>, so that everything is made and paid again"
         return _priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
