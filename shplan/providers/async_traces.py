@@ -212,8 +212,9 @@ def _cost_in(told: JsonObject) -> float | None:
     for name, value in told.items():
         letters = name.lower()
         named = letters.startswith("cost") or "processingunits" in letters
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if named and is_number and 0 <= value < _ABSURD_PU:
+        if not named or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if 0 <= value < _ABSURD_PU:
             return float(value)
     return None
 
