@@ -55,6 +55,7 @@ class Role(Enum):
     INSTANT = "an instant"
     BOUNDS = "bounds: a box, a geometry and their CRS"
     COG = "parameters of a GeoTIFF"
+    COG_V1 = "parameters of a GeoTIFF, with the blocks of Batch V1"
     # The user's own: nothing in it means "absent".
     VERBATIM = "verbatim"
     FORMAT = "format of an image"
@@ -247,14 +248,61 @@ _ASYNC: Final = RequestForm(
 # blockxsize and blockysize".
 _COG: Final[Mapping[str, Shape]] = {
     "resamplingAlgorithm": Default("average"),
-    "blockxsize": Default(256),
-    "blockysize": Default(256),
     "usePredictor": Default(value=True),
 }
 _COG_BLOCK: Final = 256
+# Source: BatchCogParameters.
+_COG_BLOCK_V1: Final = 1024
+
+# Source: the older batch reference, BatchProcessRequest. It has neither credentials nor files.
+_BATCH_V1: Final = RequestForm(
+    shape={
+        "description": Role.LEFT_OUT,
+        "processRequest": {
+            "evalscript": Role.SCRIPT,
+            "input": {
+                "bounds": Role.BOUNDS,
+                "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+            },
+        },
+        "tilingGrid": {"bufferX": Default(0), "bufferY": Default(0)},
+        "output": {
+            "overwrite": Role.LEFT_OUT,
+            "skipExisting": Role.LEFT_OUT,
+            "cogOutput": Default(value=False),
+            "cogParameters": Role.COG_V1,
+            "createCollection": Default(value=False),
+        },
+        "zarrOutput": {
+            "group": {
+                "coordinates": {"origin": Default("topLeft")},
+                "customAttributes": Role.VERBATIM,
+            },
+            "arrayParameters": _ARRAY,
+            "arrayOverrides": {"*": _ARRAY},
+        },
+    },
+    script=("processRequest", "evalscript"),
+    deliveries=(("output", "defaultTilePath"), ("bucketName",), ("zarrOutput", "path")),
+    filled={
+        "processRequest.input.data.*.processing.minQa": (50, 75),
+        "processRequest.output.responses.*.identifier": ("default",),
+        # The same grid, said in the other way.
+        "tilingGrid": None,
+        "tilingGridId": None,
+        "resolution": None,
+        # Which collection was made, where `createCollection` asked for one.
+        "output.collectionId": None,
+    },
+    dem=(
+        "processRequest.input.data.*.dataFilter.demInstance",
+        "processRequest.input.data.*.processing.demInstance",
+    ),
+)
 
 FORMS: Final[Mapping[tuple[str, str], RequestForm]] = MappingProxyType(
     {
+        ("BatchProcess", "v1"): _BATCH_V1,
         ("BatchProcess", "v2"): _BATCH_V2,
         ("BatchStatistics", "v1"): _BATCH_STATISTICS,
         ("AsyncProcess", "v1"): _ASYNC,
@@ -434,11 +482,12 @@ def _crs(name: str) -> str:
     return _CRS84 if _CRS84 in name.upper() or code == "EPSG:4326" else code
 
 
-def _cog(value: Value) -> JsonValue:
+def _cog(value: Value, block: int = _COG_BLOCK) -> JsonValue:
     if not isinstance(value, dict):
         return _plain(value)
-    form = _members(value, _COG)
-    blocks = [form.get(name, _COG_BLOCK) for name in ("blockxsize", "blockysize")]
+    sides = {"blockxsize": Default(block), "blockysize": Default(block)}
+    form = _members(value, {**_COG, **sides})
+    blocks = [form.get(name, block) for name in ("blockxsize", "blockysize")]
     numbers = [one for one in blocks if isinstance(one, int | float)]
     if form.get("overviewMinSize") == min(numbers, default=None):
         form.pop("overviewMinSize", None)
@@ -474,6 +523,7 @@ _BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
         Role.INSTANT: _instant,
         Role.BOUNDS: _bounds,
         Role.COG: _cog,
+        Role.COG_V1: lambda value: _cog(value, _COG_BLOCK_V1),
         Role.VERBATIM: _plain,
         Role.FORMAT: _format,
         Role.EXACT: _exact,

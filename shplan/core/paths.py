@@ -1,8 +1,8 @@
 """
-Delivery paths of Batch V2: what a template names, and which templates collide.
+Delivery paths of batch processing: what a template names, and which templates collide.
 
 Source: API reference, path templates: placeholders `<requestId>`, `<tileName>`,
-`<outputId>`, `<format>`; a plain prefix means `/<requestId>/<tileName>/<outputId>.<format>`
+`<outputId>`, `<format>`, in version 1 also `<tileId>`; a plain prefix means `/<requestId>/<tileName>/<outputId>.<format>`
 below it; a Zarr path knows `<requestId>` only and names a folder.
 """
 
@@ -18,9 +18,11 @@ REQUEST_ID = "<requestId>"
 TILE_NAME = "<tileName>"
 OUTPUT_ID = "<outputId>"
 FORMAT = "<format>"
+TILE_ID = "<tileId>"
 # What the asynchronous and the statistical API call the id that the service mints.
 MINTED = (REQUEST_ID, "<REQUEST_ID>")
 PLACEHOLDERS = (REQUEST_ID, TILE_NAME, OUTPUT_ID, FORMAT)
+PLACEHOLDERS_V1 = (REQUEST_ID, TILE_NAME, TILE_ID, OUTPUT_ID, FORMAT)
 BELOW_PREFIX = f"/{REQUEST_ID}/{TILE_NAME}/{OUTPUT_ID}.{FORMAT}"
 # Source: API reference, Process: members are `default.tif`, `userdata.json`.
 _EXTENSIONS = {"image/tiff": "tif", "application/json": "json"}
@@ -32,7 +34,7 @@ _ELSEWHERE = {
     "<OUTPUT>": OUTPUT_ID,
     "<ID>": TILE_NAME,
     "<IDENTIFIER>": TILE_NAME,
-    "<tileId>": TILE_NAME,
+    TILE_ID: TILE_NAME,
 }
 
 
@@ -116,7 +118,11 @@ def fixed_start(url: str) -> str:
 
 
 def template_problems(
-    url: str, outputs: Sequence[str], *, delivery: Delivery = Delivery.RASTER
+    url: str,
+    outputs: Sequence[str],
+    *,
+    delivery: Delivery = Delivery.RASTER,
+    placeholders: Sequence[str] = PLACEHOLDERS,
 ) -> tuple[TemplateProblem, ...]:
     """
     Return what is wrong with a delivery path, in the order of the path.
@@ -125,15 +131,17 @@ def template_problems(
         url: as the manifest has it
         outputs: identifiers of the responses
         delivery: raster or Zarr
+        placeholders: those that the API knows
     """
-    known = (REQUEST_ID,) if delivery is Delivery.ZARR else PLACEHOLDERS
+    known = (REQUEST_ID,) if delivery is Delivery.ZARR else tuple(placeholders)
     found = [] if _URL.fullmatch(url) else [_not_a_bucket(url)]
     named = dict.fromkeys(_ANY.findall(url))
     found += [_unknown(one, known) for one in named if one not in known]
     if set(_ANY.sub("", url)) & {"<", ">"}:
         found.append(_unpaired(url))
     if delivery is Delivery.RASTER and is_template(url):
-        found += _missing(url, outputs, misspelt={_nearest(one, known) for one in named})
+        misspelt = {_nearest(one, known) for one in named if one not in known}
+        found += _missing(url, outputs, misspelt=misspelt, known=known)
     return tuple(found)
 
 
@@ -207,11 +215,12 @@ def _letters(placeholder: str) -> str:
 
 
 def _missing(
-    url: str, outputs: Sequence[str], *, misspelt: set[str | None]
+    url: str, outputs: Sequence[str], *, misspelt: set[str | None], known: Sequence[str]
 ) -> list[TemplateProblem]:
     found: list[TemplateProblem] = []
     folder = url.rstrip("/")
-    if TILE_NAME not in url and TILE_NAME not in misspelt:
+    marks = {TILE_NAME, TILE_ID} if TILE_ID in known else {TILE_NAME}
+    if not any(mark in url for mark in marks) and not marks & misspelt:
         found.append(
             TemplateProblem(
                 f"the delivery path {url} has no {TILE_NAME}.",

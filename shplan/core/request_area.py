@@ -8,11 +8,14 @@ number of vertices from which it is said is an assumption.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from shplan.core.frozen import dataclass
 from shplan.core.geometry import crs_code
 from shplan.core.request_faults import Fault, Faults, at, number, numbers
 from shplan.core.value import Object, Value
@@ -31,49 +34,83 @@ _KNOWN: Final = frozenset(
 )
 _URL = re.compile(r"https?://www\.opengis\.net/def/crs/(?:OGC/1\.3/CRS84|EPSG/[0-9.]*/[0-9]+)")
 _EDGE_OF_MERCATOR_M = 20_037_508.4
+_REMEMBERED = 32
 
 
-def area_faults(bounds: Value) -> Faults:
-    """Return what is wrong with the bounds of a request, in the order of their fields."""
+@dataclass(frozen=True, slots=True)
+class Area:
+    """
+    The bounds of a request as they were read.
+
+    Args:
+        crs: `EPSG:N` of the coordinates
+        extent: (smallest x, smallest y, largest x, largest y) of the image, in their own units; None where unknown
+        faults: in the order of the fields
+    """
+
+    crs: str = DEGREES
+    extent: tuple[float, float, float, float] | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def read_area(bounds: Value) -> Area:
+    """Read the bounds of a request; the instances of a `forEach` share most of theirs, read once."""
     if not isinstance(bounds, dict):
-        return
-    yield from _crs_faults(bounds)
-    crs = crs_of_bounds(bounds)
-    box, geometry = numbers(bounds.get("bbox")), at(bounds, "geometry")
-    if box is not None and len(box) == 4:
-        yield from _box_faults(box, crs)
-    rings = list(_rings(geometry)) if isinstance(geometry, dict) else []
+        return Area()
+    try:
+        return _read(json.dumps(bounds, allow_nan=False))
+    except (TypeError, ValueError):
+        # Something of it is not known yet.
+        return _area(bounds)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(written: str) -> Area:
+    return _area(json.loads(written))
+
+
+def _area(bounds: Object) -> Area:
+    crs, box, geometry = _crs_of(bounds), numbers(bounds.get("bbox")), at(bounds, "geometry")
+    if box is not None and len(box) != 4:
+        box = None
+    rings = list(_rings(geometry))
     corners = [position for ring in rings for position in ring]
-    if corners:
-        yield from _reach_faults(corners, crs, ("geometry",))
-        yield from _ring_faults(rings)
-        yield from _detail_faults(corners)
-        yield from _meridian_faults(rings, crs)
-        yield from _crossing_faults(geometry)
-    if box is not None and len(box) == 4 and corners:
+    extent = None
+    if box is not None:
+        extent = (box[0], box[1], box[2], box[3])
+    elif corners:
+        across, up = [x for x, _ in corners], [y for _, y in corners]
+        extent = (min(across), min(up), max(across), max(up))
+    return Area(crs, extent, tuple(_faults(bounds, crs, box, rings, corners)))
+
+
+def _faults(
+    bounds: Object,
+    crs: str,
+    box: list[float] | None,
+    rings: list[list[Position]],
+    corners: list[Position],
+) -> Faults:
+    yield from _crs_faults(bounds)
+    if box is not None:
+        yield from _box_faults(box, crs)
+    if not corners:
+        return
+    yield from _reach_faults(corners, crs, ("geometry",))
+    yield from _ring_faults(rings)
+    yield from _detail_faults(corners)
+    yield from _meridian_faults(rings, crs)
+    yield from _crossing_faults(bounds.get("geometry"), rings)
+    if box is not None:
         yield from _apart_faults(box, corners)
 
 
-def crs_of_bounds(bounds: Object) -> str:
-    """Return `EPSG:N` of the coordinates: what `properties` say, else the geometry, else degrees."""
+def _crs_of(bounds: Object) -> str:
+    """Return what `properties` say, else the geometry, else degrees."""
     named = at(bounds, "properties", "crs")
     if not isinstance(named, str):
         named = at(bounds, "geometry", "crs", "properties", "name")
     return crs_code(named) if isinstance(named, str) else DEGREES
-
-
-def extent_of(bounds: Value) -> tuple[float, float, float, float] | None:
-    """Return the box that an image of the bounds covers, in their own units; None where unknown."""
-    if not isinstance(bounds, dict):
-        return None
-    box = numbers(bounds.get("bbox"))
-    if box is not None and len(box) == 4:
-        return box[0], box[1], box[2], box[3]
-    corners = [position for ring in _rings(at(bounds, "geometry")) for position in ring]
-    if not corners:
-        return None
-    across, up = [x for x, _ in corners], [y for _, y in corners]
-    return min(across), min(up), max(across), max(up)
 
 
 # --- reference systems ---------------------------------------------------------------------
@@ -84,8 +121,8 @@ def _crs_faults(bounds: Object) -> Faults:
     if not isinstance(named, str):
         return
     path = ("properties", "crs")
-    code = re.fullmatch(r"EPSG:([0-9]+)", crs_code(named))
-    if code is None or not is_supported(int(code[1])):
+    code = crs_code(named)
+    if not is_supported(code):
         yield Fault(
             path,
             "area",
@@ -102,7 +139,7 @@ def _crs_faults(bounds: Object) -> Faults:
             "Reference system in another spelling",
             f"the reference system is written as `{_short(named)}`.",
             "The API names reference systems by URL; other spellings may be refused.",
-            f"write `crs: http://www.opengis.net/def/crs/EPSG/0/{code[1]}`",
+            f"write `crs: http://www.opengis.net/def/crs/EPSG/0/{code.removeprefix('EPSG:')}`",
             sure=False,
         )
     inner = at(bounds, "geometry", "crs", "properties", "name")
@@ -118,8 +155,12 @@ def _crs_faults(bounds: Object) -> Faults:
         )
 
 
-def is_supported(code: int) -> bool:
-    """Tell whether requests may use an EPSG code."""
+def is_supported(crs: str) -> bool:
+    """Tell whether requests may use a reference system, `EPSG:N`."""
+    digits = crs.removeprefix("EPSG:")
+    if not re.fullmatch(r"[0-9]{4,5}", digits):
+        return False
+    code = int(digits)
     return code in _KNOWN or 32601 <= code <= 32660 or 32701 <= code <= 32760
 
 
@@ -160,6 +201,8 @@ def _reach_faults(corners: Sequence[Position], crs: str, path: tuple[str]) -> Fa
     furthest_y = max(abs(y) for _, y in corners)
     if crs == DEGREES:
         yield from _degree_faults(furthest_x, furthest_y, corners, path)
+    elif not is_supported(crs):
+        return
     elif furthest_x <= 180 and furthest_y <= 90:
         yield Fault(
             path,
@@ -324,8 +367,9 @@ def _meridian_faults(rings: list[list[Position]], crs: str) -> Faults:
                 return
 
 
-def _crossing_faults(geometry: Value) -> Faults:
-    where = crossing_of(geometry)
+def _crossing_faults(geometry: Value, rings: list[list[Position]]) -> Faults:
+    closed = all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
+    where = _crossing_of(geometry) if closed else ""
     if where:
         yield Fault(
             ("geometry",),
@@ -338,7 +382,7 @@ def _crossing_faults(geometry: Value) -> Faults:
         )
 
 
-def crossing_of(geometry: Value) -> str:
+def _crossing_of(geometry: Value) -> str:
     """Return why a closed geometry is not valid and where, empty where it is."""
     shape = _shape(geometry)
     if shape is None:
@@ -359,10 +403,7 @@ def _shape(geometry: Value) -> BaseGeometry | None:
     from shapely.errors import ShapelyError  # noqa: PLC0415
     from shapely.geometry import shape  # noqa: PLC0415
 
-    rings = list(_rings(geometry))
-    if not isinstance(geometry, dict) or not rings:
-        return None
-    if any(len(ring) < 4 or ring[0] != ring[-1] for ring in rings):
+    if not isinstance(geometry, dict):
         return None
     try:
         made = shape({key: geometry[key] for key in ("type", "coordinates")})

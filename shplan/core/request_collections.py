@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from shplan.core.request_area import DEGREES, crs_of_bounds, extent_of
+from shplan.core.request_area import DEGREES, Area
 from shplan.core.request_faults import Fault, Faults, at, numbers
 from shplan.core.request_times import mission_faults, mission_of, range_faults
 from shplan.core.value import JsonObject, Object, Path, Value
@@ -17,13 +17,14 @@ _DEPLOYMENTS = ("aws-eu-central-1", "aws-us-west-2", "cdse")
 
 
 def collection_faults(
-    body: Object, table: JsonObject, deployment: str, *, within: Value = None
+    body: Object, area: Area, table: JsonObject, deployment: str, *, within: Value = None
 ) -> Faults:
     """
     Return what is wrong with the data of a request.
 
     Args:
         body: with `input.data`
+        area: its bounds
         table: `missions`
         deployment: a built-in name, empty for any other
         within: the time range of statistics, which count for every collection
@@ -41,7 +42,7 @@ def collection_faults(
             yield from mission_faults(within, collection, table, ("aggregation", "timeRange"))
             yield from _unused_range(stated, place)
         yield from _held_faults(collection, table, deployment, path)
-        yield from _reach_faults(collection, table, at(body, "input", "bounds"))
+        yield from _reach_faults(collection, table, area)
         yield from _older_names(one, table, path)
 
 
@@ -75,15 +76,14 @@ def _held_faults(collection: Value, table: JsonObject, deployment: str, path: Pa
     )
 
 
-def _reach_faults(collection: Value, table: JsonObject, bounds: Value) -> Faults:
+def _reach_faults(collection: Value, table: JsonObject, area: Area) -> Faults:
     entry = mission_of(collection, table)
     reach = numbers(cast("Value", entry.get("latitudes"))) if entry is not None else None
-    extent = extent_of(bounds)
-    if reach is None or extent is None or not isinstance(bounds, dict):
+    if reach is None or area.extent is None:
         return
-    _, south, _, north = extent
+    _, south, _, north = area.extent
     inside = reach[0] <= north and south <= reach[1]
-    if crs_of_bounds(bounds) == DEGREES and not inside and -90 <= south <= north <= 90:
+    if area.crs == DEGREES and not inside and -90 <= south <= north <= 90:
         yield Fault(
             ("input", "bounds"),
             "area",

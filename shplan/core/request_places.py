@@ -14,6 +14,7 @@ from typing import Final
 
 from shplan.core.key_format import put_key
 from shplan.core.request_faults import Fault, Faults, at
+from shplan.core.run_key import SHORT_LENGTH
 from shplan.core.value import Object, Path, Value
 
 CDSE: Final = "cdse"
@@ -74,7 +75,8 @@ def _places(value: Value, path: Path) -> Iterator[tuple[Path, str, Object]]:
 def _s3_faults(place: Object, path: Path, deployment: str) -> Faults:
     url = place.get("url")
     if isinstance(url, str):
-        yield from _url_faults(put_key(url, "0"), (*path, "url"), deployment)
+        # A run key that is not there yet stands for itself, with spaces around it.
+        yield from _url_faults(put_key(url, "0" * SHORT_LENGTH), (*path, "url"), deployment)
     yield from _key_faults(place, path, deployment)
     yield from _region_faults(place, path, deployment)
 
@@ -119,19 +121,22 @@ def _url_faults(url: str, path: Path, deployment: str) -> Faults:
 
 
 def _not_s3(url: str, path: Path) -> Fault:
-    hint = "write `s3://BUCKET/PATH`"
+    bare = "://" not in url and "?" not in url and url.strip("/")
+    hint = f"write `url: s3://{url.strip('/')}`" if bare else "write `url: s3://BUCKET/PATH`"
     for form in _HOSTED:
         found = form.fullmatch(url.partition("?")[0][:_LONGEST])
         if found is not None and found[2]:
             hint = f"write `url: s3://{found[1]}/{found[2]}`"
             break
     # Not the whole of it: an address with a query may be signed.
-    shown = url.partition("?")[0].partition("://")[0][:20]
+    shown = url.partition("://")[0][:20]
     return Fault(
         path,
         "place",
         "Not a place on S3",
-        f"the address begins with `{shown}://`." if "://" in url else "the address has no `s3://`.",
+        f"the address begins with `{shown}://`."
+        if "://" in url
+        else f"`{url.partition('?')[0][:60]}` has no `s3://`.",
         "The service writes and reads with the API of S3, and names places as s3://BUCKET/PATH.",
         hint,
     )
@@ -157,7 +162,7 @@ def _bucket_faults(bucket: str, path: Path, deployment: str) -> Faults:
             "PROJECT:bucket is how CDSE names buckets; on AWS a name is unique by itself.",
             f"write `{name}`",
         )
-    elif deployment == CDSE and not (colon and project):
+    elif deployment == CDSE and not (colon and project) and path[-1] == "url":
         yield Fault(
             path,
             "place",

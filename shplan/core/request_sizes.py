@@ -11,8 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, cast
 
-from shplan.core.geometry import crs_code
-from shplan.core.request_area import DEGREES, crs_of_bounds, extent_of
+from shplan.core.request_area import DEGREES, Area
 from shplan.core.request_faults import Fault, Faults, number
 from shplan.core.request_times import mission_of
 from shplan.core.value import JsonObject, Object, Path, Value
@@ -23,13 +22,13 @@ _SURELY: Final = 1.25
 _EDGE_OF_MERCATOR_M: Final = 20_037_509.0
 
 
-def size_faults(output: Value, bounds: Value, path: Path, *, most_px: int) -> Faults:
+def size_faults(output: Value, area: Area, path: Path, *, most_px: int) -> Faults:
     """
     Return what is wrong with the size of an image.
 
     Args:
         output: with `width` and `height`, or `resx` and `resy`
-        bounds: of the request
+        area: the bounds of the request
         path: of `output` in the body
         most_px: the longest side that the API allows
     """
@@ -50,7 +49,7 @@ def size_faults(output: Value, bounds: Value, path: Path, *, most_px: int) -> Fa
         return
     yield from _half_faults(by_pixels, by_resolution, path, most_px)
     yield from _pixel_faults(output, path, most_px)
-    yield from _resolution_faults(output, bounds, path, most_px)
+    yield from _resolution_faults(output, area, path, most_px)
 
 
 def _half_faults(
@@ -92,12 +91,12 @@ def _larger(most_px: int) -> str:
     return "An AsyncProcess makes up to 10,000, a BatchProcess any number in tiles."
 
 
-def _resolution_faults(output: Object, bounds: Value, path: Path, most_px: int) -> Faults:
-    extent = extent_of(bounds)
-    if extent is None or not isinstance(bounds, dict):
+def _resolution_faults(output: Object, area: Area, path: Path, most_px: int) -> Faults:
+    extent = area.extent
+    if extent is None:
         return
     sides = {"resx": extent[2] - extent[0], "resy": extent[3] - extent[1]}
-    in_degrees = crs_of_bounds(bounds) == DEGREES
+    in_degrees = area.crs == DEGREES
     for name, length in sides.items():
         stated = number(output.get(name))
         if stated is None or length <= 0:
@@ -200,19 +199,17 @@ def coarse_faults(
     )
 
 
-def metres_per_pixel(output: Value, bounds: Value, *, default_px: int | None) -> float | None:
+def metres_per_pixel(output: Value, area: Area, *, default_px: int | None) -> float | None:
     """
     Return the longer side of a pixel on the ground, in metres; None where it is unknown.
 
     Args:
         default_px: width and height where the request states no size, None where it has to
     """
-    extent = extent_of(bounds)
-    if extent is None or not isinstance(output, dict) or not isinstance(bounds, dict):
+    if area.extent is None or not isinstance(output, dict):
         return None
-    crs = crs_of_bounds(bounds)
-    west, south, east, north = extent
-    units = _units(crs, south, north)
+    west, south, east, north = area.extent
+    units = _units(area.crs, south, north)
     if units is None or east <= west or north <= south:
         return None
     sizes = []
@@ -231,13 +228,12 @@ def metres_per_pixel(output: Value, bounds: Value, *, default_px: int | None) ->
 
 def _units(crs: str, south: float, north: float) -> tuple[float, float] | None:
     """Return metres per unit of x and of y in the middle of an area; None for a system without."""
-    code = crs_code(crs)
-    if code == DEGREES:
+    if crs == DEGREES:
         if not -90 <= south <= north <= 90:
             return None
         widening = math.cos(math.radians((south + north) / 2))
         return METRES_PER_DEGREE * widening, METRES_PER_DEGREE
-    if code == "EPSG:3857" and max(abs(south), abs(north)) < _EDGE_OF_MERCATOR_M:
+    if crs == "EPSG:3857" and max(abs(south), abs(north)) < _EDGE_OF_MERCATOR_M:
         # Source: EPSG Guidance Note 7-2, method 1024: its metres shrink away from the equator.
         middle = math.atan(math.sinh((south + north) / 2 / 6_378_137.0))
         return math.cos(middle), math.cos(middle)

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shplan.core.address import Address
-from shplan.core.change import Change, FieldChange
+from shplan.core.change import FieldChange
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.diff import with_changes
-from shplan.core.entry import Settlement
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, Object, Path
-from shplan.providers.base import Flow, Nature, Observation, Settings, Surroundings, Wanted
+from shplan.core.value import JsonObject, Object
 from shplan.providers.byoc_collection_bands import (
     RULES,
     additional_data,
@@ -26,9 +23,8 @@ from shplan.providers.byoc_collection_bands import (
     with_defaults,
 )
 from shplan.providers.byoc_collection_checks import check_band_names, check_no_data
-from shplan.providers.reconciled_api import MemberApi, ObjectApi, check_key
-from shplan.providers.reconciled_decide import attributes_of, decide_object
-from shplan.providers.reconciled_find import refresh_objects
+from shplan.providers.reconciled_api import MemberApi, ObjectApi
+from shplan.providers.reconciled_provider import ObjectProvider
 
 COLLECTIONS = "/byoc/v1/collections"
 COLLECTION = "/byoc/v1/collections/{collectionId}"
@@ -120,51 +116,16 @@ API = ObjectApi(
 )
 
 
-class ByocCollection:
-    """The provider of one kind; see `providers.base.Provider`."""
+class ByocCollection(ObjectProvider):
+    """The provider of the kind; see `byoc_collection_bands` for the rules of its fields."""
 
-    kind = API.kind
-    nature = Nature.RECONCILED
-    natural_key = API.natural_key
-    members_field: str | None = None
-    script_path: Path | None = None
-    text_field: str | None = None
-    secret_fields: frozenset[str] = frozenset()
-    rules = API.rules
+    def __init__(self) -> None:
+        super().__init__(API)
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what the schema cannot: band names, noData in one place only, names one may see."""
-        del tables
-        return [*check_band_names(desired), *check_no_data(desired), *check_key(API, desired)]
-
-    def refresh(
-        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
-    ) -> Flow[dict[Address, Observation]]:
-        """Find all collections by one list, and one GET for each missing."""
-        return refresh_objects(API, wanted, surroundings)
-
-    def decide(
-        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
-    ) -> tuple[Change, ...]:
-        """Compare three ways; see `byoc_collection_bands` for the rules of the fields."""
-        del surroundings
-        return decide_object(API, wanted, observation)
-
-    def attributes(self, change: Change, observation: Observation) -> Object | None:
-        """Return what references see: nothing before a create, the planned object afterwards."""
-        return attributes_of(change, observation)
-
-    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
-        """Carry one change out."""
-        from shplan.providers.reconciled_apply import apply_object  # noqa: PLC0415 - plans do not
-
-        return apply_object(API, change, settings)
-
-    def confirm(
-        self, desired: Desired, confirmed: str, surroundings: Surroundings
-    ) -> Flow[Settlement]:
-        """Bind a collection by its id, and own it from now on."""
-        from shplan.providers.reconciled_apply import confirm_object  # noqa: PLC0415
-
-        del surroundings
-        return confirm_object(API, desired, confirmed)
+        return [
+            *check_band_names(desired),
+            *check_no_data(desired),
+            *super().check(desired, tables),
+        ]

@@ -22,7 +22,7 @@ from shplan.core.errors import ManifestError
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
 from shplan.core.key_format import deliveries_of, holds_key, put_key
-from shplan.core.marker import Marker, read_marker
+from shplan.core.marker import Marker, read_marker, with_marker
 from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt
@@ -64,6 +64,7 @@ class Phase(Enum):
     WAITING = "waiting"  # nothing is paid: it was created, perhaps analysed, and not started
     RUNNING = "running"  # it was started
     DONE = "done"
+    PARTLY = "partly done"  # parts of it failed, and the service can do these again by themselves
     ENDED = "ended"  # failed or stopped
 
 
@@ -83,6 +84,8 @@ class Task:
         account: whose it is, empty where the server does not say
         description: the free text that holds the marker
         request: the echo of the request, None where it was not asked for
+        estimate_pu: what the service estimates it to cost, None before it has
+        collection: id of the collection that the results fill, empty where there is none
     """
 
     id: str
@@ -97,11 +100,46 @@ class Task:
     account: str = ""
     description: str = ""
     request: JsonObject | None = None
+    estimate_pu: float | None = None
+    collection: str = ""
 
     @property
     def age(self) -> tuple[str, str]:
         """What everybody orders the tasks of one run by."""
         return (self.created, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    One part of a task, as an API shows it that lists them: a tile.
+
+    Args:
+        name: what people know it by
+        is_over: it was done, or it failed
+        cause: why it failed, None where it did not
+        cost_pu: what was billed for it
+    """
+
+    name: str
+    is_over: bool
+    cause: str | None = None
+    cost_pu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    How an API lists the parts of a task.
+
+    Args:
+        listing: the request for those of one task, with the columns that `part_of` needs
+        noun: what one is called
+    """
+
+    listing: Callable[[Value], ApiRequest]
+    part_of: Callable[[Mapping[str, JsonValue]], Part]
+    noun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +158,20 @@ class JobApi:
         skipping: the body of another attempt that leaves alone what is there already, None where
             the API has no such thing
         outcome_file: the name of the file that tells how a task has ended, in the root of its
-            delivery
+            delivery; empty where there is none
         feature_file: the URL of the GeoPackage whose features are processed, or empty
         sizing: how large the rasters of those are
         price: what a request costs, None where that is not known
         copy_prefix: how the names of the copies of requests begin, which lie there as well
         copied_task: the task whose request a file is a copy of, by its name; empty for others
+        again: does again what failed of a task that is partly done; None: only another task can
+        delete: deletes a task of which nothing was processed; None where the API cannot
+        stopped: the status of a task that was stopped
+        resumes: a stopped task takes a START and goes on
+        estimate: the cost that the service itself has estimated of a task, None before it has; None
+            where it never does. One that does is waited for before START.
+        parts: how the parts of a task are listed; None: `outcome_file` tells of them
+        in_common_words: the request as the checks, the preview and the price read it
         starts_at_once: what is created runs and is paid: there is no `analyse`, `start` or `stop`
         overwrites: files that lie where results go are written over; the request does not fail
         beside: how the names end of files below a delivery that are no results
@@ -155,6 +201,13 @@ class JobApi:
     price: Callable[[PriceInput], Cost | None]
     copy_prefix: str
     copied_task: Callable[[str], str]
+    again: Callable[[Value], ApiRequest] | None = None
+    delete: Callable[[Value], ApiRequest] | None = None
+    stopped: str = "STOPPED"
+    resumes: bool = True
+    estimate: Callable[[Task], Cost | None] | None = None
+    parts: Parts | None = None
+    in_common_words: Callable[[Object], Object] = field(default=lambda request: request)
     starts_at_once: bool = False
     overwrites: bool = False
     beside: tuple[str, ...] = (".sqlite", ".gpkg", ".json")
@@ -241,6 +294,13 @@ def input_of(
         generation=generation if isinstance(generation, int) else 1,
         triggers=cast("Object", triggers),
     )
+
+
+def in_description(body: Object, marker: Marker) -> Object:
+    """Return a body with a marker behind the text that people wrote of it."""
+    description = body.get("description")
+    text = description if isinstance(description, str) else ""
+    return {**body, "description": with_marker(text, str(marker))}
 
 
 def belongs(task: Task, given: RunInput, key: RunKey) -> bool:
@@ -660,11 +720,14 @@ __all__ = [
     "CREATE",
     "JobApi",
     "JobView",
+    "Part",
+    "Parts",
     "Phase",
     "Task",
     "belongs",
     "bucket_and_key",
     "file_digests",
+    "in_description",
     "input_of",
     "refresh_jobs",
     "view_of",

@@ -112,7 +112,7 @@ def _attempt_of(task: str, copy: Task | None, run: RunRecord | None) -> int:
 def _living(
     api: JobApi, desired: Desired, given: RunInput, key: RunKey, task: Task
 ) -> Flow[Settlement]:
-    if task.phase is not Phase.DONE:
+    if task.phase not in (Phase.DONE, Phase.PARTLY):
         return _settled(desired, key, task.id, None)
     marker = read_marker(task.description)
     attempt = 1 if marker is None else marker.attempt
@@ -129,17 +129,19 @@ def _receipt(
     return receipt_of(
         given,
         key,
-        task=task.id,
+        task=task,
         attempt=attempt,
         features=features,
         outputs=outputs,
-        cost_pu=task.cost_pu,
-        account=task.account,
     )
 
 
 def _settled(desired: Desired, key: RunKey, task: str, receipt: Receipt | None) -> Settlement:
-    data: JsonObject = {"key": key.digest, "onRemove": str(desired.run.get("onRemove", "keep"))}
+    data: JsonObject = {
+        "key": key.digest,
+        "onRemove": str(desired.run.get("onRemove", "keep")),
+        "api": str(desired.run.get("api", "v2")),
+    }
     return Settlement(
         Result.DONE,
         id=task,

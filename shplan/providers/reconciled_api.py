@@ -9,6 +9,7 @@ modules beside this one. Here is also what these modules read from a manifest, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import TypeAlias, cast
 
 from shplan.core.change import FieldChange
@@ -19,7 +20,7 @@ from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, PendingIntent, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive
-from shplan.providers.base import Binding, Observed, Wanted
+from shplan.providers.base import Binding, Observed, Row, Wanted
 from shplan.providers.reconciled import data_object
 
 NaturalKey: TypeAlias = tuple[str, ...]
@@ -57,6 +58,55 @@ class MemberApi:
     matter: Callable[[FieldChange], bool]
 
 
+class Stage(Enum):
+    """How far the service is with an object that it has to prepare."""
+
+    UNDER_WAY = "under way"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparationApi:
+    """
+    What the service does with an object by itself before it can be used.
+
+    Args:
+        noun: what that is called, e.g. `ingestion`
+        stage: how far it is, from the object
+        cause: the service's words on what went wrong, or an empty text; also of a part of it
+        was_ready: whether it was usable once, so that what the service made of it is known
+        again: the request that has it done once more, by the object's id
+        way_on: what a person does about a failure, before it is done once more
+    """
+
+    noun: str
+    stage: Callable[[Object], Stage]
+    cause: Callable[[Object], str]
+    was_ready: Callable[[Object], bool]
+    again: Callable[[str], ApiRequest]
+    way_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserApi:
+    """
+    What refers to objects of a kind, so that the service does not let go of them.
+
+    Args:
+        noun: how several are called, e.g. `batch requests`
+        listing: lists all that there are
+        used_by: the id of the object that a row holds on to, and the row's own; None where it
+            holds on to none
+        way_on: what a person does about it
+    """
+
+    noun: str
+    listing: ApiRequest
+    used_by: Callable[[Row], tuple[str, str] | None]
+    way_on: str
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectApi:
     """
@@ -74,7 +124,11 @@ class ObjectApi:
         object_of: unwraps the answer that holds one object
         as_compared: fills in what the server may leave out of an object
         judge: settles which changes can be made in place, from what is stated and was observed
+        attributes: what references see of an object
         members: what objects hold; None where they hold nothing
+        preparation: None where an object can be used as soon as it is made
+        users: None where nothing keeps an object from being deleted
+        call_pu: the price of each request with an effect, in processing units
     """
 
     kind: str
@@ -90,7 +144,11 @@ class ObjectApi:
     object_of: Callable[[Answer | None], Object | None] = data_object
     as_compared: Callable[[Object], Object] = _as_it_is
     judge: Callable[[Fields, Object, Observed], Fields] = _unjudged
+    attributes: Callable[[Object], Object] = _as_it_is
     members: MemberApi | None = None
+    preparation: PreparationApi | None = None
+    users: UserApi | None = None
+    call_pu: float = 1.0
 
     def key_of(self, spec: Object) -> NaturalKey | None:
         """Return the natural key; None where a part of it is not stated, or not known yet."""

@@ -30,21 +30,22 @@ from shplan.providers.reconciled import (
 from shplan.providers.reconciled_api import ObjectApi
 from shplan.providers.reconciled_delete import delete_change, delete_loser
 from shplan.providers.reconciled_race import create_object
+from shplan.providers.reconciled_ready import await_ready, begin_again
 
 
 def apply_object(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
     """Carry one change out; return what references see afterwards."""
     match change.action:
         case Action.CREATE | Action.REPLACE:
-            return create_object(api, change, settings)
+            return _create(api, change, settings)
         case Action.DELETE:
             return delete_change(api, change)
         case Action.ADOPT:
-            return _adopt(api, change)
+            return _adopt(api, change, settings)
         case Action.READ:
             return nothing()
         case _:
-            return _update(api, change)
+            return _update(api, change, settings)
 
 
 def confirm_object(api: ObjectApi, desired: Desired, confirmed: str) -> Flow[Settlement]:
@@ -63,15 +64,32 @@ def confirm_object(api: ObjectApi, desired: Desired, confirmed: str) -> Flow[Set
     )
 
 
-def _update(api: ObjectApi, change: Change) -> Flow[Object]:
-    if change.requests:
+def _create(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
+    made = yield from create_object(api, change, settings)
+    if api.preparation is not None:
+        made = yield from await_ready(api, str(made["id"]), settings)
+    return api.attributes(made)
+
+
+def _update(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
+    if change.fields:
         yield from _send_update(api, change, owned=None)
     elif change.records:
         yield Note(Event.PROTECT, _learnt(change, owned=None))
-    return {**change.record, "id": change.id}
+    return (yield from _made_ready(api, change, settings))
 
 
-def _adopt(api: ObjectApi, change: Change) -> Flow[Object]:
+def _made_ready(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
+    """Have prepared what had failed, wait for it, and return what references see."""
+    if api.preparation is None:
+        return {**change.record, "id": change.id}
+    if change.current.get("again") is True:
+        yield from begin_again(api, change)
+    now = yield from await_ready(api, change.id, settings)
+    return {**api.attributes(now), **change.record, "id": change.id}
+
+
+def _adopt(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
     """
     Bind first, then change.
 
@@ -87,21 +105,23 @@ def _adopt(api: ObjectApi, change: Change) -> Flow[Object]:
         "made": "",
     }
     yield Note(Event.ADOPT, replace(_learnt(change, owned=owned), data=left))
-    if change.requests:
+    if change.fields:
         yield from _send_update(api, change, owned=owned)
     if loser:
         yield from delete_loser(api, loser)
-    return {**change.record, "id": change.id}
+    return (yield from _made_ready(api, change, settings))
 
 
 def _send_update(api: ObjectApi, change: Change, *, owned: bool | None) -> Flow[None]:
-    (put,) = change.requests
+    put = change.requests[0]
 
     def settle(replies: tuple[Reply, ...]) -> Settlement:
         failed = failure(replies[0])
         if failed is not None:
             return failed
-        return replace(_learnt(change, owned=owned), status=204, cost_pu=cost_of(replies))
+        return replace(
+            _learnt(change, owned=owned), status=204, cost_pu=cost_of(replies, each_pu=api.call_pu)
+        )
 
     def seen() -> Flow[Settlement | None]:
         now = api.object_of((yield from read_or_none(api.get(change.id))))

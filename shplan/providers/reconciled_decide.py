@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import cast
 
 from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
-from shplan.core.cost import calls
+from shplan.core.cost import Cost, calls
 from shplan.core.planner import (
     Found,
     ambiguous,
@@ -23,9 +23,17 @@ from shplan.core.planner import (
 )
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
-from shplan.providers.base import Absent, Ambiguous, Binding, Observation, Observed, Wanted
+from shplan.providers.base import (
+    Absent,
+    Ambiguous,
+    Binding,
+    LeftBehind,
+    Observation,
+    Observed,
+    Wanted,
+)
 from shplan.providers.reconciled import stated_record
-from shplan.providers.reconciled_api import OWN, ObjectApi, is_unmanaged, noted
+from shplan.providers.reconciled_api import OWN, ObjectApi, Stage, is_unmanaged, noted
 
 
 def decide_object(api: ObjectApi, one: Wanted, observation: Observation) -> tuple[Change, ...]:
@@ -33,11 +41,26 @@ def decide_object(api: ObjectApi, one: Wanted, observation: Observation) -> tupl
     return (_decide(api, one, observation), *_decide_left(api, one, observation))
 
 
-def attributes_of(change: Change, observation: Observation) -> Object | None:
-    """Return what references see: nothing before a create, the planned object afterwards."""
+def attributes_of(api: ObjectApi, change: Change, observation: Observation) -> Object | None:
+    """
+    Return what references see: nothing before a create, the planned object afterwards.
+
+    Nor before what the service makes of an object by itself is known.
+    """
     if change.action in (Action.CREATE, Action.REPLACE) or not isinstance(observation, Observed):
         return None
-    return {**observation.attributes, **change.record, "id": observation.id}
+    seen = api.attributes(observation.attributes)
+    if _is_unprepared(api, observation) and change.action is not Action.READ:
+        return None
+    return {**seen, **change.record, "id": observation.id}
+
+
+def _is_unprepared(api: ObjectApi, observed: Observed) -> bool:
+    """Tell whether an object was never ready yet: what references may ask for is not there."""
+    preparation = api.preparation
+    if preparation is None or preparation.was_ready(observed.attributes):
+        return False
+    return preparation.stage(observed.attributes) is not Stage.READY
 
 
 def _decide(api: ObjectApi, one: Wanted, observation: Observation) -> Change:
@@ -58,7 +81,7 @@ def _decide(api: ObjectApi, one: Wanted, observation: Observation) -> Change:
             reason=reason,
             fields=_as_created(body),
             requests=(api.create(body),),
-            cost=calls(1, label=f"create the {api.noun}"),
+            cost=_calls(api, 1, f"create the {api.noun}"),
             current={"others": [*observation.others]},
         )
     return _decide_existing(api, one, observation, base)
@@ -109,7 +132,8 @@ def _decide_existing(api: ObjectApi, one: Wanted, observed: Observed, base: Chan
     )
     same_as_applied = one.recorded is not None and one.recorded.spec == stated_record(base.record)
     judged = replace(with_verdict(base, verdict), drifted=bool(fields) and same_as_applied)
-    return _worded(api, judged, desired, observed, one.recorded)
+    worded = _worded(api, judged, desired, observed, one.recorded)
+    return _prepared(api, _unless_used(api, worded, observed), observed)
 
 
 def _found(one: Wanted, observed: Observed) -> Found:
@@ -131,7 +155,7 @@ def _worded(
         return replace(
             change,
             requests=(api.create({**desired.spec}), api.delete(observed.id)),
-            cost=calls(2, label=f"create the new {api.noun}, delete the old one"),
+            cost=_calls(api, 2, f"create the new {api.noun}, delete the old one"),
             counts=_lost_members(api, observed, f"with the old {api.noun}"),
             current={**current, "tiles": observed.members or 0},
         )
@@ -140,7 +164,7 @@ def _worded(
         return replace(
             change,
             requests=(request,),
-            cost=calls(1, label=f"update the {api.noun}"),
+            cost=_calls(api, 1, f"update the {api.noun}"),
             current=current,
         )
     return replace(change, current=current)
@@ -180,13 +204,14 @@ def _decide_undeclared(api: ObjectApi, one: Wanted, observation: Observation) ->
     change = replace(with_verdict(base, verdict), id=observation.id)
     if change.action is not Action.DELETE:
         return change
-    return replace(
+    change = replace(
         change,
         requests=(api.delete(observation.id),),
-        cost=calls(1, label=f"delete the {api.noun}"),
+        cost=_calls(api, 1, f"delete the {api.noun}"),
         counts=_lost_members(api, observation, "with it"),
         current={"tiles": observation.members or 0},
     )
+    return _unless_used(api, change, observation)
 
 
 def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple[Change, ...]:
@@ -200,7 +225,7 @@ def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple
         Action.DELETE,
         Reason.CANNOT_UPDATE,
         requests=(api.delete(left.id),) if left.exists else (),
-        cost=calls(1 if left.exists else 0, label=f"delete the replaced {api.noun}"),
+        cost=_calls(api, 1 if left.exists else 0, f"delete the replaced {api.noun}"),
         notes=("a replacement left it behind",),
         id=left.id,
         deposed=True,
@@ -214,4 +239,45 @@ def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple
     if left.foreign_members and api.members is not None:
         note = f"it holds {left.foreign_members} {api.members.noun} that are not ours"
         return (change.blocked(Reason.FOREIGN_MEMBERS, note=note),)
-    return (change,)
+    return (_unless_used(api, change, left),)
+
+
+def _calls(api: ObjectApi, number: int, label: str) -> Cost:
+    return calls(number, label=label, each_pu=api.call_pu)
+
+
+def _unless_used(api: ObjectApi, change: Change, found: Observed | LeftBehind) -> Change:
+    """Block a delete that the service would refuse, because something refers to the object."""
+    removes = change.action in (Action.DELETE, Action.REPLACE)
+    if api.users is None or not found.users or not removes:
+        return change
+    first, *more = found.users
+    others = f" and {len(more)} more" if more else ""
+    note = f"{api.users.noun} refer to it ({first}{others}): {api.users.way_on}"
+    return change.blocked(Reason.IN_USE, note=note)
+
+
+def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
+    """Wait for what the service is preparing; have it done once more where it has failed."""
+    preparation = api.preparation
+    if preparation is None or change.action not in (Action.NOOP, Action.UPDATE, Action.ADOPT):
+        return change
+    stage = preparation.stage(observed.attributes)
+    if stage is Stage.UNDER_WAY:
+        return replace(change, waits=True, counts={**change.counts, "ingesting": 1})
+    cause = preparation.cause(observed.attributes)
+    if stage is Stage.READY:
+        notes = (f"its {preparation.noun} left something out: {cause}",) if cause else ()
+        return replace(change, notes=(*change.notes, *notes))
+    cause = cause or "no cause given"
+    quiet = change.action is Action.NOOP
+    return replace(
+        change,
+        action=Action.UPDATE if quiet else change.action,
+        reason=Reason.IMPORT_FAILED if quiet else change.reason,
+        requests=(*change.requests, preparation.again(observed.id)),
+        cost=change.cost + _calls(api, 1, f"repeat the {preparation.noun}"),
+        notes=(*change.notes, f"its {preparation.noun} failed: {cause}", preparation.way_on),
+        current={**change.current, "again": True},
+        records=True,
+    )

@@ -84,7 +84,11 @@ def _delete_object(api: ObjectApi, object_id: str, *, learnt: Settlement) -> Flo
         if isinstance(reply, RefusedError) and reply.status == 404:
             return learnt
         failed = failure(reply)
-        return failed if failed is not None else replace(learnt, cost_pu=cost_of(replies))
+        return (
+            failed
+            if failed is not None
+            else replace(learnt, cost_pu=cost_of(replies, each_pu=api.call_pu))
+        )
 
     def seen() -> Flow[Settlement | None]:
         now = yield from read_or_none(api.get(object_id))

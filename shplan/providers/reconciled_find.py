@@ -63,7 +63,8 @@ def refresh_objects(
         beside = _beside(one, observation, index, namesakes)
         found[one.address] = replace(beside, left=left)
     found = _with_rivals(api, wanted, found, surroundings)
-    return (yield from _with_members(api, wanted, found, surroundings))
+    found = yield from _with_members(api, wanted, found, surroundings)
+    return (yield from _with_users(api, wanted, found))
 
 
 @dataclass(slots=True)
@@ -362,7 +363,7 @@ def _with_members(
     counted: dict[Address, MemberCount] = {}
     for one in wanted:
         observation = found[one.address]
-        if isinstance(observation, Observed) and _needs_members(api, one, observation):
+        if isinstance(observation, Observed) and _may_go(api, one, observation):
             ours = surroundings.own_members.get(observation.id, frozenset())
             left = surroundings.left_members.get(observation.id, 0)
             counted[one.address] = MemberCount(observation.id, ours, left)
@@ -378,10 +379,53 @@ def _with_members(
     }
 
 
-def _needs_members(api: ObjectApi, one: Wanted, observed: Observed) -> bool:
+def _may_go(api: ObjectApi, one: Wanted, observed: Observed) -> bool:
     if is_unmanaged(one):
         return False
     if one.desired is None:
         return True
-    matter = api.members.matter if api.members is not None else bool
-    return any(change.forces or matter(change) for change in api.differences(one, observed))
+    fields = api.differences(one, observed)
+    matter = None if api.members is None else api.members.matter
+    return any(change.forces or (matter is not None and matter(change)) for change in fields)
+
+
+# --- users ---------------------------------------------------------------------------------
+
+
+def _with_users(
+    api: ObjectApi, wanted: tuple[Wanted, ...], found: dict[Address, Observation]
+) -> Flow[dict[Address, Observation]]:
+    """Ask what refers to objects that may be deleted or replaced, all by one list."""
+    users = api.users
+    asked = set() if users is None else {id_ for one in wanted for id_ in _going(api, one, found)}
+    if users is None or not asked:
+        return found
+    by_object: dict[str, list[str]] = {}
+
+    def take(rows: Rows) -> None:
+        for row in rows:
+            used = users.used_by(row)
+            if used is not None and used[0] in asked:
+                by_object.setdefault(used[0], []).append(used[1])
+
+    yield Scan(users.listing, take)
+    held = {object_id: tuple(sorted(set(by))) for object_id, by in by_object.items()}
+    return {address: _held(observation, held) for address, observation in found.items()}
+
+
+def _going(api: ObjectApi, one: Wanted, found: Mapping[Address, Observation]) -> set[str]:
+    """Return the objects of an address that may be deleted."""
+    observation = found[one.address]
+    going = {observation.left.id} if observation.left is not None else set()
+    if isinstance(observation, Observed) and _may_go(api, one, observation):
+        going.add(observation.id)
+    return going
+
+
+def _held(observation: Observation, held: Mapping[str, tuple[str, ...]]) -> Observation:
+    left = observation.left
+    if left is not None:
+        observation = replace(observation, left=replace(left, users=held.get(left.id, ())))
+    if isinstance(observation, Observed):
+        return replace(observation, users=held.get(observation.id, ()))
+    return observation

@@ -57,7 +57,7 @@ def _create_new(race: _Race, settings: Settings) -> Flow[Object]:
         if failed is not None:
             return failed
         made = _made(api, replies[0])
-        cost_pu = cost_of(replies)
+        cost_pu = cost_of(replies, each_pu=api.call_pu)
         if settings.private_ledger or not made:
             # Not settled yet: others may have made the same at this moment.
             open_ = Settlement(Result.UNKNOWN, status=201, cost_pu=cost_pu)

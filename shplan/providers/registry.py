@@ -18,6 +18,12 @@ def _async_process() -> Provider:
     return AsyncProcess()
 
 
+def _batch_collection() -> Provider:
+    from shplan.providers.batch_collection import BatchCollection  # noqa: PLC0415
+
+    return BatchCollection()
+
+
 def _batch_process() -> Provider:
     from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
 
@@ -48,6 +54,12 @@ def _evalscript() -> Provider:
     return Evalscript()
 
 
+def _zarr_collection() -> Provider:
+    from shplan.providers.zarr_collection import ZarrCollection  # noqa: PLC0415
+
+    return ZarrCollection()
+
+
 class Registry(Mapping[str, Provider]):
     """The providers by kind, each made when it is first asked for."""
 
@@ -73,10 +85,12 @@ class Registry(Mapping[str, Provider]):
 PROVIDERS: Mapping[str, Provider] = Registry(
     {
         "AsyncProcess": _async_process,
+        "BatchCollection": _batch_collection,
         "BatchProcess": _batch_process,
         "BatchStatistics": _batch_statistics,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,
+        "ZarrCollection": _zarr_collection,
     }
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from shplan.core.diagnostic import Diagnostic, Severity
-from shplan.core.request_area import area_faults
+from shplan.core.request_area import Area, read_area
 from shplan.core.request_collections import collection_faults, deprecated_faults
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_places import place_faults
@@ -56,28 +56,30 @@ def _bodies(spec: Object) -> Iterator[tuple[Path, Object]]:
 
 
 def _body_faults(body: Object, path: Path, table: JsonObject, deployment: str) -> Faults:
-    bounds = at(body, "input", "bounds")
-    for fault in area_faults(bounds):
+    area = read_area(at(body, "input", "bounds"))
+    for fault in area.faults:
         yield _below(fault, ("input", "bounds"))
     aggregation = at(body, "aggregation")
     if isinstance(aggregation, dict):
         yield from aggregation_faults(aggregation, ("aggregation",))
         within = at(aggregation, "timeRange") or {}
-        yield from collection_faults(body, table, deployment, within=within)
-        yield from _image_faults(body, ("aggregation",), table, most_px=_MOST_PX)
+        yield from collection_faults(body, area, table, deployment, within=within)
+        yield from _image_faults(body, area, ("aggregation",), table, most_px=_MOST_PX)
     else:
-        yield from collection_faults(body, table, deployment)
+        yield from collection_faults(body, area, table, deployment)
         if not path:
             remote = at(body, "output", "delivery") is not None
             most_px = _MOST_ASYNC_PX if remote else _MOST_PX
-            yield from _image_faults(body, ("output",), table, most_px=most_px)
+            yield from _image_faults(body, area, ("output",), table, most_px=most_px)
 
 
-def _image_faults(body: Object, path: Path, table: JsonObject, *, most_px: int) -> Faults:
-    bounds, output = at(body, "input", "bounds"), at(body, *path)
-    yield from size_faults(output, bounds, path, most_px=most_px)
+def _image_faults(
+    body: Object, area: Area, path: Path, table: JsonObject, *, most_px: int
+) -> Faults:
+    output = at(body, *path)
+    yield from size_faults(output, area, path, most_px=most_px)
     default_px = _DEFAULT_PX if most_px == _MOST_PX else None
-    metres = metres_per_pixel(output if output is not None else {}, bounds, default_px=default_px)
+    metres = metres_per_pixel(output if output is not None else {}, area, default_px=default_px)
     data = at(body, "input", "data")
     for one in data if isinstance(data, list) else ():
         place = path if output is not None else ("input", "bounds")

@@ -16,7 +16,7 @@ from tests.crash.stand import Stand
 from tests.support import geopackages
 from tests.support.cogs import cog_bytes
 from tests.support.delivered import STATISTICS_SCRIPT
-from tests.support.jobs import AREA, SCRIPT
+from tests.support.jobs import AREA, SCRIPT, TWO_TILES
 
 Manifest = Mapping[str, Any]
 APPLY = ("apply", "--auto-approve")
@@ -112,6 +112,15 @@ def tiles(*members: Any, name: str = "fields", of: str = "fields", **spec: Any) 
     return manifest("ByocTiles", name, {"collection": reference, "tiles": full, **spec})
 
 
+def cube(*, title: str = "Cube", **spec: Any) -> Manifest:
+    body = {"name": title, "s3Bucket": "cubes", "path": "a.zarr/", "crs": "EPSG:32633", **spec}
+    return manifest("ZarrCollection", "cube", body)
+
+
+def results(*, title: str = "Results", **spec: Any) -> Manifest:
+    return manifest("BatchCollection", "results", {"name": title, "s3Bucket": "results", **spec})
+
+
 def script(name: str = "ndvi") -> Manifest:
     return manifest("Evalscript", name, {"file": "../ndvi.js"})
 
@@ -123,6 +132,7 @@ def job(
     data: str = "sentinel-2-l2a",
     run: Mapping[str, Any] | None = None,
     url: str = "",
+    area: Any = None,
     **more: Any,
 ) -> Manifest:
     """A batch job; of a year before there was imagery, so that its results take no time."""
@@ -132,7 +142,7 @@ def job(
     body = {
         "processRequest": {
             "input": {
-                "bounds": {"geometry": AREA},
+                "bounds": {"geometry": area or AREA},
                 "data": [{"type": data, "dataFilter": {"timeRange": times}}],
             },
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
@@ -142,6 +152,23 @@ def job(
         "output": {"type": "raster", "delivery": delivery, **output},
     }
     return manifest("BatchProcess", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+def older_job(
+    name: str = "ndvi",
+    *,
+    run: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+    area: Any = None,
+) -> Manifest:
+    """The same job in the words of Batch V1."""
+    told = job(name, area=area)["spec"]
+    body = {
+        "processRequest": told["processRequest"],
+        "tilingGrid": {"id": 0, "resolution": 60},
+        "output": {"defaultTilePath": "s3://results/older", **(output or {})},
+    }
+    return manifest("BatchProcess", name, body, run={"api": "v1", **(run or {})})
 
 
 def image(
@@ -210,6 +237,27 @@ def made_by_hand(stand: Stand) -> None:
     stand.sandbox.tick(60)
 
 
+def cube_by_hand(stand: Stand) -> None:
+    """Another than the one that is wanted has its bucket and its name; the wanted one is there."""
+    for path in ("b.zarr/", "a.zarr/"):
+        stand.call("POST", "/zarr/v1/collections", {**cube()["spec"], "path": path})
+    stand.sandbox.tick(60)
+
+
+def results_by_hand(stand: Stand) -> None:
+    stand.call("POST", "/api/v1/batch/collections", results()["spec"])
+    stand.sandbox.tick(60)
+
+
+def cube_unread(stand: Stand) -> None:
+    (stand.buckets / "cubes" / "a.zarr" / ".zgroup").unlink()
+
+
+def cube_repaired(stand: Stand) -> None:
+    stand.sandbox.tick(60)
+    stand.write_cubes("cubes", "a.zarr")
+
+
 MANY = tuple(f"many/{number:02d}" for number in range(14))
 
 
@@ -234,6 +282,12 @@ def added_by_hand(stand: Stand) -> None:
 
 def every_feature_fails(stand: Stand) -> None:
     stand.sandbox.control("POST", "batch", {"share": 1.0, "cause": "no imagery there"})
+
+
+def a_tile_fails(stand: Stand) -> None:
+    stand.sandbox.control(
+        "POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"}
+    )
 
 
 def nothing_fails(stand: Stand) -> None:
@@ -327,6 +381,62 @@ SCENARIOS: dict[str, Scenario] = {
             Step((collection(),), ("import", "ByocCollection/fields", "{Fields}")),
         ),
         lost=Lost(imports=FIELDS[:1], commands=(APPLY,)),
+    ),
+    # Zarr groups.
+    "zarr-create": Scenario((("ZarrCollection", "create"),), steps((cube(),))),
+    "zarr-rename": Scenario(
+        (("ZarrCollection", "update"),), steps((cube(),), (cube(title="New"),)), lost=RENAME
+    ),
+    "zarr-reingest": Scenario(
+        (("ZarrCollection", "update"),),
+        (Step((cube(),), before=cube_unread), Step((cube(),), before=cube_repaired)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-replace": Scenario(
+        (("ZarrCollection", "replace"),),
+        steps((cube(),), (cube(path="b.zarr/"),)),
+        lost=Hopeless("the new one has another path; which old one was ours nobody knows"),
+    ),
+    "zarr-delete": Scenario(
+        (("ZarrCollection", "delete"),), steps((cube(), BESIDE), (BESIDE,)), lost=NO_MANIFEST
+    ),
+    "zarr-destroy": Scenario(
+        (("ZarrCollection", "delete"),),
+        (Step((cube(),)), Step((cube(),), DESTROY)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-import": Scenario(
+        (("ZarrCollection", "import"),),
+        (
+            Step((cube(),), before=cube_by_hand),
+            Step((cube(),), ("import", "ZarrCollection/cube", "{Cube}")),
+        ),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),), commands=(APPLY,)),
+    ),
+    # Collections that batch requests fill.
+    "results-create": Scenario((("BatchCollection", "create"),), steps((results(),))),
+    "results-rename": Scenario(
+        (("BatchCollection", "update"),),
+        steps((results(),), (results(title="New"),)),
+        lost=RENAME,
+    ),
+    "results-replace": Scenario(
+        (("BatchCollection", "replace"),),
+        steps((results(),), (results(s3Bucket="other"),)),
+        lost=Hopeless("the new one is another bucket's; which old one was ours nobody knows"),
+    ),
+    "results-destroy": Scenario(
+        (("BatchCollection", "delete"),),
+        (Step((results(),)), Step((results(),), DESTROY)),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),)),
+    ),
+    "results-import": Scenario(
+        (("BatchCollection", "import"),),
+        (
+            Step((results(),), before=results_by_hand),
+            Step((results(),), ("import", "BatchCollection/results", "{Results}")),
+        ),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),), commands=(APPLY,)),
     ),
     # Tiles, and the collections that hold them.
     "tiles-create": Scenario((("ByocCollection", "create"), ("ByocTiles", "create")), steps(ONE)),
@@ -503,6 +613,31 @@ SCENARIOS: dict[str, Scenario] = {
         (("BatchProcess", "delete"),),
         (Step((script(), job())), Step((script(), job()), DESTROY)),
     ),
+    # Jobs of Batch V1.
+    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
+    "job-older-collection": Scenario(
+        (("BatchProcess", "run"),),
+        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
+    ),
+    "job-older-restarted": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
+            Step(
+                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
+                before=nothing_fails,
+            ),
+        ),
+    ),
+    "job-older-analysed": Scenario(
+        (("BatchProcess", "resume"),),
+        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
+    ),
+    "job-older-deleted": Scenario(
+        (("BatchProcess", "delete"),),
+        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
+        lost=NO_MANIFEST,
+    ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
         (Step((script(), job()), SAVE), Step((script(), job()), FROM_FILE)),
@@ -605,29 +740,33 @@ def _setting(name: str, about: str, **values: Any) -> None:
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
-_setting("plain", "collection tiles saved job")
+_setting("plain", "collection zarr results tiles saved job")
 _setting("unique names", "collection tiles saved", unique_collection_names=True)
 _setting("colliding spellings", "tiles saved", folder_path_collides=True)
 _setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
 _setting("put moves paths", "tiles saved", tile_put_path="honour")
 _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
-_setting("second delete is done", "collection tiles", second_delete=204)
+_setting("second delete is done", "collection zarr tiles", second_delete=204)
 _setting("bare 429", "tiles job", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")
-_setting("unknown fields refused", "collection tiles saved job", unknown_fields="refuse")
-_setting("foreign is hidden", "collection tiles job", foreign_objects=404)
+_setting(
+    "unknown fields refused", "collection zarr results tiles saved job", unknown_fields="refuse"
+)
+_setting("foreign is hidden", "collection zarr results tiles job", foreign_objects=404)
 _setting("errors are lists", "tiles job", error_details="list")
-_setting("lagging lists", "collection tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
+_setting("lagging lists", "collection zarr results tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
 _setting(
     "lagging everything",
-    "collection tiles saved job",
+    "collection zarr results tiles saved job",
     list_lag_s=8.0,
     path_lag_s=8.0,
     get_lag_s=8.0,
 )
+_setting("an ingestion is not repeated while it runs", "zarr", zarr_reingest_running="refuse")
+_setting("a broken array fails all", "zarr", zarr_offending_arrays="fail")
 _setting("a second START is ignored", "job", second_start="ignore")
 _setting("START while analysing", "job", start_while_analysing="accept")
 _setting("secrets are echoed", "job", echo_secrets=True)
