@@ -160,13 +160,13 @@ def test_a_pattern_that_would_take_for_ever_does_not(pattern: str) -> None:
         assert pattern_.find("a" * 1000, start=0) is None
 
 
-def test_a_hundred_thousand_names_take_no_time() -> None:
-    keys = tuple(f"a/{day:06}/B04_20250601.tif" for day in range(100_000))
-    with bounded("a listing of 100,000 files"):
+def test_thirty_thousand_names_take_no_time() -> None:
+    keys = tuple(f"a/{day:06}/B04_20250601.tif" for day in range(30_000))
+    with bounded("a listing of 30,000 files"):
         found, problems = read_listing(
             Listing("fields", "", keys), DATED, span=SPAN, address="ByocTiles/fields"
         )
-    assert (len(found), problems) == (100_000, [])
+    assert (len(found), problems) == (30_000, [])
 
 
 MOMENTS = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001
