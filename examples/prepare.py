@@ -42,7 +42,11 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "09-batch-on-own-imagery": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "10-many-jobs": (),
     "11-rerun-and-limits": (),
+    "18-asynchronous-image": (),
+    "19-batch-statistics": (),
 }
+# What else lies there, from the example's own directory: bucket, and the file.
+FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}
 # Somebody else's collections, as the body of the request that makes them.
 FOREIGN = {"06-unmanaged-collection": {"name": "Shared by everybody", "s3Bucket": "shared"}}
 
@@ -52,6 +56,10 @@ def prepare(name: str, home: Path) -> None:
     # The earlier repository is applied first: its `.shplan` becomes this one's.
     start = home / "before" if (home / "before").is_dir() else home
     write_imagery(name, start / SANDBOX / "buckets")
+    for bucket, file in FILES.get(name, ()):
+        target = start / SANDBOX / "buckets" / bucket / Path(file).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / file, target)
     if name in FOREIGN:
         asyncio.run(share(home / SANDBOX, FOREIGN[name]))
     if start != home:

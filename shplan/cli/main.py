@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show a saved plan, or one resource."),
     "graph": ("graph", "Print the dependencies between resources."),
     "output": ("output_", "Print the project's outputs."),
+    "migrate": ("migrate", "Rewrite manifests and requests of Batch V1 for Batch V2."),
     "evalscript": ("evalscript", "Draw what an evalscript makes of its imagery."),
     "byoc": ("byoc", "Check own imagery before it is ingested."),
     "ledger": ("ledger", "Read, verify, sign, export or recover the ledger."),

@@ -78,7 +78,7 @@ def _state_of_job(change: Change) -> str:
 
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        return "; ".join(change.notes) if change.waits else ""
+        return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

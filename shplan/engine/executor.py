@@ -16,7 +16,13 @@ from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
-from shplan.core.errors import ApiError, LockedError, NoAnswerError, RefusedError
+from shplan.core.errors import (
+    ApiError,
+    LockedError,
+    NoAnswerError,
+    RefusedError,
+    UndecidedError,
+)
 from shplan.core.events import ChangeFinished, ChangeStarted
 from shplan.core.planner import steps_of
 from shplan.core.request import ApiRequest
@@ -45,6 +51,7 @@ class Ending(Enum):
 
     RUNNING: what it started runs on, and nobody waits. LEFT: it depends on something that does.
     STALE: others have written about it, or about what it depends on, while this apply waited.
+    UNDECIDED: it may have been carried out, and only a person can find out.
     """
 
     DONE = "done"
@@ -55,6 +62,7 @@ class Ending(Enum):
     INTERRUPTED = "interrupted"
     UNKNOWN = "unknown"
     STALE = "stale"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +105,16 @@ class Report:
         """
         Return how the command leaves.
 
-        130 when interrupted, 6 where the ledger could not be had again, 4 where something is
-        stale, 3 when something failed or was skipped, else 0.
+        130 when interrupted, 6 where the ledger could not be had again, 7 where a person must
+        decide, 4 where something is stale, 3 when something failed or was skipped, else 0.
         """
         if self.interrupted:
             return 130
         if self.locked:
             return 6
         endings = {result.ending for result in self.results}
+        if Ending.UNDECIDED in endings:
+            return 7
         if Ending.STALE in endings:
             return 4
         return 3 if endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
@@ -327,6 +337,8 @@ class _Nodes:
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
         except ChangeFailedError as error:
             return ChangeResult(change, Ending.FAILED, str(error), error.faults, performer.cost_pu)
+        except UndecidedError as error:
+            return ChangeResult(change, Ending.UNDECIDED, str(error), cost_pu=performer.cost_pu)
         except NoAnswerError as error:
             return ChangeResult(change, Ending.UNKNOWN, str(error), cost_pu=performer.cost_pu)
         except ApiError as error:

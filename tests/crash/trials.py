@@ -188,9 +188,14 @@ class Bench:
         dump = self._stand.sandbox.control("GET", "dump")
         rows: Any = dump["collections"]
         tasks: Any = dump["batch_tasks"]
+        others: dict[str, Any] = {
+            "statistics": dump["statistics_tasks"],
+            "image": dump["async_requests"],
+        }
         return {
             **{f"{{{row['name']}}}": row["id"] for row in rows},
             **({"{task}": tasks[0]["id"]} if tasks else {}),
+            **{f"{{{name}}}": rows[0]["id"] for name, rows in others.items() if rows},
         }
 
     def _after_loss(self) -> list[tuple[str, ...]]:

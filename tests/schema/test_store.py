@@ -15,7 +15,9 @@ from tests.schema.support import faults
 
 def test_kinds_are_those_with_a_schema() -> None:
     assert store.manifest_kinds() == (
+        "AsyncProcess",
         "BatchProcess",
+        "BatchStatistics",
         "ByocCollection",
         "ByocTiles",
         "Evalscript",
