@@ -19,7 +19,7 @@ from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import OLDER, SHAPE, TWO_TILES, job, job_v1, tasks, tasks_v1
-from tests.support.phases import dying, never
+from tests.support.phases import dying
 
 EAST = "33N_24_254"
 # Which request of an apply restarts the failed tiles: after two lists and the task itself, twice.
