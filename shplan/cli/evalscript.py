@@ -57,6 +57,61 @@ def check(options: Options, files: tuple[Path, ...], collection: str | None) -> 
     return check_project(options)
 
 
+@command.command("test")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--update", is_flag=True, help="Write golden images anew, from what scripts make.")
+@click.option(
+    "--cov-fail-under",
+    "least_percent",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    metavar="PERCENT",
+    help="Fail where a smaller share of the scripts' lines ran.",
+)
+@click.option(
+    "--junit-xml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results for CI as well, in JUnit's form.",
+)
+@takes("format")
+def test(
+    options: Options,
+    paths: tuple[Path, ...],
+    *,
+    update: bool,
+    least_percent: float,
+    junit_xml: Path | None,
+) -> int:
+    """
+    Run the tests that stand beside evalscripts, offline.
+
+    PATHS are test files (ndvi.test.yaml), scripts that have one beside them, or directories; none:
+    all of the project. Exit code 1 where a test fails.
+    """
+    from shplan.cli import evalscript_test as tests  # noqa: PLC0415
+    from shplan.cli.evalscript_check import told  # noqa: PLC0415
+    from shplan.cli.output import say, use_color, write_json, write_text  # noqa: PLC0415
+    from shplan.views import script_tests as views  # noqa: PLC0415
+
+    files = tests.read(tests.find(paths, tests.root_of(options)))
+    if files.diagnostics:
+        return told(options, files.diagnostics, files.texts, count=0)
+    suites = tests.run(files, update=update)
+    if junit_xml is not None:
+        from shplan.manifest.writing import write_whole  # noqa: PLC0415
+
+        write_whole(junit_xml, views.junit_xml(suites))
+    if options.output == "json":
+        write_json(views.tests_json(suites))
+    else:
+        write_text(views.render_tests(suites, color=use_color(options)))
+    percent = views.percent_covered(suites)
+    if percent < least_percent:
+        say(f"{percent:.1f} % of the lines ran; at least {least_percent:g} % are wanted.")
+        return 1
+    return int(views.has_failed(suites))
+
+
 @command.command("render")
 @click.argument("address", metavar="JOB")
 @click.option(

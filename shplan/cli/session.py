@@ -267,10 +267,11 @@ def _storage(loaded: Loaded, ears: Ears) -> Storage:
     def tell(bucket: str, message: str) -> None:
         ears.emit(BucketUnreadable(bucket, message))
 
-    return ToldStorage(_buckets(loaded), tell)
+    return ToldStorage(open_buckets(loaded), tell)
 
 
-def _buckets(loaded: Loaded) -> Inner:
+def open_buckets(loaded: Loaded) -> Inner:
+    """Return the buckets of an environment; the embedded sandbox's are directories."""
     if loaded.environment.deployment == SANDBOX:
         from shplan.cli.embedded import DATA  # noqa: PLC0415
         from shplan.storage.directory import DirectoryStorage  # noqa: PLC0415

@@ -84,6 +84,11 @@ class Cost:
     maximum_pu: float = 0.0
     terms: tuple[CostTerm, ...] = ()
 
+    @property
+    def levels(self) -> tuple[float, float, float]:
+        """At least, as expected, at most."""
+        return self.minimum_pu, self.expected_pu, self.maximum_pu
+
     def times(self, share: float, *, label: str, source: str) -> Cost:
         """Return the cost of a share of it; what the share is, is a factor of each term."""
         factor = Factor(label, share, share, share, f"{share:.4g}", source)

@@ -19,8 +19,10 @@ from shplan.core.change import Action, Change, MemberChange
 from shplan.core.errors import (
     ApiError,
     LockedError,
+    ManifestError,
     NoAnswerError,
     RefusedError,
+    ShplanError,
     UndecidedError,
 )
 from shplan.core.events import ChangeFinished, ChangeStarted
@@ -320,32 +322,48 @@ class _Nodes:
             if rewrites(change):
                 await performer.rewrite()
             else:
-                filled = fill_change(change, self._world.resolver, self._attributes)
-                provider = self._world.registry[change.address.kind]
-                known = await drive(provider.apply(filled, self._world.settings), performer.perform)
-                await performer.settle_open()
-                if not change.deposed:
-                    self._attributes[change.address] = known
-        except InterruptedApplyError:
-            return ChangeResult(
-                change, Ending.INTERRUPTED, "interrupted", cost_pu=performer.cost_pu
-            )
+                await self._fill_and_apply(change, performer)
         except StaleChangeError as error:
             return self._stale(change, error, cost_pu=performer.cost_pu)
         except StillRunningError as error:
             await performer.settle_open()
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
-        except ChangeFailedError as error:
-            return ChangeResult(change, Ending.FAILED, str(error), error.faults, performer.cost_pu)
-        except UndecidedError as error:
-            return ChangeResult(change, Ending.UNDECIDED, str(error), cost_pu=performer.cost_pu)
-        except NoAnswerError as error:
-            return ChangeResult(change, Ending.UNKNOWN, str(error), cost_pu=performer.cost_pu)
-        except ApiError as error:
-            return ChangeResult(
-                change, Ending.FAILED, str(error), _faults(error), performer.cost_pu
-            )
+        except _TOLD as error:
+            return _ended(change, error, performer.cost_pu)
         return ChangeResult(change, Ending.DONE, cost_pu=performer.cost_pu)
+
+    async def _fill_and_apply(self, change: Change, performer: Performer) -> None:
+        self._world.resolver.check(change.address, self._attributes)
+        filled = fill_change(change, self._world.resolver, self._attributes)
+        provider = self._world.registry[change.address.kind]
+        known = await drive(provider.apply(filled, self._world.settings), performer.perform)
+        await performer.settle_open()
+        if not change.deposed:
+            self._attributes[change.address] = known
+
+
+_TOLD = (InterruptedApplyError, ChangeFailedError, UndecidedError, ManifestError, ApiError)
+_ENDINGS = {
+    InterruptedApplyError: Ending.INTERRUPTED,
+    ChangeFailedError: Ending.FAILED,
+    UndecidedError: Ending.UNDECIDED,
+    NoAnswerError: Ending.UNKNOWN,
+}
+
+
+def _ended(change: Change, error: ShplanError, cost_pu: float) -> ChangeResult:
+    """Say how a change has ended that did not come to its end."""
+    said = str(error)
+    if isinstance(error, ManifestError):
+        # What is known only now does not fit: nothing of this change was sent.
+        said = "; ".join(one.what for one in error.diagnostics) or said
+    faults: tuple[Fault, ...] = ()
+    if isinstance(error, ChangeFailedError):
+        faults = error.faults
+    elif isinstance(error, ApiError):
+        faults = _faults(error)
+    ending = next((of for kind, of in _ENDINGS.items() if isinstance(error, kind)), Ending.FAILED)
+    return ChangeResult(change, ending, said, faults, cost_pu)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:

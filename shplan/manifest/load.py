@@ -205,6 +205,7 @@ class _Loader:
         self.incomplete = False
         self._scripts: Scripts | None = None
         self._script_checks: ScriptChecks | None = None
+        self._scripted: dict[Address, tuple[str, Desired, ValuePath]] = {}
         self._deployment = ""
         self.local_texts: dict[Address, str | None] = {}
         self._reading: list[Address] = []
@@ -258,6 +259,7 @@ class _Loader:
             declared=self.manifests,
             expand=self._keys,
             local=self._local_text,
+            observed=self._check_observed,
             incomplete=self.incomplete,
         )
 
@@ -723,12 +725,26 @@ class _Loader:
         return replace(desired, script=self.scripts.shape(text))
 
     def _check_inputs(self, resources: list[Desired]) -> None:
-        declared = {one.address: one for one in resources}
+        declared = {one.address: one.spec for one in resources}
         for desired in resources:
             path = self.registry[desired.address.kind].script_path
             text = _text_at(desired.spec, path)
             if text is not None and path is not None:
                 self._add(self.script_checks.of_inputs(text, desired, path, declared))
+                if desired.references:
+                    self._scripted[desired.address] = (text, desired, path)
+
+    def _check_observed(
+        self, address: Address, attributes: Mapping[Address, Object]
+    ) -> list[Diagnostic]:
+        """Say of a script what was not known before its collections were looked at."""
+        if address not in self._scripted:
+            return []
+        text, desired, path = self._scripted[address]
+        try:
+            return self.script_checks.of_inputs(text, desired, path, attributes)
+        finally:
+            self.scripts.close()
 
     def _add(self, found: list[Diagnostic]) -> None:
         fresh = [one for one in dict.fromkeys(found) if one not in self.told]

@@ -17,6 +17,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.image_size import statistics_sizing
+from shplan.core.key_format import holds_key, put_key
 from shplan.core.marker import Marker, read_script_marker, script_with_marker
 from shplan.core.prices import batch_statistics_cost
 from shplan.core.request import ApiRequest, Effect
@@ -48,6 +49,7 @@ MOST_SCRIPT_BYTES = 32 * 1024
 BELOW_PREFIX = "/<REQUEST_ID>/<ID>.json"
 PLACEHOLDERS = ("<REQUEST_ID>", "<ID>", "<IDENTIFIER>")
 PARTIAL = "PARTIAL"
+_USUAL_MARKER_BYTES = 200
 _COLUMNS = (
     "id",
     "created",
@@ -158,12 +160,29 @@ def feature_file_of(spec: Object) -> str:
 
 
 def _shown(spec: Object, key: str) -> tuple[str, ...]:
-    from shplan.core.key_format import put_key  # noqa: PLC0415 - a plan that shows one
-
     features, delivery = feature_file_of(spec), delivery_of(spec)
-    return (f"measures the features of {features}",) * bool(features) + (
-        f"delivers {put_key(delivery, key) if key else delivery}",
-    ) * bool(delivery)
+    told = (
+        features and f"measures the features of {features}",
+        delivery and f"delivers {put_key(delivery, key) if key else delivery}",
+        "" if holds_key(delivery) or _takes_marker(spec) else _UNNAMED,
+    )
+    return tuple(one for one in told if one)
+
+
+_UNNAMED = (
+    "nothing of it can carry its key: without the ledger it would be paid again; write"
+    " `{{ run.key }}` into its path"
+)
+
+
+def _takes_marker(spec: Object) -> bool:
+    """Tell whether a marker of the usual length fits into the script; an unknown one may be short."""
+    aggregation = spec.get("aggregation")
+    if not isinstance(aggregation, dict) or "evalscriptReference" in aggregation:
+        return False
+    script = aggregation.get("evalscript")
+    room = MOST_SCRIPT_BYTES - _USUAL_MARKER_BYTES
+    return not isinstance(script, str) or len(script.encode(errors="replace")) < room
 
 
 API = JobApi(

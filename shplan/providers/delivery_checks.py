@@ -20,6 +20,7 @@ from shplan.providers.places import placeholders_in, url_of
 
 # Where a response of this name comes from: the script's own metadata, never an output.
 USERDATA = "userdata"
+MASK = "dataMask"
 # Source: documentation of batch statistics.
 MOST_SCRIPT_BYTES = 32 * 1024
 _Found: TypeAlias = Iterator[Diagnostic]
@@ -30,6 +31,7 @@ def check_statistics(desired: Desired) -> list[Diagnostic]:
     return [
         *_check_script(desired, "aggregation"),
         *_check_script_size(desired),
+        *_check_mask(desired),
         *_check_calculations(desired),
         *_check_features(desired),
         *_check_place(desired, ("output",), ("<REQUEST_ID>", "<ID>", "<IDENTIFIER>")),
@@ -127,6 +129,20 @@ def _check_outputs(desired: Desired) -> _Found:
         asked.add(name)
         if known is not None and name not in known:
             yield _no_output(desired, path, name, known)
+
+
+def _check_mask(desired: Desired) -> _Found:
+    """Source: documentation of the Statistical API: an output with the id `dataMask` is needed."""
+    if desired.script is None or any(one.id == MASK for one in desired.script.outputs):
+        return
+    yield _wrong(
+        desired,
+        ("spec", "aggregation", "evalscript"),
+        summary="Output missing",
+        what=f"the evalscript has no output `{MASK}`, and statistics needs one.",
+        why="It says which pixels count; without it the service refuses the request.",
+        hint=f'ask for the band `{MASK}`, add `{{id: "{MASK}", bands: 1}}` to the outputs, and return it',
+    )
 
 
 def _check_calculations(desired: Desired) -> _Found:

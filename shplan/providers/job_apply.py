@@ -134,6 +134,12 @@ class _Job:
         return self.change.action is Action.RUN and bool(self.planned_task)
 
     @property
+    def estimate_pu(self) -> tuple[float, float, float] | None:
+        """What the plan has estimated, for what it starts and for what it finds started."""
+        found = self.change.current.get("estimate")
+        return cast("tuple[float, float, float]", tuple(found)) if isinstance(found, list) else None
+
+    @property
     def delivery(self) -> str:
         return put_key(self.api.delivery(self.given.request), self.key.short)
 
@@ -615,6 +621,7 @@ def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         attempt=job.mark.attempt,
         features=features,
         outputs=outputs,
+        estimate_pu=job.estimate_pu,
     )
     spent = receipt.cost_pu if job.starts and receipt.cost_pu is not None else 0.0
     spent = max(spent - before_pu, 0.0)

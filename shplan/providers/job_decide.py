@@ -25,7 +25,7 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
-from shplan.providers.job_outcome import UNREAD, failed_features, named_causes
+from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
 from shplan.providers.job_preview import preview
 
 _STARTED = (Phase.RUNNING, Phase.DONE, Phase.PARTLY)
@@ -156,10 +156,9 @@ def _decide_known(case: _Case) -> Change:
 
 def _told(receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
-    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     files = receipt.outputs.get("files")
     delivered = f", {files:,} files" if isinstance(files, int) else ""
-    told = (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+    told = (f"attempt {receipt.attempt} is done: {billed(receipt)}{delivered}",)
     unread = "its bucket could not be read, so nobody knows whether features failed"
     return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
 
@@ -195,6 +194,7 @@ def _bound(case: _Case, change: Change) -> Change:
 def _decide_started(case: _Case, task: Task, *, attempt: int = 0) -> Change:
     attempt = attempt or case.view.attempt_of(task)
     change = case.task(replace(case.base, attempt=attempt), task)
+    change = _estimated(change, _cost(case, task, 1.0))
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
         # An API that lists the parts says of the whole only that it is under way.
@@ -395,13 +395,13 @@ def _failed_share(receipt: Receipt) -> float:
 def _another(case: _Case, *, attempt: int, note: str) -> Change:
     """Another task for a run that was partly delivered: what is there is left alone if it can be."""
     again = _run(case, attempt=attempt, reason=Reason.ANOTHER_ATTEMPT)
-    if has_request_id(case.api.delivery(case.spec)):
-        paid = "the places hold <requestId>, so that everything is made and paid again"
-        return _priced(case, replace(again, notes=(note, paid)))
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
     if body is None:
         paid = "nothing that is there can be left alone, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
+    if has_request_id(case.api.delivery(case.spec)):
+        paid = "the places hold <requestId>, so that everything is made and paid again"
         return _priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
@@ -462,10 +462,17 @@ def _priced(case: _Case, change: Change, *, task: Task | None = None, share: flo
             told += " before its analysis"
         notes = (*change.notes, told)
         return _unless_taken(case, replace(change, notes=notes, unpriced=True))
-    priced = replace(change, cost=cost)
+    priced = _estimated(replace(change, cost=cost), cost)
     if limit is not None and cost.maximum_pu > limit:
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
     return _unless_taken(case, priced)
+
+
+def _estimated(change: Change, cost: Cost | None) -> Change:
+    """Have the estimate written into the receipt, beside what the run will have cost."""
+    if cost is None:
+        return change
+    return replace(change, current={**change.current, "estimate": list(cost.levels)})
 
 
 def pays(api: JobApi, request: ApiRequest) -> bool:

@@ -143,6 +143,7 @@ def receipt_of(
     attempt: int,
     features: Features | None,
     outputs: JsonObject,
+    estimate_pu: tuple[float, float, float] | None = None,
 ) -> Receipt:
     """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
@@ -166,7 +167,19 @@ def receipt_of(
         outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=task.account,
+        estimate_pu=estimate_pu,
     )
+
+
+def billed(receipt: Receipt) -> str:
+    """Say what a run has cost, beside what it was estimated to cost."""
+    actual = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    if receipt.estimate_pu is None:
+        return actual
+    least, likely, most = receipt.estimate_pu
+    if least == most:
+        return f"{actual} (estimated {most:,g})"
+    return f"{actual} (estimated {least:,g} to {most:,g}, {likely:,g} expected)"
 
 
 def _named_collection(given: RunInput) -> str:
@@ -193,9 +206,14 @@ def _counted(features: Features | None, task: Task) -> JsonObject:
 
 def attributes_of(receipt: Receipt) -> Object:
     """Return what references to a job see once it has its receipt."""
-    found: Object = {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+    seen: Object = {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+    if receipt.cost_pu is not None:
+        seen["costPu"] = receipt.cost_pu
+    if receipt.estimate_pu is not None:
+        names = ("minimum", "expected", "maximum")
+        seen["estimatePu"] = dict(zip(names, receipt.estimate_pu, strict=True))
     collection = receipt.outputs.get("collectionId")
-    return {**found, "collectionId": collection} if isinstance(collection, str) else found
+    return {**seen, "collectionId": collection} if isinstance(collection, str) else seen
 
 
 def failed_features(receipt: Receipt, api: JobApi) -> str:

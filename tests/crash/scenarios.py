@@ -112,6 +112,15 @@ def tiles(*members: Any, name: str = "fields", of: str = "fields", **spec: Any) 
     return manifest("ByocTiles", name, {"collection": reference, "tiles": full, **spec})
 
 
+def cube(*, title: str = "Cube", **spec: Any) -> Manifest:
+    body = {"name": title, "s3Bucket": "cubes", "path": "a.zarr/", "crs": "EPSG:32633", **spec}
+    return manifest("ZarrCollection", "cube", body)
+
+
+def results(*, title: str = "Results", **spec: Any) -> Manifest:
+    return manifest("BatchCollection", "results", {"name": title, "s3Bucket": "results", **spec})
+
+
 def script(name: str = "ndvi") -> Manifest:
     return manifest("Evalscript", name, {"file": "../ndvi.js"})
 
@@ -226,6 +235,27 @@ def made_by_hand(stand: Stand) -> None:
         where = f"/byoc/v1/collections/{made['data']['id']}/tiles"
         stand.call("POST", where, tile(path, day))
     stand.sandbox.tick(60)
+
+
+def cube_by_hand(stand: Stand) -> None:
+    """Another than the one that is wanted has its bucket and its name; the wanted one is there."""
+    for path in ("b.zarr/", "a.zarr/"):
+        stand.call("POST", "/zarr/v1/collections", {**cube()["spec"], "path": path})
+    stand.sandbox.tick(60)
+
+
+def results_by_hand(stand: Stand) -> None:
+    stand.call("POST", "/api/v1/batch/collections", results()["spec"])
+    stand.sandbox.tick(60)
+
+
+def cube_unread(stand: Stand) -> None:
+    (stand.buckets / "cubes" / "a.zarr" / ".zgroup").unlink()
+
+
+def cube_repaired(stand: Stand) -> None:
+    stand.sandbox.tick(60)
+    stand.write_cubes("cubes", "a.zarr")
 
 
 MANY = tuple(f"many/{number:02d}" for number in range(14))
@@ -351,6 +381,62 @@ SCENARIOS: dict[str, Scenario] = {
             Step((collection(),), ("import", "ByocCollection/fields", "{Fields}")),
         ),
         lost=Lost(imports=FIELDS[:1], commands=(APPLY,)),
+    ),
+    # Zarr groups.
+    "zarr-create": Scenario((("ZarrCollection", "create"),), steps((cube(),))),
+    "zarr-rename": Scenario(
+        (("ZarrCollection", "update"),), steps((cube(),), (cube(title="New"),)), lost=RENAME
+    ),
+    "zarr-reingest": Scenario(
+        (("ZarrCollection", "update"),),
+        (Step((cube(),), before=cube_unread), Step((cube(),), before=cube_repaired)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-replace": Scenario(
+        (("ZarrCollection", "replace"),),
+        steps((cube(),), (cube(path="b.zarr/"),)),
+        lost=Hopeless("the new one has another path; which old one was ours nobody knows"),
+    ),
+    "zarr-delete": Scenario(
+        (("ZarrCollection", "delete"),), steps((cube(), BESIDE), (BESIDE,)), lost=NO_MANIFEST
+    ),
+    "zarr-destroy": Scenario(
+        (("ZarrCollection", "delete"),),
+        (Step((cube(),)), Step((cube(),), DESTROY)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-import": Scenario(
+        (("ZarrCollection", "import"),),
+        (
+            Step((cube(),), before=cube_by_hand),
+            Step((cube(),), ("import", "ZarrCollection/cube", "{Cube}")),
+        ),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),), commands=(APPLY,)),
+    ),
+    # Collections that batch requests fill.
+    "results-create": Scenario((("BatchCollection", "create"),), steps((results(),))),
+    "results-rename": Scenario(
+        (("BatchCollection", "update"),),
+        steps((results(),), (results(title="New"),)),
+        lost=RENAME,
+    ),
+    "results-replace": Scenario(
+        (("BatchCollection", "replace"),),
+        steps((results(),), (results(s3Bucket="other"),)),
+        lost=Hopeless("the new one is another bucket's; which old one was ours nobody knows"),
+    ),
+    "results-destroy": Scenario(
+        (("BatchCollection", "delete"),),
+        (Step((results(),)), Step((results(),), DESTROY)),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),)),
+    ),
+    "results-import": Scenario(
+        (("BatchCollection", "import"),),
+        (
+            Step((results(),), before=results_by_hand),
+            Step((results(),), ("import", "BatchCollection/results", "{Results}")),
+        ),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),), commands=(APPLY,)),
     ),
     # Tiles, and the collections that hold them.
     "tiles-create": Scenario((("ByocCollection", "create"), ("ByocTiles", "create")), steps(ONE)),
@@ -654,29 +740,33 @@ def _setting(name: str, about: str, **values: Any) -> None:
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
-_setting("plain", "collection tiles saved job")
+_setting("plain", "collection zarr results tiles saved job")
 _setting("unique names", "collection tiles saved", unique_collection_names=True)
 _setting("colliding spellings", "tiles saved", folder_path_collides=True)
 _setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
 _setting("put moves paths", "tiles saved", tile_put_path="honour")
 _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
-_setting("second delete is done", "collection tiles", second_delete=204)
+_setting("second delete is done", "collection zarr tiles", second_delete=204)
 _setting("bare 429", "tiles job", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")
-_setting("unknown fields refused", "collection tiles saved job", unknown_fields="refuse")
-_setting("foreign is hidden", "collection tiles job", foreign_objects=404)
+_setting(
+    "unknown fields refused", "collection zarr results tiles saved job", unknown_fields="refuse"
+)
+_setting("foreign is hidden", "collection zarr results tiles job", foreign_objects=404)
 _setting("errors are lists", "tiles job", error_details="list")
-_setting("lagging lists", "collection tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
+_setting("lagging lists", "collection zarr results tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
 _setting(
     "lagging everything",
-    "collection tiles saved job",
+    "collection zarr results tiles saved job",
     list_lag_s=8.0,
     path_lag_s=8.0,
     get_lag_s=8.0,
 )
+_setting("an ingestion is not repeated while it runs", "zarr", zarr_reingest_running="refuse")
+_setting("a broken array fails all", "zarr", zarr_offending_arrays="fail")
 _setting("a second START is ignored", "job", second_start="ignore")
 _setting("START while analysing", "job", start_while_analysing="accept")
 _setting("secrets are echoed", "job", echo_secrets=True)

@@ -25,6 +25,7 @@ from shplan.sandbox.settings import Settings
 from shplan.sandbox.store import FILE_NAME
 from shplan.sandbox.testing import Sandbox
 from tests.support.cogs import cog_bytes
+from tests.support.cubes import write_cube
 
 # Of the sandbox's tables those that hold no objects of the service.
 NO_OBJECTS = {
@@ -60,6 +61,8 @@ SHORT = {
     "waiting_s": 0.3,
     "queued_s": 0.3,
     "ingesting_s": 0.4,
+    "zarr_created_s": 0.2,
+    "zarr_ingesting_s": 0.4,
     "batch_queued_s": 0.5,
     "batch_analysing_s": 0.5,
     "batch_processing_s": 2.0,
@@ -145,6 +148,10 @@ class Stand:
             for band in bands:
                 (home / f"{band}.tiff").write_bytes(cog_bytes())
 
+    def write_cubes(self, bucket: str, *groups: str) -> None:
+        for group in groups:
+            write_cube(self.buckets / bucket / group)
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """What somebody else does, with a client of no particular make."""
         import httpx
@@ -203,8 +210,9 @@ class Stand:
         before = None
         for _ in range(_MOST_STAGES):
             self.sandbox.tick(SETTLED_S)
-            # What becomes of tiles is stored when somebody looks.
+            # What becomes of tiles and of groups is stored when somebody looks.
             self.call("GET", "/byoc/v1/collections")
+            self.call("GET", "/zarr/v1/collections")
             now = read_state(self.sandbox.control("GET", "dump"))
             if now == before:
                 return now
