@@ -42,9 +42,13 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "09-batch-on-own-imagery": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "10-many-jobs": (),
     "11-rerun-and-limits": (),
+    "18-asynchronous-image": (),
+    "19-batch-statistics": (),
     "20-zarr-group": (),
     "21-batch-collection": (),
 }
+# What else lies there, from the example's own directory: bucket, and the file.
+FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}
 # Zarr groups: bucket, path, arrays.
 GROUPS = {"20-zarr-group": ("acme-cubes", "soil/2025.zarr", ("moisture", "temperature"))}
 # Somebody else's collections, as the body of the request that makes them.
@@ -56,6 +60,10 @@ def prepare(name: str, home: Path) -> None:
     # The earlier repository is applied first: its `.shplan` becomes this one's.
     start = home / "before" if (home / "before").is_dir() else home
     write_imagery(name, start / SANDBOX / "buckets")
+    for bucket, file in FILES.get(name, ()):
+        target = start / SANDBOX / "buckets" / bucket / Path(file).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / file, target)
     if name in GROUPS:
         bucket, path, arrays = GROUPS[name]
         write_group(start / SANDBOX / "buckets" / bucket / path, arrays)

@@ -78,8 +78,7 @@ def _state_of_job(change: Change) -> str:
 
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        # Of a job that has run, notes are about its request, and stand in its plan.
-        return "; ".join(change.notes) if change.waits or not change.key else ""
+        return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

@@ -7,13 +7,16 @@ as a user writes it, in manifests, and done by the commands that a user types.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.stand import Stand
+from tests.support import geopackages
 from tests.support.cogs import cog_bytes
-from tests.support.jobs import AREA, SCRIPT
+from tests.support.delivered import STATISTICS_SCRIPT
+from tests.support.jobs import AREA, SCRIPT, TWO_TILES
 
 Manifest = Mapping[str, Any]
 APPLY = ("apply", "--auto-approve")
@@ -28,8 +31,9 @@ class Step:
     One command of a user.
 
     Args:
-        command: `{Name}` in it is the id of the collection of that name, `{task}` that of the first
-            task
+        command: `{Name}` in it is the id of the collection of that name, `{task}`, `{statistics}`,
+            `{image}` that of the first task, of the first of batch statistics, of the first
+            asynchronous request
         before: what somebody else does first, or the service
         project: what `shplan.yaml` says beside the environment
     """
@@ -128,6 +132,7 @@ def job(
     data: str = "sentinel-2-l2a",
     run: Mapping[str, Any] | None = None,
     url: str = "",
+    area: Any = None,
     **more: Any,
 ) -> Manifest:
     """A batch job; of a year before there was imagery, so that its results take no time."""
@@ -137,7 +142,7 @@ def job(
     body = {
         "processRequest": {
             "input": {
-                "bounds": {"geometry": AREA},
+                "bounds": {"geometry": area or AREA},
                 "data": [{"type": data, "dataFilter": {"timeRange": times}}],
             },
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
@@ -149,7 +154,74 @@ def job(
     return manifest("BatchProcess", name, body, **more, **({"run": dict(run)} if run else {}))
 
 
-FILES = {"ndvi.js": SCRIPT}
+def older_job(
+    name: str = "ndvi",
+    *,
+    run: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+    area: Any = None,
+) -> Manifest:
+    """The same job in the words of Batch V1."""
+    told = job(name, area=area)["spec"]
+    body = {
+        "processRequest": told["processRequest"],
+        "tilingGrid": {"id": 0, "resolution": 60},
+        "output": {"defaultTilePath": "s3://results/older", **(output or {})},
+    }
+    return manifest("BatchProcess", name, body, run={"api": "v1", **(run or {})})
+
+
+def image(
+    name: str = "mosaic",
+    *,
+    year: int = 1985,
+    run: Mapping[str, Any] | None = None,
+    url: str = "s3://results/{{ run.key }}",
+    **more: Any,
+) -> Manifest:
+    """An asynchronous request; of a year before there was imagery."""
+    times = {"from": f"{year}-06-01T00:00:00Z", "to": f"{year}-06-01T23:59:59Z"}
+    body = {
+        "input": {
+            "bounds": {"geometry": AREA},
+            "data": [{"type": "sentinel-2-l2a", "dataFilter": {"timeRange": times}}],
+        },
+        "output": {
+            "width": 16,
+            "height": 16,
+            "responses": [{"identifier": "default", "format": {"type": "image/tiff"}}],
+            "delivery": {"s3": {"url": url, "iamRoleARN": "arn:aws:iam::1:role/r"}},
+        },
+        "evalscript": "{{ ref('Evalscript/ndvi') }}",
+    }
+    return manifest("AsyncProcess", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+def statistics(
+    name: str = "fields", *, year: int = 1985, run: Mapping[str, Any] | None = None, **more: Any
+) -> Manifest:
+    """A job of batch statistics; of a year before there was imagery."""
+    role = {"iamRoleARN": "arn:aws:iam::1:role/r"}
+    times = {"from": f"{year}-06-01T00:00:00Z", "to": f"{year}-06-01T23:59:59Z"}
+    body = {
+        "input": {
+            "features": {"s3": {"url": "s3://areas/fields.gpkg", **role}},
+            "data": [{"type": "sentinel-2-l2a"}],
+        },
+        "aggregation": {
+            "evalscript": "{{ ref('Evalscript/red') }}",
+            "timeRange": times,
+            "aggregationInterval": {"of": "P1D"},
+            "resx": 60,
+            "resy": 60,
+        },
+        "output": {"s3": {"url": f"s3://results/{name}-{year}", **role}},
+    }
+    return manifest("BatchStatistics", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+RED = manifest("Evalscript", "red", {"file": "../red.js"})
+FILES = {"ndvi.js": SCRIPT, "red.js": STATISTICS_SCRIPT}
 
 
 # --- what others do -------------------------------------------------------------------------------
@@ -212,8 +284,38 @@ def every_feature_fails(stand: Stand) -> None:
     stand.sandbox.control("POST", "batch", {"share": 1.0, "cause": "no imagery there"})
 
 
+def a_tile_fails(stand: Stand) -> None:
+    stand.sandbox.control(
+        "POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"}
+    )
+
+
 def nothing_fails(stand: Stand) -> None:
     stand.sandbox.control("DELETE", "batch")
+
+
+def with_areas(stand: Stand) -> None:
+    """The bucket of results is there, and the areas whose statistics are wanted."""
+    (stand.buckets / "results").mkdir(exist_ok=True)
+    boxes = [
+        {"box": (500_000 + 500 * n, 5_100_000, 500_300 + 500 * n, 5_100_300), "identifier": f"f{n}"}
+        for n in range(2)
+    ]
+    geopackages.write(stand.buckets / "areas" / "fields.gpkg", boxes)
+
+
+def with_areas_every_one_fails(stand: Stand) -> None:
+    with_areas(stand)
+    every_feature_fails(stand)
+
+
+def taken_away(stand: Stand) -> None:
+    """A request is over, and nothing tells how: its files are gone."""
+    for _ in range(2):
+        stand.sandbox.tick(60)
+        stand.sandbox.control("GET", "instance")
+    shutil.rmtree(stand.buckets / "results")
+    (stand.buckets / "results").mkdir()
 
 
 def forgotten(stand: Stand) -> None:
@@ -511,10 +613,122 @@ SCENARIOS: dict[str, Scenario] = {
         (("BatchProcess", "delete"),),
         (Step((script(), job())), Step((script(), job()), DESTROY)),
     ),
+    # Jobs of Batch V1.
+    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
+    "job-older-collection": Scenario(
+        (("BatchProcess", "run"),),
+        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
+    ),
+    "job-older-restarted": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
+            Step(
+                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
+                before=nothing_fails,
+            ),
+        ),
+    ),
+    "job-older-analysed": Scenario(
+        (("BatchProcess", "resume"),),
+        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
+    ),
+    "job-older-deleted": Scenario(
+        (("BatchProcess", "delete"),),
+        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
+        lost=NO_MANIFEST,
+    ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
         (Step((script(), job()), SAVE), Step((script(), job()), FROM_FILE)),
         lost=Lost(commands=(APPLY,)),
+    ),
+}
+
+IMAGE = (script(), image())
+STATISTICS = (RED, statistics())
+SCENARIOS |= {
+    # Asynchronous requests: who creates one has paid for it.
+    "image-run": Scenario(
+        (("AsyncProcess", "run"),), (Step(IMAGE, before=with_areas),), reads_buckets=True
+    ),
+    "image-shared-folder": Scenario(
+        (("AsyncProcess", "run"),),
+        (
+            Step((script(), image(url="s3://results/{{ run.key }}/<OUTPUT>")), before=with_areas),
+            Step(
+                (
+                    script(),
+                    image(url="s3://results/{{ run.key }}/<OUTPUT>"),
+                    image("b", year=1986, url="s3://results/{{ run.key }}/<OUTPUT>"),
+                )
+            ),
+        ),
+        reads_buckets=True,
+    ),
+    "image-twins": Scenario(
+        (("AsyncProcess", "run"),),
+        (Step((script(), image("a"), image("b")), before=with_areas),),
+        reads_buckets=True,
+    ),
+    "image-collected": Scenario(
+        (("AsyncProcess", "resume"),),
+        (Step(IMAGE, (*APPLY, "--no-wait"), before=with_areas), Step(IMAGE)),
+        reads_buckets=True,
+    ),
+    "image-destroy": Scenario(
+        (("AsyncProcess", "delete"),),
+        (Step(IMAGE, before=with_areas), Step(IMAGE, DESTROY)),
+        reads_buckets=True,
+    ),
+    "image-import": Scenario(
+        (("AsyncProcess", "import"),),
+        (
+            Step(IMAGE, (*APPLY, "--no-wait"), before=with_areas),
+            Step(IMAGE, ("import", "AsyncProcess/mosaic", "{image}"), before=taken_away),
+        ),
+        lost=Hopeless("of a request that is over, whose files are gone, only the ledger knew"),
+        reads_buckets=True,
+    ),
+    # Batch statistics.
+    "statistics-run": Scenario(
+        (("BatchStatistics", "run"),), (Step(STATISTICS, before=with_areas),), reads_buckets=True
+    ),
+    "statistics-twins": Scenario(
+        (("BatchStatistics", "run"),),
+        (Step((RED, statistics(), statistics("other", year=1986)), before=with_areas),),
+        reads_buckets=True,
+    ),
+    "statistics-collected": Scenario(
+        (("BatchStatistics", "resume"),),
+        (Step(STATISTICS, (*APPLY, "--no-wait"), before=with_areas), Step(STATISTICS)),
+        reads_buckets=True,
+    ),
+    "statistics-rerun": Scenario(
+        (("BatchStatistics", "run"),),
+        (
+            Step(STATISTICS, before=with_areas_every_one_fails),
+            Step((RED, statistics(run={"onFailure": "rerun"})), before=nothing_fails),
+        ),
+        reads_buckets=True,
+    ),
+    "statistics-destroy": Scenario(
+        (("BatchStatistics", "delete"),),
+        (Step(STATISTICS, before=with_areas), Step(STATISTICS, DESTROY)),
+        reads_buckets=True,
+    ),
+    "statistics-import": Scenario(
+        (("BatchStatistics", "import"),),
+        (
+            Step(STATISTICS, (*APPLY, "--no-wait"), before=with_areas),
+            Step(
+                STATISTICS,
+                ("import", "BatchStatistics/fields", "{statistics}"),
+                before=forgotten,
+            ),
+        ),
+        lost=Hopeless("a task that the service has forgotten too left no copy of its request"),
+        reads_buckets=True,
     ),
 }
 
@@ -558,6 +772,12 @@ _setting("START while analysing", "job", start_while_analysing="accept")
 _setting("secrets are echoed", "job", echo_secrets=True)
 _setting("tasks by age", "job", batch_list_order="created")
 _setting("tasks by id", "job", batch_list_order="id")
+_setting("features fail partly", "statistics", statistics_partial=True)
+_setting("images without discount", "image", async_discount=False)
+for _name in ("plain", "lagging lists", "lagging everything", "bare 429", "secrets are echoed"):
+    SETTINGS[_name] = (SETTINGS[_name][0] | {"image", "statistics"}, SETTINGS[_name][1])
+for _name in ("a second START is ignored", "START while analysing", "tasks by id"):
+    SETTINGS[_name] = (SETTINGS[_name][0] | {"statistics"}, SETTINGS[_name][1])
 
 
 def settings_of(name: str) -> list[str]:

@@ -47,6 +47,8 @@ OWNERS = {
     "zarr_arrays": ("coll", "zarr_collections"),
 }
 TASKS = ("batch_tasks", "batch_v1_tasks", "statistics_tasks")
+# What runs, and is paid, as it is created; the service forgets it, and the judge does not.
+AT_ONCE = "async_requests"
 # What differs between two runs that came to the same: identity, order and time.
 _IDENTITY = {"id", "seq", "account", "next_tile"}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -64,6 +66,7 @@ SHORT = {
     "batch_queued_s": 0.5,
     "batch_analysing_s": 0.5,
     "batch_processing_s": 2.0,
+    "async_processing_s": 0.5,
     # A task of which every feature fails ends, and is not stopped for half an hour.
     "unhealthy_share": 1.0,
 }
@@ -228,6 +231,10 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
             continue
         for row in rows:
             owner = _owner(dump, table, row)
+            if table == AT_ONCE:
+                objects[f"{table} {_plain(row)}"] += 1
+                starts[_run(row)] += 1
+                continue
             if "forgotten" in row and row["forgotten"]:
                 continue
             idle = table in TASKS and row["action"] == "NONE"
@@ -241,11 +248,7 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
             if table in TASKS:
                 starts[_run(row)] += row["starts"]
     meter = dump["meter"]
-    accepted = [
-        one
-        for one in dump["requests"]
-        if one["path"].endswith("/start") and (one["status"] or 500) < 300
-    ]
+    accepted = [one for one in dump["requests"] if _starts(one) and (one["status"] or 500) < 300]
     return EndState(
         objects,
         unstarted,
@@ -253,6 +256,12 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
         dict(starts),
         len(accepted),
     )
+
+
+def _starts(request: Mapping[str, Any]) -> bool:
+    path = request["path"]
+    at_once = request["method"] == "POST" and path.endswith("/async/v1/process")
+    return at_once or path.endswith("/start")
 
 
 def _owner(dump: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> Any:

@@ -193,9 +193,14 @@ class Bench:
             for row in cast("Any", dump)[table]
         ]
         tasks: Any = dump["batch_tasks"]
+        others: dict[str, Any] = {
+            "statistics": dump["statistics_tasks"],
+            "image": dump["async_requests"],
+        }
         return {
             **{f"{{{row['name']}}}": row["id"] for row in rows},
             **({"{task}": tasks[0]["id"]} if tasks else {}),
+            **{f"{{{name}}}": rows[0]["id"] for name, rows in others.items() if rows},
         }
 
     def _after_loss(self) -> list[tuple[str, ...]]:
