@@ -668,8 +668,7 @@ def projects(draw: Any) -> Project:
         elif how == 1:
             plain.append(_shared_plain(draw, kind))
             found.shared_plain += (kind,)
-    if plain:
-        found.manifests["manifests/c.yaml"] = plain
+    found.manifests["manifests/b.yaml"] += plain
     return found
 
 
