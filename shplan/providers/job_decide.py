@@ -18,8 +18,9 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.duration import seconds_of
 from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
-from shplan.core.planner import dependencies, protected
+from shplan.core.planner import dependencies
 from shplan.core.prices import PriceInput
+from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known

@@ -14,13 +14,12 @@ from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
 from shplan.core.cost import Cost, calls
 from shplan.core.planner import (
     Found,
-    ambiguous,
     dependencies,
     judge_existing,
     judge_undeclared,
-    same_key,
     with_verdict,
 )
+from shplan.core.refusals import ambiguous, same_key
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
 from shplan.providers.base import (
