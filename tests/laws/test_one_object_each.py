@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from shplan.core.address import Address
@@ -25,6 +25,12 @@ KEYS = st.tuples(st.sampled_from(NAMES), st.sampled_from(BUCKETS))
 BEFORE = st.lists(KEYS, min_size=1, max_size=3, unique=True)
 AFTER = st.lists(KEYS, min_size=3, max_size=3)
 PLACES = st.lists(st.frozensets(st.integers(0, 2), max_size=2), min_size=3, max_size=3)
+# Two that are replaced by the same, one of which depends on the other.
+TWO_LEVELS = (
+    [("north", "x"), ("south", "x")],
+    [("north", "y"), ("north", "y"), ("south", "x")],
+    [frozenset[int](), frozenset({0}), frozenset[int]()],
+)
 
 
 def resources(keys: list[tuple[str, str]], places: list[frozenset[int]]) -> list[Desired]:
@@ -78,10 +84,11 @@ def test_no_two_resources_end_with_one_object() -> None:
         derandomize=True,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     @given(BEFORE, AFTER, PLACES)
+    @example(*TWO_LEVELS)
     def law(
         before: list[tuple[str, str]], after: list[tuple[str, str]], places: list[frozenset[int]]
     ) -> None:
