@@ -28,6 +28,7 @@ from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import tables
+from shplan.storage.project_files import ProjectFiles
 from shplan.storage.access import may_ask_the_machine, region_of, why_closed
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ async def open_session(
             parallelism=options.parallelism,
             storage=_storage(loaded, Ears(listener)),
             tables=tables(),
+            files=ProjectFiles(loaded.root),
         )
         session = Session(
             world,

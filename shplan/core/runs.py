@@ -17,6 +17,9 @@ from shplan.core.frozen import dataclass
 from shplan.core.resource import Receipt
 
 START = "start"
+# A request that is answered at once with what it was made for: asking is the payment.
+ASK = "ask"
+PAYMENTS = frozenset({START, ASK})
 CREATE = "create"
 STOP = "stop"
 
@@ -96,7 +99,7 @@ class RunFold:
         if draft.key and draft.attempt:
             known = self._runs.get(draft.key, RunRecord(draft.key))
             attempt = known.attempts.get(draft.attempt, Attempt())
-            if draft.operation == START:
+            if draft.operation in PAYMENTS:
                 known = replace(known, started_at=entry.sequence)
             self._put(known, draft.attempt, _after(attempt, entry))
         if receipt is not None:
