@@ -57,6 +57,9 @@ class Role(Enum):
     COG = "parameters of a GeoTIFF"
     # The user's own: nothing in it means "absent".
     VERBATIM = "verbatim"
+    RESPONSES = "the files of an answer"
+    # 1 and 1.0 are not the same.
+    TYPED = "numbers as they are written"
 
 
 def put_key(text: str, key: str) -> str:
@@ -112,11 +115,14 @@ class NoFormError(LookupError):
 
 # Source: API description, the dataset schemas of ProcessRequestInputData. The DEM that is used
 # where none is named depends on the deployment: a stated one counts.
-_DATA_FILTER: Final[Shape] = {
-    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+_FILTER: Final[Mapping[str, Shape]] = {
     "mosaickingOrder": Default("mostRecent"),
     "maxCloudCoverage": Default(100),
     "tiers": Default("ALL_TIERS"),
+}
+_DATA_FILTER: Final[Shape] = {
+    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+    **_FILTER,
 }
 # "NONE: equivalent to not having speckleFilter defined" (S1ProcessingSpeckleFilterNONE). minQa has
 # another default for each product of Sentinel-5P: a stated one counts.
@@ -194,8 +200,59 @@ _COG: Final[Mapping[str, Shape]] = {
 }
 _COG_BLOCK: Final = 256
 
+# Source: API description, ProcessRequestOutput and the formats of responses; the process page: a
+# response is that of the output `default`, and a PNG.
+_INPUT: Final[Shape] = {
+    "bounds": Role.BOUNDS,
+    "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+}
+_RESPONSE: Final[Shape] = {
+    "identifier": Default("default"),
+    "format": {"type": Default("image/png"), "quality": Default(90)},
+}
+_PROCESS: Final = RequestForm(
+    shape={
+        "evalscript": Role.SCRIPT,
+        "input": _INPUT,
+        "output": {
+            "width": Default(256),
+            "height": Default(256),
+            "responses": Role.RESPONSES,
+        },
+    },
+    script=("evalscript",),
+)
+# Source: API description, StatisticalRequest; the statistics pages: SKIP is the default, and the time
+# of a data set is not used. Whole numbers as edges of a histogram mean arithmetic of whole numbers.
+_STATISTICS: Final = RequestForm(
+    shape={
+        "input": {
+            "bounds": Role.BOUNDS,
+            "data": [
+                {
+                    "dataFilter": {**_FILTER, "timeRange": Role.LEFT_OUT},
+                    "processing": _PROCESSING,
+                }
+            ],
+        },
+        "aggregation": {
+            "evalscript": Role.SCRIPT,
+            "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+            "aggregationInterval": {"lastIntervalBehavior": Default("SKIP")},
+            "width": Default(256),
+            "height": Default(256),
+        },
+        "calculations": {"*": {"histograms": Role.TYPED}},
+    },
+    script=("aggregation", "evalscript"),
+)
+
 FORMS: Final[Mapping[tuple[str, str], RequestForm]] = MappingProxyType(
-    {("BatchProcess", "v2"): _BATCH_V2}
+    {
+        ("BatchProcess", "v2"): _BATCH_V2,
+        ("Process", "v1"): _PROCESS,
+        ("Statistics", "v1"): _STATISTICS,
+    }
 )
 
 
@@ -377,6 +434,20 @@ def _cog(value: Value) -> JsonValue:
     return form or None
 
 
+def _responses(value: Value) -> JsonValue:
+    """Return the form of responses; one that is as the API takes for granted says nothing."""
+    form = [_item(one, [_RESPONSE]) for one in value] if isinstance(value, list) else _plain(value)
+    return None if form in ([], [{}]) else form
+
+
+def _typed(value: Value) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: _typed(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_typed(one) for one in value]
+    return repr(value) if isinstance(value, float) else _leaf(value)
+
+
 def _left_out(_: Value) -> JsonValue:
     return None
 
@@ -389,5 +460,7 @@ _BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
         Role.BOUNDS: _bounds,
         Role.COG: _cog,
         Role.VERBATIM: _plain,
+        Role.RESPONSES: _responses,
+        Role.TYPED: _typed,
     }
 )

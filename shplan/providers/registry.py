@@ -36,6 +36,18 @@ def _evalscript() -> Provider:
     return Evalscript()
 
 
+def _process() -> Provider:
+    from shplan.providers import process  # noqa: PLC0415
+
+    return process.provider()
+
+
+def _statistics() -> Provider:
+    from shplan.providers import statistics  # noqa: PLC0415
+
+    return statistics.provider()
+
+
 class Registry(Mapping[str, Provider]):
     """The providers by kind, each made when it is first asked for."""
 
@@ -64,5 +76,7 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,
+        "Process": _process,
+        "Statistics": _statistics,
     }
 )

@@ -64,7 +64,10 @@ class ProjectFiles:
             raise OutputError(message) from error
 
     def _found(self, path: str, *, most_bytes: int) -> FileFound | None:
-        obstacle = self._obstacle(path)
+        try:
+            obstacle = self._obstacle(path)
+        except OSError as error:
+            obstacle = f"cannot be looked at ({error.strerror})"
         if obstacle is not None:
             return FileFound(obstacle=obstacle)
         try:
@@ -98,6 +101,10 @@ class ProjectFiles:
         self._refuse_obstacles(draft.part)
         part = self._root / draft.part
         self._make_directory(part.parent)
+        left = self._found(draft.part, most_bytes=0)
+        if left is not None and left.sha256 == _digest(draft.content):
+            # What an earlier run has left is all there is of an answer: it is not taken away.
+            return
         with suppress(FileNotFoundError):
             part.unlink()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
@@ -120,8 +127,7 @@ class ProjectFiles:
         """
         self._refuse_obstacles(draft.path)
         there = self._found(draft.path, most_bytes=0)
-        own = hashlib.sha256(draft.content).hexdigest()
-        if there is not None and there.sha256 not in draft.replaces | {own}:
+        if there is not None and there.sha256 not in draft.replaces | {_digest(draft.content)}:
             message = f"{draft.path} has come to be there meanwhile, and is not written over"
             raise OutputError(message)
         target = self._root / draft.path
@@ -139,6 +145,10 @@ class ProjectFiles:
         place.mkdir(parents=True, exist_ok=True)
         for one in reversed(missing):
             _sync_directory(one.parent)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _steps(path: str) -> list[str]:
