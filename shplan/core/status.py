@@ -67,6 +67,8 @@ def _state(change: Change) -> str:
 
 
 def _state_of_job(change: Change) -> str:
+    if change.drifted:
+        return "drifted"
     if change.action is Action.RUN:
         return "not run"
     if change.reason in (Reason.RUNNING, Reason.SAME_RUN) or change.waits:
@@ -78,7 +80,7 @@ def _state_of_job(change: Change) -> str:
 
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        return "; ".join(change.notes) if change.waits else ""
+        return "; ".join(change.notes) if change.waits or change.drifted else ""
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value
