@@ -36,6 +36,10 @@ class BadAnswerError(ValueError):
     """What came is not the answer; it may have been paid."""
 
 
+class CutOffError(BadAnswerError):
+    """What came is a part of the answer, or nothing of it: the answer was lost on its way."""
+
+
 def one_file(answer: Answer, *, form: str) -> bytes:
     """
     Return an answer that is one file.
@@ -73,14 +77,15 @@ def members(answer: Answer) -> dict[str, bytes]:
                 stream = archive.extractfile(member)
                 content = b"" if stream is None else stream.read()
                 if len(content) != member.size:
-                    raise BadAnswerError(f"the archive is cut off in {name}")
+                    raise CutOffError(f"the archive is cut off in {name}")
                 found[name.rpartition(".")[0] or name] = content
     except (tarfile.TarError, ValueError, OSError, EOFError) as error:
         if isinstance(error, BadAnswerError):
             raise
-        raise BadAnswerError(f"the answer is no tar archive: {error}") from error
+        # Its name says tar: it is one that ends too early.
+        raise CutOffError(f"the tar archive cannot be read: {error}") from error
     if not found:
-        raise BadAnswerError("the archive is empty")
+        raise CutOffError("the archive is empty")
     return found
 
 
@@ -92,7 +97,7 @@ def check_form(content: bytes, form: str) -> None:
         BadAnswerError: they are not
     """
     if not content:
-        raise BadAnswerError("the answer is empty")
+        raise CutOffError("the answer is empty")
     tail = content[-_TAIL_BYTES:]
     if form == "png":
         begins, ends = content.startswith(b"\x89PNG\r\n\x1a\n"), b"IEND" in tail
@@ -108,7 +113,7 @@ def check_form(content: bytes, form: str) -> None:
     if not begins:
         raise BadAnswerError(f"the answer is no {form}{_words(content)}")
     if not ends:
-        raise BadAnswerError(f"the {form} is cut off after {len(content):,} bytes")
+        raise CutOffError(f"the {form} is cut off after {len(content):,} bytes")
 
 
 def read_json(content: bytes) -> object:
@@ -121,7 +126,9 @@ def read_json(content: bytes) -> object:
     try:
         found: object = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BadAnswerError(f"the answer is no JSON{_words(content)}") from error
+        if content.lstrip()[:1] not in (b"{", b"["):
+            raise BadAnswerError(f"the answer is no JSON{_words(content)}") from error
+        raise CutOffError(f"the JSON is cut off, or is none: {error}") from error
     return found
 
 

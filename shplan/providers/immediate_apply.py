@@ -25,7 +25,7 @@ from shplan.core.run_key import RunKey, run_key
 from shplan.core.runs import ASK, RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object
 from shplan.providers.answer_places import Places, Target, part_of
-from shplan.providers.answers import BadAnswerError
+from shplan.providers.answers import BadAnswerError, CutOffError
 from shplan.providers.base import (
     Act,
     ChangeFailedError,
@@ -86,6 +86,7 @@ class _Job:
     Args:
         receipt: of the answer, once it came
         fault: why what came is none
+        cut: it was the answer, and a part of it was lost on its way
         sent: the request's body, secrets by name
     """
 
@@ -98,6 +99,7 @@ class _Job:
     twins: tuple[tuple[Address, Places], ...]
     receipt: Receipt | None = None
     fault: str = ""
+    cut: bool = False
     sent: JsonObject = field(default_factory=dict)
 
     @classmethod
@@ -149,9 +151,7 @@ class _Job:
         receipt = None if found is None else read_receipt(found.content)
         return receipt if receipt is not None and receipt.key == self.key.digest else None
 
-    def receipt_of(
-        self, known: RunRecord | None, there: Mapping[str, FileFound]
-    ) -> Receipt | None:
+    def receipt_of(self, known: RunRecord | None, there: Mapping[str, FileFound]) -> Receipt | None:
         """Return the latest that is known, from the ledger or from the file beside the answer."""
         own = None if known is None else known.receipt
         beside = self.witness_of(there)
@@ -225,9 +225,7 @@ def _settle(
     return attributes_of(receipt, files)
 
 
-def _regain(
-    job: _Job, receipt: Receipt, there: Mapping[str, FileFound]
-) -> Flow[tuple[Kept, ...]]:
+def _regain(job: _Job, receipt: Receipt, there: Mapping[str, FileFound]) -> Flow[tuple[Kept, ...]]:
     """Return the files of this address; those that can be had for nothing are written."""
     known = known_files(None, receipt, job.witness_of(there), job.key.digest)
     known = (*job.recorded, *known)
@@ -251,7 +249,9 @@ def _regain(
             continue
         kept = Kept.of(target, content, label=job.api.label_of(target, job.label))
         files.append(kept)
-        drafts.append(FileDraft(target.path, part_of(target.path, job.key.short), content, replaces))
+        drafts.append(
+            FileDraft(target.path, part_of(target.path, job.key.short), content, replaces)
+        )
     if drafts:
         own = replace(receipt, outputs=_outputs(receipt.outputs, tuple(files)))
         hindered: OutputError | None = yield Write(
@@ -265,9 +265,7 @@ def _regain(
 def _content(
     job: _Job, target: Target, known: tuple[Kept, ...], there: Mapping[str, FileFound]
 ) -> Flow[bytes | None]:
-    source = source_of(
-        job.api, target, known, there, label=job.label, key=job.key.short
-    )
+    source = source_of(job.api, target, known, there, label=job.label, key=job.key.short)
     if source is None:
         return None
     read: Mapping[str, FileFound] = yield Inspect((source.path,), frozenset({source.path}))
@@ -282,9 +280,7 @@ def _content(
 # --- asking --------------------------------------------------------------------------------
 
 
-def _ask(
-    job: _Job, known: RunRecord | None, there: Mapping[str, FileFound]
-) -> Flow[Object]:
+def _ask(job: _Job, known: RunRecord | None, there: Mapping[str, FileFound]) -> Flow[Object]:
     """
     Ask, and write what comes; a lost answer is asked for again, and paid again.
 
@@ -310,12 +306,13 @@ def _ask(
     )
     for number in range(1, MAX_REPEATS + 1):
         (reply,) = cast("tuple[Reply, ...]", (yield act))
-        if isinstance(reply, Answer):
+        if isinstance(reply, Answer) and not job.cut:
             return _ended_well(job)
-        if not isinstance(reply, NoAnswerError):
+        if isinstance(reply, NoAnswerError):
+            lost = Settlement(Result.FAILED, message="its answer was lost")
+            yield Note(Event.OUTCOME, lost, operation=ASK, run=job.mark)
+        elif not isinstance(reply, Answer):
             raise reply
-        lost = Settlement(Result.FAILED, message="its answer was lost")
-        yield Note(Event.OUTCOME, lost, operation=ASK, run=job.mark)
         _refuse_dear(job, number)
     message = f"its answer was lost {MAX_REPEATS} times; each of them may have been paid"
     raise ChangeFailedError(message)
@@ -352,7 +349,7 @@ def _writes(job: _Job, reply: Reply, there: Mapping[str, FileFound]) -> Write | 
     """Read an answer, and say what is to be written: own files, and those of who asks the same."""
     if not isinstance(reply, Answer):
         return None
-    job.receipt, job.fault = None, ""
+    job.receipt, job.fault, job.cut = None, "", False
     own = job.change.address
     others = [
         (address, places)
@@ -370,7 +367,7 @@ def _writes(job: _Job, reply: Reply, there: Mapping[str, FileFound]) -> Write | 
             drafts += made
             job.receipt = receipt if address == own else job.receipt
     except BadAnswerError as error:
-        job.receipt, job.fault = None, str(error)
+        job.receipt, job.fault, job.cut = None, str(error), isinstance(error, CutOffError)
         return None
     return Write(tuple(drafts), tuple(witnesses))
 
@@ -389,9 +386,7 @@ def _drafts(
     ]
 
 
-def _kept(
-    job: _Job, drafts: list[FileDraft], address: Address, places: Places
-) -> tuple[Kept, ...]:
+def _kept(job: _Job, drafts: list[FileDraft], address: Address, places: Places) -> tuple[Kept, ...]:
     label = label_of(address)
     return tuple(
         Kept.of(target, draft.content, label=job.api.label_of(target, label))
@@ -430,7 +425,7 @@ def _answered(job: _Job, reply: Reply) -> Settlement:
             status=answer.status,
             cost_pu=spent_pu,
             message=job.fault,
-            data={"ended": "FAILED", "cause": job.fault},
+            data={} if job.cut else {"ended": "FAILED", "cause": job.fault},
         )
     return job.learnt(files_of(receipt), status=answer.status, cost_pu=spent_pu, receipt=receipt)
 

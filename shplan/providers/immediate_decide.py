@@ -287,7 +287,9 @@ def _bound(case: _Case, change: Change, receipt: Receipt) -> Change:
     bound = recorded is not None and recorded.data.get("key") == change.key
     same = bound and recorded is not None and recorded.depends_on == change.depends_on
     places = case.view.places
-    at = {one.path for one in kept_of(recorded.data.get("files"))} if recorded is not None else set()
+    at = (
+        {one.path for one in kept_of(recorded.data.get("files"))} if recorded is not None else set()
+    )
     moved = places is not None and not {one.path for one in places.targets} <= at
     return replace(change, records=not same or moved)
 

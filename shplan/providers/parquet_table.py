@@ -29,7 +29,9 @@ def parquet_bytes(table: Table) -> bytes:
         Sort.NUMBER: pa.float64(),
         Sort.COUNT: pa.int64(),
         Sort.BINS: pa.list_(
-            pa.struct([("lowEdge", pa.float64()), ("highEdge", pa.float64()), ("count", pa.int64())])
+            pa.struct(
+                [("lowEdge", pa.float64()), ("highEdge", pa.float64()), ("count", pa.int64())]
+            )
         ),
     }
     schema = pa.schema([(name, types[sort]) for name, sort in table.columns.items()])

@@ -74,9 +74,7 @@ def _places(spec: Object, output: Value, directory: str) -> Places:
     return places([Target(name, path, form)], beside=path)
 
 
-def _in_directory(
-    responses: tuple[tuple[str, str], ...], stated: Value, directory: str
-) -> Places:
+def _in_directory(responses: tuple[tuple[str, str], ...], stated: Value, directory: str) -> Places:
     text = stated.rstrip("/") if isinstance(stated, str) and len(stated) > 1 else stated
     home = project_path(text, directory=directory, at=("dir",))
     targets = [
@@ -85,9 +83,7 @@ def _in_directory(
     return places(targets, beside=home, directory=home)
 
 
-def _mapped(
-    responses: tuple[tuple[str, str], ...], stated: Object, directory: str
-) -> Places:
+def _mapped(responses: tuple[tuple[str, str], ...], stated: Object, directory: str) -> Places:
     forms = dict(responses)
     for name in stated:
         if name not in forms:
