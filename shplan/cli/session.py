@@ -28,8 +28,8 @@ from shplan.manifest.load import Loaded
 from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import tables
-from shplan.storage.project_files import ProjectFiles
 from shplan.storage.access import may_ask_the_machine, region_of, why_closed
+from shplan.storage.project_files import ProjectFiles
 
 if TYPE_CHECKING:
     from shplan.api.credentials import Access

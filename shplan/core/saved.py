@@ -18,7 +18,7 @@ from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.cost import total
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.plan import Plan, change_essence, member_essence
-from shplan.core.runs import PAYMENTS, START
+from shplan.core.runs import PAYMENTS
 from shplan.core.value import JsonObject, JsonValue
 
 

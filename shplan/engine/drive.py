@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from shplan.core.errors import ApiError, StorageError
+from shplan.core.files import Inspect
 from shplan.core.value import JsonValue
 from shplan.providers.base import (
     Fetch,
     File,
     Flow,
-    Inspect,
     Look,
     Progress,
     Read,

@@ -17,6 +17,7 @@ from shplan.core.change import Action, Change
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import ApiError, OutputError, ShplanError
 from shplan.core.events import ChangeProgress, Waiting
+from shplan.core.files import Inspect, Write
 from shplan.core.others import of_run_alone, staleness, told
 from shplan.core.request import ApiRequest
 from shplan.core.runs import RunRecord
@@ -29,7 +30,6 @@ from shplan.providers.base import (
     ChangeFailedError,
     Claim,
     Fetch,
-    Inspect,
     Look,
     Note,
     Progress,
@@ -41,7 +41,6 @@ from shplan.providers.base import (
     Survey,
     Together,
     Wait,
-    Write,
 )
 
 if TYPE_CHECKING:

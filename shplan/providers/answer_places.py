@@ -110,18 +110,19 @@ def project_path(text: Value, *, directory: str, at: Path = ()) -> str:
         PlaceError: it is none, or leads out of the project
     """
     if not isinstance(text, str) or not text.strip() or text != text.strip():
-        raise PlaceError(f"{text!r} is no path of a file.", path=at)
+        msg = f"{text!r} is no path of a file."
+        raise PlaceError(msg, path=at)
     if "\\" in text or any(not letter.isprintable() for letter in text):
-        raise PlaceError(
-            f"{text!r} is no path of a file.", path=at, hint="write it with forward slashes"
-        )
+        msg = f"{text!r} is no path of a file."
+        raise PlaceError(msg, path=at, hint="write it with forward slashes")
     if text.startswith(("/", "~")) or _DRIVE.match(text):
         raise _outside(text, at)
     base = directory if text.startswith(("./", "../")) else ""
     path = posixpath.normpath(posixpath.join(base, text))
     if text.endswith("/") or path == ".":
+        msg = f"{text} is a directory, and the answer goes to a file."
         raise PlaceError(
-            f"{text} is a directory, and the answer goes to a file.",
+            msg,
             path=at,
             hint=f"write `output: {{dir: {text.rstrip('/') or 'out'}}}`",
         )
@@ -129,13 +130,15 @@ def project_path(text: Value, *, directory: str, at: Path = ()) -> str:
     if first == "..":
         raise _outside(text, at)
     if _RESERVED & {step.lower() for step in steps} or path.lower() in _FILES_OF_OURS:
+        msg = f"{text} lies where shplan or git keep files of their own."
         raise PlaceError(
-            f"{text} lies where shplan or git keep files of their own.",
+            msg,
             path=at,
             hint=f"write `output: out/{steps[-1]}`",
         )
     if max(len(step.encode()) for step in steps) > _LONGEST_STEP:
-        raise PlaceError(f"{text} has a name of more than {_LONGEST_STEP} bytes.", path=at)
+        msg = f"{text} has a name of more than {_LONGEST_STEP} bytes."
+        raise PlaceError(msg, path=at)
     return path
 
 
@@ -167,7 +170,8 @@ def places(targets: Iterable[Target], *, beside: str, directory: str = "") -> Pl
     """
     found = tuple(targets)
     if len({one.path for one in found}) < len(found):
-        raise PlaceError("two responses have the same path.")
+        msg = "two responses have the same path."
+        raise PlaceError(msg)
     return Places(found, beside + RECEIPT_SUFFIX, directory)
 
 

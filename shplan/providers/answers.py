@@ -49,7 +49,8 @@ def one_file(answer: Answer, *, form: str) -> bytes:
     """
     media_type = answer.media_type.replace("image/jpg", "image/jpeg")
     if media_type not in _ANY and MEDIA_TYPES.get(media_type) != form:
-        raise BadAnswerError(f"the answer is {media_type}, not {form}{_words(answer.content)}")
+        msg = f"the answer is {media_type}, not {form}{_words(answer.content)}"
+        raise BadAnswerError(msg)
     check_form(answer.content, form)
     return answer.content
 
@@ -71,21 +72,26 @@ def members(answer: Answer) -> dict[str, bytes]:
             for member in archive:
                 name = member.name.removeprefix("./")
                 if not member.isreg() or member.issparse() or not name or "/" in name:
-                    raise BadAnswerError(f"the archive holds {name!r}, which is no plain file")
+                    msg = f"the archive holds {name!r}, which is no plain file"
+                    raise BadAnswerError(msg)
                 if len(found) >= _MOST_MEMBERS:
-                    raise BadAnswerError(f"the archive holds more than {_MOST_MEMBERS} files")
+                    msg = f"the archive holds more than {_MOST_MEMBERS} files"
+                    raise BadAnswerError(msg)
                 stream = archive.extractfile(member)
                 content = b"" if stream is None else stream.read()
                 if len(content) != member.size:
-                    raise CutOffError(f"the archive is cut off in {name}")
+                    msg = f"the archive is cut off in {name}"
+                    raise CutOffError(msg)
                 found[name.rpartition(".")[0] or name] = content
     except (tarfile.TarError, ValueError, OSError, EOFError) as error:
         if isinstance(error, BadAnswerError):
             raise
         # Its name says tar: it is one that ends too early.
-        raise CutOffError(f"the tar archive cannot be read: {error}") from error
+        msg = f"the tar archive cannot be read: {error}"
+        raise CutOffError(msg) from error
     if not found:
-        raise CutOffError("the archive is empty")
+        msg = "the archive is empty"
+        raise CutOffError(msg)
     return found
 
 
@@ -97,7 +103,8 @@ def check_form(content: bytes, form: str) -> None:
         BadAnswerError: they are not
     """
     if not content:
-        raise CutOffError("the answer is empty")
+        msg = "the answer is empty"
+        raise CutOffError(msg)
     tail = content[-_TAIL_BYTES:]
     if form == "png":
         begins, ends = content.startswith(b"\x89PNG\r\n\x1a\n"), b"IEND" in tail
@@ -111,9 +118,11 @@ def check_form(content: bytes, form: str) -> None:
     else:
         return
     if not begins:
-        raise BadAnswerError(f"the answer is no {form}{_words(content)}")
+        msg = f"the answer is no {form}{_words(content)}"
+        raise BadAnswerError(msg)
     if not ends:
-        raise CutOffError(f"the {form} is cut off after {len(content):,} bytes")
+        msg = f"the {form} is cut off after {len(content):,} bytes"
+        raise CutOffError(msg)
 
 
 def read_json(content: bytes) -> object:
@@ -127,8 +136,10 @@ def read_json(content: bytes) -> object:
         found: object = json.loads(content)
     except (ValueError, RecursionError) as error:
         if content.lstrip()[:1] not in (b"{", b"["):
-            raise BadAnswerError(f"the answer is no JSON{_words(content)}") from error
-        raise CutOffError(f"the JSON is cut off, or is none: {error}") from error
+            msg = f"the answer is no JSON{_words(content)}"
+            raise BadAnswerError(msg) from error
+        msg = f"the JSON is cut off, or is none: {error}"
+        raise CutOffError(msg) from error
     return found
 
 

@@ -176,21 +176,21 @@ def refresh_immediate(
         else:
             views[one.address] = known
     found: Mapping[str, FileFound] = yield Inspect(*_asked(sought))
-    more = tuple(dict.fromkeys(_elsewhere(api, sought, found)))
+    more = tuple(dict.fromkeys(_elsewhere(sought, found)))
     if more:
         others: Mapping[str, FileFound] = yield Inspect(more)
         found = {**others, **found}
     ours = written_by_us(run.receipt for run in surroundings.runs.values())
     twins = _twins(sought)
-    for one in sought:
-        views[one.wanted.address] = ImmediateView(
-            one.key,
-            one.places,
-            one.run,
-            read_receipt(_content(found, one.places.witness)),
+    for job in sought:
+        views[job.wanted.address] = ImmediateView(
+            job.key,
+            job.places,
+            job.run,
+            read_receipt(_content(found, job.places.witness)),
             found,
             ours,
-            tuple(twin for twin in twins[one.key.digest] if twin.address != one.wanted.address),
+            tuple(twin for twin in twins[job.key.digest] if twin.address != job.wanted.address),
         )
     return {address: _observation(view) for address, view in views.items()}
 
@@ -220,9 +220,7 @@ def _asked(sought: Iterable[_Sought]) -> tuple[tuple[str, ...], frozenset[str], 
     return tuple(paths), frozenset(witnesses), LONGEST_BYTES
 
 
-def _elsewhere(
-    api: ImmediateApi, sought: Iterable[_Sought], found: Mapping[str, FileFound]
-) -> Iterable[str]:
+def _elsewhere(sought: Iterable[_Sought], found: Mapping[str, FileFound]) -> Iterable[str]:
     """Yield where else the bytes may lie that are missing at a place."""
     for one in sought:
         receipt = None if one.run is None else one.run.receipt

@@ -82,7 +82,8 @@ def read_numbers(content: bytes) -> Numbers:
     body = read_json(content)
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(data, list):
-        raise BadAnswerError("the answer has no list of intervals (`data`)")
+        msg = "the answer has no list of intervals (`data`)"
+        raise BadAnswerError(msg)
     failed: dict[str, str] = {}
     for one in data:
         since, until = _interval(one)
@@ -151,7 +152,8 @@ def _interval(one: object) -> tuple[str, str]:
     interval = one.get("interval") if isinstance(one, dict) else None
     ends = [interval.get(name) if isinstance(interval, dict) else None for name in ("from", "to")]
     if not all(isinstance(end, str) for end in ends):
-        raise BadAnswerError("the answer has an interval without `from` and `to`")
+        msg = "the answer has an interval without `from` and `to`"
+        raise BadAnswerError(msg)
     return str(ends[0]), str(ends[1])
 
 

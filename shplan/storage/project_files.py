@@ -187,7 +187,7 @@ def _read(descriptor: int, *, most_bytes: int) -> FileFound:
         digest.update(block)
         if size <= most_bytes:
             blocks.append(block)
-    content = b"".join(blocks) if 0 < most_bytes and size <= most_bytes else None
+    content = b"".join(blocks) if most_bytes > 0 and size <= most_bytes else None
     return FileFound(digest.hexdigest(), size, content=content)
 
 
