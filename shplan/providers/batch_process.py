@@ -16,7 +16,9 @@ from shplan.core.change import Action, Change
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
+from shplan.core.image_size import batch_sizing
 from shplan.core.marker import Marker, with_marker
+from shplan.core.prices import batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
@@ -190,6 +192,8 @@ API = JobApi(
     skipping=_skipping,
     outcome_file=lambda task: f"execution-{task}.sqlite",
     feature_file=feature_file_of,
+    sizing=batch_sizing,
+    price=batch_v2_cost,
     copy_prefix="request-",
     copied_task=_copied_task,
 )

@@ -15,11 +15,14 @@ from enum import Enum
 from typing import cast
 
 from shplan.core.address import Address
+from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import ManifestError
+from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
 from shplan.core.key_format import put_key
 from shplan.core.marker import Marker, read_marker
+from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import (
@@ -112,6 +115,8 @@ class JobApi:
         outcome_file: the name of the file that tells how a task has ended, in the root of its
             delivery
         feature_file: the URL of the GeoPackage whose features are processed, or empty
+        sizing: how large the rasters of those are
+        price: what a request costs, None where that is not known
         copy_prefix: how the names of the copies of requests begin, which lie there as well
         copied_task: the task whose request a file is a copy of, by its name; empty for others
     """
@@ -130,6 +135,8 @@ class JobApi:
     skipping: Callable[[Object], Object]
     outcome_file: Callable[[str], str]
     feature_file: Callable[[Object], str]
+    sizing: Callable[[Object], Sizing]
+    price: Callable[[PriceInput], Cost | None]
     copy_prefix: str
     copied_task: Callable[[str], str]
 
@@ -531,14 +538,7 @@ def _features(api: JobApi, one: _Sought, files: Mapping[str, bytes]) -> tuple[Fe
     url = "" if one.given is None else api.feature_file(one.given.request)
     if one.given is None or url not in files:
         return None
-    wanted = cast("Object", one.given.request.get("input") or {})
-    process = cast("Object", one.given.request.get("processRequest") or {})
-    bounds = cast("Object", process.get("input") or {}).get("bounds")
-    defaults = wanted.get("defaults")
-    found = read_features(
-        files[url], defaults if isinstance(defaults, dict) else {}, filtered=bool(bounds)
-    )
-    return found or None
+    return read_features(files[url], api.sizing(one.given.request)) or None
 
 
 def _unreadable(desired: Desired, url: str) -> Diagnostic:

@@ -16,11 +16,10 @@ from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.duration import seconds_of
-from shplan.core.job_cost import batch_cost
-from shplan.core.job_input import cost_input
 from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
 from shplan.core.planner import dependencies, protected
+from shplan.core.prices import PriceInput
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
@@ -402,21 +401,10 @@ def _priced(case: _Case, change: Change) -> Change:
 
 
 def _cost(case: _Case) -> Cost | None:
-    script, table = case.desired.script, case.surroundings.tables.get("tiling-grids")
-    if script is None or table is None or not is_known(_without_ids(case.spec)):
+    script, tables = case.desired.script, case.surroundings.tables
+    if script is None:
         return None
-    given = cost_input(case.spec, script, table, features=case.view.features)
-    return None if given is None else batch_cost(given)
-
-
-def _without_ids(spec: Object) -> Object:
-    """Leave out what never decides a cost: the collection's id, and where results go."""
-    process = spec.get("processRequest")
-    if not isinstance(process, dict):
-        return spec
-    source = process.get("input")
-    bounds = source.get("bounds") if isinstance(source, dict) else None
-    return {"input": spec.get("input"), "bounds": bounds, "evalscript": process.get("evalscript")}
+    return case.api.price(PriceInput(case.spec, script, tables, features=case.view.features))
 
 
 def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:

@@ -12,6 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from shplan.providers.base import Provider
 
 
+def _batch_collection() -> Provider:
+    from shplan.providers.batch_collection import BatchCollection  # noqa: PLC0415
+
+    return BatchCollection()
+
+
 def _batch_process() -> Provider:
     from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
 
@@ -48,6 +54,12 @@ def _statistics() -> Provider:
     return statistics.provider()
 
 
+def _zarr_collection() -> Provider:
+    from shplan.providers.zarr_collection import ZarrCollection  # noqa: PLC0415
+
+    return ZarrCollection()
+
+
 class Registry(Mapping[str, Provider]):
     """The providers by kind, each made when it is first asked for."""
 
@@ -72,11 +84,13 @@ class Registry(Mapping[str, Provider]):
 
 PROVIDERS: Mapping[str, Provider] = Registry(
     {
+        "BatchCollection": _batch_collection,
         "BatchProcess": _batch_process,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,
         "Process": _process,
         "Statistics": _statistics,
+        "ZarrCollection": _zarr_collection,
     }
 )
