@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from shplan.core.address import Address
+from shplan.core.cost import Cost
 from shplan.core.files import FileFound, Inspect
+from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt, Recorded
 from shplan.core.run_key import RunInput, RunKey, run_key
@@ -69,6 +71,7 @@ class ImmediateApi:
         ask: the request for a body and its places
         judge: reads an answer; raises `BadAnswerError`
         content: the bytes of one file, from the parts of an answer, the request, and whose it is
+        price: what one request costs, None where nobody can say
         is_labelled: the files of a form say whose they are, so that two addresses have not the same
     """
 
@@ -77,6 +80,7 @@ class ImmediateApi:
     ask: Callable[[Object, Places], ApiRequest]
     judge: Callable[[Answer, Object, Places], Judged]
     content: Callable[[Mapping[str, bytes], Target, Object, str], bytes]
+    price: Callable[[PriceInput], Cost | None]
     is_labelled: Callable[[Target], bool]
 
     def label_of(self, target: Target, label: str) -> str:

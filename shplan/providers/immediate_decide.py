@@ -8,7 +8,6 @@ what lies at the places, since the answer is the product; and only then a reques
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -16,6 +15,7 @@ from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.planner import dependencies
+from shplan.core.prices import PriceInput
 from shplan.core.resource import Desired, Receipt
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, Object, Value
@@ -35,7 +35,6 @@ from shplan.providers.immediate import (
 )
 from shplan.providers.immediate_receipt import Kept, files_of, is_receipt, kept_of
 
-Price = Callable[[Desired, Surroundings], Cost | None]
 _PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
 
 
@@ -68,7 +67,6 @@ class _Case:
     view: ImmediateView
     surroundings: Surroundings
     options: ImmediateOptions
-    price: Price
     base: Change
 
     @property
@@ -81,23 +79,13 @@ class _Case:
 
 
 def decide_immediate(
-    api: ImmediateApi,
-    wanted: Wanted,
-    observation: Observation,
-    surroundings: Surroundings,
-    *,
-    price: Price,
+    api: ImmediateApi, wanted: Wanted, observation: Observation, surroundings: Surroundings
 ) -> Change:
-    """
-    Decide about one address.
-
-    Args:
-        price: computes what one request costs, None where nobody can say
-    """
+    """Decide about one address."""
     view = view_of(observation)
     if wanted.desired is None:
         return _decide_removed(wanted)
-    case = _case(api, wanted, wanted.desired, view, surroundings, price)
+    case = _case(api, wanted, wanted.desired, view, surroundings)
     if view.problem:
         return replace(case.base, refusals=(_no_place(case, view.problem),), action=Action.BLOCKED)
     if view.key is None or view.places is None:
@@ -111,7 +99,6 @@ def _case(
     desired: Desired,
     view: ImmediateView,
     surroundings: Surroundings,
-    price: Price,
 ) -> _Case:
     current: Object = {
         "run": {**desired.run},
@@ -140,7 +127,6 @@ def _case(
         view,
         surroundings,
         ImmediateOptions.of(desired.run),
-        price,
         base,
     )
 
@@ -383,7 +369,7 @@ def _stated_places(case: _Case) -> Places | None:
 
 def _priced(case: _Case, change: Change) -> Change:
     """Add what it costs, and refuse what is over its own limit."""
-    cost = case.price(case.desired, case.surroundings)
+    cost = _cost(case)
     limit = case.options.max_pu
     if cost is None:
         if limit is not None:
@@ -393,6 +379,13 @@ def _priced(case: _Case, change: Change) -> Change:
     if limit is None or cost.maximum_pu <= limit:
         return priced
     return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
+
+
+def _cost(case: _Case) -> Cost | None:
+    script = case.desired.script
+    if script is None:
+        return None
+    return case.api.price(PriceInput(case.desired.spec, script, case.surroundings.tables))
 
 
 def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:

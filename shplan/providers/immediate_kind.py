@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
-from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
@@ -85,13 +84,7 @@ class ImmediateKind:
         self, wanted: Wanted, observation: Observation, surroundings: Surroundings
     ) -> tuple[Change, ...]:
         """Decide by the run key and the files; see `immediate_decide`."""
-        found = decide_immediate(self._api, wanted, observation, surroundings, price=self.price)
-        return (found,)
-
-    def price(self, desired: Desired, surroundings: Surroundings) -> Cost | None:
-        """Return what one request costs, None where nobody can say."""
-        del desired, surroundings
-        return None
+        return (decide_immediate(self._api, wanted, observation, surroundings),)
 
     def attributes(self, change: Change, observation: Observation) -> Object | None:
         """Return what references see: nothing before the answer has its receipt."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, cast
 
+from shplan.core.prices import process_cost
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.value import Object, Value
 from shplan.providers.answer_places import (
@@ -168,6 +169,7 @@ API: Final = ImmediateApi(
     ask=_ask,
     judge=_judge,
     content=_content,
+    price=process_cost,
     is_labelled=lambda _: False,
 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from shplan.core.prices import statistics_cost
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.value import Object, Value
 from shplan.providers.answer_places import (
@@ -98,6 +99,7 @@ API: Final = ImmediateApi(
     ask=_ask,
     judge=_judge,
     content=_content,
+    price=statistics_cost,
     # A table says of which feature its rows are.
     is_labelled=lambda target: target.form != "json",
 )
