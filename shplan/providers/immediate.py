@@ -106,6 +106,7 @@ class ImmediateView:
         places: with the key in them; None while they are not known
         run: what the ledger knows of the key
         witness: what the receipt file beside the answer says, of whatever run
+        witnesses: what it and those of others that ask the same say of this run
         found: what lies at its paths, and at those of others that hold the same
         ours: digests of what runs of ours have written, by path
         twins: other addresses with the same key
@@ -116,6 +117,7 @@ class ImmediateView:
     places: Places | None = None
     run: RunRecord | None = None
     witness: Receipt | None = None
+    witnesses: tuple[Receipt, ...] = ()
     found: Mapping[str, FileFound] = field(default_factory=dict)
     ours: Mapping[str, frozenset[str]] = field(default_factory=dict)
     twins: tuple[Twin, ...] = ()
@@ -123,12 +125,14 @@ class ImmediateView:
 
     @property
     def receipt(self) -> Receipt | None:
-        """What is known of the answer: from the ledger, or else from the file beside it."""
-        own = None if self.run is None else self.run.receipt
-        beside = self.witness
-        if beside is None or self.key is None or beside.key != self.key.digest:
-            return own
-        return beside if own is None or beside.attempt > own.attempt else own
+        """What is known of the answer: from the ledger, or else from files beside answers."""
+        return latest(None if self.run is None else self.run.receipt, self.witnesses)
+
+
+def latest(own: Receipt | None, witnesses: Iterable[Receipt]) -> Receipt | None:
+    """Return the receipt of the latest attempt: the ledger's, unless a file knows of a later one."""
+    every = (*(() if own is None else (own,)), *witnesses)
+    return max(every, key=lambda one: one.attempt, default=None)
 
 
 def label_of(address: Address) -> str:
@@ -186,12 +190,14 @@ def refresh_immediate(
         found = {**others, **found}
     ours = written_by_us(run.receipt for run in surroundings.runs.values())
     twins = _twins(sought)
+    witnesses = _witnesses(sought, found)
     for job in sought:
         views[job.wanted.address] = ImmediateView(
             job.key,
             job.places,
             job.run,
-            read_receipt(_content(found, job.places.witness)),
+            witnesses[job.wanted.address],
+            witnesses_of(job.key.digest, job.wanted.address, twins[job.key.digest], witnesses),
             found,
             ours,
             tuple(twin for twin in twins[job.key.digest] if twin.address != job.wanted.address),
@@ -227,6 +233,7 @@ def _asked(sought: Iterable[_Sought]) -> tuple[tuple[str, ...], frozenset[str], 
 def _elsewhere(sought: Iterable[_Sought], found: Mapping[str, FileFound]) -> Iterable[str]:
     """Yield where else the bytes may lie that are missing at a place."""
     for one in sought:
+        # Those of others that ask the same in this project are looked at anyway.
         receipt = None if one.run is None else one.run.receipt
         if any(target.path not in found for target in one.places.targets):
             yield from (kept.path for kept in files_of(receipt) if kept.path not in found)
@@ -238,6 +245,24 @@ def _twins(sought: Iterable[_Sought]) -> dict[str, tuple[Twin, ...]]:
         known = twins.get(one.key.digest, ())
         twins[one.key.digest] = (*known, Twin(one.wanted.address, one.places))
     return twins
+
+
+def _witnesses(
+    sought: Iterable[_Sought], found: Mapping[str, FileFound]
+) -> dict[Address, Receipt | None]:
+    return {one.wanted.address: read_receipt(_content(found, one.places.witness)) for one in sought}
+
+
+def witnesses_of(
+    key: str,
+    address: Address,
+    alike: Iterable[Twin],
+    witnesses: Mapping[Address, Receipt | None],
+) -> tuple[Receipt, ...]:
+    """Return what the receipt files of all that ask the same say of this run, the own first."""
+    order = (address, *(twin.address for twin in alike if twin.address != address))
+    found = (witnesses.get(one) for one in order)
+    return tuple(one for one in found if one is not None and one.key == key)
 
 
 def _content(found: Mapping[str, FileFound], path: str) -> bytes | None:
@@ -317,11 +342,11 @@ def _holds(found: FileFound, kept: Kept) -> bool:
 
 
 def known_files(
-    recorded: Recorded | None, receipt: Receipt | None, witness: Receipt | None, key: str
+    own: Iterable[Kept], receipt: Receipt | None, witnesses: Iterable[Receipt]
 ) -> tuple[Kept, ...]:
     """Return all files that are known to hold something of a run, the address's own first."""
-    beside = witness if witness is not None and witness.key == key else None
-    return (*recorded_files(recorded, key), *files_of(beside), *files_of(receipt))
+    beside = (kept for one in witnesses for kept in files_of(one))
+    return (*own, *beside, *files_of(receipt))
 
 
 def as_json(places: Places) -> Object:

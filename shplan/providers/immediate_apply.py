@@ -43,6 +43,7 @@ from shplan.providers.immediate import (
     input_of,
     known_files,
     label_of,
+    latest,
     places_from,
     source_of,
 )
@@ -69,7 +70,7 @@ def apply_immediate(api: ImmediateApi, change: Change, settings: Settings) -> Fl
     job = _Job.of(api, change, settings)
     known: RunRecord | None = yield Claim(job.key.digest)
     there: Mapping[str, FileFound] = yield Inspect(*job.asked)
-    receipt = job.receipt_of(known, there)
+    receipt = latest(None if known is None else known.receipt, job.witnesses(there))
     if receipt is not None and (change.action is not Action.RUN or receipt.attempt >= job.attempt):
         return (yield from _settle(job, known, receipt, there))
     if change.action is not Action.RUN:
@@ -138,26 +139,19 @@ class _Job:
         for places in (self.places, *(places for _, places in self.twins)):
             for path in places.paths:
                 paths[path] = paths[part_of(path, self.key.short)] = None
-        return tuple(paths), frozenset({self.places.witness}), LONGEST_BYTES
+        witnesses = (self.places.witness, *(places.witness for _, places in self.twins))
+        return tuple(paths), frozenset(witnesses), LONGEST_BYTES
 
     @property
     def recorded(self) -> tuple[Kept, ...]:
         """What may be written over, as the plan has found it."""
         return kept_of(self.change.current.get("files"))
 
-    def witness_of(self, there: Mapping[str, FileFound]) -> Receipt | None:
-        """Return what the receipt file says of this run."""
-        found = there.get(self.places.witness)
-        receipt = None if found is None else read_receipt(found.content)
-        return receipt if receipt is not None and receipt.key == self.key.digest else None
-
-    def receipt_of(self, known: RunRecord | None, there: Mapping[str, FileFound]) -> Receipt | None:
-        """Return the latest that is known, from the ledger or from the file beside the answer."""
-        own = None if known is None else known.receipt
-        beside = self.witness_of(there)
-        if beside is None:
-            return own
-        return beside if own is None or beside.attempt > own.attempt else own
+    def witnesses(self, there: Mapping[str, FileFound]) -> tuple[Receipt, ...]:
+        """Return what receipt files say of this run, the own first."""
+        every = (self.places.witness, *(places.witness for _, places in self.twins))
+        read = (read_receipt(there[path].content) for path in every if path in there)
+        return tuple(one for one in read if one is not None and one.key == self.key.digest)
 
     def may_replace(self, path: str, there: Mapping[str, FileFound]) -> frozenset[str] | None:
         """Return the digests that may be written over at a place, None where something is in the way."""
@@ -227,8 +221,7 @@ def _settle(
 
 def _regain(job: _Job, receipt: Receipt, there: Mapping[str, FileFound]) -> Flow[tuple[Kept, ...]]:
     """Return the files of this address; those that can be had for nothing are written."""
-    known = known_files(None, receipt, job.witness_of(there), job.key.digest)
-    known = (*job.recorded, *known)
+    known = known_files(job.recorded, receipt, job.witnesses(there))
     missing = [one.path for one in known if one.path not in there]
     if missing:
         more: Mapping[str, FileFound] = yield Inspect(tuple(dict.fromkeys(missing)))

@@ -200,7 +200,8 @@ def _is_there(case: _Case, target: Target, receipt: Receipt) -> bool:
 
 
 def _known(case: _Case, receipt: Receipt | None) -> tuple[Kept, ...]:
-    return known_files(case.wanted.recorded, receipt, case.view.witness, case.key)
+    own = recorded_files(case.wanted.recorded, case.key)
+    return known_files(own, receipt, case.view.witnesses)
 
 
 def _written_before(case: _Case, target: Target, receipt: Receipt) -> bool:

@@ -92,10 +92,10 @@ class ImmediateKind:
         receipt = None if view.run is None else view.run.receipt
         if receipt is None or change.action is not Action.NOOP or view.places is None:
             return None
-        paths = {target.path for target in view.places.targets}
-        known = known_files(None, receipt, view.witness, receipt.key)
-        own = {one.path: one for one in reversed(known) if one.path in paths}
-        return attributes_of(receipt, tuple(own.values()))
+        known = known_files((), receipt, view.witnesses)
+        own = {one.path: one for one in reversed(known)}
+        targets = (own.get(target.path) for target in view.places.targets)
+        return attributes_of(receipt, tuple(one for one in targets if one is not None))
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry one change out."""
