@@ -19,9 +19,11 @@ import pytest
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import drifted
+from shplan.core.files import FileDraft
 from shplan.engine.executor import Ending
 from shplan.providers.base import ChangeFailedError
 from shplan.sandbox.settings import Settings as SandboxSettings
+from shplan.storage.project_files import ProjectFiles
 from tests.support.bench import Bench
 from tests.support.immediate import (
     NUMBERS,
@@ -387,6 +389,75 @@ def test_without_its_receipt_file_a_lost_ledger_costs_one_answer(
         await done(world, process())
         await settled(world, process())
         assert await paid(world) == pytest.approx(2 * cost)
+
+    on_bench(tmp_path, scenario)
+
+
+class Dying(ProjectFiles):
+    """Files of a machine that dies at the n-th step of writing, before it is done."""
+
+    def __init__(self, root: Path, at: int) -> None:
+        super().__init__(root)
+        self._left = at
+
+    def _step(self) -> None:
+        if not self._left:
+            raise DeathError
+        self._left -= 1
+
+    def _write_part(self, draft: FileDraft) -> None:
+        self._step()
+        super()._write_part(draft)
+
+    def _put_in_place(self, draft: FileDraft) -> None:
+        self._step()
+        super()._put_in_place(draft)
+
+
+class DeathError(BaseException):
+    """Nothing catches it."""
+
+
+@pytest.mark.parametrize("ledger", ["kept", "lost"])
+@pytest.mark.parametrize(("at", "answers"), [(0, 2), (1, 2), (2, 2), (3, 1)])
+def test_a_death_before_the_receipt_file_costs_one_answer_and_later_nothing(
+    tmp_path: Path, at: int, answers: int, ledger: str
+) -> None:
+    """Two parts, then the receipt file, then the image: what is there is found."""
+
+    async def scenario(world: Bench) -> None:
+        with pytest.raises(DeathError):
+            await world.apply(process(), files=Dying(world.project, at))
+        if ledger == "lost":
+            shutil.rmtree(tmp_path / "ledger")
+        await done(world, process())
+        told = receipt(world.project, "out/ndvi.png")
+        assert await paid(world) == pytest.approx(answers * told["costPu"])
+        await settled(world, process())
+        assert sorted(tree(world.project)) == ["out/ndvi.png", "out/ndvi.png.receipt.json"]
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_comes_to_lie_there_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    """The answer waits beside it, and is put there for nothing once the place is free."""
+
+    class Meddled(ProjectFiles):
+        def _put_in_place(self, draft: FileDraft) -> None:
+            if draft.path.endswith(".png"):
+                (self._root / draft.path).write_bytes(b"somebody's")
+            super()._put_in_place(draft)
+
+    async def scenario(world: Bench) -> None:
+        assert "meanwhile" in await failed(world, process(), files=Meddled(world.project))
+        place = world.project / "out/ndvi.png"
+        assert place.read_bytes() == b"somebody's"
+        assert [r.diagnostic.code for r in (await only(world, process())).refusals]
+        place.unlink()
+        assert (await only(world, process())).action is Action.RESUME
+        await done(world, process())
+        await settled(world, process())
+        assert await asked(world) == 1
 
     on_bench(tmp_path, scenario)
 

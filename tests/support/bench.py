@@ -180,7 +180,7 @@ class Bench:
             deployment="sandbox",
             storage=DirectoryStorage(self.buckets),
             tables=tables(),
-            files=ProjectFiles(self.project),
+            files=more.pop("files", None) or ProjectFiles(self.project),
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)
