@@ -85,6 +85,8 @@ class Reason(Enum):
     OUTCOME_UNKNOWN = "it was started, and nothing tells how it ended"
     TOO_DEAR = "it can cost more than its `maxPu`"
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
+    ANSWER_LOST = "its answer is gone or was changed"
+    ANSWER_ELSEWHERE = "its answer is in the project already"
     PLACES_TAKEN = "an earlier run of ours has delivered to the same places"
 
 

@@ -103,7 +103,13 @@ async def plan(session: Session) -> Planned:
 
 
 def _reader(world: World) -> Reader:
-    return Reader(world.api, world.clock, parallelism=world.parallelism, storage=world.storage)
+    return Reader(
+        world.api,
+        world.clock,
+        parallelism=world.parallelism,
+        storage=world.storage,
+        files=world.files,
+    )
 
 
 async def apply(

@@ -28,6 +28,7 @@ from shplan.manifest.meaning import cycles, members_twice
 from shplan.manifest.member_tables import Listings, MemberTables
 from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin, Text
+from shplan.manifest.outputs import check_outputs
 from shplan.manifest.parse import Document, kind_of, parse
 from shplan.manifest.project import (
     DEFAULT_ENVIRONMENT,
@@ -621,6 +622,8 @@ class _Loader:
             # What is wrong with a manifest is said once, not for each of its instances.
             complaints.update(dict.fromkeys(found))
         self.diagnostics += complaints
+        kinds = [(one, self.registry[one.address.kind]) for one in resources]
+        self.diagnostics += check_outputs(kinds, files=self.files.digests)
         return tuple(resources)
 
     # --- scripts -----------------------------------------------------------------------------

@@ -54,6 +54,18 @@ def _evalscript() -> Provider:
     return Evalscript()
 
 
+def _process() -> Provider:
+    from shplan.providers import process  # noqa: PLC0415
+
+    return process.provider()
+
+
+def _statistics() -> Provider:
+    from shplan.providers import statistics  # noqa: PLC0415
+
+    return statistics.provider()
+
+
 def _zarr_collection() -> Provider:
     from shplan.providers.zarr_collection import ZarrCollection  # noqa: PLC0415
 
@@ -91,6 +103,8 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,
+        "Process": _process,
+        "Statistics": _statistics,
         "ZarrCollection": _zarr_collection,
     }
 )
