@@ -83,6 +83,9 @@ class Reason(Enum):
     OUTCOME_UNKNOWN = "it was started, and nothing tells how it ended"
     TOO_DEAR = "it can cost more than its `maxPu`"
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
+    READ = "it was read while planning"
+    ANSWER_DIFFERS = "the service says something else by now"
+    READ_LATER = "what it asks for is known, or done, only during apply"
     PLACES_TAKEN = "an earlier run of ours has delivered to the same places"
 
 

@@ -29,6 +29,7 @@ from shplan.providers.base import Observation, Observed, Provider, Surroundings,
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
+    from shplan.core.reading import Reading
     from shplan.engine.ports import Resolver
 
 
@@ -46,6 +47,7 @@ class Subject:
         runs: what the ledger knows of runs, by key
         deployment: as run keys name it
         tables: published tables of the service by name, as data
+        readings: what data kinds gave while the manifests were loaded
     """
 
     resources: tuple[Desired, ...]
@@ -60,6 +62,7 @@ class Subject:
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class _State:
         self._bound = _bound_ids(recorded.values())
         self._ids = {record.address: record.id for record in recorded.values() if record.id}
         self._doomed: set[str] = set()
+        self._changing: set[Address] = set()
         self._now = ""
         self._changed = {one.address: one.changed for one in recorded.values() if one.changed}
         self._objects: dict[str, Object] = {}
@@ -151,6 +155,8 @@ class _State:
             # An intent without an outcome is settled by what this refresh has found.
             settled = replace(change, records=True) if pending else change
             self.changes.append(_placed(settled, one.desired))
+            if change.action.changes or change.action is Action.BLOCKED or change.waits:
+                self._changing.add(change.address)
         self._doom(changes, observation)
         if any(change.reason is Reason.SAME_KEY for change in changes):
             self._unconfirmed |= {change.id for change in changes}
@@ -184,6 +190,8 @@ class _State:
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
+            readings=self._subject.readings,
+            changing=frozenset(self._changing),
         )
 
 

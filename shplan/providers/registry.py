@@ -30,6 +30,12 @@ def _byoc_tiles() -> Provider:
     return ByocTiles()
 
 
+def _catalog_search() -> Provider:
+    from shplan.providers.catalog_search import CatalogSearch  # noqa: PLC0415
+
+    return CatalogSearch()
+
+
 def _evalscript() -> Provider:
     from shplan.providers.evalscript import Evalscript  # noqa: PLC0415
 
@@ -63,6 +69,7 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "BatchProcess": _batch_process,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
+        "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
     }
 )
