@@ -13,7 +13,7 @@ from pathlib import Path
 from shplan.cli.options import Options
 from shplan.core.diagnostic import Diagnostic, has_errors
 from shplan.core.errors import ManifestError
-from shplan.manifest.load import Loaded, load
+from shplan.manifest.load import Loaded, Order, load_as
 from shplan.manifest.source import find_project
 from shplan.manifest.variables import ENVIRONMENT_PREFIX, VariableFile, VariableInputs
 from shplan.providers.registry import PROVIDERS
@@ -39,20 +39,36 @@ def open_project(options: Options) -> Loaded:
     return load_project(options, variable_inputs(options))
 
 
-def load_project(options: Options, variables: VariableInputs) -> Loaded:
+def load_project(
+    options: Options, variables: VariableInputs, *, pulling: bool = False
+) -> Loaded:
     """
     Load the project with variables that were gathered already.
+
+    Args:
+        pulling: pins are about to be written: those that are missing are no error
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once
     """
-    loaded = load(
+    order = Order(
         find_root(options.project),
-        registry=PROVIDERS,
+        PROVIDERS,
         environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
         variables=variables,
         ci=in_ci(),
+        pulling=pulling,
     )
+    return checked(load_as(order))
+
+
+def checked(loaded: Loaded) -> Loaded:
+    """
+    Return a project with which nothing is wrong.
+
+    Raises:
+        ProjectError: all faults at once
+    """
     if has_errors(loaded.diagnostics):
         message = "the project's files are wrong; nothing was sent"
         raise ProjectError(message, diagnostics=loaded.diagnostics, texts=loaded.texts)

@@ -108,7 +108,21 @@ def _named(findings: Findings) -> dict[str, bytes]:
 def _item(feature: JsonObject, collection: str) -> JsonObject:
     """Keep what says something of the scene, in a fixed order of its members."""
     named = {"collection": collection, **feature} if collection else feature
-    return {name: named[name] for name in _KEPT if name in named}
+    kept = {name: named[name] for name in _KEPT if name in named}
+    assets = kept.get("assets")
+    if isinstance(assets, dict):
+        kept["assets"] = {name: _unsigned(asset) for name, asset in assets.items()}
+    return kept
+
+
+def _unsigned(asset: JsonValue) -> JsonValue:
+    """Leave out what signs an address: it is a secret, and another one each time."""
+    href = asset.get("href") if isinstance(asset, dict) else None
+    if not isinstance(asset, dict) or not isinstance(href, str):
+        return asset
+    scheme, mark, rest = href.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return {**asset, "href": f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"}
 
 
 def _place(item: JsonObject) -> tuple[str, str, str]:

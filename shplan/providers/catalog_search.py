@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from shplan.core.catalog_items import Findings, difference, worded
+from shplan.core.catalog_items import Difference, Findings, difference, worded
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
@@ -73,7 +73,7 @@ class CatalogSearch(DataProvider):
 
     def compared(self, known: JsonObject, answer: JsonObject) -> tuple[str, ...]:
         """Say which items the catalogue has gained, lost and changed since they were pinned."""
-        differs = difference(Findings.from_json(known), Findings.from_json(answer))
+        differs = self.difference(known, answer)
         told = (
             ("has in addition", differs.added),
             ("no longer has", differs.removed),
@@ -82,6 +82,15 @@ class CatalogSearch(DataProvider):
         return tuple(
             f"the catalogue {what} {len(names):,}: {worded(names)}" for what, names in told if names
         )
+
+    def difference(self, before: JsonObject, after: JsonObject) -> Difference:
+        """Return which items, or values, one answer has and another has not."""
+        return difference(Findings.from_json(before), Findings.from_json(after))
+
+    def count(self, content: JsonObject) -> int:
+        """Return how many items, or values, there are."""
+        found = Findings.from_json(content)
+        return len(found.items) + len(found.values)
 
     def told(self, content: JsonObject) -> tuple[str, ...]:
         """Count what was found."""

@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from typing import Any, ClassVar, TypeAlias, cast
 
 from shplan.core.address import Address
+from shplan.core.catalog_items import Difference
 from shplan.core.change import Action, Change, Reason
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
@@ -103,6 +104,16 @@ class DataProvider(ABC):
         """Say how the service's answer differs from what is pinned, or published."""
         del known, answer
         return ()
+
+    def difference(self, before: JsonObject, after: JsonObject) -> Difference:
+        """Return what one answer has and another has not."""
+        del before, after
+        return Difference()
+
+    def count(self, content: JsonObject) -> int:
+        """Return of how many things an answer is made."""
+        del content
+        return 1
 
     def told(self, content: JsonObject) -> tuple[str, ...]:
         """Say what an answer comes to, in a few words."""

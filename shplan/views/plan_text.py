@@ -75,13 +75,19 @@ def render_plan(
         texts: the files that refusals point to, by path, to show the line
     """
     paint = Paint(color=color)
-    told = [change for change in plan.changes if change.action not in QUIET]
+    told = [change for change in plan.changes if is_told(change)]
     blocks = ["\n".join(_change(change, paint, width=width)) for change in told]
     blocks += [render(refusal.diagnostic, texts or {}) for refusal in plan.refusals]
     last = [*_summary(plan, paint)]
     if next_step:
         last += _next_step(plan, default_environment)
     return "\n\n".join([*blocks, "\n".join(last)]) + "\n"
+
+
+def is_told(change: Change) -> bool:
+    """Tell whether a change is worth a paragraph: data is where its answer matters to somebody."""
+    is_news = change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
+    return is_news or change.action not in QUIET
 
 
 def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
