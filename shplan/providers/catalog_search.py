@@ -15,6 +15,7 @@ from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object
 from shplan.providers.base import ChangeFailedError, Flow, Read
+from shplan.providers.catalog_checks import check_search
 from shplan.providers.data import PIN, DataProvider, Tables
 
 # Source: schema `CatalogItemSearchLimit`, the most that a page may have.
@@ -33,8 +34,7 @@ class CatalogSearch(DataProvider):
 
     def check(self, desired: Desired, tables: Tables) -> list[Diagnostic]:
         """Check the area, the time and the filter."""
-        del desired, tables
-        return []
+        return check_search(desired, tables)
 
     def question(self, spec: Object) -> JsonObject:
         """Return the search without what only says how its answer comes: the size of its pages."""
