@@ -42,6 +42,12 @@ def _evalscript() -> Provider:
     return Evalscript()
 
 
+def _tiling_grid() -> Provider:
+    from shplan.providers.tiling_grid import TilingGrid  # noqa: PLC0415
+
+    return TilingGrid()
+
+
 class Registry(Mapping[str, Provider]):
     """The providers by kind, each made when it is first asked for."""
 
@@ -71,5 +77,6 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "ByocTiles": _byoc_tiles,
         "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
+        "TilingGrid": _tiling_grid,
     }
 )
