@@ -155,7 +155,7 @@ class _State:
             # An intent without an outcome is settled by what this refresh has found.
             settled = replace(change, records=True) if pending else change
             self.changes.append(_placed(settled, one.desired))
-            if change.action.changes or change.action is Action.BLOCKED or change.waits:
+            if _sends(change) or change.action is Action.BLOCKED or change.waits:
                 self._changing.add(change.address)
         self._doom(changes, observation)
         if any(change.reason is Reason.SAME_KEY for change in changes):
@@ -201,6 +201,12 @@ def _places(runs: Mapping[str, RunRecord]) -> TakenPlaces | None:
     from shplan.core.places import TakenPlaces  # noqa: PLC0415 - a plan without jobs has none
 
     return TakenPlaces(runs)
+
+
+def _sends(change: Change) -> bool:
+    """Tell whether something becomes different on the server: what is only adopted is there."""
+    sends_members = any(member.request is not None for member in change.members)
+    return change.action.changes and (bool(change.requests) or sends_members)
 
 
 def _placed(change: Change, desired: Desired | None) -> Change:
