@@ -42,6 +42,7 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "09-batch-on-own-imagery": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "10-many-jobs": (),
     "11-rerun-and-limits": (),
+    "24-pinned-scenes": (),
 }
 # Somebody else's collections, as the body of the request that makes them.
 FOREIGN = {"06-unmanaged-collection": {"name": "Shared by everybody", "s3Bucket": "shared"}}

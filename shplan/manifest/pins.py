@@ -92,10 +92,9 @@ def parse_lock(text: str) -> Lock:
     try:
         document = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        what = "is not JSON"
+        message = f"is not JSON: {error.msg}"
         if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
-            what = "holds the marks of a merge that was not finished"
-        message = f"{what}: {error.msg}"
+            message = "holds the marks of a merge that was not finished"
         raise LockError(message, line=error.lineno) from error
     except RecursionError as error:
         message = "is nested too deeply"
