@@ -39,9 +39,7 @@ def open_project(options: Options) -> Loaded:
     return load_project(options, variable_inputs(options))
 
 
-def load_project(
-    options: Options, variables: VariableInputs, *, pulling: bool = False
-) -> Loaded:
+def load_project(options: Options, variables: VariableInputs, *, pulling: bool = False) -> Loaded:
     """
     Load the project with variables that were gathered already.
 

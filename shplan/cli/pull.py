@@ -14,6 +14,7 @@ from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
     from shplan.cli.session import Opened
+    from shplan.core.address import Address
     from shplan.core.reading import Reading
     from shplan.core.value import JsonObject
     from shplan.manifest.load import Loaded
@@ -99,7 +100,7 @@ def _can_be_pinned(kind: object, data: type) -> bool:
     return isinstance(kind, data) and bool(getattr(kind, "can_be_pinned", False))
 
 
-async def _read(questions: list[Question], opened: Opened) -> dict:
+async def _read(questions: list[Question], opened: Opened) -> dict[Address, Reading]:
     from dataclasses import replace  # noqa: PLC0415
 
     from shplan.cli.reading import answers, answers_after  # noqa: PLC0415
@@ -109,16 +110,14 @@ async def _read(questions: list[Question], opened: Opened) -> dict:
 
     addresses = {question.address for question in questions}
     ready = [one for one in questions if is_known(one.desired.spec) and not one.desired.depends_on]
-    found: dict = {}
+    found: dict[Address, Reading] = {}
     if ready:
         found |= await answers(ready, opened.loaded, opened.session)
     rest = [one for one in questions if one.address not in found]
     if rest:
         # What is pinned now is what is asked again, and no answer.
         known = {
-            one: reading
-            for one, reading in opened.session.readings.items()
-            if one not in addresses
+            one: reading for one, reading in opened.session.readings.items() if one not in addresses
         }
         found |= await answers_after(rest, replace(opened.session, readings=known))
     missing = [question for question in questions if question.address not in found]
@@ -162,10 +161,8 @@ def _text(one: Pulled, environment: str) -> str:
         if names
     ]
     told = ", ".join(counted) or ("nothing changed" if one.was_pinned else "nothing found")
-    lines = [
-        f"{one.address}: {amount(one.count, 'item')} in {LOCK_FILE} for environment "
-        f"{environment}; {told}."
-    ]
+    counted_items = f"{amount(one.count, 'item')} in {LOCK_FILE} for environment {environment}"
+    lines = [f"{one.address}: {counted_items}; {told}."]
     lines += [f"  + {name}" for name in differs.added]
     lines += [f"  - {name}" for name in differs.removed]
     lines += [f"  ~ {name}" for name in differs.changed]

@@ -119,8 +119,6 @@ def _asked(questions: Sequence[Question]) -> list[Asked]:
     return [Asked(question.desired, question.digest) for question in questions]
 
 
-def _again(
-    loaded: Loaded, readings: Mapping[Address, Reading], *, settled: bool = False
-) -> Loaded:
+def _again(loaded: Loaded, readings: Mapping[Address, Reading], *, settled: bool = False) -> Loaded:
     order = replace(loaded.order, readings=dict(readings), settled=settled)
     return checked(load_as(order))

@@ -8,7 +8,7 @@ published table does not list is not judged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
 from shplan.core.cql2_text import (
     MAX_DEPTH,
@@ -24,7 +24,12 @@ from shplan.core.value import JsonObject, Object, Path, Value
 
 TEXT: Final = "cql2-text"
 # Fields of a search that say the same as a condition would.
-_OWN_FIELDS: Final = {"datetime": "datetime", "id": "ids", "geometry": "intersects", "collection": "collections"}
+_OWN_FIELDS: Final = {
+    "datetime": "datetime",
+    "id": "ids",
+    "geometry": "intersects",
+    "collection": "collections",
+}
 _ARITHMETIC: Final = frozenset("+-*/%^")
 _NUMBER, _STRING = "number", "string"
 
@@ -80,9 +85,6 @@ class Known:
         return cls(operators)
 
 
-_Placed: TypeAlias = tuple[Node, Path]
-
-
 def faults_of(filter_: Value, known: Known, *, collection: str) -> list[Fault]:
     """
     Say what the catalogue would refuse in a filter.
@@ -131,7 +133,9 @@ def _read(value: Value, path: Path, places: dict[int, Path], *, depth: int) -> N
         return Property(str(value["property"]), number, 0)
     op, args = value.get("op"), value.get("args")
     if not isinstance(op, str) or not isinstance(args, list):
-        message = "a condition has `op`, a text, and `args`, a list; a property is {property: NAME}."
+        message = (
+            "a condition has `op`, a text, and `args`, a list; a property is {property: NAME}."
+        )
         raise _ShapeError(message, path)
     read = tuple(
         _read(one, (*path, "args", at), places, depth=depth + 1) for at, one in enumerate(args)
@@ -146,9 +150,7 @@ def _judged(
         written = node.name if isinstance(node, Property) else ""
         if places:
             return Fault(what, hint, places[node.at], written=written, near=tuple(near))
-        return Fault(
-            what, hint, at=node.at, length=node.length, written=written, near=tuple(near)
-        )
+        return Fault(what, hint, at=node.at, length=node.length, written=written, near=tuple(near))
 
     waiting = [tree]
     while waiting:
@@ -161,13 +163,11 @@ def _judged(
             if wrong is not None:
                 yield placed(wrong[0], wrong[1], wrong[2])
             waiting = [*node.args, *waiting]
-        elif isinstance(node, Property) and known.properties is not None:
-            if node.name not in known.properties:
-                field = _OWN_FIELDS.get(node.name)
-                hint = f"use the field `{field}` of the search" if field else ""
-                names = sorted(known.properties)
-                what = f"filters of {collection} cannot name `{node.name}`."
-                yield placed(node, what, hint, names)
+        elif isinstance(node, Property) and node.name not in (known.properties or {node.name}):
+            field = _OWN_FIELDS.get(node.name)
+            hint = f"use the field `{field}` of the search" if field else ""
+            what = f"filters of {collection} cannot name `{node.name}`."
+            yield placed(node, what, hint, sorted(known.properties or ()))
 
 
 def _no_operator(op: str) -> str:
@@ -202,7 +202,11 @@ def _operands(node: Operation, known: Known) -> tuple[Node, str, str] | None:
     if node.op in ("and", "not"):
         for one in node.args:
             if not isinstance(one, Operation):
-                return one, f"`{node.op}` joins conditions, and this is none.", "compare it, e.g. with `<`"
+                return (
+                    one,
+                    f"`{node.op}` joins conditions, and this is none.",
+                    "compare it, e.g. with `<`",
+                )
         return None
     for one in node.args:
         if isinstance(one, Operation) and one.op in known.operators:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from shplan.core.frozen import dataclass
-from shplan.core.value import JsonObject, JsonValue, Object, canonical
+from shplan.core.value import JsonObject, JsonValue, Object, Value, canonical
 
 _KEPT = ("id", "collection", "bbox", "geometry", "properties", "assets")
 
@@ -44,7 +44,7 @@ class Findings:
                 item = _item(feature, collection)
                 items[_place(item)] = item
             else:
-                values[canonical(feature)] = feature
+                values[canonical(cast("Value", feature))] = feature
         ordered = tuple(items[place] for place in sorted(items))
         return cls(ordered, tuple(values[form] for form in sorted(values)))
 
@@ -101,8 +101,8 @@ def difference(before: Findings, after: Findings) -> Difference:
 
 
 def _named(findings: Findings) -> dict[str, bytes]:
-    named = {str(item["id"]): canonical(item) for item in findings.items}
-    return named | {str(value): canonical(value) for value in findings.values}
+    named = {str(item["id"]): canonical(cast("Value", item)) for item in findings.items}
+    return named | {str(value): canonical(cast("Value", value)) for value in findings.values}
 
 
 def _item(feature: JsonObject, collection: str) -> JsonObject:

@@ -29,7 +29,9 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 _COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
-_WORDS: Final = frozenset({"and", "or", "not", "between", "like", "in", "is", "null", "true", "false"})
+_WORDS: Final = frozenset(
+    {"and", "or", "not", "between", "like", "in", "is", "null", "true", "false"}
+)
 _MISTAKEN: Final = {"==": "=", "!=": "<>", "&&": "and", "||": "or"}
 
 

@@ -4,12 +4,17 @@ The tiles of a grid that an area touches, one by one: names and outlines for exp
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from shplan.core.areas import DEGREES, area_of
 from shplan.core.cells import Box, cells_touching
 from shplan.core.frozen import dataclass
 from shplan.core.geometry import crs_code, crs_of, project
 from shplan.core.grids import Grid, cell_name, lattices
-from shplan.core.value import JsonObject, Object
+from shplan.core.value import JsonObject, JsonValue, Object
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 # A border of a tile is straight in its own CRS; with points between, it is where it belongs in degrees.
 _EDGES = 4
@@ -46,7 +51,7 @@ class GridTile:
         import shapely  # noqa: PLC0415 - few manifests list tiles
 
         west, south, east, north = self.bbox
-        box = shapely.box(west, south, east, north)
+        box: BaseGeometry = shapely.box(west, south, east, north)
         if self.crs != DEGREES:
             dense = shapely.segmentize(box, max(east - west, north - south) / _EDGES)
             moved = project(dense, self.crs, DEGREES)
@@ -56,7 +61,7 @@ class GridTile:
             [round(float(x), _DIGITS), round(float(y), _DIGITS)]
             for x, y in shapely.get_coordinates(box)
         ]
-        return {"type": "Polygon", "coordinates": [[*points]]}
+        return {"type": "Polygon", "coordinates": cast("JsonValue", [points])}
 
 
 def listed_tiles(

@@ -4,8 +4,10 @@ What a data kind gave: the answer to a question, and who gave it.
 
 from __future__ import annotations
 
+from typing import cast
+
 from shplan.core.frozen import dataclass
-from shplan.core.value import JsonObject, digest
+from shplan.core.value import JsonObject, Value, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +28,4 @@ class Reading:
     @property
     def digest(self) -> str:
         """The digest of the answer: what a plan was computed from."""
-        return digest({**self.content})
+        return digest(cast("Value", self.content))

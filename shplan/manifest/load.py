@@ -723,7 +723,9 @@ class _Loader:
             self._data_specs[address] = {}
             with suppress(ExpressionError):
                 self.resolution.instances(address.base)
-            instance = next((one for one in manifest.instances or () if one.key == address.key), None)
+            instance = next(
+                (one for one in manifest.instances or () if one.key == address.key), None
+            )
             found = evaluate_tree(
                 manifest.body.get("spec"),
                 ("spec",),
@@ -735,9 +737,7 @@ class _Loader:
             self._data_specs[address] = found if isinstance(found, dict) else {}
         return manifest.kind, self._data_specs[address]
 
-    def _questions(
-        self, resources: Sequence[Desired], environment: str
-    ) -> tuple[Question, ...]:
+    def _questions(self, resources: Sequence[Desired], environment: str) -> tuple[Question, ...]:
         questions: list[Question] = []
         for desired in resources:
             kind = self.registry[desired.address.kind]
@@ -763,9 +763,7 @@ class _Loader:
         self._add([missing_pin(question, pin, place, environment=environment)])
 
     def _awaited(self, questions: Sequence[Question]) -> frozenset[Address]:
-        waited = {
-            one.address for manifest in self.manifests.values() for one in manifest.waits_for
-        }
+        waited = {one.address for manifest in self.manifests.values() for one in manifest.waits_for}
         return frozenset(one.address for one in questions if one.address in waited)
 
     # --- scripts -----------------------------------------------------------------------------

@@ -33,6 +33,11 @@ class LockError(Exception):
         self.line, self.hint = line, hint
 
 
+def sentence_of(error: LockError) -> str:
+    """Return the error's sentence, which follows the name of the file."""
+    return f"{error}."
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """

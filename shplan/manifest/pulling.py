@@ -17,7 +17,7 @@ from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.value import JsonObject
 from shplan.manifest.geodata import sentence
-from shplan.manifest.pins import LOCK_FILE, Lock, LockError, Pin, render_lock
+from shplan.manifest.pins import LOCK_FILE, Lock, LockError, Pin, render_lock, sentence_of
 from shplan.manifest.readings import Question, one_form, read_lock
 from shplan.manifest.source import DiskReader, FileError, Files
 from shplan.manifest.writing import write_whole
@@ -85,9 +85,11 @@ def _lock(root: Path) -> Lock:
     try:
         return read_lock(Files(root, DiskReader()))
     except FileError as error:
-        raise _refused(f"{LOCK_FILE} {sentence(error)}", 1, "") from error
+        what = f"{LOCK_FILE} {sentence(error)}"
+        raise _refused(what, 1, "") from error
     except LockError as error:
-        raise _refused(f"{LOCK_FILE} {sentence(error)}", error.line, error.hint) from error
+        what = f"{LOCK_FILE} {sentence_of(error)}"
+        raise _refused(what, error.line, error.hint) from error
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from shplan.core.reading import Reading
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Value, digest, is_known, printable, unknowns
 from shplan.manifest.geodata import sentence
-from shplan.manifest.pins import LOCK_FILE, Lock, LockError, Pin, parse_lock
+from shplan.manifest.pins import LOCK_FILE, Lock, LockError, Pin, parse_lock, sentence_of
 from shplan.manifest.source import FileError, Files
 from shplan.providers.data import PIN, DataProvider
 
@@ -150,7 +150,7 @@ class Readings:
             except FileError as error:
                 self._complain(sentence(error), 1, "")
             except LockError as error:
-                self._complain(sentence(error), error.line, error.hint)
+                self._complain(sentence_of(error), error.line, error.hint)
         return self._lock
 
     def _complain(self, what: str, line: int, hint: str) -> None:
@@ -180,7 +180,7 @@ def read_lock(files: Files) -> Lock:
 
 def one_form(kind: DataProvider, spec: Object) -> JsonObject:
     """Return a question in the form that a pin holds."""
-    return cast("JsonObject", printable(kind.question(spec)))
+    return cast("JsonObject", printable(cast("Value", kind.question(spec))))
 
 
 def missing_pin(
@@ -229,7 +229,5 @@ def known_later(address: Address, waits_for: tuple[Address, ...], place: SourceS
 
 
 def _differing(before: JsonObject, after: JsonObject) -> str:
-    names = sorted(
-        name for name in {*before, *after} if before.get(name) != after.get(name)
-    )
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return ", ".join(f"`{name}`" for name in names) or "it"

@@ -65,7 +65,7 @@ def _area(desired: Desired) -> Iterator[Diagnostic]:
             f"has a `bbox` whose south, {south:g}, lies north of its north, {north:g}.",
             hint="write [west, south, east, north]",
         )
-    elif not (-90 <= south and north <= 90) or any(abs(numbers[at]) > 360 for at in (0, half)):
+    elif not (south >= -90 and north <= 90) or any(abs(numbers[at]) > 360 for at in (0, half)):
         yield _wrong(
             desired,
             ("spec", "bbox"),
@@ -90,7 +90,11 @@ def _time(desired: Desired) -> Iterator[Diagnostic]:
             continue
         hint = f"write {end}T00:00:00Z" if _DAY.fullmatch(end) else _INTERVAL
         yield _wrong(
-            desired, path, f"has a `datetime` with {end!r}, which is no instant.", hint=hint, inside=end
+            desired,
+            path,
+            f"has a `datetime` with {end!r}, which is no instant.",
+            hint=hint,
+            inside=end,
         )
         return
     if len(ends) == 2 and all(end in _OPEN for end in ends):

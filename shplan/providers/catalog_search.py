@@ -13,7 +13,7 @@ from shplan.core.catalog_items import Difference, Findings, difference, worded
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, JsonValue, Object
+from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.base import ChangeFailedError, Flow, Read
 from shplan.providers.catalog_checks import check_search
 from shplan.providers.data import PIN, DataProvider, Tables
@@ -38,7 +38,9 @@ class CatalogSearch(DataProvider):
 
     def question(self, spec: Object) -> JsonObject:
         """Return the search without what only says how its answer comes: the size of its pages."""
-        return cast("JsonObject", {name: spec[name] for name in sorted(spec) if name not in _PAGING})
+        return cast(
+            "JsonObject", {name: spec[name] for name in sorted(spec) if name not in _PAGING}
+        )
 
     def read(self, spec: Object, tables: Tables) -> Flow[JsonObject]:
         """Read all pages."""
@@ -58,7 +60,9 @@ class CatalogSearch(DataProvider):
             if offset is None:
                 return Findings.of(features, collection=_collection(spec)).as_json()
             if not isinstance(offset, int | str) or offset in seen:
-                message = f"the catalogue's page {len(seen) + 1} names a next page that was read before"
+                message = (
+                    f"the catalogue's page {len(seen) + 1} names a next page that was read before"
+                )
                 raise ChangeFailedError(message)
             seen.add(offset)
         message = (
@@ -101,17 +105,15 @@ class CatalogSearch(DataProvider):
 
 
 def _request(spec: Object, offset: JsonValue) -> ApiRequest:
-    body = {"limit": PAGE, **{name: value for name, value in spec.items() if name != PIN}}
+    body: Object = {"limit": PAGE, **{name: value for name, value in spec.items() if name != PIN}}
     if isinstance(body.get("filter"), str):
         # Without it the service takes a filter for JSON.
         body.setdefault("filter-lang", "cql2-text")
     elif "filter" in body:
         body.setdefault("filter-lang", "cql2-json")
     if offset is not None:
-        body["next"] = offset
-    return ApiRequest(
-        "postCatalogItemSearch", "POST", "/catalog/v1/search", Effect.READ, body=body
-    )
+        body["next"] = cast("Value", offset)
+    return ApiRequest("postCatalogItemSearch", "POST", "/catalog/v1/search", Effect.READ, body=body)
 
 
 def _collection(spec: Object) -> str:

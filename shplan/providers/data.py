@@ -22,7 +22,7 @@ from shplan.core.frozen import dataclass
 from shplan.core.planner import dependencies
 from shplan.core.reading import Reading
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, Object, Path, digest, is_known
+from shplan.core.value import JsonObject, Object, Path, Value, digest, is_known
 from shplan.providers.base import (
     Absent,
     Binding,
@@ -165,7 +165,7 @@ class DataProvider(ABC):
             held = observation.detail
             reason = Reason.ANSWER_DIFFERS if held.differs else Reason.READ
             notes = (*held.differs, *self.told(held.content))
-            seen = digest({**held.content})
+            seen = digest(cast("Value", held.content))
             return (
                 Change(
                     desired.address,

@@ -213,6 +213,7 @@ def _list(value: JsonValue) -> list[JsonValue]:
 def _form(value: JsonValue) -> JsonValue:
     """Numbers are equal however they are written, and lists in whatever order."""
     if isinstance(value, list):
-        return cast("JsonValue", sorted(float(one) for one in value if isinstance(one, int | float)))
+        return cast(
+            "JsonValue", sorted(float(one) for one in value if isinstance(one, int | float))
+        )
     return float(value) if isinstance(value, int | float) else value
-

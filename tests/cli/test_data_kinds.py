@@ -92,14 +92,17 @@ def test_a_search_is_read_while_planning_and_fans_out(scenes: Project) -> None:
 def test_what_is_offline_stays_offline(scenes: Project) -> None:
     """No sandbox is made: nobody was asked."""
     for command in (
-        ["validate"], ["graph"], ["fmt", "--check"], ["show", "CatalogSearch/scenes", "--request"]
+        ["validate"],
+        ["graph"],
+        ["fmt", "--check"],
+        ["show", "CatalogSearch/scenes", "--request"],
     ):
         assert scenes.run(*command).code == 0, command
     assert "ByocCollection/day" in scenes.run("graph").out
     assert not (scenes.root / ".shplan" / "sandbox" / "sandbox.db").exists()
-    assert json.loads(scenes.run("show", "CatalogSearch/scenes", "--request").out)["collections"] == [
-        "sentinel-2-l2a"
-    ]
+    assert json.loads(scenes.run("show", "CatalogSearch/scenes", "--request").out)[
+        "collections"
+    ] == ["sentinel-2-l2a"]
 
 
 def test_a_saved_plan_says_what_was_read(scenes: Project) -> None:
@@ -179,7 +182,9 @@ def test_the_catalogue_changes_and_the_pin_does_not(project: Project) -> None:
     (told,) = json.loads(pulled.out)
     assert (told["count"], told["used"]) == (2, True)
     assert project.run("apply", "--auto-approve").code == 0
-    project.replace("    - {path: b", "    - {path: c, sensingTime: 2025-06-03T10:00:00Z}\n    - {path: b")
+    project.replace(
+        "    - {path: b", "    - {path: c, sensingTime: 2025-06-03T10:00:00Z}\n    - {path: b"
+    )
     assert project.run("apply", "--auto-approve").code == 0
     said = project.run("plan", "--detailed-exitcode")
     assert said.code == 0  # a note, and no change
@@ -193,7 +198,11 @@ def test_the_catalogue_changes_and_the_pin_does_not(project: Project) -> None:
 
 
 def test_only_what_is_asked_for_is_pulled(pinned: Project) -> None:
-    write(pinned, "more.yaml", SCENES.split("---", maxsplit=1)[0].replace("name: scenes", "name: more"))
+    write(
+        pinned,
+        "more.yaml",
+        SCENES.split("---", maxsplit=1)[0].replace("name: scenes", "name: more"),
+    )
     assert pinned.run("pull", "CatalogSearch/scenes").code == 0
     more = pinned.run("pull", "CatalogSearch/more")
     assert "It is used when the manifest says `pin: true`." in more.out

@@ -103,7 +103,8 @@ def test_it_asks_and_is_loaded_again_with_the_answer(project: Any) -> None:
 
 def test_data_may_depend_on_data(project: Any) -> None:
     order = project(
-        search(), search("more", ids="{{ ref('CatalogSearch/scenes').ids }}"),
+        search(),
+        search("more", ids="{{ ref('CatalogSearch/scenes').ids }}"),
         collection("named", "found {{ ref('CatalogSearch/more').count }}"),
     )
     loaded = load_as(order)
@@ -152,7 +153,9 @@ def test_keys_that_nobody_made_known_are_an_error(project: Any) -> None:
 
 
 def test_references_to_instances_that_are_not_known_wait(project: Any) -> None:
-    by_name = collection("by", "{{ ref('ByocCollection/each[a]').id }}", dependsOn=["ByocCollection/each"])
+    by_name = collection(
+        "by", "{{ ref('ByocCollection/each[a]').id }}", dependsOn=["ByocCollection/each"]
+    )
     loaded = load_as(project(search(), OF_EACH, by_name))
     assert not has_errors(loaded.diagnostics)
     known = again(loaded, given(loaded, {SCENES: answer("b")}))
@@ -178,7 +181,11 @@ def test_many_items_in_many_manifests_cost_what_they_must(project: Any) -> None:
     first = load_as(project(search(), many))
     ids = tuple(f"s{number:04d}" for number in range(1000))
     items = [
-        {"id": one, "properties": {"datetime": TIME[:20]}, "geometry": {"type": "Point", "coordinates": [1, 2]}}
+        {
+            "id": one,
+            "properties": {"datetime": TIME[:20]},
+            "geometry": {"type": "Point", "coordinates": [1, 2]},
+        }
         for one in ids
     ]
     loaded = again(first, given(first, {SCENES: Findings.of(items).as_json()}))

@@ -58,7 +58,9 @@ def read(pages: list[Answer], spec: Any = SPEC) -> tuple[Any, list[Any]]:
             return end.value, bodies
 
 
-@given(st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=12), st.integers(1, 4))
+@given(
+    st.lists(st.text("abc", min_size=1, max_size=4), unique=True, max_size=12), st.integers(1, 4)
+)
 def test_all_pages_in_any_order_give_the_same(ids: list[str], size: int) -> None:
     def served(order: list[str]) -> Any:
         cut = [order[at : at + size] for at in range(0, len(order), size)] or [[]]

@@ -20,7 +20,12 @@ AREA = {"bbox": [14.0, 46.0, 14.4, 46.3]}
 SAID = {
     "id": 1,
     "name": "UTM 10km grid",
-    "properties": {"tileWidth": 10000.0, "tileHeight": 10000, "resolutions": [20, 10], "unit": "METRE"},
+    "properties": {
+        "tileWidth": 10000.0,
+        "tileHeight": 10000,
+        "resolutions": [20, 10],
+        "unit": "METRE",
+    },
 }
 
 
