@@ -33,6 +33,8 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
             "packaging",
             "shapely",
             "orjson",
+            "pyarrow",
+            "re2",
         },
     ),
     "api": (
@@ -64,7 +66,13 @@ ONLY: dict[str, set[str]] = {
     "httpx_aiohttp": {"api/network.py"},
     "jinja2": {"manifest/jinja.py"},
     # Twice, because the sandbox shares nothing with the client but the schemas.
-    "jsonschema_rs": {"manifest/validate.py", "sandbox/contract.py"},
+    "jsonschema_rs": {
+        "manifest/explain.py",
+        "manifest/forms.py",
+        "manifest/validate.py",
+        "manifest/violation.py",
+        "sandbox/contract.py",
+    },
     "msgspec": {"core/line.py", "api", "ledger"},
     "numcodecs": {"sandbox/zarr_codecs.py"},
     "numpy": {
@@ -103,6 +111,7 @@ ONLY: dict[str, set[str]] = {
     "packaging": {"manifest/project.py"},
     "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
+    "pyarrow": {"manifest/members_parquet.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
     "quickjs": {"script/engine_quickjs.py"},
@@ -116,16 +125,19 @@ ONLY: dict[str, set[str]] = {
         "sandbox/sample.py",
         "sandbox/warping.py",
     },
+    "re2": {"manifest/bucket_pattern.py"},
     "rich": {"views/progress.py"},
-    "ruamel": {"manifest/rewrite.py"},
+    "ruamel": {"manifest/rewrite.py", "manifest/yaml_tree.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
     # The sandbox's are its own: areas of interest, and GeoPackages.
     "shapely": {
         "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
+        "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",
+        "manifest/members_parquet.py",
         "sandbox/areas.py",
         "sandbox/catalog_area.py",
         "sandbox/farm.py",

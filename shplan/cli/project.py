@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shplan.cli.options import Options
@@ -29,17 +30,22 @@ class ProjectError(ManifestError):
         self.texts = texts
 
 
-def open_project(options: Options) -> Loaded:
+def open_project(options: Options, *, offline: bool = False) -> Loaded:
     """
     Load the project that the options mean.
+
+    Args:
+        offline: no bucket is listed, so that tiles which are found there are missing
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once
     """
-    return load_project(options, variable_inputs(options))
+    return load_project(options, variable_inputs(options), offline=offline)
 
 
-def load_project(options: Options, variables: VariableInputs, *, pulling: bool = False) -> Loaded:
+def load_project(
+    options: Options, variables: VariableInputs, *, offline: bool = False, pulling: bool = False
+) -> Loaded:
     """
     Load the project with variables that were gathered already.
 
@@ -57,7 +63,12 @@ def load_project(options: Options, variables: VariableInputs, *, pulling: bool =
         ci=in_ci(),
         pulling=pulling,
     )
-    return checked(load_as(order))
+    loaded = checked(load_as(order))
+    if offline or not loaded.listings.missing:
+        return loaded
+    from shplan.cli.listing import list_buckets  # noqa: PLC0415 - few projects list a bucket
+
+    return checked(load_as(replace(order, listings=list_buckets(loaded))))
 
 
 def checked(loaded: Loaded) -> Loaded:
@@ -125,3 +136,12 @@ def variable_inputs(options: Options) -> VariableInputs:
 def in_ci() -> bool:
     """Tell whether nobody watches: `CI` is set to anything but a no."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def say_warnings(loaded: Loaded) -> None:
+    """Say what is probably wrong with the files, without holding anything up."""
+    if loaded.diagnostics:
+        from shplan.cli.output import say  # noqa: PLC0415
+        from shplan.views.snippet import render_all  # noqa: PLC0415
+
+        say(render_all(loaded.diagnostics, loaded.texts).rstrip("\n"))

@@ -12,6 +12,7 @@ from shplan.cli.project import ProjectError, checked
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import RefusedError
 from shplan.manifest.load import Loaded, load_as
+from shplan.manifest.member_tables import Listings
 from shplan.providers.base import ChangeFailedError
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ async def with_data(loaded: Loaded, session_of: Callable[[Loaded], Session]) -> 
         if not found:
             break
         readings |= found
-        loaded = _again(loaded, readings)
+        loaded = await _again(loaded, readings)
     # Keys that nobody has made known by now are not known while planning: that is an error.
     is_open = loaded.awaited and not loaded.order.pulling
-    return _again(loaded, readings, settled=True) if is_open else loaded
+    return await _again(loaded, readings, settled=True) if is_open else loaded
 
 
 async def _read(
@@ -119,6 +120,19 @@ def _asked(questions: Sequence[Question]) -> list[Asked]:
     return [Asked(question.desired, question.digest) for question in questions]
 
 
-def _again(loaded: Loaded, readings: Mapping[Address, Reading], *, settled: bool = False) -> Loaded:
-    order = replace(loaded.order, readings=dict(readings), settled=settled)
-    return checked(load_as(order))
+async def _again(
+    loaded: Loaded, readings: Mapping[Address, Reading], *, settled: bool = False
+) -> Loaded:
+    order = replace(
+        loaded.order,
+        readings=dict(readings),
+        settled=settled,
+        listings=Listings(loaded.listings.found),
+    )
+    again = checked(load_as(order))
+    if not again.listings.missing:
+        return again
+    # What was read has made sets known that are found in buckets.
+    from shplan.cli.listing import listed  # noqa: PLC0415 - few projects list a bucket
+
+    return checked(load_as(replace(order, listings=await listed(again))))

@@ -9,6 +9,7 @@ business of the sandbox's own code.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from shplan.core.frozen import dataclass
 
@@ -83,6 +84,28 @@ class Cost:
     maximum_pu: float = 0.0
     terms: tuple[CostTerm, ...] = ()
 
+    @property
+    def levels(self) -> tuple[float, float, float]:
+        """At least, as expected, at most."""
+        return self.minimum_pu, self.expected_pu, self.maximum_pu
+
+    def times(self, share: float, *, label: str, source: str) -> Cost:
+        """Return the cost of a share of it; what the share is, is a factor of each term."""
+        factor = Factor(label, share, share, share, f"{share:.4g}", source)
+        terms = tuple(
+            replace(
+                term,
+                each_pu=term.each_pu * share,
+                factors=(*term.factors, factor) if term.factors else (),
+                minimum_pu=None if term.minimum_pu is None else term.minimum_pu * share,
+                expected_pu=None if term.expected_pu is None else term.expected_pu * share,
+            )
+            for term in self.terms
+        )
+        return Cost(
+            self.minimum_pu * share, self.expected_pu * share, self.maximum_pu * share, terms
+        )
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.minimum_pu + other.minimum_pu,
@@ -98,10 +121,10 @@ def exactly(*terms: CostTerm) -> Cost:
     return Cost(total, total, total, tuple(term for term in terms if term.count))
 
 
-def calls(count: int, *, label: str) -> Cost:
+def calls(count: int, *, label: str, each_pu: float = BYOC_CALL_PU) -> Cost:
     """Return the cost of so many calls of the BYOC or Zarr API that are not a GET."""
     source = "processing units: one for each BYOC or Zarr call that is not a GET"
-    return exactly(CostTerm(label, count, BYOC_CALL_PU, source))
+    return exactly(CostTerm(label, count if each_pu else 0, each_pu, source))
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -1,9 +1,9 @@
 """
-What a batch job costs: the published formula, PU = A x B x F x S x U x R x D.
+The published formula, PU = A x B x F x S x U x R x D: its factors, and what they are taken of.
 
-The factors are functions of plain values, each with its rule. Where the documentation
-leaves something open the least takes the lower reading and the rest the higher one, so that
-limits hold. What a request says about these values is read by `job_input`.
+The factors are functions of plain values, each with its rule. What a request says about these
+values is read by `job_input`, the terms of a whole job are built by `job_terms`, and what
+each API asks for is said by `prices`.
 
 Source: the documentation's page on processing units, for every rule that names no other.
 """
@@ -15,41 +15,79 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shplan.core.cost import Cost, CostTerm, Factor
+from shplan.core.statistic_intervals import Intervals
 
-BATCH_MINIMUM_PU = 100.0
-_TILE_PX = 512 * 512
-_LEAST_AREA = 0.01
-_BANDS = 3
-_DISCOUNT_FROM_PX = 10_000
-_BATCH_DISCOUNT = 1 / 3
+TILE_PX = 512 * 512
+LEAST_AREA = 0.01
+BANDS = 3
+DATA_MASK = "dataMask"
+DISCOUNT_FROM_PX = 10_000
 _REMOTE = 2
-_DATA_MASK = "dataMask"
 _FLOAT = "FLOAT32"
 # An assumption: a pixel lies in up to four overlapping tiles of one zone, and at a zone's
 # border in two more of the next. A collection of one's own may have any number.
 MOST_TILES_PER_DAY = 6
+# An assumption: tiles begin every so many kilometres, as Sentinel-2's do; others are larger.
+_TILES_EVERY_KM = 100
 # Source: API reference of Batch V1, `valueEstimate`.
-_DAYS_PER_SAMPLE = 3
-# A plan names so many sizes of features, and counts the others together.
-_MOST_TERMS = 20
-_PU_PAGE = "processing units"
+DAYS_PER_SAMPLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """
+    What an API asks for besides the factors.
+
+    Args:
+        request: what is charged at least once, for people
+        minimum_pu: the least that one request costs
+        discount: for images or tiles of at least 10,000 pixels; 1 where there is none
+        shown: the discount as people write it
+        each: what has to be so large
+    """
+
+    request: str
+    minimum_pu: float
+    discount: float = 1.0
+    shown: str = "1"
+    each: str = "a tile"
+
+    def discount_of(self, pixels: int) -> float:
+        """D: what is left of the price of an image or a tile with so many pixels."""
+        return self.discount if pixels >= DISCOUNT_FROM_PX else 1.0
+
+
+# Source: the page's tables of minimums and of discounts. Of a discount for batch statistics
+# nothing is said.
+PROCESS = Tariff("process", 0.005)
+STATISTICS = Tariff("statistical", 0.01)
+ASYNC = Tariff("asynchronous", 10.0, 2 / 3, "2/3", "an image")
+BATCH = Tariff("batch", 100.0, 1 / 3, "1/3")
+BATCH_STATISTICS = Tariff("batch statistical", 100.0)
+BATCH_MINIMUM_PU = BATCH.minimum_pu
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """How many data samples a pixel has: the least, the expected and the most."""
+    """
+    How many data samples a pixel has: the least, the expected and the most.
+
+    Args:
+        label: what they are, for people
+        source: where the numbers come from
+    """
 
     minimum: int = 1
     expected: int = 1
     maximum: int = 1
     label: str = "samples: one with mosaicking SIMPLE"
+    source: str = f"data samples per pixel; expected is one for {DAYS_PER_SAMPLE} days"
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """
-    Tiles or features of one size.
+    Tiles, features or images of one size.
 
     Args:
         count: how many, at most
@@ -76,25 +114,27 @@ class Source:
         bands: as its input object names them
         samples: by mosaicking and time range
         radar: the factor of Sentinel-1's processing options
+        reads: which of the request's collections it is, where that is known
     """
 
     bands: tuple[str, ...]
     samples: Samples = Samples()
     radar: float = 1.0
+    reads: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A response that is delivered: the type of its samples and its media type."""
+    """A response: the type of its samples and its media type, empty where none is stated."""
 
     sample_type: str
     format: str
 
 
 @dataclass(frozen=True, slots=True)
-class BatchCostInput:
+class CostInput:
     """
-    Everything that the price of a batch job is computed from.
+    Everything that the price of a job is computed from.
 
     Args:
         features: by size
@@ -115,35 +155,6 @@ class BatchCostInput:
     already_done: int = 0
 
 
-def batch_cost(given: BatchCostInput) -> Cost:
-    """
-    Return what a batch job costs, at least, as expected and at most; never below 100 PU.
-
-    Source: API reference, processing units: minimum of a batch request, discount of a third.
-    """
-    shared = _shared(given)
-    least = [
-        one.count if one.least is None else min(one.least, one.count) for one in given.features
-    ]
-    most = [one.count for one in given.features]
-    ascending = sorted(range(len(most)), key=lambda index: _area_each(given.features[index]))
-    # Which features are done is not said: the most assumes the cheapest, the least the dearest.
-    _take(most, given.already_done, ascending)
-    _take(least, given.already_done, ascending[::-1])
-    terms = [
-        _term(feature, fewest, count, shared)
-        for feature, fewest, count in zip(given.features, least, most, strict=True)
-        if count
-    ]
-    levels = (
-        math.fsum(term.least_pu for term in terms),
-        math.fsum(term.likely_pu for term in terms),
-        math.fsum(term.total_pu for term in terms),
-    )
-    minimum, expected, maximum = (max(pu, BATCH_MINIMUM_PU) for pu in levels)
-    return Cost(minimum, expected, maximum, (*_brief(terms), *_raised(levels)))
-
-
 def product(factors: Iterable[float], *, minimum_pu: float) -> float:
     """Multiply the factors of one request and raise the result to its API's minimum."""
     return max(math.prod(factors), minimum_pu)
@@ -151,7 +162,7 @@ def product(factors: Iterable[float], *, minimum_pu: float) -> float:
 
 def area_factor(width_px: int, height_px: int) -> float:
     """A: pixels of the bounding box over 512 x 512, at least 0.01."""
-    return max(width_px * height_px / _TILE_PX, _LEAST_AREA)
+    return max(width_px * height_px / TILE_PX, LEAST_AREA)
 
 
 def band_factor(inputs: Iterable[Sequence[str]]) -> float:
@@ -160,7 +171,7 @@ def band_factor(inputs: Iterable[Sequence[str]]) -> float:
 
     Whether a band that two input objects name counts once is not published: it counts twice.
     """
-    return _billed(inputs) / _BANDS
+    return billed_bands(inputs) / BANDS
 
 
 def format_factor(sample_type: str, media_type: str) -> float:
@@ -171,7 +182,11 @@ def format_factor(sample_type: str, media_type: str) -> float:
 
 
 def samples_factor(
-    mosaicking: str, since: datetime | None, until: datetime | None
+    mosaicking: str,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    tiles_a_day: int = MOST_TILES_PER_DAY,
 ) -> Samples | None:
     """
     S: samples of a pixel; None where ORBIT or TILE has no bounded time range.
@@ -184,18 +199,60 @@ def samples_factor(
     Args:
         mosaicking: SIMPLE, ORBIT or TILE
         since, until: the time range, both inclusive
+        tiles_a_day: how many tiles a day may have, see `tiles_a_day`
     """
     if mosaicking not in ("ORBIT", "TILE"):
         return Samples()
     if since is None or until is None or until < since:
         return None
     days = (until.astimezone(UTC).date() - since.astimezone(UTC).date()).days + 1
-    expected = math.ceil(days / _DAYS_PER_SAMPLE)
+    expected = math.ceil(days / DAYS_PER_SAMPLE)
     label = f"samples with mosaicking {mosaicking} over {days} {'day' if days == 1 else 'days'}"
     if mosaicking == "ORBIT":
         return Samples(0, expected, days, f"{label}: one a day at most")
-    most = days * MOST_TILES_PER_DAY
-    return Samples(0, expected, most, f"{label}: assumed {MOST_TILES_PER_DAY} a day at most")
+    most = days * tiles_a_day
+    return Samples(0, expected, most, f"{label}: assumed {tiles_a_day} a day at most")
+
+
+def interval_samples(
+    mosaicking: str, cut: Intervals, *, timeless: bool, tiles_a_day: int = MOST_TILES_PER_DAY
+) -> Samples:
+    """
+    S of statistics, which counts all samples over all intervals.
+
+    An interval without data may cost nothing, so that the least is none.
+
+    Args:
+        mosaicking: SIMPLE, ORBIT or TILE, within each interval
+        timeless: the collection has no time, so that each interval has data
+        tiles_a_day: how many tiles a day may have, see `tiles_a_day`
+    """
+    intervals = f"{cut.count} {'interval' if cut.count == 1 else 'intervals'}"
+    if timeless:
+        return Samples(0, cut.count, cut.count, f"samples: one for each of {intervals}")
+    expected = math.ceil(cut.days / DAYS_PER_SAMPLE)
+    if mosaicking not in ("ORBIT", "TILE"):
+        label = f"samples with mosaicking SIMPLE: one for each of {intervals} at most"
+        return Samples(0, min(expected, cut.count), cut.count, label)
+    label = f"samples with mosaicking {mosaicking} over {cut.days} days in {intervals}"
+    if mosaicking == "ORBIT":
+        return Samples(0, expected, cut.days, f"{label}: one a day at most")
+    most = cut.days * tiles_a_day
+    return Samples(0, expected, most, f"{label}: assumed {tiles_a_day} a day at most")
+
+
+def tiles_a_day(extent_km: tuple[float, float] | None) -> int:
+    """
+    Return how many tiles of one day an area may touch: an assumption, see `MOST_TILES_PER_DAY`.
+
+    Args:
+        extent_km: of the area, from west to east and from south to north; None for one that is
+            smaller than a tile
+    """
+    if extent_km is None:
+        return MOST_TILES_PER_DAY
+    across, down = (max(math.ceil(one / _TILES_EVERY_KM), 1) + 1 for one in extent_km)
+    return math.ceil(MOST_TILES_PER_DAY / 4 * across * down)
 
 
 def fusion_factor(local: int, remote: int = 0) -> float:
@@ -209,142 +266,6 @@ def radar_factor(*, orthorectified: bool, terrain_corrected: bool, speckle_filte
     return correction * (2.0 if speckle_filtered else 1.0)
 
 
-def batch_discount(pixels: int) -> float:
-    """D: a third for batch processing, if the tile has at least 10,000 pixels."""
-    return _BATCH_DISCOUNT if pixels >= _DISCOUNT_FROM_PX else 1.0
-
-
-def _shared(given: BatchCostInput) -> tuple[Factor, ...]:
-    """Return the factors that do not depend on a feature's size."""
-    return (_bands(given), _format(given), _samples(given), *_fusion(given), *_radar(given))
-
-
-def _bands(given: BatchCostInput) -> Factor:
-    billed = _billed(source.bands for source in given.sources)
-    shown = f"{billed // _BANDS}" if billed % _BANDS == 0 else f"{billed}/{_BANDS}"
-    label = f"bands: {billed} input {'band' if billed == 1 else 'bands'} over {_BANDS}"
-    return _known(label, billed / _BANDS, shown, f"{_PU_PAGE}: {_DATA_MASK} is free unless alone")
-
-
-def _format(given: BatchCostInput) -> Factor:
-    images = [one for one in given.outputs if one.format != "application/json"]
-    lower = [format_factor(one.sample_type, one.format) for one in images] or [1.0]
-    upper = [_format_at_most(one) for one in images] or [1.0]
-    most = max(upper)
-    told = "32-bit float" if most == 2.0 else "raw" if most > 1 else "8 or 16 bit"
-    source = f"{_PU_PAGE}: 2 for TIFF of 32-bit floats"
-    if any(one.format == "zarr/array" for one in images) and most > 1:
-        source += "; nothing is said of Zarr, so that the least is 1"
-    return Factor(f"format: {told}", min(lower), most, most, f"{most:g}", source)
-
-
-def _format_at_most(output: Output) -> float:
-    """For Zarr the page has no rule: floats are assumed to cost what they cost as TIFF."""
-    media_type = "image/tiff" if output.format == "zarr/array" else output.format
-    return format_factor(output.sample_type, media_type)
-
-
-def _samples(given: BatchCostInput) -> Factor:
-    every = [source.samples for source in given.sources] or [Samples()]
-    widest = max(every, key=lambda one: (one.maximum, one.expected))
-    return Factor(
-        widest.label,
-        min(one.minimum for one in every),
-        max(one.expected for one in every),
-        widest.maximum,
-        f"{widest.maximum}",
-        f"{_PU_PAGE}: data samples per pixel; expected is one for {_DAYS_PER_SAMPLE} days",
-    )
-
-
-def _fusion(given: BatchCostInput) -> Iterable[Factor]:
-    most = fusion_factor(given.collections, given.remote)
-    if most > 1:
-        label = f"fusion of {given.collections + given.remote} collections"
-        least = min(fusion_factor(given.distinct, given.remote), most)
-        source = f"{_PU_PAGE}: the local collections and twice the remote ones"
-        yield Factor(label, least, most, most, f"{most:g}", source)
-
-
-def _radar(given: BatchCostInput) -> Iterable[Factor]:
-    every = [source.radar for source in given.sources] or [1.0]
-    most = max(every)
-    if most > 1:
-        source = f"{_PU_PAGE}: terrain correction 2.5, else orthorectification 2; speckle filter 2"
-        yield Factor("Sentinel-1 processing", min(every), most, most, f"{most:g}", source)
-
-
-def _known(label: str, value: float, shown: str, source: str) -> Factor:
-    return Factor(label, value, value, value, shown, source)
-
-
-def _billed(inputs: Iterable[Sequence[str]]) -> int:
-    return max(sum(len({*bands} - {_DATA_MASK}) for bands in inputs), 1)
-
-
-def _area_each(feature: Features) -> float:
-    area = area_factor(feature.width_px, feature.height_px)
-    return area * batch_discount(feature.width_px * feature.height_px)
-
-
-def _term(feature: Features, least: int, count: int, shared: tuple[Factor, ...]) -> CostTerm:
-    size = f"{feature.width_px} x {feature.height_px} px"
-    area = area_factor(feature.width_px, feature.height_px)
-    discount = batch_discount(feature.width_px * feature.height_px)
-    factors = (
-        _known(
-            f"area: {size} over {_TILE_PX:,}",
-            area,
-            f"{area:.4g}",
-            f"{_PU_PAGE}: at least {_LEAST_AREA}",
-        ),
-        *shared,
-        _known(
-            "batch discount",
-            discount,
-            "1/3" if discount < 1 else "1",
-            f"{_PU_PAGE}: a third from {_DISCOUNT_FROM_PX:,} pixels a tile",
-        ),
-    )
-    return CostTerm(
-        f"process {feature.noun} of {size}",
-        count,
-        math.prod(factor.maximum for factor in factors),
-        feature.counted,
-        factors,
-        minimum_pu=least * math.prod(factor.minimum for factor in factors),
-        expected_pu=count * math.prod(factor.expected for factor in factors),
-    )
-
-
-def _take(counts: list[int], number: int, order: Iterable[int]) -> None:
-    """Take so many features away, in this order of sizes."""
-    for index in order:
-        taken = min(counts[index], number)
-        counts[index] -= taken
-        number -= taken
-
-
-def _brief(terms: list[CostTerm]) -> Iterable[CostTerm]:
-    """Yield the dearest terms, and one for all the others."""
-    ranked = sorted(terms, key=lambda term: (-term.total_pu, term.label))
-    yield from ranked[:_MOST_TERMS]
-    rest = ranked[_MOST_TERMS:]
-    if rest:
-        count = sum(term.count for term in rest)
-        yield CostTerm(
-            f"process features of {len(rest)} other sizes",
-            count,
-            math.fsum(term.total_pu for term in rest) / count,
-            f"{_PU_PAGE}: the same factors, by size",
-            minimum_pu=math.fsum(term.least_pu for term in rest),
-            expected_pu=math.fsum(term.likely_pu for term in rest),
-        )
-
-
-def _raised(levels: tuple[float, float, float]) -> Iterable[CostTerm]:
-    least, expected, most = (max(BATCH_MINIMUM_PU - pu, 0.0) for pu in levels)
-    if most:
-        label = f"reach the minimum of {BATCH_MINIMUM_PU:g} PU"
-        source = f"{_PU_PAGE}: the least that a batch request costs"
-        yield CostTerm(label, 1, most, source, minimum_pu=least, expected_pu=expected)
+def billed_bands(inputs: Iterable[Sequence[str]]) -> int:
+    """Bands over all input objects, without `dataMask` unless there is no other."""
+    return max(sum(len({*bands} - {DATA_MASK}) for bands in inputs), 1)

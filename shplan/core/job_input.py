@@ -1,5 +1,5 @@
 """
-What a Batch V2 request and its evalscript say about the price of the job.
+What a request and its evalscript say about the price of the job.
 
 Read leniently, since schema and meaning are checked elsewhere: what is missing, or known
 only after apply, makes the cost unknown and is no error here. Prices stand in `job_cost`.
@@ -7,14 +7,17 @@ only after apply, makes the cost unknown and is no error here. Prices stand in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias, cast
 
 from shplan.core.areas import NotAnAreaError
 from shplan.core.compare import instant
 from shplan.core.grids import Tiles, aoi_of, grid_by_id, tile_size, tiles_touching
+from shplan.core.image_size import ImageSize
 from shplan.core.job_cost import (
-    BatchCostInput,
+    MOST_TILES_PER_DAY,
+    CostInput,
     Features,
     Output,
     Samples,
@@ -61,6 +64,10 @@ class ScriptShape:
     outputs: tuple[ScriptOutput, ...]
 
 
+# Tells how many samples a pixel has of one `input.data` with this mosaicking.
+Sampling: TypeAlias = "Callable[[str, Object], Samples | None]"
+
+
 def cost_input(
     request: Object,
     script: ScriptShape,
@@ -68,7 +75,7 @@ def cost_input(
     *,
     features: tuple[Features, ...] | None = None,
     already_done: int = 0,
-) -> BatchCostInput | None:
+) -> CostInput | None:
     """
     Return what the price of a Batch V2 request is computed from; None where it is unknown.
 
@@ -79,20 +86,38 @@ def cost_input(
         features: of a GeoPackage, where they are known
         already_done: features that an earlier attempt delivered, with `skipExisting`
     """
-    process = _object(request.get("processRequest"))
+    process = object_of(request.get("processRequest"))
     counted = features if features is not None else _grid_features(request, table)
-    data = [_object(one) for one in _list(_object(process.get("input")).get("data"))]
-    sources = _sources(script, data)
-    if counted is None or sources is None:
+    read = reads(process, script, samples_of)
+    if counted is None or read is None:
         return None
-    return BatchCostInput(
-        counted,
-        sources,
-        _outputs(request, process, script),
-        collections=len(data),
-        distinct=len({str(one.get("type")) for one in data}),
-        already_done=already_done,
-    )
+    arrays = object_of(request.get("output"))
+    given = priced(process, read, _outputs(process, script, arrays, assumed="image/tiff"))
+    return replace(given, features=counted, already_done=already_done)
+
+
+def image_input(
+    request: Object, script: ScriptShape, size: ImageSize, sampling: Sampling
+) -> CostInput | None:
+    """Return what the price of one image is computed from; None where it is unknown."""
+    read = reads(request, script, sampling)
+    if read is None:
+        return None
+    given = priced(request, read, _outputs(request, script, {}, assumed=""))
+    image = Features(1, size.width_px, size.height_px, counted=size.counted, noun="an image")
+    return replace(given, features=(image,))
+
+
+def priced(process: Object, sources: tuple[Source, ...], outputs: tuple[Output, ...]) -> CostInput:
+    """Return what does not depend on what is processed: collections, and what is read of them."""
+    data = data_of(process)
+    distinct = len({str(one.get("type")) for one in data})
+    return CostInput((), sources, outputs, collections=len(data), distinct=distinct)
+
+
+def data_of(process: Object) -> list[Object]:
+    """Return the collections of a request: its `input.data`."""
+    return [object_of(one) for one in list_of(object_of(process.get("input")).get("data"))]
 
 
 def touched_tiles(request: Object, table: JsonObject, *, most: int = 0) -> Tiles | None:
@@ -101,10 +126,10 @@ def touched_tiles(request: Object, table: JsonObject, *, most: int = 0) -> Tiles
 
     None where the request has another input, no readable area or an unknown grid.
     """
-    wanted = _object(request.get("input"))
+    wanted = object_of(request.get("input"))
     grid_id = wanted.get("id")
-    process = _object(request.get("processRequest"))
-    area = aoi_of(_object(process.get("input")).get("bounds"))
+    process = object_of(request.get("processRequest"))
+    area = aoi_of(object_of(process.get("input")).get("bounds"))
     if wanted.get("type") != "tiling-grid" or not isinstance(grid_id, int) or area is None:
         return None
     grid = grid_by_id(table, grid_id)
@@ -118,7 +143,7 @@ def touched_tiles(request: Object, table: JsonObject, *, most: int = 0) -> Tiles
 
 
 def _grid_features(request: Object, table: JsonObject) -> tuple[Features, ...] | None:
-    wanted = _object(request.get("input"))
+    wanted = object_of(request.get("input"))
     resolution = _number(wanted.get("resolution"))
     tiles = touched_tiles(request, table)
     if tiles is None or resolution <= 0:
@@ -137,18 +162,20 @@ def _grid_features(request: Object, table: JsonObject) -> tuple[Features, ...] |
     return (Features(tiles.count, size.width_px, size.height_px, tiles.least, counted, "tiles"),)
 
 
-def _sources(script: ScriptShape, data: list[Object]) -> tuple[Source, ...] | None:
+def reads(process: Object, script: ScriptShape, sampling: Sampling) -> tuple[Source, ...] | None:
     """Return a source for each input object; None where one has samples without bound."""
+    data = data_of(process)
     sources: list[Source] = []
     for index, one in enumerate(script.inputs):
         collections = _read_by(one, index, script, data)
-        samples = [_samples(one.mosaicking, read) for read in collections]
+        samples = [sampling(one.mosaicking, read) for read in collections]
         known = [number for number in samples if number is not None]
         if not known or len(known) < len(samples):
             return None
         widest = max(known, key=lambda number: number.maximum)
         radar = max(_radar(read) for read in collections)
-        sources.append(Source(one.bands, widest, radar))
+        which = str(data.index(collections[0])) if len(collections) == 1 else ""
+        sources.append(Source(one.bands, widest, radar, which))
     return tuple(sources)
 
 
@@ -170,39 +197,56 @@ def _read_by(one: ScriptInput, index: int, script: ScriptShape, data: list[Objec
     return data
 
 
-def _samples(mosaicking: str, data: Object) -> Samples | None:
-    if data.get("type") == _TIMELESS:
+def samples_of(
+    mosaicking: str, data: Object, *, tiles_a_day: int = MOST_TILES_PER_DAY
+) -> Samples | None:
+    """Return the samples of one collection over its own time range."""
+    if is_timeless(data):
         return Samples()
-    within = _object(_object(data.get("dataFilter")).get("timeRange"))
-    since, until = (_text(within.get(name)) for name in ("from", "to"))
-    return samples_factor(mosaicking, instant(since), instant(until))
+    within = object_of(object_of(data.get("dataFilter")).get("timeRange"))
+    since, until = (text_of(within.get(name)) for name in ("from", "to"))
+    return samples_factor(mosaicking, instant(since), instant(until), tiles_a_day=tiles_a_day)
+
+
+def is_timeless(data: Object) -> bool:
+    """Tell whether a collection has no time of acquisition."""
+    return data.get("type") == _TIMELESS
 
 
 def _radar(data: Object) -> float:
     """Source: API description, `S1Processing`; GAMMA0_TERRAIN is terrain correction."""
     if data.get("type") != _RADAR:
         return 1.0
-    processing = _object(data.get("processing"))
+    processing = object_of(data.get("processing"))
     return radar_factor(
         orthorectified=processing.get("orthorectify") is True,
         terrain_corrected=processing.get("backCoeff") == "GAMMA0_TERRAIN",
-        speckle_filtered=_object(processing.get("speckleFilter")).get("type") == "LEE",
+        speckle_filtered=object_of(processing.get("speckleFilter")).get("type") == "LEE",
     )
 
 
-def _outputs(request: Object, process: Object, script: ScriptShape) -> tuple[Output, ...]:
-    """Return the delivered responses; without any, the script's outputs as TIFF."""
+def _outputs(
+    process: Object, script: ScriptShape, arrays: Object, *, assumed: str
+) -> tuple[Output, ...]:
+    """
+    Return the responses; without any, the script's outputs.
+
+    Args:
+        arrays: the batch `output`, which says the types of Zarr arrays
+        assumed: the format of those without any response
+    """
     types = {one.id: one.sample_type for one in script.outputs}
-    responses = [_object(one) for one in _list(_object(process.get("output")).get("responses"))]
+    responses = [
+        object_of(one) for one in list_of(object_of(process.get("output")).get("responses"))
+    ]
     if not responses:
-        return tuple(Output(one, "image/tiff") for one in types.values())
-    arrays = _object(request.get("output"))
+        return tuple(Output(one, assumed) for one in types.values())
     return tuple(_output(one, types, arrays) for one in responses)
 
 
 def _output(response: Object, types: dict[str, str], arrays: Object) -> Output:
-    identifier = _text(response.get("identifier")) or "default"
-    format_type = _text(_object(response.get("format")).get("type"))
+    identifier = text_of(response.get("identifier")) or "default"
+    format_type = text_of(object_of(response.get("format")).get("type"))
     if identifier == _USER_DATA:
         return Output("", "application/json")
     if format_type == "zarr/array" and _is_float_array(identifier, arrays):
@@ -214,20 +258,23 @@ def _output(response: Object, types: dict[str, str], arrays: Object) -> Output:
 
 def _is_float_array(identifier: str, arrays: Object) -> bool:
     """Tell whether a Zarr array holds floats; source: API description, `dtype`: `<f4`, `>f8`."""
-    override = _object(_object(arrays.get("arrayOverrides")).get(identifier))
-    dtype = override.get("dtype") or _object(arrays.get("arrayParameters")).get("dtype")
-    return _text(dtype)[1:2] == "f"
+    override = object_of(object_of(arrays.get("arrayOverrides")).get(identifier))
+    dtype = override.get("dtype") or object_of(arrays.get("arrayParameters")).get("dtype")
+    return text_of(dtype)[1:2] == "f"
 
 
-def _object(value: Value) -> Object:
+def object_of(value: Value) -> Object:
+    """Return an object, empty for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Value) -> list[Value]:
+def list_of(value: Value) -> list[Value]:
+    """Return a list, empty for anything else."""
     return value if isinstance(value, list) else []
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """Return a text, empty for anything else."""
     return value if isinstance(value, str) else ""
 
 

@@ -88,7 +88,7 @@ def _detail(change: Change) -> str:
     if change.reason in _STATES_OF_DATA:
         return "; ".join(change.notes)
     if change.action is Action.NOOP:
-        return "; ".join(change.notes) if change.waits else ""
+        return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

@@ -34,7 +34,8 @@ from shplan.manifest.expressions import ExpressionError, KeysUnknownError, Scope
 from shplan.manifest.geodata import sentence
 from shplan.manifest.ignored import unknown_step
 from shplan.manifest.meaning import cycles, members_twice
-from shplan.manifest.members import RowPlaces, Rows, read_csv, read_features
+from shplan.manifest.member_tables import Listings, MemberTables
+from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin, Text
 from shplan.manifest.parse import Document, kind_of, parse
 from shplan.manifest.project import (
@@ -69,9 +70,12 @@ from shplan.manifest.source import (
     Texts,
     find_manifests,
 )
-from shplan.manifest.validate import Violation, dotted, listed, nearest, shown, violations
+from shplan.manifest.validate import violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
+from shplan.manifest.violation import Violation
+from shplan.manifest.wording import dotted, listed, nearest, shown
 from shplan.providers.data import PIN, DataProvider
+from shplan.providers.request_checks import check_requests
 from shplan.schema.store import manifest_kinds, tables
 
 if TYPE_CHECKING:
@@ -129,6 +133,7 @@ class Loaded:
         questions: what every data kind is asked, and its answer where there is one
         awaited: data without an answer that instances depend on
         order: what it was loaded from
+        listings: what is asked of buckets; without an answer to each of it members are missing
     """
 
     root: Path
@@ -146,6 +151,7 @@ class Loaded:
     questions: tuple[Question, ...]
     awaited: frozenset[Address]
     order: Order
+    listings: Listings
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ class Order:
         variables: values from the command line and the process's environment
         ci: nobody watches
         readings: what data kinds gave so far
+        listings: what was found in buckets so far
         settled: no more will be read, so that what is unknown stays so while planning
         pulling: pins are about to be written: those that are missing are no error
     """
@@ -172,6 +179,7 @@ class Order:
     reader: Reader | None = None
     version: str = shplan.__version__
     readings: Mapping[Address, Reading] = field(default_factory=dict)
+    listings: Listings = field(default_factory=Listings)
     settled: bool = False
     pulling: bool = False
 
@@ -210,6 +218,7 @@ def load(
     ci: bool = False,
     reader: Reader | None = None,
     version: str = shplan.__version__,
+    listings: Listings | None = None,
 ) -> Loaded:
     """
     Load the project in a directory, without anything that only a server knows.
@@ -220,9 +229,11 @@ def load(
         environment: what `-e` or `SHPLAN_ENVIRONMENT` says, None for neither
         variables: values from the command line and the process's environment
         ci: nobody watches
+        listings: what was found in buckets so far; `Loaded.listings` says what is asked for
     """
     given = variables or VariableInputs()
-    return load_as(Order(root, registry, environment, given, ci, reader, version))
+    order = Order(root, registry, environment, given, ci, reader, version)
+    return load_as(order if listings is None else replace(order, listings=listings))
 
 
 def load_as(order: Order) -> Loaded:
@@ -244,6 +255,7 @@ class _Loader:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.files = Files(order.root, order.reader or DiskReader())
+        self.tables = MemberTables(self.files, order.listings, stated=self._stated)
         self.registry = order.registry
         self.diagnostics: list[Diagnostic] = []
         self.told: set[Diagnostic] = set()
@@ -255,6 +267,7 @@ class _Loader:
         self.incomplete = False
         self._scripts: Scripts | None = None
         self._script_checks: ScriptChecks | None = None
+        self._scripted: dict[Address, tuple[str, Desired, ValuePath]] = {}
         self._deployment = ""
         self.local_texts: dict[Address, str | None] = {}
         self._data_specs: dict[Address, Object] = {}
@@ -308,6 +321,7 @@ class _Loader:
             questions=questions,
             awaited=self._awaited(questions),
             order=order,
+            listings=self.tables.listings,
         )
 
     def _readings(self, environment: str) -> Readings:
@@ -326,6 +340,7 @@ class _Loader:
             expand=self._keys,
             local=self._local_text,
             given=self.readings.seen,
+            observed=self._check_observed,
             incomplete=self.incomplete,
         )
 
@@ -701,6 +716,7 @@ class _Loader:
         complaints: dict[Diagnostic, None] = {}
         for desired in resources:
             found = self.registry[desired.address.kind].check(desired, tables())
+            found += check_requests(desired, tables(), deployment=self._deployment)
             # What is wrong with a manifest is said once, not for each of its instances.
             complaints.update(dict.fromkeys(found))
         self.diagnostics += complaints
@@ -875,12 +891,26 @@ class _Loader:
         return replace(desired, script=self.scripts.shape(text))
 
     def _check_inputs(self, resources: list[Desired]) -> None:
-        declared = {one.address: one for one in resources}
+        declared = {one.address: one.spec for one in resources}
         for desired in resources:
             path = self.registry[desired.address.kind].script_path
             text = _text_at(desired.spec, path)
             if text is not None and path is not None:
                 self._add(self.script_checks.of_inputs(text, desired, path, declared))
+                if desired.references:
+                    self._scripted[desired.address] = (text, desired, path)
+
+    def _check_observed(
+        self, address: Address, attributes: Mapping[Address, Object]
+    ) -> list[Diagnostic]:
+        """Say of a script what was not known before its collections were looked at."""
+        if address not in self._scripted:
+            return []
+        text, desired, path = self._scripted[address]
+        try:
+            return self.script_checks.of_inputs(text, desired, path, attributes)
+        finally:
+            self.scripts.close()
 
     def _add(self, found: list[Diagnostic]) -> None:
         fresh = [one for one in dict.fromkeys(found) if one not in self.told]
@@ -979,40 +1009,37 @@ class _Loader:
         document: Object,
         address: Address,
     ) -> tuple[Sequence[Object], Origin]:
-        form, name = next(iter(table.items()))
-        path = ("spec", FROM, form)
-        if not isinstance(name, str):
-            self.complain(
-                "table",
-                "Table cannot be used",
-                f"the file of {address} is not known while planning.",
-                why="Members must be known to plan them.",
-                span=manifest.origin.span(path),
-                address=str(address),
-            )
+        read = self.tables.read(
+            table,
+            cast(Object, document["spec"]),
+            origin=manifest.origin,
+            directory=manifest.directory,
+            address=address,
+        )
+        self.diagnostics += read.diagnostics
+        if read.places is None:
             return (), manifest.origin
-        try:
-            place = self.files.locate(name, base=self.files.root / manifest.directory)
-            file = self.files.relative(place)
-            if form == "csv":
-                rows, problems = read_csv(self.files.blocks(place), file=file)
-            else:
-                rows, problems = read_features(self.files.read(place), file=file)
-        except FileError as error:
-            self.complain(
-                "file",
-                "File cannot be used",
-                f"{name} {sentence(error)}",
-                why=f"Paths are relative to the manifest's directory, {manifest.directory}/.",
-                span=manifest.origin.span(path),
-                address=str(address),
-            )
-            return (), manifest.origin
-        self.diagnostics += problems
-        places: dict[ValuePath, MemberPlaces] = {("spec", field_name): RowPlaces(file, rows)}
+        places: dict[ValuePath, MemberPlaces] = {("spec", field_name): read.places}
         origin = Origin(manifest.origin.text, manifest.origin.document, places)
-        self._check_rows(rows, field_name, document, address, origin)
-        return rows, origin
+        self._check_rows(read.rows, field_name, document, address, origin)
+        return read.rows, origin
+
+    def _stated(self, address: Address, path: ValuePath) -> Value:
+        """Return what another manifest states at a path, None where nothing is known of it."""
+        manifest = self.manifests.get(address.base)
+        if manifest is None:
+            return None
+        self._expand(manifest)
+        instance = next((one for one in manifest.instances or () if one.key == address.key), None)
+        found: Value | JsonValue = manifest.body
+        for step in path:
+            found = found.get(str(step)) if isinstance(found, dict) else None
+        if not isinstance(found, str) or not holds_expression(found):
+            return cast(Value, found)
+        try:
+            return evaluate(found, self._scope(manifest, instance, address), self.resolution)
+        except ExpressionError:
+            return None  # it is said where it stands
 
     def _check_rows(
         self, rows: Rows, field_name: str, document: Object, address: Address, origin: Origin

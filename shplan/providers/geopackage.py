@@ -14,52 +14,53 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import cast
 
+from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
-from shplan.core.value import Object, Value
 
 # Length of the envelope in a blob's header by its indicator. Source: OGC 12-128r19, 2.1.3.
 _ENVELOPES = {1: 4, 2: 6, 3: 6, 4: 8}
 _HEADER = 8
+_RESOLUTIONS = ("resolution", "resx", "resy")
 
 
-def read_features(content: bytes, defaults: Object, *, filtered: bool) -> tuple[Features, ...]:
+def read_features(content: bytes, sizing: Sizing) -> tuple[Features, ...]:
     """
     Count the features of each size; empty where the file cannot be read as a GeoPackage.
 
     Args:
-        defaults: of the request: `width` and `height`, or `resolution`
-        filtered: the request has an area, which may leave features out
+        sizing: how large a raster each feature has
     """
     if not content:
         return ()
     connection = sqlite3.connect(":memory:")
     try:
         connection.deserialize(content)
-        sizes = Counter(_sizes(connection, defaults))
+        sizes = Counter(_sizes(connection, sizing))
     except (sqlite3.Error, struct.error, ValueError):
         return ()
     finally:
         connection.close()
     counted = "features of the GeoPackage"
-    if filtered:
+    if sizing.filtered:
         counted += ", at most: the area may leave some out"
     return tuple(
-        Features(count, width, height, 0 if filtered else count, counted, "features")
+        Features(count, width, height, 0 if sizing.filtered else count, counted, "features")
         for (width, height), count in sorted(sizes.items())
     )
 
 
-def _sizes(connection: sqlite3.Connection, defaults: Object) -> Iterator[tuple[int, int]]:
+def _sizes(connection: sqlite3.Connection, sizing: Sizing) -> Iterator[tuple[int, int]]:
     layers = "select table_name, column_name from gpkg_geometry_columns order by table_name"
     for table, column in connection.execute(layers).fetchall():
         known = {str(row[1]) for row in connection.execute(f"pragma table_info({_quoted(table)})")}
         wanted = [
-            _quoted(name) if name in known else "null" for name in ("width", "height", "resolution")
+            _quoted(name) if name in known and sizing.has_columns else "null"
+            for name in ("width", "height", "resolution")
         ]
         # Identifiers are quoted; there is no other way to name a table in SQL.
         query = f"select {', '.join(wanted)}, {_quoted(column)} from {_quoted(table)}"  # noqa: S608
         for width, height, resolution, blob in connection.execute(query):
-            yield _size(width, height, resolution, blob, defaults)
+            yield _size(width, height, resolution, blob, sizing)
 
 
 def _quoted(name: object) -> str:
@@ -67,30 +68,32 @@ def _quoted(name: object) -> str:
 
 
 def _size(
-    width: object, height: object, resolution: object, blob: object, defaults: Object
+    width: object, height: object, resolution: object, blob: object, sizing: Sizing
 ) -> tuple[int, int]:
     """Width and height win over a resolution; what the file lacks the request's defaults have."""
     if isinstance(width, int) and isinstance(height, int):
         return width, height
     if isinstance(resolution, int | float) and resolution > 0:
-        return _of_resolution(float(resolution), blob)
+        return _of_resolution(float(resolution), float(resolution), blob, sizing)
+    defaults = sizing.stated
     stated = (defaults.get("width"), defaults.get("height"))
     if all(isinstance(one, int) for one in stated):
         return cast("tuple[int, int]", stated)
-    fallback: Value = defaults.get("resolution")
-    if isinstance(fallback, int | float) and fallback > 0:
-        return _of_resolution(float(fallback), blob)
+    found = next((defaults[name] for name in _RESOLUTIONS if name in defaults), None)
+    across, down = (defaults.get(name, found) for name in ("resx", "resy"))
+    if isinstance(across, int | float) and isinstance(down, int | float) and min(across, down) > 0:
+        return _of_resolution(float(across), float(down), blob, sizing)
     message = "a feature has no size"
     raise ValueError(message)
 
 
-def _of_resolution(resolution: float, blob: object) -> tuple[int, int]:
-    """Return the pixels that the bounding box takes; a started pixel is a whole one."""
+def _of_resolution(across: float, down: float, blob: object, sizing: Sizing) -> tuple[int, int]:
+    """Return the pixels that the bounding box takes."""
     west, east, south, north = _envelope(blob)
-    return (
-        max(math.ceil((east - west) / resolution - 1e-6), 1),
-        max(math.ceil((north - south) / resolution - 1e-6), 1),
-    )
+    width, height = (east - west) / across, (north - south) / down
+    if sizing.to_nearest:
+        return max(math.floor(width + 0.5), 1), max(math.floor(height + 0.5), 1)
+    return max(math.ceil(width - 1e-6), 1), max(math.ceil(height - 1e-6), 1)
 
 
 def _envelope(blob: object) -> tuple[float, float, float, float]:
@@ -137,3 +140,23 @@ def _end(blob: bytes, at: int) -> int:
         (number,) = struct.unpack_from(f"{order}I", blob, at)
         at += 4 + number * dimensions * 8
     return at
+
+
+def count_features(content: bytes) -> int | None:
+    """Count the features of all layers; None where the file cannot be read as a GeoPackage."""
+    if not content:
+        return None
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(content)
+        layers = connection.execute("select distinct table_name from gpkg_geometry_columns")
+        # Identifiers are quoted; there is no other way to name a table in SQL.
+        counts = [
+            connection.execute(f"select count(*) from {_quoted(table)}").fetchone()[0]  # noqa: S608
+            for (table,) in layers.fetchall()
+        ]
+    except sqlite3.Error:
+        return None
+    finally:
+        connection.close()
+    return sum(int(count) for count in counts)

@@ -12,10 +12,28 @@ from collections.abc import Callable, Iterator, Mapping
 from shplan.providers.base import Provider
 
 
+def _async_process() -> Provider:
+    from shplan.providers.async_process import AsyncProcess  # noqa: PLC0415 - when it is needed
+
+    return AsyncProcess()
+
+
+def _batch_collection() -> Provider:
+    from shplan.providers.batch_collection import BatchCollection  # noqa: PLC0415
+
+    return BatchCollection()
+
+
 def _batch_process() -> Provider:
     from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
 
     return BatchProcess()
+
+
+def _batch_statistics() -> Provider:
+    from shplan.providers.batch_statistics import BatchStatistics  # noqa: PLC0415
+
+    return BatchStatistics()
 
 
 def _byoc_collection() -> Provider:
@@ -48,6 +66,12 @@ def _tiling_grid() -> Provider:
     return TilingGrid()
 
 
+def _zarr_collection() -> Provider:
+    from shplan.providers.zarr_collection import ZarrCollection  # noqa: PLC0415
+
+    return ZarrCollection()
+
+
 class Registry(Mapping[str, Provider]):
     """The providers by kind, each made when it is first asked for."""
 
@@ -72,11 +96,15 @@ class Registry(Mapping[str, Provider]):
 
 PROVIDERS: Mapping[str, Provider] = Registry(
     {
+        "AsyncProcess": _async_process,
+        "BatchCollection": _batch_collection,
         "BatchProcess": _batch_process,
+        "BatchStatistics": _batch_statistics,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
         "TilingGrid": _tiling_grid,
+        "ZarrCollection": _zarr_collection,
     }
 )

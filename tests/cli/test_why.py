@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from shplan.cli.why import explain_cost
 from shplan.core.cost import Cost, calls
-from shplan.core.job_cost import BatchCostInput, Features, Output, Samples, Source, batch_cost
+from shplan.core.job_cost import CostInput, Features, Output, Samples, Source
+from shplan.core.job_terms import batch_cost
 
 
 def job(features: int = 215, samples: Samples | None = None) -> Cost:
     return batch_cost(
-        BatchCostInput(
+        CostInput(
             (Features(features, 2004, 2004, counted="tiles of the UTM 20km grid", noun="tiles"),),
             (Source(("B04", "B08"), samples or Samples()),),
             (Output("FLOAT32", "image/tiff"),),

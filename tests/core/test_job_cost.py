@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 
 from shplan.core.cost import Cost
 from shplan.core.job_cost import (
+    BATCH,
     BATCH_MINIMUM_PU,
     MOST_TILES_PER_DAY,
-    BatchCostInput,
+    CostInput,
     Features,
     Output,
     Samples,
     Source,
     area_factor,
     band_factor,
-    batch_cost,
-    batch_discount,
     format_factor,
     fusion_factor,
     product,
     radar_factor,
     samples_factor,
 )
+from shplan.core.job_terms import batch_cost
 
 PROCESS_MINIMUM_PU = 0.005
 FOUR_BANDS = (("VV", "VH"), ("VV", "VH"))
@@ -127,8 +127,8 @@ def test_one_collection_is_no_fusion_wherever_it_lies() -> None:
 
 
 def test_the_discount_needs_ten_thousand_pixels() -> None:
-    assert batch_discount(9_999) == 1
-    assert batch_discount(10_000) == 1 / 3
+    assert BATCH.discount_of(9_999) == 1
+    assert BATCH.discount_of(10_000) == 1 / 3
 
 
 def at(text: str) -> datetime:
@@ -170,7 +170,7 @@ def test_samples_over_an_open_time_have_no_bound() -> None:
     assert samples_factor("ORBIT", june, june - timedelta(days=1)) is None
 
 
-NDVI = BatchCostInput(
+NDVI = CostInput(
     (Features(12, 2004, 2004, noun="tiles"),),
     (Source(("B04", "B08", "dataMask")),),
     (Output("UINT16", TIFF),),
@@ -317,7 +317,7 @@ OUTPUTS = st.lists(
     max_size=3,
 ).map(tuple)
 GIVEN = st.builds(
-    BatchCostInput,
+    CostInput,
     FEATURES,
     SOURCES,
     OUTPUTS,
@@ -333,13 +333,13 @@ def bounds(cost: Cost) -> tuple[float, float, float]:
 
 
 @given(GIVEN)
-def test_the_bounds_are_in_order_and_never_below_the_minimum(given: BatchCostInput) -> None:
+def test_the_bounds_are_in_order_and_never_below_the_minimum(given: CostInput) -> None:
     least, expected, most = bounds(batch_cost(given))
     assert BATCH_MINIMUM_PU <= least <= expected <= most
 
 
 @given(GIVEN)
-def test_the_terms_add_up_to_the_most(given: BatchCostInput) -> None:
+def test_the_terms_add_up_to_the_most(given: CostInput) -> None:
     cost = batch_cost(given)
     assert math.isclose(sum(term.total_pu for term in cost.terms), cost.maximum_pu, rel_tol=1e-9)
     for term in cost.terms:
@@ -349,7 +349,7 @@ def test_the_terms_add_up_to_the_most(given: BatchCostInput) -> None:
 
 
 @given(GIVEN, st.integers(2, 5))
-def test_the_price_is_linear_in_features(given: BatchCostInput, times: int) -> None:
+def test_the_price_is_linear_in_features(given: CostInput, times: int) -> None:
     given = replace(given, already_done=0)
     once = batch_cost(given)
     more = batch_cost(replace(given, features=given.features * times))
@@ -360,7 +360,7 @@ def test_the_price_is_linear_in_features(given: BatchCostInput, times: int) -> N
 
 
 @given(GIVEN, st.integers(1, 100))
-def test_what_is_done_makes_nothing_dearer(given: BatchCostInput, more: int) -> None:
+def test_what_is_done_makes_nothing_dearer(given: CostInput, more: int) -> None:
     before = bounds(batch_cost(given))
     after = bounds(batch_cost(replace(given, already_done=given.already_done + more)))
     assert all(later <= earlier * (1 + 1e-12) for later, earlier in zip(after, before, strict=True))

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from shplan.core.grids import Tiles
-from shplan.core.job_cost import BatchCostInput, Features, Output, Samples, batch_cost
+from shplan.core.job_cost import CostInput, Features, Output, Samples
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape, cost_input, touched_tiles
+from shplan.core.job_terms import batch_cost
 from shplan.core.value import Unknown
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def edited(**members: Any) -> dict[str, Any]:
     return request
 
 
-def read(request: Any, script: ScriptShape = NDVI, **options: Any) -> BatchCostInput:
+def read(request: Any, script: ScriptShape = NDVI, **options: Any) -> CostInput:
     given = cost_input(request, script, TABLE, **options)
     assert given is not None
     return given

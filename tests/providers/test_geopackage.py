@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
 from shplan.providers.geopackage import read_features
 from tests.support.geopackages import write
@@ -27,10 +28,10 @@ def test_sizes_come_from_the_feature_and_else_from_the_defaults(tmp_path: Path) 
             {"identifier": "another", "box": BOX},
         ],
     )
-    found = read_features(content, {"width": 5, "height": 6}, filtered=False)
+    found = read_features(content, Sizing({"width": 5, "height": 6}, filtered=False))
     assert sizes(found) == {(7, 9): 1, (10, 20): 1, (5, 6): 2}
     assert [one.least for one in found] == [one.count for one in found]
-    found = read_features(content, {"resolution": 300}, filtered=True)
+    found = read_features(content, Sizing({"resolution": 300}, filtered=True))
     assert sizes(found) == {(7, 9): 1, (10, 20): 1, (4, 7): 2}
     assert {one.least for one in found} == {0}
 
@@ -42,16 +43,18 @@ def test_boxes_are_read_with_and_without_an_envelope(
 ) -> None:
     features = [{"identifier": "a", "box": BOX}]
     content = write(tmp_path / "a.gpkg", features, envelopes=envelopes, shape=shape)
-    assert sizes(read_features(content, {"resolution": 100}, filtered=False)) == {(10, 20): 1}
+    assert sizes(read_features(content, Sizing({"resolution": 100}, filtered=False))) == {
+        (10, 20): 1
+    }
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"not a database", b"SQLite format 3\x00" + b"\x00" * 200]
 )
 def test_what_is_no_geopackage_tells_nothing(content: bytes) -> None:
-    assert read_features(content, {"resolution": 10}, filtered=False) == ()
+    assert read_features(content, Sizing({"resolution": 10}, filtered=False)) == ()
 
 
 def test_a_feature_without_any_size_tells_nothing(tmp_path: Path) -> None:
     content = write(tmp_path / "a.gpkg", [{"identifier": "a", "box": BOX}])
-    assert read_features(content, {}, filtered=False) == ()
+    assert read_features(content, Sizing({}, filtered=False)) == ()

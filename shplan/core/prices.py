@@ -1,0 +1,231 @@
+"""
+The price of each API's requests: one pure function for each, of the body and its evalscript.
+
+What is missing, or known only after apply, makes a price unknown (None), which is no error here.
+The formula stands in `job_cost` and `job_terms`, what a body says about it in `job_input`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import cast
+
+from shplan.core.areas import DEGREES, NotAnAreaError, area_of
+from shplan.core.compare import instant
+from shplan.core.cost import Cost, CostTerm, exactly
+from shplan.core.image_size import ASSUMED_PX, ImageSize, extent_km, image_size
+from shplan.core.job_cost import (
+    ASYNC,
+    BATCH,
+    BATCH_STATISTICS,
+    MOST_TILES_PER_DAY,
+    PROCESS,
+    STATISTICS,
+    CostInput,
+    Features,
+    Output,
+    Samples,
+    Tariff,
+    interval_samples,
+    tiles_a_day,
+)
+from shplan.core.job_input import (
+    ScriptShape,
+    cost_input,
+    data_of,
+    image_input,
+    is_timeless,
+    object_of,
+    priced,
+    reads,
+    samples_of,
+    text_of,
+)
+from shplan.core.job_terms import cost_of
+from shplan.core.statistic_intervals import Intervals, cut
+from shplan.core.value import JsonObject, Object, Value, is_known
+
+_SEARCH_LEAST = 0.01
+_SEARCH_SOURCE = "processing units: area by months, from 0.01 to 1"
+_EARTH_RADIUS_KM = 6_371.0088
+_JSON = (Output("FLOAT32", "application/json"),)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInput:
+    """
+    What the price of a request is computed from.
+
+    Args:
+        request: the body, in the API's own words, with references to ids unresolved where they are
+        script: of its evalscript, as `setup()` says
+        tables: published tables of the service by name, as data: `tiling-grids`
+        features: of the file that the request names, by size; None where it names none or it
+            cannot be read
+        already_done: features that an earlier attempt delivered, with `skipExisting`
+    """
+
+    request: Object
+    script: ScriptShape
+    tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    features: tuple[Features, ...] | None = None
+    already_done: int = 0
+
+
+def process_cost(asked: PriceInput) -> Cost | None:
+    """Return the price of a Process request."""
+    return _image(asked, PROCESS, assumed_px=ASSUMED_PX)
+
+
+def async_cost(asked: PriceInput) -> Cost | None:
+    """Return the price of an asynchronous Process request; it assumes no size."""
+    return _image(asked, ASYNC, assumed_px=None)
+
+
+def statistics_cost(asked: PriceInput) -> Cost | None:
+    """Return the price of a Statistical request: of its area, over all intervals."""
+    bounds = object_of(asked.request.get("input")).get("bounds")
+    wanted = object_of(asked.request.get("aggregation"))
+    size = image_size(bounds, wanted, assumed_px=ASSUMED_PX)
+    given = _statistics(asked, most_tiles=tiles_a_day(extent_km(bounds)))
+    if size is None or given is None:
+        return None
+    area = Features(1, size.width_px, size.height_px, counted=size.counted, noun="an area")
+    return cost_of(replace(given, features=(area,)), STATISTICS)
+
+
+def batch_statistics_cost(asked: PriceInput) -> Cost | None:
+    """Return the price of a Batch Statistical request: of each feature, over all intervals."""
+    given = _statistics(asked, most_tiles=MOST_TILES_PER_DAY)
+    features = asked.features
+    if features is None or given is None:
+        return None
+    given = replace(given, features=features, already_done=asked.already_done)
+    return cost_of(given, BATCH_STATISTICS)
+
+
+def batch_v2_cost(asked: PriceInput) -> Cost | None:
+    """Return the price of a Batch V2 request: of each tile of its grid, or of each feature."""
+    table = asked.tables.get("tiling-grids")
+    process = object_of(asked.request.get("processRequest"))
+    if table is None or not _is_stated(process) or not is_known(asked.request.get("input")):
+        return None
+    given = cost_input(
+        asked.request,
+        asked.script,
+        table,
+        features=asked.features,
+        already_done=asked.already_done,
+    )
+    return None if given is None else cost_of(given, BATCH)
+
+
+def batch_v1_cost(asked: PriceInput) -> Cost | None:
+    """
+    Return the price of a Batch V1 request, which is that of V2 for the same tiles.
+
+    The service's own `valueEstimate`, once it is there, is the better word.
+    """
+    grid = object_of(asked.request.get("tilingGrid"))
+    request = {**asked.request, "input": {**grid, "type": "tiling-grid"}}
+    return batch_v2_cost(replace(asked, request=request, features=None))
+
+
+def catalogue_cost(search: Object) -> Cost:
+    """
+    Return the price of one page of a catalogue's search, at most.
+
+    Source: processing units: square kilometres over a million, at least 0.01, times the months
+    that begin; at least 0.01 PU and at most 1. A search for ids has neither area nor time.
+    """
+    if search.get("ids"):
+        return exactly(CostTerm("search the catalogue for ids", 1, _SEARCH_LEAST, _SEARCH_SOURCE))
+    area = _square_km(search)
+    months = _months(text_of(search.get("datetime")))
+    pu = 1.0
+    if area is not None and months is not None:
+        pu = min(max(area / 1_000_000, 0.01) * months, pu)
+    return exactly(CostTerm("search a page of the catalogue", 1, pu, _SEARCH_SOURCE))
+
+
+def _square_km(search: Object) -> float | None:
+    """Return the area of a search, of its bounding box at most; None where it has none."""
+    area = search.get("bbox") or search.get("intersects")
+    if not isinstance(area, list | dict):
+        return None
+    try:
+        shape = area_of(cast("Object | list[float]", area), crs=DEGREES).degrees
+    except NotAnAreaError:
+        return None
+    west, south, east, north = (math.radians(one) for one in shape.bounds)
+    return float(_EARTH_RADIUS_KM**2 * (east - west) * (math.sin(north) - math.sin(south)))
+
+
+def _months(span: str) -> int | None:
+    """Return the months that a time takes, begun ones whole; None where it is open."""
+    since, _, until = span.partition("/")
+    first, last = instant(since), instant(until or since)
+    if first is None or last is None:
+        return None
+    whole = (last.year - first.year) * 12 + last.month - first.month
+    begun = (last.day, last.time()) > (first.day, first.time())
+    return max(whole + begun, 1)
+
+
+def _is_stated(process: Object) -> bool:
+    """
+    Tell whether everything is known that decides a price.
+
+    The id of a collection does not, nor does the place that results go to.
+    """
+    given, output = object_of(process.get("input")), object_of(process.get("output"))
+    collections = [{**one, "type": "", "id": ""} for one in data_of(process)]
+    return (
+        is_known(cast("Value", collections))
+        and is_known({**given, "data": None})
+        and is_known({**output, "delivery": None})
+    )
+
+
+def _image(asked: PriceInput, tariff: Tariff, *, assumed_px: int | None) -> Cost | None:
+    if not _is_stated(asked.request):
+        return None
+    bounds = object_of(asked.request.get("input")).get("bounds")
+    output = object_of(asked.request.get("output"))
+    size: ImageSize | None = image_size(bounds, output, assumed_px=assumed_px)
+    if size is None:
+        return None
+    sampling = partial(samples_of, tiles_a_day=tiles_a_day(extent_km(bounds)))
+    given = image_input(asked.request, asked.script, size, sampling)
+    return None if given is None else cost_of(given, tariff)
+
+
+def _statistics(asked: PriceInput, *, most_tiles: int) -> CostInput | None:
+    """Return what does not depend on the area: the answer is JSON, whatever the script writes."""
+    wanted = {**asked.request, "output": asked.request.get("aggregation")}
+    if not _is_stated({**wanted, "input": {**object_of(wanted.get("input")), "features": None}}):
+        return None
+    intervals = intervals_of(asked.request)
+    if intervals is None:
+        return None
+
+    def sampling(mosaicking: str, data: Object) -> Samples:
+        timeless = is_timeless(data)
+        return interval_samples(mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles)
+
+    read = reads(asked.request, asked.script, sampling)
+    return None if read is None else priced(asked.request, read, _JSON)
+
+
+def intervals_of(request: Object) -> Intervals | None:
+    """Return what a statistical request cuts its time range into; None where it does not say."""
+    wanted = object_of(request.get("aggregation"))
+    span, each = object_of(wanted.get("timeRange")), object_of(wanted.get("aggregationInterval"))
+    since, until = (instant(text_of(span.get(name))) for name in ("from", "to"))
+    if since is None or until is None or until < since:
+        return None
+    last = text_of(each.get("lastIntervalBehavior")) or "SKIP"
+    return cut(since, until, of=text_of(each.get("of")), last=last)
