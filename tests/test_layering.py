@@ -138,6 +138,7 @@ ONLY: dict[str, set[str]] = {
         "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
+        "core/grid_tiles.py",
         "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",
