@@ -900,7 +900,7 @@ class _Loader:
             text = _text_at(desired.spec, path)
             if text is not None and path is not None:
                 self._add(self.script_checks.of_inputs(text, desired, path, declared))
-                if desired.references:
+                if self.script_checks.reads_others(desired, path):
                     self._scripted[desired.address] = (text, desired, path)
 
     def _check_observed(

@@ -102,13 +102,15 @@ class Index:
                 "Object",
                 {k: v for k, v in zip(columns, row, strict=True) if v is not None},
             )
-            key = self.api.key_of(listed)
-            if listed["id"] in self.ids:
-                self.by_id[str(listed["id"])] = listed
+            key, object_id, name = self.api.key_of(listed), listed.get("id"), listed.get("name")
+            if not isinstance(object_id, str):
+                continue  # nothing can be asked or done about it
+            if object_id in self.ids:
+                self.by_id[object_id] = listed
             if key is not None and key in self.keys:
                 self.by_key.setdefault(key, []).append(listed)
-            if listed.get("name") in self.names:
-                self.by_name.setdefault(str(listed["name"]), []).append(listed)
+            if isinstance(name, str) and name in self.names:
+                self.by_name.setdefault(name, []).append(listed)
 
     def lacks_intended(self, one: Wanted) -> bool:
         """An intent of ours may have created what the list does not show (yet)."""
