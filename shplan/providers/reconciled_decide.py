@@ -263,7 +263,8 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
         return change
     stage = preparation.stage(observed.attributes)
     if stage is Stage.UNDER_WAY:
-        return replace(change, waits=True, counts={**change.counts, "ingesting": 1})
+        reason = Reason.IMPORTING if change.action is Action.NOOP else change.reason
+        return replace(change, waits=True, reason=reason)
     cause = preparation.cause(observed.attributes)
     if stage is Stage.READY:
         notes = (f"its {preparation.noun} left something out: {cause}",) if cause else ()

@@ -38,9 +38,9 @@ REQUEST = "5d2d0e4c-3c5a-4d0b-8a36-6a3a2f4a7f10"
 
 
 def decided(
-    api: ObjectApi, name: str, applied: JsonObject, found: Observation, **stated: Any
+    api: ObjectApi, label: str, applied: JsonObject, found: Observation, **stated: Any
 ) -> Change:
-    address = Address(api.kind, name)
+    address = Address(api.kind, label)
     desired = Desired(address, {**applied, **stated}, FlatSource())
     record = Recorded(address, id=ID, owned=True, spec=applied)
     (change, *_) = decide_object(api, Wanted(address, desired, record), found)
