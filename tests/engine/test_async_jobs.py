@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,53 @@ def test_twins_are_one_request(tmp_path: Path) -> None:
         ready(world)
         await done(world, image("a"), image("b"))
         assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_two_appliers_of_one_ledger_send_one_request(tmp_path: Path, lag_s: float) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        world = replace(world, list_lag_s=lag_s)
+        both = (world.apply(image(), lock_timeout_s=600.0) for _ in range(2))
+        await asyncio.gather(*both)
+        assert not (await world.plan(image())).plan.pending
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_more_requests_than_the_service_takes_at_once(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        wanted = [image(f"i{day}", day=f"2025-06-{day:02d}") for day in range(1, 7)]
+        for _ in range(6):
+            applied = await world.apply(*wanted)
+            if applied.report is None or applied.report.exit_code() == 0:
+                break
+            await world.clock.sleep(60.0)
+        assert not (await world.plan(*wanted)).plan.pending
+        assert len(await sent(world)) == 6
+
+    on_bench(tmp_path, scenario, async_concurrent=2.0)
+
+
+def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
+    """The ledger is lost, and the copy of the request says which run it is."""
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        await done(world, image(url=OPEN))
+        await done(world, image("other", day="2025-03-01", url=OPEN))
+        mine, others = (one["id"] for one in await sent(world))
+        lose(world)
+        with pytest.raises(ChangeFailedError, match="asks for something else"):
+            await world.confirm(str(MOSAIC), others, image(url=OPEN))
+        await world.confirm(str(MOSAIC), mine, image(url=OPEN))
+        change = await only(world, image(url=OPEN))
+        assert change.reason is Reason.RAN
+        assert "billed nobody knows what" not in change.notes[0]
 
     on_bench(tmp_path, scenario)
 
