@@ -247,10 +247,7 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
         placed = layout.id_in(file.key)
         if placed in known:
             continue
-        told = None
-        if _is_copy(file.key, layout, placed):
-            content: bytes | None = yield Fetch(layout.bucket, file.key)
-            told = read_beside(content)
+        told = yield from _copy_at(layout, file, placed, key)
         task = (told.id if told else "") or placed
         if task in known:
             continue
@@ -264,6 +261,21 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
     if layout.is_of_key and is_strange and not found:
         found[UNKNOWN_ID] = _copied(UNKNOWN_ID, None)
     return Witnesses(tuple(found[task] for task in sorted(found)), layout.is_of_key)
+
+
+def _copy_at(layout: _Layout, file: File, placed: str, key: RunKey) -> Flow[_Told | None]:
+    """Read a file that may be the copy of a request of this run; None for any other."""
+    if not _is_copy(file.key, layout, placed):
+        return None
+    content: bytes | None = yield Fetch(layout.bucket, file.key)
+    if not layout.is_of_key and _is_others(content, key):
+        return None
+    return read_beside(content)
+
+
+def _is_others(content: bytes | None, key: RunKey) -> bool:
+    """Tell, without reading all of it, that a copy carries the marker of another run."""
+    return content is not None and b"[shplan " in content and key.short.encode() not in content
 
 
 def _is_copy(key: str, layout: _Layout, placed: str) -> bool:

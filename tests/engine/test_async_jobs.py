@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import pytest
 from shplan.core.address import Address
 from shplan.core.change import Action, Reason
 from shplan.engine.executor import Ending
-from shplan.providers.base import ChangeFailedError
+from shplan.providers.async_process import API
+from shplan.providers.base import ChangeFailedError, Fetch, File, Look, Surroundings, Wanted
+from shplan.providers.job import refresh_jobs
 from tests.engine.test_jobs import done, failed, on_bench, only, paid
 from tests.support.bench import Bench
-from tests.support.delivered import image
+from tests.support.delivered import async_body, image
 from tests.support.dying import Death, Fate, Moment
 from tests.support.phases import dying
 
@@ -309,7 +312,7 @@ def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
         await done(world, image("other", day="2025-03-01", url=OPEN))
         mine, others = (one["id"] for one in await sent(world))
         lose(world)
-        with pytest.raises(ChangeFailedError, match="asks for something else"):
+        with pytest.raises(ChangeFailedError, match="neither the ledger nor the bucket"):
             await world.confirm(str(MOSAIC), others, image(url=OPEN))
         await world.confirm(str(MOSAIC), mine, image(url=OPEN))
         change = await only(world, image(url=OPEN))
@@ -317,6 +320,25 @@ def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
         assert "billed nobody knows what" not in change.notes[0]
 
     on_bench(tmp_path, scenario)
+
+
+def test_many_jobs_read_what_lies_below_one_place_once() -> None:
+    """Of each copy that lies there, too: none of them knows what the others have read."""
+    spread = [
+        image(f"i{n}", day=f"2025-{n // 28 + 1:02d}-{n % 28 + 1:02d}", url=OPEN) for n in range(90)
+    ]
+    wanted = tuple(Wanted(one.address, one, None) for one in spread)
+    folder = "images/0c9f1d0e-0000-4000-8000-00000000000"
+    files = tuple(File(f"{folder}{n}/request.json", 9, "") for n in range(5))
+    copy = json.dumps({"request": {**async_body(url=OPEN), "evalscript": "// [shplan key=0]"}})
+    flow = refresh_jobs(API, wanted, Surroundings())
+    asked: Counter[type] = Counter()
+    step: Any = next(flow)
+    with contextlib.suppress(StopIteration):
+        while True:
+            asked[type(step)] += 1
+            step = flow.send(files if isinstance(step, Look) else copy.encode())
+    assert asked == {Look: 1, Fetch: 5}
 
 
 def test_a_lost_answer_is_looked_up_before_anything_is_repeated(tmp_path: Path) -> None:
