@@ -49,10 +49,21 @@ async def dies(world: Bench, moment: Moment, *wanted: Any) -> None:
     assert "POST" in str(fate.sent[-1]), fate.sent
 
 
-@pytest.mark.parametrize("url", ["s3://results/{{ run.key }}", OPEN, "s3://results/x/<OUTPUT>"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://results/{{ run.key }}",
+        OPEN,
+        "s3://results/x/<OUTPUT>",
+        "s3://results/x/<OUTPUT>/{{ run.key }}.tif",
+        "s3://results/<REQUEST_ID>-<OUTPUT>",
+    ],
+)
 def test_a_request_is_sent_once_and_has_a_receipt(tmp_path: Path, url: str) -> None:
     async def scenario(world: Bench) -> None:
-        ready(world)
+        others = world.buckets / "results" / "x" / "others"
+        others.mkdir(parents=True)
+        (others / "a.tif").write_bytes(b"")
         change = await only(world, image(url=url))
         assert (change.action, change.reason) == (Action.RUN, Reason.NEVER_RUN)
         assert [one.operation for one in change.requests] == ["createNewAsyncProcessRequest"]
@@ -69,6 +80,40 @@ def test_a_request_is_sent_once_and_has_a_receipt(tmp_path: Path, url: str) -> N
         assert run.receipt is not None
         assert (run.receipt.status, run.receipt.cost_pu) == ("DONE", cost)
         assert run.receipt.outputs["files"] == 1
+
+    on_bench(tmp_path, scenario)
+
+
+SEVERAL = """\
+//VERSION=3
+function setup() {
+  return {input: ["B04"], output: [{id: "red", bands: 1}, {id: "double", bands: 1}]};
+}
+function evaluatePixel(sample) { return {red: [sample.B04], double: [2 * sample.B04]}; }
+function updateOutputMetadata(scenes, inputMetadata, outputMetadata) {
+  outputMetadata.userData = {id: "x", error: {message: "of the user's own"}, costPU: 1};
+}
+"""
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_several_outputs_lie_in_one_folder(tmp_path: Path, is_lost: bool) -> None:
+    """One of them is a JSON file of the user's own, which says nothing of the request."""
+    names = {"red": "image/tiff", "double": "image/png", "userdata": "application/json"}
+    responses = [{"identifier": one, "format": {"type": form}} for one, form in names.items()]
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        wanted = replace(image(script=SEVERAL, responses=responses), script=None)
+        await done(world, wanted, wait=False)
+        await world.clock.sleep(600.0)
+        if is_lost:
+            lose(world)
+        await done(world, wanted)
+        (one,) = await sent(world)
+        change = await only(world, wanted)
+        assert change.notes[0].endswith("3 files")
+        assert f"{one['costPU']:g} PU" in change.notes[0]
 
     on_bench(tmp_path, scenario)
 
