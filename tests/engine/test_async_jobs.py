@@ -15,14 +15,16 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Reason
+from shplan.core.value import Reference, Unknown
 from shplan.engine.executor import Ending
 from shplan.providers.async_process import API
 from shplan.providers.base import ChangeFailedError, Fetch, File, Look, Surroundings, Wanted
 from shplan.providers.job import refresh_jobs
 from tests.engine.test_jobs import done, failed, on_bench, only, paid
-from tests.support.bench import Bench
+from tests.support.bench import Bench, collection, tiles
 from tests.support.delivered import async_body, image
 from tests.support.dying import Death, Fate, Moment
+from tests.support.jobs import IMAGERY
 from tests.support.phases import dying
 
 MOSAIC = Address("AsyncProcess", "mosaic")
@@ -346,6 +348,24 @@ def test_more_requests_than_the_service_takes_at_once(tmp_path: Path) -> None:
         assert len(await sent(world)) == 6
 
     on_bench(tmp_path, scenario, async_concurrent=2.0)
+
+
+def test_its_key_may_be_known_only_after_a_collection_is_made(tmp_path: Path) -> None:
+    collection_id = Reference(Address("ByocCollection", "fields"), ("id",))
+    text = "byoc-{{ ref('ByocCollection/fields').id }}"
+    unknown = Unknown(text, str(MOSAIC), (collection_id,))
+    on = replace(image(data=unknown), references=(collection_id,), depends_on=IMAGERY)
+    wanted = (collection(), tiles("a", "b"), on)
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        change = (await world.plan(*wanted)).plan.changes[-1]
+        assert (change.action, change.reason) == (Action.RUN, Reason.KEY_UNKNOWN)
+        await done(world, *wanted)
+        assert not (await world.plan(*wanted)).plan.pending
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
 
 
 def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
