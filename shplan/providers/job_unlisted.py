@@ -222,6 +222,11 @@ def task_unlisted(job: Hand, known: RunRecord | None) -> Flow[Task]:
     """
     if job.planned_task:
         return (yield from watched(job, Task(job.planned_task, "", Phase.RUNNING, "")))
+    attempt = None if known is None else known.attempts.get(job.mark.attempt)
+    if attempt is not None and attempt.ended:
+        # Its twin, in this very apply.
+        message = f"attempt {job.mark.attempt} has ended: {attempt.cause}; plan again"
+        raise ChangeFailedError(message)
     if job.settings.new_ledger and job.settings.list_lag_s:
         yield Wait(job.settings.list_lag_s, "an earlier request may just have been taken")
     found = yield from _look(job, known)

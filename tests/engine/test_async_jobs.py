@@ -368,6 +368,20 @@ def test_its_key_may_be_known_only_after_a_collection_is_made(tmp_path: Path) ->
     on_bench(tmp_path, scenario)
 
 
+def test_what_failed_for_one_address_is_not_sent_for_its_twin(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        twins = [image(name, script=BROKEN, years=0) for name in ("a", "b")]
+        applied = await world.apply(*twins)
+        assert applied.report is not None
+        assert applied.report.exit_code() == 3
+        for change in (await world.plan(*twins)).plan.changes:
+            assert change.action is Action.BLOCKED
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
 def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
     """The ledger is lost, and the copy of the request says which run it is."""
 
