@@ -15,11 +15,24 @@ from typing import cast
 
 from shplan.core.cost import Cost, CostTerm
 from shplan.core.image_size import batch_sizing
+from shplan.core.key_format import put_key
+from shplan.core.paths import REQUEST_ID, is_template, template_root
 from shplan.core.prices import PriceInput, batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
+from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, JsonValue, Object, Value
+from shplan.providers.base import File, Flow, Look
 from shplan.providers.batch_v1_body import delivery_of, in_version_2, skipping
-from shplan.providers.job import JobApi, Part, Parts, Phase, Task, in_description
+from shplan.providers.job import (
+    JobApi,
+    Part,
+    Parts,
+    Phase,
+    Task,
+    bucket_and_key,
+    in_description,
+)
+from shplan.providers.job_outcome import Trace
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
 
 TASKS = "/api/v1/batch/process"
@@ -203,6 +216,20 @@ def _price(asked: PriceInput) -> Cost | None:
     return batch_v2_cost(replace(asked, request=in_version_2(asked.request)))
 
 
+def _trace(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
+    """
+    Say what the bucket tells of a task that is gone: that it was started, never that it is done.
+
+    Version 1 leaves no execution database; how many tiles there were, nobody can say any more.
+    """
+    delivery = put_key(delivery_of(given.request), key.short).replace(REQUEST_ID, task)
+    folder = delivery if is_template(delivery) else f"{delivery.rstrip('/')}/{task}/"
+    bucket, prefix = bucket_and_key(template_root(folder) if is_template(folder) else folder)
+    files: tuple[File, ...] | None = (yield Look(bucket, prefix)) if bucket else None
+    delivered = any(not copied_task(one.key.rpartition("/")[2]) for one in files or ())
+    return Trace(Phase.RUNNING) if delivered else None
+
+
 API = JobApi(
     kind="BatchProcess",
     api="v1",
@@ -228,5 +255,6 @@ API = JobApi(
     resumes=False,
     estimate=estimate_of,
     parts=Parts(_tiles, _part_of, "tile"),
+    trace=_trace,
     in_common_words=in_version_2,
 )
