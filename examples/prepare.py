@@ -44,6 +44,8 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "11-rerun-and-limits": (),
     "18-asynchronous-image": (),
     "19-batch-statistics": (),
+    "24-batch-v1": (),
+    "25-results-as-a-collection": (),
 }
 # What else lies there, from the example's own directory: bucket, and the file.
 FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}
