@@ -16,7 +16,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.job_input import ScriptInput
 from shplan.engine.executor import Ending
 from shplan.sandbox.settings import Settings as SandboxSettings
-from tests.support.bench import Bench
+from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import OLDER, SHAPE, TWO_TILES, job, job_v1, tasks, tasks_v1
 from tests.support.phases import dying
@@ -412,3 +412,29 @@ def test_the_collection_that_is_made_is_known_to_others(tmp_path: Path) -> None:
         assert again.attributes[newer.address]["collectionId"] == byoc[0]["id"]
 
     on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_an_exclusive_set_leaves_alone_what_a_run_has_produced(tmp_path: Path) -> None:
+    """The tiles are declared by nobody, and a receipt of ours says where they come from."""
+
+    async def scenario(world: Bench) -> None:
+        fields = collection(s3Bucket="results")
+        assert await applied(world, fields) == (0, [])
+        (there,) = (await world.call("GET", "/byoc/v1/collections"))["data"]
+        filling = job(url="s3://results/made", cogOutput=True, collectionId=there["id"])
+        none = tiles(exclusive=True)
+        assert await applied(world, fields, filling) == (0, [])
+        await world.clock.sleep(60.0)
+        where = f"/byoc/v1/collections/{there['id']}/tiles"
+        (made,) = (await world.call("GET", where))["data"]
+        assert made["path"].startswith("made/")
+        await world.call("POST", where, {"path": "by-hand"})
+        found = await world.apply(fields, filling, none)
+        assert found.report is not None
+        left = [one["path"] for one in (await world.call("GET", where))["data"]]
+        assert left == [made["path"]]
+        assert (await world.plan(fields, filling, none)).attributes[filling.address][
+            "collectionId"
+        ] == there["id"]
+
+    on_bench(tmp_path, scenario)
