@@ -22,7 +22,7 @@ from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, JsonValue, Object
 from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import Phase, Task, bucket_and_key
-from shplan.providers.job_outcome import Trace
+from shplan.providers.job_outcome import Trace, told_cause
 from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses
 from shplan.providers.places import url_of
 
@@ -32,7 +32,10 @@ OUTPUT = "<OUTPUT>"
 BELOW_PREFIX = f"/{REQUEST_ID}/{OUTPUT}"
 COPY, ERROR = "request.json", "error.json"
 _ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# No request costs as much: what a file says beyond is no cost.
+_ABSURD_PU = 1e12
 _EXTENSION = r"(?:\.[A-Za-z0-9]+)?"
+_ANY_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _IDS = ("id", "requestId", "request_id")
 
 
@@ -166,7 +169,7 @@ def _told_beside(layout: _Layout, files: tuple[File, ...], task: str) -> Flow[li
         if not _may_tell(name, task, is_own=layout.is_own):
             continue
         content: bytes | None = yield Fetch(layout.bucket, file.key)
-        told = _read(content)
+        told = read_beside(content)
         if told is not None and (told.id == task or (not told.id and layout.is_own)):
             found.append(told)
     return found
@@ -178,7 +181,8 @@ def _may_tell(name: str, task: str, *, is_own: bool) -> bool:
     return is_own or name in (COPY, ERROR) or task in name
 
 
-def _read(content: bytes | None) -> _Told | None:
+def read_beside(content: bytes | None) -> _Told | None:
+    """Read a file beside the outputs; None where it is neither a copy of a request nor an error."""
     try:
         told = json.loads(content or b"")
     except (ValueError, RecursionError):
@@ -192,7 +196,7 @@ def _read(content: bytes | None) -> _Told | None:
         return None
     ids = (told.get(name) for name in _IDS)
     return _Told(
-        next((one for one in ids if isinstance(one, str)), ""),
+        next((one for one in ids if isinstance(one, str) and _ANY_ID.fullmatch(one)), ""),
         request,
         _cost_in(told),
         "" if request is not None else _cause_in(error),
@@ -208,14 +212,16 @@ def _cost_in(told: JsonObject) -> float | None:
     for name, value in told.items():
         letters = name.lower()
         named = letters.startswith("cost") or "processingunits" in letters
-        if named and isinstance(value, int | float) and not isinstance(value, bool):
+        if not named or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if 0 <= value < _ABSURD_PU:
             return float(value)
     return None
 
 
 def _cause_in(error: JsonValue) -> str:
     message = error.get("message") if isinstance(error, dict) else error
-    return str(message or json.dumps(error, sort_keys=True))
+    return told_cause(message or json.dumps(error, sort_keys=True))
 
 
 def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[Witnesses | None]:
@@ -244,7 +250,7 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
         told = None
         if _is_copy(file.key, layout, placed):
             content: bytes | None = yield Fetch(layout.bucket, file.key)
-            told = _read(content)
+            told = read_beside(content)
         task = (told.id if told else "") or placed
         if task in known:
             continue
@@ -305,6 +311,7 @@ __all__ = [
     "REQUEST_ID",
     "delivery_of",
     "identifiers_of",
+    "read_beside",
     "shown",
     "trace_of",
     "witnesses_of",

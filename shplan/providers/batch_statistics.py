@@ -38,6 +38,7 @@ from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
 from shplan.providers.job_apply import apply_job
 from shplan.providers.job_confirm import confirm_job
 from shplan.providers.job_decide import decide_job
+from shplan.providers.job_outcome import attributes_of
 from shplan.providers.places import url_of
 from shplan.providers.statistics_results import results_of, trace_of
 
@@ -248,7 +249,7 @@ class BatchStatistics:
         receipt = None if run is None else run.receipt
         if receipt is None or change.action is not Action.NOOP:
             return None
-        return {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+        return attributes_of(receipt)
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry one change out."""

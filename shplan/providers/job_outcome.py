@@ -26,6 +26,8 @@ from shplan.providers.reconciled import stated_record
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.
 MOST_NAMED = 100
+# The service's words on a failure, as a file has them, are kept so long.
+LONGEST_CAUSE = 500
 # What a receipt says of features where the execution database could not be read.
 UNREAD = "not read"
 _CAUSES_TOLD = 3
@@ -82,6 +84,11 @@ def read_features(database: bytes) -> Features | None:
     failed = {name: error for name, status, error in found if status == "FATAL"}
     pending = sum(1 for _, status, _ in found if status not in ("DONE", "FATAL"))
     return Features(len(found), pending, failed)
+
+
+def told_cause(value: object) -> str:
+    """Return what a file says of a failure as a text that a ledger can keep: short, and UTF-8."""
+    return str(value)[:LONGEST_CAUSE].encode(errors="replace").decode()
 
 
 def features_of(api: JobApi, delivery: str, task: str) -> Flow[Features | None]:

@@ -17,7 +17,7 @@ from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import Phase, bucket_and_key
-from shplan.providers.job_outcome import Features, Trace
+from shplan.providers.job_outcome import Features, Trace, told_cause
 from shplan.providers.places import names_of, url_of
 
 # What failed is said in few words: of many files the smallest are read, and a receipt says so.
@@ -40,7 +40,7 @@ def results_of(delivery: str, task: str) -> Flow[Features | None]:
     failed: dict[str, str] = {}
     for file in by_size[:MOST_READ]:
         content: bytes | None = yield Fetch(bucket, file.key)
-        told = _error_in(content)
+        told = error_in(content)
         if told is not None:
             failed[told[0] or file.key.rpartition("/")[2]] = told[1]
     if failed and len(files) > MOST_READ:
@@ -59,7 +59,7 @@ def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
     return tuple(file for file in files if named.fullmatch(file.key))
 
 
-def _error_in(content: bytes | None) -> tuple[str, str] | None:
+def error_in(content: bytes | None) -> tuple[str, str] | None:
     """Return feature and cause, where a file tells of a failure."""
     try:
         told = json.loads(content or b"")
@@ -70,7 +70,7 @@ def _error_in(content: bytes | None) -> tuple[str, str] | None:
         return None
     name = told.get("identifier") or told.get("id")
     cause = error.get("message") if isinstance(error, dict) else error
-    return str(name or ""), str(cause or json.dumps(error, sort_keys=True))
+    return told_cause(name or ""), told_cause(cause or json.dumps(error, sort_keys=True))
 
 
 def trace_of(given: RunInput, key: RunKey, task: str, *, delivery: str) -> Flow[Trace | None]:

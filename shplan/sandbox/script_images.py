@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.vrt import WarpedVRT
 
 from shplan.sandbox import images, samples
 from shplan.sandbox.raster_sources import Grid
+from shplan.sandbox.warping import transform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +71,59 @@ def read_bands(
             west, south, east, north = raster.bounds
             size = raster.width, raster.height
             return found, Grid(epsg or _WGS84, west, south, east, north, *size)
+    except (RasterioError, OSError) as error:
+        raise ImageError(_reason(path)) from error
+
+
+def lies(path: Path) -> tuple[Grid, tuple[str, ...]]:
+    """
+    Return where the pixels of a file lie, and what its bands are called.
+
+    Raises:
+        ImageError: the file is no image, or does not say where it lies
+    """
+    try:
+        with _quiet(), rasterio.open(path) as raster:
+            epsg = raster.crs.to_epsg() if raster.crs else None
+            if epsg is None:
+                message = "does not say where it lies: it has no CRS with an EPSG code"
+                raise ImageError(message)
+            grid = Grid(epsg, *raster.bounds, raster.width, raster.height)
+            return grid, tuple(str(one or "") for one in raster.descriptions)
+    except (RasterioError, OSError) as error:
+        raise ImageError(_reason(path)) from error
+
+
+def read_on(
+    path: Path, bands: Mapping[str, int], grid: Grid, *, scale: float
+) -> dict[str, NDArray[np.float64]]:
+    """
+    Read bands of a file on other pixels, by the nearest, and its `dataMask`.
+
+    Source: Evalscript V3, "dataMask": where it is 0 all other bands are 0.
+
+    Raises:
+        ImageError: the file is no image, or has no such band
+    """
+    if grid.width * grid.height > MOST_PIXELS:
+        message = f"would be drawn with more than {MOST_PIXELS:,} pixels"
+        raise ImageError(message)
+    placed = {"transform": transform_of(grid), "width": grid.width, "height": grid.height}
+    try:
+        with (
+            rasterio.open(path) as raster,
+            WarpedVRT(raster, crs=CRS.from_epsg(grid.epsg), add_alpha=False, **placed) as warped,
+        ):
+            wrong = [one for one in bands.values() if not 1 <= one <= raster.count]
+            if wrong:
+                message = f"has {raster.count} bands, and no band {wrong[0]}"
+                raise ImageError(message)
+            mask = warped.dataset_mask() != 0
+            found = {
+                name: np.where(mask, warped.read(number).astype("float64") * scale, 0.0)
+                for name, number in bands.items()
+            }
+            return {**found, "dataMask": mask.astype("float64")}
     except (RasterioError, OSError) as error:
         raise ImageError(_reason(path)) from error
 

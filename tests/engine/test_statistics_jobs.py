@@ -99,7 +99,7 @@ def test_features_that_failed_are_named_and_another_attempt_pays_for_all(
         assert "no imagery there" in message
         change = await only(world, statistics())
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.PARTLY_DONE)
-        assert change.notes[0] == "1 feature failed: f1"
+        assert change.notes[0] == "1 feature failed: f1 (no imagery there)"
         await world.call("DELETE", "/_sandbox/batch")
         again = statistics(run={"onFailure": "rerun"})
         change = await only(world, again)
