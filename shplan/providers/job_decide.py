@@ -364,7 +364,8 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
     if case.api.again is not None and task is not None and _has_gone_on(task, receipt):
         return _decide_started(case, task, attempt=receipt.attempt + 1)
     if not case.options.reruns:
-        ways = "`run: {onFailure: rerun}` makes another attempt"
+        does = "restarts these alone" if case.api.again and task else "makes another attempt"
+        ways = f"`run: {{onFailure: rerun}}` {does}"
         return _bound(case, replace(change, action=Action.BLOCKED, notes=(note, ways)))
     if case.api.again is None or task is None or task.phase is not Phase.PARTLY:
         return _another(case, attempt=receipt.attempt + 1, note=note)
@@ -374,6 +375,7 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
         reason=Reason.ANOTHER_ATTEMPT,
         attempt=receipt.attempt + 1,
         requests=(case.api.again(task.id),),
+        notes=(note, "they are restarted alone; what is done stays as it is"),
         records=True,
     )
     return _priced(case, change, task=task, share=_failed_share(receipt))
