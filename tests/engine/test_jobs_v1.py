@@ -438,3 +438,49 @@ def test_an_exclusive_set_leaves_alone_what_a_run_has_produced(tmp_path: Path) -
         ] == there["id"]
 
     on_bench(tmp_path, scenario)
+
+
+def test_a_person_confirms_a_task_by_its_id(tmp_path: Path) -> None:
+    """One that lives is believed by its echo; one that is gone, if the ledger has started it."""
+
+    async def scenario(world: Bench) -> None:
+        await world.apply(job_v1(), wait=False)
+        (task,) = await tasks_v1(world)
+        await world.clock.sleep(60.0)
+        await world.confirm("BatchProcess/ndvi", task["id"], job_v1())
+        assert (await only(world, job_v1())).action is Action.NOOP
+        other = job_v1("other", day="2025-07-01")
+        await world.apply(job_v1(), other, wait=False)
+        gone = next(one for one in await tasks_v1(world) if one["id"] != task["id"])
+        await world.clock.sleep(7200.0)
+        assert await tasks_v1(world) == []
+        await world.confirm("BatchProcess/other", gone["id"], job_v1(), other)
+        changes = (await world.plan(job_v1(), other)).plan.changes
+        assert {one.action for one in changes} == {Action.NOOP}
+        run = next(
+            one
+            for one in (await world.journal().runs("sandbox")).values()
+            if one.receipt is not None and one.receipt.id == gone["id"]
+        )
+        assert run.receipt is not None
+        assert run.receipt.cost_pu is None
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_progress_and_cost_are_read_from_the_tiles(tmp_path: Path) -> None:
+    """What a task has cost passes its limit while it runs: it is cancelled, and stays blocked."""
+
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=WIDE)
+        await world.apply(wanted, wait=False)
+        await world.clock.sleep(40.0)
+        limited = replace(wanted, run={"api": "v1", "maxPu": 5})
+        code, (message,) = await applied(world, limited)
+        assert (code, "was stopped" in message) == (3, True)
+        assert [one["status"] for one in await tasks_v1(world)] == ["CANCELED"]
+        change = await only(world, limited)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_STOPPED)
+        assert "passed `maxPu: 5`" in change.notes[1]
+
+    on_bench(tmp_path, scenario, batch_processing_s=400.0)
