@@ -21,8 +21,11 @@ from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure
 
 ANALYSE = "analyse"
+# Source: all batch APIs: the status of a task whose analysis is over.
+_ANALYSED = "ANALYSIS_DONE"
 # A server that loses sight of a task for so many looks has lost it.
 MOST_BLIND_LOOKS = 10
+_LOOKS_AT_PARTLY_DONE = 3
 # The same sum, added up in another order.
 _ROUNDING = 1e-6
 
@@ -83,8 +86,11 @@ def _is_started(job: Job, known: RunRecord | None, task: Task) -> bool:
 def _get_started(job: Job, before: Task) -> Flow[Task]:
     """Read a task whose START was taken: what it says of itself may lag behind."""
     now = yield from get_task(job, before.id)
+    again = 0
     for _ in range(MOST_BLIND_LOOKS):
-        if _is_another(before, now):
+        again += _is_another(before, now)
+        # What is partly done after a restart may be so again, or the status has not moved yet.
+        if now.phase is not before.phase or again > _LOOKS_AT_PARTLY_DONE:
             break
         yield Wait(job.settings.poll_s, f"task {before.id} is about to run", looks=True)
         now = yield from get_task(job, before.id)
@@ -109,7 +115,7 @@ def _estimated(job: Job, task: Task) -> Flow[Task]:
     if not task.analysed:
         yield from act_once(job, ANALYSE, job.api.analyse(task.id), task)
     waited, looks = 0.0, 0
-    while task.phase is Phase.WAITING and job.api.estimate(task) is None:
+    while task.phase is Phase.WAITING and not _is_estimated(job, task):
         if job.options.timeout_s is not None and waited > job.options.timeout_s:
             message = f"task {task.id} is still analysed after `timeout`; the same command goes on"
             raise ChangeFailedError(message)
@@ -118,14 +124,24 @@ def _estimated(job: Job, task: Task) -> Flow[Task]:
             yield Wait(pause, f"task {task.id} is analysed", looks=True)
             waited += pause
         task, looks = (yield from get_task(job, task.id)), looks + 1
-    cost = job.api.estimate(task)
-    if task.phase is Phase.WAITING and cost is not None:
-        _refuse_dearer(job, task, cost)
+    if task.phase is Phase.WAITING:
+        _refuse_dearer(job, task, job.api.estimate(task))
     return task
 
 
-def _refuse_dearer(job: Job, task: Task, cost: Cost) -> None:
+def _is_estimated(job: Job, task: Task) -> bool:
+    assert job.api.estimate is not None, "asked of an API that estimates"
+    return task.status == _ANALYSED or job.api.estimate(task) is not None
+
+
+def _refuse_dearer(job: Job, task: Task, cost: Cost | None) -> None:
     limit, planned = job.options.max_pu, job.change.cost.maximum_pu
+    if cost is None:
+        # It was analysed and the service says no price: ours holds, if there is one.
+        if limit is not None and job.change.unpriced:
+            message = f"nobody knows what task {task.id} costs, and `maxPu` is {limit:g}; it was not started"
+            raise ChangeFailedError(message)
+        return
     told = f"the service estimates that task {task.id} costs {cost.maximum_pu:,.6g} PU"
     if limit is not None and cost.maximum_pu > limit:
         message = f"{told} and `maxPu` is {limit:g}; it was not started"
