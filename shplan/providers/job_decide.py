@@ -338,6 +338,8 @@ def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
 
 
 def _restart_at(task: Task) -> datetime | None:
+    if task.restart_at:
+        return _instant(task.restart_at)
     acted = _instant(task.acted)
     return None if acted is None else acted + RESTART_AFTER
 

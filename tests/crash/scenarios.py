@@ -820,6 +820,12 @@ SCENARIOS |= {
         lost=Hopeless("of a request that is over, whose files are gone, only the ledger knew"),
         reads_buckets=True,
     ),
+    "image-saved": Scenario(
+        (("AsyncProcess", "run"),),
+        (Step(IMAGE, SAVE, before=with_areas), Step(IMAGE, FROM_FILE)),
+        lost=Lost(commands=(APPLY,)),
+        reads_buckets=True,
+    ),
     # Batch statistics.
     "statistics-run": Scenario(
         (("BatchStatistics", "run"),), (Step(STATISTICS, before=with_areas),), reads_buckets=True
