@@ -29,6 +29,7 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "02-tiles-from-csv": (
         ("acme-orchards", ("2025/06/01", "2025/06/11", "2025/06/21"), ("B04", "B08")),
     ),
+    "26-tiles-from-a-bucket": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "03-tiles-from-geojson": (("acme-meadows", ("2025/06/01", "2025/06/11"), ("B04",)),),
     "04-for-each": (
         ("acme-north", ("2025/06/01",), ("B04",)),

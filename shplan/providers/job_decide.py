@@ -21,6 +21,7 @@ from shplan.core.paths import has_request_id
 from shplan.core.planner import dependencies, protected
 from shplan.core.prices import PriceInput
 from shplan.core.request import ApiRequest
+from shplan.core.request_observed import observed_notes
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
@@ -453,7 +454,9 @@ def _priced(case: _Case, change: Change, *, task: Task | None = None, share: flo
     )
     if case.api.shown is not None:
         shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
-    change = replace(change, notes=(*shown, *change.notes))
+    grids = case.surroundings.tables.get("tiling-grids")
+    lacking = observed_notes(case.api.in_common_words(case.spec), case.surroundings.objects, grids)
+    change = replace(change, notes=(*shown, *lacking, *change.notes))
     if not any(pays(case.api, request) for request in change.requests):
         return _unless_taken(case, change)
     cost = _cost(case, task, share)

@@ -208,6 +208,7 @@ def test_each_fault_of_a_time_range(within: Any, severity: str, summary: str) ->
         (statistics("P0D"), [("error", "Not an interval")]),
         (statistics("P40D"), [("error", "Interval longer than the time range")]),
         (statistics("P7D"), [("warning", "End of the time range left out")]),
+        (statistics("P29D"), []),
         (
             statistics(aggregationInterval={"of": "P7D", "lastIntervalBehavior": "EXTEND"}),
             [],
