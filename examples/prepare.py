@@ -50,7 +50,7 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "20-zarr-group": (),
     "21-batch-collection": (),
     "24-pinned-scenes": (),
-    "24-batch-v1": (),
+    "27-batch-v1": (),
     "25-results-as-a-collection": (),
 }
 # What else lies there, from the example's own directory: bucket, and the file.
