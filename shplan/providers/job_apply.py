@@ -350,13 +350,19 @@ def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         attempt=job.mark.attempt,
         features=features,
         outputs=outputs,
-        estimate_pu=job.estimate_pu,
+        estimate_pu=_estimated(job, task),
     )
     spent = receipt.cost_pu if job.starts and receipt.cost_pu is not None else 0.0
     spent = max(spent - before_pu, 0.0)
     settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)
     yield Note(Event.RECEIPT, settlement, run=job.mark)
     return _concluded(job, receipt)
+
+
+def _estimated(job: Job, task: Task) -> tuple[float, float, float] | None:
+    """Return what was estimated: by the service, where it has, of the whole task; else by the plan."""
+    own = None if job.api.estimate is None else job.api.estimate(task)
+    return job.estimate_pu if own is None else own.levels
 
 
 def _concluded(job: Job, receipt: Receipt) -> Object:

@@ -16,7 +16,7 @@ from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.value import JsonValue, Object, Value, fill
 from shplan.providers.base import ChangeFailedError, Flow, Note, RunMark, Settings
 from shplan.providers.job import JobApi, Task, input_of
-from shplan.providers.job_decide import Options
+from shplan.providers.job_case import Options
 from shplan.providers.reconciled import read_or_none, stated_record
 
 SLOWEST_POLL = 12

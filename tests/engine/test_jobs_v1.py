@@ -484,3 +484,17 @@ def test_progress_and_cost_are_read_from_the_tiles(tmp_path: Path) -> None:
         assert "passed `maxPu: 5`" in change.notes[1]
 
     on_bench(tmp_path, scenario, batch_processing_s=400.0)
+
+
+def test_the_receipt_has_the_estimate_of_the_service_beside_the_cost(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=WIDE, resolution=10)
+        assert await applied(world, wanted) == (0, [])
+        (task,) = await tasks_v1(world)
+        (run,) = (await world.journal().runs("sandbox")).values()
+        assert run.receipt is not None
+        estimated = task["valueEstimate"] / 3
+        assert run.receipt.estimate_pu == pytest.approx((estimated, estimated, estimated))
+        assert run.receipt.cost_pu == pytest.approx(estimated)
+
+    on_bench(tmp_path, scenario)
