@@ -50,6 +50,8 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "20-zarr-group": (),
     "21-batch-collection": (),
     "24-pinned-scenes": (),
+    "27-batch-v1": (),
+    "25-results-as-a-collection": (),
 }
 # What else lies there, from the example's own directory: bucket, and the file.
 FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}

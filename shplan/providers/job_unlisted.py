@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shplan.core.change import Change
-    from shplan.providers.job_decide import Options
+    from shplan.providers.job_case import Options
 
 T = TypeVar("T")
 # A request of which only its files tell, and not its id.

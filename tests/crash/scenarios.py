@@ -685,6 +685,14 @@ SCENARIOS: dict[str, Scenario] = {
             ),
         ),
     ),
+    "job-older-saved": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(run={"maxPu": 100})), SAVE),
+            Step((script(), older_job(run={"maxPu": 100})), FROM_FILE),
+        ),
+        lost=Lost(commands=(APPLY,)),
+    ),
     "job-older-analysed": Scenario(
         (("BatchProcess", "resume"),),
         steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
