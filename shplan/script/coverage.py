@@ -138,7 +138,7 @@ def _stands_alone(node: Node) -> bool:
 
 def _is_directive(node: Node) -> bool:
     """Tell whether a statement is a text alone: `"use strict"` counts only where it is the first."""
-    (first, *_) = node.named_children or [None]
+    first = node.named_children[0] if node.named_children else None
     return node.type == "expression_statement" and first is not None and first.type == "string"
 
 
