@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # A client that conflicts with another of the same name, but not with what that one needs.
 CLIENTS := $(VENV)/clients
-PYTEST_WORKERS ?= auto
+# Half of them more than there are cores: much of a test is waiting for a program of its own.
+PYTEST_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 CRASH_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 # The tests start hundreds of programs; without it each of them compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -13,7 +13,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import field, replace
 from functools import partial
 from types import TracebackType
@@ -111,6 +111,7 @@ class _Prepared:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     authorised: bool = True
     accept: str = "application/json"
+    still: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,15 @@ class Exchange:
         """
         await self._auth.token()
 
-    async def send(self, request: ApiRequest) -> Answer:
+    async def send(
+        self, request: ApiRequest, *, still: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer:
         """
         Send one request; it holds no unknowns, and its secrets are resolved while sending.
+
+        Args:
+            still: asked right before each attempt, after all waiting; what it raises ends the
+                sending with nothing sent by that attempt
 
         Raises:
             RefusedError: the server answered no
@@ -182,7 +189,7 @@ class Exchange:
             NoAnswerError: no answer came; a request with an effect may have been carried out
             CredentialsError: a secret is missing, or the server gives no token; nothing was sent
         """
-        prepared = self._prepare(request, request.query)
+        prepared = replace(self._prepare(request, request.query), still=still)
         return await self._until_answered(prepared, partial(self._answer, request.columns))
 
     async def fetch(self, request: ApiRequest, *, media_type: str) -> Fetched:
@@ -349,6 +356,8 @@ class Exchange:
         if prepared.authorised:
             await self._pass_bucket()
         async with self._under_way if prepared.authorised else _Free():
+            if prepared.still is not None:
+                await prepared.still()
             received = await self._send(prepared, token)
         self._note_date(received)
         if not 200 <= received.status < 300:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from shplan.api.git_index import UnreadableIndexError, is_tracked
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import CredentialsError
 from shplan.core.secret_places import Scheme, SecretPlace, is_relative, read_secret_place
@@ -22,7 +23,6 @@ from shplan.core.value import SecretReference, Sensitive
 # A key, a token, a certificate; not a file that somebody named by mistake.
 MOST_BYTES = 64 << 10
 _MOST_AWS_BYTES = 1 << 20
-_MOST_INDEX_BYTES = 256 << 20
 _WHY = "Secrets are read at the moment of the request, never earlier."
 # Source: AWS SDKs and Tools Reference Guide, settings of a profile that has no keys of its own.
 _ELSEWHERE = {
@@ -89,20 +89,22 @@ class SecretSources:
 
     def _refuse_committed(self, path: Path, part: SecretReference) -> None:
         """Refuse a file that Git tracks: its history would keep the secret for ever."""
-        real = path.resolve()
-        for directory in real.parents:
-            index = directory / ".git" / "index"
-            if not index.is_file():
-                continue
-            entry = os.fsencode(real.relative_to(directory).as_posix()) + b"\0"
-            if index.stat().st_size <= _MOST_INDEX_BYTES and entry in index.read_bytes():
-                raise _missing(
-                    part,
-                    "is a file that Git tracks",
-                    hint="take it out (git rm --cached), add it to .gitignore, and replace the "
-                    "secret where it was issued: it is in the history",
-                )
-            return
+        try:
+            tracked = is_tracked(path.resolve())
+        except UnreadableIndexError as error:
+            raise _missing(
+                part,
+                f"lies in a Git repository, and {error}",
+                why="A file that Git tracks is no place for a secret; whether it does is not known.",
+                hint="keep the secret outside of the repository",
+            ) from None
+        if tracked:
+            raise _missing(
+                part,
+                "is a file that Git tracks",
+                hint="take it out (git rm --cached), add it to .gitignore, and replace the "
+                "secret where it was issued: it is in the history",
+            )
 
     def _aws(self, place: SecretPlace, part: SecretReference) -> str:
         profiles = self._profiles(part)

@@ -103,10 +103,10 @@ def exactly(*terms: CostTerm) -> Cost:
     return Cost(total, total, total, tuple(term for term in terms if term.count))
 
 
-def calls(count: int, *, label: str) -> Cost:
+def calls(count: int, *, label: str, each_pu: float = BYOC_CALL_PU) -> Cost:
     """Return the cost of so many calls of the BYOC or Zarr API that are not a GET."""
     source = "processing units: one for each BYOC or Zarr call that is not a GET"
-    return exactly(CostTerm(label, count, BYOC_CALL_PU, source))
+    return exactly(CostTerm(label, count if each_pu else 0, each_pu, source))
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -9,7 +9,9 @@ from dataclasses import replace
 from shplan.core.change import Change, Reason
 from shplan.core.plan import Plan
 
-_BY_THE_SERVER = frozenset({Reason.GONE, Reason.INGESTION_FAILED, Reason.FILE_CHANGED})
+_BY_THE_SERVER = frozenset(
+    {Reason.GONE, Reason.INGESTION_FAILED, Reason.FILE_CHANGED, Reason.IMPORT_FAILED}
+)
 
 
 def drifted(plan: Plan) -> Plan:

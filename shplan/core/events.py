@@ -77,6 +77,20 @@ class BucketUnreadable:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerHeld:
+    """Somebody else writes to the ledger, and is waited for, at most so long."""
+
+    holder: str
+    seconds: float
+
+
 Event: TypeAlias = (
-    ChangeStarted | ChangeProgress | Waiting | ChangeFinished | Retrying | BucketUnreadable
+    ChangeStarted
+    | ChangeProgress
+    | Waiting
+    | ChangeFinished
+    | Retrying
+    | BucketUnreadable
+    | LedgerHeld
 )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
 
@@ -29,6 +30,13 @@ BEAT_S: Final = 15.0
 LEAST_AGAIN_S: Final = 30.0
 
 
+def seconds_passed() -> float:
+    """Return seconds of a clock that goes on while the machine sleeps, where there is one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class Holding:
     """
     The lease, shared: entered once for the walk, let go of and taken again by its turns.
@@ -39,6 +47,8 @@ class Holding:
         interrupt: ends the waiting
         beat_s: how often to say that the holder lives, in seconds as they pass, because the
             place of the ledger counts them
+        waiting: is told who holds it, if it is waited for, and how long at most
+        passed: the seconds that have passed, also while this process or the machine slept
 
     Attributes:
         others: what others have appended since the walk began
@@ -53,6 +63,8 @@ class Holding:
         timeout_s: float,
         interrupt: Interrupt,
         beat_s: float = BEAT_S,
+        waiting: Callable[[str, float], None] | None = None,
+        passed: Callable[[], float] = seconds_passed,
     ) -> None:
         self.others = Others(deployment)
         self.sent = False
@@ -66,6 +78,9 @@ class Holding:
         self._beat_s = beat_s
         self._heart: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self._waiting = waiting
+        self._passed = passed
+        self._sure_at = passed()
 
     async def __aenter__(self) -> Self:
         self._held(await self._enter(self._timeout_s))
@@ -107,6 +122,20 @@ class Holding:
         self.sent = self.sent or any(one.event is Event.INTENT for one in drafts)
         return await self._lease.append(drafts)
 
+    async def sure(self) -> None:
+        """
+        Make sure that the lease is held by now; after a sleep it may be another's.
+
+        Raises:
+            LockedError: it is
+            LedgerError: nobody knows
+        """
+        if self._refused is not None:
+            raise self._refused
+        if self._passed() - self._sure_at > 2 * self._beat_s and not await self._look():
+            message = "the ledger does not say whether it is still held; nothing more is sent"
+            raise LedgerError(message)
+
     def turn(self) -> Turn:
         """Return one change's share."""
         return Turn(self)
@@ -141,6 +170,7 @@ class Holding:
 
     def _held(self, lease: Lease) -> None:
         self._lease = lease
+        self._sure_at = self._passed()
         self._heart = asyncio.create_task(self._beat(), name="lease")
 
     def _given(self) -> Lease | None:
@@ -154,11 +184,21 @@ class Holding:
         while True:
             await asyncio.sleep(self._beat_s)
             try:
-                await self._ledger.beat()
-            except LockedError as error:
-                self._refused = error
-                self._lost.set()
+                await self._look()
+            except LockedError:
                 return
+
+    async def _look(self) -> bool:
+        began = self._passed()
+        try:
+            known = await self._ledger.beat()
+        except LockedError as error:
+            self._refused = error
+            self._lost.set()
+            raise
+        if known:
+            self._sure_at = began
+        return known
 
     async def _again(self) -> Lease:
         if self._interrupt.wanted:
@@ -175,7 +215,11 @@ class Holding:
             raise
 
     async def _enter(self, timeout_s: float) -> Lease:
-        lease = self._ledger.lease(timeout_s=timeout_s)
+        def told(holder: str) -> None:
+            if self._waiting is not None:
+                self._waiting(holder, timeout_s)
+
+        lease = self._ledger.lease(timeout_s=timeout_s, waiting=told)
         if self._interrupt.wanted:
             return await lease.__aenter__()
         entering = asyncio.create_task(lease.__aenter__())

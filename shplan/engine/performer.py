@@ -232,7 +232,7 @@ class Performer:
     async def _send(self, request: ApiRequest) -> Reply:
         async with self._walk.slots:
             try:
-                return await self._world.api.send(request)
+                return await self._world.api.send(request, still=self._walk.holding.sure)
             except ApiError as error:
                 return error
 

@@ -4,7 +4,7 @@ The ports of the engine: what it needs of the world, without knowing who gives i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol
@@ -26,9 +26,15 @@ class Api(Protocol):
         """The latest `Date` the server sent, ISO 8601 in UTC, or empty."""
         ...
 
-    async def send(self, request: ApiRequest) -> Answer:
+    async def send(
+        self, request: ApiRequest, *, still: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer:
         """
         Send one request; it holds no unknowns, and its secrets are resolved while sending.
+
+        Args:
+            still: asked right before each attempt, after all waiting; what it raises ends the
+                sending with nothing sent by that attempt
 
         Raises:
             RefusedError: the server answered no
@@ -97,18 +103,22 @@ class Ledger(Protocol):
         """
         ...
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """
-        Say that the holder of the lease lives.
+        Say that the holder of the lease lives; return whether the lease is known to be held.
 
         Raises:
             LockedError: somebody else has it by now
         """
         ...
 
-    def lease(self, *, timeout_s: float) -> Lease:
+    def lease(self, *, timeout_s: float, waiting: Callable[[str], None] | None = None) -> Lease:
         """
         Return the lease, to be entered with `async with`.
+
+        Args:
+            timeout_s: how long to wait on entering while somebody else has it
+            waiting: is told who, once, if there is anything to wait for
 
         Raises:
             LockedError: on entering, somebody else held it longer than `timeout_s`

@@ -12,6 +12,7 @@ from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, Settlement
 from shplan.core.errors import PlanError, StalePlanError
+from shplan.core.events import LedgerHeld
 from shplan.core.frozen import dataclass
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies, apply_policies
@@ -225,6 +226,7 @@ def _holding(session: Session, timeout_s: float, interrupt: Interrupt) -> Holdin
         deployment=session.world.deployment,
         timeout_s=timeout_s,
         interrupt=interrupt,
+        waiting=lambda holder, most_s: session.world.events.emit(LedgerHeld(holder, most_s)),
     )
 
 

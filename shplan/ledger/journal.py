@@ -91,17 +91,20 @@ class Journal:
         """
         return (await self._tail.fold(deployment)).runs()
 
-    def lease(self, *, timeout_s: float) -> JournalLease:
+    def lease(
+        self, *, timeout_s: float, waiting: Callable[[str], None] | None = None
+    ) -> JournalLease:
         """
         Return the lease, to be entered with `async with`.
 
         Args:
             timeout_s: how long to wait on entering while somebody else has it
+            waiting: is told who, once, if there is anything to wait for
 
         Raises:
             LockedError: on entering, somebody else held it longer than `timeout_s`
         """
-        return JournalLease(self._tail, timeout_s=timeout_s)
+        return JournalLease(self._tail, timeout_s=timeout_s, waiting=waiting)
 
     async def others(self) -> tuple[LedgerEntry, ...]:
         """
@@ -118,9 +121,9 @@ class Journal:
         """Return who holds the ledger, as far as can be seen without touching anything."""
         return await self._backend.holder()
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """
-        Say that the holder of the lease lives.
+        Say that the holder of the lease lives; return whether the lease is known to be held.
 
         One beat that nobody answers is no matter: the next one looks again.
 
@@ -134,7 +137,8 @@ class Journal:
             except LeaseLostError:
                 raise
             except LedgerError:
-                return
+                return False
+            return True
 
     async def verify(self, anchors: Iterable[Anchor] = ()) -> Report:
         """

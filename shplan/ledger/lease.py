@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -39,16 +39,20 @@ class JournalLease:
     Args:
         tail: the journal's end
         timeout_s: how long to wait while somebody else has it
+        waiting: is told who, once, if there is anything to wait for
     """
 
-    def __init__(self, tail: Tail, *, timeout_s: float) -> None:
+    def __init__(
+        self, tail: Tail, *, timeout_s: float, waiting: Callable[[str], None] | None = None
+    ) -> None:
         self._tail = tail
         self._timeout_s = timeout_s
+        self._waits = waiting
         self._fence: int | None = None
         self._waiting: list[_Batch] = []
 
     async def __aenter__(self) -> Self:
-        await acquire(self._tail, timeout_s=self._timeout_s)
+        await acquire(self._tail, timeout_s=self._timeout_s, waiting=self._waits)
         try:
             self._fence = await _begin(self._tail)
         except BaseException:
@@ -156,13 +160,16 @@ def _told(holder: Holder) -> JsonObject:
     }
 
 
-async def acquire(tail: Tail, *, timeout_s: float) -> None:
+async def acquire(
+    tail: Tail, *, timeout_s: float, waiting: Callable[[str], None] | None = None
+) -> None:
     """
     Become the only writer.
 
     Args:
         tail: the journal's end
         timeout_s: how long to wait while somebody else is
+        waiting: is told who, once, if there is anything to wait for
 
     Raises:
         LockedError: it took longer; the message names who holds it
@@ -182,4 +189,7 @@ async def acquire(tail: Tail, *, timeout_s: float) -> None:
                 "wait until it ends, or give more time with --lock-timeout"
             )
             raise LockedError(msg)
+        if waiting is not None:
+            waiting(str(other))
+            waiting = None
         await tail.clock.sleep(min(tail.backend.poll_s, left_s))

@@ -12,7 +12,7 @@ from itertools import product
 
 from shplan.core.value import Object, Path, Sensitive, Unknown, Value
 from shplan.manifest.parse import kind_of
-from shplan.manifest.validate import shown
+from shplan.manifest.wording import shown
 
 MAX_INSTANCES = 10_000
 _RESERVED = ("key", "value")

@@ -43,7 +43,7 @@ from shplan.manifest.scanner import (
     read,
     split,
 )
-from shplan.manifest.validate import listed, nearest, shown
+from shplan.manifest.wording import listed, nearest, shown
 from shplan.manifest.work import KEPT, SCALAR, WorkError, weight
 
 MAX_TEXT = 1_000_000

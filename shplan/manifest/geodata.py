@@ -19,7 +19,7 @@ import orjson
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.parse import kind_of
 from shplan.manifest.source import FileError
-from shplan.manifest.validate import listed
+from shplan.manifest.wording import listed
 
 if TYPE_CHECKING:
     import sqlite3

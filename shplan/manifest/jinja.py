@@ -41,7 +41,7 @@ from shplan.manifest.expressions import (
     step_into,
     too_large,
 )
-from shplan.manifest.validate import listed, nearest
+from shplan.manifest.wording import listed, nearest
 from shplan.manifest.work import (
     MAX_SCALAR_WORK,
     MAX_WEIGHT,

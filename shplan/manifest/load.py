@@ -59,8 +59,11 @@ from shplan.manifest.source import (
     Texts,
     find_manifests,
 )
-from shplan.manifest.validate import Violation, dotted, listed, nearest, shown, violations
+from shplan.manifest.validate import violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
+from shplan.manifest.violation import Violation
+from shplan.manifest.wording import dotted, listed, nearest, shown
+from shplan.providers.request_checks import check_requests
 from shplan.schema.store import manifest_kinds, tables
 
 if TYPE_CHECKING:
@@ -605,6 +608,7 @@ class _Loader:
         complaints: dict[Diagnostic, None] = {}
         for desired in resources:
             found = self.registry[desired.address.kind].check(desired, tables())
+            found += check_requests(desired, tables(), deployment=self._deployment)
             # What is wrong with a manifest is said once, not for each of its instances.
             complaints.update(dict.fromkeys(found))
         self.diagnostics += complaints

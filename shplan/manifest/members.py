@@ -28,7 +28,7 @@ from shplan.manifest.geodata import (
     refuse_other_crs,
 )
 from shplan.manifest.lines import Lines
-from shplan.manifest.validate import listed, nearest
+from shplan.manifest.wording import listed, nearest
 
 COLUMNS = ("path", "sensingTime", "coverGeometry")
 MAX_FIELD = 10_000_000

@@ -16,7 +16,7 @@ from shplan.core.duration import seconds_of
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue, Path
 from shplan.manifest.origin import Origin
-from shplan.manifest.validate import listed, nearest
+from shplan.manifest.wording import listed, nearest
 
 DEFAULT_ENVIRONMENT = "sandbox"
 DEFAULT_MANIFESTS = "manifests/"

@@ -36,7 +36,7 @@ from shplan.manifest.geodata import (
 )
 from shplan.manifest.scanner import holds_expression
 from shplan.manifest.source import FileError, Files
-from shplan.manifest.validate import listed, nearest
+from shplan.manifest.wording import listed, nearest
 from shplan.manifest.work import MAX_PROJECT_WORK, MEMBER, Meter, WorkError
 
 Complaint = Callable[[Path, ExpressionError], None]

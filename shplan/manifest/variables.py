@@ -18,7 +18,7 @@ from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.origin import Origin
 from shplan.manifest.parse import kind_of
 from shplan.manifest.project import Environment, Project, Variable
-from shplan.manifest.validate import listed, nearest, shown
+from shplan.manifest.wording import listed, nearest, shown
 
 ENVIRONMENT_PREFIX = "SHPLAN_VAR_"
 _TRUE = frozenset({"true", "1", "yes", "on"})

@@ -39,7 +39,8 @@ class Nature(Enum):
     LOCAL = "local"
 
 
-Rows: TypeAlias = tuple[tuple[JsonValue, ...], ...]
+Row: TypeAlias = tuple[JsonValue, ...]
+Rows: TypeAlias = tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ class Observed:
         foreign_members: members that are not ours, None where nobody asked
         left: what a replacement left behind
         others: ids of other objects that have the wanted natural key
+        users: ids of what refers to it and keeps it from being deleted, as far as anybody asked
         detail: what only this kind understands (the joined tiles of a set)
     """
 
@@ -244,6 +246,7 @@ class Observed:
     foreign_members: int | None = None
     left: LeftBehind | None = None
     others: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
     detail: object = None
 
 
@@ -257,12 +260,14 @@ class LeftBehind:
         exists: the server still has it
         members: how many it holds
         foreign_members: members that came after the replacement was planned
+        users: ids of what refers to it and keeps it from being deleted
     """
 
     id: str
     exists: bool
     members: int = 0
     foreign_members: int = 0
+    users: tuple[str, ...] = ()
 
 
 class Binding(Enum):

@@ -1,5 +1,7 @@
 """
-What a schema cannot say of a Batch V2 request: grid, area, outputs, places, keys.
+What a schema cannot say of a Batch V2 request: grid, area on it, outputs, output paths.
+
+What holds for requests of every kind is in `request_checks`.
 
 Offline: everything here is found before a server is asked. Facts: the documentation's page on
 Batch V2 (tiling grids, output paths) and the API description's schemas.
@@ -10,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
 from shplan.core.paths import template_problems
+from shplan.core.request_area import DEGREES, Area, read_area
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, Value, is_known
 
 # Where a response of this name comes from: the script's own metadata, never an output.
 USERDATA = "userdata"
+_SCHEMES = ("s3://", "gs://")
 _Found: TypeAlias = Iterator[Diagnostic]
 
 
@@ -29,10 +32,8 @@ def check_batch(desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diag
     return [
         *_check_bounds(desired),
         *_check_grid(desired, table),
-        *_check_times(desired),
         *_check_outputs(desired),
         *_check_places(desired),
-        *_check_keys(desired),
     ]
 
 
@@ -102,6 +103,10 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
     tiles = touched_tiles(desired.spec, table)
     if tiles is None or tiles.count:
         return
+    area = read_area(_at(desired.spec, "processRequest", "input", "bounds"))
+    if any(fault.sure for fault in area.faults):
+        # What is wrong with the coordinates themselves is said where they stand.
+        return
     west, south, east, north = grid.bounds
     yield _wrong(
         desired,
@@ -110,23 +115,17 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
         what=f"no tile of grid {grid.id} ({grid.name}) touches the area.",
         why=f"The grid covers longitudes {west:g} to {east:g} and latitudes {south:g} to {north:g}."
         " Coordinates are x, y: longitude first.",
+        hint="exchange x and y of every position" if _fits_exchanged(area, grid) else "",
     )
 
 
-def _check_times(desired: Desired) -> _Found:
-    data = _at(desired.spec, "processRequest", "input", "data")
-    for index, one in enumerate(data if isinstance(data, list) else ()):
-        stated = _at(one, "dataFilter", "timeRange")
-        ends = (stated.get("from"), stated.get("to")) if isinstance(stated, dict) else ()
-        instants = [instant(text) for text in ends if isinstance(text, str)]
-        if len(instants) == 2 and None not in instants and instants[0] > instants[1]:  # type: ignore[operator]
-            yield _wrong(
-                desired,
-                ("spec", "processRequest", "input", "data", index, "dataFilter", "timeRange"),
-                summary="Time range turned round",
-                what="`from` is later than `to`.",
-                hint="exchange them",
-            )
+def _fits_exchanged(area: Area, grid: Grid) -> bool:
+    """Tell whether the area would lie on the grid if its numbers were latitude and longitude."""
+    if area.extent is None or area.crs != DEGREES:
+        return False
+    south, west, north, east = area.extent
+    left, low, right, high = grid.bounds
+    return left <= west and east <= right and low <= south and north <= high
 
 
 def _check_outputs(desired: Desired) -> _Found:
@@ -166,7 +165,8 @@ def _check_places(desired: Desired) -> _Found:
     for store in ("s3", "gs"):
         url = _at(desired.spec, "output", "delivery", store, "url")
         raster = _at(desired.spec, "output", "type") == "raster"
-        if not isinstance(url, str) or not raster:
+        # What is no address at all is said of the places of every kind.
+        if not isinstance(url, str) or not raster or not url.startswith(_SCHEMES):
             continue
         for problem in template_problems(url, _identifiers(desired.spec)):
             yield _wrong(
@@ -177,34 +177,6 @@ def _check_places(desired: Desired) -> _Found:
                 why=problem.why,
                 hint=problem.hint,
             )
-
-
-def _check_keys(desired: Desired) -> _Found:
-    """A key pair is a pair, and a role is instead of it. Source: schema S3BucketInfo."""
-    delivery = _at(desired.spec, "output", "delivery", "s3")
-    if not isinstance(delivery, dict):
-        return
-    stated = {"accessKey", "secretAccessKey"} & delivery.keys()
-    path = ("spec", "output", "delivery", "s3")
-    if len(stated) == 1:
-        (lacking,) = {"accessKey", "secretAccessKey"} - stated
-        yield _wrong(
-            desired,
-            path,
-            summary="Half of a key pair",
-            what=f"`{next(iter(stated))}` is stated without `{lacking}`.",
-            hint=f"write `{lacking}: \"{{{{ secret('env:NAME') }}}}\"`",
-        )
-    elif not stated and "iamRoleARN" not in delivery:
-        yield _wrong(
-            desired,
-            path,
-            summary="No access to the bucket",
-            what="the delivery has neither `iamRoleARN` nor a key pair.",
-            why="The service writes there with what the request gives it; bucket policies are not"
-            " used any more.",
-            hint="state `iamRoleARN`, or `accessKey` and `secretAccessKey` by secret(...)",
-        )
 
 
 def _identifiers(spec: Object) -> tuple[str, ...]:

@@ -128,6 +128,7 @@ def _decide_known(case: _Case) -> Change:
     latest = case.view.latest
     if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
         change = replace(case.base, id=receipt.id, attempt=receipt.attempt)
+        change = replace(change, current={**change.current, "billed": billed(receipt)})
         return _bound(case, replace(change, notes=(*_told(receipt), *_stale_inputs(case))))
     tasks = case.view.of_attempt(latest)
     alive = [task for task in tasks if task.phase in (Phase.RUNNING, Phase.DONE)]

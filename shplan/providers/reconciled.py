@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, cast
 
+from shplan.core.cost import BYOC_CALL_PU
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import ApiError, NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
@@ -92,10 +93,10 @@ def failure(reply: Reply) -> Settlement | None:
     return Settlement(Result.REFUSED, status=status, message=str(reply))
 
 
-def cost_of(replies: tuple[Reply, ...]) -> float:
-    """Return the processing units spent: the server's own figure, else one for each success."""
+def cost_of(replies: tuple[Reply, ...], *, each_pu: float = BYOC_CALL_PU) -> float:
+    """Return the processing units spent: the server's own figure, else a price for each success."""
     return sum(
-        (1.0 if reply.spent_pu is None else reply.spent_pu)
+        (each_pu if reply.spent_pu is None else reply.spent_pu)
         for reply in replies
         if isinstance(reply, Answer)
     )

@@ -12,6 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from shplan.providers.base import Provider
 
 
+def _batch_collection() -> Provider:
+    from shplan.providers.batch_collection import BatchCollection  # noqa: PLC0415
+
+    return BatchCollection()
+
+
 def _batch_process() -> Provider:
     from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
 
@@ -34,6 +40,12 @@ def _evalscript() -> Provider:
     from shplan.providers.evalscript import Evalscript  # noqa: PLC0415
 
     return Evalscript()
+
+
+def _zarr_collection() -> Provider:
+    from shplan.providers.zarr_collection import ZarrCollection  # noqa: PLC0415
+
+    return ZarrCollection()
 
 
 class Registry(Mapping[str, Provider]):
@@ -60,9 +72,11 @@ class Registry(Mapping[str, Provider]):
 
 PROVIDERS: Mapping[str, Provider] = Registry(
     {
+        "BatchCollection": _batch_collection,
         "BatchProcess": _batch_process,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,
+        "ZarrCollection": _zarr_collection,
     }
 )

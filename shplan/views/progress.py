@@ -18,6 +18,7 @@ from shplan.core.events import (
     ChangeProgress,
     ChangeStarted,
     Event,
+    LedgerHeld,
     Retrying,
     Waiting,
 )
@@ -143,6 +144,10 @@ class PlainLines:
         return True
 
 
+# Said once, and no line of a change that goes on.
+_Passing = Retrying | BucketUnreadable | LedgerHeld
+
+
 class Live:
     """What runs, on one line redrawn in place; what is finished stays above it."""
 
@@ -158,11 +163,11 @@ class Live:
 
     def emit(self, event: Event) -> None:
         """Redraw."""
-        if isinstance(event, ChangeFinished | Retrying | BucketUnreadable):
+        if isinstance(event, ChangeFinished | _Passing):
             self._console.print(sentence(event), markup=False, soft_wrap=True)
         if isinstance(event, ChangeFinished):
             self._running.pop(event.address, None)
-        elif not isinstance(event, Retrying | BucketUnreadable):
+        elif not isinstance(event, _Passing):
             # Out and in again, so that the last one is the one that moved last.
             self._running.pop(event.address, None)
             self._running[event.address] = sentence(event)
@@ -224,6 +229,8 @@ def _worded(event: Event) -> str:
             return f"{operation}: {reason}; again in {seconds:.1f} s"
         case BucketUnreadable(message=message):
             return message
+        case LedgerHeld(holder=holder, seconds=seconds):
+            return f"waiting for the ledger, at most {seconds:,.0f} s: it is held by {holder}"
         case ChangeFinished():
             return _finished(event)
 

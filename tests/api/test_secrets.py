@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shplan.api.git_index import is_tracked, names
 from shplan.api.secrets import MOST_BYTES, SecretSources
 from shplan.core.errors import CredentialsError
 from shplan.core.secret_places import SecretPlaceError, in_project, read_secret_place
@@ -158,6 +159,72 @@ def test_a_file_that_git_tracks_is_no_place_for_a_secret(
     (root / "link").symlink_to("tracked")
     assert "Git tracks" in refused(sources, "file:link")
     assert revealed(sources, "file:ignored") == f"<{CANARY}>"
+
+
+def git(*arguments: str, at: Path) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    command = ["git", *who, *arguments]
+    done = subprocess.run(command, cwd=at, check=True, timeout=60, capture_output=True, text=True)
+    return done.stdout
+
+
+FORMS = {
+    "2": (),
+    "3": ("update-index", "--skip-worktree", "b"),
+    "4": ("update-index", "--index-version", "4"),
+}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+@pytest.mark.parametrize("version", FORMS)
+@pytest.mark.parametrize("hashes", ["sha1", "sha256"])
+def test_an_index_is_read_as_git_reads_it(tmp_path: Path, version: str, hashes: str) -> None:
+    git("init", "-q", f"--object-format={hashes}", at=tmp_path)
+    for name in ("b", "ba", "baa", "c/" + "long" * 60, "c/a", "ü", "x" * 2000):
+        path = tmp_path / "/".join(name[at : at + 200] for at in range(0, len(name), 200))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    git("add", ".", at=tmp_path)
+    if FORMS[version]:
+        git(*FORMS[version], at=tmp_path)
+    content = (tmp_path / ".git" / "index").read_bytes()
+    assert content[7] == int(version)
+    listed = git("ls-files", "-z", at=tmp_path).encode().split(b"\0")[:-1]
+    assert list(names(content)) == listed
+    assert len(listed) == 7
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+def test_the_index_of_a_second_work_tree_counts_as_well(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    git("init", "-q", at=first)
+    (first / "tracked").touch()
+    git("add", ".", at=first)
+    git("commit", "-qm", "a", at=first)
+    git("worktree", "add", "-q", str(second), at=first)
+    (second / "other").touch()
+    assert is_tracked(second / "tracked")
+    assert not is_tracked(second / "other")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+@pytest.mark.parametrize("damage", ["cut", "split", "other"])
+def test_a_secret_stays_where_it_is_when_an_index_cannot_be_read(
+    sources: SecretSources, tmp_path: Path, damage: str
+) -> None:
+    root = tmp_path / "project"
+    for name in ("a", "b", "ignored"):
+        (root / name).write_text(CANARY)
+    git("init", "-q", at=root)
+    git("add", "a", "b", at=root)
+    index = root / ".git" / "index"
+    if damage == "split":
+        git("update-index", "--split-index", at=root)
+    else:
+        content = index.read_bytes()
+        index.write_bytes(content[:100] if damage == "cut" else b"DIRX" + content[4:])
+    assert "lies in a Git repository" in refused(sources, "file:ignored")
 
 
 @pytest.mark.parametrize(

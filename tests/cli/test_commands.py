@@ -175,11 +175,16 @@ def test_a_held_ledger_leaves_with_six(project: Project) -> None:
     asyncio.run(lease.__aenter__())
     try:
         said = project.run("apply", "--auto-approve")
+        patient = project.run("apply", "--auto-approve", "--lock-timeout", "1s")
         shown = [project.run("status"), project.run("ledger", "show")]
     finally:
         asyncio.run(lease.__aexit__(None, None, None))
     assert said.code == 6
     assert f"is held by process {os.getpid()} of bob" in said.err
+    assert "waiting for the ledger" not in said.err
+    assert patient.code == 6
+    waiting = f"waiting for the ledger, at most 1 s: it is held by process {os.getpid()} of bob"
+    assert patient.err.count(waiting) == 1
     for one in shown:
         assert one.code == 0
         assert f"held by process {os.getpid()} of bob" in one.err

@@ -14,7 +14,7 @@ import pytest
 from shplan.core.address import Address
 from shplan.core.entry import Event
 from shplan.engine.executor import Ending, Report, execute
-from shplan.engine.holding import LEAST_AGAIN_S, Holding
+from shplan.engine.holding import BEAT_S, LEAST_AGAIN_S, Holding, seconds_passed
 from shplan.engine.performer import Interrupt, InterruptedApplyError
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, Session, apply, plan
@@ -421,12 +421,41 @@ class _Losing(Sharer):
         return self.taken
 
 
-async def carried_out(session: Session) -> Report:
-    """What an apply does, with a heart that beats all the time."""
+class _Asleep(_Taken):
+    """A process that sleeps right after it has written an intent, while others take over."""
+
+    slept_s = 0.0
+
+    async def append(self, lines: Any, *, expected: Any, head: Any) -> Any:
+        mark = await super().append(lines, expected=expected, head=head)
+        if any(b'"intent"' in bytes(line) for line in lines):
+            self.lost = True
+            self.slept_s += 100.0
+        return mark
+
+
+class _Sleeping(Sharer):
+    @cached_property
+    def asleep(self) -> _Asleep:
+        return _Asleep(self.root / self.ledger_name)
+
+    def backend(self) -> Backend:
+        return self.asleep
+
+
+async def carried_out(
+    session: Session, *, beat_s: float = 0.0, passed: Callable[[], float] = seconds_passed
+) -> Report:
+    """What an apply does; without more said, with a heart that beats all the time."""
     planned = await plan(session)
     interrupt = Interrupt()
     holding = Holding(
-        session.ledger, deployment="sandbox", timeout_s=0.0, interrupt=interrupt, beat_s=0.0
+        session.ledger,
+        deployment="sandbox",
+        timeout_s=0.0,
+        interrupt=interrupt,
+        beat_s=beat_s,
+        passed=passed,
     )
     async with holding:
         return await execute(
@@ -457,6 +486,31 @@ def test_who_has_lost_the_lease_stops_at_once_and_says_what_is_unknown(tmp_path:
         assert again.report is not None
         assert again.report.exit_code() == 0
         assert await units(world) == 3.0
+        await nothing_is_left(world, *FIELDS)
+        world.close()
+
+    played(scenario())
+
+
+def test_who_slept_after_an_intent_looks_for_the_lease_before_the_request_leaves(
+    tmp_path: Path,
+) -> None:
+    """A lid that was closed, a virtual machine that was moved: the timers are as late as the rest."""
+
+    async def scenario() -> None:
+        world = opened(tmp_path)
+        sleeping = _Sleeping(**world.__dict__)
+        async with sleeping.exchange() as exchange:
+            session = sleeping.session(exchange, FIELDS)
+            report = await carried_out(
+                session, beat_s=BEAT_S, passed=lambda: sleeping.asleep.slept_s
+            )
+            assert "createByocCollection" not in exchange.counts
+        assert report.exit_code() == 6
+        assert "taken over by process 9 of eve" in report.locked
+        again = await world.apply(*FIELDS)
+        assert again.report is not None
+        assert again.report.exit_code() == 0
         await nothing_is_left(world, *FIELDS)
         world.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,8 @@ class _Broken:
     def __getattr__(self, name: str):
         return getattr(self._inner, name)
 
-    def lease(self, *, timeout_s: float):
-        return _BrokenLease(self._inner.lease(timeout_s=timeout_s), self)
+    def lease(self, *, timeout_s: float, **more: Any):
+        return _BrokenLease(self._inner.lease(timeout_s=timeout_s, **more), self)
 
 
 class _BrokenLease:

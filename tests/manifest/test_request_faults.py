@@ -9,7 +9,8 @@ import pytest
 
 from shplan.core.value import SecretReference, Sensitive
 from shplan.manifest.load import load
-from shplan.manifest.validate import Violation, violations
+from shplan.manifest.validate import violations
+from shplan.manifest.violation import Violation
 from shplan.providers.registry import PROVIDERS
 
 

@@ -94,8 +94,8 @@ class DyingLedger:
         self._fate.live()
         await self._inner.beat()
 
-    def lease(self, *, timeout_s: float) -> Any:
-        return _DyingLease(self._inner.lease(timeout_s=timeout_s), self._fate)
+    def lease(self, *, timeout_s: float, **more: Any) -> Any:
+        return _DyingLease(self._inner.lease(timeout_s=timeout_s, **more), self._fate)
 
 
 class _DyingLease:

@@ -1,0 +1,435 @@
+"""
+`input.bounds` of a request: order, units and reach of its coordinates, rings, and the reference system.
+
+Source: API reference, Process, `input.bounds`: x before y in every reference system, CRS84 where none is named;
+the documentation's list of reference systems. That a geometry can be too complex is known from refusals only; the
+number of vertices from which it is said is an assumption.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from shplan.core.frozen import dataclass
+from shplan.core.geometry import crs_code
+from shplan.core.request_faults import Fault, Faults, at, number, numbers
+from shplan.core.value import Object, Value
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+Position: TypeAlias = tuple[float, float]
+
+DEGREES: Final = "EPSG:4326"
+MOST_VERTICES: Final = 10_000
+# Source: documentation, "Supported CRS", beside the UTM zones.
+_KNOWN: Final = frozenset(
+    {4326, 3857, 2154, 2180, 2193, 3003, 3004, 3005, 3006, 3031, 3035, 3161, 3346, 3413, 3416}
+    | {3578, 3580, 3765, 3794, 3844, 3912, 3995, 4026, 5514, 28992, 32184}
+)
+_URL = re.compile(r"https?://www\.opengis\.net/def/crs/(?:OGC/1\.3/CRS84|EPSG/[0-9.]*/[0-9]+)")
+_EDGE_OF_MERCATOR_M = 20_037_508.4
+_REMEMBERED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """
+    The bounds of a request as they were read.
+
+    Args:
+        crs: `EPSG:N` of the coordinates
+        extent: (smallest x, smallest y, largest x, largest y) of the image, in their own units; None where unknown
+        faults: in the order of the fields
+    """
+
+    crs: str = DEGREES
+    extent: tuple[float, float, float, float] | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def read_area(bounds: Value) -> Area:
+    """Read the bounds of a request; the instances of a `forEach` share most of theirs, read once."""
+    if not isinstance(bounds, dict):
+        return Area()
+    try:
+        return _read(json.dumps(bounds, allow_nan=False))
+    except (TypeError, ValueError):
+        # Something of it is not known yet.
+        return _area(bounds)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(written: str) -> Area:
+    return _area(json.loads(written))
+
+
+def _area(bounds: Object) -> Area:
+    crs, box, geometry = _crs_of(bounds), numbers(bounds.get("bbox")), at(bounds, "geometry")
+    if box is not None and len(box) != 4:
+        box = None
+    rings = list(_rings(geometry))
+    corners = [position for ring in rings for position in ring]
+    extent = None
+    if box is not None:
+        extent = (box[0], box[1], box[2], box[3])
+    elif corners:
+        across, up = [x for x, _ in corners], [y for _, y in corners]
+        extent = (min(across), min(up), max(across), max(up))
+    return Area(crs, extent, tuple(_faults(bounds, crs, box, rings, corners)))
+
+
+def _faults(
+    bounds: Object,
+    crs: str,
+    box: list[float] | None,
+    rings: list[list[Position]],
+    corners: list[Position],
+) -> Faults:
+    yield from _crs_faults(bounds)
+    if box is not None:
+        yield from _box_faults(box, crs)
+    if not corners:
+        return
+    yield from _reach_faults(corners, crs, ("geometry",))
+    yield from _ring_faults(rings)
+    yield from _detail_faults(corners)
+    yield from _meridian_faults(rings, crs)
+    yield from _crossing_faults(bounds.get("geometry"), rings)
+    if box is not None:
+        yield from _apart_faults(box, corners)
+
+
+def _crs_of(bounds: Object) -> str:
+    """Return what `properties` say, else the geometry, else degrees."""
+    named = at(bounds, "properties", "crs")
+    if not isinstance(named, str):
+        named = at(bounds, "geometry", "crs", "properties", "name")
+    return crs_code(named) if isinstance(named, str) else DEGREES
+
+
+# --- reference systems ---------------------------------------------------------------------
+
+
+def _crs_faults(bounds: Object) -> Faults:
+    named = at(bounds, "properties", "crs")
+    if not isinstance(named, str):
+        return
+    path = ("properties", "crs")
+    code = crs_code(named)
+    if not is_supported(code):
+        yield Fault(
+            path,
+            "area",
+            "Reference system not supported",
+            f"the coordinates are in `{_short(named)}`, which the service does not know.",
+            "It knows CRS84, EPSG:4326 and 3857, the UTM zones (32601 to 32660, 32701 to 32760),"
+            f" and EPSG:{', '.join(str(one) for one in sorted(_KNOWN - {4326, 3857}))}.",
+            "bring the area into one of them, e.g. with `ogr2ogr -t_srs EPSG:4326`",
+        )
+    elif not _URL.fullmatch(named):
+        yield Fault(
+            path,
+            "area",
+            "Reference system in another spelling",
+            f"the reference system is written as `{_short(named)}`.",
+            "The API names reference systems by URL; other spellings may be refused.",
+            f"write `crs: http://www.opengis.net/def/crs/EPSG/0/{code.removeprefix('EPSG:')}`",
+            sure=False,
+        )
+    inner = at(bounds, "geometry", "crs", "properties", "name")
+    if isinstance(inner, str) and crs_code(inner) != crs_code(named):
+        yield Fault(
+            path,
+            "area",
+            "Two reference systems",
+            f"`properties` say `{_short(named)}`, and the geometry itself `{_short(inner)}`.",
+            "Only one of them can be right.",
+            "state it once, in `properties`",
+            sure=False,
+        )
+
+
+def is_supported(crs: str) -> bool:
+    """Tell whether requests may use a reference system, `EPSG:N`."""
+    digits = crs.removeprefix("EPSG:")
+    if not re.fullmatch(r"[0-9]{4,5}", digits):
+        return False
+    code = int(digits)
+    return code in _KNOWN or 32601 <= code <= 32660 or 32701 <= code <= 32760
+
+
+# --- coordinates ---------------------------------------------------------------------------
+
+
+def _box_faults(box: list[float], crs: str) -> Faults:
+    west, south, east, north = box
+    if west < east and south < north:
+        yield from _reach_faults([(west, south), (east, north)], crs, ("bbox",))
+        return
+    if west == east or south == north:
+        what, hint = "has no width or no height.", "give it two different corners"
+    else:
+        what = "does not begin with its smallest x and smallest y."
+        hint = f"write `bbox: {_listed(_turned(box, crs))}`"
+    yield Fault(
+        ("bbox",),
+        "area",
+        "Box without an area",
+        f"the bbox {_listed(box)} {what}",
+        "Its order is smallest x, smallest y, largest x, largest y; x is the longitude.",
+        hint,
+    )
+
+
+def _turned(box: list[float], crs: str) -> list[float]:
+    west, south, east, north = box
+    low, high = sorted((south, north))
+    if crs == DEGREES and west > 90 and east < -90:
+        # Across the antimeridian; longitudes may run over 180 degrees.
+        return [west, low, east + 360, high]
+    return [min(west, east), low, max(west, east), high]
+
+
+def _reach_faults(corners: Sequence[Position], crs: str, path: tuple[str]) -> Faults:
+    furthest_x = max(abs(x) for x, _ in corners)
+    furthest_y = max(abs(y) for _, y in corners)
+    if crs == DEGREES:
+        yield from _degree_faults(furthest_x, furthest_y, corners, path)
+    elif not is_supported(crs):
+        return
+    elif furthest_x <= 180 and furthest_y <= 90:
+        yield Fault(
+            path,
+            "area",
+            "Coordinates look like degrees",
+            f"the coordinates, e.g. {_listed(corners[0])}, are in metres of {crs}.",
+            "In degrees they would be a place on the globe; in metres they are a spot at the origin.",
+            "leave `properties.crs` out, or write the coordinates in metres",
+            sure=False,
+        )
+    elif crs.startswith(("EPSG:326", "EPSG:327")):
+        yield from _zone_faults(furthest_x, corners, crs, path)
+    elif crs == "EPSG:3857" and furthest_x > 2 * _EDGE_OF_MERCATOR_M:
+        yield _off_the_globe(path, corners, crs)
+
+
+def _degree_faults(
+    furthest_x: float, furthest_y: float, corners: Sequence[Position], path: tuple[str]
+) -> Faults:
+    if furthest_y <= 90 and furthest_x <= 360:
+        return
+    if furthest_x <= 90 and furthest_y <= 180:
+        swapped = [(y, x) for x, y in corners]
+        hint = "exchange x and y of every position"
+        if path == ("bbox",):
+            hint = f"write `bbox: {_listed([*swapped[0], *swapped[1]])}`"
+        yield Fault(
+            path,
+            "area",
+            "Latitude before longitude",
+            f"the second number of {_listed(corners[-1])} is no latitude.",
+            "Coordinates are x, y: longitude first, whatever the registry says of EPSG:4326.",
+            hint,
+        )
+    elif furthest_x > 360 and furthest_y > 90:
+        yield Fault(
+            path,
+            "area",
+            "Coordinates are no degrees",
+            f"the coordinates, e.g. {_listed(corners[0])}, are read as degrees.",
+            "Without `properties.crs` an area is in CRS84, longitude and latitude.",
+            "say what they are, e.g."
+            " `properties: {crs: http://www.opengis.net/def/crs/EPSG/0/32633}`",
+        )
+    else:
+        yield _off_the_globe(path, corners, "CRS84")
+
+
+def _zone_faults(
+    furthest_x: float, corners: Sequence[Position], crs: str, path: tuple[str]
+) -> Faults:
+    # A zone is some 700 km wide and 10,000 km high; northings before eastings stand out.
+    if furthest_x <= 2_000_000:
+        return
+    low, high = min(y for _, y in corners), max(y for _, y in corners)
+    exchanged = low > 0 and high < 1_000_000
+    yield Fault(
+        path,
+        "area",
+        "Coordinates off their zone",
+        f"the coordinates, e.g. {_listed(corners[0])}, lie far outside of {crs}.",
+        "Eastings of a UTM zone are about 100,000 to 900,000 and stand first.",
+        "exchange x and y of every position" if exchanged else "name the zone they are in",
+        sure=False,
+    )
+
+
+def _off_the_globe(path: tuple[str], corners: Sequence[Position], crs: str) -> Fault:
+    return Fault(
+        path,
+        "area",
+        "Coordinates off the globe",
+        f"the coordinates, e.g. {_listed(corners[0])}, lie outside of {crs}.",
+        "Longitudes go from -180 to 180, and to 360 across the antimeridian; latitudes from -90 to 90.",
+    )
+
+
+# --- rings ---------------------------------------------------------------------------------
+
+
+def _rings(geometry: Value) -> Iterator[list[Position]]:
+    """Yield the rings of a Polygon or MultiPolygon; none where anything of it is unknown."""
+    coordinates = at(geometry, "coordinates")
+    kind = at(geometry, "type")
+    polygons = [coordinates] if kind == "Polygon" else coordinates
+    found: list[list[Position]] = []
+    for polygon in polygons if isinstance(polygons, list) else ():
+        for ring in polygon if isinstance(polygon, list) else ():
+            positions = _ring(ring)
+            if positions is None:
+                return
+            found.append(positions)
+    yield from found
+
+
+def _ring(ring: Value) -> list[Position] | None:
+    if not isinstance(ring, list):
+        return None
+    positions = []
+    for one in ring:
+        if not isinstance(one, list) or len(one) < 2:
+            return None
+        x, y = number(one[0]), number(one[1])
+        if x is None or y is None:
+            return None
+        positions.append((x, y))
+    return positions
+
+
+def _ring_faults(rings: list[list[Position]]) -> Faults:
+    for ring in rings:
+        if ring and ring[0] != ring[-1]:
+            yield Fault(
+                ("geometry",),
+                "area",
+                "Ring is not closed",
+                f"the ring that begins at {_listed(ring[0])} ends at {_listed(ring[-1])}.",
+                "The last position of a ring is its first (RFC 7946 section 3.1.6).",
+                "repeat the first position at the end of the ring",
+            )
+            return
+        if len(ring) < 4:
+            yield Fault(
+                ("geometry",),
+                "area",
+                "Ring without an area",
+                f"a ring of the geometry has {len(ring)} positions.",
+                "A ring has at least four, and the last is the first (RFC 7946 section 3.1.6).",
+            )
+            return
+
+
+def _detail_faults(corners: Sequence[Position]) -> Faults:
+    if len(corners) > MOST_VERTICES:
+        yield Fault(
+            ("geometry",),
+            "area",
+            "Geometry in great detail",
+            f"the geometry has {len(corners):,} vertices.",
+            "The service refuses geometries that it finds too complex, and every request carries it.",
+            "simplify it to about a pixel, e.g. with `ogr2ogr -simplify 0.0001`",
+            sure=False,
+        )
+
+
+def _meridian_faults(rings: list[list[Position]], crs: str) -> Faults:
+    if crs != DEGREES:
+        return
+    for ring in rings:
+        for (x, y), (other, _) in pairwise(ring):
+            if abs(x - other) > 180:
+                yield Fault(
+                    ("geometry",),
+                    "area",
+                    "Geometry around the globe",
+                    f"an edge runs from longitude {x:g} to {other:g}, at latitude {y:g}.",
+                    "Edges are straight in longitude: this one goes the long way round, and not"
+                    " across the antimeridian.",
+                    "cut the area at 180 degrees into a MultiPolygon (RFC 7946 section 3.1.9)",
+                    sure=False,
+                )
+                return
+
+
+def _crossing_faults(geometry: Value, rings: list[list[Position]]) -> Faults:
+    closed = all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
+    where = _crossing_of(geometry) if closed else ""
+    if where:
+        yield Fault(
+            ("geometry",),
+            "area",
+            "Geometry crosses itself",
+            f"the geometry is not valid: {where}.",
+            "What is inside of it is not defined; the service may refuse it or take another area.",
+            "mend it, e.g. with `ogr2ogr -makevalid`",
+            sure=False,
+        )
+
+
+def _crossing_of(geometry: Value) -> str:
+    """Return why a closed geometry is not valid and where, empty where it is."""
+    shape = _shape(geometry)
+    if shape is None:
+        return ""
+    import shapely  # noqa: PLC0415 - loaded by who has a geometry
+
+    if shapely.is_valid(shape):
+        return ""
+    reason = str(shapely.is_valid_reason(shape))
+    found = re.fullmatch(r"(.*)\[(\S+) (\S+)\]", reason)
+    if found is None:
+        return reason.lower()
+    return f"{found[1].lower()} at [{float(found[2]):g}, {float(found[3]):g}]"
+
+
+def _shape(geometry: Value) -> BaseGeometry | None:
+    import shapely  # noqa: PLC0415
+    from shapely.errors import ShapelyError  # noqa: PLC0415
+    from shapely.geometry import shape  # noqa: PLC0415
+
+    if not isinstance(geometry, dict):
+        return None
+    try:
+        made = shape({key: geometry[key] for key in ("type", "coordinates")})
+    except (ShapelyError, ValueError, TypeError, LookupError, AttributeError):
+        return None
+    return None if shapely.is_empty(made) else made
+
+
+def _apart_faults(box: list[float], corners: Sequence[Position]) -> Faults:
+    across, up = [x for x, _ in corners], [y for _, y in corners]
+    west, south, east, north = box
+    if max(across) < west or min(across) > east or max(up) < south or min(up) > north:
+        yield Fault(
+            ("geometry",),
+            "area",
+            "Box and geometry apart",
+            "the geometry lies outside of the bbox.",
+            "The image covers the bbox, and only what lies inside the geometry has data.",
+            "leave one of them out",
+            sure=False,
+        )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"[{', '.join(f'{one:.10g}' for one in values)}]"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

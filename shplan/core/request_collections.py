@@ -1,0 +1,138 @@
+"""
+The collections that a request reads, against what is published of them: who holds them, where, since when.
+
+Source: table `missions`, and the API description's marks of what is deprecated.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from shplan.core.request_area import DEGREES, Area
+from shplan.core.request_faults import Fault, Faults, at, numbers
+from shplan.core.request_times import mission_faults, mission_of, range_faults
+from shplan.core.value import JsonObject, Object, Path, Value
+
+_DEPLOYMENTS = ("aws-eu-central-1", "aws-us-west-2", "cdse")
+
+
+def collection_faults(
+    body: Object, area: Area, table: JsonObject, deployment: str, *, within: Value = None
+) -> Faults:
+    """
+    Return what is wrong with the data of a request.
+
+    Args:
+        body: with `input.data`
+        area: its bounds
+        table: `missions`
+        deployment: a built-in name, empty for any other
+        within: the time range of statistics, which count for every collection
+    """
+    data = at(body, "input", "data")
+    for index, one in enumerate(data if isinstance(data, list) else ()):
+        path: Path = ("input", "data", index)
+        collection = at(one, "type")
+        stated = at(one, "dataFilter", "timeRange")
+        place = (*path, "dataFilter", "timeRange")
+        if within is None:
+            yield from range_faults(stated, place)
+            yield from mission_faults(stated, collection, table, place)
+        else:
+            yield from mission_faults(within, collection, table, ("aggregation", "timeRange"))
+            yield from _unused_range(stated, place)
+        yield from _held_faults(collection, table, deployment, path)
+        yield from _reach_faults(collection, table, area)
+        yield from _older_names(one, table, path)
+
+
+def _unused_range(stated: Value, place: Path) -> Faults:
+    if isinstance(stated, dict):
+        yield Fault(
+            place,
+            "time",
+            "Time range not used",
+            "the input states a time range, and statistics use that of `aggregation`.",
+            "The range of an input is ignored here.",
+            "remove it",
+            sure=False,
+        )
+
+
+def _held_faults(collection: Value, table: JsonObject, deployment: str, path: Path) -> Faults:
+    entry = mission_of(collection, table)
+    held = entry.get("held") if entry is not None else None
+    if not isinstance(held, list) or deployment not in _DEPLOYMENTS or deployment in held:
+        return
+    names = " and ".join(str(one) for one in held)
+    yield Fault(
+        (*path, "type"),
+        "collection",
+        "Collection of another deployment",
+        f"{collection} is held by {names}, and this environment is {deployment}.",
+        "Only Process requests of the main deployment reach collections of others.",
+        f"use an environment with `deployment: {held[0]}`",
+        sure=False,
+    )
+
+
+def _reach_faults(collection: Value, table: JsonObject, area: Area) -> Faults:
+    entry = mission_of(collection, table)
+    reach = numbers(cast("Value", entry.get("latitudes"))) if entry is not None else None
+    if reach is None or area.extent is None:
+        return
+    _, south, _, north = area.extent
+    inside = reach[0] <= north and south <= reach[1]
+    if area.crs == DEGREES and not inside and -90 <= south <= north <= 90:
+        yield Fault(
+            ("input", "bounds"),
+            "area",
+            "Area that the collection does not reach",
+            f"{collection} reaches latitudes {reach[0]:g} to {reach[1]:g};"
+            f" the area lies between {south:g} and {north:g}.",
+            "There are no data, and the request is paid. Coordinates are x, y: longitude first.",
+            sure=False,
+        )
+
+
+def _older_names(one: Value, table: JsonObject, path: Path) -> Faults:
+    """Name the successors of what still works and is on its way out."""
+    collection = at(one, "type")
+    entry = mission_of(collection, table)
+    successor = entry.get("instead") if entry is not None else None
+    if isinstance(successor, str):
+        yield _deprecated((*path, "type"), f"the collection `{collection}`", f"type: {successor}")
+    if isinstance(collection, str) and collection.startswith("batch-"):
+        yield Fault(
+            (*path, "type"),
+            "deprecated",
+            "Field on its way out",
+            "the input is a collection of Batch V1.",
+            "Batch V1 and its collections are no part of the service's current description.",
+            "deliver into a BYOC collection, and write `type: byoc-ID`",
+            sure=False,
+        )
+    if at(one, "dataFilter", "previewMode") is not None:
+        yield _deprecated((*path, "dataFilter", "previewMode"), "`previewMode`", "")
+
+
+def deprecated_faults(body: Object) -> Faults:
+    """Name the successors of fields of Batch V1 that were moved. Source: schema BatchProcessRequest."""
+    for old, new in (
+        ("tilingGridId", "tilingGrid: {id: ...}"),
+        ("resolution", "tilingGrid: {resolution: ...}"),
+        ("bucketName", "output: {defaultTilePath: s3://BUCKET}"),
+    ):
+        if old in body:
+            yield _deprecated((old,), f"`{old}`", new)
+
+
+def _deprecated(path: Path, what: str, successor: str) -> Fault:
+    return Fault(
+        path,
+        "deprecated",
+        "Field on its way out",
+        f"{what} is an older form that may be refused one day.",
+        hint=f"write `{successor}`" if successor else "remove it",
+        sure=False,
+    )

@@ -1,0 +1,101 @@
+"""
+Deleting objects: counted once more before, looked for after a lost answer, done when it is gone.
+
+What lost a race, or was replaced, is deleted here as well; it stays where somebody uses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shplan.core.change import Change
+from shplan.core.entry import Event, Result, Settlement
+from shplan.core.errors import RefusedError
+from shplan.core.value import Object
+from shplan.providers.base import Act, ChangeFailedError, Flow, Note, Reply, Scan
+from shplan.providers.reconciled import (
+    act_until_seen,
+    cost_of,
+    failure,
+    raise_refusal,
+    read_or_none,
+)
+from shplan.providers.reconciled_api import ObjectApi
+from shplan.providers.reconciled_find import MemberCount
+
+
+def delete_change(api: ObjectApi, change: Change) -> Flow[Object]:
+    """Carry a delete out, of the object of an address or of one that was left behind."""
+    learnt = Settlement(Result.DONE, gone=not change.deposed, status=204)
+    if change.deposed:
+        learnt = replace(learnt, data={str(change.current.get("slot") or "deposed"): ""})
+    if not change.requests:
+        yield Note(Event.PROTECT, learnt)
+        return {}
+    yield from _refuse_newcomers(api, change)
+    yield from _delete_object(api, change.id, learnt=learnt)
+    return {}
+
+
+def delete_loser(api: ObjectApi, loser: str) -> Flow[None]:
+    """Delete what lost a race, while it is empty; otherwise somebody uses it, and it stays."""
+    settled = Settlement(Result.DONE, status=204, data={"loser": ""})
+    if (yield from _count(api, loser)):
+        yield Note(Event.PROTECT, replace(settled, status=0))
+        return
+    yield from _delete_object(api, loser, learnt=settled)
+
+
+def _refuse_newcomers(api: ObjectApi, change: Change) -> Flow[None]:
+    """
+    Count the members once more: since the plan, somebody may have added their own.
+
+    Between the creation of a replacement and this moment all its members were made ready.
+
+    Raises:
+        ChangeFailedError: there are more than the plan has shown
+    """
+    if api.members is None:
+        return
+    planned = change.current.get("tiles")
+    counted = yield from _count(api, change.id)
+    if isinstance(planned, int) and counted > planned:
+        more = f"{counted - planned} {api.members.noun}"
+        message = f"{more} were added to {change.id} since the plan was made; plan again"
+        raise ChangeFailedError(message)
+
+
+def _count(api: ObjectApi, home: str) -> Flow[int]:
+    """Count what an object holds; what is gone holds nothing."""
+    if api.members is None:
+        return 0
+    count = MemberCount(home, frozenset())
+    try:
+        yield Scan(api.members.listing(home), count.take)
+    except RefusedError as error:
+        if error.status != 404:
+            raise
+    return count.total
+
+
+def _delete_object(api: ObjectApi, object_id: str, *, learnt: Settlement) -> Flow[None]:
+    def settle(replies: tuple[Reply, ...]) -> Settlement:
+        (reply,) = replies
+        if isinstance(reply, RefusedError) and reply.status == 404:
+            return learnt
+        failed = failure(reply)
+        return (
+            failed
+            if failed is not None
+            else replace(learnt, cost_pu=cost_of(replies, each_pu=api.call_pu))
+        )
+
+    def seen() -> Flow[Settlement | None]:
+        now = yield from read_or_none(api.get(object_id))
+        return learnt if now is None else None
+
+    act = Act("delete", (api.delete(object_id),), settle, data={"id": object_id})
+    reply = yield from act_until_seen(act, settled=seen)
+    if isinstance(reply, RefusedError) and reply.status == 404:
+        return
+    raise_refusal(reply)
