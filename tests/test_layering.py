@@ -33,6 +33,8 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
             "packaging",
             "shapely",
             "orjson",
+            "pyarrow",
+            "re2",
         },
     ),
     "api": (
@@ -111,6 +113,7 @@ ONLY: dict[str, set[str]] = {
     "packaging": {"manifest/project.py"},
     "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
+    "pyarrow": {"manifest/members_parquet.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
     "quickjs": {"script/engine_quickjs.py"},
@@ -125,8 +128,9 @@ ONLY: dict[str, set[str]] = {
         "sandbox/script_images.py",
         "sandbox/warping.py",
     },
+    "re2": {"manifest/bucket_pattern.py"},
     "rich": {"views/progress.py"},
-    "ruamel": {"manifest/rewrite.py"},
+    "ruamel": {"manifest/rewrite.py", "manifest/yaml_tree.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
     # The sandbox's are its own: areas of interest, and GeoPackages.
     "shapely": {
@@ -136,6 +140,7 @@ ONLY: dict[str, set[str]] = {
         "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",
+        "manifest/members_parquet.py",
         "sandbox/areas.py",
         "sandbox/catalog_area.py",
         "sandbox/farm.py",

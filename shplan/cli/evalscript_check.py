@@ -45,7 +45,7 @@ def check_project(options: Options) -> int:
     from shplan.cli.project import ProjectError, open_project  # noqa: PLC0415
 
     try:
-        loaded = open_project(options)
+        loaded = open_project(options, offline=True)
     except ProjectError as error:
         diagnostics = error.diagnostics
         if any(not one.code.startswith("evalscript/") for one in diagnostics):

@@ -78,9 +78,7 @@ def _state_of_job(change: Change) -> str:
 
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        # Of a job that has run, notes are about its request, and stand in its plan: here, what it has cost.
-        told = change.waits or not change.key
-        return "; ".join(change.notes) if told else str(change.current.get("billed", ""))
+        return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

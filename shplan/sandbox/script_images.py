@@ -23,7 +23,6 @@ from shplan.sandbox.warping import transform_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from rasterio.io import DatasetReader
 
     from shplan.script.rendering import Output
 
@@ -69,7 +68,9 @@ def read_bands(
                 for name, number in bands.items()
             }
             epsg = raster.crs.to_epsg() if raster.crs else None
-            return found, _grid_of(raster, epsg or _WGS84)
+            west, south, east, north = raster.bounds
+            size = raster.width, raster.height
+            return found, Grid(epsg or _WGS84, west, south, east, north, *size)
     except (RasterioError, OSError) as error:
         raise ImageError(_reason(path)) from error
 
@@ -87,7 +88,7 @@ def lies(path: Path) -> tuple[Grid, tuple[str, ...]]:
             if epsg is None:
                 message = "does not say where it lies: it has no CRS with an EPSG code"
                 raise ImageError(message)
-            grid = _grid_of(raster, epsg)
+            grid = Grid(epsg, *raster.bounds, raster.width, raster.height)
             return grid, tuple(str(one or "") for one in raster.descriptions)
     except (RasterioError, OSError) as error:
         raise ImageError(_reason(path)) from error
@@ -176,11 +177,6 @@ def differences(output: Output, golden: Path, *, tolerance: float) -> Iterator[s
         f" {row + 1}, column {column + 1}, band {band + 1}: expected"
         f" {expected[row, column, band]:.9g}, got {actual[row, column, band]:.9g}"
     )
-
-
-def _grid_of(raster: DatasetReader, epsg: int) -> Grid:
-    west, south, east, north = raster.bounds
-    return Grid(epsg, west, south, east, north, raster.width, raster.height)
 
 
 def _sized(pixels: NDArray[np.float64]) -> str:

@@ -138,8 +138,9 @@ def _stands_alone(node: Node) -> bool:
 
 def _is_directive(node: Node) -> bool:
     """Tell whether a statement is a text alone: `"use strict"` counts only where it is the first."""
-    first = node.named_children[0] if node.named_children else None
-    return node.type == "expression_statement" and first is not None and first.type == "string"
+    if node.type != "expression_statement" or not node.named_children:
+        return False
+    return node.named_children[0].type == "string"
 
 
 def _tail(root: Node, encoded: bytes, outputs: Mapping[str, int]) -> str:

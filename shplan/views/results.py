@@ -67,12 +67,13 @@ _LATER = frozenset({"running", "left for later"})
 _COLORS = {
     "failed": "red",
     "unknown": "magenta",
+    "undecided": "magenta",
     "stale": "yellow",
     "skipped": "yellow",
     "interrupted": "yellow",
 }
 # In the order of how much they matter to a person; anything else comes after them.
-_ORDER = ("failed", "unknown", "stale", "interrupted", "skipped")
+_ORDER = ("undecided", "failed", "unknown", "stale", "interrupted", "skipped")
 # A server's message can be a page of HTML.
 _LONGEST_MESSAGE = 300
 _RUNS = frozenset({Action.RUN, Action.RESUME})
@@ -149,6 +150,8 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
     endings = {result.ending.value for result in left}
     if "unknown" in endings:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."
+    if "undecided" in endings:
+        yield "What is undecided is not repeated: it may be paid already. A person says what became of it."
     if "stale" in endings:
         yield "What is stale was changed by others while this apply waited: `shplan plan` shows what is left."
     if report.locked:

@@ -15,11 +15,15 @@ from tests.schema.support import faults
 
 def test_kinds_are_those_with_a_schema() -> None:
     assert store.manifest_kinds() == (
+        "AsyncProcess",
+        "BatchCollection",
         "BatchProcess",
+        "BatchStatistics",
         "ByocCollection",
         "ByocTiles",
         "Evalscript",
         "Project",
+        "ZarrCollection",
     )
 
 
