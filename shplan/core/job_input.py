@@ -58,10 +58,16 @@ class ScriptOutput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScriptShape:
-    """What the `setup()` of an evalscript returned."""
+    """
+    What the `setup()` of an evalscript returned.
+
+    Args:
+        chooses: another of its functions chooses among scenes
+    """
 
     inputs: tuple[ScriptInput, ...]
     outputs: tuple[ScriptOutput, ...]
+    chooses: bool = False
 
 
 # Tells how many samples a pixel has of one `input.data` with this mosaicking.
@@ -75,6 +81,7 @@ def cost_input(
     *,
     features: tuple[Features, ...] | None = None,
     already_done: int = 0,
+    sampling: Sampling | None = None,
 ) -> CostInput | None:
     """
     Return what the price of a Batch V2 request is computed from; None where it is unknown.
@@ -85,10 +92,11 @@ def cost_input(
         table: the tiling grids, with the rule that counts their tiles
         features: of a GeoPackage, where they are known
         already_done: features that an earlier attempt delivered, with `skipExisting`
+        sampling: how samples are counted; unless said, over the time range
     """
     process = object_of(request.get("processRequest"))
     counted = features if features is not None else _grid_features(request, table)
-    read = reads(process, script, samples_of)
+    read = reads(process, script, sampling or samples_of)
     if counted is None or read is None:
         return None
     arrays = object_of(request.get("output"))

@@ -46,6 +46,7 @@ class Subject:
         runs: what the ledger knows of runs, by key
         deployment: as run keys name it
         tables: published tables of the service by name, as data
+        asks_catalogue: as in `Surroundings`
     """
 
     resources: tuple[Desired, ...]
@@ -60,6 +61,7 @@ class Subject:
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    asks_catalogue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class _State:
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
+            asks_catalogue=self._subject.asks_catalogue,
         )
 
 

@@ -97,6 +97,7 @@ async def plan(session: Session) -> Planned:
         runs=await ledger.runs(world.deployment),
         deployment=world.settings.deployment,
         tables=world.tables,
+        asks_catalogue=world.settings.asks_catalogue,
     )
     inputs = replace(session.inputs, ledger_head=head)
     return await make_plan(subject, inputs, _reader(world))
