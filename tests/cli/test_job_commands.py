@@ -132,7 +132,7 @@ def test_estimate_and_actual_stand_side_by_side(project: Project) -> None:
     assert [(one["costPu"], one["estimatePu"]) for one in receipts] == [(100, [100, 100, 100])]
     told = "attempt 1 is done: 100 PU (estimated 100)"
     assert told in project.run("why", "BatchProcess/ndvi").out
-    assert "100 PU (estimated 100)" in project.run("status").out
+    assert told in project.run("status", "--format", "json").out
     output = json.loads(project.run("output", "collection").out)
     assert output == {"expected": 100, "maximum": 100, "minimum": 100}
 
@@ -204,3 +204,20 @@ def test_what_runs_runs_on_where_the_ledger_cannot_be_had_again(project: Project
     assert project.run("apply", "--auto-approve").code == 0
     assert project.run("plan", "--detailed-exitcode").code == 0
     assert cost(project) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("catalogue", "as the catalogue lists them"), ("assumed", "one a day at most")],
+)
+def test_the_catalogue_is_asked_where_the_environment_lets_it(
+    project: Project, setting: str, words: str
+) -> None:
+    orbits = JOB.replace("output: {bands: 1}", 'output: {bands: 1}, mosaicking: "ORBIT"')
+    prepared(project, orbits.replace("sample.B04", "sample.length").replace("2005-", "2024-"))
+    settings = project.root / "shplan.yaml"
+    environment = f"  environments: {{sandbox: {{deployment: sandbox, acquisitions: {setting}}}}}\n"
+    settings.write_text(settings.read_text().replace("spec:\n", f"spec:\n{environment}", 1))
+    why = project.run("why", "BatchProcess/ndvi")
+    assert why.code == 0, why.err
+    assert words in why.out
