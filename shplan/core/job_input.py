@@ -31,6 +31,7 @@ _TIMELESS = "dem"
 _RADAR = "sentinel-1-grd"
 _USER_DATA = "userdata"
 _FLOAT = "FLOAT32"
+_WESTERN = ("landsat-", "modis", "hls")
 
 
 class ScriptInput(NamedTuple):
@@ -112,8 +113,25 @@ def image_input(
     if read is None:
         return None
     given = priced(request, read, _outputs(request, script, {}, assumed=""))
+    given = _apart(given, data_of(request))
     image = Features(1, size.width_px, size.height_px, counted=size.counted, noun="an image")
     return replace(given, features=(image,))
+
+
+def _apart(given: CostInput, data: list[Object]) -> CostInput:
+    """
+    Take collections of the western deployment as remote where others are read beside them.
+
+    Source: the documentation's pages on data fusion and on deployments: these lie on one of the
+    two, and only the main one fuses both.
+    """
+    kinds = [one.get("type") for one in data]
+    western = [one for one in kinds if isinstance(one, str) and one.startswith(_WESTERN)]
+    if not western or len(western) == len(kinds):
+        return given
+    local = len(kinds) - len(western)
+    distinct = max(given.distinct - len(set(western)), 1)
+    return replace(given, collections=local, distinct=distinct, remote=len(western))
 
 
 def priced(process: Object, sources: tuple[Source, ...], outputs: tuple[Output, ...]) -> CostInput:
