@@ -159,7 +159,7 @@ def test_the_published_fusion_with_a_remote_collection() -> None:
     )
     assert levels(process(image(512, 512, data=data), script)) == (3, 4, 4)
     assert exact(process(image(512, 512, data=data[:2]), script)) == 2
-    assert exact(process(image(512, 512, data=data[2:]), script)) == 1
+    assert exact(process(image(512, 512, data=data[2:]), RGB)) == 1
 
 
 def test_an_asynchronous_image_has_its_discount_and_its_minimum() -> None:
