@@ -81,6 +81,19 @@ class ExpressionError(Exception):
         self.hint, self.fragment, self.secret = hint, fragment, secret
 
 
+class KeysUnknownError(ExpressionError):
+    """
+    The instances of a resource are known only when a data kind has been read.
+
+    Args:
+        waits_for: what they depend on
+    """
+
+    def __init__(self, waits_for: tuple[Reference, ...]) -> None:
+        super().__init__("follows", "", "")
+        self.waits_for = waits_for
+
+
 class World(Protocol):
     """What expressions can ask for beyond their own scope."""
 
@@ -106,6 +119,10 @@ class World(Protocol):
         """Return what is known of a resource by now, None for nothing."""
         ...
 
+    def reading(self, address: Address, *, scope: Scope) -> Object | None:
+        """Return what a data kind gave, plain values only, None while it is not read."""
+        ...
+
     def local_text(self, address: Address, *, scope: Scope) -> str | None:
         """
         Return the text that a local resource stands for (an evalscript), None for other kinds.
@@ -127,6 +144,10 @@ class World(Protocol):
         """Return geometry and CRS of a file, for `bounds`."""
         ...
 
+    def features(self, file: str, *, key: str, layer: str, scope: Scope) -> JsonValue:
+        """Return the features of a file by a property, for `forEach`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -136,7 +157,7 @@ class Scope:
     Args:
         name: its printed address, or another name that is unique in the project
         variables: `var`
-        each: `each`, None outside of `forEach`
+        each: `each`, None outside of `forEach`; unknown where the instances are not known yet
         directory: of the manifest, relative to the project, for files
         has_run: the resource is a job, so that `run.key` exists
         whole_references: a reference without an attribute may be a value here
@@ -144,7 +165,7 @@ class Scope:
 
     name: str
     variables: JsonObject = field(default_factory=dict)
-    each: Object | None = None
+    each: Object | Unknown | None = None
     directory: str = "."
     has_run: bool = False
     whole_references: bool = False
@@ -490,6 +511,7 @@ class Run:
             "secret": self.secret,
             "geojson": self.geojson,
             "bounds": self.bounds,
+            "features": self.features,
         }
         function = own.get(name) or FUNCTIONS.get(name)
         if function is None:
@@ -573,7 +595,10 @@ class Run:
                 hint="write {{ ref('Kind/name').id }}",
                 fragment=text,
             ) from error
-        keys = self.world.instances(address.base)
+        try:
+            keys = self.world.instances(address.base)
+        except KeysUnknownError as error:
+            return Later(self, (Reference(address), *error.waits_for), pure=False)
         if keys is None:
             if address.key is not None:
                 raise _no_instances(address)
@@ -589,6 +614,10 @@ class Run:
         text = self.world.local_text(address, scope=self.scope)
         if text is not None:
             return text
+        given = self.world.reading(address, scope=self.scope)
+        if given is not None:
+            # Thousands of items are not looked through for unknowns each time: there are none.
+            return given
         known = self.world.attributes(address)
         return Later(self, (Reference(address),)) if known is None else _enter(known, self)
 
@@ -621,9 +650,24 @@ class Run:
         """Return geometry and CRS of a file."""
         return self.world.bounds(_file_name(file, "bounds"), scope=self.scope)
 
+    def features(self, file: object, key: object = "id", layer: object = "") -> Item:
+        """Return the features of a file by a property."""
+        for name, value in (("key", key), ("layer", layer)):
+            if not isinstance(value, str):
+                msg = "expression"
+                raise ExpressionError(
+                    msg,
+                    "Expression fails",
+                    f"`{name}` of features(...) is a name, and this is {kind_of(value)}.",
+                    hint="write features('aoi/fields.geojson', key='id')",
+                )
+        return self.world.features(
+            _file_name(file, "features"), key=str(key), layer=str(layer), scope=self.scope
+        )
+
 
 FUNCTIONS: Mapping[str, Callable[..., Item]] = dates.FUNCTIONS
-SCOPED_FUNCTIONS = ("ref", "secret", "geojson", "bounds")
+SCOPED_FUNCTIONS = ("ref", "secret", "geojson", "bounds", "features")
 NOTHING = object()
 # Errors that no later value can heal.
 _CERTAIN = frozenset({"manifest/reference", "manifest/secret", "manifest/secret-used"})
@@ -942,7 +986,7 @@ def _by_jinja(source: str, run: Run) -> Item:
         raise too_large()
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
-    own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
+    own = {name: getattr(run, name) for name in SCOPED_FUNCTIONS}
     item = jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
     run.world.spend(KEPT * weight(item))
     return item

@@ -20,6 +20,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
+from shplan.core.files import Inspect, Write
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
@@ -28,6 +29,7 @@ from shplan.core.value import JsonObject, JsonValue, Object, Path
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
+    from shplan.core.reading import Reading
 
 
 class Nature(Enum):
@@ -148,6 +150,8 @@ class Act:
         keys: natural keys of the members concerned, for a set
         data: what finds the object again after a crash
         run: the run key and the attempt, for a job
+        writes: the files that the replies are, written before the outcome is: whoever dies in
+            between finds them
     """
 
     operation: str
@@ -156,6 +160,7 @@ class Act:
     keys: tuple[str, ...] = ()
     data: JsonObject = field(default_factory=dict)
     run: RunMark | None = None
+    writes: Callable[[tuple[Reply, ...]], Write | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +220,19 @@ class Progress:
 
 
 Step: TypeAlias = (
-    Read | Scan | Survey | Look | Fetch | Claim | Together | Act | Note | Wait | Progress
+    Read
+    | Scan
+    | Survey
+    | Look
+    | Fetch
+    | Inspect
+    | Claim
+    | Together
+    | Act
+    | Write
+    | Note
+    | Wait
+    | Progress
 )
 T = TypeVar("T")
 # The reply's type follows the step's; each provider narrows it where it receives it.
@@ -379,6 +396,8 @@ class Surroundings:
         tables: published tables of the service by name, as data: `tiling-grids`
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
         asks_catalogue: how many acquisitions a request reads may be asked of the catalogue
+        readings: what data kinds gave while the manifests were loaded
+        changing: addresses that this plan changes, of those that were decided so far
     """
 
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
@@ -398,6 +417,8 @@ class Surroundings:
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     now: str = ""
     asks_catalogue: bool = False
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
+    changing: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

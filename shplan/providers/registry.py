@@ -48,10 +48,34 @@ def _byoc_tiles() -> Provider:
     return ByocTiles()
 
 
+def _catalog_search() -> Provider:
+    from shplan.providers.catalog_search import CatalogSearch  # noqa: PLC0415
+
+    return CatalogSearch()
+
+
 def _evalscript() -> Provider:
     from shplan.providers.evalscript import Evalscript  # noqa: PLC0415
 
     return Evalscript()
+
+
+def _process() -> Provider:
+    from shplan.providers import process  # noqa: PLC0415
+
+    return process.provider()
+
+
+def _statistics() -> Provider:
+    from shplan.providers import statistics  # noqa: PLC0415
+
+    return statistics.provider()
+
+
+def _tiling_grid() -> Provider:
+    from shplan.providers.tiling_grid import TilingGrid  # noqa: PLC0415
+
+    return TilingGrid()
 
 
 def _zarr_collection() -> Provider:
@@ -90,7 +114,11 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "BatchStatistics": _batch_statistics,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
+        "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
+        "Process": _process,
+        "Statistics": _statistics,
+        "TilingGrid": _tiling_grid,
         "ZarrCollection": _zarr_collection,
     }
 )

@@ -33,10 +33,12 @@ from shplan.views.plan_text import (
     QUIET,
     SIGNS,
     action_of,
+    answers_lost,
     by_operation,
     cost_range,
     counted_actions,
     facts_of,
+    is_told,
     jobs_under_way,
     next_command,
     resources_of,
@@ -84,7 +86,7 @@ def render_markdown(plan: Plan, setting: Setting | None = None, *, limit: int = 
         limit: characters that it may have; below 2,000 head and foot alone may take more
     """
     known = setting or Setting()
-    told = [change for change in plan.changes if change.action not in QUIET]
+    told = [change for change in plan.changes if is_told(change)]
     head = "\n".join(_head(plan, known))
     foot = "\n\n".join(_foot(plan, known))
     room = Room(limit - len(head) - len(foot) - len(_RISKS) - len(_CHANGES) - 7)
@@ -124,6 +126,7 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         if number:
             yield f"- {amount(number, 'tile')} {told}"
     yield from (f"- {line}" for line in jobs_under_way(plan))
+    yield from (f"- {line}" for line in answers_lost(plan))
 
 
 def _of_budget(plan: Plan, known: Setting) -> str:

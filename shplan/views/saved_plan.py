@@ -90,6 +90,8 @@ class _Inputs(_Strict):
     select: list[str]
     exclude: list[str]
     destroy: bool
+    # Plans of earlier versions have none.
+    data: dict[str, str] = {}
 
 
 class _Request(_Strict):
@@ -100,6 +102,7 @@ class _Request(_Strict):
     path: str
     parameters: dict[str, object]
     query: list[list[str]] = Field(default_factory=list)
+    accept: str = ""
     body: object = None
 
 
