@@ -332,6 +332,7 @@ def _settings(
         waits_for_jobs=options.wait,
         list_lag_s=lag,
         private_ledger=private,
+        asks_catalogue=loaded.environment.asks_catalogue,
         reads_buckets=embedded or not why_closed(os.environ),
         poll_s=0.2 if embedded else (0.5 if near else 5.0),
     )
