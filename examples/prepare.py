@@ -44,7 +44,15 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "11-rerun-and-limits": (),
     "16-figure-of-a-field": (),
     "17-time-series-of-fields": (),
+    "18-asynchronous-image": (),
+    "19-batch-statistics": (),
+    "20-zarr-group": (),
+    "21-batch-collection": (),
 }
+# What else lies there, from the example's own directory: bucket, and the file.
+FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}
+# Zarr groups: bucket, path, arrays.
+GROUPS = {"20-zarr-group": ("acme-cubes", "soil/2025.zarr", ("moisture", "temperature"))}
 # Somebody else's collections, as the body of the request that makes them.
 FOREIGN = {"06-unmanaged-collection": {"name": "Shared by everybody", "s3Bucket": "shared"}}
 
@@ -54,6 +62,13 @@ def prepare(name: str, home: Path) -> None:
     # The earlier repository is applied first: its `.shplan` becomes this one's.
     start = home / "before" if (home / "before").is_dir() else home
     write_imagery(name, start / SANDBOX / "buckets")
+    for bucket, file in FILES.get(name, ()):
+        target = start / SANDBOX / "buckets" / bucket / Path(file).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / file, target)
+    if name in GROUPS:
+        bucket, path, arrays = GROUPS[name]
+        write_group(start / SANDBOX / "buckets" / bucket / path, arrays)
     if name in FOREIGN:
         asyncio.run(share(home / SANDBOX, FOREIGN[name]))
     if start != home:
@@ -99,6 +114,29 @@ def cog(*, greenness: int) -> bytes:
             raster.write(pixels, 1)
         content: bytes = memory.read()
         return content
+
+
+def write_group(home: Path, arrays: tuple[str, ...]) -> None:
+    """Write a Zarr group of two days in June; 64 x 64 pixels of 100 m."""
+    import zarr  # noqa: PLC0415 - as the other examples need none of it
+
+    side, pixel_m = 64, 100.0
+    centres = pixel_m * (np.arange(side) + 0.5)
+    days = {"units": "days since 2025-06-01", "calendar": "proleptic_gregorian"}
+    group = zarr.open_group(home, mode="w", zarr_format=2)
+
+    def write(name: str, values: np.ndarray, axes: list[str], **more: object) -> None:
+        array = group.create_array(name, shape=values.shape, dtype=values.dtype, **more)
+        array[...] = values
+        array.attrs["_ARRAY_DIMENSIONS"] = axes
+
+    write("x", WEST_M + centres, ["x"])
+    write("y", NORTH_M - centres, ["y"])
+    write("time", np.array([4, 14], dtype="i8"), ["time"])
+    group["time"].attrs.update(days)
+    for number, name in enumerate(arrays):
+        values = np.full((2, side, side), 0.25 * (number + 1), dtype="f4")
+        write(name, values, ["time", "y", "x"], chunks=(1, side, side), fill_value=-1)
 
 
 async def share(data: Path, body: dict[str, str]) -> None:

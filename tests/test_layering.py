@@ -33,6 +33,8 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
             "packaging",
             "shapely",
             "orjson",
+            "pyarrow",
+            "re2",
         },
     ),
     "api": (
@@ -77,6 +79,7 @@ ONLY: dict[str, set[str]] = {
         "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
+        "script/cases.py",
         "script/planes.py",
         "sandbox/areas.py",
         "sandbox/byoc_raster.py",
@@ -93,6 +96,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/public_raster.py",
         "sandbox/raster_sources.py",
         "sandbox/samples.py",
+        "sandbox/script_images.py",
         "sandbox/imagery",
         "sandbox/scenes",
         "sandbox/sample.py",
@@ -109,8 +113,7 @@ ONLY: dict[str, set[str]] = {
     "packaging": {"manifest/project.py"},
     "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
-    # An answer of the Statistical API is written as a table.
-    "pyarrow": {"providers/parquet_table.py"},
+    "pyarrow": {"manifest/members_parquet.py", "providers/parquet_table.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
     "quickjs": {"script/engine_quickjs.py"},
@@ -122,10 +125,12 @@ ONLY: dict[str, set[str]] = {
         "sandbox/images.py",
         "sandbox/remote_files.py",
         "sandbox/sample.py",
+        "sandbox/script_images.py",
         "sandbox/warping.py",
     },
+    "re2": {"manifest/bucket_pattern.py"},
     "rich": {"views/progress.py"},
-    "ruamel": {"manifest/rewrite.py"},
+    "ruamel": {"manifest/rewrite.py", "manifest/yaml_tree.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.
     # The sandbox's are its own: areas of interest, and GeoPackages.
     "shapely": {
@@ -135,6 +140,7 @@ ONLY: dict[str, set[str]] = {
         "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",
+        "manifest/members_parquet.py",
         "sandbox/areas.py",
         "sandbox/catalog_area.py",
         "sandbox/farm.py",
@@ -144,7 +150,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
-    "tree_sitter": {"script/reading.py"},
+    "tree_sitter": {"script/coverage.py", "script/reading.py"},
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.

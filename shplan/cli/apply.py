@@ -48,12 +48,13 @@ def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
 def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int:
     """Plan, show, ask, carry out; return the exit code."""
     from shplan.cli.heads import head_after  # noqa: PLC0415
-    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.project import open_project, say_warnings  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.engine.performer import Interrupt  # noqa: PLC0415
     from shplan.engine.runs import apply  # noqa: PLC0415
 
     loaded = open_project(options)
+    say_warnings(loaded)
     interrupt = Interrupt()
 
     async def approve(planned: Planned) -> bool:

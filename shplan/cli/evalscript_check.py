@@ -31,7 +31,7 @@ def check_files(options: Options, files: Sequence[Path], collection: str) -> int
     with FileChecks(collection) as checks:
         for path in files:
             name = path.as_posix()
-            text = _read(path)
+            text = read_script(path)
             if isinstance(text, Diagnostic):
                 found.append(text)
                 continue
@@ -45,7 +45,7 @@ def check_project(options: Options) -> int:
     from shplan.cli.project import ProjectError, open_project  # noqa: PLC0415
 
     try:
-        loaded = open_project(options)
+        loaded = open_project(options, offline=True)
     except ProjectError as error:
         diagnostics = error.diagnostics
         if any(not one.code.startswith("evalscript/") for one in diagnostics):
@@ -82,7 +82,8 @@ def told(
     return 0
 
 
-def _read(path: Path) -> str | Diagnostic:
+def read_script(path: Path) -> str | Diagnostic:
+    """Read a script's text, or say why it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)

@@ -30,7 +30,7 @@ def command(options: Options) -> int:
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.views.graph import graph_json, graph_of, render_dot, render_mermaid  # noqa: PLC0415
 
-    loaded = open_project(options)
+    loaded = open_project(options, offline=True)
     graph = graph_of(
         _chosen(loaded, options),
         project=loaded.project.name,

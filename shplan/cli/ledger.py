@@ -206,7 +206,7 @@ def _open(options: Options) -> tuple[Loaded, Journal]:
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_journal  # noqa: PLC0415
 
-    loaded = open_project(options)
+    loaded = open_project(options, offline=True)
     return loaded, open_journal(loaded, applying=False)
 
 

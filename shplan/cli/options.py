@@ -127,9 +127,7 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic in new releases
         return super().convert(value, param, ctx)
 
 
-MARKDOWN_ELSEWHERE = (
-    "text or json (plan, show FILE, apply, destroy, ledger verify and graph have Markdown)"
-)
+MARKDOWN_ELSEWHERE = "text or json (plan, show FILE, apply, destroy, byoc check, ledger verify and graph have Markdown)"
 
 
 def _format(*choices: str) -> Callable[[F], F]:

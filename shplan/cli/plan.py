@@ -35,7 +35,7 @@ def command(
     from shplan.cli.heads import head_of, say_head  # noqa: PLC0415
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
-    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.project import open_project, say_warnings  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.core.drift import drifted  # noqa: PLC0415
     from shplan.core.plan import plan_json  # noqa: PLC0415
@@ -46,6 +46,7 @@ def command(
         message = f"there is no directory {out.parent} to save the plan in"
         raise click.BadParameter(message, param_hint="-o")
     loaded = open_project(options)
+    say_warnings(loaded)
 
     async def run() -> int:
         with Listening(options) as events:

@@ -14,6 +14,7 @@ from shplan.cli.options import Options
 from shplan.core.diagnostic import Diagnostic, has_errors
 from shplan.core.errors import ManifestError
 from shplan.manifest.load import Loaded, load
+from shplan.manifest.member_tables import Listings
 from shplan.manifest.source import find_project
 from shplan.manifest.variables import ENVIRONMENT_PREFIX, VariableFile, VariableInputs
 from shplan.providers.registry import PROVIDERS
@@ -29,30 +30,49 @@ class ProjectError(ManifestError):
         self.texts = texts
 
 
-def open_project(options: Options) -> Loaded:
+def open_project(options: Options, *, offline: bool = False) -> Loaded:
     """
     Load the project that the options mean.
+
+    Args:
+        offline: no bucket is listed, so that tiles which are found there are missing
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once
     """
-    return load_project(options, variable_inputs(options))
+    return load_project(options, variable_inputs(options), offline=offline)
 
 
-def load_project(options: Options, variables: VariableInputs) -> Loaded:
+def load_project(options: Options, variables: VariableInputs, *, offline: bool = False) -> Loaded:
     """
     Load the project with variables that were gathered already.
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once
     """
-    loaded = load(
-        find_root(options.project),
-        registry=PROVIDERS,
-        environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
-        variables=variables,
-        ci=in_ci(),
-    )
+    root = find_root(options.project)
+
+    def again(listings: Listings) -> Loaded:
+        return _checked(
+            load(
+                root,
+                registry=PROVIDERS,
+                environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
+                variables=variables,
+                ci=in_ci(),
+                listings=listings,
+            )
+        )
+
+    loaded = again(Listings())
+    if offline or not loaded.listings.missing:
+        return loaded
+    from shplan.cli.listing import list_buckets  # noqa: PLC0415 - few projects list a bucket
+
+    return again(list_buckets(loaded))
+
+
+def _checked(loaded: Loaded) -> Loaded:
     if has_errors(loaded.diagnostics):
         message = "the project's files are wrong; nothing was sent"
         raise ProjectError(message, diagnostics=loaded.diagnostics, texts=loaded.texts)
@@ -111,3 +131,12 @@ def variable_inputs(options: Options) -> VariableInputs:
 def in_ci() -> bool:
     """Tell whether nobody watches: `CI` is set to anything but a no."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def say_warnings(loaded: Loaded) -> None:
+    """Say what is probably wrong with the files, without holding anything up."""
+    if loaded.diagnostics:
+        from shplan.cli.output import say  # noqa: PLC0415
+        from shplan.views.snippet import render_all  # noqa: PLC0415
+
+        say(render_all(loaded.diagnostics, loaded.texts).rstrip("\n"))

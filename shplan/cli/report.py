@@ -13,6 +13,7 @@ from shplan.core.value import JsonObject
 from shplan.engine.executor import ChangeResult, Ending
 
 if TYPE_CHECKING:
+    from shplan.core.cost import Cost
     from shplan.core.plan import Plan
     from shplan.engine.runs import Applied
     from shplan.manifest.load import Loaded
@@ -107,6 +108,14 @@ def report_markdown(applied: Applied, loaded: Loaded, *, head: str) -> str:
     return render_results_markdown(applied.report, plan, problems=problems, ledger_head=head)
 
 
+def _estimate(cost: Cost) -> JsonObject:
+    """Return the estimate beside what was spent, where the plan had one."""
+    if not cost.maximum_pu:
+        return {}
+    names = ("minimum", "expected", "maximum")
+    return {"estimatePU": dict(zip(names, cost.levels, strict=True))}
+
+
 def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
     """
     Return the report of an apply as one JSON document.
@@ -132,6 +141,7 @@ def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
                 "ending": result.ending.value,
                 "message": result.message,
                 "costPU": result.cost_pu,
+                **_estimate(result.change.cost),
             }
             for result in results
         ],

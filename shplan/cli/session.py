@@ -137,6 +137,7 @@ async def open_session(
         CredentialsError: there are none, or they may not go to this host
         LedgerError: the ledger may not be used
     """
+    assert not loaded.listings.missing, "a set without its members would be emptied"
     journal = open_journal(loaded, applying=applying)
     async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
         clock = SystemClock()
@@ -269,10 +270,11 @@ def _storage(loaded: Loaded, ears: Ears) -> Storage:
     def tell(bucket: str, message: str) -> None:
         ears.emit(BucketUnreadable(bucket, message))
 
-    return ToldStorage(_buckets(loaded), tell)
+    return ToldStorage(open_buckets(loaded), tell)
 
 
-def _buckets(loaded: Loaded) -> Inner:
+def open_buckets(loaded: Loaded) -> Inner:
+    """Return the buckets of an environment; the embedded sandbox's are directories."""
     if loaded.environment.deployment == SANDBOX:
         from shplan.cli.embedded import DATA  # noqa: PLC0415
         from shplan.storage.directory import DirectoryStorage  # noqa: PLC0415

@@ -59,7 +59,9 @@ def _show_address(options: Options, text: str, *, body_only: bool) -> int:
     from shplan.core.value import printable  # noqa: PLC0415
     from shplan.providers.registry import PROVIDERS  # noqa: PLC0415
 
-    loaded = open_project(options)
+    kind = PROVIDERS.get(text.partition("/")[0])
+    # Only the members of a set may have to be looked for in a bucket.
+    loaded = open_project(options, offline=kind is None or kind.members_field is None)
     known = {str(one.address): one for one in loaded.resources}
     if text not in known:
         near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)

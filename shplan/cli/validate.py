@@ -29,7 +29,7 @@ def command(options: Options, directory: Path | None) -> int:
 
     chosen = replace(options, project=directory) if directory is not None else options
     try:
-        loaded = open_project(chosen)
+        loaded = open_project(chosen, offline=True)
     except ProjectError as error:
         if options.output == "json":
             from shplan.views.errors import diagnostics_json  # noqa: PLC0415
@@ -46,6 +46,8 @@ def command(options: Options, directory: Path | None) -> int:
         click.echo(render_all(loaded.diagnostics, loaded.texts), err=True, nl=False)
     members = sum(len(one.members) for one in loaded.resources)
     also = f" with {amount(members, 'tile')}" if members else ""
+    if loaded.listings.missing:
+        also += " and those in the bucket, which is listed while planning"
     count = amount(len(loaded.resources), "resource")
     write_text(f"Valid: {count}{also}, environment {loaded.environment.name}.")
     return 0

@@ -9,6 +9,7 @@ business of the sandbox's own code.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from shplan.core.frozen import dataclass
 
@@ -82,6 +83,28 @@ class Cost:
     expected_pu: float = 0.0
     maximum_pu: float = 0.0
     terms: tuple[CostTerm, ...] = ()
+
+    @property
+    def levels(self) -> tuple[float, float, float]:
+        """At least, as expected, at most."""
+        return self.minimum_pu, self.expected_pu, self.maximum_pu
+
+    def times(self, share: float, *, label: str, source: str) -> Cost:
+        """Return the cost of a share of it; what the share is, is a factor of each term."""
+        factor = Factor(label, share, share, share, f"{share:.4g}", source)
+        terms = tuple(
+            replace(
+                term,
+                each_pu=term.each_pu * share,
+                factors=(*term.factors, factor) if term.factors else (),
+                minimum_pu=None if term.minimum_pu is None else term.minimum_pu * share,
+                expected_pu=None if term.expected_pu is None else term.expected_pu * share,
+            )
+            for term in self.terms
+        )
+        return Cost(
+            self.minimum_pu * share, self.expected_pu * share, self.maximum_pu * share, terms
+        )
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(

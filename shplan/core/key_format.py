@@ -55,11 +55,13 @@ class Role(Enum):
     INSTANT = "an instant"
     BOUNDS = "bounds: a box, a geometry and their CRS"
     COG = "parameters of a GeoTIFF"
+    COG_V1 = "parameters of a GeoTIFF, with the blocks of Batch V1"
     # The user's own: nothing in it means "absent".
     VERBATIM = "verbatim"
     RESPONSES = "the files of an answer"
-    # 1 and 1.0 are not the same.
-    TYPED = "numbers as they are written"
+    FORMAT = "format of an image"
+    # 0 and 0.0 ask for different arithmetic.
+    EXACT = "numbers of which counts whether they are integers"
 
 
 def put_key(text: str, key: str) -> str:
@@ -190,15 +192,117 @@ _BATCH_V2: Final = RequestForm(
         "processRequest.input.data.*.processing.demInstance",
     ),
 )
+# Source: API description, StatisticalRequestAggregationWithoutEvalscript and Aggregation ("SKIP:
+# default behavior"), HistogramDefinition ("as integer numbers will select integer math").
+_AGGREGATION: Final[Mapping[str, Shape]] = {
+    "evalscript": Role.SCRIPT,
+    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+    "aggregationInterval": {"lastIntervalBehavior": Default("SKIP")},
+    "width": Default(256),
+    "height": Default(256),
+}
+_CALCULATIONS: Final[Shape] = {"*": {"histograms": Role.EXACT}}
+_BATCH_STATISTICS: Final = RequestForm(
+    shape={
+        "input": {"data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}]},
+        "aggregation": _AGGREGATION,
+        "calculations": _CALCULATIONS,
+    },
+    script=("aggregation", "evalscript"),
+    files=(("input", "features"), ("aggregation", "evalscriptReference")),
+    deliveries=(("output",),),
+    filled={
+        "input.data.*.processing.minQa": (50, 75),
+        "input.features.s3.region": None,
+        "aggregation.evalscriptReference.s3.region": None,
+        "output.s3.region": None,
+    },
+    dem=(
+        "input.data.*.dataFilter.demInstance",
+        "input.data.*.processing.demInstance",
+    ),
+)
+# Source: API description, ProcessRequestOutputResponse ("default is image/png") and
+# ProcessRequestOutputFormatJpeg. Width and height have no default here.
+_JPEG_QUALITY: Final = 90
+_ASYNC: Final = RequestForm(
+    shape={
+        "evalscript": Role.SCRIPT,
+        "input": {
+            "bounds": Role.BOUNDS,
+            "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+        },
+        "output": {"responses": [{"format": Role.FORMAT}]},
+    },
+    script=("evalscript",),
+    files=(("evalscriptReference",),),
+    deliveries=(("output", "delivery"),),
+    filled={
+        "input.data.*.processing.minQa": (50, 75),
+        "output.responses.*.identifier": ("default",),
+        "evalscriptReference.s3.region": None,
+        "output.delivery.s3.region": None,
+    },
+    dem=(
+        "input.data.*.dataFilter.demInstance",
+        "input.data.*.processing.demInstance",
+    ),
+)
 # Source: API description, BatchV2CogParameters; "overviewMinSize: default value minimum of
 # blockxsize and blockysize".
 _COG: Final[Mapping[str, Shape]] = {
     "resamplingAlgorithm": Default("average"),
-    "blockxsize": Default(256),
-    "blockysize": Default(256),
     "usePredictor": Default(value=True),
 }
 _COG_BLOCK: Final = 256
+# Source: BatchCogParameters.
+_COG_BLOCK_V1: Final = 1024
+
+# Source: the older batch reference, BatchProcessRequest. It has neither credentials nor files.
+_BATCH_V1: Final = RequestForm(
+    shape={
+        "description": Role.LEFT_OUT,
+        "processRequest": {
+            "evalscript": Role.SCRIPT,
+            "input": {
+                "bounds": Role.BOUNDS,
+                "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+            },
+        },
+        "tilingGrid": {"bufferX": Default(0), "bufferY": Default(0)},
+        "output": {
+            "overwrite": Role.LEFT_OUT,
+            "skipExisting": Role.LEFT_OUT,
+            "cogOutput": Default(value=False),
+            "cogParameters": Role.COG_V1,
+            "createCollection": Default(value=False),
+        },
+        "zarrOutput": {
+            "group": {
+                "coordinates": {"origin": Default("topLeft")},
+                "customAttributes": Role.VERBATIM,
+            },
+            "arrayParameters": _ARRAY,
+            "arrayOverrides": {"*": _ARRAY},
+        },
+    },
+    script=("processRequest", "evalscript"),
+    deliveries=(("output", "defaultTilePath"), ("bucketName",), ("zarrOutput", "path")),
+    filled={
+        "processRequest.input.data.*.processing.minQa": (50, 75),
+        "processRequest.output.responses.*.identifier": ("default",),
+        # The same grid, said in the other way.
+        "tilingGrid": None,
+        "tilingGridId": None,
+        "resolution": None,
+        # Which collection was made, where `createCollection` asked for one.
+        "output.collectionId": None,
+    },
+    dem=(
+        "processRequest.input.data.*.dataFilter.demInstance",
+        "processRequest.input.data.*.processing.demInstance",
+    ),
+)
 
 # Source: API description, ProcessRequestOutput and the formats of responses; the process page: a
 # response is that of the output `default`, and a PNG.
@@ -208,7 +312,7 @@ _INPUT: Final[Shape] = {
 }
 _RESPONSE: Final[Shape] = {
     "identifier": Default("default"),
-    "format": {"type": Default("image/png"), "quality": Default(90)},
+    "format": Role.FORMAT,
 }
 _PROCESS: Final = RequestForm(
     shape={
@@ -223,7 +327,7 @@ _PROCESS: Final = RequestForm(
     script=("evalscript",),
 )
 # Source: API description, StatisticalRequest; the statistics pages: SKIP is the default, and the time
-# of a data set is not used. Whole numbers as edges of a histogram mean arithmetic of whole numbers.
+# of a data set is not used.
 _STATISTICS: Final = RequestForm(
     shape={
         "input": {
@@ -235,21 +339,18 @@ _STATISTICS: Final = RequestForm(
                 }
             ],
         },
-        "aggregation": {
-            "evalscript": Role.SCRIPT,
-            "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
-            "aggregationInterval": {"lastIntervalBehavior": Default("SKIP")},
-            "width": Default(256),
-            "height": Default(256),
-        },
-        "calculations": {"*": {"histograms": Role.TYPED}},
+        "aggregation": _AGGREGATION,
+        "calculations": _CALCULATIONS,
     },
     script=("aggregation", "evalscript"),
 )
 
 FORMS: Final[Mapping[tuple[str, str], RequestForm]] = MappingProxyType(
     {
+        ("BatchProcess", "v1"): _BATCH_V1,
         ("BatchProcess", "v2"): _BATCH_V2,
+        ("BatchStatistics", "v1"): _BATCH_STATISTICS,
+        ("AsyncProcess", "v1"): _ASYNC,
         ("Process", "v1"): _PROCESS,
         ("Statistics", "v1"): _STATISTICS,
     }
@@ -268,6 +369,11 @@ def form_of(kind: str, api: str) -> RequestForm:
     except KeyError:
         message = f"run keys of format {KEY_FORMAT} know no requests of {kind} to API {api!r}"
         raise NoFormError(message) from None
+
+
+def deliveries_of(kind: str, api: str) -> tuple[Path, ...]:
+    """Return the paths of the places where the results of a kind's requests go."""
+    return form_of(kind, api).deliveries
 
 
 def canonical_request(kind: str, api: str, request: Object) -> JsonObject:
@@ -423,11 +529,12 @@ def _crs(name: str) -> str:
     return _CRS84 if _CRS84 in name.upper() or code == "EPSG:4326" else code
 
 
-def _cog(value: Value) -> JsonValue:
+def _cog(value: Value, block: int = _COG_BLOCK) -> JsonValue:
     if not isinstance(value, dict):
         return _plain(value)
-    form = _members(value, _COG)
-    blocks = [form.get(name, _COG_BLOCK) for name in ("blockxsize", "blockysize")]
+    sides = {"blockxsize": Default(block), "blockysize": Default(block)}
+    form = _members(value, {**_COG, **sides})
+    blocks = [form.get(name, block) for name in ("blockxsize", "blockysize")]
     numbers = [one for one in blocks if isinstance(one, int | float)]
     if form.get("overviewMinSize") == min(numbers, default=None):
         form.pop("overviewMinSize", None)
@@ -440,12 +547,22 @@ def _responses(value: Value) -> JsonValue:
     return None if form in ([], [{}]) else form
 
 
-def _typed(value: Value) -> JsonValue:
+def _format(value: Value) -> JsonValue:
+    if not isinstance(value, dict):
+        return _plain(value)
+    form = _members(value, {"quality": Default(_JPEG_QUALITY)})
+    return None if form == {"type": "image/png"} else form or None
+
+
+def _exact(value: Value) -> JsonValue:
+    """Return a value whose numbers with a decimal point are texts: `0.0` is not `0`."""
     if isinstance(value, dict):
-        return {name: _typed(one) for name, one in value.items() if one is not None}
+        return {name: _exact(one) for name, one in value.items() if one is not None} or None
     if isinstance(value, list):
-        return [_typed(one) for one in value]
-    return repr(value) if isinstance(value, float) else _leaf(value)
+        return [_exact(one) for one in value]
+    if isinstance(value, float) and value.is_integer():
+        return {"float": canonical_number(value)}
+    return _plain(value)
 
 
 def _left_out(_: Value) -> JsonValue:
@@ -459,8 +576,10 @@ _BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
         Role.INSTANT: _instant,
         Role.BOUNDS: _bounds,
         Role.COG: _cog,
+        Role.COG_V1: lambda value: _cog(value, _COG_BLOCK_V1),
         Role.VERBATIM: _plain,
         Role.RESPONSES: _responses,
-        Role.TYPED: _typed,
+        Role.FORMAT: _format,
+        Role.EXACT: _exact,
     }
 )

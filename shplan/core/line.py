@@ -141,6 +141,8 @@ def _receipt_record(receipt: Receipt) -> JsonObject:
     record.update(key=receipt.key, attempt=receipt.attempt, id=receipt.id, status=receipt.status)
     if receipt.cost_pu is not None:
         record["costPu"] = receipt.cost_pu
+    if receipt.estimate_pu is not None:
+        record["estimatePu"] = list(receipt.estimate_pu)
     return record
 
 
@@ -183,6 +185,8 @@ class _ReceiptLine(_Wire, frozen=True, gc=False):
     outputs: dict[str, Any] = {}
     failed: dict[str, str] = {}
     account: str = ""
+    # Ledgers that were written before there was one have none.
+    estimate_pu: tuple[float, float, float] | None = None
 
 
 class _SettlementLine(_Wire, frozen=True, gc=False):
@@ -285,6 +289,7 @@ def _receipt(line: _ReceiptLine) -> Receipt:
         outputs=line.outputs,
         failed=line.failed,
         account=line.account,
+        estimate_pu=line.estimate_pu,
     )
 
 

@@ -1,8 +1,8 @@
 """
-Delivery paths of Batch V2: what a template names, and which templates collide.
+Delivery paths of batch processing: what a template names, and which templates collide.
 
 Source: API reference, path templates: placeholders `<requestId>`, `<tileName>`,
-`<outputId>`, `<format>`; a plain prefix means `/<requestId>/<tileName>/<outputId>.<format>`
+`<outputId>`, `<format>`, in version 1 also `<tileId>`; a plain prefix means `/<requestId>/<tileName>/<outputId>.<format>`
 below it; a Zarr path knows `<requestId>` only and names a folder.
 """
 
@@ -18,7 +18,11 @@ REQUEST_ID = "<requestId>"
 TILE_NAME = "<tileName>"
 OUTPUT_ID = "<outputId>"
 FORMAT = "<format>"
+TILE_ID = "<tileId>"
+# What the asynchronous and the statistical API call the id that the service mints.
+MINTED = (REQUEST_ID, "<REQUEST_ID>")
 PLACEHOLDERS = (REQUEST_ID, TILE_NAME, OUTPUT_ID, FORMAT)
+PLACEHOLDERS_V1 = (REQUEST_ID, TILE_NAME, TILE_ID, OUTPUT_ID, FORMAT)
 BELOW_PREFIX = f"/{REQUEST_ID}/{TILE_NAME}/{OUTPUT_ID}.{FORMAT}"
 # Source: API reference, Process: members are `default.tif`, `userdata.json`.
 _EXTENSIONS = {"image/tiff": "tif", "application/json": "json"}
@@ -30,7 +34,7 @@ _ELSEWHERE = {
     "<OUTPUT>": OUTPUT_ID,
     "<ID>": TILE_NAME,
     "<IDENTIFIER>": TILE_NAME,
-    "<tileId>": TILE_NAME,
+    TILE_ID: TILE_NAME,
 }
 
 
@@ -82,7 +86,19 @@ def is_template(url: str) -> bool:
 
 def has_request_id(url: str, *, delivery: Delivery = Delivery.RASTER) -> bool:
     """Tell whether each task delivers to places of its own."""
-    return REQUEST_ID in (url if delivery is Delivery.ZARR else full_template(url))
+    return holds_minted(url if delivery is Delivery.ZARR else full_template(url))
+
+
+def holds_minted(template: str) -> bool:
+    """Tell whether a template has the id in it that the service mints for one task."""
+    return any(one in template for one in MINTED)
+
+
+def with_minted(template: str, task: str) -> str:
+    """Put the id of a task where a template has the service put it."""
+    for one in MINTED:
+        template = template.replace(one, task)
+    return template
 
 
 def template_root(url: str) -> str:
@@ -102,7 +118,11 @@ def fixed_start(url: str) -> str:
 
 
 def template_problems(
-    url: str, outputs: Sequence[str], *, delivery: Delivery = Delivery.RASTER
+    url: str,
+    outputs: Sequence[str],
+    *,
+    delivery: Delivery = Delivery.RASTER,
+    placeholders: Sequence[str] = PLACEHOLDERS,
 ) -> tuple[TemplateProblem, ...]:
     """
     Return what is wrong with a delivery path, in the order of the path.
@@ -111,15 +131,17 @@ def template_problems(
         url: as the manifest has it
         outputs: identifiers of the responses
         delivery: raster or Zarr
+        placeholders: those that the API knows
     """
-    known = (REQUEST_ID,) if delivery is Delivery.ZARR else PLACEHOLDERS
+    known = (REQUEST_ID,) if delivery is Delivery.ZARR else tuple(placeholders)
     found = [] if _URL.fullmatch(url) else [_not_a_bucket(url)]
     named = dict.fromkeys(_ANY.findall(url))
     found += [_unknown(one, known) for one in named if one not in known]
     if set(_ANY.sub("", url)) & {"<", ">"}:
         found.append(_unpaired(url))
     if delivery is Delivery.RASTER and is_template(url):
-        found += _missing(url, outputs, misspelt={_nearest(one, known) for one in named})
+        misspelt = {_nearest(one, known) for one in named if one not in known}
+        found += _missing(url, outputs, misspelt=misspelt, known=known)
     return tuple(found)
 
 
@@ -139,7 +161,7 @@ def same_places(
         _folder(url) if delivery is Delivery.ZARR else full_template(url)
         for url, delivery in zip((left, right), deliveries, strict=True)
     ]
-    held = [REQUEST_ID in one for one in patterns]
+    held = [holds_minted(one) for one in patterns]
     if all(held) or (any(held) and deliveries[held.index(False)] is Delivery.RASTER):
         return False
     return _may_meet(*(_ANY.split(one) for one in patterns))
@@ -193,11 +215,12 @@ def _letters(placeholder: str) -> str:
 
 
 def _missing(
-    url: str, outputs: Sequence[str], *, misspelt: set[str | None]
+    url: str, outputs: Sequence[str], *, misspelt: set[str | None], known: Sequence[str]
 ) -> list[TemplateProblem]:
     found: list[TemplateProblem] = []
     folder = url.rstrip("/")
-    if TILE_NAME not in url and TILE_NAME not in misspelt:
+    marks = {TILE_NAME, TILE_ID} if TILE_ID in known else {TILE_NAME}
+    if not any(mark in url for mark in marks) and not marks & misspelt:
         found.append(
             TemplateProblem(
                 f"the delivery path {url} has no {TILE_NAME}.",

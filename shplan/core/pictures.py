@@ -114,12 +114,32 @@ def picture_request(process: JsonObject, picture: Picture) -> ApiRequest:
     if not isinstance(bounds, dict):
         msg = "the request names no place in input.bounds"
         raise PlanError(msg)
-    width, height = _size(bounds, picture.side)
+    width, height = proportions(bounds, picture.side)
     responses: list[JsonValue] = [{"identifier": "default", "format": {"type": PNG}}]
     body: JsonObject = {
         "input": source,
         "output": {"width": width, "height": height, "responses": responses},
         "evalscript": painted(script, picture),
+    }
+    return ApiRequest("process", "POST", "/process/v1", Effect.READ, body=cast("Value", body))
+
+
+def script_request(
+    script: str, *, source: JsonObject, output: JsonObject, identifier: str, media_type: str
+) -> ApiRequest:
+    """
+    Return the request that renders a script as it is.
+
+    Args:
+        source: `input` of the request
+        output: the size, as the API's `output` has it
+        identifier: of the script's output
+    """
+    responses: list[JsonValue] = [{"identifier": identifier, "format": {"type": media_type}}]
+    body: JsonObject = {
+        "input": source,
+        "output": {**output, "responses": responses},
+        "evalscript": script,
     }
     return ApiRequest("process", "POST", "/process/v1", Effect.READ, body=cast("Value", body))
 
@@ -138,7 +158,7 @@ def painted(script: str, picture: Picture) -> str:
     }
 
 
-def _size(bounds: JsonObject, side: int) -> tuple[int, int]:
+def proportions(bounds: JsonObject, side: int) -> tuple[int, int]:
     """Width and height in the proportions that the place has on the ground."""
     sides = list(_extent(bounds))
     if not sides:

@@ -7,13 +7,15 @@ The formula stands in `job_cost` and `job_terms`, what a body says about it in `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
+from shplan.core.areas import DEGREES, NotAnAreaError, area_of
 from shplan.core.compare import instant
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, CostTerm, exactly
 from shplan.core.image_size import ASSUMED_PX, ImageSize, extent_km, image_size
 from shplan.core.job_cost import (
     ASYNC,
@@ -46,6 +48,9 @@ from shplan.core.job_terms import cost_of
 from shplan.core.statistic_intervals import Intervals, cut
 from shplan.core.value import JsonObject, Object, Value, is_known
 
+_SEARCH_LEAST = 0.01
+_SEARCH_SOURCE = "processing units: area by months, from 0.01 to 1"
+_EARTH_RADIUS_KM = 6_371.0088
 _JSON = (Output("FLOAT32", "application/json"),)
 
 
@@ -127,6 +132,47 @@ def batch_v1_cost(asked: PriceInput) -> Cost | None:
     grid = object_of(asked.request.get("tilingGrid"))
     request = {**asked.request, "input": {**grid, "type": "tiling-grid"}}
     return batch_v2_cost(replace(asked, request=request, features=None))
+
+
+def catalogue_cost(search: Object) -> Cost:
+    """
+    Return the price of one page of a catalogue's search, at most.
+
+    Source: processing units: square kilometres over a million, at least 0.01, times the months
+    that begin; at least 0.01 PU and at most 1. A search for ids has neither area nor time.
+    """
+    if search.get("ids"):
+        return exactly(CostTerm("search the catalogue for ids", 1, _SEARCH_LEAST, _SEARCH_SOURCE))
+    area = _square_km(search)
+    months = _months(text_of(search.get("datetime")))
+    pu = 1.0
+    if area is not None and months is not None:
+        pu = min(max(area / 1_000_000, 0.01) * months, pu)
+    return exactly(CostTerm("search a page of the catalogue", 1, pu, _SEARCH_SOURCE))
+
+
+def _square_km(search: Object) -> float | None:
+    """Return the area of a search, of its bounding box at most; None where it has none."""
+    area = search.get("bbox") or search.get("intersects")
+    if not isinstance(area, list | dict):
+        return None
+    try:
+        shape = area_of(cast("Object | list[float]", area), crs=DEGREES).degrees
+    except NotAnAreaError:
+        return None
+    west, south, east, north = (math.radians(one) for one in shape.bounds)
+    return float(_EARTH_RADIUS_KM**2 * (east - west) * (math.sin(north) - math.sin(south)))
+
+
+def _months(span: str) -> int | None:
+    """Return the months that a time takes, begun ones whole; None where it is open."""
+    since, _, until = span.partition("/")
+    first, last = instant(since), instant(until or since)
+    if first is None or last is None:
+        return None
+    whole = (last.year - first.year) * 12 + last.month - first.month
+    begun = (last.day, last.time()) > (first.day, first.time())
+    return max(whole + begun, 1)
 
 
 def _is_stated(process: Object) -> bool:

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from shplan.core.key_format import put_key
 from shplan.core.request_faults import Fault, Faults, at
+from shplan.core.run_key import SHORT_LENGTH
 from shplan.core.value import Object, Path, Value
 
 CDSE: Final = "cdse"
@@ -73,7 +75,8 @@ def _places(value: Value, path: Path) -> Iterator[tuple[Path, str, Object]]:
 def _s3_faults(place: Object, path: Path, deployment: str) -> Faults:
     url = place.get("url")
     if isinstance(url, str):
-        yield from _url_faults(url, (*path, "url"), deployment)
+        # A run key that is not there yet stands for itself, with spaces around it.
+        yield from _url_faults(put_key(url, "0" * SHORT_LENGTH), (*path, "url"), deployment)
     yield from _key_faults(place, path, deployment)
     yield from _region_faults(place, path, deployment)
 

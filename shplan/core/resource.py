@@ -104,6 +104,8 @@ class Receipt:
         parts: what the key was made of, without secrets (`RunKey.parts`)
         request: the request as it was sent, without secrets and marker
         cost_pu: processing units as the server billed them, None where nobody said
+        estimate_pu: what it was estimated to cost before: at least, as expected, at most; None
+            where it was not
         outputs: the delivery: its template, and how many files of which size it holds
         failed: names of features that failed, with their causes
         account: whose task it was, as the server said, empty where it did not
@@ -119,6 +121,7 @@ class Receipt:
     outputs: JsonObject = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     account: str = ""
+    estimate_pu: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

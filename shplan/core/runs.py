@@ -31,7 +31,8 @@ class Attempt:
 
     Args:
         ids: tasks that the ledger knows for it, in the order of becoming known
-        started: tasks whose START was written down; it may have been carried out
+        started: tasks whose START was written down; it may have been carried out. An empty id is
+            that of a request which starts as it is created, and whose answer nobody has seen.
         confirmed: those of them whose START the server has answered
         ended: how it ended, in the server's words (`FAILED`, `STOPPED`), empty while it has not
         cause: why, as the server said
@@ -167,7 +168,9 @@ def _start_settled(attempt: Attempt, settlement: Settlement) -> Attempt:
         if started <= attempt.started and started <= attempt.confirmed:
             return attempt
         return replace(
-            attempt, started=attempt.started | started, confirmed=attempt.confirmed | started
+            attempt,
+            started=(attempt.started - {""}) | started,
+            confirmed=attempt.confirmed | started,
         )
     if settlement.result in (Result.REFUSED, Result.FAILED):
         # The server said no, or a look has shown that it did not happen.

@@ -80,9 +80,7 @@ def _state_of_job(change: Change) -> str:
 
 def _detail(change: Change) -> str:
     if change.action is Action.NOOP:
-        # Of a job that has run, notes are about its request, and stand in its plan.
-        told = change.waits or change.drifted or not change.key
-        return "; ".join(change.notes) if told else ""
+        return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]
     if change.action is Action.CREATE or not names:
         return change.reason.value

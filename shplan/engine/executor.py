@@ -16,7 +16,15 @@ from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
-from shplan.core.errors import ApiError, LockedError, NoAnswerError, RefusedError
+from shplan.core.errors import (
+    ApiError,
+    LockedError,
+    ManifestError,
+    NoAnswerError,
+    RefusedError,
+    ShplanError,
+    UndecidedError,
+)
 from shplan.core.events import ChangeFinished, ChangeStarted
 from shplan.core.planner import steps_of
 from shplan.core.request import ApiRequest
@@ -45,6 +53,7 @@ class Ending(Enum):
 
     RUNNING: what it started runs on, and nobody waits. LEFT: it depends on something that does.
     STALE: others have written about it, or about what it depends on, while this apply waited.
+    UNDECIDED: it may have been carried out, and only a person can find out.
     """
 
     DONE = "done"
@@ -55,6 +64,7 @@ class Ending(Enum):
     INTERRUPTED = "interrupted"
     UNKNOWN = "unknown"
     STALE = "stale"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +107,16 @@ class Report:
         """
         Return how the command leaves.
 
-        130 when interrupted, 6 where the ledger could not be had again, 4 where something is
-        stale, 3 when something failed or was skipped, else 0.
+        130 when interrupted, 6 where the ledger could not be had again, 7 where a person must
+        decide, 4 where something is stale, 3 when something failed or was skipped, else 0.
         """
         if self.interrupted:
             return 130
         if self.locked:
             return 6
         endings = {result.ending for result in self.results}
+        if Ending.UNDECIDED in endings:
+            return 7
         if Ending.STALE in endings:
             return 4
         return 3 if endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
@@ -310,30 +322,48 @@ class _Nodes:
             if rewrites(change):
                 await performer.rewrite()
             else:
-                filled = fill_change(change, self._world.resolver, self._attributes)
-                provider = self._world.registry[change.address.kind]
-                known = await drive(provider.apply(filled, self._world.settings), performer.perform)
-                await performer.settle_open()
-                if not change.deposed:
-                    self._attributes[change.address] = known
-        except InterruptedApplyError:
-            return ChangeResult(
-                change, Ending.INTERRUPTED, "interrupted", cost_pu=performer.cost_pu
-            )
+                await self._fill_and_apply(change, performer)
         except StaleChangeError as error:
             return self._stale(change, error, cost_pu=performer.cost_pu)
         except StillRunningError as error:
             await performer.settle_open()
             return ChangeResult(change, Ending.RUNNING, str(error), cost_pu=performer.cost_pu)
-        except ChangeFailedError as error:
-            return ChangeResult(change, Ending.FAILED, str(error), error.faults, performer.cost_pu)
-        except NoAnswerError as error:
-            return ChangeResult(change, Ending.UNKNOWN, str(error), cost_pu=performer.cost_pu)
-        except ApiError as error:
-            return ChangeResult(
-                change, Ending.FAILED, str(error), _faults(error), performer.cost_pu
-            )
+        except _TOLD as error:
+            return _ended(change, error, performer.cost_pu)
         return ChangeResult(change, Ending.DONE, cost_pu=performer.cost_pu)
+
+    async def _fill_and_apply(self, change: Change, performer: Performer) -> None:
+        self._world.resolver.check(change.address, self._attributes)
+        filled = fill_change(change, self._world.resolver, self._attributes)
+        provider = self._world.registry[change.address.kind]
+        known = await drive(provider.apply(filled, self._world.settings), performer.perform)
+        await performer.settle_open()
+        if not change.deposed:
+            self._attributes[change.address] = known
+
+
+_TOLD = (InterruptedApplyError, ChangeFailedError, UndecidedError, ManifestError, ApiError)
+_ENDINGS = {
+    InterruptedApplyError: Ending.INTERRUPTED,
+    ChangeFailedError: Ending.FAILED,
+    UndecidedError: Ending.UNDECIDED,
+    NoAnswerError: Ending.UNKNOWN,
+}
+
+
+def _ended(change: Change, error: ShplanError, cost_pu: float) -> ChangeResult:
+    """Say how a change has ended that did not come to its end."""
+    said = str(error)
+    if isinstance(error, ManifestError):
+        # What is known only now does not fit: nothing of this change was sent.
+        said = "; ".join(one.what for one in error.diagnostics) or said
+    faults: tuple[Fault, ...] = ()
+    if isinstance(error, ChangeFailedError):
+        faults = error.faults
+    elif isinstance(error, ApiError):
+        faults = _faults(error)
+    ending = next((of for kind, of in _ENDINGS.items() if isinstance(error, kind)), Ending.FAILED)
+    return ChangeResult(change, ending, said, faults, cost_pu)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:

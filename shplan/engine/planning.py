@@ -84,7 +84,7 @@ async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Pla
 
     Raises:
         ApiError: the server cannot be read
-        ManifestError: an expression fails on an observed value
+        ManifestError: an expression fails on an observed value, or a script does not fit one
     """
     ledger_only, recorded = _rewritten(subject)
     wanted = _wanted(subject, recorded)
@@ -144,6 +144,9 @@ class _State:
         provider = self._subject.registry[one.address.kind]
         changes = provider.decide(one, observation, self._surroundings(one.address.kind))
         self.observed[one.address] = observation
+        # What has run already is not asked whether it would still fit.
+        if one.desired is not None and any(change.action.changes for change in changes):
+            self._subject.resolver.check(one.address, self.attributes)
         if isinstance(observation, Observed) and observation.id:
             self._objects[observation.id] = observation.attributes
         pending = one.recorded is not None and bool(one.recorded.pending)

@@ -185,6 +185,15 @@ class Resolver(Protocol):
         """The same for one value."""
         ...
 
+    def check(self, address: Address, attributes: Mapping[Address, Object]) -> None:
+        """
+        Check a resource once more, with what is known of those that it refers to.
+
+        Raises:
+            ManifestError: it does not fit them
+        """
+        ...
+
 
 class Secrets(Protocol):
     """Resolves secrets, at the moment of a request."""

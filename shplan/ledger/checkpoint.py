@@ -147,6 +147,7 @@ class _Receipt(_Wire, frozen=True, gc=False):
     outputs: dict[str, Any] = {}
     failed: dict[str, str] = {}
     account: str = ""
+    estimate_pu: tuple[float, float, float] | None = None
 
 
 class _Attempt(_Wire, frozen=True, gc=False):
@@ -237,6 +238,7 @@ def _receipt_of(one: Receipt) -> _Receipt:
         one.outputs,
         dict(one.failed),
         one.account,
+        one.estimate_pu,
     )
 
 
@@ -311,4 +313,5 @@ def _receipt(read: _Receipt) -> Receipt:
         outputs=read.outputs,
         failed=read.failed,
         account=read.account,
+        estimate_pu=read.estimate_pu,
     )

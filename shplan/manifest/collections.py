@@ -1,6 +1,6 @@
 """
-The collections that a request can read, as far as their bands are known without asking: the published table, and
-what a manifest declares of a collection of one's own.
+The collections that a request can read, as far as their bands are known: the published table, what a manifest
+declares of a collection of one's own, and what the service says of one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Collection:
         complete: there are no others
         unless: deployments that lack a band, by its name
         mosaicking: what a script may ask for
+        known: its bands are known; of one that is not read yet only its kind is
     """
 
     name: str
@@ -32,6 +33,7 @@ class Collection:
     complete: bool
     unless: Mapping[str, tuple[str, ...]]
     mosaicking: tuple[str, ...]
+    known: bool = True
 
     def has(self, band: str, *, deployment: str = "") -> bool:
         """Tell whether there is a band, on a deployment where that is known."""
@@ -70,6 +72,27 @@ def published(table: JsonObject) -> dict[str, Collection]:
     return found
 
 
-def declared(name: str, bands: tuple[str, ...]) -> Collection:
-    """Return a collection of one's own. Source: documentation, "BYOC": all bands are read as DN."""
-    return Collection(name, dict.fromkeys(bands, ("DN",)), True, {}, ("SIMPLE", "ORBIT", "TILE"))
+# How data sets name collections of one's own, and what a script may ask of them. Source: documentation, "BYOC" and
+# "Zarr": all bands are read as DN; ORBIT is not supported for Zarr.
+OWN: Mapping[str, tuple[str, ...]] = {
+    "byoc-": ("SIMPLE", "ORBIT", "TILE"),
+    "batch-": ("SIMPLE", "ORBIT", "TILE"),
+    "zarr-": ("SIMPLE", "TILE"),
+}
+
+
+def own_prefix(kind: str) -> str:
+    """Return how the name of a collection of one's own begins; empty for another collection."""
+    return next((prefix for prefix in OWN if kind.startswith(prefix)), "")
+
+
+def own(name: str, prefix: str, bands: tuple[str, ...]) -> Collection:
+    """
+    Return a collection of one's own.
+
+    Args:
+        prefix: how data sets name its kind, e.g. `byoc-`
+        bands: empty where nobody knows them yet
+    """
+    units = dict.fromkeys(bands, ("DN",))
+    return Collection(name, units, bool(bands), {}, OWN[prefix], known=bool(bands))

@@ -25,7 +25,8 @@ from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import sentence
 from shplan.manifest.ignored import unknown_step
 from shplan.manifest.meaning import cycles, members_twice
-from shplan.manifest.members import RowPlaces, Rows, read_csv, read_features
+from shplan.manifest.member_tables import Listings, MemberTables
+from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin, Text
 from shplan.manifest.outputs import check_outputs
 from shplan.manifest.parse import Document, kind_of, parse
@@ -119,6 +120,7 @@ class Loaded:
         files: the SHA-256 of every file that was read, by path relative to the project
         texts: the same files' texts for messages, secrets blanked out
         variables: the value of every declared variable
+        listings: what is asked of buckets; without an answer to each of it members are missing
     """
 
     root: Path
@@ -133,6 +135,7 @@ class Loaded:
     files: Mapping[str, str]
     texts: Mapping[str, str]
     variables: JsonObject
+    listings: Listings
 
 
 @dataclass(slots=True)
@@ -167,6 +170,7 @@ def load(
     ci: bool = False,
     reader: Reader | None = None,
     version: str = shplan.__version__,
+    listings: Listings | None = None,
 ) -> Loaded:
     """
     Load the project in a directory.
@@ -177,8 +181,9 @@ def load(
         environment: what `-e` or `SHPLAN_ENVIRONMENT` says, None for neither
         variables: values from the command line and the process's environment
         ci: nobody watches
+        listings: what was found in buckets so far; `Loaded.listings` says what is asked for
     """
-    loader = _Loader(Files(root, reader or DiskReader()), registry)
+    loader = _Loader(Files(root, reader or DiskReader()), registry, listings or Listings())
     return loader.load(environment, variables or VariableInputs(), ci=ci, version=version)
 
 
@@ -193,8 +198,9 @@ def _too_many() -> ExpandError:
 class _Loader:
     """One load; gathers diagnostics instead of stopping at the first."""
 
-    def __init__(self, files: Files, registry: Mapping[str, Kind]) -> None:
+    def __init__(self, files: Files, registry: Mapping[str, Kind], listings: Listings) -> None:
         self.files = files
+        self.tables = MemberTables(files, listings, stated=self._stated)
         self.registry = registry
         self.diagnostics: list[Diagnostic] = []
         self.told: set[Diagnostic] = set()
@@ -206,6 +212,7 @@ class _Loader:
         self.incomplete = False
         self._scripts: Scripts | None = None
         self._script_checks: ScriptChecks | None = None
+        self._scripted: dict[Address, tuple[str, Desired, ValuePath]] = {}
         self._deployment = ""
         self.local_texts: dict[Address, str | None] = {}
         self._reading: list[Address] = []
@@ -251,6 +258,7 @@ class _Loader:
             files=dict(sorted(self.files.digests.items())),
             texts=self.texts,
             variables=self.variables,
+            listings=self.tables.listings,
         )
 
     def _resolution(self) -> Resolution:
@@ -259,6 +267,7 @@ class _Loader:
             declared=self.manifests,
             expand=self._keys,
             local=self._local_text,
+            observed=self._check_observed,
             incomplete=self.incomplete,
         )
 
@@ -726,12 +735,26 @@ class _Loader:
         return replace(desired, script=self.scripts.shape(text))
 
     def _check_inputs(self, resources: list[Desired]) -> None:
-        declared = {one.address: one for one in resources}
+        declared = {one.address: one.spec for one in resources}
         for desired in resources:
             path = self.registry[desired.address.kind].script_path
             text = _text_at(desired.spec, path)
             if text is not None and path is not None:
                 self._add(self.script_checks.of_inputs(text, desired, path, declared))
+                if desired.references:
+                    self._scripted[desired.address] = (text, desired, path)
+
+    def _check_observed(
+        self, address: Address, attributes: Mapping[Address, Object]
+    ) -> list[Diagnostic]:
+        """Say of a script what was not known before its collections were looked at."""
+        if address not in self._scripted:
+            return []
+        text, desired, path = self._scripted[address]
+        try:
+            return self.script_checks.of_inputs(text, desired, path, attributes)
+        finally:
+            self.scripts.close()
 
     def _add(self, found: list[Diagnostic]) -> None:
         fresh = [one for one in dict.fromkeys(found) if one not in self.told]
@@ -825,40 +848,37 @@ class _Loader:
         document: Object,
         address: Address,
     ) -> tuple[Sequence[Object], Origin]:
-        form, name = next(iter(table.items()))
-        path = ("spec", FROM, form)
-        if not isinstance(name, str):
-            self.complain(
-                "table",
-                "Table cannot be used",
-                f"the file of {address} is not known while planning.",
-                why="Members must be known to plan them.",
-                span=manifest.origin.span(path),
-                address=str(address),
-            )
+        read = self.tables.read(
+            table,
+            cast(Object, document["spec"]),
+            origin=manifest.origin,
+            directory=manifest.directory,
+            address=address,
+        )
+        self.diagnostics += read.diagnostics
+        if read.places is None:
             return (), manifest.origin
-        try:
-            place = self.files.locate(name, base=self.files.root / manifest.directory)
-            file = self.files.relative(place)
-            if form == "csv":
-                rows, problems = read_csv(self.files.blocks(place), file=file)
-            else:
-                rows, problems = read_features(self.files.read(place), file=file)
-        except FileError as error:
-            self.complain(
-                "file",
-                "File cannot be used",
-                f"{name} {sentence(error)}",
-                why=f"Paths are relative to the manifest's directory, {manifest.directory}/.",
-                span=manifest.origin.span(path),
-                address=str(address),
-            )
-            return (), manifest.origin
-        self.diagnostics += problems
-        places: dict[ValuePath, MemberPlaces] = {("spec", field_name): RowPlaces(file, rows)}
+        places: dict[ValuePath, MemberPlaces] = {("spec", field_name): read.places}
         origin = Origin(manifest.origin.text, manifest.origin.document, places)
-        self._check_rows(rows, field_name, document, address, origin)
-        return rows, origin
+        self._check_rows(read.rows, field_name, document, address, origin)
+        return read.rows, origin
+
+    def _stated(self, address: Address, path: ValuePath) -> Value:
+        """Return what another manifest states at a path, None where nothing is known of it."""
+        manifest = self.manifests.get(address.base)
+        if manifest is None:
+            return None
+        self._expand(manifest)
+        instance = next((one for one in manifest.instances or () if one.key == address.key), None)
+        found: Value | JsonValue = manifest.body
+        for step in path:
+            found = found.get(str(step)) if isinstance(found, dict) else None
+        if not isinstance(found, str) or not holds_expression(found):
+            return cast(Value, found)
+        try:
+            return evaluate(found, self._scope(manifest, instance, address), self.resolution)
+        except ExpressionError:
+            return None  # it is said where it stands
 
     def _check_rows(
         self, rows: Rows, field_name: str, document: Object, address: Address, origin: Origin

@@ -34,7 +34,7 @@ COLUMNS = ("path", "sensingTime", "coverGeometry")
 MAX_FIELD = 10_000_000
 # A MultiPolygon has three.
 _DEEPEST_WKT = 4
-_CRS84_URN = "urn:ogc:def:crs:OGC:1.3:CRS84"
+CRS84_URN = "urn:ogc:def:crs:OGC:1.3:CRS84"
 
 
 class Rows(Sequence[Object]):
@@ -115,23 +115,26 @@ def read_csv(blocks: Iterable[bytes], *, file: str) -> tuple[Rows, list[Diagnost
     try:
         header = next(reader, None)
         if not header:
-            return _nothing(), [
-                _wrong(
+            return no_rows(), [
+                wrong_table(
                     file, 1, "the file is empty.", hint="begin it with the line `path,sensingTime`"
                 )
             ]
         names = [name.strip() for name in header]
         problems = _check_header(names, file)
-        return (_nothing(), problems) if problems else _read_rows(reader, names, file)
+        return (no_rows(), problems) if problems else _read_rows(reader, names, file)
     except csv.Error as error:
-        return _nothing(), [_wrong(file, max(reader.line_num, 1), f"this is not CSV: {error}.")]
+        return no_rows(), [wrong_table(file, max(reader.line_num, 1), f"this is not CSV: {error}.")]
     except UnicodeDecodeError:
-        return _nothing(), [
-            _wrong(file, reader.line_num + 1, "this is not UTF-8.", hint="save the file as UTF-8")
+        return no_rows(), [
+            wrong_table(
+                file, reader.line_num + 1, "this is not UTF-8.", hint="save the file as UTF-8"
+            )
         ]
 
 
-def _nothing() -> Rows:
+def no_rows() -> Rows:
+    """Return a table without any."""
     return Rows({}, array("q"))
 
 
@@ -156,10 +159,12 @@ def _read_rows(
             column.append(value or None)
         if geometry >= 0 and row[geometry]:
             try:
-                ordered[geometry][-1] = _geometry_text(row[geometry])
+                ordered[geometry][-1] = geometry_text(row[geometry])
             except GeometryError as error:
                 ordered[geometry][-1] = None
-                problems.append(_wrong(file, line, f"coverGeometry {error.what}", hint=error.hint))
+                problems.append(
+                    wrong_table(file, line, f"coverGeometry {error.what}", hint=error.hint)
+                )
     return Rows(columns, lines), problems
 
 
@@ -170,12 +175,12 @@ def _check_header(names: list[str], file: str) -> list[Diagnostic]:
             similar = nearest(name, [one for one in COLUMNS if one not in names])
             hint = f"did you mean `{similar}`?" if similar else "remove the column"
             what = f"the table has the column `{name}`; tiles have {listed(COLUMNS)}."
-            problems.append(_wrong(file, 1, what, hint=hint))
+            problems.append(wrong_table(file, 1, what, hint=hint))
         elif names.count(name) > 1:
-            problems.append(_wrong(file, 1, f"the column `{name}` is there twice."))
+            problems.append(wrong_table(file, 1, f"the column `{name}` is there twice."))
     if "path" not in names and not any(nearest(name, ["path"]) for name in names):
         problems.append(
-            _wrong(
+            wrong_table(
                 file,
                 1,
                 "the table has no column `path`.",
@@ -189,10 +194,10 @@ def _check_header(names: list[str], file: str) -> list[Diagnostic]:
 def _wrong_width(file: str, line: int, row: list[str], names: list[str]) -> Diagnostic:
     what = f"this row has {len(row)} field{'s' * (len(row) != 1)}; the header names {len(names)}."
     why = "A field with a comma in it stands in double quotes." if len(row) > len(names) else ""
-    return _wrong(file, line, what, why=why)
+    return wrong_table(file, line, what, why=why)
 
 
-def _geometry_text(text: str) -> str:
+def geometry_text(text: str) -> str:
     """
     Return a geometry given as GeoJSON or WKT as GeoJSON text.
 
@@ -243,8 +248,8 @@ def read_features(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]
         refuse_other_crs(document)
         members = features(document)
     except GeometryError as error:
-        return _nothing(), [
-            _wrong(file, 1, f"the file {error.what}", why=error.why, hint=error.hint)
+        return no_rows(), [
+            wrong_table(file, 1, f"the file {error.what}", why=error.why, hint=error.hint)
         ]
     columns: dict[str, list[str | None]] = {name: [] for name in COLUMNS}
     problems: list[Diagnostic] = []
@@ -255,7 +260,9 @@ def read_features(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]
             row = _feature(member)
         except GeometryError as error:
             problems.append(
-                _wrong(file, line, f"this feature {error.what}", why=error.why, hint=error.hint)
+                wrong_table(
+                    file, line, f"this feature {error.what}", why=error.why, hint=error.hint
+                )
             )
             continue
         lines.append(line)
@@ -288,7 +295,7 @@ def _feature(member: JsonObject) -> tuple[str | None, str | None, str | None]:
         raise GeometryError(msg)
     check_geometry(geometry)
     geometry = flat(geometry)
-    crs: JsonValue = {"type": "name", "properties": {"name": _CRS84_URN}}
+    crs: JsonValue = {"type": "name", "properties": {"name": CRS84_URN}}
     cover = {"type": geometry["type"], "coordinates": geometry["coordinates"], "crs": crs}
     return path, time, orjson.dumps(cover).decode()
 
@@ -302,7 +309,8 @@ def _feature_lines(text: str, count: int) -> list[int]:
     return found if len(found) == count else [1] * count
 
 
-def _wrong(file: str, line: int, what: str, *, why: str = "", hint: str = "") -> Diagnostic:
+def wrong_table(file: str, line: int, what: str, *, why: str = "", hint: str = "") -> Diagnostic:
+    """Return what is wrong with a table, at one of its lines."""
     return Diagnostic(
         "manifest/table", "Table cannot be used", what, why, hint, SourceSpan(file, line, 1, 2)
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from shplan.core.address import Address
-from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.diagnostic import Diagnostic, Severity, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.resource import Desired
 from shplan.core.value import (
@@ -71,6 +71,7 @@ class Resolution:
     Args:
         expand: returns the keys of a declared resource, None for a single one
         local: returns the text that an address stands for, None for what exists on the server
+        observed: says what is wrong with a resource once attributes of others are known
         declared: every address without its key
         incomplete: a file could not be read whole, so that what is missing may be in it
     """
@@ -82,12 +83,14 @@ class Resolution:
         declared: Iterable[Address],
         expand: Callable[[Address], tuple[str, ...] | None],
         local: Callable[[Address], str | None],
+        observed: Callable[[Address, Mapping[Address, Object]], list[Diagnostic]] | None = None,
         incomplete: bool,
     ) -> None:
         self._files = files
         self._declared = {str(address): address for address in declared}
         self._expand = expand
         self._local = local
+        self._observed = observed
         self._used: dict[str, dict[Reference, None]] = {}
         self._incomplete = incomplete
         self._scopes: dict[str, Scope] = {}
@@ -289,6 +292,19 @@ class Resolution:
             msg = f"{desired.address} cannot be completed"
             raise ManifestError(msg, diagnostics=tuple(problems))
         return dataclasses.replace(desired, spec=spec, run=run, members=members)
+
+    def check(self, address: Address, attributes: Mapping[Address, Object]) -> None:
+        """
+        Check a resource once more, with what is known of those that it refers to.
+
+        Raises:
+            ManifestError: its script does not fit its collections
+        """
+        found = [] if self._observed is None else self._observed(address, attributes)
+        errors = tuple(one for one in found if one.severity is Severity.ERROR)
+        if errors:
+            msg = f"{address} does not fit what it refers to"
+            raise ManifestError(msg, diagnostics=errors)
 
     def fill_value(self, value: Value, attributes: Mapping[Address, Object]) -> Value:
         """

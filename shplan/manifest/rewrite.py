@@ -1,5 +1,5 @@
 """
-Users' files in canonical form: `shplan fmt`. The only importer of ruamel.yaml.
+Users' files in canonical form: `shplan fmt`. With `yaml_tree` the only importer of ruamel.yaml.
 
 Comments stay, expressions are not touched, and a file whose meaning would change is left alone: the
 result is parsed again and compared. Canonical is the order apiVersion, kind, metadata, spec, run, two
@@ -211,7 +211,7 @@ def _stable(text: str, file: str) -> str:
 def _formatted(text: str, file: str) -> str:
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - only who formats pays for it
 
-    yaml = _round_trip()
+    yaml = round_trip()
     out = io.StringIO()
     try:
         documents = list(yaml.load_all(text))
@@ -235,7 +235,8 @@ def _unchanged_texts(tidy: str, raw: str, file: str) -> bool:
     return _same(parse(tidy, file=file).documents, parse(raw, file=file).documents)
 
 
-def _round_trip() -> YAML:
+def round_trip() -> YAML:
+    """Return what reads and writes YAML with its comments."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - only who formats pays for it
 
     yaml = YAML(typ="rt")

@@ -51,9 +51,23 @@ def declared(schema: Schema, path: Path) -> Schema:
     """Return what declares the object at a path; a condition that failed may only demand of it."""
     node = schema
     for step in path:
-        member = properties(followed(schema, node)).get(str(step))
-        node = member if isinstance(member, dict) else {}
+        node = _member(followed(schema, node), str(step))
     return followed(schema, node)
+
+
+def _member(node: Schema, name: str) -> Schema:
+    """Return a field of an object; one of which a condition says more, as it usually is (`else`)."""
+    member = properties(node).get(name)
+    found = member if isinstance(member, dict) else {}
+    if found.keys() & {"$ref", "properties", "items", "type"}:
+        return found
+    conditions = node.get("allOf")
+    for one in conditions if isinstance(conditions, list) else ():
+        other = one.get("else") if isinstance(one, dict) else None
+        said = properties(other).get(name) if isinstance(other, dict) else None
+        if isinstance(said, dict):
+            return said
+    return found
 
 
 def place_of(schema: Schema, name: str) -> str:
@@ -62,7 +76,7 @@ def place_of(schema: Schema, name: str) -> str:
     if name in top:
         return f"`{name}` belongs at the top level of the document"
     for part in ("metadata", "spec", "run"):
-        for holder, node in _members(schema, top.get(part), part):
+        for holder, node in _members(schema, dict(_member(schema, part)), part):
             if name in properties(node):
                 return f"`{name}` belongs below `{holder}`"
     return ""

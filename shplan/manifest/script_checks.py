@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from shplan.manifest.script_meaning import Remark
     from shplan.script import InputFacts
 
-_OWN = "byoc-"
-
 
 @dataclass(frozen=True, slots=True)
 class Data:
@@ -120,14 +118,14 @@ class ScriptChecks:
         return [found]
 
     def of_inputs(
-        self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Desired]
+        self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Object]
     ) -> list[Diagnostic]:
         """
         Return what does not fit between a script and the collections of its request.
 
         Args:
             path: where below `spec` the script stands
-            declared: the resources of the project, for what they say of their bands
+            declared: what resources of the project say of their bands, or the service says
         """
         data = [_data_of(one, declared) for one in data_of(desired.spec, path)]
         facts = self._scripts.facts(text)
@@ -259,28 +257,33 @@ def data_of(spec: Object, path: Path) -> list[Object]:
     return []
 
 
-def _data_of(one: Object, declared: Mapping[Address, Desired]) -> Data:
+def _data_of(one: Object, declared: Mapping[Address, Object]) -> Data:
     name, kind = one.get("id"), one.get("type")
     if isinstance(kind, str):
-        collection = _published().get(kind)
-    elif isinstance(kind, Unknown) and kind.template.startswith(_OWN):
-        collection = _declared(kind, declared)
+        collection = _published().get(kind) or _of_ones_own(kind, (), declared)
+    elif isinstance(kind, Unknown):
+        addresses = tuple(reference.address for reference in kind.references)
+        collection = _of_ones_own(kind.template, addresses, declared)
     else:
         collection = None
     return Data(name if isinstance(name, str) else "", collection)
 
 
-def _declared(kind: Unknown, declared: Mapping[Address, Desired]) -> Collection | None:
-    """Return what a manifest says of the bands of a collection that a request refers to."""
-    from shplan.manifest.collections import declared as collection_of  # noqa: PLC0415
+def _of_ones_own(
+    kind: str, addresses: Sequence[Address], declared: Mapping[Address, Object]
+) -> Collection | None:
+    """Return what is known of a collection that a request names by its id, or refers to."""
+    from shplan.manifest.collections import own, own_prefix  # noqa: PLC0415 - only with scripts
 
-    for reference in kind.references:
-        resource = declared.get(reference.address)
-        more = resource.spec.get("additionalData") if resource is not None else None
+    prefix = own_prefix(kind)
+    if not prefix:
+        return None
+    for address in addresses:
+        more = declared.get(address, {}).get("additionalData")
         bands = more.get("bands") if isinstance(more, dict) else None
         if isinstance(bands, dict) and bands:
-            return collection_of(str(reference.address), tuple(str(name) for name in bands))
-    return None
+            return own(str(address), prefix, tuple(str(name) for name in bands))
+    return own(str(addresses[0]) if addresses else kind, prefix, ())
 
 
 def _matching(given: InputFacts, number: int, data: Sequence[Data]) -> Data | None:

@@ -489,7 +489,7 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
 def _bands_of(
     given: InputFacts, collection: Collection, deployment: str, reading: Reading
 ) -> _Remarks:
-    for band in dict.fromkeys(given.bands):
+    for band in dict.fromkeys(given.bands) if collection.known else ():
         if collection.has(band, deployment=deployment):
             continue
         elsewhere = collection.has(band)

@@ -20,6 +20,8 @@ PROJECT_FILE = "shplan.yaml"
 # Files that are held in memory; tables are read in pieces.
 MAX_BYTES = 256 << 20
 _SUFFIXES = (".yaml", ".yml")
+# Tests of evalscripts, which may stand beside manifests.
+_TESTS = (".test.yaml", ".test.yml")
 
 
 class FileError(Exception):
@@ -221,7 +223,7 @@ def _walk(files: Files, top: Path) -> Iterator[Path]:
         directories[:] = sorted(one for one in directories if not one.startswith("."))
         for one in sorted(names):
             path = Path(name) / one
-            if not one.endswith(_SUFFIXES) or one.startswith("."):
+            if not one.endswith(_SUFFIXES) or one.startswith(".") or one.endswith(_TESTS):
                 continue
             try:
                 real = path.resolve()

@@ -9,13 +9,13 @@ Batch V2 (tiling grids, output paths) and the API description's schemas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
-from shplan.core.paths import template_problems
+from shplan.core.paths import PLACEHOLDERS, Delivery, template_problems
 from shplan.core.request_area import DEGREES, Area, read_area
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, Value, is_known
@@ -28,12 +28,27 @@ _Found: TypeAlias = Iterator[Diagnostic]
 
 def check_batch(desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
     """Return what is wrong with a request, each at its place."""
-    table = tables["tiling-grids"]
+    return check_in_common(desired, tables)
+
+
+def check_in_common(
+    desired: Desired,
+    tables: Mapping[str, JsonObject],
+    *,
+    placeholders: Sequence[str] = PLACEHOLDERS,
+) -> list[Diagnostic]:
+    """
+    Return what is wrong with a request in either version of the API.
+
+    Args:
+        desired: its request in the words of version 2
+        placeholders: of delivery paths
+    """
     return [
         *_check_bounds(desired),
-        *_check_grid(desired, table),
+        *_check_grid(desired, tables["tiling-grids"]),
         *_check_outputs(desired),
-        *_check_places(desired),
+        *_check_places(desired, placeholders),
     ]
 
 
@@ -161,14 +176,16 @@ def _check_outputs(desired: Desired) -> _Found:
             )
 
 
-def _check_places(desired: Desired) -> _Found:
+def _check_places(desired: Desired, placeholders: Sequence[str]) -> _Found:
+    forms = {"raster": Delivery.RASTER, "zarr": Delivery.ZARR}
+    form = forms.get(str(_at(desired.spec, "output", "type")))
     for store in ("s3", "gs"):
         url = _at(desired.spec, "output", "delivery", store, "url")
-        raster = _at(desired.spec, "output", "type") == "raster"
         # What is no address at all is said of the places of every kind.
-        if not isinstance(url, str) or not raster or not url.startswith(_SCHEMES):
+        if not isinstance(url, str) or form is None or not url.startswith(_SCHEMES):
             continue
-        for problem in template_problems(url, _identifiers(desired.spec)):
+        outputs = _identifiers(desired.spec)
+        for problem in template_problems(url, outputs, delivery=form, placeholders=placeholders):
             yield _wrong(
                 desired,
                 ("spec", "output", "delivery", store, "url"),

@@ -1,5 +1,5 @@
 """
-`BatchProcess`: a Batch Processing V2 task.
+`BatchProcess`: a Batch Processing V2 task, or one of V1 with `run.api: v1` (`batch_v1`).
 
 Facts: the API description's operations of `/batch/v2/process` and the documentation's page on
 Batch V2. There is no DELETE: a task that is no longer wanted can only be stopped.
@@ -7,7 +7,6 @@ Batch V2. There is no DELETE: a task that is no longer wanted can only be stoppe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -17,7 +16,6 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.image_size import batch_sizing
-from shplan.core.marker import Marker, with_marker
 from shplan.core.prices import batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
@@ -32,11 +30,15 @@ from shplan.providers.base import (
     Wanted,
 )
 from shplan.providers.batch_checks import check_batch
-from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
+from shplan.providers.batch_collection_checks import check_collection
+from shplan.providers.job import JobApi, Phase, Task, in_description, refresh_jobs, view_of
 from shplan.providers.job_apply import apply_job
 from shplan.providers.job_confirm import confirm_job
 from shplan.providers.job_decide import decide_job
+from shplan.providers.job_outcome import attributes_of
+from shplan.providers.job_witness import COPY_PREFIX, copied_task
 
+V1, V2 = "v1", "v2"
 TASKS = "/batch/v2/process"
 TASK = "/batch/v2/process/{taskId}"
 _COLUMNS = (
@@ -54,7 +56,6 @@ _COLUMNS = (
     "description",
     "request",
 )
-_COPY = re.compile(r"request-([0-9a-fA-F-]{36})\.json")
 _ENDED = frozenset({"FAILED", "STOPPED"})
 
 
@@ -104,7 +105,7 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
     return Task(
         id=str(listed["id"]),
         created=str(listed.get("created") or ""),
-        phase=_phase(status, action, str(listed.get("stoppedStatusReason") or "")),
+        phase=phase_of(status, action, str(listed.get("stoppedStatusReason") or "")),
         status=status,
         analysed=status in ("ANALYSING", "ANALYSIS_DONE") or action == "ANALYSE",
         percent=float(percent) if isinstance(percent, int | float) else 0.0,
@@ -114,10 +115,12 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
         account=str(account or ""),
         description=str(description or ""),
         request=echo,
+        collection=_collection_of(echo),
     )
 
 
-def _phase(status: str, action: str, stopped: str) -> Phase:
+def phase_of(status: str, action: str, stopped: str) -> Phase:
+    """Return where a task stands, by its status, its last user action, and why it was stopped."""
     if status == "DONE":
         return Phase.DONE
     if (status, action, stopped) == ("STOPPED", "START", "USER_ACTION"):
@@ -159,22 +162,23 @@ def feature_file_of(spec: Object) -> str:
     return ""
 
 
-def _with_marker(body: Object, marker: Marker) -> Object:
-    description = body.get("description")
-    text = description if isinstance(description, str) else ""
-    return {**body, "description": with_marker(text, str(marker))}
+def _skipping(body: Object) -> Object | None:
+    """
+    Leave alone what an earlier attempt has delivered; a Zarr group has no such option.
 
-
-def _skipping(body: Object) -> Object:
-    """Leave alone what an earlier attempt has delivered. Source: schema BatchV2RasterOutput."""
+    Source: schemas BatchV2RasterOutput, BatchV2ZarrOutput.
+    """
     output = cast("Object", body.get("output") or {})
+    if output.get("type") == "zarr":
+        return None
     return {**body, "output": {**output, "skipExisting": True}}
 
 
-def _copied_task(name: str) -> str:
-    """Read the name of a file: whose request it is a copy of. The form is an assumption."""
-    match = _COPY.fullmatch(name)
-    return "" if match is None else match[1].lower()
+def _collection_of(request: JsonObject | None) -> str:
+    """Return the collection that a task fills, as its echo says: it was named, or it was made."""
+    output = (request or {}).get("output")
+    collection = output.get("collectionId") if isinstance(output, dict) else None
+    return collection if isinstance(collection, str) else ""
 
 
 API = JobApi(
@@ -188,14 +192,14 @@ API = JobApi(
     create=_create,
     task_of=task_of,
     delivery=delivery_of,
-    with_marker=_with_marker,
+    with_marker=in_description,
     skipping=_skipping,
     outcome_file=lambda task: f"execution-{task}.sqlite",
     feature_file=feature_file_of,
     sizing=batch_sizing,
     price=batch_v2_cost,
-    copy_prefix="request-",
-    copied_task=_copied_task,
+    copy_prefix=COPY_PREFIX,
+    copied_task=copied_task,
 )
 
 
@@ -214,19 +218,29 @@ class BatchProcess:
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what a schema cannot: grid, area, outputs, places, keys, and what means nothing."""
-        return [*_ignoring(desired), *check_batch(desired, tables)]
+        if desired.run.get("api") == V1:
+            from shplan.providers.batch_v1_checks import check_batch_v1  # noqa: PLC0415 - if asked
+
+            return [*_ignoring(desired), *check_batch_v1(desired, tables)]
+        return [*_ignoring(desired), *check_batch(desired, tables), *check_collection(desired)]
 
     def refresh(
         self, wanted: tuple[Wanted, ...], surroundings: Surroundings
     ) -> Flow[dict[Address, Observation]]:
-        """Find all tasks by one list; a job that has its receipt is not looked for."""
-        return refresh_jobs(API, wanted, surroundings)
+        """Find all tasks by one list a version; a job that has its receipt is not looked for."""
+        by_api: dict[str, list[Wanted]] = {}
+        for one in wanted:
+            by_api.setdefault(_version_of(one), []).append(one)
+        found: dict[Address, Observation] = {}
+        for version, group in by_api.items():
+            found |= yield from refresh_jobs(_api(version), tuple(group), surroundings)
+        return found
 
     def decide(
         self, wanted: Wanted, observation: Observation, surroundings: Surroundings
     ) -> tuple[Change, ...]:
         """Decide by the run key; see `job_decide`."""
-        return (decide_job(API, wanted, observation, surroundings),)
+        return (decide_job(_api(_version_of(wanted)), wanted, observation, surroundings),)
 
     def attributes(self, change: Change, observation: Observation) -> Object | None:
         """Return what references see: nothing before the run has its receipt."""
@@ -234,17 +248,33 @@ class BatchProcess:
         receipt = None if run is None else run.receipt
         if receipt is None or change.action is not Action.NOOP:
             return None
-        return {"id": receipt.id, "key": receipt.key, "status": receipt.status}
+        return attributes_of(receipt)
 
     def apply(self, change: Change, settings: Settings) -> Flow[Object]:
         """Carry one change out."""
-        return apply_job(API, change, settings)
+        return apply_job(_api(str(change.current.get("api", V2))), change, settings)
 
     def confirm(
         self, desired: Desired, confirmed: str, surroundings: Surroundings
     ) -> Flow[Settlement]:
         """Bind a task by its id: what its echo or the ledger shows to be this run."""
-        return confirm_job(API, desired, confirmed, surroundings)
+        version = str(desired.run.get("api", V2))
+        return confirm_job(_api(version), desired, confirmed, surroundings)
+
+
+def _version_of(wanted: Wanted) -> str:
+    """Return the version of the API that a job is for: what is removed knows it from the ledger."""
+    if wanted.desired is not None:
+        return str(wanted.desired.run.get("api", V2))
+    return str(wanted.recorded.data.get("api", V2)) if wanted.recorded is not None else V2
+
+
+def _api(version: str) -> JobApi:
+    if version != V1:
+        return API
+    from shplan.providers import batch_v1  # noqa: PLC0415 - where it is asked for
+
+    return batch_v1.API
 
 
 def _ignoring(desired: Desired) -> list[Diagnostic]:

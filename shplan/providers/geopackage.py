@@ -140,3 +140,23 @@ def _end(blob: bytes, at: int) -> int:
         (number,) = struct.unpack_from(f"{order}I", blob, at)
         at += 4 + number * dimensions * 8
     return at
+
+
+def count_features(content: bytes) -> int | None:
+    """Count the features of all layers; None where the file cannot be read as a GeoPackage."""
+    if not content:
+        return None
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(content)
+        layers = connection.execute("select distinct table_name from gpkg_geometry_columns")
+        # Identifiers are quoted; there is no other way to name a table in SQL.
+        counts = [
+            connection.execute(f"select count(*) from {_quoted(table)}").fetchone()[0]  # noqa: S608
+            for (table,) in layers.fetchall()
+        ]
+    except sqlite3.Error:
+        return None
+    finally:
+        connection.close()
+    return sum(int(count) for count in counts)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from shplan.core.address import Address
 from shplan.core.cost import Cost
@@ -20,8 +21,8 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import ManifestError
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
-from shplan.core.key_format import put_key
-from shplan.core.marker import Marker, read_marker
+from shplan.core.key_format import deliveries_of, holds_key, put_key
+from shplan.core.marker import Marker, read_marker, with_marker
 from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Receipt
@@ -34,7 +35,7 @@ from shplan.core.run_key import (
     run_key,
 )
 from shplan.core.runs import CREATE, RunRecord
-from shplan.core.value import JsonObject, JsonValue, Object, Value, is_known
+from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, is_known
 from shplan.providers.base import (
     Absent,
     Binding,
@@ -51,6 +52,11 @@ from shplan.providers.base import (
 from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.reconciled import read_or_none
 
+if TYPE_CHECKING:
+    from shplan.providers.job_outcome import Features as FeatureEnds
+    from shplan.providers.job_outcome import Trace
+    from shplan.providers.job_unlisted import Witnesses
+
 
 class Phase(Enum):
     """Where a task stands, as far as money is concerned."""
@@ -58,6 +64,7 @@ class Phase(Enum):
     WAITING = "waiting"  # nothing is paid: it was created, perhaps analysed, and not started
     RUNNING = "running"  # it was started
     DONE = "done"
+    PARTLY = "partly done"  # parts of it failed, and the service can do these again by themselves
     ENDED = "ended"  # failed or stopped
 
 
@@ -77,6 +84,8 @@ class Task:
         account: whose it is, empty where the server does not say
         description: the free text that holds the marker
         request: the echo of the request, None where it was not asked for
+        estimate_pu: what the service estimates it to cost, None before it has
+        collection: id of the collection that the results fill, empty where there is none
     """
 
     id: str
@@ -91,11 +100,46 @@ class Task:
     account: str = ""
     description: str = ""
     request: JsonObject | None = None
+    estimate_pu: float | None = None
+    collection: str = ""
 
     @property
     def age(self) -> tuple[str, str]:
         """What everybody orders the tasks of one run by."""
         return (self.created, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    One part of a task, as an API shows it that lists them: a tile.
+
+    Args:
+        name: what people know it by
+        is_over: it was done, or it failed
+        cause: why it failed, None where it did not
+        cost_pu: what was billed for it
+    """
+
+    name: str
+    is_over: bool
+    cause: str | None = None
+    cost_pu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    How an API lists the parts of a task.
+
+    Args:
+        listing: the request for those of one task, with the columns that `part_of` needs
+        noun: what one is called
+    """
+
+    listing: Callable[[Value], ApiRequest]
+    part_of: Callable[[Mapping[str, JsonValue]], Part]
+    noun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +149,43 @@ class JobApi:
 
     Args:
         api: its version, as run keys name it
-        listing: lists all tasks, with the columns that `task_of` needs
+        listing: lists all tasks, with the columns that `task_of` needs; None where the API has none
         get, analyse, start, stop: the request for one task
         create: the request that makes one from a body
         task_of: reads a task from an object of the API
         delivery: the URL that results are delivered to, from a request body
         with_marker: the body with a marker where this API carries one
-        skipping: the body of another attempt that leaves alone what is there already
+        skipping: the body of another attempt that leaves alone what is there already, None where
+            the API has no such thing
         outcome_file: the name of the file that tells how a task has ended, in the root of its
-            delivery
+            delivery; empty where there is none
         feature_file: the URL of the GeoPackage whose features are processed, or empty
         sizing: how large the rasters of those are
         price: what a request costs, None where that is not known
         copy_prefix: how the names of the copies of requests begin, which lie there as well
         copied_task: the task whose request a file is a copy of, by its name; empty for others
+        again: does again what failed of a task that is partly done; None: only another task can
+        delete: deletes a task of which nothing was processed; None where the API cannot
+        stopped: the status of a task that was stopped
+        resumes: a stopped task takes a START and goes on
+        estimate: the cost that the service itself has estimated of a task, None before it has; None
+            where it never does. One that does is waited for before START.
+        parts: how the parts of a task are listed; None: `outcome_file` tells of them
+        in_common_words: the request as the checks, the preview and the price read it
+        starts_at_once: what is created runs and is paid: there is no `analyse`, `start` or `stop`
+        overwrites: files that lie where results go are written over; the request does not fail
+        beside: how the names end of files below a delivery that are no results
+        features: how the features of a task ended, by its delivery and id, from files that lie
+            there; None: from the execution database. The flow ends with None where they are unread
+        trace: what the files of a task that is gone tell of it; None: `outcome_file` tells it
+        witnesses: what lies in the bucket of requests whose ids nobody knows, by the ids that are
+            known; for an API without a list
+        shown: what a plan says of a request beside its cost, by the request and its key
     """
 
     kind: str
     api: str
-    listing: ApiRequest
+    listing: ApiRequest | None
     get: Callable[[Value], ApiRequest]
     analyse: Callable[[Value], ApiRequest]
     start: Callable[[Value], ApiRequest]
@@ -132,13 +194,33 @@ class JobApi:
     task_of: Callable[[Mapping[str, JsonValue]], Task]
     delivery: Callable[[Object], str]
     with_marker: Callable[[Object, Marker], Object]
-    skipping: Callable[[Object], Object]
+    skipping: Callable[[Object], Object | None]
     outcome_file: Callable[[str], str]
     feature_file: Callable[[Object], str]
     sizing: Callable[[Object], Sizing]
     price: Callable[[PriceInput], Cost | None]
     copy_prefix: str
     copied_task: Callable[[str], str]
+    again: Callable[[Value], ApiRequest] | None = None
+    delete: Callable[[Value], ApiRequest] | None = None
+    stopped: str = "STOPPED"
+    resumes: bool = True
+    estimate: Callable[[Task], Cost | None] | None = None
+    parts: Parts | None = None
+    in_common_words: Callable[[Object], Object] = field(default=lambda request: request)
+    starts_at_once: bool = False
+    overwrites: bool = False
+    beside: tuple[str, ...] = (".sqlite", ".gpkg", ".json")
+    features: Callable[[str, str], Flow[FeatureEnds | None]] | None = None
+    trace: Callable[[RunInput, RunKey, str], Flow[Trace | None]] | None = None
+    witnesses: Callable[[RunInput, RunKey, AbstractSet[str]], Flow[Witnesses | None]] | None = None
+    shown: Callable[[Object, str], tuple[str, ...]] | None = None
+
+    @property
+    def payment(self) -> str:
+        """The operation of the request that is the payment."""
+        paying = self.create({}) if self.starts_at_once else self.start("")
+        return paying.operation
 
     def index(self, rows: Rows) -> TaskIndex:
         """Understand a whole reading of `listing`, once for all that have asked for it."""
@@ -158,6 +240,8 @@ class JobView:
         features: those of the file that the request names, None where it names none or it
             cannot be read
         unfinished: a task that is gone and was started, as the files that it left say
+        lost: where creating starts, ids of what was started and of which nothing tells what became;
+            an empty one is that of a request whose answer was lost
     """
 
     given: RunInput | None = None
@@ -167,6 +251,7 @@ class JobView:
     evidence: Receipt | None = None
     features: tuple[Features, ...] | None = None
     unfinished: str = ""
+    lost: tuple[str, ...] = ()
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""
@@ -211,6 +296,13 @@ def input_of(
     )
 
 
+def in_description(body: Object, marker: Marker) -> Object:
+    """Return a body with a marker behind the text that people wrote of it."""
+    description = body.get("description")
+    text = description if isinstance(description, str) else ""
+    return {**body, "description": with_marker(text, str(marker))}
+
+
 def belongs(task: Task, given: RunInput, key: RunKey) -> bool:
     """
     Tell whether a task is one of this run.
@@ -221,7 +313,8 @@ def belongs(task: Task, given: RunInput, key: RunKey) -> bool:
     if task.request is None:
         return False
     marker = read_marker(task.description)
-    if marker is None and (given.generation != 1 or given.triggers or given.files):
+    unnamed = marker is None and not is_named_by_path(given)
+    if unnamed and (given.generation != 1 or given.triggers or given.files):
         return False
     if marker is not None and not key.digest.removeprefix("sha256:").startswith(marker.key):
         return False
@@ -231,6 +324,25 @@ def belongs(task: Task, given: RunInput, key: RunKey) -> bool:
         # An echo that cannot be keyed is another request.
         return False
     return echoed.digest == key.digest
+
+
+def is_named_by_path(given: RunInput) -> bool:
+    """Tell whether the key is in the delivery path, where it names a task as a marker does."""
+    return any(
+        holds_key(url)
+        for path in deliveries_of(given.kind, given.api)
+        for url in _urls(given.request, path)
+    )
+
+
+def _urls(request: Value, path: Path) -> Iterator[str]:
+    """Yield the URLs of a place on S3 or on Google Cloud Storage."""
+    for step in path:
+        request = request.get(str(step)) if isinstance(request, dict) else None
+    for place in request.values() if isinstance(request, dict) else ():
+        url = place.get("url") if isinstance(place, dict) else None
+        if isinstance(url, str):
+            yield url
 
 
 def refresh_jobs(
@@ -243,16 +355,22 @@ def refresh_jobs(
         ManifestError: a file that a request refers to can neither be read nor is its digest stated
     """
     digests = yield from file_digests(api, [one.desired for one in wanted])
-    seeking: dict[Address, _Sought] = {}
+    seeking: dict[Address, Sought] = {}
     for one in wanted:
         seeking[one.address] = _sought(api, one, digests, surroundings)
     open_ = [one for one in seeking.values() if one.is_open]
-    if open_:
+    if open_ and api.listing is None:
+        from shplan.providers.job_unlisted import find_unlisted  # noqa: PLC0415 - few kinds
+
+        yield from find_unlisted(api, open_, surroundings)
+    elif open_:
         yield from _find(api, open_, surroundings)
     files = yield from _feature_files(api, open_)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
-        evidence = sought.evidence or (yield from _evidence(api, sought))
+        evidence = sought.evidence
+        if evidence is None and api.listing is not None:
+            evidence = yield from _evidence(api, sought)
         view = JobView(
             sought.given,
             sought.key,
@@ -261,14 +379,21 @@ def refresh_jobs(
             evidence,
             _features(api, sought, files),
             sought.unfinished,
+            tuple(sought.lost),
         )
         found[address] = _observation(view)
     return found
 
 
 @dataclass(slots=True)
-class _Sought:
-    """One job while its tasks are looked for."""
+class Sought:
+    """
+    One job while its tasks are looked for.
+
+    Args:
+        recorded_id: what the ledger binds to the address for this key
+        lost: as `JobView.lost`
+    """
 
     given: RunInput | None
     key: RunKey | None
@@ -278,6 +403,8 @@ class _Sought:
     tasks: dict[str, Task] = field(default_factory=dict)
     evidence: Receipt | None = None
     unfinished: str = ""
+    recorded_id: str = ""
+    lost: list[str] = field(default_factory=list)
 
     @property
     def is_unheard_of(self) -> bool:
@@ -321,15 +448,15 @@ class _Sought:
 
 def _sought(
     api: JobApi, one: Wanted, digests: Mapping[str, str], surroundings: Surroundings
-) -> _Sought:
+) -> Sought:
     desired = one.desired
     if desired is None:
         recorded = "" if one.recorded is None else str(one.recorded.data.get("key", ""))
         run = surroundings.runs.get(recorded)
         own = "" if one.recorded is None else one.recorded.id
-        return _Sought(None, None, run, frozenset({own} - {""}), removed=True)
+        return Sought(None, None, run, frozenset({own} - {""}), removed=True)
     if not is_known(desired.spec) or not is_known(desired.run):
-        return _Sought(None, None, None, frozenset(), removed=False)
+        return Sought(None, None, None, frozenset(), removed=False)
     stated = desired.run.get("files")
     files = {
         url: str(stated[url]) if isinstance(stated, dict) and url in stated else digests[url]
@@ -340,11 +467,20 @@ def _sought(
     )
     key = run_key(given)
     run = surroundings.runs.get(key.digest)
-    return _Sought(given, key, run, frozenset() if run is None else run.ids, removed=False)
+    bound = one.recorded
+    return Sought(
+        given,
+        key,
+        run,
+        frozenset() if run is None else run.ids,
+        removed=False,
+        recorded_id=bound.id if bound and bound.data.get("key") == key.digest else "",
+    )
 
 
-def _find(api: JobApi, seeking: list[_Sought], surroundings: Surroundings) -> Flow[None]:
-    index = _Index(api, seeking)
+def _find(api: JobApi, seeking: list[Sought], surroundings: Surroundings) -> Flow[None]:
+    assert api.listing is not None, "there is a list"
+    index = Index(api, seeking)
     yield Scan(api.listing, index.take)
     if surroundings.list_lag_s and any(one.lacks_intended for one in seeking):
         yield Wait(surroundings.list_lag_s, "an earlier create may not be listed yet")
@@ -362,7 +498,7 @@ def _find(api: JobApi, seeking: list[_Sought], surroundings: Surroundings) -> Fl
 
 
 def _ask_witnesses(
-    api: JobApi, seeking: list[_Sought], surroundings: Surroundings, *, listed: set[str]
+    api: JobApi, seeking: list[Sought], surroundings: Surroundings, *, listed: set[str]
 ) -> Flow[None]:
     """
     Look whether a run lies in its bucket, of which neither the ledger nor the server knows.
@@ -380,7 +516,7 @@ def _ask_witnesses(
     }
     known = listed.union(*(run.ids for run in surroundings.runs.values()))
     copies: tuple[Task, ...] = yield from copies_below(api, places, known=known)
-    index = _Index(api, seeking)
+    index = Index(api, seeking)
     for copy in copies:
         candidates = index.candidates(copy)
         # It may have been made since the list was read: absence from a list is not absence.
@@ -400,13 +536,13 @@ def _ask_witnesses(
             one.take_witness(receipt, copy.id if started else "")
 
 
-class _Index:
+class Index:
     """Hands each listed task to the job that it belongs to; everything else is dropped."""
 
-    def __init__(self, api: JobApi, seeking: Iterable[_Sought]) -> None:
+    def __init__(self, api: JobApi, seeking: Iterable[Sought]) -> None:
         self._api = api
-        self._by_id: dict[str, list[_Sought]] = {}
-        self._by_key: dict[str, list[_Sought]] = {}
+        self._by_id: dict[str, list[Sought]] = {}
+        self._by_key: dict[str, list[Sought]] = {}
         self._unmarked: dict[str, _Deliverers] = {}
         self._short = ""
         self.listed: set[str] = set()
@@ -416,11 +552,13 @@ class _Index:
             if one.key is not None and one.given is not None:
                 self._short = one.key.short
                 self._by_key.setdefault(one.key.short, []).append(one)
-                if one.given.generation == 1 and not one.given.triggers and not one.given.files:
+                plain = not (one.given.generation > 1 or one.given.triggers or one.given.files)
+                if plain or is_named_by_path(one.given):
                     place = put_key(api.delivery(one.given.request), one.key.short)
                     self._unmarked.setdefault(place, _Deliverers()).add(one, one.given, one.key)
 
     def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        assert self._api.listing is not None, "there is a list"
         columns = self._api.listing.columns
         for row in rows:
             task = self._api.task_of(dict(zip(columns, row, strict=True)))
@@ -430,7 +568,7 @@ class _Index:
             for one in self.candidates(task):
                 one.tasks[task.id] = task
 
-    def candidates(self, task: Task) -> list[_Sought]:
+    def candidates(self, task: Task) -> list[Sought]:
         """Return the jobs that a task belongs to, as its marker and its request say."""
         marker = read_marker(task.description)
         if marker is not None:
@@ -453,13 +591,13 @@ class _Deliverers:
     """Jobs that deliver to one place: an echo is keyed once for all that read it alike."""
 
     def __init__(self) -> None:
-        self._alike: dict[str, tuple[RunInput, RunKey, dict[str, list[_Sought]]]] = {}
+        self._alike: dict[str, tuple[RunInput, RunKey, dict[str, list[Sought]]]] = {}
 
-    def add(self, one: _Sought, given: RunInput, key: RunKey) -> None:
+    def add(self, one: Sought, given: RunInput, key: RunKey) -> None:
         alike = self._alike.setdefault(likeness(given, key=key.short), (given, key, {}))
         alike[2].setdefault(key.digest, []).append(one)
 
-    def of(self, echo: JsonObject) -> Iterator[_Sought]:
+    def of(self, echo: JsonObject) -> Iterator[Sought]:
         for given, key, by_digest in self._alike.values():
             try:
                 echoed = key_of_echo(echo, given, key=key.short)
@@ -520,7 +658,7 @@ def file_digests(api: JobApi, jobs: Iterable[Desired | None]) -> Flow[dict[str, 
     return digests
 
 
-def _feature_files(api: JobApi, seeking: Iterable[_Sought]) -> Flow[dict[str, bytes]]:
+def _feature_files(api: JobApi, seeking: Iterable[Sought]) -> Flow[dict[str, bytes]]:
     """Read the GeoPackages of jobs that may run, each once: their features decide the cost."""
     urls = {api.feature_file(one.given.request) for one in seeking if one.given is not None} - {""}
     contents: dict[str, bytes] = {}
@@ -532,7 +670,7 @@ def _feature_files(api: JobApi, seeking: Iterable[_Sought]) -> Flow[dict[str, by
     return contents
 
 
-def _features(api: JobApi, one: _Sought, files: Mapping[str, bytes]) -> tuple[Features, ...] | None:
+def _features(api: JobApi, one: Sought, files: Mapping[str, bytes]) -> tuple[Features, ...] | None:
     from shplan.providers.geopackage import read_features  # noqa: PLC0415 - rarely needed
 
     url = "" if one.given is None else api.feature_file(one.given.request)
@@ -554,7 +692,7 @@ def _unreadable(desired: Desired, url: str) -> Diagnostic:
     )
 
 
-def _evidence(api: JobApi, one: _Sought) -> Flow[Receipt | None]:
+def _evidence(api: JobApi, one: Sought) -> Flow[Receipt | None]:
     """
     Read how a task has ended that was started and is gone, from what it left in the bucket.
 
@@ -582,11 +720,14 @@ __all__ = [
     "CREATE",
     "JobApi",
     "JobView",
+    "Part",
+    "Parts",
     "Phase",
     "Task",
     "belongs",
     "bucket_and_key",
     "file_digests",
+    "in_description",
     "input_of",
     "refresh_jobs",
     "view_of",

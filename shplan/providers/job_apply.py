@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from shplan.core.change import Action, Change
+from shplan.core.cost import Cost
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.key_format import put_key
@@ -39,13 +40,16 @@ from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
 from shplan.providers.job_decide import Options
 from shplan.providers.job_outcome import (
     Features,
+    attributes_of,
     failed_features,
     features_of,
     outputs_of,
     receipt_from_bucket,
     receipt_of,
 )
+from shplan.providers.job_removal import end_removed
 from shplan.providers.job_tasks import TaskIndex
+from shplan.providers.job_unlisted import task_unlisted, watched
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
 
 ANALYSE = "analyse"
@@ -55,6 +59,10 @@ _TICK_S = 0.002
 # A server that loses sight of a task for so many looks has lost it.
 _MOST_BLIND_LOOKS = 10
 _SLOWEST_POLL = 12
+# The same sum, added up in another order.
+_ROUNDING = 1e-6
+# How many looks at a task pass until its parts are looked at, where they are listed.
+_LOOKS_FOR_PARTS = 5
 
 
 def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
@@ -66,13 +74,13 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
         StillRunningError: it runs, and nobody waits for it
     """
     if change.action is Action.DELETE:
-        return (yield from _stop_removed(api, change))
+        return (yield from end_removed(api, change, settings))
     job = _Job.of(api, change, settings)
     known: RunRecord | None = yield Claim(job.key.digest)
     receipt = None if known is None else known.receipt
     if receipt is not None and receipt.status == "DONE":
         yield from _bind(job, receipt.id)
-        return _attributes(job, receipt)
+        return attributes_of(receipt)
     _refuse_run_before(job, known)
     if change.current.get("evidence"):
         return (yield from _adopt_evidence(job))
@@ -81,7 +89,9 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
         task = yield from _advance(job, task)
     if task.phase is Phase.WAITING:
         return {"id": task.id, "key": job.key.digest}
-    return (yield from _follow(job, task))
+    # What the task had cost before this attempt of it, which its own cost goes on from.
+    before = 0.0 if receipt is None or receipt.id != task.id else receipt.cost_pu or 0.0
+    return (yield from _follow(job, task, before_pu=before))
 
 
 @dataclass(slots=True)
@@ -124,6 +134,12 @@ class _Job:
         return self.change.action is Action.RUN and bool(self.planned_task)
 
     @property
+    def estimate_pu(self) -> tuple[float, float, float] | None:
+        """What the plan has estimated, for what it starts and for what it finds started."""
+        found = self.change.current.get("estimate")
+        return cast("tuple[float, float, float]", tuple(found)) if isinstance(found, list) else None
+
+    @property
     def delivery(self) -> str:
         return put_key(self.api.delivery(self.given.request), self.key.short)
 
@@ -155,13 +171,10 @@ class _Job:
             data={
                 "key": self.key.digest,
                 "onRemove": cast("JsonValue", self.change.current.get("onRemove", "keep")),
+                "api": self.api.api,
             },
         )
         return replace(base, **more)  # type: ignore[arg-type]
-
-
-def _attributes(job: _Job, receipt: Receipt) -> Object:
-    return {"id": receipt.id, "key": job.key.digest, "status": receipt.status}
 
 
 def _bind(job: _Job, task: str) -> Flow[None]:
@@ -180,7 +193,7 @@ def _refuse_run_before(job: _Job, known: RunRecord | None) -> None:
         return
     receipt = known.receipt
     if receipt is not None and receipt.attempt >= job.mark.attempt:
-        message = f"task {receipt.id}: {failed_features(receipt)}{_named(receipt.failed)}"
+        message = f"task {receipt.id}: {failed_features(receipt, job.api)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
     if known.latest > job.mark.attempt and not job.planned_task:
         message = f"it has run before, {known.latest} times; plan again, its key is known now"
@@ -197,7 +210,7 @@ def _adopt_evidence(job: _Job) -> Flow[Object]:
         message = f"the files that task {task} left are no longer there"
         raise ChangeFailedError(message)
     yield Note(Event.RECEIPT, job.learnt(id=task, receipt=receipt), run=job.mark)
-    return _attributes(job, receipt)
+    return attributes_of(receipt)
 
 
 # --- finding and making --------------------------------------------------------------------
@@ -205,6 +218,8 @@ def _adopt_evidence(job: _Job) -> Flow[Object]:
 
 def _task_to_run(job: _Job, known: RunRecord | None) -> Flow[Task]:
     """Return the task that this attempt runs: one that there is, or a new one."""
+    if job.api.listing is None:
+        return (yield from task_unlisted(job, known))
     if job.planned_task:
         task = yield from _get(job, job.planned_task)
         if task.phase is not Phase.WAITING:
@@ -227,7 +242,7 @@ def _everybodys(found: list[Task]) -> Task:
     One that was started is the run, also when it has failed since: to start another in its place
     would be another attempt. Of those that were not, the oldest.
     """
-    order = {Phase.RUNNING: 0, Phase.DONE: 0, Phase.ENDED: 1, Phase.WAITING: 2}
+    order = {Phase.DONE: 0, Phase.PARTLY: 0, Phase.RUNNING: 0, Phase.ENDED: 1, Phase.WAITING: 2}
     return min(found, key=lambda task: (order[task.phase], task.age))
 
 
@@ -258,12 +273,21 @@ def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
     return sorted(found.values(), key=lambda one: one.age)
 
 
-def _look(job: _Job) -> Flow[list[Task]]:
-    """Return the tasks of this attempt by age, those that have ended among them."""
+def _look(job: _Job, made: str = "") -> Flow[list[Task]]:
+    """
+    Return the tasks of this attempt by age, those that have ended among them.
+
+    Args:
+        made: the task that this apply has made: it may carry no marker that would tell
+    """
+    assert job.api.listing is not None, "there is a list"
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
     candidates = listed.candidates(job.key.short, job.api.delivery(job.given.request))
-    found = (task for task in candidates if _is_of_attempt(job, task))
-    return sorted(found, key=lambda task: task.age)
+    found = {task.id: task for task in candidates if _is_of_attempt(job, task)}
+    own = listed.get(made) if made else None
+    if own is not None:
+        found.setdefault(own.id, own)
+    return sorted(found.values(), key=lambda task: task.age)
 
 
 def _is_of_attempt(job: _Job, task: Task) -> bool:
@@ -281,7 +305,7 @@ def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
     """
     for _ in range(_MOST_BLIND_LOOKS):
         yield Wait(max(job.settings.list_lag_s, _TICK_S), "others may have made the same task")
-        found = yield from _look(job)
+        found = yield from _look(job, made)
         if any(task.id == made for task in found):
             return found
     message = f"task {made} was created and the list does not show it; the same command goes on"
@@ -358,14 +382,19 @@ def _start(job: _Job, task: Task) -> Flow[Task]:
     if limit is not None and cost > limit:
         message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not started"
         raise ChangeFailedError(message)
-    start = job.api.start(task.id)
+    if job.api.estimate is not None and not job.restarts:
+        task = yield from _estimated(job, task)
+        if task.phase is not Phase.WAITING:
+            return task
+    again = job.api.again if task.phase is Phase.PARTLY else None
+    start = again(task.id) if again is not None else job.api.start(task.id)
     if all(request.operation != start.operation for request in job.change.requests):
         # Nobody has seen its price, and no budget was asked.
         message = f"task {task.id} is not started, and the plan did not say that it would be"
         raise ChangeFailedError(message)
     known: RunRecord | None = yield Claim(job.key.digest)
     now = yield from _get(job, task.id)
-    before = Phase.ENDED if job.restarts else Phase.WAITING
+    before = task.phase if job.restarts else Phase.WAITING
     if now.phase is before and _is_started(job, known, task):
         # Somebody with the same ledger did, while this one waited for the list.
         now = yield from _get_started(job, now)
@@ -385,11 +414,58 @@ def _get_started(job: _Job, before: Task) -> Flow[Task]:
     """Read a task whose START was taken: what it says of itself may lag behind."""
     now = yield from _get(job, before.id)
     for _ in range(_MOST_BLIND_LOOKS):
-        if now.phase is not before.phase:
+        if _is_another(before, now):
             break
         yield Wait(job.settings.poll_s, f"task {before.id} is about to run", looks=True)
         now = yield from _get(job, before.id)
     return now
+
+
+def _is_another(before: Task, now: Task) -> bool:
+    """Tell whether a task has moved; what was partly done may be so again."""
+    if now.phase is before.phase is Phase.PARTLY:
+        return now.acted != before.acted
+    return now.phase is not before.phase
+
+
+def _estimated(job: _Job, task: Task) -> Flow[Task]:
+    """
+    Have a task analysed, which is free, and compare what the service estimates with the limits.
+
+    Raises:
+        ChangeFailedError: it is above `maxPu`, or above what the plan has shown
+    """
+    assert job.api.estimate is not None, "asked of an API that estimates"
+    if not task.analysed:
+        yield from _act_once(job, ANALYSE, job.api.analyse(task.id), task)
+    waited, looks = 0.0, 0
+    while task.phase is Phase.WAITING and job.api.estimate(task) is None:
+        if job.options.timeout_s is not None and waited > job.options.timeout_s:
+            message = f"task {task.id} is still analysed after `timeout`; the same command goes on"
+            raise ChangeFailedError(message)
+        if looks:
+            pause = job.settings.poll_s * min(looks, _SLOWEST_POLL)
+            yield Wait(pause, f"task {task.id} is analysed", looks=True)
+            waited += pause
+        task, looks = (yield from _get(job, task.id)), looks + 1
+    cost = job.api.estimate(task)
+    if task.phase is Phase.WAITING and cost is not None:
+        _refuse_dearer(job, task, cost)
+    return task
+
+
+def _refuse_dearer(job: _Job, task: Task, cost: Cost) -> None:
+    limit, planned = job.options.max_pu, job.change.cost.maximum_pu
+    told = f"the service estimates that task {task.id} costs {cost.maximum_pu:,.6g} PU"
+    if limit is not None and cost.maximum_pu > limit:
+        message = f"{told} and `maxPu` is {limit:g}; it was not started"
+        raise ChangeFailedError(message)
+    if not job.change.unpriced and cost.maximum_pu > planned * (1 + _ROUNDING):
+        # No budget was asked for so much, and nobody has seen it.
+        message = (
+            f"{told}, and the plan said {planned:,.6g} at most; it was not started: plan again"
+        )
+        raise ChangeFailedError(message)
 
 
 def _act_once(
@@ -437,13 +513,13 @@ def _has_moved(operation: str, before: Task, now: Task) -> bool:
     """Tell whether an action has taken effect."""
     if operation == ANALYSE:
         return now.analysed or now.phase is not Phase.WAITING
-    return now.phase is not before.phase
+    return _is_another(before, now)
 
 
 # --- waiting -------------------------------------------------------------------------------
 
 
-def _follow(job: _Job, task: Task) -> Flow[Object]:
+def _follow(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     """Bind a task that was started, and wait for its end."""
     if not job.starts:
         yield from _adopt(job, task)
@@ -458,13 +534,27 @@ def _follow(job: _Job, task: Task) -> Flow[Object]:
         if job.options.timeout_s is not None and waited >= job.options.timeout_s:
             message = f"task {task.id} still runs after `timeout`; the same command goes on waiting"
             raise ChangeFailedError(message)
-        yield Progress(round(task.percent), 100, "percent processed")
+        if not job.api.starts_at_once:
+            yield Progress(round(task.percent), 100, "percent processed")
         # Every few seconds in the beginning, then once a minute: jobs take hours.
         pause = job.settings.poll_s * min(1 + looks, _SLOWEST_POLL)
         yield Wait(pause, f"task {task.id} is running", looks=True)
         waited, looks = waited + pause, looks + 1
         task = yield from _look_at(job, task)
-    return (yield from _conclude(job, task))
+        if task.phase is Phase.RUNNING and looks % _LOOKS_FOR_PARTS == 0:
+            task = yield from _with_progress(job, task)
+    return (yield from _conclude(job, task, before_pu=before_pu))
+
+
+def _with_progress(job: _Job, task: Task) -> Flow[Task]:
+    """Count the parts that are over and what they cost, where the task itself does not say."""
+    if job.api.parts is None:
+        return task
+    seen = yield from features_of(job.api, job.delivery, task.id)
+    if seen is None or not seen.total:
+        return task
+    percent = 100.0 * (seen.total - seen.pending) / seen.total
+    return replace(task, percent=percent, cost_pu=seen.cost_pu)
 
 
 def _adopt(job: _Job, task: Task) -> Flow[None]:
@@ -475,6 +565,8 @@ def _adopt(job: _Job, task: Task) -> Flow[None]:
 
 def _look_at(job: _Job, task: Task) -> Flow[Task]:
     """Find a task in the list that all waiting changes share; a missing one is asked for."""
+    if job.api.listing is None:
+        return (yield from watched(job, task))
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
     return listed.get(task.id) or (yield from _get(job, task.id))
 
@@ -494,22 +586,22 @@ def _stop(job: _Job, task: Task) -> Flow[Task]:
     limit = job.options.max_pu
     yield from _act_once(job, STOP, job.api.stop(task.id), task, maxPu=limit)
     now = yield from _get(job, task.id)
-    if now.phase is Phase.DONE:
+    if now.phase in (Phase.DONE, Phase.PARTLY):
         return now
     ended = job.learnt(id=task.id)
     cause = f"it had cost {task.cost_pu:g} PU and `maxPu` is {limit:g}"
-    ended = replace(ended, data={**ended.data, "ended": "STOPPED", "cause": cause})
+    ended = replace(ended, data={**ended.data, "ended": job.api.stopped, "cause": cause})
     yield _outcome(job, RUN, ended)
     message = f"task {task.id} was stopped: {cause}; it stays blocked until that is raised"
     raise ChangeFailedError(message)
 
 
-def _conclude(job: _Job, task: Task) -> Flow[Object]:
+def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     """Write down how a task has ended; what was not wholly done is a failed change."""
     features = yield from _features(job, task)
     # Others who have waited for the same run may have written it down: that is done once.
     known: RunRecord | None = yield Claim(job.key.digest)
-    if task.phase is not Phase.DONE:
+    if task.phase not in (Phase.DONE, Phase.PARTLY):
         cause = task.cause or "no cause given"
         ended = job.learnt(id=task.id)
         ended = replace(ended, data={**ended.data, "ended": task.status, "cause": cause})
@@ -521,18 +613,18 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
     if known is not None and known.receipt is not None and known.is_settled(job.mark.attempt):
         yield from _bind(job, known.receipt.id)
         return _concluded(job, known.receipt)
-    outputs = yield from outputs_of(job.delivery, task.id)
+    outputs = yield from outputs_of(job.api, job.delivery, task.id)
     receipt = receipt_of(
         job.given,
         job.key,
-        task=task.id,
+        task=task,
         attempt=job.mark.attempt,
         features=features,
         outputs=outputs,
-        cost_pu=task.cost_pu,
-        account=task.account,
+        estimate_pu=job.estimate_pu,
     )
-    spent = task.cost_pu if job.starts and task.cost_pu is not None else 0.0
+    spent = receipt.cost_pu if job.starts and receipt.cost_pu is not None else 0.0
+    spent = max(spent - before_pu, 0.0)
     settlement = job.learnt(id=task.id, receipt=receipt, cost_pu=spent)
     yield Note(Event.RECEIPT, settlement, run=job.mark)
     return _concluded(job, receipt)
@@ -540,9 +632,9 @@ def _conclude(job: _Job, task: Task) -> Flow[Object]:
 
 def _concluded(job: _Job, receipt: Receipt) -> Object:
     if receipt.failed:
-        message = f"task {receipt.id}: {failed_features(receipt)}{_named(receipt.failed)}"
+        message = f"task {receipt.id}: {failed_features(receipt, job.api)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
-    return _attributes(job, receipt)
+    return attributes_of(receipt)
 
 
 def _has_ended(job: _Job, known: RunRecord | None, task: Task) -> bool:
@@ -553,7 +645,9 @@ def _has_ended(job: _Job, known: RunRecord | None, task: Task) -> bool:
 def _features(job: _Job, task: Task) -> Flow[Features | None]:
     """Read how the features have ended; a bucket that fails for a moment is asked again."""
     features = yield from features_of(job.api, job.delivery, task.id)
-    for _ in range(MAX_REPEATS if job.settings.reads_buckets else 0):
+    if features is None and task.status == "PARTIAL":
+        features = Features(0, 0, {"...": task.cause or "some features failed"})
+    for _ in range(MAX_REPEATS if job.settings.reads_buckets and job.api.parts is None else 0):
         if features is not None or task.phase is not Phase.DONE:
             break
         yield Wait(job.settings.poll_s, "the execution database cannot be read yet", looks=True)
@@ -564,25 +658,3 @@ def _features(job: _Job, task: Task) -> Flow[Features | None]:
 def _named(failed: object) -> str:
     shown = [f"{name}: {cause}" for name, cause in sorted(dict(failed).items())[:5]]  # type: ignore[call-overload]
     return "".join(f"\n  {one}" for one in shown)
-
-
-def _stop_removed(api: JobApi, change: Change) -> Flow[Object]:
-    """Stop the task of a job whose manifest is gone, and let go of it."""
-    task = str(change.current["task"])
-    settled = Settlement(Result.DONE, id=task, status=204)
-
-    def settle(replies: tuple[Reply, ...]) -> Settlement:
-        return failure(replies[0]) or settled
-
-    (reply,) = cast(
-        "tuple[Reply, ...]",
-        (yield Act(STOP, change.requests, settle, data={"task": task})),
-    )
-    if not isinstance(reply, Answer):
-        answer: Answer | None = yield from read_or_none(api.get(task))
-        body = None if answer is None else answer.body
-        if isinstance(body, dict) and api.task_of(body).phase is Phase.RUNNING:
-            raise reply
-        yield Note(Event.OUTCOME, settled)
-    yield Note(Event.FORGET)
-    return {}

@@ -17,6 +17,7 @@ from shplan.core.planner import dependencies
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
+from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, is_known
 from shplan.providers.base import ChangeFailedError, Flow, Surroundings
 from shplan.providers.job import JobApi, Phase, Task, belongs, file_digests, input_of
@@ -45,6 +46,8 @@ def confirm_job(
     )
     key = run_key(given)
     run = surroundings.runs.get(key.digest)
+    if api.listing is None:
+        return (yield from _confirm_unlisted(api, desired, given, key, confirmed, run=run))
     answer: Answer | None = yield from read_or_none(api.get(confirmed))
     if answer is not None and isinstance(answer.body, dict):
         task = api.task_of(answer.body)
@@ -61,10 +64,55 @@ def confirm_job(
     return _settled(desired, key, confirmed, receipt)
 
 
+def _confirm_unlisted(
+    api: JobApi,
+    desired: Desired,
+    given: RunInput,
+    key: RunKey,
+    confirmed: str,
+    *,
+    run: RunRecord | None,
+) -> Flow[Settlement]:
+    """
+    Bind a request that the service shows without what it asks for, or not at all any more.
+
+    The ledger must have sent it, or one of which it does not know the id; or its copy must give the
+    run key.
+    """
+    from shplan.providers.job_unlisted import Witnesses, seen_or_traced  # noqa: PLC0415
+
+    assert api.witnesses is not None, "where nothing is listed, buckets are the witnesses"
+    found: Witnesses | None = yield from api.witnesses(given, key, frozenset())
+    copy = next((one for one in (found.tasks if found else ()) if one.id == confirmed), None)
+    if copy is not None and copy.request is not None and not belongs(copy, given, key):
+        message = f"request {confirmed} asks for something else than {desired.address}"
+        raise ChangeFailedError(message)
+    if copy is None and (run is None or not {confirmed, ""} & run.started):
+        message = f"neither the ledger nor the bucket shows that {confirmed} is {desired.address}"
+        raise ChangeFailedError(message)
+    seen: Task | None = yield from seen_or_traced(api, given, key, confirmed)
+    if seen is not None and seen.phase is Phase.RUNNING:
+        return _settled(desired, key, confirmed, None)
+    if seen is not None and seen.phase is Phase.ENDED:
+        message = f"request {confirmed} failed: {seen.cause}"
+        raise ChangeFailedError(message)
+    attempt = _attempt_of(confirmed, copy, run)
+    gone = seen or Task(confirmed, "", Phase.DONE, "DONE")
+    receipt = yield from _receipt(api, given, key, gone, attempt=attempt)
+    return _settled(desired, key, confirmed, receipt)
+
+
+def _attempt_of(task: str, copy: Task | None, run: RunRecord | None) -> int:
+    marker = None if copy is None else read_marker(copy.description)
+    known = {} if run is None else run.attempts
+    fitting = [number for number, one in known.items() if {task, ""} & {*one.ids, *one.started}]
+    return max(fitting, default=1 if marker is None else marker.attempt)
+
+
 def _living(
     api: JobApi, desired: Desired, given: RunInput, key: RunKey, task: Task
 ) -> Flow[Settlement]:
-    if task.phase is not Phase.DONE:
+    if task.phase not in (Phase.DONE, Phase.PARTLY):
         return _settled(desired, key, task.id, None)
     marker = read_marker(task.description)
     attempt = 1 if marker is None else marker.attempt
@@ -77,21 +125,23 @@ def _receipt(
 ) -> Flow[Receipt]:
     delivery = put_key(api.delivery(given.request), key.short)
     features = yield from features_of(api, delivery, task.id)
-    outputs = yield from outputs_of(delivery, task.id)
+    outputs = yield from outputs_of(api, delivery, task.id)
     return receipt_of(
         given,
         key,
-        task=task.id,
+        task=task,
         attempt=attempt,
         features=features,
         outputs=outputs,
-        cost_pu=task.cost_pu,
-        account=task.account,
     )
 
 
 def _settled(desired: Desired, key: RunKey, task: str, receipt: Receipt | None) -> Settlement:
-    data: JsonObject = {"key": key.digest, "onRemove": str(desired.run.get("onRemove", "keep"))}
+    data: JsonObject = {
+        "key": key.digest,
+        "onRemove": str(desired.run.get("onRemove", "keep")),
+        "api": str(desired.run.get("api", "v2")),
+    }
     return Settlement(
         Result.DONE,
         id=task,

@@ -20,13 +20,15 @@ from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
 from shplan.core.planner import dependencies, protected
 from shplan.core.prices import PriceInput
+from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
-from shplan.providers.job_outcome import UNREAD, failed_features
+from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
 from shplan.providers.job_preview import preview
 
+_STARTED = (Phase.RUNNING, Phase.DONE, Phase.PARTLY)
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
 RESTART_AFTER = timedelta(minutes=30)
 
@@ -97,6 +99,7 @@ def _case(
         "run": cast("Value", {k: v for k, v in desired.run.items() if is_known(v)}),
         "files": dict(view.given.files) if view.given is not None else {},
         "onRemove": options.on_remove,
+        "api": api.api,
     }
     base = Change(
         wanted.address,
@@ -130,7 +133,7 @@ def _decide_known(case: _Case) -> Change:
         change = replace(case.base, id=receipt.id, attempt=receipt.attempt)
         return _bound(case, replace(change, notes=(*_told(receipt), *_stale_inputs(case))))
     tasks = case.view.of_attempt(latest)
-    alive = [task for task in tasks if task.phase in (Phase.RUNNING, Phase.DONE)]
+    alive = [task for task in tasks if task.phase in _STARTED]
     # One that only this ledger knows to be partly done counts like the task that it was.
     if receipt is not None and receipt.attempt >= latest:
         return _decide_partial(case, receipt)
@@ -153,10 +156,9 @@ def _decide_known(case: _Case) -> Change:
 
 def _told(receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
-    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     files = receipt.outputs.get("files")
     delivered = f", {files:,} files" if isinstance(files, int) else ""
-    told = (f"attempt {receipt.attempt} is done: {billed}{delivered}",)
+    told = (f"attempt {receipt.attempt} is done: {billed(receipt)}{delivered}",)
     unread = "its bucket could not be read, so nobody knows whether features failed"
     return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
 
@@ -189,12 +191,16 @@ def _bound(case: _Case, change: Change) -> Change:
     return replace(change, records=not same)
 
 
-def _decide_started(case: _Case, task: Task) -> Change:
-    change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
+def _decide_started(case: _Case, task: Task, *, attempt: int = 0) -> Change:
+    attempt = attempt or case.view.attempt_of(task)
+    change = case.task(replace(case.base, attempt=attempt), task)
+    change = _estimated(change, _cost(case, task, 1.0))
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
-        note = f"{task.percent:.0f} % of it is processed"
-        change = replace(change, notes=(note,), waits=True, records=True)
+        # An API that lists the parts says of the whole only that it is under way.
+        silent = case.api.starts_at_once or case.api.parts is not None
+        notes = () if silent else (f"{task.percent:.0f} % of it is processed",)
+        change = replace(change, notes=notes, waits=True, records=True)
         if known:
             return replace(change, action=Action.NOOP, reason=Reason.RUNNING)
         return replace(change, action=Action.ADOPT, reason=Reason.OTHERS_TASK)
@@ -210,11 +216,15 @@ def _decide_waiting(case: _Case, task: Task) -> Change:
     if start == "manual" or (start == "analyse" and task.analysed):
         note = f"`start: {start}`: shplan does not start it"
         return replace(change, reason=Reason.START_WAITS, notes=(note,), records=not _known(case))
-    request = case.api.start(task.id) if start == "auto" else case.api.analyse(task.id)
-    change = replace(
-        change, action=Action.RESUME, reason=Reason.NOT_STARTED, requests=(request,), records=True
+    analyse = start != "auto" or (case.api.estimate is not None and not task.analysed)
+    requests = (
+        *((case.api.analyse(task.id),) if analyse else ()),
+        *((case.api.start(task.id),) if start == "auto" else ()),
     )
-    return _priced(case, change) if start == "auto" else change
+    change = replace(
+        change, action=Action.RESUME, reason=Reason.NOT_STARTED, requests=requests, records=True
+    )
+    return _priced(case, change, task=task) if start == "auto" else change
 
 
 def _known(case: _Case) -> bool:
@@ -225,6 +235,8 @@ def _known(case: _Case) -> bool:
 def _lost_starts(case: _Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
     run, unfinished = case.view.run, case.view.unfinished
+    if case.api.listing is None:
+        return case.view.lost
     if run is None or unfinished:
         return (unfinished,) if unfinished else ()
     shown = {task.id for task in case.view.tasks}
@@ -246,11 +258,13 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
             change, action=Action.ADOPT, reason=Reason.NOT_RECORDED, records=True, current=current
         )
     address = case.wanted.address
+    which = f"task {lost[0]} was started, it is gone from the server"
+    if not lost[0]:
+        which = "a request was sent, its answer was lost"
     diagnostic = Diagnostic(
         code="run/outcome-unknown",
         summary="Outcome of a run unknown",
-        what=f"{address}: task {lost[0]} was started, it is gone from the server, and its"
-        " bucket does not tell how it ended.",
+        what=f"{address}: {which}, and its bucket does not tell how it ended.",
         why="Running again would pay again for what may lie in the bucket already.",
         hint=_ways_on(case, lost[0]),
         span=case.desired.source.span(("metadata", "name")),
@@ -266,9 +280,9 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
 
 def _ways_on(case: _Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
-    if case.view.unfinished == task:
+    if task and case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
-    return f"if it is there: shplan import {case.wanted.address} {task}; {again}"
+    return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
 
 
 def _ended_before(case: _Case, attempt: int) -> bool:
@@ -281,7 +295,8 @@ def _decide_ended(case: _Case, task: Task | None) -> Change:
     run = case.view.run
     latest = case.view.latest
     known = None if run is None else run.attempts.get(latest)
-    stopped = (task.status if task is not None else known.ended if known else "") == "STOPPED"
+    status = task.status if task is not None else known.ended if known else ""
+    stopped = status == case.api.stopped
     reason = Reason.RUN_STOPPED if stopped else Reason.RUN_FAILED
     cause = (task.cause if task is not None else known.cause if known else "") or "no cause given"
     change = replace(case.base, reason=reason, attempt=latest, records=not _known(case))
@@ -294,9 +309,12 @@ def _decide_ended(case: _Case, task: Task | None) -> Change:
     if not case.options.reruns:
         ways = "`run: {onFailure: rerun}` tries again, `generation` makes another run of it"
         return replace(change, action=Action.BLOCKED, notes=(f"it ended: {cause}", ways))
-    if stopped and task is not None:
+    if stopped and task is not None and case.api.resumes:
         return _decide_restart(case, change, task)
     note = f"attempt {latest} ended: {cause}"
+    if stopped and not case.api.resumes:
+        # It may have delivered before it was stopped, and nothing takes it up again.
+        return _another(case, attempt=latest + 1, note=note)
     another = _run(case, attempt=latest + 1, reason=Reason.ANOTHER_ATTEMPT)
     return _priced(case, replace(another, notes=(*another.notes, note)))
 
@@ -333,24 +351,58 @@ def _instant(text: str) -> datetime | None:
 
 def _decide_partial(case: _Case, receipt: Receipt) -> Change:
     """
-    Some features failed, and the service has no way to repeat only these.
+    Some parts failed: they are made again if the manifest says so.
 
-    Another attempt can leave alone what is there, but only where it delivers to the same places.
+    Where the service can repeat only these, it does. Elsewhere another task can leave alone what is
+    there, but only where it delivers to the same places.
     """
-    names = ", ".join(list(receipt.failed)[:3])
-    note = f"{failed_features(receipt)}: {names}"
+    note = f"{failed_features(receipt, case.api)}: {named_causes(receipt)}"
     change = replace(
         case.base, id=receipt.id, attempt=receipt.attempt, reason=Reason.PARTLY_DONE, notes=(note,)
     )
+    task = next((one for one in case.view.tasks if one.id == receipt.id), None)
+    if case.api.again is not None and task is not None and _has_gone_on(task, receipt):
+        return _decide_started(case, task, attempt=receipt.attempt + 1)
     if not case.options.reruns:
         ways = "`run: {onFailure: rerun}` makes another attempt"
         return _bound(case, replace(change, action=Action.BLOCKED, notes=(note, ways)))
-    again = _run(case, attempt=receipt.attempt + 1, reason=Reason.ANOTHER_ATTEMPT)
+    if case.api.again is None or task is None or task.phase is not Phase.PARTLY:
+        return _another(case, attempt=receipt.attempt + 1, note=note)
+    change = replace(
+        case.task(change, task),
+        action=Action.RUN,
+        reason=Reason.ANOTHER_ATTEMPT,
+        attempt=receipt.attempt + 1,
+        requests=(case.api.again(task.id),),
+        records=True,
+    )
+    return _priced(case, change, task=task, share=_failed_share(receipt))
+
+
+def _has_gone_on(task: Task, receipt: Receipt) -> bool:
+    """Somebody has restarted a task since the receipt of its failed parts was written."""
+    if task.phase in (Phase.RUNNING, Phase.DONE):
+        return True
+    return task.phase is Phase.PARTLY and task.acted != receipt.outputs.get("acted", "")
+
+
+def _failed_share(receipt: Receipt) -> float:
+    total, failed = receipt.outputs.get("parts"), receipt.outputs.get("failed")
+    counted = isinstance(total, int) and isinstance(failed, int) and 0 < failed <= total
+    return cast("int", failed) / cast("int", total) if counted else 1.0
+
+
+def _another(case: _Case, *, attempt: int, note: str) -> Change:
+    """Another task for a run that was partly delivered: what is there is left alone if it can be."""
+    again = _run(case, attempt=attempt, reason=Reason.ANOTHER_ATTEMPT)
+    (create, *rest) = again.requests
+    body = case.api.skipping(cast("Object", create.body))
+    if body is None:
+        paid = "nothing that is there can be left alone, so that everything is made and paid again"
+        return _priced(case, replace(again, notes=(note, paid)))
     if has_request_id(case.api.delivery(case.spec)):
         paid = "the places hold <requestId>, so that everything is made and paid again"
         return _priced(case, replace(again, notes=(note, paid)))
-    (create, *rest) = again.requests
-    body = case.api.skipping(cast("Object", create.body))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
     return _priced(case, replace(again, requests=requests, notes=(note, kept)))
@@ -360,7 +412,12 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
     own = Reference(case.wanted.address, ("id",))
     made = Unknown(f"{{{{ ref('{case.wanted.address}').id }}}}", "", (own,))
     create = case.api.create({**case.spec})
-    follow = {"auto": (case.api.start(made),), "analyse": (case.api.analyse(made),)}
+    follow: dict[str, tuple[ApiRequest, ...]] = {}
+    if not case.api.starts_at_once:
+        analyse, start = (case.api.analyse(made),), (case.api.start(made),)
+        # Its own estimate is waited for before it is started.
+        whole = (*analyse, *start) if case.api.estimate is not None else start
+        follow = {"auto": whole, "analyse": analyse}
     known_later = ("once its key is known, it is left alone if that has run already",)
     return replace(
         case.base,
@@ -376,31 +433,65 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
 # --- limits --------------------------------------------------------------------------------
 
 
-def _priced(case: _Case, change: Change) -> Change:
-    """Add what it costs, and refuse what is over its own limit or would hit what lies there."""
+def _priced(case: _Case, change: Change, *, task: Task | None = None, share: float = 1.0) -> Change:
+    """
+    Add what it costs, and refuse what is over its own limit or would hit what lies there.
+
+    Args:
+        task: what is started, where it is there already: the service may have estimated it
+        share: the part of the whole that is done
+    """
     shown = preview(
-        case.spec,
+        case.api.in_common_words(case.spec),
         case.surroundings.tables.get("tiling-grids"),
         delivery=case.api.delivery(case.spec),
         key="" if case.view.key is None else case.view.key.short,
     )
+    if case.api.shown is not None:
+        shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
     change = replace(change, notes=(*shown, *change.notes))
-    if not any(request.operation == case.api.start("").operation for request in change.requests):
+    if not any(pays(case.api, request) for request in change.requests):
         return _unless_taken(case, change)
-    cost = _cost(case)
+    cost = _cost(case, task, share)
     limit = case.options.max_pu
     if cost is None:
-        if limit is not None:
+        if limit is not None and case.api.estimate is None:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
-        told = (*change.notes, "its cost is not known")
-        return _unless_taken(case, replace(change, notes=told, unpriced=True))
-    priced = replace(change, cost=cost)
+        told = "its cost is not known"
+        if case.api.estimate is not None:
+            told += " before its analysis"
+        notes = (*change.notes, told)
+        return _unless_taken(case, replace(change, notes=notes, unpriced=True))
+    priced = _estimated(replace(change, cost=cost), cost)
     if limit is not None and cost.maximum_pu > limit:
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
     return _unless_taken(case, priced)
 
 
-def _cost(case: _Case) -> Cost | None:
+def _estimated(change: Change, cost: Cost | None) -> Change:
+    """Have the estimate written into the receipt, beside what the run will have cost."""
+    if cost is None:
+        return change
+    return replace(change, current={**change.current, "estimate": list(cost.levels)})
+
+
+def pays(api: JobApi, request: ApiRequest) -> bool:
+    """Tell whether a request is what is paid for: what starts a task, or restarts what failed."""
+    again = "" if api.again is None else api.again("").operation
+    return request.operation in (api.payment, again)
+
+
+def _cost(case: _Case, task: Task | None, share: float) -> Cost | None:
+    """Return the service's own estimate where it has made one, else ours."""
+    estimated = case.api.estimate(task) if case.api.estimate is not None and task else None
+    cost = estimated or _own_cost(case)
+    if cost is None or share == 1.0:
+        return cost
+    source = "the receipt: how many failed, of how many"
+    return cost.times(share, label=f"share of the {_noun(case.api)}s that failed", source=source)
+
+
+def _own_cost(case: _Case) -> Cost | None:
     script, tables = case.desired.script, case.surroundings.tables
     if script is None:
         return None
@@ -427,7 +518,7 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     if holds_key(delivery):
         # Nothing but this run delivers there.
         return change
-    output = case.spec.get("output")
+    output = case.api.in_common_words(case.spec).get("output")
     stated = output if isinstance(output, dict) else {}
     harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True
     if change.attempt > 1 or harmless or not delivery or has_request_id(delivery):
@@ -436,6 +527,9 @@ def _unless_taken(case: _Case, change: Change) -> Change:
     receipt = None if places is None else places.taken(delivery, key=change.key)
     if receipt is None:
         return change
+    if case.api.overwrites:
+        over = f"writes over what task {receipt.id} has delivered there"
+        return replace(change, notes=(*change.notes, over))
     return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
 
 
@@ -490,18 +584,35 @@ def _decide_removed(api: JobApi, wanted: Wanted, view: JobView) -> Change:
         notes=("its results stay where they are",),
     )
     running = [task for task in view.tasks if task.phase is Phase.RUNNING]
-    if recorded.data.get("onRemove") != "stop" or not running:
+    at_rest = [task for task in view.tasks if task.phase in (Phase.WAITING, Phase.ENDED)]
+    on_remove = recorded.data.get("onRemove")
+    if on_remove == "delete" and api.delete is not None and (running or at_rest):
+        task = (running or at_rest)[0]
+        stop = (api.stop(task.id),) if running else ()
+        requests: tuple[ApiRequest, ...] = (*stop, api.delete(task.id))
+        told = "its task is deleted: `onRemove: delete`"
+        if running:
+            told = f"its task is stopped, and deleted if no {_noun(api)} of it was processed"
+    elif on_remove in ("stop", "delete") and running:
+        task, requests = running[0], (api.stop(running[0].id),)
+        told = "its task is stopped: `onRemove: stop`"
+    else:
         return change
     refusals = (protected(wanted.address, "stopped"),) if recorded.prevent_destroy else ()
     return replace(
         change,
         action=Action.DELETE,
-        requests=(api.stop(running[0].id),),
+        requests=requests,
         refusals=refusals,
-        notes=("its task is stopped: `onRemove: stop`", *change.notes),
-        current={"task": running[0].id},
+        notes=(told, *change.notes),
+        current={"task": task.id, "api": api.api},
         key=str(recorded.data.get("key", "")),
+        attempt=view.attempt_of(task),
     )
 
 
-__all__ = ["Options", "decide_job"]
+def _noun(api: JobApi) -> str:
+    return "feature" if api.parts is None else api.parts.noun
+
+
+__all__ = ["Options", "decide_job", "pays"]

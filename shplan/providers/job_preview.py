@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from shplan.core.grids import Tiles, grid_by_id, tile_size
 from shplan.core.job_input import touched_tiles
 from shplan.core.key_format import put_key
-from shplan.core.paths import expand_template
+from shplan.core.paths import TILE_NAME, expand_template
 from shplan.core.value import JsonObject, Object, Value
 
 _NAMED = 1
+# Of how many outputs the place is written out.
+_SHOWN = 3
 # Source: schema BatchV2TilingGridDescriptorProperties, `unit`.
 _UNITS = {"METRE": "m", "DEGREE": "degrees"}
 
@@ -26,9 +28,8 @@ def preview(spec: Object, table: JsonObject | None, *, delivery: str, key: str) 
         key: what stands for `{{ run.key }}` there, empty while it is not known
     """
     tiles = None if table is None else touched_tiles(spec, table, most=_NAMED)
-    if table is None or tiles is None:
-        return ()
-    return (*_counted(spec, table, tiles), *_placed(spec, tiles, delivery, key))
+    counted = () if table is None or tiles is None else _counted(spec, table, tiles)
+    return (*counted, *_placed(spec, tiles, delivery, key), *_filled(spec))
 
 
 def _counted(spec: Object, table: JsonObject, tiles: Tiles) -> Iterator[str]:
@@ -59,15 +60,41 @@ def _counted(spec: Object, table: JsonObject, tiles: Tiles) -> Iterator[str]:
         yield f"results come in {len(tiles.crs)} CRS: {', '.join(tiles.crs)}"
 
 
-def _placed(spec: Object, tiles: Tiles, delivery: str, key: str) -> Iterator[str]:
+def _placed(spec: Object, tiles: Tiles | None, delivery: str, key: str) -> Iterator[str]:
+    """Say where results go: each output of the first tile, and how many files there are beside."""
     responses = _responses(spec)
-    if not delivery or not tiles.names or not responses:
-        return
-    name, media_type = responses[0]
     url = put_key(delivery, key) if key else delivery
-    first = expand_template(url, tile_name=tiles.names[0], output_id=name, media_type=media_type)
-    more = tiles.count * len(responses) - 1
-    yield f"delivers {first}" + (f" and {more:,} more" if more else "")
+    if not delivery or not responses:
+        return
+    if _output(spec).get("type") == "zarr":
+        yield f"delivers one Zarr group, {url}"
+        return
+    name = tiles.names[0] if tiles is not None and tiles.names else ""
+    if tiles is not None and not name:
+        return
+    # Of features that nobody has counted, the placeholder stands for the identifier of each.
+    places = [
+        expand_template(url, tile_name=name or TILE_NAME, output_id=output, media_type=media_type)
+        for output, media_type in responses
+    ]
+    shown, more = ", ".join(places[:_SHOWN]), "for each feature"
+    if tiles is not None:
+        others = tiles.count * len(responses) - min(len(places), _SHOWN)
+        more = f"and {others:,} more" if others else ""
+    yield f"delivers {shown} {more}".rstrip()
+
+
+def _filled(spec: Object) -> Iterator[str]:
+    output = _output(spec)
+    if output.get("createCollection") is True and output.get("collectionId") is None:
+        yield "fills a new collection; once it has run, `collectionId` of this job is its id"
+    elif isinstance(output.get("collectionId"), str):
+        yield f"fills collection {output['collectionId']}"
+
+
+def _output(spec: Object) -> Object:
+    output = spec.get("output")
+    return output if isinstance(output, dict) else {}
 
 
 def _responses(spec: Object) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ class TaskIndex:
         self._by_id: dict[str, Task] = {}
         self._by_key: dict[str, list[Task]] = {}
         self._unmarked: dict[str, list[Task]] = {}
-        columns = api.listing.columns
+        columns = () if api.listing is None else api.listing.columns
         for row in rows:
             task = api.task_of(dict(zip(columns, row, strict=True)))
             self._by_id[task.id] = task

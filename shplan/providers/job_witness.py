@@ -9,6 +9,7 @@ documentation of Batch V2, "the request's copy"; its name and form are assumptio
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
@@ -19,7 +20,15 @@ from shplan.core.value import JsonObject
 from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import JobApi, Phase, Task, bucket_and_key
 
+COPY_PREFIX = "request-"
+_COPY = re.compile(r"request-([0-9a-fA-F-]{36})\.json")
 _OF_TASK = "<requestId>"
+
+
+def copied_task(name: str) -> str:
+    """Read the name of a file: whose request it is a copy of. The form is an assumption."""
+    match = _COPY.fullmatch(name)
+    return "" if match is None else match[1].lower()
 
 
 def place_of(api: JobApi, given: RunInput, key: RunKey) -> tuple[str, str]:
@@ -81,4 +90,4 @@ def _task(task: str, request: JsonObject) -> Task:
     )
 
 
-__all__ = ["copies_below", "place_of"]
+__all__ = ["COPY_PREFIX", "copied_task", "copies_below", "place_of"]

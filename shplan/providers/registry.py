@@ -12,6 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from shplan.providers.base import Provider
 
 
+def _async_process() -> Provider:
+    from shplan.providers.async_process import AsyncProcess  # noqa: PLC0415 - when it is needed
+
+    return AsyncProcess()
+
+
 def _batch_collection() -> Provider:
     from shplan.providers.batch_collection import BatchCollection  # noqa: PLC0415
 
@@ -22,6 +28,12 @@ def _batch_process() -> Provider:
     from shplan.providers.batch_process import BatchProcess  # noqa: PLC0415 - when it is needed
 
     return BatchProcess()
+
+
+def _batch_statistics() -> Provider:
+    from shplan.providers.batch_statistics import BatchStatistics  # noqa: PLC0415
+
+    return BatchStatistics()
 
 
 def _byoc_collection() -> Provider:
@@ -84,8 +96,10 @@ class Registry(Mapping[str, Provider]):
 
 PROVIDERS: Mapping[str, Provider] = Registry(
     {
+        "AsyncProcess": _async_process,
         "BatchCollection": _batch_collection,
         "BatchProcess": _batch_process,
+        "BatchStatistics": _batch_statistics,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
         "Evalscript": _evalscript,

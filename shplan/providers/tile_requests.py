@@ -6,7 +6,8 @@ Source: API description, operations `getByocCollectionTiles` to `reingestByocCol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.value import Object, Value, digest
@@ -17,6 +18,18 @@ TILE = "/byoc/v1/collections/{collectionId}/tiles/{tileId}"
 CAUSE = "additionalData.failedIngestionCause"
 IN_PROGRESS = ("WAITING", "QUEUED", "INGESTING")
 GROUP = 100
+
+
+class Keyed(Protocol):
+    """Anything that lies in a bucket under a key."""
+
+    @property
+    def key(self) -> str:
+        """With forward slashes."""
+        ...
+
+
+AnyFile = TypeVar("AnyFile", bound=Keyed)
 
 
 def list_tiles(
@@ -133,22 +146,35 @@ def fingerprints(paths: Iterable[str], files: Iterable[File]) -> dict[str, tuple
     for the band in a file's name. Only TIFF files count: what viewers leave beside them
     (`.aux.xml`, `.ovr`) is not ingested.
     """
-    by_folder: dict[str, list[File]] = {}
+    folders = by_folder(files)
+    return {path: found for path in paths if (found := _fingerprint(path, folders)) is not None}
+
+
+def by_folder(files: Iterable[AnyFile]) -> dict[str, list[AnyFile]]:
+    """Return the TIFF files of a bucket by their folders, in the order of their keys."""
+    found: dict[str, list[AnyFile]] = {}
     for file in sorted(files, key=lambda one: one.key):
-        if not file.key.lower().endswith((".tif", ".tiff")):
-            continue
-        by_folder.setdefault(file.key.rpartition("/")[0], []).append(file)
-    return {path: found for path in paths if (found := _fingerprint(path, by_folder)) is not None}
+        if file.key.lower().endswith((".tif", ".tiff")):
+            found.setdefault(file.key.rpartition("/")[0], []).append(file)
+    return found
 
 
-def _fingerprint(path: str, by_folder: dict[str, list[File]]) -> tuple[str, int] | None:
+def files_behind(path: str, folders: Mapping[str, Sequence[AnyFile]]) -> dict[str, AnyFile]:
+    """Return the files of a tile by what stands for `(BAND)`: without extension where the path has none."""
     folder, _, name = path.rpartition("/") if "(BAND)" in path else (path, "", "")
     before, _, after = name.partition("(BAND)")
-    files = [
-        file
-        for file in by_folder.get(folder, ())
-        if (base := file.key.rpartition("/")[2]).startswith(before) and _ends(base, after)
-    ]
+    found: dict[str, AnyFile] = {}
+    for file in folders.get(folder, ()):
+        base = file.key.rpartition("/")[2]
+        if base.startswith(before) and _ends(base, after):
+            stem = base if base.endswith(after) and after else base.rpartition(".")[0]
+            band = stem[len(before) : len(stem) - len(after)]
+            found[band if band not in found else base] = file
+    return found
+
+
+def _fingerprint(path: str, folders: Mapping[str, Sequence[File]]) -> tuple[str, int] | None:
+    files = list(files_behind(path, folders).values())
     if not files:
         return None
     named: list[Value] = [f"{file.key} {file.size_bytes} {file.etag}" for file in files]
@@ -164,12 +190,12 @@ def look_at_files(bucket: str, paths: Iterable[str]) -> Flow[dict[str, tuple[str
     """List the bucket once for all paths; empty where it cannot be read."""
     paths = tuple(paths)
     # A prefix of keys, not a path: it need not end at a slash.
-    prefix = _common_prefix([path.partition("(BAND)")[0] for path in paths])
+    prefix = common_prefix([path.partition("(BAND)")[0] for path in paths])
     files: tuple[File, ...] | None = yield Look(bucket, prefix)
     return fingerprints(paths, files or ())
 
 
-def _common_prefix(texts: list[str]) -> str:
+def common_prefix(texts: list[str]) -> str:
     """Return what all texts begin with: keys in a bucket know no directories."""
     low, high = min(texts), max(texts)
     equal = next((at for at, letter in enumerate(low) if letter != high[at : at + 1]), len(low))

@@ -183,9 +183,11 @@ class ZarrCollection(ObjectProvider):
 def _check_path(desired: Desired) -> Iterator[Diagnostic]:
     # Source: schema ZarrCollection, `path`.
     path = desired.spec.get("path")
-    if not isinstance(path, str) or (path.endswith("/") and not path.startswith("/")):
+    if not isinstance(path, str):
         return
     bucket = re.match(r"s3://[^/]*/?", path)
+    if bucket is None and path.endswith("/") and not path.startswith("/"):
+        return
     meant = path[bucket.end() :] if bucket else path
     why = "The service takes the group as a prefix of keys: it ends with a slash and does not begin with one."
     yield Diagnostic(

@@ -30,6 +30,7 @@ from shplan.schema.tree import (
 )
 
 LITERAL = "x-literal"
+BY_API = "byApi"
 API_VERSION = "shplan/v1"
 _ANNOTATIONS = ("description", "default", "deprecated")
 _CONDITIONAL = ("if", "not")
@@ -151,10 +152,12 @@ def _definitions(kind: str, declaration: Schema) -> dict[str, Schema]:
     defs = {name: as_object(schema) for name, schema in own.items()}
     description = as_text(declaration["specDescription"])
     defs[f"{kind}Spec"] = {"description": description, **as_object(declaration["spec"])}
+    for version, spec in as_object(declaration.get("byApi", {})).items():
+        defs[_spec_of(kind, version)] = {"description": description, **as_object(spec)}
     if "reference" in declaration:
         defs[f"{kind}Reference"] = as_object(declaration["reference"])
     if "run" in declaration:
-        options = as_object(declaration["run"])
+        options = {k: v for k, v in as_object(declaration["run"]).items() if k != BY_API}
         defs[f"{kind}Run"] = {"type": "object", "additionalProperties": False, **options}
     return defs
 
@@ -190,8 +193,33 @@ def _document(kind: str, declaration: Schema) -> Schema:
         return {**document, **_by_management(kind)}
     if "metadata" not in declaration:
         document["allOf"] = [_always_managed()]
+    if BY_API in declaration:
+        return {**document, "allOf": [*as_list(document["allOf"]), _by_version(kind, declaration)]}
     properties["spec"] = {"$ref": f"{DEFS}{kind}Spec", **as_object(properties["spec"])}
     return document
+
+
+def _by_version(kind: str, declaration: Schema) -> Schema:
+    """`run.api` says which body the spec is; the first version that is not named is the usual one."""
+    restricted = as_object(as_object(declaration["run"]).get(BY_API, {}))
+    chain = _of_version(f"{kind}Spec", as_object(restricted.get("v2", {})))
+    for version in sorted(as_object(declaration[BY_API]), reverse=True):
+        named: Schema = {"properties": {"api": {"const": version}}, "required": ["api"]}
+        condition: Schema = {"type": "object", "properties": {"run": named}, "required": ["run"]}
+        then = _of_version(_spec_of(kind, version), as_object(restricted.get(version, {})))
+        chain = {"if": condition, "then": then, "else": chain}
+    return chain
+
+
+def _of_version(spec: str, options: Schema) -> Schema:
+    members: Schema = {"spec": {"$ref": DEFS + spec, LITERAL: True}}
+    if options:
+        members["run"] = {"properties": options, LITERAL: True}
+    return {"properties": members, LITERAL: True}
+
+
+def _spec_of(kind: str, version: str) -> str:
+    return f"{kind}{version.upper()}Spec"
 
 
 def _run(kind: str, options: Schema) -> Schema:

@@ -163,9 +163,14 @@ class Reading:
 def read(text: str) -> Reading:
     """Read a text; one that is no JavaScript gives what can be made out of it."""
     reader = _Reader(text)
-    for node in _nodes(_parser().parse(text.encode("utf-8", "surrogatepass")).root_node):
+    for node in _nodes(syntax_tree(text)):
         reader.take(node)
     return reader.reading()
+
+
+def syntax_tree(text: str) -> Node:
+    """Return the root of a text's syntax tree, whose places are bytes of UTF-8."""
+    return _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
 
 
 @cache

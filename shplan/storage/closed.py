@@ -40,6 +40,16 @@ class ClosedStorage:
         """
         self._refuse(bucket, key)
 
+    async def read(self, bucket: str, key: str, *, start: int, length: int) -> bytes:
+        """
+        Refuse.
+
+        Raises:
+            StorageError: always
+        """
+        del start, length
+        self._refuse(bucket, key)
+
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """
         Refuse.

@@ -58,6 +58,16 @@ class DirectoryStorage:
         """
         return await asyncio.to_thread(self._get, bucket, key)
 
+    async def read(self, bucket: str, key: str, *, start: int, length: int) -> bytes:
+        """
+        Return a part of an object; less where the object ends before.
+
+        Raises:
+            MissingObjectError: there is none
+            StorageError: the file cannot be read
+        """
+        return await asyncio.to_thread(self._read, bucket, key, start, length)
+
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """
         Return the objects whose keys begin with `prefix`, in the order of the keys' bytes.
@@ -89,6 +99,12 @@ class DirectoryStorage:
         path = self._file(bucket, key)
         with _translated(bucket, key, verb="read"):
             return path.read_bytes()
+
+    def _read(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        path = self._file(bucket, key)
+        with _translated(bucket, key, verb="read"), path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)
 
     def _list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         home = self._existing_bucket(bucket)

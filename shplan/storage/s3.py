@@ -77,6 +77,27 @@ class S3Storage:
         """
         return await self._aws.call(self._get, bucket, key)
 
+    async def read(self, bucket: str, key: str, *, start: int, length: int) -> bytes:
+        """
+        Return a part of an object; less where the object ends before.
+
+        Raises:
+            MissingObjectError: there is none
+            StorageError: it cannot be read
+        """
+
+        def read(client: Any, bucket: str, key: str) -> bytes:
+            check_key(bucket, key)
+            wanted = f"bytes={start}-{start + length - 1}"
+            answer = client.get_object(Bucket=bucket, Key=key, Range=wanted)
+            # A store that knows no ranges answers with all of it.
+            whole = answer["ResponseMetadata"].get("HTTPStatusCode") == 200
+            content: bytes = answer["Body"].read(start + length if whole else length)
+            answer["Body"].close()
+            return content[start:] if whole else content
+
+        return await self._aws.call(read, bucket, key)
+
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """
         Return the objects whose keys begin with `prefix`, in the order of the keys' bytes.

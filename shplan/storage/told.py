@@ -23,6 +23,10 @@ class Inner(Protocol):
         """Return the content of an object."""
         ...
 
+    async def read(self, bucket: str, key: str, *, start: int, length: int) -> bytes:
+        """Return a part of an object."""
+        ...
+
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """Return the objects whose keys begin with `prefix`."""
         ...
@@ -65,6 +69,16 @@ class ToldStorage:
         """
         with self._telling(bucket):
             return await self._inner.get(bucket, key)
+
+    async def read(self, bucket: str, key: str, *, start: int, length: int) -> bytes:
+        """
+        Return a part of an object; less where the object ends before.
+
+        Raises:
+            StorageError: as the inner one
+        """
+        with self._telling(bucket):
+            return await self._inner.read(bucket, key, start=start, length=length)
 
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]:
         """

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 from shplan.core.change import Action, Change
+from shplan.views.plan_text import total_cost
 from shplan.views.values import Paint, clip, pu, safe
 
 
@@ -27,6 +28,9 @@ class Result(Protocol):
 
     @property
     def message(self) -> str: ...
+
+    @property
+    def cost_pu(self) -> float: ...
 
 
 class Report(Protocol):
@@ -63,14 +67,17 @@ _LATER = frozenset({"running", "left for later"})
 _COLORS = {
     "failed": "red",
     "unknown": "magenta",
+    "undecided": "magenta",
     "stale": "yellow",
     "skipped": "yellow",
     "interrupted": "yellow",
 }
 # In the order of how much they matter to a person; anything else comes after them.
-_ORDER = ("failed", "unknown", "stale", "interrupted", "skipped")
+_ORDER = ("undecided", "failed", "unknown", "stale", "interrupted", "skipped")
 # A server's message can be a page of HTML.
 _LONGEST_MESSAGE = 300
+_RUNS = frozenset({Action.RUN, Action.RESUME})
+_MOST_RUNS = 20
 
 
 def render_results(report: Report, *, color: bool) -> str:
@@ -82,6 +89,7 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
     left = [result for result in report.results if result.ending.value != "done"]
     yield from (_left(result, paint) for result in sorted(left, key=weight))
     yield f"{paint(ending_of(report, left), 'bold')}: {counted_endings(report, left)}."
+    yield from (f"  {line}" for line in beside_estimates(report))
     yield from next_steps(report, left)
 
 
@@ -104,6 +112,18 @@ def _left(result: Result, paint: Paint) -> str:
     return (
         f"  {safe(str(result.change.address))}: {paint(ending, _COLORS.get(ending, ''))}{message}"
     )
+
+
+def beside_estimates(report: Report) -> Iterator[str]:
+    """Word what each run has cost beside its estimate, the dearest first."""
+    paid = [one for one in report.results if one.cost_pu and one.change.action in _RUNS]
+    paid.sort(key=lambda one: (-one.cost_pu, str(one.change.address)))
+    for result in paid[:_MOST_RUNS]:
+        cost = result.change.cost
+        told = f"; estimated {total_cost(cost)}" if cost.maximum_pu else ""
+        yield f"{safe(str(result.change.address))}: {pu(result.cost_pu)}{told}"
+    if len(paid) > _MOST_RUNS:
+        yield f"and {len(paid) - _MOST_RUNS:,} more runs"
 
 
 def weight(result: Result) -> int:
@@ -130,6 +150,8 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
     endings = {result.ending.value for result in left}
     if "unknown" in endings:
         yield "No answer came for what is unknown: it is looked up before anything is repeated."
+    if "undecided" in endings:
+        yield "What is undecided is not repeated: it may be paid already. A person says what became of it."
     if "stale" in endings:
         yield "What is stale was changed by others while this apply waited: `shplan plan` shows what is left."
     if report.locked:

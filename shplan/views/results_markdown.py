@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from shplan.core.plan import Plan
 from shplan.views.markdown import LIMIT, Room, code, fenced, head_and_rest
-from shplan.views.results import Report, Result, counted_endings, ending_of, next_steps, weight
+from shplan.views.results import (
+    Report,
+    Result,
+    beside_estimates,
+    counted_endings,
+    ending_of,
+    next_steps,
+    weight,
+)
 from shplan.views.values import clip
 
 _LONGEST_LINE = 300
@@ -34,8 +42,20 @@ def render_results_markdown(
     anchor = [f"ledger head {code(ledger_head, longest=90)}"] if ledger_head else []
     foot = "\n\n".join([*next_steps(report, left), *anchor])
     room = Room(limit - len(head) - len(foot) - 100)
-    parts = [head, *_listed(left, room), *_problems(problems, room), *([foot] if foot else [])]
+    spent = "\n".join(f"- {code(line, longest=_LONGEST_LINE)}" for line in beside_estimates(report))
+    parts = [
+        head,
+        *_fitting(spent, room),
+        *_listed(left, room),
+        *_problems(problems, room),
+        *([foot] if foot else []),
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def _fitting(block: str, room: Room) -> Iterator[str]:
+    if block and room.takes(block):
+        yield block
 
 
 def _listed(left: Sequence[Result], room: Room) -> Iterator[str]:

@@ -256,7 +256,10 @@ def test_markdown_knows_the_budget(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("status",), "plan, show FILE, apply, destroy, ledger verify and graph have Markdown"),
+        (
+            ("status",),
+            "plan, show FILE, apply, destroy, byoc check, ledger verify and graph have Markdown",
+        ),
         (("validate",), "nothing is written as Markdown here"),
         (("ledger", "show"), "nothing is written as Markdown here"),
         (("show", "ByocTiles/fields"), "only a saved plan is shown as Markdown"),

@@ -115,6 +115,28 @@ def test_a_run_is_left_collected_and_asked_about(project: Project) -> None:
     assert cost(project) == 1
 
 
+def test_estimate_and_actual_stand_side_by_side(project: Project) -> None:
+    """In the receipt, and wherever that is asked about; also where another apply collects the run."""
+    prepared(project)
+    settings = project.root / "shplan.yaml"
+    settings.write_text(
+        settings.read_text().replace(
+            "\"{{ ref('BatchProcess/ndvi').id }}\"", "\"{{ ref('BatchProcess/ndvi').estimatePu }}\""
+        )
+    )
+    assert project.run("apply", "--auto-approve", "--no-wait").code == 0
+    later(project)
+    assert project.run("apply", "--auto-approve").code == 0
+    exported = [json.loads(one) for one in project.run("ledger", "export").out.splitlines()]
+    receipts = [one["settlement"]["receipt"] for one in exported if one["event"] == "receipt"]
+    assert [(one["costPu"], one["estimatePu"]) for one in receipts] == [(100, [100, 100, 100])]
+    told = "attempt 1 is done: 100 PU (estimated 100)"
+    assert told in project.run("why", "BatchProcess/ndvi").out
+    assert told in project.run("status", "--format", "json").out
+    output = json.loads(project.run("output", "collection").out)
+    assert output == {"expected": 100, "maximum": 100, "minimum": 100}
+
+
 def test_who_waited_long_enough_is_told_and_the_task_goes_on(project: Project) -> None:
     prepared(project, JOB.replace("maxPu: 500", "maxPu: 500, timeout: 1s"))
     given_up = project.run("apply", "--auto-approve")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from shplan.core import line
 from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import LedgerError
-from shplan.core.resource import MemberRecord
+from shplan.core.resource import MemberRecord, Receipt
 
 TIME = "2025-06-01T10:00:00.000Z"
 PREVIOUS = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -84,6 +86,36 @@ def test_what_is_encoded_is_decoded(entry: LedgerEntry) -> None:
     assert line.decode(text) == entry
     assert text.count(b"\n") == 1
     assert line.encode(line.decode(text)) == text
+
+
+def test_a_receipt_keeps_the_estimate_beside_the_cost() -> None:
+    receipt = Receipt("k", 1, "t", "DONE", cost_pu=412.5, estimate_pu=(100, 429, 1430))
+    draft = EntryDraft(
+        Event.RECEIPT,
+        Address("BatchProcess", "ndvi"),
+        settlement=Settlement(Result.DONE, receipt=receipt),
+        key="k",
+        attempt=1,
+    )
+    entry = LedgerEntry(1, 1, "2025-06-01T00:00:00Z", {}, "", draft)
+    text = line.encode(entry)
+    assert b'"estimatePu":[100.0,429.0,1430.0]' in text or b'"estimatePu":[100,429,1430]' in text
+    assert line.decode(text) == entry
+    # What was written before there were estimates.
+    before = line.encode(
+        replace(
+            entry,
+            draft=replace(
+                draft,
+                settlement=Settlement(Result.DONE, receipt=replace(receipt, estimate_pu=None)),
+            ),
+        )
+    )
+    assert b"estimatePu" not in before
+    settled = line.decode(before).draft.settlement
+    assert settled is not None
+    assert settled.receipt is not None
+    assert settled.receipt.estimate_pu is None
 
 
 def test_the_form_of_a_line_is_pinned() -> None:

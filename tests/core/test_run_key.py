@@ -633,6 +633,57 @@ def fills(echo: dict[str, Any], data: st.DataObject) -> None:
     maybe(echo["output"]["delivery"]["s3"], region="eu-central-1", accessKey="****")
 
 
+# Batch V1
+
+
+def older(**more: Any) -> RunInput:
+    output = {"defaultTilePath": "s3://acme/{{ run.key }}", **more.pop("output", {})}
+    body = {
+        "processRequest": request()["processRequest"],
+        "tilingGrid": {"id": 0, "resolution": 10},
+        "output": output,
+        **more,
+    }
+    return RunInput("BatchProcess", "v1", "sandbox", body)
+
+
+def test_a_request_of_version_1_has_its_own_defaults() -> None:
+    key = run_key(older()).digest
+    for same in (
+        older(tilingGrid={"id": 0, "resolution": 10.0, "bufferX": 0, "bufferY": 0}),
+        older(output={"cogOutput": False, "createCollection": False}),
+        older(output={"overwrite": True, "skipExisting": True}),
+        older(description="something else"),
+    ):
+        assert run_key(same).digest == key
+    cog = {"cogOutput": True}
+    blocks = {"blockxsize": 1024, "blockysize": 1024, "overviewMinSize": 1024}
+    keys = [
+        run_key(older(output=cog)).digest,
+        run_key(older(output={**cog, "cogParameters": blocks})).digest,
+        run_key(older(output={**cog, "cogParameters": {"blockxsize": 256}})).digest,
+        run_key(older(tilingGrid={"id": 1, "resolution": 10})).digest,
+        run_key(older(output={"defaultTilePath": "s3://acme/other"})).digest,
+        key,
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == len(keys) - 1
+    # The version is a part of the key: the same body under the other one is another run.
+    assert run_key(replace(older(), api="v2")).digest != key
+
+
+def test_the_echo_of_version_1_gives_the_key_whatever_the_server_has_filled_in() -> None:
+    made = older(output={"cogOutput": True, "createCollection": True})
+    key = run_key(made)
+    echo = json.loads(json.dumps(made.request).replace("{{ run.key }}", key.short))
+    echo["output"] |= {"collectionId": "0e1d", "overwrite": False}
+    echo |= {"tilingGridId": 0, "resolution": 10.0, "description": "[shplan ...]"}
+    echo["tilingGrid"] |= {"bufferX": 0, "bufferY": 0}
+    assert key_of_echo(echo, made, key=key.short).digest == key.digest
+    echo["tilingGrid"]["id"] = 1
+    assert key_of_echo(echo, made, key=key.short).digest != key.digest
+
+
 # Golden keys
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "keys").glob("*.json"))

@@ -7,14 +7,17 @@ as a user writes it, in manifests, and done by the commands that a user types.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.stand import Stand
 from tests.support import immediate
+from tests.support import geopackages
 from tests.support.cogs import cog_bytes
-from tests.support.jobs import AREA, SCRIPT
+from tests.support.delivered import STATISTICS_SCRIPT
+from tests.support.jobs import AREA, SCRIPT, TWO_TILES
 
 Manifest = Mapping[str, Any]
 APPLY = ("apply", "--auto-approve")
@@ -29,8 +32,9 @@ class Step:
     One command of a user.
 
     Args:
-        command: `{Name}` in it is the id of the collection of that name, `{task}` that of the first
-            task
+        command: `{Name}` in it is the id of the collection of that name, `{task}`, `{statistics}`,
+            `{image}` that of the first task, of the first of batch statistics, of the first
+            asynchronous request
         before: what somebody else does first, or the service
         project: what `shplan.yaml` says beside the environment
     """
@@ -111,6 +115,15 @@ def tiles(*members: Any, name: str = "fields", of: str = "fields", **spec: Any) 
     return manifest("ByocTiles", name, {"collection": reference, "tiles": full, **spec})
 
 
+def cube(*, title: str = "Cube", **spec: Any) -> Manifest:
+    body = {"name": title, "s3Bucket": "cubes", "path": "a.zarr/", "crs": "EPSG:32633", **spec}
+    return manifest("ZarrCollection", "cube", body)
+
+
+def results(*, title: str = "Results", **spec: Any) -> Manifest:
+    return manifest("BatchCollection", "results", {"name": title, "s3Bucket": "results", **spec})
+
+
 def script(name: str = "ndvi") -> Manifest:
     return manifest("Evalscript", name, {"file": "../ndvi.js"})
 
@@ -122,6 +135,7 @@ def job(
     data: str = "sentinel-2-l2a",
     run: Mapping[str, Any] | None = None,
     url: str = "",
+    area: Any = None,
     **more: Any,
 ) -> Manifest:
     """A batch job; of a year before there was imagery, so that its results take no time."""
@@ -131,7 +145,7 @@ def job(
     body = {
         "processRequest": {
             "input": {
-                "bounds": {"geometry": AREA},
+                "bounds": {"geometry": area or AREA},
                 "data": [{"type": data, "dataFilter": {"timeRange": times}}],
             },
             "output": {"responses": [{"identifier": "default", "format": {"type": "image/tiff"}}]},
@@ -160,7 +174,74 @@ def numbers() -> Manifest:
     return manifest("Evalscript", "numbers", {"file": "../numbers.js"})
 
 
-FILES = {"ndvi.js": SCRIPT, "numbers.js": immediate.NUMBERS}
+def older_job(
+    name: str = "ndvi",
+    *,
+    run: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
+    area: Any = None,
+) -> Manifest:
+    """The same job in the words of Batch V1."""
+    told = job(name, area=area)["spec"]
+    body = {
+        "processRequest": told["processRequest"],
+        "tilingGrid": {"id": 0, "resolution": 60},
+        "output": {"defaultTilePath": "s3://results/older", **(output or {})},
+    }
+    return manifest("BatchProcess", name, body, run={"api": "v1", **(run or {})})
+
+
+def image(
+    name: str = "mosaic",
+    *,
+    year: int = 1985,
+    run: Mapping[str, Any] | None = None,
+    url: str = "s3://results/{{ run.key }}",
+    **more: Any,
+) -> Manifest:
+    """An asynchronous request; of a year before there was imagery."""
+    times = {"from": f"{year}-06-01T00:00:00Z", "to": f"{year}-06-01T23:59:59Z"}
+    body = {
+        "input": {
+            "bounds": {"geometry": AREA},
+            "data": [{"type": "sentinel-2-l2a", "dataFilter": {"timeRange": times}}],
+        },
+        "output": {
+            "width": 16,
+            "height": 16,
+            "responses": [{"identifier": "default", "format": {"type": "image/tiff"}}],
+            "delivery": {"s3": {"url": url, "iamRoleARN": "arn:aws:iam::1:role/r"}},
+        },
+        "evalscript": "{{ ref('Evalscript/ndvi') }}",
+    }
+    return manifest("AsyncProcess", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+def statistics(
+    name: str = "fields", *, year: int = 1985, run: Mapping[str, Any] | None = None, **more: Any
+) -> Manifest:
+    """A job of batch statistics; of a year before there was imagery."""
+    role = {"iamRoleARN": "arn:aws:iam::1:role/r"}
+    times = {"from": f"{year}-06-01T00:00:00Z", "to": f"{year}-06-01T23:59:59Z"}
+    body = {
+        "input": {
+            "features": {"s3": {"url": "s3://areas/fields.gpkg", **role}},
+            "data": [{"type": "sentinel-2-l2a"}],
+        },
+        "aggregation": {
+            "evalscript": "{{ ref('Evalscript/red') }}",
+            "timeRange": times,
+            "aggregationInterval": {"of": "P1D"},
+            "resx": 60,
+            "resy": 60,
+        },
+        "output": {"s3": {"url": f"s3://results/{name}-{year}", **role}},
+    }
+    return manifest("BatchStatistics", name, body, **more, **({"run": dict(run)} if run else {}))
+
+
+RED = manifest("Evalscript", "red", {"file": "../red.js"})
+FILES = {"ndvi.js": SCRIPT, "red.js": STATISTICS_SCRIPT, "numbers.js": immediate.NUMBERS}
 
 
 # --- what others do -------------------------------------------------------------------------------
@@ -174,6 +255,27 @@ def made_by_hand(stand: Stand) -> None:
         where = f"/byoc/v1/collections/{made['data']['id']}/tiles"
         stand.call("POST", where, tile(path, day))
     stand.sandbox.tick(60)
+
+
+def cube_by_hand(stand: Stand) -> None:
+    """Another than the one that is wanted has its bucket and its name; the wanted one is there."""
+    for path in ("b.zarr/", "a.zarr/"):
+        stand.call("POST", "/zarr/v1/collections", {**cube()["spec"], "path": path})
+    stand.sandbox.tick(60)
+
+
+def results_by_hand(stand: Stand) -> None:
+    stand.call("POST", "/api/v1/batch/collections", results()["spec"])
+    stand.sandbox.tick(60)
+
+
+def cube_unread(stand: Stand) -> None:
+    (stand.buckets / "cubes" / "a.zarr" / ".zgroup").unlink()
+
+
+def cube_repaired(stand: Stand) -> None:
+    stand.sandbox.tick(60)
+    stand.write_cubes("cubes", "a.zarr")
 
 
 MANY = tuple(f"many/{number:02d}" for number in range(14))
@@ -202,8 +304,38 @@ def every_feature_fails(stand: Stand) -> None:
     stand.sandbox.control("POST", "batch", {"share": 1.0, "cause": "no imagery there"})
 
 
+def a_tile_fails(stand: Stand) -> None:
+    stand.sandbox.control(
+        "POST", "batch", {"features": ["33N_24_254"], "cause": "no imagery there"}
+    )
+
+
 def nothing_fails(stand: Stand) -> None:
     stand.sandbox.control("DELETE", "batch")
+
+
+def with_areas(stand: Stand) -> None:
+    """The bucket of results is there, and the areas whose statistics are wanted."""
+    (stand.buckets / "results").mkdir(exist_ok=True)
+    boxes = [
+        {"box": (500_000 + 500 * n, 5_100_000, 500_300 + 500 * n, 5_100_300), "identifier": f"f{n}"}
+        for n in range(2)
+    ]
+    geopackages.write(stand.buckets / "areas" / "fields.gpkg", boxes)
+
+
+def with_areas_every_one_fails(stand: Stand) -> None:
+    with_areas(stand)
+    every_feature_fails(stand)
+
+
+def taken_away(stand: Stand) -> None:
+    """A request is over, and nothing tells how: its files are gone."""
+    for _ in range(2):
+        stand.sandbox.tick(60)
+        stand.sandbox.control("GET", "instance")
+    shutil.rmtree(stand.buckets / "results")
+    (stand.buckets / "results").mkdir()
 
 
 def forgotten(stand: Stand) -> None:
@@ -278,6 +410,62 @@ SCENARIOS: dict[str, Scenario] = {
             Step((collection(),), ("import", "ByocCollection/fields", "{Fields}")),
         ),
         lost=Lost(imports=FIELDS[:1], commands=(APPLY,)),
+    ),
+    # Zarr groups.
+    "zarr-create": Scenario((("ZarrCollection", "create"),), steps((cube(),))),
+    "zarr-rename": Scenario(
+        (("ZarrCollection", "update"),), steps((cube(),), (cube(title="New"),)), lost=RENAME
+    ),
+    "zarr-reingest": Scenario(
+        (("ZarrCollection", "update"),),
+        (Step((cube(),), before=cube_unread), Step((cube(),), before=cube_repaired)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-replace": Scenario(
+        (("ZarrCollection", "replace"),),
+        steps((cube(),), (cube(path="b.zarr/"),)),
+        lost=Hopeless("the new one has another path; which old one was ours nobody knows"),
+    ),
+    "zarr-delete": Scenario(
+        (("ZarrCollection", "delete"),), steps((cube(), BESIDE), (BESIDE,)), lost=NO_MANIFEST
+    ),
+    "zarr-destroy": Scenario(
+        (("ZarrCollection", "delete"),),
+        (Step((cube(),)), Step((cube(),), DESTROY)),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+    ),
+    "zarr-import": Scenario(
+        (("ZarrCollection", "import"),),
+        (
+            Step((cube(),), before=cube_by_hand),
+            Step((cube(),), ("import", "ZarrCollection/cube", "{Cube}")),
+        ),
+        lost=Lost(imports=(("ZarrCollection/cube", "Cube"),), commands=(APPLY,)),
+    ),
+    # Collections that batch requests fill.
+    "results-create": Scenario((("BatchCollection", "create"),), steps((results(),))),
+    "results-rename": Scenario(
+        (("BatchCollection", "update"),),
+        steps((results(),), (results(title="New"),)),
+        lost=RENAME,
+    ),
+    "results-replace": Scenario(
+        (("BatchCollection", "replace"),),
+        steps((results(),), (results(s3Bucket="other"),)),
+        lost=Hopeless("the new one is another bucket's; which old one was ours nobody knows"),
+    ),
+    "results-destroy": Scenario(
+        (("BatchCollection", "delete"),),
+        (Step((results(),)), Step((results(),), DESTROY)),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),)),
+    ),
+    "results-import": Scenario(
+        (("BatchCollection", "import"),),
+        (
+            Step((results(),), before=results_by_hand),
+            Step((results(),), ("import", "BatchCollection/results", "{Results}")),
+        ),
+        lost=Lost(imports=(("BatchCollection/results", "Results"),), commands=(APPLY,)),
     ),
     # Tiles, and the collections that hold them.
     "tiles-create": Scenario((("ByocCollection", "create"), ("ByocTiles", "create")), steps(ONE)),
@@ -520,10 +708,122 @@ SCENARIOS: dict[str, Scenario] = {
         lost=Lost(commands=(APPLY,)),
         pays_again=ANSWERS["Process"],
     ),
+    # Jobs of Batch V1.
+    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
+    "job-older-collection": Scenario(
+        (("BatchProcess", "run"),),
+        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
+    ),
+    "job-older-restarted": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
+            Step(
+                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
+                before=nothing_fails,
+            ),
+        ),
+    ),
+    "job-older-analysed": Scenario(
+        (("BatchProcess", "resume"),),
+        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
+    ),
+    "job-older-deleted": Scenario(
+        (("BatchProcess", "delete"),),
+        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
+        lost=NO_MANIFEST,
+    ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
         (Step((script(), job()), SAVE), Step((script(), job()), FROM_FILE)),
         lost=Lost(commands=(APPLY,)),
+    ),
+}
+
+IMAGE = (script(), image())
+STATISTICS = (RED, statistics())
+SCENARIOS |= {
+    # Asynchronous requests: who creates one has paid for it.
+    "image-run": Scenario(
+        (("AsyncProcess", "run"),), (Step(IMAGE, before=with_areas),), reads_buckets=True
+    ),
+    "image-shared-folder": Scenario(
+        (("AsyncProcess", "run"),),
+        (
+            Step((script(), image(url="s3://results/{{ run.key }}/<OUTPUT>")), before=with_areas),
+            Step(
+                (
+                    script(),
+                    image(url="s3://results/{{ run.key }}/<OUTPUT>"),
+                    image("b", year=1986, url="s3://results/{{ run.key }}/<OUTPUT>"),
+                )
+            ),
+        ),
+        reads_buckets=True,
+    ),
+    "image-twins": Scenario(
+        (("AsyncProcess", "run"),),
+        (Step((script(), image("a"), image("b")), before=with_areas),),
+        reads_buckets=True,
+    ),
+    "image-collected": Scenario(
+        (("AsyncProcess", "resume"),),
+        (Step(IMAGE, (*APPLY, "--no-wait"), before=with_areas), Step(IMAGE)),
+        reads_buckets=True,
+    ),
+    "image-destroy": Scenario(
+        (("AsyncProcess", "delete"),),
+        (Step(IMAGE, before=with_areas), Step(IMAGE, DESTROY)),
+        reads_buckets=True,
+    ),
+    "image-import": Scenario(
+        (("AsyncProcess", "import"),),
+        (
+            Step(IMAGE, (*APPLY, "--no-wait"), before=with_areas),
+            Step(IMAGE, ("import", "AsyncProcess/mosaic", "{image}"), before=taken_away),
+        ),
+        lost=Hopeless("of a request that is over, whose files are gone, only the ledger knew"),
+        reads_buckets=True,
+    ),
+    # Batch statistics.
+    "statistics-run": Scenario(
+        (("BatchStatistics", "run"),), (Step(STATISTICS, before=with_areas),), reads_buckets=True
+    ),
+    "statistics-twins": Scenario(
+        (("BatchStatistics", "run"),),
+        (Step((RED, statistics(), statistics("other", year=1986)), before=with_areas),),
+        reads_buckets=True,
+    ),
+    "statistics-collected": Scenario(
+        (("BatchStatistics", "resume"),),
+        (Step(STATISTICS, (*APPLY, "--no-wait"), before=with_areas), Step(STATISTICS)),
+        reads_buckets=True,
+    ),
+    "statistics-rerun": Scenario(
+        (("BatchStatistics", "run"),),
+        (
+            Step(STATISTICS, before=with_areas_every_one_fails),
+            Step((RED, statistics(run={"onFailure": "rerun"})), before=nothing_fails),
+        ),
+        reads_buckets=True,
+    ),
+    "statistics-destroy": Scenario(
+        (("BatchStatistics", "delete"),),
+        (Step(STATISTICS, before=with_areas), Step(STATISTICS, DESTROY)),
+        reads_buckets=True,
+    ),
+    "statistics-import": Scenario(
+        (("BatchStatistics", "import"),),
+        (
+            Step(STATISTICS, (*APPLY, "--no-wait"), before=with_areas),
+            Step(
+                STATISTICS,
+                ("import", "BatchStatistics/fields", "{statistics}"),
+                before=forgotten,
+            ),
+        ),
+        lost=Hopeless("a task that the service has forgotten too left no copy of its request"),
+        reads_buckets=True,
     ),
 }
 
@@ -535,34 +835,46 @@ def _setting(name: str, about: str, **values: Any) -> None:
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
-_setting("plain", "collection tiles saved job answer")
+_setting("plain", "collection zarr results tiles saved job answer")
 _setting("unique names", "collection tiles saved", unique_collection_names=True)
 _setting("colliding spellings", "tiles saved", folder_path_collides=True)
 _setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
 _setting("put moves paths", "tiles saved", tile_put_path="honour")
 _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
-_setting("second delete is done", "collection tiles", second_delete=204)
+_setting("second delete is done", "collection zarr tiles", second_delete=204)
 _setting("bare 429", "tiles job answer", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")
-_setting("unknown fields refused", "collection tiles saved job answer", unknown_fields="refuse")
-_setting("foreign is hidden", "collection tiles job", foreign_objects=404)
+_setting(
+    "unknown fields refused",
+    "collection zarr results tiles saved job answer",
+    unknown_fields="refuse",
+)
+_setting("foreign is hidden", "collection zarr results tiles job", foreign_objects=404)
 _setting("errors are lists", "tiles job", error_details="list")
-_setting("lagging lists", "collection tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
+_setting("lagging lists", "collection zarr results tiles saved job", list_lag_s=8.0, path_lag_s=8.0)
 _setting(
     "lagging everything",
-    "collection tiles saved job",
+    "collection zarr results tiles saved job",
     list_lag_s=8.0,
     path_lag_s=8.0,
     get_lag_s=8.0,
 )
+_setting("an ingestion is not repeated while it runs", "zarr", zarr_reingest_running="refuse")
+_setting("a broken array fails all", "zarr", zarr_offending_arrays="fail")
 _setting("a second START is ignored", "job", second_start="ignore")
 _setting("START while analysing", "job", start_while_analysing="accept")
 _setting("secrets are echoed", "job", echo_secrets=True)
 _setting("tasks by age", "job", batch_list_order="created")
 _setting("tasks by id", "job", batch_list_order="id")
+_setting("features fail partly", "statistics", statistics_partial=True)
+_setting("images without discount", "image", async_discount=False)
+for _name in ("plain", "lagging lists", "lagging everything", "bare 429", "secrets are echoed"):
+    SETTINGS[_name] = (SETTINGS[_name][0] | {"image", "statistics"}, SETTINGS[_name][1])
+for _name in ("a second START is ignored", "START while analysing", "tasks by id"):
+    SETTINGS[_name] = (SETTINGS[_name][0] | {"statistics"}, SETTINGS[_name][1])
 
 
 def settings_of(name: str) -> list[str]:

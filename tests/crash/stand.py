@@ -25,6 +25,7 @@ from shplan.sandbox.settings import Settings
 from shplan.sandbox.store import FILE_NAME
 from shplan.sandbox.testing import Sandbox
 from tests.support.cogs import cog_bytes
+from tests.support.cubes import write_cube
 
 # Of the sandbox's tables those that hold no objects of the service.
 NO_OBJECTS = {
@@ -46,6 +47,8 @@ OWNERS = {
     "zarr_arrays": ("coll", "zarr_collections"),
 }
 TASKS = ("batch_tasks", "batch_v1_tasks", "statistics_tasks")
+# What runs, and is paid, as it is created; the service forgets it, and the judge does not.
+AT_ONCE = "async_requests"
 # What differs between two runs that came to the same: identity, order and time.
 _IDENTITY = {"id", "seq", "account", "next_tile"}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -58,9 +61,12 @@ SHORT = {
     "waiting_s": 0.3,
     "queued_s": 0.3,
     "ingesting_s": 0.4,
+    "zarr_created_s": 0.2,
+    "zarr_ingesting_s": 0.4,
     "batch_queued_s": 0.5,
     "batch_analysing_s": 0.5,
     "batch_processing_s": 2.0,
+    "async_processing_s": 0.5,
     # A task of which every feature fails ends, and is not stopped for half an hour.
     "unhealthy_share": 1.0,
 }
@@ -142,6 +148,10 @@ class Stand:
             for band in bands:
                 (home / f"{band}.tiff").write_bytes(cog_bytes())
 
+    def write_cubes(self, bucket: str, *groups: str) -> None:
+        for group in groups:
+            write_cube(self.buckets / bucket / group)
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """What somebody else does, with a client of no particular make."""
         import httpx
@@ -200,8 +210,9 @@ class Stand:
         before = None
         for _ in range(_MOST_STAGES):
             self.sandbox.tick(SETTLED_S)
-            # What becomes of tiles is stored when somebody looks.
+            # What becomes of tiles and of groups is stored when somebody looks.
             self.call("GET", "/byoc/v1/collections")
+            self.call("GET", "/zarr/v1/collections")
             now = read_state(self.sandbox.control("GET", "dump"))
             if now == before:
                 return now
@@ -220,6 +231,10 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
             continue
         for row in rows:
             owner = _owner(dump, table, row)
+            if table == AT_ONCE:
+                objects[f"{table} {_plain(row)}"] += 1
+                starts[_run(row)] += 1
+                continue
             if "forgotten" in row and row["forgotten"]:
                 continue
             idle = table in TASKS and row["action"] == "NONE"
@@ -233,11 +248,7 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
             if table in TASKS:
                 starts[_run(row)] += row["starts"]
     meter = dump["meter"]
-    accepted = [
-        one
-        for one in dump["requests"]
-        if one["path"].endswith("/start") and (one["status"] or 500) < 300
-    ]
+    accepted = [one for one in dump["requests"] if _starts(one) and (one["status"] or 500) < 300]
     return EndState(
         objects,
         unstarted,
@@ -245,6 +256,12 @@ def read_state(dump: Mapping[str, Any]) -> EndState:
         dict(starts),
         len(accepted),
     )
+
+
+def _starts(request: Mapping[str, Any]) -> bool:
+    path = request["path"]
+    at_once = request["method"] == "POST" and path.endswith("/async/v1/process")
+    return at_once or path.endswith("/start")
 
 
 def _owner(dump: Mapping[str, Any], table: str, row: Mapping[str, Any]) -> Any:

@@ -71,12 +71,12 @@ def test_so_it_is_wherever_the_ledger_lies() -> None:
 
 
 def test_the_sample_has_every_scenario_and_most_settings() -> None:
-    chosen = sample(every_case(), about=len(SCENARIOS) + 10)
+    chosen = sample(every_case(), about=len(SCENARIOS) + 20)
     assert {case.scenario for case in chosen} == set(SCENARIOS)
     assert len({case.setting for case in chosen}) > len(SETTINGS) / 2
     assert {case.lost for case in chosen} == {True, False}
     assert {case.ground for case in chosen} == set(GROUNDS)
-    assert chosen == sample(every_case(), about=len(SCENARIOS) + 10)
+    assert chosen == sample(every_case(), about=len(SCENARIOS) + 20)
 
 
 # --- the harness itself ---------------------------------------------------------------------------

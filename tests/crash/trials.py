@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -129,6 +129,7 @@ class Bench:
             (self._root / name).write_text(content)
         for bucket, folders in (("fields", "abcd"), ("other", "acd")):
             self._stand.write_tiles(bucket, *folders)
+        self._stand.write_cubes("cubes", "a.zarr", "b.zarr")
         *before, last = self._scenario.steps
         for step in before:
             self._begin(step)
@@ -202,11 +203,20 @@ class Bench:
 
     def _names(self) -> dict[str, str]:
         dump = self._stand.sandbox.control("GET", "dump")
-        rows: Any = dump["collections"]
+        rows: Any = [
+            row
+            for table in ("collections", "zarr_collections", "batch_collections")
+            for row in cast("Any", dump)[table]
+        ]
         tasks: Any = dump["batch_tasks"]
+        others: dict[str, Any] = {
+            "statistics": dump["statistics_tasks"],
+            "image": dump["async_requests"],
+        }
         return {
             **{f"{{{row['name']}}}": row["id"] for row in rows},
             **({"{task}": tasks[0]["id"]} if tasks else {}),
+            **{f"{{{name}}}": rows[0]["id"] for name, rows in others.items() if rows},
         }
 
     def _after_loss(self) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shplan.api.answers import (
     MalformedAnswerError,
@@ -29,12 +30,15 @@ from shplan.core.errors import CredentialsError, LedgerError, PlanError
 from shplan.core.line import decode as read_line
 from shplan.core.secret_places import SecretPlaceError, read_secret_place
 from shplan.core.tokens import token_digest
+from shplan.core.value import Value, canonical
 from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import GeometryError, geojson_bounds, geopackage_bounds, read_geojson
 from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
 from shplan.manifest.source import FileError, decode
+from shplan.providers.async_traces import read_beside
 from shplan.providers.registry import PROVIDERS
+from shplan.providers.statistics_results import error_in
 from shplan.views.saved_plan import load_plan, save_plan
 from shplan.views.snippet import render_all
 from tests.manifest.test_hostile_expressions import ESCAPES, USEFUL, World
@@ -190,6 +194,13 @@ LINES = tuple(
     )[1]
 )
 EXPRESSIONS = tuple(one.encode() for one in (*ESCAPES, *(text for text, _ in USEFUL)))
+
+
+def _told(found: Any) -> Value:
+    """What of a file may come into a ledger, which takes no text that is not UTF-8, and no NaN."""
+    return [] if found is None else [found.id, found.cost_pu, found.error]
+
+
 TARGETS: dict[str, Target] = {
     "manifests": Target((MANIFEST,), lambda content: _load(PROJECT, content)),
     "project": Target((PROJECT,), lambda content: _load(content, MANIFEST)),
@@ -208,6 +219,17 @@ TARGETS: dict[str, Target] = {
     "csv tiles": Target((CSV,), lambda content: read_csv([content], file="a")),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
+    "copies of requests": Target(
+        (
+            b'{"id": "0c9f1d0e", "request": {"input": {}, "output": {}, "evalscript": "x"}, "costPU": 1.5}',
+            b'{"id": "0c9f1d0e", "error": {"message": "no"}}',
+        ),
+        lambda content: canonical(_told(read_beside(content))),
+    ),
+    "results of features": Target(
+        (b'{"id": 7, "identifier": "f7", "error": {"type": "X", "message": "no"}}',),
+        lambda content: canonical(list(error_in(content) or ())),
+    ),
     "answers": Target((ANSWER, GEOJSON), _answer, (MalformedAnswerError,)),
     "profiles": Target(
         (CONFIG,), lambda content: read_profile(_text(content), "x"), (CredentialsError,)

@@ -51,6 +51,7 @@ RECEIPT = Receipt(
     outputs={"template": "s3://acme-out/ndvi", "files": 2},
     failed={"33TVM_1": "no data"},
     account="account-1",
+    estimate_pu=(10.0, 11.5, 30.0),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shplan.core.diagnostic import Severity
-from shplan.manifest.collections import Collection, declared, published
+from shplan.manifest.collections import Collection, own, published
 from shplan.manifest.script_looks import look
 from shplan.manifest.script_meaning import Look, Remark, remarks, remarks_on_input
 from shplan.schema.store import table
@@ -323,10 +323,26 @@ def test_where_a_list_of_bands_may_be_incomplete_it_only_warns(worker: Worker) -
 
 
 def test_the_bands_of_a_declared_collection_are_known(worker: Worker) -> None:
-    own = declared("ByocCollection/fields", ("B04", "NIR"))
-    assert not on(worker, script("return [s.NIR];", bands='["NIR", "dataMask"]'), own)
-    (one,) = on(worker, script("return [s.B08];", bands='["B08"]'), own)
+    fields = own("ByocCollection/fields", "byoc-", ("B04", "NIR"))
+    assert not on(worker, script("return [s.NIR];", bands='["NIR", "dataMask"]'), fields)
+    (one,) = on(worker, script("return [s.B08];", bands='["B08"]'), fields)
     assert "ByocCollection/fields" in one.what
+
+
+@pytest.mark.parametrize(
+    ("prefix", "mosaicking", "rules"),
+    [
+        ("byoc-", "ORBIT", []),
+        ("batch-", "ORBIT", []),
+        ("zarr-", "TILE", []),
+        ("zarr-", "ORBIT", ["mosaicking"]),
+    ],
+)
+def test_of_a_collection_that_nobody_has_read_its_kind_is_known(
+    worker: Worker, prefix: str, mosaicking: str, rules: list[str]
+) -> None:
+    text = script("return [s.length];", bands='["any"]', more=f', mosaicking: "{mosaicking}"')
+    assert [one.rule for one in on(worker, text, own("x", prefix, ()))] == rules
 
 
 def test_mosaicking_that_a_collection_does_not_offer_is_an_error(worker: Worker) -> None:

@@ -227,7 +227,7 @@ _RUNS: list[tuple[str, list[JsonValue], list[JsonValue]]] = [
     ("maxPu", [0.5, 500], [0, -1, "500"]),
     ("onFailure", ["block", "rerun"], ["retry"]),
     ("onRemove", ["keep", "stop"], ["delete"]),
-    ("api", ["v2"], ["v1", 2]),
+    ("api", ["v2"], ["v3", 2]),
     ("files", [{}, {"s3://b/a.gpkg": "0f" * 32, "gs://b/a": "a" * 64}], [{"s3://b/a": "A" * 64}]),
     ("files", [{}], [{"a.gpkg": "a" * 64}, {"s3://b": "a" * 64}, {"s3://b/a": "a" * 63}]),
 ]

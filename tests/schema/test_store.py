@@ -15,13 +15,17 @@ from tests.schema.support import faults
 
 def test_kinds_are_those_with_a_schema() -> None:
     assert store.manifest_kinds() == (
+        "AsyncProcess",
+        "BatchCollection",
         "BatchProcess",
+        "BatchStatistics",
         "ByocCollection",
         "ByocTiles",
         "Evalscript",
         "Process",
         "Project",
         "Statistics",
+        "ZarrCollection",
     )
 
 

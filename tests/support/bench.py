@@ -76,6 +76,9 @@ class FlatResolver:
             return [self.fill_value(one, attributes) for one in value]
         return value
 
+    def check(self, address: Address, attributes: Mapping[Address, Object]) -> None:
+        """Nothing here has a script."""
+
 
 class NoSecrets:
     def reveal(self, value: object) -> str:

@@ -124,3 +124,46 @@ async def tasks(world: Bench) -> list[dict[str, Any]]:
         if not page["links"].get("nextToken"):
             return sorted(found, key=lambda one: (one["created"], one["id"]))
         token = f"&viewtoken={page['links']['nextToken']}"
+
+
+OLDER = "/api/v1/batch/process"
+# A kilometre high, where two tiles of the 20 km grid meet.
+TWO_TILES = {
+    "type": "Polygon",
+    "coordinates": [
+        [[14.72, 46.05], [14.79, 46.05], [14.79, 46.06], [14.72, 46.06], [14.72, 46.05]]
+    ],
+}
+
+
+def body_v1(
+    day: str = "2025-06-01",
+    *,
+    resolution: int = 60,
+    url: str = "",
+    area: Any = None,
+    **more: Any,
+) -> Object:
+    """The same request in the words of version 1; what is left over goes into its output."""
+    process, description = dict(body(day)["processRequest"]), more.pop("description", None)  # type: ignore[arg-type]
+    if area is not None:
+        process["input"] = {**process["input"], "bounds": {"geometry": area}}  # type: ignore[dict-item]
+    return {
+        "processRequest": process,
+        "tilingGrid": {"id": 0, "resolution": resolution},
+        "output": {"defaultTilePath": url or f"s3://results/{day}", **more},
+        **({} if description is None else {"description": description}),
+    }
+
+
+def job_v1(name: str = "ndvi", *, run: Mapping[str, Any] | None = None, **more: Any) -> Desired:
+    """A batch job of version 1; `more` goes into its request, as for `body_v1`."""
+    spec = more.pop("spec", None)
+    options = {key: more.pop(key) for key in ("key", "prevent", "depends_on") if key in more}
+    return job(name, run={"api": "v1", **(run or {})}, spec=spec or body_v1(**more), **options)
+
+
+async def tasks_v1(world: Bench) -> list[dict[str, Any]]:
+    """The tasks of version 1, the oldest first; there are few."""
+    found: list[dict[str, Any]] = (await world.call("GET", f"{OLDER}?count=100"))["data"]
+    return sorted(found, key=lambda one: (one["created"], one["id"]))

@@ -26,6 +26,7 @@ from shplan.providers.job import JobView, Phase, Task, input_of
 from shplan.providers.job_decide import decide_job
 from shplan.schema.store import table
 from tests.support import jobs
+from tests.views.delivered_plans import SCENES as DELIVERED
 from tests.views.plans import SCENES as PLAIN
 from tests.views.plans import at, inputs
 
@@ -231,4 +232,4 @@ _JOBS: dict[str, Callable[[], Plan]] = {
 }
 
 # Every scene there is.
-SCENES: dict[str, Callable[[], Plan]] = {**PLAIN, **_JOBS}
+SCENES: dict[str, Callable[[], Plan]] = {**PLAIN, **_JOBS, **DELIVERED}

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
+from shplan.core.cost import Cost
 from shplan.core.plan import Plan
 from shplan.views.results import render_results
 from shplan.views.results_markdown import render_results_markdown
@@ -35,6 +36,7 @@ class One:
     change: Change
     ending: Ending = Ending.DONE
     message: str = ""
+    cost_pu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,36 @@ def test_what_is_done_is_one_line() -> None:
         One(change(FIELDS)), One(change(TILES)), One(change(ORCHARDS, Action.UPDATE)), cost_pu=4
     )
     assert report == "Done: 2 created, 1 updated; 4 PU spent.\n"
+
+
+RUN = Change(
+    Address("BatchProcess", "ndvi"),
+    Action.RUN,
+    Reason.NEVER_RUN,
+    cost=Cost(100, 429, 1430),
+)
+
+
+def test_what_a_run_has_cost_stands_beside_its_estimate() -> None:
+    report = told(One(change(FIELDS), cost_pu=1), One(RUN, cost_pu=412.5), cost_pu=413.5)
+    assert report.splitlines() == [
+        "Done: 1 created, 1 run; 413.5 PU spent.",
+        "  BatchProcess/ndvi: 412.5 PU; estimated 100 to 1,430 PU, 429 PU expected",
+    ]
+    text = render_results_markdown(
+        Whole([One(RUN, cost_pu=412.5)]), Plan(inputs(), (replace(RUN, requests=()),))
+    )
+    assert "- `BatchProcess/ndvi: 412.5 PU; estimated 100 to 1,430 PU, 429 PU expected`" in text
+
+
+def test_the_dearest_runs_are_named_and_the_others_counted() -> None:
+    runs = [
+        One(replace(RUN, address=Address("BatchProcess", "ndvi", str(n))), cost_pu=n)
+        for n in range(1, 26)
+    ]
+    lines = told(*runs).splitlines()[1:]
+    assert lines[0].startswith("  BatchProcess/ndvi[25]: 25 PU")
+    assert (len(lines), lines[-1]) == (21, "  and 5 more runs")
 
 
 def test_nothing_is_done_when_nothing_changed() -> None:

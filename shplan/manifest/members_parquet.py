@@ -1,0 +1,282 @@
+"""
+Members of a set from a Parquet file: the columns of a table as CSV has them, typed.
+
+pyarrow reads it, a piece at a time, and only columns that tiles have. A time may be a timestamp (without a time
+zone it is in UTC), a cover WKB, GeoJSON or WKT; the geometry column of a GeoParquet file is the cover, in the
+reference system that its metadata name. Sources: the Parquet format's logical types; GeoParquet 1.1.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.value import JsonObject, JsonValue
+from shplan.manifest.geodata import GeometryError, check_geometry
+from shplan.manifest.members import COLUMNS, CRS84_URN, Rows, geometry_text, no_rows, wrong_table
+from shplan.manifest.wording import listed, nearest
+
+COVER, TIME, PATH = "coverGeometry", "sensingTime", "path"
+MAX_ROWS = 5_000_000
+# Of the columns that are read, unpacked: a small file can hold the same value a billion times.
+MAX_BYTES = 2 << 30
+_AT_ONCE = 1 << 16
+_MOST_PROBLEMS = 100
+# What pandas writes beside the columns of a table.
+_INDEX = re.compile(r"__index_level_\d+__")
+_AREAS = ("Polygon", "MultiPolygon")
+_CRS84 = ("OGC:CRS84", "EPSG:4326")
+
+
+@dataclass(slots=True)
+class _Table:
+    """
+    A file while it is read.
+
+    Args:
+        sources: the file's column by ours
+        crs: of covers as WKB, as a name in GeoJSON
+    """
+
+    file: str
+    sources: Mapping[str, str]
+    crs: str
+    columns: dict[str, list[str | None]] = field(default_factory=dict)
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def complain(self, row: int, what: str, *, hint: str = "") -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(wrong_table(self.file, row, f"row {row}: {what}", hint=hint))
+
+
+def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
+    """
+    Read the rows of a Parquet file.
+
+    Args:
+        content: of the file
+        file: relative to the project, for messages; rows are counted from 1, as its lines
+    """
+    import pyarrow as pa  # noqa: PLC0415 - only who has such a table needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        opened = pq.ParquetFile(pa.BufferReader(content))
+        table, problems = _opened(opened, file)
+        if table is None:
+            return no_rows(), problems
+        _read(opened, table)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        return no_rows(), [wrong_table(file, 1, f"this is not Parquet: {reason}.")]
+    return Rows(table.columns, table.lines), table.problems
+
+
+def _opened(opened: Any, file: str) -> tuple[_Table | None, list[Diagnostic]]:
+    schema = opened.schema_arrow
+    geo = _geo(schema.metadata or {})
+    sources, problems = _sources(schema.names, geo, file)
+    problems += [
+        problem for name, source in sources.items() for problem in _type(schema, name, source, file)
+    ]
+    if not problems:
+        problems += _bounds(opened.metadata, set(sources.values()), file)
+    if problems:
+        return None, problems
+    described = _object(_object(geo.get("columns")).get(sources.get(COVER, "")))
+    crs, problem = _crs(described, file)
+    return (None, [problem]) if problem else (_Table(file, sources, crs), [])
+
+
+def _geo(metadata: Mapping[bytes, bytes]) -> JsonObject:
+    """Return the metadata of a GeoParquet file, empty for another."""
+    try:
+        return _object(orjson.loads(metadata.get(b"geo", b"{}")))
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _sources(
+    names: Sequence[str], geo: JsonObject, file: str
+) -> tuple[dict[str, str], list[Diagnostic]]:
+    """Find our columns among those of a file; what is neither ours nor bookkeeping is an error."""
+    primary = geo.get("primary_column")
+    boxes = {
+        str(path[0])
+        for one in _object(geo.get("columns")).values()
+        for path in _object(_object(_object(one).get("covering")).get("bbox")).values()
+        if isinstance(path, list) and path
+    }
+    sources: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for name in names:
+        if name in COLUMNS:
+            if name in sources:
+                problems.append(wrong_table(file, 1, f"the column `{name}` is there twice."))
+            sources[name] = name
+        elif name == primary and COVER not in names:
+            sources[COVER] = name
+        elif name not in boxes and not _INDEX.fullmatch(name):
+            problems.append(_unknown(name, names, file))
+    if PATH not in sources and not any(nearest(name, [PATH]) for name in names):
+        what = "the table has no column `path`."
+        problems.append(wrong_table(file, 1, what, hint="rename the column that holds the paths"))
+    return sources, problems
+
+
+def _unknown(name: str, names: Sequence[str], file: str) -> Diagnostic:
+    similar = nearest(name, [one for one in COLUMNS if one not in names])
+    hint = f"did you mean `{similar}`?" if similar else "leave the column out"
+    what = f"the table has the column `{name}`; tiles have {listed(COLUMNS)}."
+    return wrong_table(file, 1, what, hint=hint)
+
+
+def _type(schema: Any, name: str, source: str, file: str) -> Iterator[Diagnostic]:
+    import pyarrow.types as kinds  # noqa: PLC0415
+
+    kind = schema.field(source).type
+    if kinds.is_dictionary(kind):
+        kind = kind.value_type
+    is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_null(kind)
+    fits = {
+        PATH: is_text,
+        TIME: is_text or kinds.is_timestamp(kind) or kinds.is_date(kind),
+        COVER: is_text or kinds.is_binary(kind) or kinds.is_large_binary(kind),
+    }[name]
+    wanted = {PATH: "text", TIME: "timestamps or text", COVER: "WKB, or GeoJSON as text"}[name]
+    if not fits:
+        what = f"the column `{source}` holds {str(kind)[:80]}; it has to hold {wanted}."
+        yield wrong_table(file, 1, what)
+
+
+def _bounds(metadata: Any, wanted: set[str], file: str) -> list[Diagnostic]:
+    if metadata.num_rows > MAX_ROWS:
+        what = f"the table has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read."
+        return [wrong_table(file, 1, what, hint="divide it into several sets")]
+    size = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group)
+        columns = (rows.column(at) for at in range(rows.num_columns))
+        size += sum(
+            one.total_uncompressed_size
+            for one in columns
+            if one.path_in_schema.partition(".")[0] in wanted
+        )
+    if size > MAX_BYTES:
+        what = f"the table unpacks to more than {MAX_BYTES >> 30} GB."
+        return [wrong_table(file, 1, what, hint="simplify the covers, or divide the table")]
+    return []
+
+
+def _crs(described: JsonObject, file: str) -> tuple[str, Diagnostic | None]:
+    """Return the name of the reference system that a GeoParquet column is in, CRS84 by default."""
+    stated = described.get("crs")
+    identity = _object(_object(stated).get("id"))
+    code = f"{identity.get('authority')}:{identity.get('code')}"
+    if stated is None or code in _CRS84:
+        return CRS84_URN, None
+    if re.fullmatch(r"EPSG:\d{4,5}", code):
+        return f"urn:ogc:def:crs:EPSG::{identity['code']}", None
+    what = "the covers are in a reference system without an EPSG number."
+    return "", wrong_table(file, 1, what, hint="bring them into CRS84")
+
+
+def _object(value: object) -> JsonObject:
+    return cast(JsonObject, value) if isinstance(value, dict) else {}
+
+
+# --- rows ----------------------------------------------------------------------------------
+
+
+def _read(opened: Any, table: _Table) -> None:
+    columns: dict[str, list[str | None]] = {name: [] for name in table.sources}
+    readers = {PATH: _texts, TIME: _times, COVER: _covers}
+    row = 1
+    wanted = list(table.sources.values())
+    for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=wanted, use_threads=False):
+        for name, source in table.sources.items():
+            values = _plain(batch.column(batch.schema.get_field_index(source)))
+            columns[name] += readers[name](values, table, row)
+        row += batch.num_rows
+    table.columns = columns
+    table.lines = array("q", range(1, row))
+
+
+def _plain(values: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _texts(values: Any, table: _Table, row: int) -> list[str | None]:
+    del table, row
+    return [one or None for one in values.to_pylist()]
+
+
+def _times(values: Any, table: _Table, row: int) -> list[str | None]:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+        return _texts(values, table, row)
+    if pa.types.is_timestamp(values.type):
+        # The stored number counts from 1970 in UTC, whatever zone it is shown in.
+        values = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
+    # Source: API reference, `sensingTime`: the service keeps milliseconds.
+    moments = values.cast(pa.timestamp("ms"), safe=False)
+    texts = pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ", locale="C")
+    whole = pc.replace_substring_regex(texts, pattern=r"\.0+Z$", replacement="Z")
+    return cast("list[str | None]", whole.to_pylist())
+
+
+def _covers(values: Any, table: _Table, row: int) -> list[str | None]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    found = values.to_pylist()
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        return _from_wkb(found, table, row)
+    covers: list[str | None] = []
+    for at, text in enumerate(found):
+        try:
+            covers.append(geometry_text(text) if text else None)
+        except GeometryError as error:
+            covers.append(None)
+            table.complain(row + at, f"coverGeometry {error.what}", hint=error.hint)
+    return covers
+
+
+def _from_wkb(found: list[bytes | None], table: _Table, row: int) -> list[str | None]:
+    import shapely  # noqa: PLC0415
+
+    shapes = shapely.from_wkb(cast("Any", found), on_invalid="ignore")
+    covers: list[str | None] = []
+    for at, (content, shape) in enumerate(zip(found, shapes, strict=True)):
+        covers.append(None)
+        if not content:
+            continue
+        if shape is None:
+            table.complain(row + at, "coverGeometry is no WKB.")
+            continue
+        if shape.geom_type not in _AREAS:
+            what = "coverGeometry is neither a Polygon nor a MultiPolygon."
+            table.complain(row + at, what)
+            continue
+        srid = int(shapely.get_srid(shape))
+        crs = f"urn:ogc:def:crs:EPSG::{srid}" if srid not in (0, 4326) else table.crs
+        geometry = cast(JsonObject, orjson.loads(shapely.to_geojson(shapely.force_2d(shape))))
+        try:
+            if crs == CRS84_URN:
+                check_geometry(geometry)
+        except GeometryError as error:
+            table.complain(row + at, f"coverGeometry {error.what}", hint=error.hint)
+            continue
+        named: JsonValue = {"type": "name", "properties": {"name": crs}}
+        covers[-1] = orjson.dumps({**geometry, "crs": named}).decode()
+    return covers

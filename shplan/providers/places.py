@@ -1,0 +1,36 @@
+"""
+Places in buckets as requests name them: one of `s3` and `gs`, with a URL.
+
+Source: schemas ObjectStorageInfoV2, ObjectStorageOutputInfoV2 and AsyncProcessOutputDeliveryV2.
+"""
+
+from __future__ import annotations
+
+import re
+
+from shplan.core.value import Value
+
+_PLACEHOLDER = re.compile(r"<[^<>/]*>")
+
+
+def url_of(place: Value) -> str:
+    """Return the URL of a place, empty where none is stated or it is not known."""
+    for store in ("s3", "gs"):
+        info = place.get(store) if isinstance(place, dict) else None
+        url = info.get("url") if isinstance(info, dict) else None
+        if isinstance(url, str):
+            return url
+    return ""
+
+
+def placeholders_in(url: str) -> tuple[str, ...]:
+    """Return the placeholders of a template, each once, in their order."""
+    return tuple(dict.fromkeys(_PLACEHOLDER.findall(url)))
+
+
+def names_of(template: str) -> re.Pattern[str]:
+    """Return the pattern of the names that a template makes: a placeholder is any text but `/`."""
+    return re.compile("[^/]+".join(map(re.escape, _PLACEHOLDER.split(template))))
+
+
+__all__ = ["names_of", "placeholders_in", "url_of"]

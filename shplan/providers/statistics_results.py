@@ -1,0 +1,110 @@
+"""
+How the features of a batch statistical task ended, read from the files that it delivers.
+
+Source: documentation of batch statistics: one JSON file for each feature, with `id`, `identifier`,
+and either `response` or `error`. There is no execution database and no copy of the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import cast
+
+from shplan.core.key_format import holds_key, put_key
+from shplan.core.paths import holds_minted, template_root, with_minted
+from shplan.core.run_key import RunInput, RunKey
+from shplan.core.value import JsonObject, Object
+from shplan.providers.base import Fetch, File, Flow, Look
+from shplan.providers.job import Phase, bucket_and_key
+from shplan.providers.job_outcome import Features, Trace, told_cause
+from shplan.providers.places import names_of, url_of
+
+# What failed is said in few words: of many files the smallest are read, and a receipt says so.
+MOST_READ = 1_000
+UNREAD = "..."
+
+
+def results_of(delivery: str, task: str) -> Flow[Features | None]:
+    """
+    Count the features that have a result and name those whose file says `error`.
+
+    Returns:
+        None where the bucket cannot be read, or holds no result
+    """
+    files = yield from _results(delivery, task)
+    if not files:
+        return None
+    bucket, _ = bucket_and_key(delivery)
+    by_size = sorted(files, key=lambda file: (file.size_bytes, file.key))
+    failed: dict[str, str] = {}
+    for file in by_size[:MOST_READ]:
+        content: bytes | None = yield Fetch(bucket, file.key)
+        told = error_in(content)
+        if told is not None:
+            failed[told[0] or file.key.rpartition("/")[2]] = told[1]
+    if failed and len(files) > MOST_READ:
+        failed[UNREAD] = f"only the {MOST_READ:,} smallest of {len(files):,} files were read"
+    return Features(len(files), 0, failed)
+
+
+def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
+    """List the results of a task; None where the bucket cannot be read."""
+    template = with_minted(delivery, task)
+    bucket, root = bucket_and_key(template_root(template))
+    files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
+    if files is None:
+        return None
+    named = names_of(bucket_and_key(template)[1])
+    return tuple(file for file in files if named.fullmatch(file.key))
+
+
+def error_in(content: bytes | None) -> tuple[str, str] | None:
+    """Return feature and cause, where a file tells of a failure."""
+    try:
+        told = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return None
+    error = told.get("error") if isinstance(told, dict) else None
+    if not error:
+        return None
+    name = told.get("identifier") or told.get("id")
+    cause = error.get("message") if isinstance(error, dict) else error
+    return told_cause(name or ""), told_cause(cause or json.dumps(error, sort_keys=True))
+
+
+def trace_of(given: RunInput, key: RunKey, task: str, *, delivery: str) -> Flow[Trace | None]:
+    """
+    Say what the results of a task that is gone tell of it.
+
+    It has finished where a place of its own holds a result for each feature of the GeoPackage, if
+    that is still the file which the key was made with. Fewer results only show that it was started.
+    """
+    if not (holds_minted(delivery) or holds_key(delivery)):
+        # Anybody's results lie there.
+        return None
+    delivery = put_key(delivery, key.short)
+    files = yield from _results(delivery, task)
+    if not files:
+        return None
+    expected = yield from _expected(given)
+    if expected is None or len(files) < expected:
+        return Trace(Phase.RUNNING)
+    features = yield from results_of(delivery, task)
+    return Trace(Phase.RUNNING) if features is None else Trace(Phase.DONE, features)
+
+
+def _expected(given: RunInput) -> Flow[int | None]:
+    """Return how many features the GeoPackage has, None where it is not the one of the key."""
+    from shplan.providers.geopackage import count_features  # noqa: PLC0415 - rarely needed
+
+    wanted = cast("Object | JsonObject", given.request.get("input") or {})
+    url = url_of(cast("Object", wanted).get("features"))
+    bucket, key = bucket_and_key(url)
+    content: bytes | None = (yield Fetch(bucket, key)) if bucket else None
+    if content is None:
+        return None
+    stated = given.files.get(url, "").lower().removeprefix("sha256:")
+    if hashlib.sha256(content).hexdigest() != stated:
+        return None
+    return count_features(content)

@@ -1,0 +1,104 @@
+"""`shplan byoc check`: files are held against the rules of ingestion before a tile is created."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.core.test_tiff_header import write
+
+
+@pytest.fixture
+def bucket(project) -> Path:
+    found: Path = project.root / ".shplan/sandbox/buckets/fields"
+    for path in sorted(found.rglob("*.tif*")):
+        path.unlink()
+    for tile in "ab":
+        (found / tile).mkdir(parents=True, exist_ok=True)
+        for band in ("B04", "B08"):
+            write(found / tile / f"{band}.tiff")
+    return found
+
+
+def test_good_files_are_good(project, bucket: Path) -> None:
+    said = project.run("byoc", "check")
+    assert (said.code, said.out, said.err) == (
+        0,
+        "Checked 4 files of 2 tiles: nothing is wrong with them.\n",
+        "",
+    )
+
+
+def test_what_is_wrong_says_where_why_and_how_to_mend_it(project, bucket: Path) -> None:
+    write(bucket / "b/B08.tiff", driver="GTiff", crs="EPSG:3912")
+    said = project.run("byoc", "check", "ByocTiles/fields")
+    assert said.code == 1
+    assert "error[cog/tiling]: No internal tiles\n  manifests/fields.yaml:" in said.err
+    assert "b/B08.tiff: its pixels are stored in strips, not in tiles." in said.err
+    assert "hint: gdal_translate B08.tiff fixed.tif -of COG" in said.err
+    assert "error[cog/crs]" in said.err
+    assert "error[tile/crs]" in said.err
+    assert said.out.startswith("Checked 4 files of 2 tiles: 3 errors, 1 warning")
+
+
+def test_the_same_fault_of_many_files_is_said_once(project, bucket: Path) -> None:
+    for path in bucket.rglob("*.tiff"):
+        write(path, driver="GTiff")
+    said = project.run("byoc", "check")
+    assert said.err.count("error[cog/tiling]") == 1
+    assert "The same in 3 more: a/B08.tiff, b/B04.tiff, b/B08.tiff" in said.err
+
+
+def test_findings_for_programs_and_for_a_review(project, bucket: Path) -> None:
+    (bucket / "b/B08.tiff").unlink()
+    said = project.run("byoc", "check", "--format", "json")
+    found = json.loads(said.out)
+    assert (said.code, found["valid"], found["tiles"], found["files"]) == (1, False, 2, 3)
+    (one,) = found["diagnostics"]
+    assert one["code"] == "tile/file-names"
+    assert one["place"]["file"] == "manifests/fields.yaml"
+    said = project.run("byoc", "check", "--format", "markdown")
+    assert said.code == 1
+    assert "- **error** `tile/file-names` `b: it lacks B08, unlike a.`" in said.out
+
+
+def test_declared_bands_are_compared(project, bucket: Path) -> None:
+    bands = "{NIR: {source: B8A, bitDepth: 16, sampleFormat: UINT}}"
+    project.replace("s3Bucket: fields}", f"s3Bucket: fields, additionalData: {{bands: {bands}}}}}")
+    said = project.run("byoc", "check")
+    assert said.code == 1
+    assert "a: it has no file B8A for the declared band NIR." in said.err
+
+
+def test_files_on_this_machine(project, tmp_path: Path) -> None:
+    good = write(tmp_path / "good.tif")
+    assert project.run("byoc", "check", str(good)).code == 0
+    write(tmp_path / "bad.tif", dtype="float64")
+    (tmp_path / "text.tif").write_text("no image at all, whatever its name says")
+    said = project.run("byoc", "check", *(str(one) for one in sorted(tmp_path.glob("*.tif"))))
+    assert said.code == 1
+    assert "bad.tif: its samples are floating point 64-bit." in said.err
+    assert "text.tif: it is no TIFF." in said.err
+    said = project.run("byoc", "check", str(tmp_path / "absent.tif"))
+    assert said.code == 1
+    assert "absent.tif: it cannot be read: no such file" in said.err
+
+
+def test_a_bucket_that_nobody_declares(project, bucket: Path) -> None:
+    text = project.manifest.read_text()
+    project.manifest.write_text(text.replace("\"{{ ref('ByocCollection/fields').id }}\"", "abc"))
+    said = project.run("byoc", "check")
+    assert said.code == 1
+    assert "shplan byoc check --bucket NAME" in said.err
+    assert project.run("byoc", "check", "--bucket", "fields").code == 0
+    said = project.run("byoc", "check", "--bucket", "nowhere")
+    assert said.code == 1
+    assert "there is no bucket nowhere" in said.err
+
+
+def test_an_address_that_nobody_has(project, bucket: Path) -> None:
+    said = project.run("byoc", "check", "ByocTiles/field")
+    assert said.code == 1
+    assert "did you mean ByocTiles/fields?" in said.err

@@ -1,0 +1,414 @@
+"""Jobs of Batch V1: one START, the service's own estimate, failed tiles alone repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shplan.core.change import Action, Change, Reason
+from shplan.core.job_input import ScriptInput
+from shplan.engine.executor import Ending
+from shplan.sandbox.settings import Settings as SandboxSettings
+from tests.support.bench import Bench
+from tests.support.dying import Death, Fate, Moment
+from tests.support.jobs import OLDER, SHAPE, TWO_TILES, job, job_v1, tasks, tasks_v1
+from tests.support.phases import dying
+
+EAST = "33N_24_254"
+# Which request of an apply restarts the failed tiles: after two lists and the task itself, twice.
+RESTART = 4
+# Tens of tiles, so that a price is above the least.
+WIDE = {
+    "type": "Polygon",
+    "coordinates": [[[14.1, 45.1], [14.9, 45.1], [14.9, 45.9], [14.1, 45.9], [14.1, 45.1]]],
+}
+Scenario = Callable[[Bench], Awaitable[None]]
+
+
+def on_bench(home: Path, scenario: Scenario, **settings: Any) -> None:
+    async def run() -> None:
+        bench = Bench(home, settings=SandboxSettings(seed="older", **settings))
+        try:
+            await scenario(bench)
+        finally:
+            bench.close()
+
+    asyncio.run(run())
+
+
+async def only(world: Bench, *wanted: Any, **more: Any) -> Change:
+    (change,) = (await world.plan(*wanted, **more)).plan.changes
+    return change
+
+
+async def paid(world: Bench) -> float:
+    return float((await world.call("GET", "/_sandbox/meter"))["pu"])
+
+
+async def applied(world: Bench, *wanted: Any, **more: Any) -> tuple[int, list[str]]:
+    """The exit code of an apply, and what those that failed say."""
+    found = await world.apply(*wanted, **more)
+    assert found.report is not None
+    said = [one.message for one in found.report.results if one.ending is Ending.FAILED]
+    return found.report.exit_code(), said
+
+
+async def sent(world: Bench, end: str) -> int:
+    asked = (await world.call("GET", "/_sandbox/requests"))["requests"]
+    return sum(one["method"] == "POST" and one["path"].endswith(end) for one in asked)
+
+
+def test_it_is_analysed_estimated_started_once_and_done(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        change = await only(world, job_v1())
+        assert (change.action, change.reason) == (Action.RUN, Reason.NEVER_RUN)
+        assert [one.operation for one in change.requests] == [
+            "createNewBatchProcessingRequest",
+            "batchAnalyse",
+            "batchStartProcessRequest",
+        ]
+        before = await paid(world)
+        assert await applied(world, job_v1()) == (0, [])
+        assert await paid(world) - before == change.cost.maximum_pu == 100.0
+        (task,) = await tasks_v1(world)
+        assert (task["status"], task["userAction"]) == ("DONE", "START")
+        assert (await sent(world, "/analyse"), await sent(world, "/start")) == (1, 1)
+        assert (await only(world, job_v1())).action is Action.NOOP
+        assert (await world.apply(job_v1())).report is None
+
+    on_bench(tmp_path, scenario)
+
+
+async def with_a_failed_tile(world: Bench, **more: Any) -> Any:
+    """A run of two tiles, of which one has failed; the manifest that tries again."""
+    wanted = job_v1(area=TWO_TILES, **more)
+    await world.call("POST", "/_sandbox/batch", {"features": [EAST], "cause": "no imagery"})
+    code, (message,) = await applied(world, wanted)
+    assert code == 3
+    assert "1 tile failed" in message
+    assert "at 480960, 5090160 EPSG:32633: no imagery" in message
+    await world.call("DELETE", "/_sandbox/batch")
+    return job_v1(area=TWO_TILES, run={"onFailure": "rerun"}, **more)
+
+
+def test_failed_tiles_are_named_and_repeated_alone(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        before = await paid(world)
+        again = await with_a_failed_tile(world)
+        half = await paid(world) - before
+        change = await only(world, job_v1(area=TWO_TILES))
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.PARTLY_DONE)
+        assert "no imagery" in change.notes[0]
+        change = await only(world, again)
+        assert (change.action, change.attempt) == (Action.RUN, 2)
+        assert [one.operation for one in change.requests] == ["batchRestartPartialProcessRequest"]
+        assert change.cost.maximum_pu == half == 50.0
+        assert await applied(world, again) == (0, [])
+        assert await paid(world) - before == 2 * half
+        (task,) = await tasks_v1(world)
+        assert task["status"] == "DONE"
+        assert (await only(world, again)).action is Action.NOOP
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.SERVED, Moment.ANSWERED])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_restart_that_is_cut_off_is_paid_once(
+    tmp_path: Path, moment: Moment, *, lost: bool
+) -> None:
+    """The process dies around the request of the restart, with its ledger kept or lost."""
+
+    async def scenario(world: Bench) -> None:
+        before = await paid(world)
+        again = await with_a_failed_tile(world)
+        with contextlib.suppress(Death):
+            await dying(world, Fate(RESTART, moment)).apply(again)
+        if lost:
+            shutil.rmtree(world.root / world.ledger_name)
+        for _ in range(3):
+            if (await world.apply(again)).report is None:
+                break
+        assert (await only(world, again)).action is Action.NOOP
+        assert await paid(world) - before == 100.0
+        assert await sent(world, "/restartpartial") == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_somebody_else_has_restarted_is_adopted(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        again = await with_a_failed_tile(world)
+        (task,) = await tasks_v1(world)
+        await world.call("POST", f"{OLDER}/{task['id']}/restartpartial")
+        change = await only(world, again)
+        assert (change.action, change.attempt, change.requests) == (Action.NOOP, 2, ())
+        await world.clock.sleep(60.0)
+        assert (await only(world, again)).action is Action.RESUME
+        assert await applied(world, again) == (0, [])
+        assert await sent(world, "/restartpartial") == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_tiles_that_fail_again_are_another_attempt(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        again = await with_a_failed_tile(world)
+        await world.call("POST", "/_sandbox/batch", {"features": [EAST], "cause": "still none"})
+        code, (message,) = await applied(world, again)
+        assert (code, "still none" in message) == (3, True)
+        assert (await only(world, again)).attempt == 3
+        await world.call("DELETE", "/_sandbox/batch")
+        assert await applied(world, again) == (0, [])
+        assert await sent(world, "/restartpartial") == 2
+
+    on_bench(tmp_path, scenario)
+
+
+def test_where_the_partial_task_is_gone_another_leaves_alone_what_is_there(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        again = await with_a_failed_tile(world, url="s3://results/x/<tileName>.tif")
+        await world.clock.sleep(3600.0)
+        assert await tasks_v1(world) == []
+        change = await only(world, again)
+        assert (change.action, change.attempt) == (Action.RUN, 2)
+        assert change.requests[0].body["output"]["skipExisting"] is True  # type: ignore[index, call-overload]
+        assert await applied(world, again) == (0, [])
+
+    on_bench(tmp_path, scenario, expire_done_s=600.0)
+
+
+DEARER = replace(SHAPE, inputs=(ScriptInput(None, ("B04",), "SIMPLE"),))
+
+
+def test_the_estimate_of_the_service_is_compared_before_the_start(tmp_path: Path) -> None:
+    """What we priced is half of what the service estimates: nobody has seen that, so it waits."""
+
+    async def scenario(world: Bench) -> None:
+        wanted = replace(job_v1(area=WIDE, resolution=10), script=DEARER)
+        ours = (await only(world, wanted)).cost.maximum_pu
+        code, (message,) = await applied(world, wanted)
+        assert (code, "was not started" in message) == (3, True)
+        (task,) = await tasks_v1(world)
+        assert task["status"] == "ANALYSIS_DONE"
+        change = await only(world, wanted)
+        assert (change.action, change.reason) == (Action.RESUME, Reason.NOT_STARTED)
+        assert change.cost.maximum_pu == pytest.approx(task["valueEstimate"] / 3)
+        assert change.cost.maximum_pu > ours
+        dear = replace(wanted, run={"api": "v1", "maxPu": ours})
+        (refusal,) = (await only(world, dear)).refusals
+        assert refusal.diagnostic.code == "run/max-pu"
+        before = await paid(world)
+        assert await applied(world, wanted) == (0, [])
+        assert await paid(world) - before == pytest.approx(change.cost.maximum_pu)
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_limit_is_compared_with_the_estimate_also_where_nobody_could_price_it(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = replace(job_v1(), script=None)
+        assert (await only(world, wanted)).unpriced
+        low = replace(wanted, run={"api": "v1", "maxPu": 99})
+        code, (message,) = await applied(world, low)
+        assert (code, "`maxPu` is 99" in message) == (3, True)
+        assert await sent(world, "/start") == 0
+        high = replace(wanted, run={"api": "v1", "maxPu": 100})
+        assert await applied(world, high) == (0, [])
+
+    on_bench(tmp_path, scenario)
+
+
+def test_an_analysis_that_fails_is_a_failed_run(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        spec = job_v1().spec
+        process = {**spec["processRequest"], "evalscript": "//VERSION=3\nfunction setup() {}"}  # type: ignore[dict-item]
+        wrong = job_v1(spec={**spec, "processRequest": process})
+        assert (await applied(world, wrong))[0] == 3
+        assert await sent(world, "/start") == 0
+        change = await only(world, wrong)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_FAILED)
+        assert change.notes[0].startswith("it ended: ")
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_cancelled_task_is_never_taken_up_again(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=TWO_TILES, url="s3://results/x/<tileName>.tif")
+        await world.apply(wanted, wait=False)
+        (task,) = await tasks_v1(world)
+        await world.call("POST", f"{OLDER}/{task['id']}/cancel")
+        await world.clock.sleep(60.0)
+        change = await only(world, wanted)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_STOPPED)
+        again = replace(wanted, run={"api": "v1", "onFailure": "rerun"})
+        change = await only(world, again)
+        assert (change.action, change.attempt) == (Action.RUN, 2)
+        assert change.requests[0].operation == "createNewBatchProcessingRequest"
+        assert change.requests[0].body["output"]["skipExisting"] is True  # type: ignore[index, call-overload]
+        assert await applied(world, again) == (0, [])
+        assert [one["status"] for one in await tasks_v1(world)] == ["CANCELED", "DONE"]
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("start", ["manual", "analyse"])
+def test_a_task_that_was_never_started_is_deleted_with_its_manifest(
+    tmp_path: Path, start: str
+) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(run={"start": start, "onRemove": "delete"})
+        await world.apply(wanted)
+        await world.clock.sleep(60.0)
+        change = await only(world)
+        assert (change.action, change.notes[0]) == (
+            Action.DELETE,
+            "its task is deleted: `onRemove: delete`",
+        )
+        assert await applied(world) == (0, [])
+        assert await tasks_v1(world) == []
+        # Wanted again, it is the first attempt of a run that never was.
+        change = await only(world, job_v1())
+        assert (change.action, change.attempt) == (Action.RUN, 1)
+        assert await applied(world, job_v1()) == (0, [])
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_running_task_is_cancelled_and_stays_if_tiles_were_processed(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=TWO_TILES, run={"onRemove": "delete"})
+        await world.apply(wanted, wait=False)
+        await world.clock.sleep(8.0)
+        assert "deleted if no tile" in (await only(world)).notes[0]
+        assert await applied(world) == (0, [])
+        found = await tasks_v1(world)
+        assert [one["status"] for one in found] in ([], ["CANCELED"])
+        assert (await world.plan()).plan.changes == ()
+        # What was started is never run again by itself.
+        assert (await only(world, wanted)).action is Action.BLOCKED
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_finished_task_is_let_go_of(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(run={"onRemove": "delete"})
+        assert await applied(world, wanted) == (0, [])
+        assert (await only(world)).action is Action.FORGET
+        assert await applied(world) == (0, [])
+        assert len(await tasks_v1(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_both_versions_stand_side_by_side_and_are_two_runs(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = (job_v1("older"), job("newer", url="s3://results/newer"))
+        assert await applied(world, *wanted) == (0, [])
+        assert (len(await tasks_v1(world)), len(await tasks(world))) == (1, 1)
+        assert {one.action for one in (await world.plan(*wanted)).plan.changes} == {Action.NOOP}
+
+    on_bench(tmp_path, scenario)
+
+
+def test_two_appliers_without_a_common_ledger_start_one_task(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        other = world.second("other")
+        await asyncio.gather(world.apply(job_v1()), other.apply(job_v1()))
+        started = [one for one in await tasks_v1(world) if one["userAction"] == "START"]
+        assert len(started) == 1
+        for bench in (world, other):
+            if (await only(bench, job_v1())).action is not Action.NOOP:
+                assert await applied(bench, job_v1()) == (0, [])
+            assert (await only(bench, job_v1())).action is Action.NOOP
+        told = (await world.call("GET", "/_sandbox/batch"))["tasks"]
+        assert sum(one["starts"] for one in told) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+FORGETFUL = {f"expire_{name}_s": 600.0 for name in ("created", "analysed", "done", "failed")}
+
+
+def test_what_was_started_and_is_gone_is_decided_by_a_person(tmp_path: Path) -> None:
+    """With the ledger the START is known; without it, the files that were delivered."""
+
+    async def scenario(world: Bench) -> None:
+        await world.apply(job_v1(), wait=False)
+        (task,) = await tasks_v1(world)
+        await world.clock.sleep(60.0)
+        await tasks_v1(world)
+        await world.clock.sleep(7200.0)
+        assert await tasks_v1(world) == []
+        change = await only(world, job_v1())
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
+        hint = change.refusals[0].diagnostic.hint
+        assert f"shplan import BatchProcess/ndvi {task['id']}" in hint
+        shutil.rmtree(world.root / world.ledger_name)
+        change = await only(world, job_v1())
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_what_was_only_created_and_is_forgotten_runs(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await world.apply(job_v1(run={"start": "analyse"}))
+        await world.clock.sleep(7200.0)
+        assert await tasks_v1(world) == []
+        shutil.rmtree(world.root / world.ledger_name)
+        assert (await only(world, job_v1())).action is Action.RUN
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_the_receipt_keeps_estimate_tiles_and_causes(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await with_a_failed_tile(world)
+        (run,) = (await world.journal().runs("sandbox")).values()
+        receipt = run.receipt
+        assert receipt is not None
+        assert (receipt.status, receipt.cost_pu) == ("PARTIAL", 50.0)
+        assert receipt.outputs["valueEstimate"] == 100.0
+        assert (receipt.outputs["parts"], receipt.outputs["failed"]) == (2, 1)
+        ((name, cause),) = receipt.failed.items()
+        assert name.endswith("EPSG:32633")
+        assert cause == "no imagery"
+
+    on_bench(tmp_path, scenario)
+
+
+def test_the_collection_that_is_made_is_known_to_others(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        made = {"cogOutput": True, "createCollection": True}
+        older, newer = job_v1("older", **made), job("newer", url="s3://results/newer", **made)
+        planned = await world.plan(older, newer)
+        assert planned.attributes.get(older.address) is None
+        assert await applied(world, older, newer) == (0, [])
+        planned = await world.plan(older, newer)
+        found = {
+            one.address.name: planned.attributes[one.address]["collectionId"]
+            for one in planned.plan.changes
+        }
+        batch = (await world.call("GET", "/api/v1/batch/collections"))["data"]
+        byoc = (await world.call("GET", "/byoc/v1/collections"))["data"]
+        assert found == {"older": batch[0]["id"], "newer": byoc[0]["id"]}
+        # The service may forget the tasks: the receipts know.
+        await world.clock.sleep(7200.0)
+        assert await tasks(world) == []
+        again = await world.plan(older, newer)
+        assert {one.action for one in again.plan.changes} == {Action.NOOP}
+        assert again.attributes[newer.address]["collectionId"] == byoc[0]["id"]
+
+    on_bench(tmp_path, scenario, **FORGETFUL)

@@ -1,0 +1,166 @@
+"""Tiles from Parquet: the columns of a table, typed; what is wrong with it is said with its row."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shplan.manifest.members import Rows
+from shplan.manifest.members_parquet import read_parquet
+from tests.support.bounded import bounded, in_bounds
+
+AREA = shapely.box(14.5, 46.0, 14.6, 46.1)
+GEO = {
+    "version": "1.1.0",
+    "primary_column": "geometry",
+    "columns": {"geometry": {"encoding": "WKB"}},
+}
+
+
+def parquet(metadata: Any = None, **columns: Any) -> bytes:
+    table = pa.table(columns)
+    if metadata is not None:
+        table = table.replace_schema_metadata({"geo": json.dumps(metadata)})
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+def read(content: bytes) -> Rows:
+    rows, problems = read_parquet(content, file="tiles.parquet")
+    assert problems == []
+    return rows
+
+
+def told(content: bytes) -> list[str]:
+    _, problems = read_parquet(content, file="tiles.parquet")
+    return [one.what for one in problems]
+
+
+def test_rows_are_tiles() -> None:
+    rows = read(parquet(path=["a", "b"], sensingTime=["2025-06-01T10:00:00Z", None]))
+    assert list(rows) == [{"path": "a", "sensingTime": "2025-06-01T10:00:00Z"}, {"path": "b"}]
+    assert rows.line(1) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([datetime(2025, 6, 1, 10, tzinfo=UTC)], pa.timestamp("us", "UTC")), "2025-06-01T10:00:00Z"),
+        (pa.array([datetime(2025, 6, 1, 10, tzinfo=UTC)], pa.timestamp("s", "Europe/Ljubljana")), "2025-06-01T10:00:00Z"),
+        (pa.array([datetime(2025, 6, 1, 10)], pa.timestamp("ns")), "2025-06-01T10:00:00Z"),  # noqa: DTZ001
+        (pa.array([1_748_772_000_123_999_999], pa.timestamp("ns", "UTC")), "2025-06-01T10:00:00.123Z"),
+        (pa.array([date(2025, 6, 1)]), "2025-06-01T00:00:00Z"),
+        (pa.array(["2025-06-01T10:00:00+02:00"]).dictionary_encode(), "2025-06-01T10:00:00+02:00"),
+    ],
+)  # fmt: skip
+def test_times_are_typed(values: Any, expected: str) -> None:
+    assert read(parquet(path=["a"], sensingTime=values))[0]["sensingTime"] == expected
+
+
+def test_covers_as_wkb_geojson_and_wkt() -> None:
+    wanted = json.loads(shapely.to_geojson(AREA))["coordinates"]
+    for value in (shapely.to_wkb(AREA), shapely.to_geojson(AREA), AREA.wkt):
+        cover = read(parquet(path=["a"], coverGeometry=[value]))[0]["coverGeometry"]
+        assert cover["coordinates"] == wanted  # type: ignore[index,call-overload]
+    high = shapely.force_3d(AREA, 7.0)
+    cover = read(parquet(path=["a"], coverGeometry=[shapely.to_wkb(high)]))[0]["coverGeometry"]
+    assert cover["coordinates"] == wanted  # type: ignore[index,call-overload]
+
+
+def test_a_geoparquet_file_names_its_reference_system() -> None:
+    utm = shapely.box(500_000, 5_100_000, 501_000, 5_101_000)
+    described = {"encoding": "WKB", "crs": {"id": {"authority": "EPSG", "code": 32633}},
+                 "covering": {"bbox": {"xmin": ["bbox", "xmin"]}}}  # fmt: skip
+    metadata = {**GEO, "columns": {"geometry": described}}
+    content = parquet(
+        metadata, path=["a"], geometry=[shapely.to_wkb(utm)], bbox=[{"xmin": 1.0}],
+        __index_level_0__=[0],
+    )  # fmt: skip
+    cover = read(content)[0]["coverGeometry"]
+    assert cover["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"  # type: ignore[index,call-overload]
+    nameless = {**GEO, "columns": {"geometry": {"crs": {"type": "ProjectedCRS"}}}}
+    assert told(parquet(nameless, path=["a"], geometry=[shapely.to_wkb(utm)])) == [
+        "the covers are in a reference system without an EPSG number."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"paths": ["a"]}, "the table has the column `paths`"),
+        ({"sensingTime": ["x"]}, "the table has no column `path`."),
+        ({"path": [1]}, "the column `path` holds int64; it has to hold text."),
+        ({"path": ["a"], "sensingTime": [1.5]}, "the column `sensingTime` holds double"),
+        ({"path": ["a"], "cloud": [1]}, "the table has the column `cloud`"),
+        ({"path": ["a", "b"], "coverGeometry": [None, b"no"]}, "row 2: coverGeometry is no WKB."),
+        (
+            {"path": ["a"], "coverGeometry": [shapely.to_wkb(shapely.Point(1, 2))]},
+            "row 1: coverGeometry is neither",
+        ),
+        (
+            {"path": ["a"], "coverGeometry": [shapely.to_wkb(shapely.box(500000, 1, 500001, 2))]},
+            "row 1: coverGeometry ",
+        ),
+        (
+            {"path": ["a"], "coverGeometry": ["no"]},
+            "row 1: coverGeometry is neither GeoJSON nor WKT.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(columns: Any, expected: str) -> None:
+    first, *_ = told(parquet(**columns))
+    assert first.startswith(expected)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 10, b"path,sensingTime\na,b\n"])
+def test_what_is_no_parquet(content: bytes) -> None:
+    (what,) = told(content)
+    assert what.startswith("this is not Parquet")
+
+
+def test_a_table_that_unpacks_beyond_all_bounds_is_refused() -> None:
+    """A value that repeats packs into nothing."""
+    content = parquet(path=pa.array(["a"] * 6_000_000).dictionary_encode())
+    assert len(content) < 1 << 20
+    (what,) = told(content)
+    assert what == "the table has 6,000,000 rows; at most 5,000,000 are read."
+
+
+@pytest.mark.slow
+def test_a_million_rows_fit() -> None:
+    def work() -> str:
+        count = 1_000_000
+        moments = np.arange(count).astype("datetime64[s]")
+        paths = pa.array([f"2025/{at:07}/(BAND).tif" for at in range(count)])
+        rows, problems = read_parquet(parquet(path=paths, sensingTime=moments), file="t.parquet")
+        return f"{len(rows)} {len(problems)} {rows[count - 1]['path']}"
+
+    assert in_bounds(work) == "1000000 0 2025/0999999/(BAND).tif"
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return parquet(path=["a", "b"], coverGeometry=[shapely.to_wkb(AREA)] * 2)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_the_bytes_it_ends(content: bytes, data: st.DataObject) -> None:
+    broken = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 5))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    with bounded():
+        rows, problems = read_parquet(bytes(broken), file="tiles.parquet")
+    assert isinstance(rows, Rows)
+    assert all(one.code == "manifest/table" for one in problems)
