@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.stand import Stand
-from tests.support import immediate
-from tests.support import geopackages
+from tests.support import geopackages, immediate
 from tests.support.cogs import cog_bytes
 from tests.support.delivered import STATISTICS_SCRIPT
 from tests.support.jobs import AREA, SCRIPT, TWO_TILES
