@@ -29,7 +29,8 @@ from shplan.providers.immediate import (
     refresh_immediate,
     view_of,
 )
-from shplan.providers.immediate_apply import apply_immediate, attributes_of
+from shplan.providers.immediate_answer import attributes_of
+from shplan.providers.immediate_apply import apply_immediate
 from shplan.providers.immediate_confirm import confirm_immediate
 from shplan.providers.immediate_decide import decide_immediate
 
