@@ -100,7 +100,7 @@ def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
 
 def is_told(change: Change) -> bool:
     """Tell whether a change has lines of its own: what is lost has them, also if it is left so."""
-    return change.action not in QUIET or change.drifted
+    return change.action not in QUIET or (change.action is Action.NOOP and change.drifted)
 
 
 def _change(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
@@ -230,7 +230,7 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
     changes = plan.changes
     declared = sum_of(changes, "declared")
     if not plan.pending and not plan.blocked and not plan.refusals:
-        lost = any(change.drifted for change in changes)
+        lost = any(change.drifted and is_told(change) for change in changes)
         yield paint("No changes.", "bold") + ("" if lost else _as_declared(plan, declared))
     else:
         counted = ", ".join(counted_actions(plan))
