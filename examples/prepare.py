@@ -48,6 +48,7 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "19-batch-statistics": (),
     "20-zarr-group": (),
     "21-batch-collection": (),
+    "24-pinned-scenes": (),
 }
 # What else lies there, from the example's own directory: bucket, and the file.
 FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}

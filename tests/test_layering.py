@@ -113,6 +113,7 @@ ONLY: dict[str, set[str]] = {
     "packaging": {"manifest/project.py"},
     "psycopg": {"ledger/backends/postgres_session.py", "ledger/backends/postgres_tables.py"},
     "py_mini_racer": {"script/engine_v8.py"},
+    # Twice: tables of tiles are read, an answer of the Statistical API is written as one.
     "pyarrow": {"manifest/members_parquet.py", "providers/parquet_table.py"},
     "pydantic": {"views/saved_plan.py"},
     "pyproj": {"core/geometry.py", "sandbox/geometry.py"},
@@ -137,6 +138,7 @@ ONLY: dict[str, set[str]] = {
         "core/areas.py",
         "core/cells.py",
         "core/geometry.py",
+        "core/grid_tiles.py",
         "core/request_area.py",
         "manifest/geodata.py",
         "manifest/members.py",

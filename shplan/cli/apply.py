@@ -75,7 +75,7 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
                     interrupt=interrupt,
                 )
                 head = await head_after(opened.journal)
-        return conclude(applied, options, loaded, head=head)
+        return conclude(applied, options, opened.loaded, head=head)
 
     return until_cancelled(run())
 

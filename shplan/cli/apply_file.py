@@ -74,7 +74,7 @@ def apply_file(options: Options, file: Path) -> int:
                     interrupt=interrupt,
                 )
                 head = await head_after(opened.journal)
-        return conclude(applied, chosen, loaded, head=head)
+        return conclude(applied, chosen, opened.loaded, head=head)
 
     return until_cancelled(run())
 

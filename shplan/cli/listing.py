@@ -24,14 +24,24 @@ def list_buckets(loaded: Loaded) -> Listings:
     Raises:
         ProjectError: a bucket cannot be listed: all of them at once
     """
+    return asyncio.run(listed(loaded))
+
+
+async def listed(loaded: Loaded) -> Listings:
+    """
+    Do the same where others are asked as well; what was listed before stays known.
+
+    Raises:
+        ProjectError: as `list_buckets`
+    """
     from shplan.cli.project import ProjectError  # noqa: PLC0415 - which loads what was listed
     from shplan.cli.session import open_buckets  # noqa: PLC0415
 
-    found, problems = asyncio.run(_all(loaded, open_buckets(loaded)))
+    found, problems = await _all(loaded, open_buckets(loaded))
     if problems:
         message = "a bucket that the project lists cannot be read; nothing was sent"
         raise ProjectError(message, diagnostics=tuple(problems), texts=loaded.texts)
-    return Listings(found)
+    return Listings({**loaded.listings.found, **found})
 
 
 async def _all(

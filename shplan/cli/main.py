@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Make the server what the manifests say."),
     "destroy": ("destroy", "Delete everything that this project manages."),
     "import": ("import_", "Confirm that an existing object is managed by an address."),
+    "pull": ("pull", "Pin what a search finds now in shplan.lock."),
     "status": ("status", "Show every resource, and whether it has drifted."),
     "why": ("why", "Explain what is planned for one address, and its cost."),
     "show": ("show", "Show a saved plan, or one resource."),

@@ -43,8 +43,8 @@ def command(options: Options, name: str | None) -> int:
             async with open_session(loaded, options, applying=False, listener=events) as opened:
                 planned = await plan(opened.session)
         values = {
-            key: loaded.resolver.fill_value(value, planned.attributes)
-            for key, value in loaded.outputs.items()
+            key: opened.loaded.resolver.fill_value(value, planned.attributes)
+            for key, value in opened.loaded.outputs.items()
         }
         if name is not None and not is_known(values[name]):
             diagnostic = Diagnostic(

@@ -62,7 +62,7 @@ def command(
             from shplan.cli.report import plan_markdown  # noqa: PLC0415
 
             whole = planned if drift else None
-            write_text(plan_markdown(shown, loaded, saved_as=str(out or ""), drift_of=whole))
+            write_text(plan_markdown(shown, opened.loaded, saved_as=str(out or ""), drift_of=whole))
         else:
             from shplan.views.plan_text import render_plan  # noqa: PLC0415
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shplan.cli.options import Options
 from shplan.core.diagnostic import Diagnostic, has_errors
 from shplan.core.errors import ManifestError
-from shplan.manifest.load import Loaded, load
-from shplan.manifest.member_tables import Listings
+from shplan.manifest.load import Loaded, Order, load_as
 from shplan.manifest.source import find_project
 from shplan.manifest.variables import ENVIRONMENT_PREFIX, VariableFile, VariableInputs
 from shplan.providers.registry import PROVIDERS
@@ -43,36 +43,41 @@ def open_project(options: Options, *, offline: bool = False) -> Loaded:
     return load_project(options, variable_inputs(options), offline=offline)
 
 
-def load_project(options: Options, variables: VariableInputs, *, offline: bool = False) -> Loaded:
+def load_project(
+    options: Options, variables: VariableInputs, *, offline: bool = False, pulling: bool = False
+) -> Loaded:
     """
     Load the project with variables that were gathered already.
+
+    Args:
+        pulling: pins are about to be written: those that are missing are no error
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once
     """
-    root = find_root(options.project)
-
-    def again(listings: Listings) -> Loaded:
-        return _checked(
-            load(
-                root,
-                registry=PROVIDERS,
-                environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
-                variables=variables,
-                ci=in_ci(),
-                listings=listings,
-            )
-        )
-
-    loaded = again(Listings())
+    order = Order(
+        find_root(options.project),
+        PROVIDERS,
+        environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
+        variables=variables,
+        ci=in_ci(),
+        pulling=pulling,
+    )
+    loaded = checked(load_as(order))
     if offline or not loaded.listings.missing:
         return loaded
     from shplan.cli.listing import list_buckets  # noqa: PLC0415 - few projects list a bucket
 
-    return again(list_buckets(loaded))
+    return checked(load_as(replace(order, listings=list_buckets(loaded))))
 
 
-def _checked(loaded: Loaded) -> Loaded:
+def checked(loaded: Loaded) -> Loaded:
+    """
+    Return a project with which nothing is wrong.
+
+    Raises:
+        ProjectError: all faults at once
+    """
     if has_errors(loaded.diagnostics):
         message = "the project's files are wrong; nothing was sent"
         raise ProjectError(message, diagnostics=loaded.diagnostics, texts=loaded.texts)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from shplan.api.deployment import Deployment
     from shplan.api.exchange import Exchange
     from shplan.api.wire import Transport
+    from shplan.core.address import Address
+    from shplan.core.reading import Reading
     from shplan.engine.ports import EventSink, Storage
     from shplan.ledger.journal import Journal
     from shplan.storage.told import Inner
@@ -47,9 +49,15 @@ SERVICE_LIST_LAG_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session and the adapters behind it."""
+    """
+    A session and the adapters behind it.
+
+    Args:
+        loaded: the project with what its data kinds gave
+    """
 
     session: Session
+    loaded: Loaded
     exchange: Exchange
     journal: Journal
 
@@ -140,11 +148,10 @@ async def open_session(
     assert not loaded.listings.missing, "a set without its members would be emptied"
     journal = open_journal(loaded, applying=applying)
     async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
-        clock = SystemClock()
         settings = _settings(loaded, deployment, options, private=journal.private)
         world = World(
             exchange,
-            clock,
+            SystemClock(),
             Ears(listener),
             PROVIDERS,
             loaded.resolver,
@@ -155,17 +162,30 @@ async def open_session(
             tables=tables(),
             files=ProjectFiles(loaded.root),
         )
-        session = Session(
-            world,
-            journal,
-            _inputs(loaded, options, deployment.identity, destroy=destroy),
-            resources=() if destroy else loaded.resources,
-            moved={move.source: move.target for move in loaded.moved},
-            forget=frozenset(one.address for one in loaded.forget),
-            selection=Selection(options.select, options.exclude),
-            policies=_policies(loaded),
-        )
-        yield Opened(session, exchange, journal)
+
+        def session_of(project: Loaded) -> Session:
+            inputs = _inputs(project, options, deployment.identity, destroy=destroy)
+            return Session(
+                replace(world, resolver=project.resolver),
+                journal,
+                inputs,
+                resources=() if destroy else project.resources,
+                moved={move.source: move.target for move in project.moved},
+                forget=frozenset(one.address for one in project.forget),
+                selection=Selection(options.select, options.exclude),
+                policies=_policies(project),
+                readings=_readings(project),
+            )
+
+        if loaded.questions and not destroy:
+            from shplan.cli.reading import with_data  # noqa: PLC0415 - few projects have data
+
+            loaded = await with_data(loaded, session_of)
+        yield Opened(session_of(loaded), loaded, exchange, journal)
+
+
+def _readings(loaded: Loaded) -> dict[Address, Reading]:
+    return {one.address: one.reading for one in loaded.questions if one.reading is not None}
 
 
 @asynccontextmanager
@@ -330,6 +350,7 @@ def _inputs(loaded: Loaded, options: Options, deployment: str, *, destroy: bool)
         select=options.select,
         exclude=options.exclude,
         destroy=destroy,
+        data={str(one): reading.digest for one, reading in _readings(loaded).items()},
     )
 
 

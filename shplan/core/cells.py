@@ -66,6 +66,7 @@ class Cells:
         partial: how many of them lie only partly inside the area
         overhanging: how many reach beyond the lattice's region
         first: (column, row) of the first ones, sorted
+        partly: those of the first ones that lie only partly inside
     """
 
     lattice: Lattice
@@ -73,6 +74,7 @@ class Cells:
     partial: int
     overhanging: int
     first: tuple[tuple[int, int], ...]
+    partly: frozenset[tuple[int, int]] = frozenset()
 
 
 def cells_touching(area: Area, lattices: Iterable[Lattice], *, most: int) -> tuple[Cells, ...]:
@@ -111,12 +113,15 @@ def _cells(area: Area, lattice: Lattice, *, most: int) -> Cells | None:
     count = int(touched.sum())
     if not count:
         return None
+    first = _first(touched, columns, rows, most=most)
+    cut = _first(touched & ~mask.covered, columns, rows, most=most)
     return Cells(
         lattice,
         count,
         partial=int((touched & ~mask.covered).sum()),
         overhanging=int((touched & ~within.covered).sum()),
-        first=_first(touched, columns, rows, most=most),
+        first=first,
+        partly=frozenset(cut).intersection(first),
     )
 
 
@@ -134,7 +139,7 @@ def _cell_of_point(area: Area, lattices: Iterable[Lattice], *, most: int) -> tup
         column = math.floor(shapely.get_x(there) / lattice.width)
         row = math.floor(shapely.get_y(there) / lattice.height)
         first = ((column, row),)[:most]
-        return (Cells(lattice, 1, partial=1, overhanging=0, first=first),)
+        return (Cells(lattice, 1, partial=1, overhanging=0, first=first, partly=frozenset(first)),)
     return ()
 
 

@@ -87,6 +87,9 @@ class Reason(Enum):
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
     ANSWER_LOST = "its answer is gone or was changed"
     ANSWER_ELSEWHERE = "its answer is in the project already"
+    READ = "it was read while planning"
+    ANSWER_DIFFERS = "the service says something else by now"
+    READ_LATER = "what it asks for is known, or done, only during apply"
     PLACES_TAKEN = "an earlier run of ours has delivered to the same places"
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import cast
 
 from shplan.core.areas import DEGREES, NotAnAreaError, area_of
-from shplan.core.cells import Box, Cells, Lattice, cells_touching
+from shplan.core.cells import Box, Lattice, cells_touching
 from shplan.core.geometry import crs_code, crs_of
 from shplan.core.value import JsonObject, Object, Value
 
@@ -163,7 +163,7 @@ def _tiles(grid: Grid, written: str, crs: str, most: int) -> Tiles:
     found = cells_touching(area, lattices(grid), most=most)
     return Tiles(
         sum(cells.count for cells in found),
-        tuple(_name(grid, cells, *cell) for cells in found for cell in cells.first),
+        tuple(cell_name(grid, cells.lattice, *cell) for cells in found for cell in cells.first),
         sum(cells.partial for cells in found),
         sum(cells.overhanging for cells in found),
         tuple(cells.lattice.crs for cells in found),
@@ -188,9 +188,10 @@ def lattices(grid: Grid) -> Iterator[Lattice]:
             )
 
 
-def _name(grid: Grid, cells: Cells, column: int, row: int) -> str:
+def cell_name(grid: Grid, lattice: Lattice, column: int, row: int) -> str:
+    """Return the name of a tile. Source: `rule` of the table."""
     if grid.unit != "DEGREE":
-        return f"{cells.lattice.name}{column}_{row}"
+        return f"{lattice.name}{column}_{row}"
     east, north = column * grid.tile_width, row * grid.tile_height
     longitude = f"{'W' if east < 0 else 'E'}{abs(round(east)):03}"
     return f"{longitude}{'S' if north < 0 else 'N'}{abs(round(north)):02}"

@@ -58,8 +58,8 @@ class Role(Enum):
     COG_V1 = "parameters of a GeoTIFF, with the blocks of Batch V1"
     # The user's own: nothing in it means "absent".
     VERBATIM = "verbatim"
-    RESPONSES = "the files of an answer"
     FORMAT = "format of an image"
+    RESPONSES = "the files of an answer"
     # 0 and 0.0 ask for different arithmetic.
     EXACT = "numbers of which counts whether they are integers"
 
@@ -312,7 +312,7 @@ _INPUT: Final[Shape] = {
 }
 _RESPONSE: Final[Shape] = {
     "identifier": Default("default"),
-    "format": Role.FORMAT,
+    "format": {"type": Default("image/png"), "quality": Default(90)},
 }
 _PROCESS: Final = RequestForm(
     shape={
@@ -327,7 +327,7 @@ _PROCESS: Final = RequestForm(
     script=("evalscript",),
 )
 # Source: API description, StatisticalRequest; the statistics pages: SKIP is the default, and the time
-# of a data set is not used.
+# of a data set is not used. Whole numbers as edges of a histogram mean arithmetic of whole numbers.
 _STATISTICS: Final = RequestForm(
     shape={
         "input": {
@@ -339,8 +339,14 @@ _STATISTICS: Final = RequestForm(
                 }
             ],
         },
-        "aggregation": _AGGREGATION,
-        "calculations": _CALCULATIONS,
+        "aggregation": {
+            "evalscript": Role.SCRIPT,
+            "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+            "aggregationInterval": {"lastIntervalBehavior": Default("SKIP")},
+            "width": Default(256),
+            "height": Default(256),
+        },
+        "calculations": {"*": {"histograms": Role.EXACT}},
     },
     script=("aggregation", "evalscript"),
 )
@@ -541,17 +547,17 @@ def _cog(value: Value, block: int = _COG_BLOCK) -> JsonValue:
     return form or None
 
 
-def _responses(value: Value) -> JsonValue:
-    """Return the form of responses; one that is as the API takes for granted says nothing."""
-    form = [_item(one, [_RESPONSE]) for one in value] if isinstance(value, list) else _plain(value)
-    return None if form in ([], [{}]) else form
-
-
 def _format(value: Value) -> JsonValue:
     if not isinstance(value, dict):
         return _plain(value)
     form = _members(value, {"quality": Default(_JPEG_QUALITY)})
     return None if form == {"type": "image/png"} else form or None
+
+
+def _responses(value: Value) -> JsonValue:
+    """Return the form of responses; one that is as the API takes for granted says nothing."""
+    form = [_item(one, [_RESPONSE]) for one in value] if isinstance(value, list) else _plain(value)
+    return None if form in ([], [{}]) else form
 
 
 def _exact(value: Value) -> JsonValue:
@@ -578,8 +584,8 @@ _BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
         Role.COG: _cog,
         Role.COG_V1: lambda value: _cog(value, _COG_BLOCK_V1),
         Role.VERBATIM: _plain,
-        Role.RESPONSES: _responses,
         Role.FORMAT: _format,
+        Role.RESPONSES: _responses,
         Role.EXACT: _exact,
     }
 )

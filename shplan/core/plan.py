@@ -37,6 +37,7 @@ class PlanInputs:
         files: SHA-256 of every file that was read, by path
         select, exclude: the selection as given
         destroy: everything is to be deleted
+        data: digest of what each data kind gave while the manifests were loaded, by address
     """
 
     project: str
@@ -50,6 +51,7 @@ class PlanInputs:
     select: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     destroy: bool = False
+    data: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> JsonObject:
         """Return the inputs as a saved plan holds them."""
@@ -65,6 +67,7 @@ class PlanInputs:
             "select": [*self.select],
             "exclude": [*self.exclude],
             "destroy": self.destroy,
+            "data": {**self.data},
         }
 
 

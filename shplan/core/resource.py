@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import SourceSpan
@@ -29,6 +29,21 @@ class Source(Protocol):
 
         Args:
             path: from the root of the manifest, e.g. `("spec", "tiles", 3, "path")`
+        """
+        ...
+
+
+@runtime_checkable
+class FineSource(Source, Protocol):
+    """Finds places inside a text as well."""
+
+    def within(self, path: Path, value: str, at: int, length: int) -> SourceSpan:
+        """
+        Return the place of a part of a text.
+
+        Args:
+            value: the text as it was evaluated
+            at, length: of the part, in the text
         """
         ...
 

@@ -210,12 +210,18 @@ _Place: TypeAlias = tuple[str, str, bool]
 
 @dataclass(frozen=True, slots=True)
 class _Reviewed:
-    """The changes of a saved plan by address; a replacement's left-over stands beside it."""
+    """
+    The changes of a saved plan by address; a replacement's left-over stands beside it.
+
+    Args:
+        later: data that was to be read during apply: what depends on it was reviewed as a hole
+    """
 
     changes: Mapping[_Place, JsonObject]
     maximum_pu: float
     members: Mapping[_Place, Mapping[tuple[str, str], JsonObject]]
     costs_pu: Mapping[Address, float]
+    later: frozenset[str]
 
     @classmethod
     def of(cls, saved: JsonObject) -> _Reviewed:
@@ -236,7 +242,34 @@ class _Reviewed:
         for one in listed:
             own = cast("JsonObject", one["cost"])
             costs[Address.parse(str(one["address"]))] += float(cast("float", own["maximum"]))
-        return cls(by_place, float(cast("float", cost["maximum"])), members, costs)
+        later = frozenset(str(one["address"]) for one in listed if _is_read_later(one))
+        return cls(by_place, float(cast("float", cost["maximum"])), members, costs, later)
+
+
+def _is_read_later(change: JsonObject) -> bool:
+    reason = change.get("reason")
+    code = reason.get("code") if isinstance(reason, dict) else None
+    return code == Reason.READ_LATER.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Holes:
+    """
+    What a hole of the file may have become.
+
+    Args:
+        made: ids that were made under its digest
+        later: data that is read during apply
+    """
+
+    made: frozenset[str]
+    later: frozenset[str]
+
+    def take(self, hole: JsonObject, now: JsonValue) -> bool:
+        if hole == now or (isinstance(now, str) and any(one in now for one in self.made)):
+            return True
+        template = str(hole["$unknown"])
+        return any(f"'{one}'" in template or f'"{one}"' in template for one in self.later)
 
 
 def _place(address: str, action: str, *, deposed: bool) -> _Place:
@@ -265,8 +298,9 @@ def _admit(change: Change, reviewed: _Reviewed, past: History) -> tuple[Change, 
         return change, _compare_left_over(change, reviewed)
     if then is None:
         return change, [f"{change.address}: {change.action.value} was not in the reviewed plan"]
-    moved = _compare(change, then, past, touched=touched)
-    kept, found = _admit_members(change, reviewed.members[place], past, touched=touched)
+    holes = _Holes(past.made, reviewed.later)
+    moved = _compare(change, then, holes, touched=touched)
+    kept, found = _admit_members(change, reviewed.members[place], holes, touched=touched)
     return kept, moved + found
 
 
@@ -280,7 +314,7 @@ def _settles(change: Change, then: JsonObject | None) -> bool:
     return change.reason is Reason.OWN_INTENT and not change.requests
 
 
-def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) -> list[str]:
+def _compare(change: Change, then: JsonObject, holes: _Holes, *, touched: bool) -> list[str]:
     now = change_essence(change)
     moved = []
     resumed = touched and then["action"] == Action.CREATE.value and now["action"] == "update"
@@ -294,7 +328,7 @@ def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) 
         moved.append(f"{change.address}: adopting {then['adopts']} was reviewed, now {change.id}")
     if now["preventDestroy"] != then["preventDestroy"]:
         moved.append(f"{change.address}: its protection is another one now")
-    if not _fits(then["requests"], now["requests"], past.made):
+    if not _fits(then["requests"], now["requests"], holes):
         moved.append(f"{change.address}: its request is another one now")
     return moved
 
@@ -302,7 +336,7 @@ def _compare(change: Change, then: JsonObject, past: History, *, touched: bool) 
 def _admit_members(
     change: Change,
     reviewed: Mapping[tuple[str, str], JsonObject],
-    past: History,
+    holes: _Holes,
     *,
     touched: bool,
 ) -> tuple[Change, list[str]]:
@@ -312,7 +346,7 @@ def _admit_members(
         then = reviewed.get((member.key, member.operation))
         now = member_essence(member)
         own = touched and member.operation == "adopt" and member.owned
-        if own or (then is not None and _is_as_reviewed(then, now, past)):
+        if own or (then is not None and _is_as_reviewed(then, now, holes)):
             kept.append(member)
         elif touched and member.operation == "reingest":
             # Its ingestion failed under this plan. It stays failed, and is said so.
@@ -322,8 +356,8 @@ def _admit_members(
     return replace(change, members=tuple(kept)), moved
 
 
-def _is_as_reviewed(then: JsonObject, now: JsonObject, past: History) -> bool:
-    same_request = _fits(then["request"], now["request"], past.made)
+def _is_as_reviewed(then: JsonObject, now: JsonObject, holes: _Holes) -> bool:
+    same_request = _fits(then["request"], now["request"], holes)
     return same_request and then["adopts"] == now["adopts"]
 
 
@@ -337,16 +371,16 @@ def _compare_left_over(change: Change, reviewed: _Reviewed) -> list[str]:
     return [f"{change.address}: deleting {change.id} was not in the reviewed plan"]
 
 
-def _fits(then: JsonValue, now: JsonValue, made: frozenset[str]) -> bool:
-    """Compare two requests; a hole of the file fits an id that was made under its digest."""
+def _fits(then: JsonValue, now: JsonValue, holes: _Holes) -> bool:
+    """Compare two requests; a hole of the file fits what was made, or read, since."""
     if isinstance(then, dict) and set(then) == {"$unknown"}:
-        return now == then or (isinstance(now, str) and any(one in now for one in made))
+        return holes.take(then, now)
     if isinstance(then, dict) and isinstance(now, dict):
         return then.keys() == now.keys() and all(
-            _fits(member, now[key], made) for key, member in then.items()
+            _fits(member, now[key], holes) for key, member in then.items()
         )
     if isinstance(then, list) and isinstance(now, list):
         return len(then) == len(now) and all(
-            _fits(one, other, made) for one, other in zip(then, now, strict=True)
+            _fits(one, other, holes) for one, other in zip(then, now, strict=True)
         )
     return then == now

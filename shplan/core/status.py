@@ -20,7 +20,8 @@ class Status:
 
     Args:
         state: `up to date`, `drifted`, `pending`, `absent`, `blocked`, `ingesting` or `unmanaged`;
-            of a job also `not run`, `running`, `waiting` and `done`
+            of a job also `not run`, `running`, `waiting` and `done`, of data `read`, `not read`,
+            and `differs` where the service says something else than what is pinned or published
         detail: what is different, in few words
         id: the server's id, empty where there is none
         counts: of the members of a set
@@ -48,15 +49,22 @@ def _status(change: Change) -> Status:
         _detail(change),
         change.id,
         {**change.counts},
-        waits=change.waits,
+        waits=change.waits and change.action is not Action.READ,
     )
+
+
+_STATES_OF_DATA = {
+    Reason.READ: "read",
+    Reason.ANSWER_DIFFERS: "differs",
+    Reason.READ_LATER: "not read",
+}
 
 
 def _state(change: Change) -> str:
     if change.action is Action.BLOCKED or change.refusals:
         return "blocked"
     if change.action is Action.READ:
-        return "unmanaged"
+        return _STATES_OF_DATA.get(change.reason, "unmanaged")
     if change.action is Action.CREATE:
         return "absent"
     if change.key or change.action in (Action.RUN, Action.RESUME):
@@ -79,6 +87,8 @@ def _state_of_job(change: Change) -> str:
 
 
 def _detail(change: Change) -> str:
+    if change.reason in _STATES_OF_DATA:
+        return "; ".join(change.notes)
     if change.action is Action.NOOP:
         return "; ".join(change.notes)
     names = [one.dotted for one in change.fields]

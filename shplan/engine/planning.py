@@ -29,6 +29,7 @@ from shplan.providers.base import Observation, Observed, Provider, Surroundings,
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
+    from shplan.core.reading import Reading
     from shplan.engine.ports import Resolver
 
 
@@ -46,6 +47,7 @@ class Subject:
         runs: what the ledger knows of runs, by key
         deployment: as run keys name it
         tables: published tables of the service by name, as data
+        readings: what data kinds gave while the manifests were loaded
     """
 
     resources: tuple[Desired, ...]
@@ -60,6 +62,7 @@ class Subject:
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class _State:
         self._bound = _bound_ids(recorded.values())
         self._ids = {record.address: record.id for record in recorded.values() if record.id}
         self._doomed: set[str] = set()
+        self._changing: set[Address] = set()
         self._now = ""
         self._changed = {one.address: one.changed for one in recorded.values() if one.changed}
         self._objects: dict[str, Object] = {}
@@ -154,6 +158,8 @@ class _State:
             # An intent without an outcome is settled by what this refresh has found.
             settled = replace(change, records=True) if pending else change
             self.changes.append(_placed(settled, one.desired))
+            if _sends(change) or change.action is Action.BLOCKED or change.waits:
+                self._changing.add(change.address)
         self._doom(changes, observation)
         if any(change.reason is Reason.SAME_KEY for change in changes):
             self._unconfirmed |= {change.id for change in changes}
@@ -187,6 +193,8 @@ class _State:
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
+            readings=self._subject.readings,
+            changing=frozenset(self._changing),
         )
 
 
@@ -196,6 +204,12 @@ def _places(runs: Mapping[str, RunRecord]) -> TakenPlaces | None:
     from shplan.core.places import TakenPlaces  # noqa: PLC0415 - a plan without jobs has none
 
     return TakenPlaces(runs)
+
+
+def _sends(change: Change) -> bool:
+    """Tell whether something becomes different on the server: what is only adopted is there."""
+    sends_members = any(member.request is not None for member in change.members)
+    return change.action.changes and (bool(change.requests) or sends_members)
 
 
 def _placed(change: Change, desired: Desired | None) -> Change:

@@ -24,6 +24,7 @@ from shplan.providers.base import Nature, Surroundings
 
 if TYPE_CHECKING:
     from shplan.core.change import Change
+    from shplan.core.reading import Reading
     from shplan.core.saved import History
     from shplan.core.value import JsonObject
     from shplan.engine.executor import Report
@@ -45,6 +46,7 @@ class Session:
         resources: what the manifests say; empty to destroy everything
         inputs: what a plan is computed from; the ledger's head is put in when planning
         selection: which addresses may change
+        readings: what data kinds gave while the manifests were loaded
     """
 
     world: World
@@ -55,6 +57,7 @@ class Session:
     forget: frozenset[Address] = frozenset()
     selection: Selection = field(default_factory=Selection)
     policies: Policies = field(default_factory=Policies)
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,22 @@ async def plan(session: Session) -> Planned:
         ApiError: the server cannot be read
         LedgerError: the ledger cannot be read
     """
+    head = await session.ledger.head()
+    subject = await subject_of(session)
+    inputs = replace(session.inputs, ledger_head=head)
+    return await make_plan(subject, inputs, _reader(session.world))
+
+
+async def subject_of(session: Session) -> Subject:
+    """
+    Return what is to be planned, with what the ledger says now.
+
+    Raises:
+        LedgerError: the ledger cannot be read
+    """
     ledger = session.ledger
     world = session.world
-    head = await ledger.head()
-    subject = Subject(
+    return Subject(
         session.resources,
         await ledger.recorded(world.deployment),
         world.registry,
@@ -97,9 +112,8 @@ async def plan(session: Session) -> Planned:
         runs=await ledger.runs(world.deployment),
         deployment=world.settings.deployment,
         tables=world.tables,
+        readings=session.readings,
     )
-    inputs = replace(session.inputs, ledger_head=head)
-    return await make_plan(subject, inputs, _reader(world))
 
 
 def _reader(world: World) -> Reader:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from shplan.core.value import Object, Path, Sensitive, Unknown, Value
+from shplan.core.value import Object, Path, Reference, Sensitive, Unknown, Value
 from shplan.manifest.parse import kind_of
 from shplan.manifest.wording import shown
 
@@ -56,6 +56,14 @@ def expand(value: Value) -> tuple[list[Instance], list[ExpandError]]:
     if value and all(isinstance(member, list) for member in value.values()):
         return _product(value)
     return _objects(value)
+
+
+def keys_wait_for(value: Value) -> tuple[Reference, ...]:
+    """Return what has to be known before the keys are: values of objects may be known later."""
+    members = list(value.values()) if isinstance(value, dict) else []
+    items = [item for member in members if isinstance(member, list) for item in member]
+    holes = [one for one in (value, *members, *items) if isinstance(one, Unknown)]
+    return tuple(dict.fromkeys(reference for hole in holes for reference in hole.references))
 
 
 def _shape(value: Value) -> ExpandError | None:

@@ -81,6 +81,19 @@ class ExpressionError(Exception):
         self.hint, self.fragment, self.secret = hint, fragment, secret
 
 
+class KeysUnknownError(ExpressionError):
+    """
+    The instances of a resource are known only when a data kind has been read.
+
+    Args:
+        waits_for: what they depend on
+    """
+
+    def __init__(self, waits_for: tuple[Reference, ...]) -> None:
+        super().__init__("follows", "", "")
+        self.waits_for = waits_for
+
+
 class World(Protocol):
     """What expressions can ask for beyond their own scope."""
 
@@ -104,6 +117,10 @@ class World(Protocol):
 
     def attributes(self, address: Address) -> Object | None:
         """Return what is known of a resource by now, None for nothing."""
+        ...
+
+    def reading(self, address: Address, *, scope: Scope) -> Object | None:
+        """Return what a data kind gave, plain values only, None while it is not read."""
         ...
 
     def local_text(self, address: Address, *, scope: Scope) -> str | None:
@@ -140,7 +157,7 @@ class Scope:
     Args:
         name: its printed address, or another name that is unique in the project
         variables: `var`
-        each: `each`, None outside of `forEach`
+        each: `each`, None outside of `forEach`; unknown where the instances are not known yet
         directory: of the manifest, relative to the project, for files
         has_run: the resource is a job, so that `run.key` exists
         whole_references: a reference without an attribute may be a value here
@@ -148,7 +165,7 @@ class Scope:
 
     name: str
     variables: JsonObject = field(default_factory=dict)
-    each: Object | None = None
+    each: Object | Unknown | None = None
     directory: str = "."
     has_run: bool = False
     whole_references: bool = False
@@ -578,7 +595,10 @@ class Run:
                 hint="write {{ ref('Kind/name').id }}",
                 fragment=text,
             ) from error
-        keys = self.world.instances(address.base)
+        try:
+            keys = self.world.instances(address.base)
+        except KeysUnknownError as error:
+            return Later(self, (Reference(address), *error.waits_for), pure=False)
         if keys is None:
             if address.key is not None:
                 raise _no_instances(address)
@@ -594,6 +614,10 @@ class Run:
         text = self.world.local_text(address, scope=self.scope)
         if text is not None:
             return text
+        given = self.world.reading(address, scope=self.scope)
+        if given is not None:
+            # Thousands of items are not looked through for unknowns each time: there are none.
+            return given
         known = self.world.attributes(address)
         return Later(self, (Reference(address),)) if known is None else _enter(known, self)
 

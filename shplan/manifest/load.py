@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -17,11 +17,20 @@ import shplan
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan, of_all_instances, ordered
 from shplan.core.frozen import dataclass
+from shplan.core.reading import Reading
 from shplan.core.resource import Desired, Lifecycle
-from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Unknown, Value
+from shplan.core.value import (
+    JsonObject,
+    JsonValue,
+    Object,
+    Reference,
+    Sensitive,
+    Unknown,
+    Value,
+)
 from shplan.core.value import Path as ValuePath
-from shplan.manifest.expand import ExpandError, Instance, expand
-from shplan.manifest.expressions import ExpressionError, Scope, evaluate
+from shplan.manifest.expand import ExpandError, Instance, expand, keys_wait_for
+from shplan.manifest.expressions import ExpressionError, KeysUnknownError, Scope, evaluate
 from shplan.manifest.geodata import sentence
 from shplan.manifest.ignored import unknown_step
 from shplan.manifest.meaning import cycles, members_twice
@@ -42,6 +51,7 @@ from shplan.manifest.project import (
     select_environment,
     without,
 )
+from shplan.manifest.readings import Question, Readings, known_later, missing_pin, one_form
 from shplan.manifest.resolve import (
     FOLLOWS,
     PROJECT_SCOPE,
@@ -65,6 +75,7 @@ from shplan.manifest.validate import violations
 from shplan.manifest.variables import VariableInputs, resolve_variables
 from shplan.manifest.violation import Violation
 from shplan.manifest.wording import dotted, listed, nearest, shown
+from shplan.providers.data import PIN, DataProvider
 from shplan.providers.request_checks import check_requests
 from shplan.schema.store import manifest_kinds, tables
 
@@ -120,6 +131,9 @@ class Loaded:
         files: the SHA-256 of every file that was read, by path relative to the project
         texts: the same files' texts for messages, secrets blanked out
         variables: the value of every declared variable
+        questions: what every data kind is asked, and its answer where there is one
+        awaited: data without an answer that instances depend on
+        order: what it was loaded from
         listings: what is asked of buckets; without an answer to each of it members are missing
     """
 
@@ -135,7 +149,40 @@ class Loaded:
     files: Mapping[str, str]
     texts: Mapping[str, str]
     variables: JsonObject
+    questions: tuple[Question, ...]
+    awaited: frozenset[Address]
+    order: Order
     listings: Listings
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    What is to be loaded, and from what.
+
+    Args:
+        root: the directory that holds `shplan.yaml`
+        registry: the providers by kind
+        environment: what `-e` or `SHPLAN_ENVIRONMENT` says, None for neither
+        variables: values from the command line and the process's environment
+        ci: nobody watches
+        readings: what data kinds gave so far
+        listings: what was found in buckets so far
+        settled: no more will be read, so that what is unknown stays so while planning
+        pulling: pins are about to be written: those that are missing are no error
+    """
+
+    root: Path
+    registry: Mapping[str, Kind]
+    environment: str | None = None
+    variables: VariableInputs = field(default_factory=VariableInputs)
+    ci: bool = False
+    reader: Reader | None = None
+    version: str = shplan.__version__
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
+    listings: Listings = field(default_factory=Listings)
+    settled: bool = False
+    pulling: bool = False
 
 
 @dataclass(slots=True)
@@ -151,6 +198,8 @@ class _Manifest:
     instances: list[Instance] | None = None
     expanded: bool = False
     broken: bool = False
+    # What its instances depend on and nobody has read yet.
+    waits_for: tuple[Reference, ...] = ()
 
     @property
     def body(self) -> JsonObject:
@@ -173,7 +222,7 @@ def load(
     listings: Listings | None = None,
 ) -> Loaded:
     """
-    Load the project in a directory.
+    Load the project in a directory, without anything that only a server knows.
 
     Args:
         root: the directory that holds `shplan.yaml`
@@ -183,8 +232,14 @@ def load(
         ci: nobody watches
         listings: what was found in buckets so far; `Loaded.listings` says what is asked for
     """
-    loader = _Loader(Files(root, reader or DiskReader()), registry, listings or Listings())
-    return loader.load(environment, variables or VariableInputs(), ci=ci, version=version)
+    given = variables or VariableInputs()
+    order = Order(root, registry, environment, given, ci, reader, version)
+    return load_as(order if listings is None else replace(order, listings=listings))
+
+
+def load_as(order: Order) -> Loaded:
+    """Load a project with what data kinds gave so far; ask for what they have not given yet."""
+    return _Loader(order).load()
 
 
 def _too_many() -> ExpandError:
@@ -198,15 +253,16 @@ def _too_many() -> ExpandError:
 class _Loader:
     """One load; gathers diagnostics instead of stopping at the first."""
 
-    def __init__(self, files: Files, registry: Mapping[str, Kind], listings: Listings) -> None:
-        self.files = files
-        self.tables = MemberTables(files, listings, stated=self._stated)
-        self.registry = registry
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.files = Files(order.root, order.reader or DiskReader())
+        self.tables = MemberTables(self.files, order.listings, stated=self._stated)
+        self.registry = order.registry
         self.diagnostics: list[Diagnostic] = []
         self.told: set[Diagnostic] = set()
         self._instances = 0
         self.masks: dict[str, list[tuple[int, int]]] = {}
-        self.texts = Texts(files, self.masks)
+        self.texts = Texts(self.files, self.masks)
         self.manifests: dict[Address, _Manifest] = {}
         self.variables: JsonObject = {}
         self.incomplete = False
@@ -215,22 +271,26 @@ class _Loader:
         self._scripted: dict[Address, tuple[str, Desired, ValuePath]] = {}
         self._deployment = ""
         self.local_texts: dict[Address, str | None] = {}
+        self._data_specs: dict[Address, Object] = {}
         self._reading: list[Address] = []
+        self.readings = self._readings("")
         self.resolution = self._resolution()
 
-    def load(
-        self, environment: str | None, inputs: VariableInputs, *, ci: bool, version: str
-    ) -> Loaded:
+    def load(self) -> Loaded:
+        order = self.order
         origin, document = self._project_document()
         project = self._project(document, origin)
-        self.diagnostics += check_version(project, version, origin)
-        chosen, problems = select_environment(project, environment, ci=ci, origin=origin)
+        self.diagnostics += check_version(project, order.version, origin)
+        chosen, problems = select_environment(
+            project, order.environment, ci=order.ci, origin=origin
+        )
+        self.readings = self._readings(chosen.name)
         # A project file that cannot be read says nothing of environments and variables.
         if project.name:
             self.diagnostics += problems
             self._deployment = chosen.deployment
             if not problems:
-                self._set_variables(project, chosen, inputs, origin)
+                self._set_variables(project, chosen, order.variables, origin)
         for found in self._found(project, origin):
             self._read_manifest(found)
         self.resolution = self._resolution()
@@ -242,6 +302,7 @@ class _Loader:
             if self._scripts is not None:
                 self._scripts.close()
         outputs = self._outputs(project, document, origin, scope)
+        questions = self._questions(resources, chosen.name)
         self._check_addresses(project, resources)
         return Loaded(
             root=self.files.root,
@@ -258,7 +319,19 @@ class _Loader:
             files=dict(sorted(self.files.digests.items())),
             texts=self.texts,
             variables=self.variables,
+            questions=questions,
+            awaited=self._awaited(questions),
+            order=order,
             listings=self.tables.listings,
+        )
+
+    def _readings(self, environment: str) -> Readings:
+        return Readings(
+            self.order.readings,
+            self.files,
+            environment=environment,
+            specs=self._data_spec,
+            tables=tables(),
         )
 
     def _resolution(self) -> Resolution:
@@ -267,6 +340,7 @@ class _Loader:
             declared=self.manifests,
             expand=self._keys,
             local=self._local_text,
+            given=self.readings.seen,
             observed=self._check_observed,
             incomplete=self.incomplete,
         )
@@ -525,6 +599,8 @@ class _Loader:
         if manifest.broken:
             msg = "follows"
             raise ExpressionError(msg, "", "")
+        if manifest.waits_for:
+            raise KeysUnknownError((Reference(base), *manifest.waits_for))
         if manifest.instances is None:
             return None
         return tuple(instance.key for instance in manifest.instances)
@@ -556,6 +632,8 @@ class _Loader:
         if failed:
             manifest.broken = True
             return
+        if self._is_known_later(result.value, manifest):
+            return
         instances, errors = expand(result.value)
         self._instances += len(instances)
         if self._instances > MAX_RESOURCES:
@@ -572,6 +650,27 @@ class _Loader:
                 address=str(manifest.address),
             )
         manifest.instances = instances
+
+    def _is_known_later(self, keys: Value, manifest: _Manifest) -> bool:
+        """Tell whether the keys will be known when data kinds were read, and say so."""
+        waits_for = keys_wait_for(keys)
+        if self.order.settled or not waits_for:
+            return False
+        if not all(self._is_read_later(one.address) for one in waits_for):
+            return False
+        manifest.waits_for = waits_for
+        read = tuple(dict.fromkeys(one.address for one in waits_for if self._is_data(one.address)))
+        place = manifest.origin.span(("metadata", "forEach"))
+        self.diagnostics.append(known_later(manifest.address, read, place))
+        return True
+
+    def _is_read_later(self, address: Address) -> bool:
+        manifest = self.manifests.get(address.base)
+        return manifest is not None and (self._is_data(address) or bool(manifest.waits_for))
+
+    def _is_data(self, address: Address) -> bool:
+        manifest = self.manifests.get(address.base)
+        return manifest is not None and isinstance(manifest.kind, DataProvider)
 
     def _expression_error(
         self, origin: Origin, path: ValuePath, error: ExpressionError, address: str
@@ -600,7 +699,7 @@ class _Loader:
             self._expand(manifest)
             if manifest.broken:
                 continue
-            for instance in manifest.instances if manifest.instances is not None else [None]:
+            for instance in self._instances_of(manifest):
                 desired = self._desired(manifest, instance)
                 if desired is not None:
                     resources.append(desired)
@@ -625,6 +724,66 @@ class _Loader:
         kinds = [(one, self.registry[one.address.kind]) for one in resources]
         self.diagnostics += check_outputs(kinds, files=self.files.digests)
         return tuple(resources)
+
+    def _instances_of(self, manifest: _Manifest) -> Sequence[Instance | None]:
+        """Return its instances; where they are not known yet, what holds for each of them."""
+        if manifest.waits_for or manifest.instances is None:
+            return [None]
+        return manifest.instances
+
+    # --- data --------------------------------------------------------------------------------
+
+    def _data_spec(self, address: Address) -> tuple[DataProvider, Object] | None:
+        """Return the evaluated `spec` of a data resource; what is wrong with it is said elsewhere."""
+        manifest = self.manifests.get(address.base)
+        if manifest is None or not isinstance(manifest.kind, DataProvider):
+            return None
+        if address not in self._data_specs:
+            self._data_specs[address] = {}
+            with suppress(ExpressionError):
+                self.resolution.instances(address.base)
+            instance = next(
+                (one for one in manifest.instances or () if one.key == address.key), None
+            )
+            found = evaluate_tree(
+                manifest.body.get("spec"),
+                ("spec",),
+                dynamic=manifest.dynamic,
+                scope=self._scope(manifest, instance, address),
+                world=self.resolution,
+                complain=lambda _path, _error: None,
+            ).value
+            self._data_specs[address] = found if isinstance(found, dict) else {}
+        return manifest.kind, self._data_specs[address]
+
+    def _questions(self, resources: Sequence[Desired], environment: str) -> tuple[Question, ...]:
+        questions: list[Question] = []
+        for desired in resources:
+            kind = self.registry[desired.address.kind]
+            if not isinstance(kind, DataProvider):
+                continue
+            waits = self.readings.waits(desired.spec)
+            form = None if waits else one_form(kind, desired.spec)
+            question = Question(desired, self.readings.reading(desired.address), form)
+            questions.append(question)
+            is_pinned = kind.can_be_pinned and desired.spec.get(PIN) is True
+            if is_pinned and question.reading is None and form is not None:
+                self._complain_of_pin(question, environment)
+        return tuple(questions)
+
+    def _complain_of_pin(self, question: Question, environment: str) -> None:
+        if self.order.pulling:
+            return
+        pin = self.readings.pin(question.address)
+        if self.readings.problem is not None:
+            self._add([self.readings.problem])
+            return
+        place = question.desired.source.span(("spec", PIN))
+        self._add([missing_pin(question, pin, place, environment=environment)])
+
+    def _awaited(self, questions: Sequence[Question]) -> frozenset[Address]:
+        waited = {one.address for manifest in self.manifests.values() for one in manifest.waits_for}
+        return frozenset(one.address for one in questions if one.address in waited)
 
     # --- scripts -----------------------------------------------------------------------------
 
@@ -796,7 +955,7 @@ class _Loader:
             Scope(
                 str(address),
                 self.variables,
-                each=instance.each if instance else None,
+                each=_each(manifest, instance),
                 directory=manifest.directory,
                 has_run=manifest.kind.script_path is not None,
             )
@@ -810,7 +969,12 @@ class _Loader:
         origin = manifest.origin
         members, origin = self._members(manifest, spec, document, address)
         waiting = references_of(document, fresh)
-        references = (*waiting, *self.resolution.used(str(address)))
+        references = (
+            *waiting,
+            *self.resolution.used(str(address)),
+            *self.resolution.used(f"{manifest.address} forEach"),
+            *manifest.waits_for,
+        )
         desired = Desired(
             address=address,
             spec=spec,
@@ -917,6 +1081,8 @@ class _Loader:
                         self.resolution,
                     )
                     found.append(wanted)
+            except KeysUnknownError:
+                found.append(wanted)
             except ExpressionError as error:
                 self._expression_error(
                     manifest.origin, ("metadata", "dependsOn", index), error, str(manifest.address)
@@ -928,7 +1094,8 @@ class _Loader:
     def _check_metadata(self, document: Object, manifest: _Manifest, address: Address) -> None:
         metadata = document.get("metadata")
         for path, leaf in _leaves(metadata, ("metadata",)):
-            if isinstance(leaf, Sensitive) or (isinstance(leaf, Unknown) and leaf.references):
+            is_later = isinstance(leaf, Unknown) and leaf.references and not manifest.waits_for
+            if isinstance(leaf, Sensitive) or is_later:
                 noun = "a secret" if isinstance(leaf, Sensitive) else "known only after apply"
                 self.complain(
                     "metadata",
@@ -1107,6 +1274,12 @@ def _without_for_each(body: JsonObject) -> JsonObject:
     return {**body, "metadata": {key: value for key, value in metadata.items() if key != "forEach"}}
 
 
+def _each(manifest: _Manifest, instance: Instance | None) -> Object | Unknown | None:
+    if manifest.waits_for:
+        return Unknown("", str(manifest.address), manifest.waits_for)
+    return instance.each if instance else None
+
+
 def _usable(document: Object) -> bool:
     return isinstance(document.get("metadata"), dict)
 
@@ -1150,4 +1323,4 @@ def _is_expression(raw: JsonObject | None, path: ValuePath) -> bool:
     return isinstance(node, str) and holds_expression(node)
 
 
-__all__ = ["Kind", "Loaded", "VariableInputs", "load"]
+__all__ = ["Kind", "Loaded", "Order", "VariableInputs", "load", "load_as"]

@@ -77,6 +77,18 @@ class Origin:
         place, depth = self._find(path)
         return self._key(place) if depth == len(path) else self.span(path)
 
+    def within(self, path: Path, value: str, at: int, length: int) -> SourceSpan:
+        """Return the place of a part of a text, or of the whole where the file writes it otherwise."""
+        first, last = self.stretch(path)
+        whole = self.text.text.find(value, first, last)
+        if whole >= 0:
+            return self.text.at(whole + at, length)
+        # Folded, escaped, or put together: the part itself may still be found.
+        part = value[at : at + length]
+        found = self.text.text.find(part, first, last)
+        again = self.text.text.find(part, found + 1, last) if found >= 0 else -1
+        return self.text.at(found, length) if part and found >= 0 > again else self.span(path)
+
     def stretch(self, path: Path) -> tuple[int, int]:
         """Return the offsets of the nearest node, to blank it out."""
         place, _ = self._find(path)

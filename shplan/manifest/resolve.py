@@ -71,6 +71,7 @@ class Resolution:
     Args:
         expand: returns the keys of a declared resource, None for a single one
         local: returns the text that an address stands for, None for what exists on the server
+        given: returns what a data kind gave, None for other kinds and while it is not read
         observed: says what is wrong with a resource once attributes of others are known
         declared: every address without its key
         incomplete: a file could not be read whole, so that what is missing may be in it
@@ -83,6 +84,7 @@ class Resolution:
         declared: Iterable[Address],
         expand: Callable[[Address], tuple[str, ...] | None],
         local: Callable[[Address], str | None],
+        given: Callable[[Address], Object | None],
         observed: Callable[[Address, Mapping[Address, Object]], list[Diagnostic]] | None = None,
         incomplete: bool,
     ) -> None:
@@ -90,6 +92,7 @@ class Resolution:
         self._declared = {str(address): address for address in declared}
         self._expand = expand
         self._local = local
+        self._given = given
         self._observed = observed
         self._used: dict[str, dict[Reference, None]] = {}
         self._incomplete = incomplete
@@ -157,8 +160,15 @@ class Resolution:
             self._used.setdefault(scope.name, {})[Reference(address)] = None
         return text
 
+    def reading(self, address: Address, *, scope: Scope) -> Object | None:
+        """Return what a data kind gave, and remember who uses it."""
+        found = self._given(address)
+        if found is not None:
+            self._used.setdefault(scope.name, {})[Reference(address)] = None
+        return found
+
     def used(self, scope: str) -> tuple[Reference, ...]:
-        """Return the local resources whose texts a scope has taken."""
+        """Return the local resources and the data whose values a scope has taken."""
         return tuple(self._used.get(scope, ()))
 
     def attributes(self, address: Address) -> Object | None:
@@ -334,6 +344,7 @@ class _Filler:
         self._attributes = attributes
         self.instances = base.instances
         self.local_text = base.local_text
+        self.reading = base.reading
         self.geojson = base.geojson
         self.bounds = base.bounds
         self.features = base.features

@@ -29,6 +29,7 @@ from shplan.core.value import JsonObject, JsonValue, Object, Path
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
+    from shplan.core.reading import Reading
 
 
 class Nature(Enum):
@@ -392,6 +393,8 @@ class Surroundings:
         deployment: as run keys name it
         tables: published tables of the service by name, as data: `tiling-grids`
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
+        readings: what data kinds gave while the manifests were loaded
+        changing: addresses that this plan changes, of those that were decided so far
     """
 
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
@@ -410,6 +413,8 @@ class Surroundings:
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     now: str = ""
+    readings: Mapping[Address, Reading] = field(default_factory=dict)
+    changing: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

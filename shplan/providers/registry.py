@@ -48,6 +48,12 @@ def _byoc_tiles() -> Provider:
     return ByocTiles()
 
 
+def _catalog_search() -> Provider:
+    from shplan.providers.catalog_search import CatalogSearch  # noqa: PLC0415
+
+    return CatalogSearch()
+
+
 def _evalscript() -> Provider:
     from shplan.providers.evalscript import Evalscript  # noqa: PLC0415
 
@@ -64,6 +70,12 @@ def _statistics() -> Provider:
     from shplan.providers import statistics  # noqa: PLC0415
 
     return statistics.provider()
+
+
+def _tiling_grid() -> Provider:
+    from shplan.providers.tiling_grid import TilingGrid  # noqa: PLC0415
+
+    return TilingGrid()
 
 
 def _zarr_collection() -> Provider:
@@ -102,9 +114,11 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "BatchStatistics": _batch_statistics,
         "ByocCollection": _byoc_collection,
         "ByocTiles": _byoc_tiles,
+        "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
         "Process": _process,
         "Statistics": _statistics,
+        "TilingGrid": _tiling_grid,
         "ZarrCollection": _zarr_collection,
     }
 )

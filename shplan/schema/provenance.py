@@ -25,7 +25,7 @@ Made by `make schemas`; do not edit. The text stands in `shplan/schema/provenanc
 | `source/descriptions.json` | one line for each member of the API that a manifest can have, in our own words | written by hand |
 | `api/` | JSON Schema 2020-12 for each API family; `operations.json` says which operation uses what | `python -m shplan.schema` |
 | `manifest/` | one schema a kind, for editors; `shplan.json` for any kind; `strict/` without expressions | `python -m shplan.schema` |
-| `tables/` | published tables of the service as data: the tiling grids, with the rule by which this project counts and names their tiles (the geometry of the published table was not at hand) | written by hand |
+| `tables/` | published tables of the service as data: bands and units of the public collections, what searches of the catalogue may name, and the tiling grids, with the rule by which this project counts and names their tiles (the geometry of the published table was not at hand) | written by hand |
 
 ## The document
 

@@ -59,6 +59,7 @@ def _inputs(inputs: JsonObject) -> PlanInputs:
         select=tuple(cast("list[str]", inputs["select"])),
         exclude=tuple(cast("list[str]", inputs["exclude"])),
         destroy=inputs["destroy"] is True,
+        data=cast("dict[str, str]", inputs.get("data") or {}),
     )
 
 

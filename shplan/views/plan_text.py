@@ -84,6 +84,16 @@ def render_plan(
     return "\n\n".join([*blocks, "\n".join(last)]) + "\n"
 
 
+def is_told(change: Change) -> bool:
+    """
+    Tell whether a change has lines of its own.
+
+    What is lost has them, also if it is left so; data where its answer matters to somebody.
+    """
+    is_news = change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
+    return is_news or change.drifted or change.action not in QUIET
+
+
 def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
     """Wrap a sentence to a width; words, and so commands' names, stay whole."""
     import textwrap  # noqa: PLC0415
@@ -96,11 +106,6 @@ def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def is_told(change: Change) -> bool:
-    """Tell whether a change has lines of its own: what is lost has them, also if it is left so."""
-    return change.action not in QUIET or (change.action is Action.NOOP and change.drifted)
 
 
 def _change(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
@@ -230,7 +235,7 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
     changes = plan.changes
     declared = sum_of(changes, "declared")
     if not plan.pending and not plan.blocked and not plan.refusals:
-        lost = any(change.drifted and is_told(change) for change in changes)
+        lost = any(change.drifted for change in changes)
         yield paint("No changes.", "bold") + ("" if lost else _as_declared(plan, declared))
     else:
         counted = ", ".join(counted_actions(plan))

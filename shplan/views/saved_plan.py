@@ -90,6 +90,8 @@ class _Inputs(_Strict):
     select: list[str]
     exclude: list[str]
     destroy: bool
+    # Plans of earlier versions have none.
+    data: dict[str, str] = {}
 
 
 class _Request(_Strict):

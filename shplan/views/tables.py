@@ -19,6 +19,9 @@ _COLORS = {
     "waiting": "yellow",
     "not run": "yellow",
     "unmanaged": "green",
+    "read": "green",
+    "differs": "yellow",
+    "not read": "yellow",
     "ingesting": "cyan",
     "absent": "cyan",
     "drifted": "yellow",
@@ -26,7 +29,7 @@ _COLORS = {
     "blocked": "red",
 }
 _UNSETTLED = ("drifted", "pending", "absent", "blocked", "not run")
-_SETTLED = ("up to date", "unmanaged", "done")
+_SETTLED = ("up to date", "unmanaged", "done", "read", "differs")
 # Past this, one long address would push every other line off the screen.
 _WIDEST_ADDRESS = 48
 

@@ -78,6 +78,7 @@ class Scenario:
         pays_again: kinds whose answer is the product: each lost answer, and a lost ledger, is one
             further payment of so many PU at most
         side_by_side: several are asked at once, so that a death anywhere may lose an answer
+        reads_pu: what a command reads at a price at most: it reads again each time it is given
         reads_buckets: the client may read them, as with AWS variables that are set
     """
 
@@ -87,6 +88,7 @@ class Scenario:
     not_under: frozenset[str] = frozenset()
     pays_again: Mapping[str, float] = field(default_factory=dict)
     side_by_side: bool = False
+    reads_pu: float = 0.0
     reads_buckets: bool = False
 
 
@@ -112,6 +114,11 @@ def tiles(*members: Any, name: str = "fields", of: str = "fields", **spec: Any) 
     full = [tile(one) if isinstance(one, str) else one for one in members]
     reference = "{{ ref('ByocCollection/" + of + "').id }}"
     return manifest("ByocTiles", name, {"collection": reference, "tiles": full, **spec})
+
+
+def search(collection_id: str, **more: Any) -> Manifest:
+    body = {"collections": [collection_id], "datetime": "2025-06-01T00:00:00Z/2025-06-03T00:00:00Z"}
+    return manifest("CatalogSearch", "found", {**body, "bbox": [14.0, 46.0, 14.1, 46.1]}, **more)
 
 
 def cube(*, title: str = "Cube", **spec: Any) -> Manifest:
@@ -154,23 +161,6 @@ def job(
         "output": {"type": "raster", "delivery": delivery, **output},
     }
     return manifest("BatchProcess", name, body, **more, **({"run": dict(run)} if run else {}))
-
-
-def picture(name: str = "figure", *, year: int = 1985, **run: Any) -> Manifest:
-    """An image of the Process API; of a year before there was imagery."""
-    made = immediate.picture(("default", "image/tiff"), year=year)
-    body = {**made, "evalscript": "{{ ref('Evalscript/ndvi') }}"}
-    return manifest("Process", name, body, run={"output": f"out/{name}.tif", **run})
-
-
-def series(name: str = "series", *, form: str = "csv", year: int = 1985) -> Manifest:
-    """A time series of the Statistical API."""
-    body = immediate.numbers(year=year, script="{{ ref('Evalscript/numbers') }}")
-    return manifest("Statistics", name, body, run={"output": f"out/{name}.{form}"})
-
-
-def numbers() -> Manifest:
-    return manifest("Evalscript", "numbers", {"file": "../numbers.js"})
 
 
 def older_job(
@@ -240,6 +230,25 @@ def statistics(
 
 
 RED = manifest("Evalscript", "red", {"file": "../red.js"})
+
+
+def picture(name: str = "figure", *, year: int = 1985, **run: Any) -> Manifest:
+    """An image of the Process API; of a year before there was imagery."""
+    made = immediate.picture(("default", "image/tiff"), year=year)
+    body = {**made, "evalscript": "{{ ref('Evalscript/ndvi') }}"}
+    return manifest("Process", name, body, run={"output": f"out/{name}.tif", **run})
+
+
+def series(name: str = "series", *, form: str = "csv", year: int = 1985) -> Manifest:
+    """A time series of the Statistical API."""
+    body = immediate.numbers(year=year, script="{{ ref('Evalscript/numbers') }}")
+    return manifest("Statistics", name, body, run={"output": f"out/{name}.{form}"})
+
+
+def numbers() -> Manifest:
+    return manifest("Evalscript", "numbers", {"file": "../numbers.js"})
+
+
 FILES = {"ndvi.js": SCRIPT, "red.js": STATISTICS_SCRIPT, "numbers.js": immediate.NUMBERS}
 
 
@@ -365,6 +374,14 @@ SEVERAL = (
 GUARD = {"lifecycle": {"preventDestroy": True}}
 ON = {"metadata": {"dependsOn": ["ByocTiles/fields"]}}
 OWN = "byoc-{{ ref('ByocCollection/fields').id }}"
+GRID = manifest("TilingGrid", "tiles", {"id": 2, "bounds": {"bbox": [14.0, 46.0, 14.1, 46.1]}})
+NAMED = collection("named", title="Found {{ ref('CatalogSearch/found').count }}", s3Bucket="other")
+OF_EACH = collection(
+    "each",
+    title="Tile {{ each.key }}",
+    s3Bucket="other",
+    metadata={"forEach": "{{ ref('TilingGrid/tiles').byName }}"},
+)
 ONLY_THE_LEDGER = Hopeless("that a tile was ours which no manifest declares, only the ledger knew")
 NO_MANIFEST = Hopeless("what no manifest declares any more cannot be imported again")
 RENAME = Hopeless("a collection is found by its name and bucket, and by nothing after a new name")
@@ -575,6 +592,17 @@ SCENARIOS: dict[str, Scenario] = {
         (Step(ONE), Step(TWO, SAVE), Step(TWO, FROM_FILE)),
         lost=ONLY_THE_LEDGER,
     ),
+    # Data: read before anything is sent, or when what it asks for is there.
+    "data-while-planning": Scenario(
+        (("CatalogSearch", "read"), ("TilingGrid", "read"), ("ByocCollection", "create")),
+        steps((search("sentinel-2-l2a"), GRID, NAMED, OF_EACH)),
+        reads_pu=0.1,
+    ),
+    "data-during-apply": Scenario(
+        (("CatalogSearch", "read"), ("ByocTiles", "create")),
+        steps((collection(), tiles("a", "b"), search(OWN, **ON), NAMED)),
+        reads_pu=0.1,
+    ),
     # Jobs.
     "job-run": Scenario(
         (("BatchProcess", "run"), ("Evalscript", "read")), steps((script(), job()))
@@ -641,6 +669,31 @@ SCENARIOS: dict[str, Scenario] = {
         (("BatchProcess", "delete"),),
         (Step((script(), job())), Step((script(), job()), DESTROY)),
     ),
+    # Jobs of Batch V1.
+    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
+    "job-older-collection": Scenario(
+        (("BatchProcess", "run"),),
+        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
+    ),
+    "job-older-restarted": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
+            Step(
+                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
+                before=nothing_fails,
+            ),
+        ),
+    ),
+    "job-older-analysed": Scenario(
+        (("BatchProcess", "resume"),),
+        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
+    ),
+    "job-older-deleted": Scenario(
+        (("BatchProcess", "delete"),),
+        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
+        lost=NO_MANIFEST,
+    ),
     # Answered at once: the answer is the product, so that each that is lost is paid once more.
     "answer-image": Scenario(
         (("Process", "run"),), steps((script(), picture())), pays_again=ANSWERS["Process"]
@@ -706,31 +759,6 @@ SCENARIOS: dict[str, Scenario] = {
         (Step((script(), picture()), SAVE), Step((script(), picture()), FROM_FILE)),
         lost=Lost(commands=(APPLY,)),
         pays_again=ANSWERS["Process"],
-    ),
-    # Jobs of Batch V1.
-    "job-older": Scenario((("BatchProcess", "run"),), steps((script(), older_job()))),
-    "job-older-collection": Scenario(
-        (("BatchProcess", "run"),),
-        steps((script(), older_job(output={"cogOutput": True, "createCollection": True}))),
-    ),
-    "job-older-restarted": Scenario(
-        (("BatchProcess", "run"),),
-        (
-            Step((script(), older_job(area=TWO_TILES)), before=a_tile_fails),
-            Step(
-                (script(), older_job(area=TWO_TILES, run={"onFailure": "rerun"})),
-                before=nothing_fails,
-            ),
-        ),
-    ),
-    "job-older-analysed": Scenario(
-        (("BatchProcess", "resume"),),
-        steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
-    ),
-    "job-older-deleted": Scenario(
-        (("BatchProcess", "delete"),),
-        steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
-        lost=NO_MANIFEST,
     ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
@@ -834,7 +862,7 @@ def _setting(name: str, about: str, **values: Any) -> None:
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
-_setting("plain", "collection zarr results tiles saved job answer")
+_setting("plain", "collection zarr results tiles saved job answer data")
 _setting("unique names", "collection tiles saved", unique_collection_names=True)
 _setting("colliding spellings", "tiles saved", folder_path_collides=True)
 _setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
@@ -843,6 +871,7 @@ _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
 _setting("second delete is done", "collection zarr tiles", second_delete=204)
 _setting("bare 429", "tiles job answer", error_429_wrapped=False)
+_setting("bare 429", "tiles job data", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")

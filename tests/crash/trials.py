@@ -110,11 +110,13 @@ class Bench:
         if again.code != 0 or odd:
             raise TrialError(f"does not converge, {again.codes}:\n{again.said}")
         further = lost_answers + (1 if lost else 0)
+        given = len(deaths) + len(again.codes)
         found = differences(
             self.calm[0],
             self._stand.end_state(),
             lost=lost,
-            further_pu=further * sum(self._scenario.pays_again.values()),
+            further_pu=further * sum(self._scenario.pays_again.values())
+            + given * self._scenario.reads_pu,
         )
         if told := "\n".join(found):
             raise TrialError(f"{told}\n{again.said}")

@@ -24,6 +24,9 @@ class World:
     def attributes(self, address: Address) -> Object | None:
         return None
 
+    def reading(self, address: Address, *, scope: Scope) -> Object | None:
+        return None
+
     def local_text(self, address: Address, *, scope: Scope) -> str | None:
         return None
 
