@@ -42,6 +42,8 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "09-batch-on-own-imagery": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "10-many-jobs": (),
     "11-rerun-and-limits": (),
+    "16-figure-of-a-field": (),
+    "17-time-series-of-fields": (),
     "18-asynchronous-image": (),
     "19-batch-statistics": (),
     "20-zarr-group": (),

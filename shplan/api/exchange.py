@@ -190,6 +190,9 @@ class Exchange:
             CredentialsError: a secret is missing, or the server gives no token; nothing was sent
         """
         prepared = replace(self._prepare(request, request.query), still=still)
+        if request.accept:
+            prepared = replace(prepared, accept=request.accept)
+            return await self._until_answered(prepared, self._file_answer)
         return await self._until_answered(prepared, partial(self._answer, request.columns))
 
     async def fetch(self, request: ApiRequest, *, media_type: str) -> Fetched:
@@ -401,6 +404,26 @@ class Exchange:
             rows=rows,
             server_time=read_date(received.headers.get("date")),
             spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
+        )
+
+    def _file_answer(self, received: Received) -> Answer:
+        """
+        Take an answer as it is: what it holds goes to a file, and no secret may go with it.
+
+        Raises:
+            MalformedAnswerError: it repeats a secret that this run has used
+        """
+        secrets = (*self._revealed, *self._auth.private)
+        found = (form.encode("utf-8", "surrogatepass") for form in forms(secrets))
+        if any(form in received.content for form in found):
+            msg = "the answer repeats a secret, and is not written to a file"
+            raise MalformedAnswerError(msg)
+        return Answer(
+            status=received.status,
+            server_time=read_date(received.headers.get("date")),
+            spent_pu=read_spent_pu(received.headers.get("x-processingunits-spent")),
+            content=received.content,
+            media_type=received.headers.get("content-type", "").partition(";")[0].strip().lower(),
         )
 
     @property

@@ -174,7 +174,7 @@ def recover(options: Options) -> int:
     from shplan.cli.output import write_text  # noqa: PLC0415
     from shplan.views.values import amount  # noqa: PLC0415
 
-    _, journal = _open(options)
+    loaded, journal = _open(options)
     done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
     if done is None:
         write_text("The ledger is intact; nothing was done.")
@@ -182,9 +182,24 @@ def recover(options: Options) -> int:
     write_text(
         f"Kept {amount(done.kept, 'intact line')}; {amount(len(done.lost), 'damaged line')} left out.\n"
         f"The old ledger lies whole in {done.aside}.\n"
+        f"{_beside_answers(loaded.root)}"
         "What was lost is found again on the server by the next plan:\n  shplan plan"
     )
     return 0
+
+
+def _beside_answers(root: Path) -> str:
+    """Say how many answers have their receipt beside them: the next plan takes them for nothing."""
+    from shplan.providers.answer_places import RECEIPT_SUFFIX  # noqa: PLC0415
+    from shplan.providers.immediate_receipt import read_receipt  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
+
+    found = (one for one in root.rglob(f"*{RECEIPT_SUFFIX}") if ".shplan" not in one.parts)
+    sound = sum(read_receipt(one.read_bytes()) is not None for one in found if one.is_file())
+    if not sound:
+        return ""
+    have = "lies beside an answer" if sound == 1 else "lie beside answers"
+    return f"{amount(sound, 'receipt file')} {have}: nothing of them is paid again.\n"
 
 
 def _open(options: Options) -> tuple[Loaded, Journal]:

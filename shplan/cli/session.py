@@ -29,6 +29,7 @@ from shplan.providers.base import Settings
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import tables
 from shplan.storage.access import may_ask_the_machine, region_of, why_closed
+from shplan.storage.project_files import ProjectFiles
 
 if TYPE_CHECKING:
     from shplan.api.credentials import Access
@@ -159,6 +160,7 @@ async def open_session(
             parallelism=options.parallelism,
             storage=_storage(loaded, Ears(listener)),
             tables=tables(),
+            files=ProjectFiles(loaded.root),
         )
 
         def session_of(project: Loaded) -> Session:

@@ -85,6 +85,8 @@ class Reason(Enum):
     OUTCOME_UNKNOWN = "it was started, and nothing tells how it ended"
     TOO_DEAR = "it can cost more than its `maxPu`"
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
+    ANSWER_LOST = "its answer is gone or was changed"
+    ANSWER_ELSEWHERE = "its answer is in the project already"
     READ = "it was read while planning"
     ANSWER_DIFFERS = "the service says something else by now"
     READ_LATER = "what it asks for is known, or done, only during apply"

@@ -16,6 +16,7 @@ The errors of shplan.
     ├── LedgerError          the ledger cannot be read or written
     │   ├── DamagedLedgerError   an entry was changed, dropped, reordered or cut off
     │   └── LockedError          somebody else holds the ledger
+    ├── OutputError          a file of the project cannot be written
     └── StorageError         a bucket cannot be read or written
 """
 
@@ -111,3 +112,7 @@ class LockedError(LedgerError):
 
 class StorageError(ShplanError):
     """A bucket cannot be read or written."""
+
+
+class OutputError(ShplanError):
+    """A file that an answer goes to cannot be written, or is in somebody's use."""

@@ -59,6 +59,7 @@ class Role(Enum):
     # The user's own: nothing in it means "absent".
     VERBATIM = "verbatim"
     FORMAT = "format of an image"
+    RESPONSES = "the files of an answer"
     # 0 and 0.0 ask for different arithmetic.
     EXACT = "numbers of which counts whether they are integers"
 
@@ -116,11 +117,14 @@ class NoFormError(LookupError):
 
 # Source: API description, the dataset schemas of ProcessRequestInputData. The DEM that is used
 # where none is named depends on the deployment: a stated one counts.
-_DATA_FILTER: Final[Shape] = {
-    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+_FILTER: Final[Mapping[str, Shape]] = {
     "mosaickingOrder": Default("mostRecent"),
     "maxCloudCoverage": Default(100),
     "tiers": Default("ALL_TIERS"),
+}
+_DATA_FILTER: Final[Shape] = {
+    "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+    **_FILTER,
 }
 # "NONE: equivalent to not having speckleFilter defined" (S1ProcessingSpeckleFilterNONE). minQa has
 # another default for each product of Sentinel-5P: a stated one counts.
@@ -300,12 +304,61 @@ _BATCH_V1: Final = RequestForm(
     ),
 )
 
+# Source: API description, ProcessRequestOutput and the formats of responses; the process page: a
+# response is that of the output `default`, and a PNG.
+_INPUT: Final[Shape] = {
+    "bounds": Role.BOUNDS,
+    "data": [{"dataFilter": _DATA_FILTER, "processing": _PROCESSING}],
+}
+_RESPONSE: Final[Shape] = {
+    "identifier": Default("default"),
+    "format": {"type": Default("image/png"), "quality": Default(90)},
+}
+_PROCESS: Final = RequestForm(
+    shape={
+        "evalscript": Role.SCRIPT,
+        "input": _INPUT,
+        "output": {
+            "width": Default(256),
+            "height": Default(256),
+            "responses": Role.RESPONSES,
+        },
+    },
+    script=("evalscript",),
+)
+# Source: API description, StatisticalRequest; the statistics pages: SKIP is the default, and the time
+# of a data set is not used. Whole numbers as edges of a histogram mean arithmetic of whole numbers.
+_STATISTICS: Final = RequestForm(
+    shape={
+        "input": {
+            "bounds": Role.BOUNDS,
+            "data": [
+                {
+                    "dataFilter": {**_FILTER, "timeRange": Role.LEFT_OUT},
+                    "processing": _PROCESSING,
+                }
+            ],
+        },
+        "aggregation": {
+            "evalscript": Role.SCRIPT,
+            "timeRange": {"from": Role.INSTANT, "to": Role.INSTANT},
+            "aggregationInterval": {"lastIntervalBehavior": Default("SKIP")},
+            "width": Default(256),
+            "height": Default(256),
+        },
+        "calculations": {"*": {"histograms": Role.EXACT}},
+    },
+    script=("aggregation", "evalscript"),
+)
+
 FORMS: Final[Mapping[tuple[str, str], RequestForm]] = MappingProxyType(
     {
         ("BatchProcess", "v1"): _BATCH_V1,
         ("BatchProcess", "v2"): _BATCH_V2,
         ("BatchStatistics", "v1"): _BATCH_STATISTICS,
         ("AsyncProcess", "v1"): _ASYNC,
+        ("Process", "v1"): _PROCESS,
+        ("Statistics", "v1"): _STATISTICS,
     }
 )
 
@@ -501,6 +554,12 @@ def _format(value: Value) -> JsonValue:
     return None if form == {"type": "image/png"} else form or None
 
 
+def _responses(value: Value) -> JsonValue:
+    """Return the form of responses; one that is as the API takes for granted says nothing."""
+    form = [_item(one, [_RESPONSE]) for one in value] if isinstance(value, list) else _plain(value)
+    return None if form in ([], [{}]) else form
+
+
 def _exact(value: Value) -> JsonValue:
     """Return a value whose numbers with a decimal point are texts: `0.0` is not `0`."""
     if isinstance(value, dict):
@@ -526,6 +585,7 @@ _BY_ROLE: Final[Mapping[Role, Callable[[Value], JsonValue]]] = MappingProxyType(
         Role.COG_V1: lambda value: _cog(value, _COG_BLOCK_V1),
         Role.VERBATIM: _plain,
         Role.FORMAT: _format,
+        Role.RESPONSES: _responses,
         Role.EXACT: _exact,
     }
 )

@@ -39,6 +39,7 @@ class ApiRequest:
         body: the JSON body, with unknowns and secrets, or None for no body
         columns: the members of `data[]` that are needed, so that the answer's pages can be
             decoded without building the rest; empty for everything
+        accept: the media type of an answer that is a file; empty for JSON that is read
     """
 
     operation: str
@@ -49,6 +50,7 @@ class ApiRequest:
     query: tuple[tuple[str, str], ...] = ()
     body: Value = None
     columns: tuple[str, ...] = ()
+    accept: str = ""
 
     def as_json(self) -> JsonObject:
         """Return the form that plans show and digests cover: secrets and unknowns by name."""
@@ -60,6 +62,8 @@ class ApiRequest:
         }
         if self.query:
             shown["query"] = [list(pair) for pair in self.query]
+        if self.accept:
+            shown["accept"] = self.accept
         if self.body is not None:
             shown["body"] = printable(self.body)
         return shown
@@ -86,6 +90,8 @@ class Answer:
         rows: with columns, one tuple a member of `data[]`
         server_time: the `Date` header as ISO 8601 in UTC, or empty
         spent_pu: the `X-ProcessingUnits-Spent` header, or None
+        content: the bytes of a file, where the request asked for one
+        media_type: what the server says that they are, without parameters
     """
 
     status: int
@@ -93,3 +99,5 @@ class Answer:
     rows: tuple[tuple[JsonValue, ...], ...] = ()
     server_time: str = ""
     spent_pu: float | None = None
+    content: bytes = field(default=b"", repr=False)
+    media_type: str = ""

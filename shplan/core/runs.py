@@ -17,6 +17,9 @@ from shplan.core.frozen import dataclass
 from shplan.core.resource import Receipt
 
 START = "start"
+# A request that is answered at once with what it was made for: asking is the payment.
+ASK = "ask"
+PAYMENTS = frozenset({START, ASK})
 CREATE = "create"
 STOP = "stop"
 
@@ -114,7 +117,8 @@ class RunFold:
         known = self._runs.get(key) or RunRecord(key)
         before = known.attempts.get(number)
         attempt = _after(before or _NONE, entry)
-        started_at = entry.sequence if entry.draft.operation == START else known.started_at
+        paid = entry.draft.operation in PAYMENTS
+        started_at = entry.sequence if paid else known.started_at
         if attempt is before and started_at == known.started_at:
             return
         # Not `replace`, which takes ten times as long: a million entries pass.

@@ -18,7 +18,7 @@ from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.cost import total
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.plan import Plan, change_essence, member_essence
-from shplan.core.runs import START
+from shplan.core.runs import PAYMENTS
 from shplan.core.value import JsonObject, JsonValue
 
 
@@ -111,7 +111,7 @@ class Telling:
         )
 
     def _hear_of_start(self, draft: EntryDraft, address: Address) -> None:
-        if draft.operation != START or not draft.key:
+        if draft.operation not in PAYMENTS or not draft.key:
             return
         result = None if draft.settlement is None else draft.settlement.result
         if result in (Result.REFUSED, Result.FAILED):

@@ -75,6 +75,8 @@ def _state(change: Change) -> str:
 
 
 def _state_of_job(change: Change) -> str:
+    if change.drifted:
+        return "drifted"
     if change.action is Action.RUN:
         return "not run"
     if change.reason in (Reason.RUNNING, Reason.SAME_RUN) or change.waits:

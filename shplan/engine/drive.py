@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from shplan.core.errors import ApiError, StorageError
+from shplan.core.files import Inspect
 from shplan.core.value import JsonValue
 from shplan.providers.base import (
     Fetch,
@@ -29,7 +30,7 @@ from shplan.providers.base import (
 )
 
 if TYPE_CHECKING:
-    from shplan.engine.ports import Api, Clock, Storage
+    from shplan.engine.ports import Api, Clock, ProjectFiles, Storage
 
 T = TypeVar("T")
 Perform = Callable[[Step], Awaitable[object]]
@@ -98,10 +99,12 @@ class Reader:
         parallelism: int,
         storage: Storage | None = None,
         shared: SharedLists | None = None,
+        files: ProjectFiles | None = None,
     ) -> None:
         self._api = api
         self._clock = clock
         self._storage = storage
+        self._files = files
         self._slots = asyncio.Semaphore(parallelism)
         self._shared = shared or SharedLists(api)
 
@@ -128,6 +131,8 @@ class Reader:
                 return await self._look(bucket, prefix)
             case Fetch(bucket=bucket, key=key):
                 return await self._fetch(bucket, key)
+            case Inspect():
+                return {} if self._files is None else self._files.inspect(step)
             case Wait(seconds=seconds):
                 await self._clock.sleep(seconds)
                 return None

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
-from shplan.core.errors import ApiError, ShplanError
+from shplan.core.errors import ApiError, OutputError, ShplanError
 from shplan.core.events import ChangeProgress, Waiting
+from shplan.core.files import Inspect, Write
 from shplan.core.others import of_run_alone, staleness, told
 from shplan.core.request import ApiRequest
 from shplan.core.runs import RunRecord
@@ -26,6 +27,7 @@ from shplan.engine.edges import removes
 from shplan.engine.world import World
 from shplan.providers.base import (
     Act,
+    ChangeFailedError,
     Claim,
     Fetch,
     Look,
@@ -147,6 +149,7 @@ class Performer:
             parallelism=walk.world.parallelism,
             storage=walk.world.storage,
             shared=walk.lists,
+            files=walk.world.files,
         )
         self._open = list(pending)
         self._latest: int | None = None
@@ -156,12 +159,14 @@ class Performer:
     async def perform(self, step: Step) -> object:
         """Perform one step of the flow; see `providers.base` for the replies."""
         match step:
-            case Read() | Scan() | Survey() | Look() | Fetch() | Together():
+            case Read() | Scan() | Survey() | Look() | Fetch() | Inspect() | Together():
                 return await self._reader.perform(step)
             case Claim(key=key):
                 return await self._claim(key)
             case Act():
                 return await self._act(step)
+            case Write():
+                return self._written(step)
             case Note():
                 await self._note(step)
                 return None
@@ -223,11 +228,32 @@ class Performer:
             unsettled = Settlement(Result.UNKNOWN, unsettled=act.keys, message="cancelled")
             await self._outcome(number, unsettled, operation=act.operation, run=act.run)
             raise
+        failed = None if act.writes is None else self._written(act.writes(tuple(replies)))
         settlement = act.settle(tuple(replies))
+        if failed is not None:
+            # It was answered, and paid, and it is lost.
+            settlement = Settlement(
+                Result.FAILED, cost_pu=settlement.cost_pu, message=f"not written: {failed}"
+            )
         self.cost_pu += settlement.cost_pu
         await self._outcome(number, settlement, operation=act.operation, run=act.run)
         self._walk.in_flight.discard(self._change.address)
+        if failed is not None:
+            raise ChangeFailedError(str(failed))
         return tuple(replies)
+
+    def _written(self, step: Write | None) -> OutputError | None:
+        """Write files, in one step that nothing comes between; say what hindered it."""
+        files = self._world.files
+        if step is None:
+            return None
+        if files is None:
+            return OutputError("there is no project to write to")
+        try:
+            files.write(step)
+        except OutputError as error:
+            return error
+        return None
 
     async def _send(self, request: ApiRequest) -> Reply:
         async with self._walk.slots:

@@ -214,7 +214,8 @@ def _sends(change: Change) -> bool:
 
 def _placed(change: Change, desired: Desired | None) -> Change:
     """Say where a change is declared; of what does not change nobody asks, and it costs time."""
-    if desired is None or (change.action is Action.NOOP and not change.refusals):
+    quiet = change.action is Action.NOOP and not change.refusals and not change.drifted
+    if desired is None or quiet:
         return change
     return replace(change, source=desired.source.span(("metadata", "name")))
 

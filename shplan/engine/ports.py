@@ -12,6 +12,7 @@ from typing import Protocol
 from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.events import Event
+from shplan.core.files import FileFound, Inspect, Write
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
@@ -136,6 +137,23 @@ class Storage(Protocol):
     async def list(self, bucket: str, prefix: str) -> Sequence[StoredObject]: ...
 
     async def put(self, bucket: str, key: str, content: bytes) -> StoredObject: ...
+
+
+class ProjectFiles(Protocol):
+    """The files of the project that answers go to."""
+
+    def inspect(self, step: Inspect) -> Mapping[str, FileFound]:
+        """Look at files; writes nothing."""
+        ...
+
+    def write(self, step: Write) -> None:
+        """
+        Write files, and wait until they are on disk.
+
+        Raises:
+            OutputError: one of them cannot be written, or something else lies there
+        """
+        ...
 
 
 class StoredObject(Protocol):

@@ -117,7 +117,13 @@ async def subject_of(session: Session) -> Subject:
 
 
 def _reader(world: World) -> Reader:
-    return Reader(world.api, world.clock, parallelism=world.parallelism, storage=world.storage)
+    return Reader(
+        world.api,
+        world.clock,
+        parallelism=world.parallelism,
+        storage=world.storage,
+        files=world.files,
+    )
 
 
 async def apply(

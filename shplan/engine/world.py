@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from shplan.core.value import JsonObject
 
 if TYPE_CHECKING:
-    from shplan.engine.ports import Api, Clock, EventSink, Resolver, Storage
+    from shplan.engine.ports import (
+        Api,
+        Clock,
+        EventSink,
+        ProjectFiles,
+        Resolver,
+        Storage,
+    )
     from shplan.providers.base import Provider, Settings
 
 
@@ -24,6 +31,7 @@ class World:
         deployment: its identity, as the ledger's entries carry it
         storage: the buckets, None where they cannot be read
         tables: published tables of the service by name, as data
+        files: those of the project, None where answers go nowhere
     """
 
     api: Api
@@ -36,3 +44,4 @@ class World:
     parallelism: int = 8
     storage: Storage | None = None
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    files: ProjectFiles | None = None

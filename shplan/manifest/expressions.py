@@ -144,6 +144,10 @@ class World(Protocol):
         """Return geometry and CRS of a file, for `bounds`."""
         ...
 
+    def features(self, file: str, *, key: str, layer: str, scope: Scope) -> JsonValue:
+        """Return the features of a file by a property, for `forEach`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -507,6 +511,7 @@ class Run:
             "secret": self.secret,
             "geojson": self.geojson,
             "bounds": self.bounds,
+            "features": self.features,
         }
         function = own.get(name) or FUNCTIONS.get(name)
         if function is None:
@@ -645,9 +650,24 @@ class Run:
         """Return geometry and CRS of a file."""
         return self.world.bounds(_file_name(file, "bounds"), scope=self.scope)
 
+    def features(self, file: object, key: object = "id", layer: object = "") -> Item:
+        """Return the features of a file by a property."""
+        for name, value in (("key", key), ("layer", layer)):
+            if not isinstance(value, str):
+                msg = "expression"
+                raise ExpressionError(
+                    msg,
+                    "Expression fails",
+                    f"`{name}` of features(...) is a name, and this is {kind_of(value)}.",
+                    hint="write features('aoi/fields.geojson', key='id')",
+                )
+        return self.world.features(
+            _file_name(file, "features"), key=str(key), layer=str(layer), scope=self.scope
+        )
+
 
 FUNCTIONS: Mapping[str, Callable[..., Item]] = dates.FUNCTIONS
-SCOPED_FUNCTIONS = ("ref", "secret", "geojson", "bounds")
+SCOPED_FUNCTIONS = ("ref", "secret", "geojson", "bounds", "features")
 NOTHING = object()
 # Errors that no later value can heal.
 _CERTAIN = frozenset({"manifest/reference", "manifest/secret", "manifest/secret-used"})
@@ -966,7 +986,7 @@ def _by_jinja(source: str, run: Run) -> Item:
         raise too_large()
     from shplan.manifest import jinja  # noqa: PLC0415 - most manifests never need it
 
-    own = {"ref": run.ref, "secret": run.secret, "geojson": run.geojson, "bounds": run.bounds}
+    own = {name: getattr(run, name) for name in SCOPED_FUNCTIONS}
     item = jinja.evaluate(source, {**FUNCTIONS, **run.names(), **own}, run.world.spend)
     run.world.spend(KEPT * weight(item))
     return item

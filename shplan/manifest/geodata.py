@@ -11,6 +11,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -118,7 +119,7 @@ def _single(document: JsonObject) -> JsonObject:
     if kind == "FeatureCollection":
         return _joined(features(document))
     if kind == "Feature":
-        return _of_feature(document)
+        return of_feature(document)
     if kind in _GEOMETRIES:
         return document
     if kind == "GeometryCollection":
@@ -151,7 +152,13 @@ def features(document: JsonObject) -> list[JsonObject]:
     return cast("list[JsonObject]", members)
 
 
-def _of_feature(feature: JsonObject) -> JsonObject:
+def of_feature(feature: JsonObject) -> JsonObject:
+    """
+    Return the geometry of a feature.
+
+    Raises:
+        GeometryError: it has none, or holds features itself
+    """
     geometry = feature.get("geometry")
     if not isinstance(geometry, dict):
         msg = "holds a feature without a geometry."
@@ -166,7 +173,7 @@ def _joined(members: list[JsonObject]) -> JsonObject:
     if not members:
         msg = "is a FeatureCollection without any feature."
         raise GeometryError(msg)
-    geometries = [_of_feature(member) for member in members]
+    geometries = [of_feature(member) for member in members]
     if len(geometries) == 1:
         return geometries[0]
     kinds = sorted({str(geometry.get("type")) for geometry in geometries})
@@ -278,6 +285,21 @@ def geopackage_bounds(path: Path) -> JsonObject:
     Raises:
         GeometryError: no GeoPackage, several layers, or geometries that cannot be joined
     """
+    with opened_package(path) as connection:
+        table, column, srs = layer_of(connection)
+        blobs = _blobs(connection, table, column)
+        crs = crs_of(connection, srs)
+    return {"geometry": from_blobs(blobs), "properties": {"crs": crs}}
+
+
+@contextmanager
+def opened_package(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Open a GeoPackage for reading, and close it.
+
+    Raises:
+        GeometryError: it is none
+    """
     import sqlite3  # noqa: PLC0415 - only who has a GeoPackage pays for it
 
     try:
@@ -287,15 +309,12 @@ def geopackage_bounds(path: Path) -> JsonObject:
         raise GeometryError(msg) from error
     try:
         _restrain(connection)
-        table, column, srs = _layer(connection)
-        blobs = _blobs(connection, table, column)
-        crs = _crs(connection, srs)
+        yield connection
     except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
         msg = f"is no GeoPackage: {error}."
         raise GeometryError(msg) from error
     finally:
         connection.close()
-    return {"geometry": _from_blobs(blobs), "properties": {"crs": crs}}
 
 
 def _restrain(connection: sqlite3.Connection) -> None:
@@ -309,13 +328,28 @@ def _restrain(connection: sqlite3.Connection) -> None:
     connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
 
 
-def _layer(connection: sqlite3.Connection) -> tuple[str, str, int]:
+def layer_of(connection: sqlite3.Connection, name: str = "") -> tuple[str, str, int]:
+    """
+    Return table, geometry column and number of the CRS of a layer.
+
+    Args:
+        name: of the layer; empty for the only one
+
+    Raises:
+        GeometryError: there is none, or several
+    """
     rows = connection.execute(
         "select table_name, column_name, srs_id from gpkg_geometry_columns order by table_name"
     ).fetchall()
     if not rows:
         msg = "is a GeoPackage without a layer of features."
         raise GeometryError(msg)
+    if name:
+        chosen = [row for row in rows if str(row[0]) == name]
+        if not chosen:
+            msg = f"has no layer {name!r}; it has {listed(str(row[0]) for row in rows)}."
+            raise GeometryError(msg)
+        rows = chosen
     if len(rows) > 1:
         msg = f"is a GeoPackage with {len(rows)} layers: {listed(str(row[0]) for row in rows)}."
         raise GeometryError(
@@ -346,7 +380,13 @@ def _blobs(connection: sqlite3.Connection, table: str, column: str) -> list[byte
     return blobs
 
 
-def _crs(connection: sqlite3.Connection, srs: int) -> str:
+def crs_of(connection: sqlite3.Connection, srs: int) -> str:
+    """
+    Return the CRS of a layer as the API names it.
+
+    Raises:
+        GeometryError: it has no EPSG code
+    """
     row = connection.execute(
         "select organization, organization_coordsys_id from gpkg_spatial_ref_sys where srs_id = ?",
         (srs,),
@@ -406,7 +446,13 @@ def _is_flat_wkb(wkb: bytes) -> bool:
     return position <= len(wkb)
 
 
-def _from_blobs(blobs: list[bytes]) -> JsonObject:
+def from_blobs(blobs: list[bytes]) -> JsonObject:
+    """
+    Return binary geometries as one, without heights.
+
+    Raises:
+        GeometryError: one of them cannot be read, or they cannot be joined
+    """
     import shapely  # noqa: PLC0415 - only who names a GeoPackage pays for it
 
     geometries = []

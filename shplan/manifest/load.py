@@ -27,6 +27,7 @@ from shplan.manifest.local_scripts import LocalScripts
 from shplan.manifest.meaning import cycles, members_twice
 from shplan.manifest.member_tables import Listings
 from shplan.manifest.origin import Origin
+from shplan.manifest.outputs import check_outputs
 from shplan.manifest.project import Environment, Project, check_version, select_environment
 from shplan.manifest.project_file import ProjectFile
 from shplan.manifest.readings import Readings
@@ -175,6 +176,8 @@ class _Loader:
         resources.sort(key=lambda one: one.address)
         state.complaints.diagnostics += cycles(resources)
         state.complaints.diagnostics += members_twice(sets)
+        kinds = [(one, state.order.registry[one.address.kind]) for one in resources]
+        state.complaints.diagnostics += check_outputs(kinds, files=state.files.digests)
         return self._checked(self._scripts.all(resources))
 
     def _checked(self, resources: list[Desired]) -> tuple[Desired, ...]:

@@ -64,13 +64,9 @@ def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
         content: of the file
         file: relative to the project, for messages; rows are counted from 1, as its lines
     """
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - only who has such a table needs it
-        import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        hint = "install it: pip install 'shplan[parquet]'"
-        why = "It reads Parquet files, and is not installed."
-        return no_rows(), [wrong_table(file, 1, "there is no pyarrow.", why=why, hint=hint)]
+    import pyarrow as pa  # noqa: PLC0415 - only who has such a table needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     try:
         opened = pq.ParquetFile(pa.BufferReader(content))
         table, problems = _opened(opened, file)

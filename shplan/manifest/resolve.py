@@ -17,6 +17,7 @@ from shplan.core.diagnostic import Diagnostic, Severity, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.resource import Desired
 from shplan.core.value import (
+    JsonObject,
     JsonValue,
     Object,
     Path,
@@ -96,7 +97,7 @@ class Resolution:
         self._used: dict[str, dict[Reference, None]] = {}
         self._incomplete = incomplete
         self._scopes: dict[str, Scope] = {}
-        self._geometries: dict[tuple[str, str], JsonValue | GeometryError] = {}
+        self._geometries: dict[tuple[str, ...], JsonValue | GeometryError] = {}
         self._waiting_members: set[Address] = set()
         self._expanding: list[Address] = []
         self._meter = Meter(MAX_PROJECT_WORK)
@@ -183,12 +184,16 @@ class Resolution:
         """Return geometry and CRS of a GeoJSON file or a GeoPackage."""
         return self._geometry("bounds", file, scope)
 
-    def _geometry(self, function: str, file: str, scope: Scope) -> JsonValue:
+    def features(self, file: str, *, key: str, layer: str, scope: Scope) -> JsonValue:
+        """Return the features of a GeoJSON file or a GeoPackage by a property."""
+        return self._geometry("features", file, scope, key, layer)
+
+    def _geometry(self, function: str, file: str, scope: Scope, *options: str) -> JsonValue:
         try:
             path = self._files.locate(file, base=self._files.root / scope.directory)
-            key = (function, self._files.relative(path))
+            key = (function, self._files.relative(path), *options)
             if key not in self._geometries:
-                self._geometries[key] = self._read(function, path)
+                self._geometries[key] = self._read(function, path, *options)
             found = self._geometries[key]
         except FileError as error:
             raise self._file_error(file, sentence(error), scope) from error
@@ -198,7 +203,7 @@ class Resolution:
             ) from found
         return found
 
-    def _read(self, function: str, path: FilePath) -> JsonValue | GeometryError:
+    def _read(self, function: str, path: FilePath, *options: str) -> JsonValue | GeometryError:
         content = self._files.read(path)
         is_package = path.suffix.lower() == ".gpkg"
         try:
@@ -206,6 +211,8 @@ class Resolution:
                 msg = "is a GeoPackage; geojson(...) reads GeoJSON."
                 hint = f"write {{{{ bounds('{path.name}') }}}} as the value of `bounds`"
                 return GeometryError(msg, hint=hint)
+            if function == "features":
+                return _features(content, path, *options)
             if function == "geojson":
                 return read_geojson(content)
             return geopackage_bounds(path) if is_package else geojson_bounds(content)
@@ -340,6 +347,7 @@ class _Filler:
         self.reading = base.reading
         self.geojson = base.geojson
         self.bounds = base.bounds
+        self.features = base.features
         self.scope = base.scope
         # Of its own: an apply fills in what it learns, as long as it runs.
         self.spend = Meter(MAX_PROJECT_WORK).spend
@@ -376,6 +384,14 @@ class _Filler:
         except ExpressionError as error:
             complain(path, error)
             return unknown
+
+
+def _features(content: bytes, path: FilePath, key: str, layer: str) -> JsonObject:
+    from shplan.manifest import feature_sets  # noqa: PLC0415 - only who names features pays
+
+    if path.suffix.lower() == ".gpkg":
+        return feature_sets.geopackage_features(path, key=key, layer=layer)
+    return feature_sets.geojson_features(content, key=key)
 
 
 def evaluate_tree(

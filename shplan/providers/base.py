@@ -20,6 +20,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
+from shplan.core.files import Inspect, Write
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
@@ -149,6 +150,8 @@ class Act:
         keys: natural keys of the members concerned, for a set
         data: what finds the object again after a crash
         run: the run key and the attempt, for a job
+        writes: the files that the replies are, written before the outcome is: whoever dies in
+            between finds them
     """
 
     operation: str
@@ -157,6 +160,7 @@ class Act:
     keys: tuple[str, ...] = ()
     data: JsonObject = field(default_factory=dict)
     run: RunMark | None = None
+    writes: Callable[[tuple[Reply, ...]], Write | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,19 @@ class Progress:
 
 
 Step: TypeAlias = (
-    Read | Scan | Survey | Look | Fetch | Claim | Together | Act | Note | Wait | Progress
+    Read
+    | Scan
+    | Survey
+    | Look
+    | Fetch
+    | Inspect
+    | Claim
+    | Together
+    | Act
+    | Write
+    | Note
+    | Wait
+    | Progress
 )
 T = TypeVar("T")
 # The reply's type follows the step's; each provider narrows it where it receives it.

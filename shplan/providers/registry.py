@@ -60,6 +60,18 @@ def _evalscript() -> Provider:
     return Evalscript()
 
 
+def _process() -> Provider:
+    from shplan.providers import process  # noqa: PLC0415
+
+    return process.provider()
+
+
+def _statistics() -> Provider:
+    from shplan.providers import statistics  # noqa: PLC0415
+
+    return statistics.provider()
+
+
 def _tiling_grid() -> Provider:
     from shplan.providers.tiling_grid import TilingGrid  # noqa: PLC0415
 
@@ -104,6 +116,8 @@ PROVIDERS: Mapping[str, Provider] = Registry(
         "ByocTiles": _byoc_tiles,
         "CatalogSearch": _catalog_search,
         "Evalscript": _evalscript,
+        "Process": _process,
+        "Statistics": _statistics,
         "TilingGrid": _tiling_grid,
         "ZarrCollection": _zarr_collection,
     }

@@ -88,7 +88,8 @@ def lies(path: Path) -> tuple[Grid, tuple[str, ...]]:
             if epsg is None:
                 message = "does not say where it lies: it has no CRS with an EPSG code"
                 raise ImageError(message)
-            grid = Grid(epsg, *raster.bounds, raster.width, raster.height)
+            west, south, east, north = raster.bounds
+            grid = Grid(epsg, west, south, east, north, raster.width, raster.height)
             return grid, tuple(str(one or "") for one in raster.descriptions)
     except (RasterioError, OSError) as error:
         raise ImageError(_reason(path)) from error

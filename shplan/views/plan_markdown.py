@@ -33,6 +33,7 @@ from shplan.views.plan_text import (
     QUIET,
     SIGNS,
     action_of,
+    answers_lost,
     by_operation,
     cost_range,
     counted_actions,
@@ -125,6 +126,7 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         if number:
             yield f"- {amount(number, 'tile')} {told}"
     yield from (f"- {line}" for line in jobs_under_way(plan))
+    yield from (f"- {line}" for line in answers_lost(plan))
 
 
 def _of_budget(plan: Plan, known: Setting) -> str:

@@ -119,6 +119,8 @@ def _dear(change: Change) -> str:
 
 
 def _drifted(change: Change) -> str:
+    if change.reason is Reason.ANSWER_LOST:
+        return f"**Gone or changed** since it was answered: {_named(change)}"
     return f"**Changed on the server** since the last apply: {_named(change)}"
 
 

@@ -85,9 +85,13 @@ def render_plan(
 
 
 def is_told(change: Change) -> bool:
-    """Tell whether a change is worth a paragraph: data is where its answer matters to somebody."""
+    """
+    Tell whether a change has lines of its own.
+
+    What is lost has them, also if it is left so; data where its answer matters to somebody.
+    """
     is_news = change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
-    return is_news or change.action not in QUIET
+    return is_news or change.drifted or change.action not in QUIET
 
 
 def prose(text: str, *, width: int, indent: str = _INDENT) -> list[str]:
@@ -231,7 +235,8 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
     changes = plan.changes
     declared = sum_of(changes, "declared")
     if not plan.pending and not plan.blocked and not plan.refusals:
-        yield paint("No changes.", "bold") + _as_declared(plan, declared)
+        lost = any(change.drifted for change in changes)
+        yield paint("No changes.", "bold") + ("" if lost else _as_declared(plan, declared))
     else:
         counted = ", ".join(counted_actions(plan))
         changing = len({change.address for change in plan.pending})
@@ -247,6 +252,7 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
         if number:
             yield f"{amount(number, 'tile')} {told}."
     yield from (f"{line}." for line in jobs_under_way(plan))
+    yield from (f"{line}." for line in answers_lost(plan))
 
 
 def jobs_under_way(plan: Plan) -> Iterator[str]:
@@ -258,6 +264,14 @@ def jobs_under_way(plan: Plan) -> Iterator[str]:
     if number := quiet[Reason.START_WAITS]:
         verb = "has" if number == 1 else "have"
         yield f"{amount(number, 'job')} {verb} a task that `start` leaves for somebody to start"
+
+
+def answers_lost(plan: Plan) -> Iterator[str]:
+    """Yield what is left as it is although its files are not there any more."""
+    quiet = (change for change in plan.changes if change.action is Action.NOOP and change.drifted)
+    if number := sum(1 for _ in quiet):
+        verb = "has an answer that is" if number == 1 else "have answers that are"
+        yield f"{amount(number, 'job')} {verb} gone or changed: left alone"
 
 
 def _as_declared(plan: Plan, declared: int) -> str:

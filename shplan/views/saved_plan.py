@@ -102,6 +102,7 @@ class _Request(_Strict):
     path: str
     parameters: dict[str, object]
     query: list[list[str]] = Field(default_factory=list)
+    accept: str = ""
     body: object = None
 
 

@@ -30,6 +30,7 @@ from tests.crash.strikes import (
     Strike,
     Striker,
     read_trace,
+    strike_files,
     strike_requests,
 )
 
@@ -123,6 +124,7 @@ def run(
             os.environ.update(environment)
             striker = Striker(strike, os.open(trace, os.O_WRONLY | os.O_APPEND))
             strike_requests(striker)
+            strike_files(striker)
             ground.strike_writes(striker)
             _stop_time(base_url)
             code = _run_all(commands, codes, patience)

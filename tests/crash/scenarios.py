@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.stand import Stand
-from tests.support import geopackages
+from tests.support import geopackages, immediate
 from tests.support.cogs import cog_bytes
 from tests.support.delivered import STATISTICS_SCRIPT
 from tests.support.jobs import AREA, SCRIPT, TWO_TILES
@@ -77,6 +77,7 @@ class Scenario:
         not_under: settings under which the service itself forbids the end
         pays_again: kinds whose answer is the product: each lost answer, and a lost ledger, is one
             further payment of so many PU at most
+        side_by_side: several are asked at once, so that a death anywhere may lose an answer
         reads_pu: what a command reads at a price at most: it reads again each time it is given
         reads_buckets: the client may read them, as with AWS variables that are set
     """
@@ -86,6 +87,7 @@ class Scenario:
     lost: Lost | Hopeless = field(default_factory=Lost)
     not_under: frozenset[str] = frozenset()
     pays_again: Mapping[str, float] = field(default_factory=dict)
+    side_by_side: bool = False
     reads_pu: float = 0.0
     reads_buckets: bool = False
 
@@ -228,7 +230,26 @@ def statistics(
 
 
 RED = manifest("Evalscript", "red", {"file": "../red.js"})
-FILES = {"ndvi.js": SCRIPT, "red.js": STATISTICS_SCRIPT}
+
+
+def picture(name: str = "figure", *, year: int = 1985, **run: Any) -> Manifest:
+    """An image of the Process API; of a year before there was imagery."""
+    made = immediate.picture(("default", "image/tiff"), year=year)
+    body = {**made, "evalscript": "{{ ref('Evalscript/ndvi') }}"}
+    return manifest("Process", name, body, run={"output": f"out/{name}.tif", **run})
+
+
+def series(name: str = "series", *, form: str = "csv", year: int = 1985) -> Manifest:
+    """A time series of the Statistical API."""
+    body = immediate.numbers(year=year, script="{{ ref('Evalscript/numbers') }}")
+    return manifest("Statistics", name, body, run={"output": f"out/{name}.{form}"})
+
+
+def numbers() -> Manifest:
+    return manifest("Evalscript", "numbers", {"file": "../numbers.js"})
+
+
+FILES = {"ndvi.js": SCRIPT, "red.js": STATISTICS_SCRIPT, "numbers.js": immediate.NUMBERS}
 
 
 # --- what others do -------------------------------------------------------------------------------
@@ -364,6 +385,15 @@ OF_EACH = collection(
 ONLY_THE_LEDGER = Hopeless("that a tile was ours which no manifest declares, only the ledger knew")
 NO_MANIFEST = Hopeless("what no manifest declares any more cannot be imported again")
 RENAME = Hopeless("a collection is found by its name and bucket, and by nothing after a new name")
+
+
+# What one answer costs of those that these scenarios ask for.
+PICTURE_PU = 0.0134
+NUMBERS_PU = 0.01
+ANSWERS: dict[str, dict[str, float]] = {
+    "Process": {"Process": PICTURE_PU},
+    "Statistics": {"Statistics": NUMBERS_PU},
+}
 
 
 def steps(*wanted: tuple[Manifest, ...]) -> tuple[Step, ...]:
@@ -664,6 +694,72 @@ SCENARIOS: dict[str, Scenario] = {
         steps((script(), older_job(run={"start": "analyse", "onRemove": "delete"})), (script(),)),
         lost=NO_MANIFEST,
     ),
+    # Answered at once: the answer is the product, so that each that is lost is paid once more.
+    "answer-image": Scenario(
+        (("Process", "run"),), steps((script(), picture())), pays_again=ANSWERS["Process"]
+    ),
+    "answer-numbers": Scenario(
+        (("Statistics", "run"),), steps((numbers(), series())), pays_again=ANSWERS["Statistics"]
+    ),
+    "answer-several": Scenario(
+        (("Process", "run"), ("Statistics", "run")),
+        steps(
+            (
+                script(),
+                numbers(),
+                picture(),
+                picture("twin"),
+                picture("other", year=1986),
+                series(),
+                series("table", form="parquet"),
+            )
+        ),
+        # Where the ledger is lost as well, each of them may be asked for again.
+        pays_again={"Process": 2 * PICTURE_PU, "Statistics": NUMBERS_PU},
+        side_by_side=True,
+    ),
+    "answer-changed": Scenario(
+        (("Process", "run"),),
+        steps((script(), picture()), (script(), picture(year=1986))),
+        pays_again=ANSWERS["Process"],
+    ),
+    "answer-copied": Scenario(
+        (("Process", "resume"), ("Statistics", "resume")),
+        steps(
+            (script(), numbers(), picture(), series(form="json")),
+            (script(), numbers(), picture(), picture("copy"), series(form="json"), series("made")),
+        ),
+        pays_again={},
+    ),
+    "answer-imported": Scenario(
+        (("Process", "import"),),
+        (
+            Step((script(), picture())),
+            Step((script(), picture()), ("import", "Process/figure", "out/figure.tif")),
+        ),
+        lost=Lost(commands=(APPLY,)),
+    ),
+    "answer-numbers-imported": Scenario(
+        (("Statistics", "import"),),
+        (
+            Step((numbers(), series())),
+            Step((numbers(), series()), ("import", "Statistics/series", "out/series.csv")),
+        ),
+        lost=Lost(commands=(APPLY,)),
+    ),
+    "answer-destroy": Scenario(
+        (("Process", "delete"), ("Statistics", "delete")),
+        (
+            Step((script(), numbers(), picture(), series())),
+            Step((script(), numbers(), picture(), series()), DESTROY),
+        ),
+    ),
+    "answer-saved": Scenario(
+        (("Process", "run"),),
+        (Step((script(), picture()), SAVE), Step((script(), picture()), FROM_FILE)),
+        lost=Lost(commands=(APPLY,)),
+        pays_again=ANSWERS["Process"],
+    ),
     "job-saved": Scenario(
         (("BatchProcess", "run"),),
         (Step((script(), job()), SAVE), Step((script(), job()), FROM_FILE)),
@@ -766,7 +862,7 @@ def _setting(name: str, about: str, **values: Any) -> None:
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
-_setting("plain", "collection zarr results tiles saved job data")
+_setting("plain", "collection zarr results tiles saved job answer data")
 _setting("unique names", "collection tiles saved", unique_collection_names=True)
 _setting("colliding spellings", "tiles saved", folder_path_collides=True)
 _setting("deleted paths stay taken", "tiles saved", deleted_path_blocked_s=5.0)
@@ -774,12 +870,15 @@ _setting("put moves paths", "tiles saved", tile_put_path="honour")
 _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
 _setting("second delete is done", "collection zarr tiles", second_delete=204)
+_setting("bare 429", "tiles job answer", error_429_wrapped=False)
 _setting("bare 429", "tiles job data", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")
 _setting(
-    "unknown fields refused", "collection zarr results tiles saved job", unknown_fields="refuse"
+    "unknown fields refused",
+    "collection zarr results tiles saved job answer",
+    unknown_fields="refuse",
 )
 _setting("foreign is hidden", "collection zarr results tiles job", foreign_objects=404)
 _setting("errors are lists", "tiles job", error_details="list")

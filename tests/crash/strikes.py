@@ -1,8 +1,9 @@
 """
-Where and when a process is killed: around its n-th request, or in its n-th write of the ledger.
+Where and when a process is killed: around its n-th request, in its n-th write of the ledger, or
+around its n-th write of a file of the project.
 
-The hooks live in the process that dies. They stand at the two seams of the client, the one place
-that sends and the one that writes the ledger, and what they do there is `SIGKILL`: nothing is
+The hooks live in the process that dies. They stand at the seams of the client, the one place
+that sends and those that write the ledger and the project, and what they do there is `SIGKILL`: nothing is
 closed, flushed or caught.
 """
 
@@ -22,6 +23,7 @@ class Place(Enum):
 
     REQUEST = "request"
     WRITE = "write"
+    FILE = "file"
 
 
 class Moment(Enum):
@@ -35,6 +37,7 @@ class Moment(Enum):
     WRITTEN = "when it was written, before anything else"
 
 
+OF_FILES = (Moment.BEFORE, Moment.WRITTEN)
 OF_REQUESTS = (Moment.BEFORE, Moment.SERVED, Moment.ANSWERED)
 # What is one step of the system is written or not: it has no part.
 OF_WRITES = {
@@ -74,7 +77,10 @@ class Boundary:
     """`METHOD path` of a request; of a write first what it is, see `OF_WRITES`."""
 
     def strikes(self) -> tuple[Strike, ...]:
-        moments = OF_REQUESTS if self.place is Place.REQUEST else OF_WRITES[self.what.split()[0]]
+        if self.place is Place.WRITE:
+            moments = OF_WRITES[self.what.split()[0]]
+        else:
+            moments = OF_REQUESTS if self.place is Place.REQUEST else OF_FILES
         return tuple(Strike(self.place, self.number, moment) for moment in moments)
 
 
@@ -90,7 +96,7 @@ class Striker:
     def __init__(self, strike: Strike | None, trace: int) -> None:
         self._strike = strike
         self._trace = trace
-        self._counts = {Place.REQUEST: 0, Place.WRITE: 0}
+        self._counts = dict.fromkeys(Place, 0)
         self._doomed = False
 
     def begins(self, place: Place, what: str) -> int:
@@ -144,6 +150,26 @@ def strike_requests(striker: Striker) -> None:
         return answer
 
     HttpxTransport.send = send  # type: ignore[method-assign]
+
+
+def strike_files(striker: Striker) -> None:
+    """Stand between the client and the files of the project that answers go to."""
+    from shplan.storage.project_files import ProjectFiles
+
+    for name in ("_write_part", "_put_in_place"):
+        _strike(ProjectFiles, name, striker)
+
+
+def _strike(files: Any, name: str, striker: Striker) -> None:
+    inner = getattr(files, name)
+
+    def struck(self: Any, draft: Any) -> None:
+        number = striker.begins(Place.FILE, f"{name} {draft.path}")
+        striker.strike(Place.FILE, number, Moment.BEFORE)
+        inner(self, draft)
+        striker.strike(Place.FILE, number, Moment.WRITTEN)
+
+    setattr(files, name, struck)
 
 
 class SandboxClock:

@@ -99,7 +99,9 @@ class Bench:
             if not died.killed and died.code not in (_ON_THE_WAY if killed else (0,)):
                 raise TrialError(f"ended with {died.code}, and was not killed:\n{died.said}")
             killed += died.killed
-            lost_answers += died.killed and strike.place is Place.REQUEST
+            # Who dies in a request, or before what came is written whole, has lost an answer.
+            may_lose = strike.place is not Place.WRITE or self._scenario.side_by_side
+            lost_answers += died.killed and may_lose
         commands = [self._command()]
         if lost:
             commands = self._after_loss()
@@ -158,11 +160,25 @@ class Bench:
         load_project(Options(project=self._root), VariableInputs())
 
     def _saved(self) -> Callable[[], None]:
-        states = [self._stand.save(), self._ground.save()]
+        states = [self._stand.save(), self._ground.save(), self._project()]
 
         def put_back() -> None:
             for one in states:
                 one()
+
+        return put_back
+
+    def _project(self) -> Callable[[], None]:
+        """Keep the files of the project; what answers have made of it is taken away again."""
+        kept = {path: path.read_bytes() for path in self._root.rglob("*") if path.is_file()}
+
+        def put_back() -> None:
+            for path in self._root.rglob("*"):
+                if path.is_file() and path not in kept and ".shplan" not in path.parts:
+                    path.unlink()
+            for path, content in kept.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
 
         return put_back
 

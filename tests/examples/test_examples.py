@@ -12,7 +12,7 @@ from examples.prepare import IMAGERY, main, prepare, run_shplan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What a person may have left there by trying an example.
-LEFTOVERS = shutil.ignore_patterns(".shplan")
+LEFTOVERS = shutil.ignore_patterns(".shplan", "out")
 
 
 def test_every_example_has_imagery() -> None:

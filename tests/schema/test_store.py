@@ -22,7 +22,9 @@ def test_kinds_are_those_with_a_schema() -> None:
         "ByocCollection",
         "ByocTiles",
         "Evalscript",
+        "Process",
         "Project",
+        "Statistics",
         "ZarrCollection",
     )
 

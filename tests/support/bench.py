@@ -40,6 +40,7 @@ from shplan.sandbox.scripts import WorkerScripts
 from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.schema.store import tables
 from shplan.storage.directory import DirectoryStorage
+from shplan.storage.project_files import ProjectFiles
 from tests.support.clock import ManualClock, SandboxClock
 from tests.support.cogs import write_tile
 
@@ -131,6 +132,11 @@ class Bench:
     def buckets(self) -> Path:
         return self.root / "sandbox" / "buckets"
 
+    @property
+    def project(self) -> Path:
+        """The directory that answers are written to."""
+        return self.root / "project"
+
     def second(self, name: str) -> Bench:
         """Another project (another ledger) against the same sandbox."""
         return replace(self, ledger_name=name)
@@ -177,6 +183,7 @@ class Bench:
             deployment="sandbox",
             storage=DirectoryStorage(self.buckets),
             tables=tables(),
+            files=more.pop("files", None) or ProjectFiles(self.project),
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)

@@ -1,0 +1,482 @@
+"""
+What is to be done with a job that answers at once: one function a case.
+
+Nothing here reads or sends. A receipt comes first, the ledger's or the one beside the answer; then
+what lies at the places, since the answer is the product; and only then a request, which is paid.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import cast
+
+from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
+from shplan.core.cost import Cost
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.planner import dependencies
+from shplan.core.prices import PriceInput
+from shplan.core.resource import Desired, Receipt
+from shplan.core.runs import RunRecord
+from shplan.core.value import JsonObject, Object, Value
+from shplan.providers.answer_places import PlaceError, Places, Target
+from shplan.providers.base import Observation, Surroundings, Wanted
+from shplan.providers.immediate import (
+    ImmediateApi,
+    ImmediateView,
+    as_json,
+    directory_of,
+    expected,
+    known_files,
+    label_of,
+    recorded_files,
+    source_of,
+    view_of,
+)
+from shplan.providers.immediate_receipt import Kept, files_of, is_receipt, kept_of
+
+_PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
+
+
+@dataclass(frozen=True, slots=True)
+class ImmediateOptions:
+    """The `run` options of a manifest, defaults filled in."""
+
+    max_pu: float | None = None
+    reruns: bool = False
+    materializes: bool = False
+
+    @classmethod
+    def of(cls, run: Object) -> ImmediateOptions:
+        """Read them; unknown values were refused while loading."""
+        limit = run.get("maxPu")
+        return cls(
+            max_pu=float(limit) if isinstance(limit, int | float) else None,
+            reruns=run.get("onFailure") == "rerun",
+            materializes=run.get("materialize") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One declared job, and everything that a decision about it may look at."""
+
+    api: ImmediateApi
+    wanted: Wanted
+    desired: Desired
+    view: ImmediateView
+    surroundings: Surroundings
+    options: ImmediateOptions
+    base: Change
+
+    @property
+    def label(self) -> str:
+        return label_of(self.wanted.address)
+
+    @property
+    def key(self) -> str:
+        return "" if self.view.key is None else self.view.key.digest
+
+
+def decide_immediate(
+    api: ImmediateApi, wanted: Wanted, observation: Observation, surroundings: Surroundings
+) -> Change:
+    """Decide about one address."""
+    view = view_of(observation)
+    if wanted.desired is None:
+        return _decide_removed(wanted)
+    case = _case(api, wanted, wanted.desired, view, surroundings)
+    if view.problem:
+        return replace(case.base, refusals=(_no_place(case, view.problem),), action=Action.BLOCKED)
+    if view.key is None or view.places is None:
+        return _run(case, attempt=1, reason=Reason.KEY_UNKNOWN, places=_stated_places(case))
+    return _with_protection(case, _decide_known(case, view.places))
+
+
+def _case(
+    api: ImmediateApi,
+    wanted: Wanted,
+    desired: Desired,
+    view: ImmediateView,
+    surroundings: Surroundings,
+) -> _Case:
+    current: Object = {
+        "run": {**desired.run},
+        "directory": directory_of(desired),
+        "ours": cast("Value", _ours(wanted, view)),
+        "files": cast("Value", _recorded(wanted, view)),
+        "twins": [[str(twin.address), as_json(twin.places)] for twin in view.twins],
+    }
+    base = Change(
+        wanted.address,
+        Action.NOOP,
+        Reason.RAN,
+        depends_on=dependencies(desired),
+        # With its unknowns: they are filled before the key is taken of it.
+        record={**desired.spec},
+        prevent_destroy=desired.lifecycle.prevent_destroy,
+        current=current,
+        key="" if view.key is None else view.key.digest,
+        parts={} if view.key is None else view.key.parts,
+        former=_former(wanted, view, surroundings),
+    )
+    return _Case(
+        api,
+        wanted,
+        desired,
+        view,
+        surroundings,
+        ImmediateOptions.of(desired.run),
+        base,
+    )
+
+
+def _ours(wanted: Wanted, view: ImmediateView) -> dict[str, list[str]]:
+    """Return what may be written over at each path: what a run of ours has written there."""
+    recorded = () if wanted.recorded is None else kept_of(wanted.recorded.data.get("files"))
+    found: dict[str, set[str]] = {}
+    for one in (*recorded, *files_of(view.witness)):
+        found.setdefault(one.path, set()).add(one.sha256)
+    for path in (*found, *(() if view.places is None else view.places.paths)):
+        found.setdefault(path, set()).update(view.ours.get(path, ()))
+    return {path: sorted(digests) for path, digests in sorted(found.items()) if digests}
+
+
+def _recorded(wanted: Wanted, view: ImmediateView) -> list[JsonObject]:
+    key = "" if view.key is None else view.key.digest
+    return [one.as_json() for one in recorded_files(wanted.recorded, key)]
+
+
+def _former(wanted: Wanted, view: ImmediateView, surroundings: Surroundings) -> JsonObject:
+    """Return the parts of the key that this address ran under before, if it was another one."""
+    recorded = "" if wanted.recorded is None else str(wanted.recorded.data.get("key", ""))
+    run = surroundings.runs.get(recorded)
+    if run is None or run.receipt is None or (view.key is not None and view.key.digest == recorded):
+        return {}
+    return run.receipt.parts
+
+
+def _decide_known(case: _Case, places: Places) -> Change:
+    receipt = case.view.receipt
+    run = case.view.run
+    if receipt is None:
+        return _decide_unanswered(case, places)
+    if run is not None and run.latest > receipt.attempt and _ended(run, run.latest):
+        return _decide_ended(case, places, run.latest)
+    change = replace(case.base, attempt=receipt.attempt, notes=_told(case, receipt))
+    if receipt.status != "DONE":
+        return _decide_partial(case, change, places, receipt)
+    return _decide_answered(case, change, places, receipt)
+
+
+# --- answered ------------------------------------------------------------------------------
+
+
+def _decide_answered(case: _Case, change: Change, places: Places, receipt: Receipt) -> Change:
+    """Its answer came; is it where it belongs?"""
+    lacking = [target for target in places.targets if not _is_there(case, target, receipt)]
+    if not lacking:
+        return _bound(case, change, receipt)
+    drifted = any(_written_before(case, one, receipt) for one in lacking)
+    sources = [_source(case, one, receipt) for one in lacking]
+    if all(source is not None for source in sources):
+        died = all(source is not None and source.path.endswith(".part") for source in sources)
+        # What a person has changed is put back only where that was asked for.
+        if died or not drifted or case.options.materializes:
+            return _restore(case, change, places, lacking)
+    if case.options.materializes:
+        again = _run(case, attempt=receipt.attempt + 1, reason=Reason.ANSWER_LOST, places=places)
+        return replace(again, notes=(*_lost(case, lacking), *again.notes), drifted=drifted)
+    ways = "`run: {materialize: true}` asks for it again, which is paid again"
+    told = (*_lost(case, lacking), ways)
+    kept = _bound(case, replace(change, notes=(*told, *change.notes)), receipt)
+    return replace(kept, reason=Reason.ANSWER_LOST, drifted=True)
+
+
+def _is_there(case: _Case, target: Target, receipt: Receipt) -> bool:
+    wanted = expected(case.api, target, _known(case, receipt), label=case.label)
+    found = case.view.found.get(target.path)
+    return wanted is not None and found is not None and found.sha256 == wanted.sha256
+
+
+def _known(case: _Case, receipt: Receipt | None) -> tuple[Kept, ...]:
+    own = recorded_files(case.wanted.recorded, case.key)
+    return known_files(own, receipt, case.view.witnesses)
+
+
+def _written_before(case: _Case, target: Target, receipt: Receipt) -> bool:
+    """Tell whether this run was in that place before, so that its absence is drift."""
+    return any(one.path == target.path for one in _known(case, receipt))
+
+
+def _source(case: _Case, target: Target, receipt: Receipt) -> Kept | None:
+    key = "" if case.view.key is None else case.view.key.short
+    return source_of(
+        case.api, target, _known(case, receipt), case.view.found, label=case.label, key=key
+    )
+
+
+def _restore(case: _Case, change: Change, places: Places, lacking: list[Target]) -> Change:
+    foreign = _foreign(case, places)
+    if foreign is not None:
+        return replace(change, refusals=(foreign,))
+    shown = ", ".join(target.path for target in lacking[:3])
+    return replace(
+        change,
+        action=Action.RESUME,
+        reason=Reason.ANSWER_ELSEWHERE,
+        notes=(f"{shown}: made of what is here, nothing is asked and nothing paid", *change.notes),
+        records=True,
+    )
+
+
+def _lost(case: _Case, lacking: list[Target]) -> tuple[str, ...]:
+    told = []
+    for target in lacking:
+        found = case.view.found.get(target.path)
+        if found is None:
+            told.append(f"{target.path} is missing")
+        elif found.obstacle:
+            told.append(f"{target.path} {found.obstacle}")
+        else:
+            told.append(f"{target.path} is not what the answer was: somebody has changed it")
+    return tuple(told)
+
+
+def _told(case: _Case, receipt: Receipt) -> tuple[str, ...]:
+    """Say what a receipt says, for people who ask why nothing is planned."""
+    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    size = sum(one.size_bytes for one in files_of(receipt))
+    lines = [f"attempt {receipt.attempt} was answered: {billed}, {size:,} bytes"]
+    started = 0 if case.view.run is None else case.view.run.started_at
+    changed = case.surroundings.changed
+    lines += [
+        f"input {address} changed since this run; `run: {{triggers: ...}}` makes it run again"
+        for address in case.base.depends_on
+        if started and changed.get(address, 0) > started
+    ]
+    return tuple(lines)
+
+
+def _bound(case: _Case, change: Change, receipt: Receipt) -> Change:
+    """Record at this address what was answered, perhaps for another one: free, and no change."""
+    in_ledger = None if case.view.run is None else case.view.run.receipt
+    if in_ledger is None or in_ledger.attempt < receipt.attempt:
+        note = "its receipt file is beside it: nothing is paid again"
+        return replace(
+            change,
+            action=Action.ADOPT,
+            reason=Reason.NOT_RECORDED,
+            notes=(note, *change.notes),
+            records=True,
+        )
+    recorded = case.wanted.recorded
+    bound = recorded is not None and recorded.data.get("key") == change.key
+    same = bound and recorded is not None and recorded.depends_on == change.depends_on
+    places = case.view.places
+    at = (
+        {one.path for one in kept_of(recorded.data.get("files"))} if recorded is not None else set()
+    )
+    moved = places is not None and not {one.path for one in places.targets} <= at
+    return replace(change, records=not same or moved)
+
+
+def _decide_partial(case: _Case, change: Change, places: Places, receipt: Receipt) -> Change:
+    """Some intervals failed; another attempt asks for all of them, and all of them are paid."""
+    first = ", ".join(f"{name}: {cause}" for name, cause in list(receipt.failed.items())[:2])
+    note = f"{len(receipt.failed)} intervals failed: {first}"
+    change = replace(change, reason=Reason.PARTLY_DONE, notes=(note, *change.notes))
+    if case.options.reruns:
+        again = _run(
+            case, attempt=receipt.attempt + 1, reason=Reason.ANOTHER_ATTEMPT, places=places
+        )
+        return replace(again, notes=(note, "all of it is asked for and paid again", *again.notes))
+    ways = "`run: {onFailure: rerun}` asks for all of it again, which is paid again"
+    bound = _bound(case, change, receipt)
+    if bound.action is Action.ADOPT:
+        return bound
+    return replace(bound, action=Action.BLOCKED, notes=(note, ways))
+
+
+# --- not answered --------------------------------------------------------------------------
+
+
+def _ended(run: RunRecord, attempt: int) -> bool:
+    known = run.attempts.get(attempt)
+    return known is not None and bool(known.ended)
+
+
+def _decide_unanswered(case: _Case, places: Places) -> Change:
+    run = case.view.run
+    latest = 0 if run is None else run.latest
+    if run is not None and _ended(run, latest):
+        return _decide_ended(case, places, latest)
+    change = _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN, places=places)
+    if not latest:
+        return change
+    lost = "it was asked for before and its answer was lost: this request is paid again"
+    return replace(change, reason=Reason.ANSWER_LOST, notes=(lost, *change.notes))
+
+
+def _decide_ended(case: _Case, places: Places, latest: int) -> Change:
+    """What came was no answer, and perhaps paid: it is not asked for again without a word."""
+    run = case.view.run
+    cause = "no cause given" if run is None else run.attempts[latest].cause or "no cause given"
+    if case.options.reruns:
+        again = _run(case, attempt=latest + 1, reason=Reason.ANOTHER_ATTEMPT, places=places)
+        return replace(again, notes=(f"attempt {latest} ended: {cause}", *again.notes))
+    ways = "`run: {onFailure: rerun}` asks again, `generation` makes another run of it"
+    return replace(
+        case.base,
+        action=Action.BLOCKED,
+        reason=Reason.RUN_FAILED,
+        attempt=latest,
+        notes=(f"it ended: {cause}", ways),
+    )
+
+
+def _run(case: _Case, *, attempt: int, reason: Reason, places: Places | None) -> Change:
+    notes = [] if places is None else [f"writes {', '.join(p.path for p in places.targets[:3])}"]
+    if not case.base.key:
+        notes.append("once its key is known, it is left alone if that has run already")
+    notes.append(_PAID_AGAIN)
+    shown = places or Places((), "")
+    change = replace(
+        case.base,
+        action=Action.RUN,
+        reason=reason,
+        attempt=attempt,
+        requests=(case.api.ask({**case.desired.spec}, shown),),
+        notes=tuple(notes),
+        records=True,
+    )
+    foreign = None if places is None else _foreign(case, places)
+    priced = _priced(case, change)
+    return priced if foreign is None else replace(priced, refusals=(*priced.refusals, foreign))
+
+
+def _stated_places(case: _Case) -> Places | None:
+    """Return the places as far as they are known, while the key is not."""
+    try:
+        return case.api.places(
+            case.desired.spec, case.desired.run.get("output"), directory_of(case.desired)
+        )
+    except PlaceError:
+        return None
+
+
+# --- limits --------------------------------------------------------------------------------
+
+
+def _priced(case: _Case, change: Change) -> Change:
+    """Add what it costs, and refuse what is over its own limit."""
+    cost = _cost(case)
+    limit = case.options.max_pu
+    if cost is None:
+        if limit is not None:
+            return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
+        return replace(change, notes=(*change.notes, "its cost is not known"), unpriced=True)
+    priced = replace(change, cost=cost)
+    if limit is None or cost.maximum_pu <= limit:
+        return priced
+    return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
+
+
+def _cost(case: _Case) -> Cost | None:
+    script = case.desired.script
+    if script is None:
+        return None
+    return case.api.price(PriceInput(case.desired.spec, script, case.surroundings.tables))
+
+
+def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
+    diagnostic = Diagnostic(
+        code="run/max-pu",
+        summary="Dearer than its maxPu",
+        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
+        why="The maximum counts, so that a run can never spend more than was allowed.",
+        hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time"
+        " range or the image smaller",
+        span=case.desired.source.span(("run", "maxPu")),
+        address=str(case.wanted.address),
+    )
+    return Refusal(RefusalKind.PROTECTED, diagnostic)
+
+
+def _foreign(case: _Case, places: Places) -> Refusal | None:
+    """Refuse to write over what no run of ours has written."""
+    ours = cast("dict[str, list[str]]", case.base.current["ours"])
+    for target in places.targets:
+        found = case.view.found.get(target.path)
+        if found is None or found.sha256 in ours.get(target.path, ()):
+            continue
+        known = target.path in ours
+        if found.obstacle:
+            what = f"{target.path}, where {case.wanted.address} writes, {found.obstacle}."
+        elif known and not case.options.materializes:
+            what = f"{target.path} was changed since {case.wanted.address} has written it."
+        elif known:
+            continue
+        else:
+            what = f"{target.path}, where {case.wanted.address} writes, is there already."
+        return Refusal(RefusalKind.PROTECTED, _taken(case, target.path, what))
+    beside = case.view.found.get(places.witness)
+    if beside is not None and not is_receipt(beside.content):
+        what = f"{places.witness}, where the receipt file goes, is there already and is none."
+        return Refusal(RefusalKind.PROTECTED, _taken(case, places.witness, what))
+    return None
+
+
+def _taken(case: _Case, path: str, what: str) -> Diagnostic:
+    return Diagnostic(
+        code="run/output-taken",
+        summary="A file is in the way",
+        what=what,
+        why="No run of ours has written what lies there, so it may be the only copy of something.",
+        hint=f"move it away, or name another `output`; if it is this answer:"
+        f" shplan import {case.wanted.address} {path}",
+        span=case.desired.source.span(("run", "output")),
+        address=str(case.wanted.address),
+    )
+
+
+def _no_place(case: _Case, problem: str) -> Refusal:
+    diagnostic = Diagnostic(
+        code="run/output",
+        summary="No place for the answer",
+        what=f"`output` of {case.wanted.address}: {problem}",
+        span=case.desired.source.span(("run", "output")),
+        address=str(case.wanted.address),
+    )
+    return Refusal(RefusalKind.PROTECTED, diagnostic)
+
+
+# --- protections, removal ------------------------------------------------------------------
+
+
+def _with_protection(case: _Case, change: Change) -> Change:
+    """Taking a protection away is a change of its own."""
+    recorded = case.wanted.recorded
+    if recorded is None or change.action is not Action.NOOP:
+        return change
+    if recorded.prevent_destroy == case.desired.lifecycle.prevent_destroy:
+        return change
+    return replace(change, action=Action.UPDATE, reason=Reason.PROTECTION_CHANGED, records=True)
+
+
+def _decide_removed(wanted: Wanted) -> Change:
+    """A job whose manifest is gone is let go of; what it has written stays."""
+    recorded = wanted.recorded
+    assert recorded is not None, "an address that is neither declared nor recorded"
+    return Change(
+        wanted.address,
+        Action.FORGET,
+        Reason.NO_LONGER_DECLARED,
+        depends_on=recorded.depends_on,
+        records=True,
+        prevent_destroy=recorded.prevent_destroy,
+        notes=("its files stay where they are",),
+    )
+
+
+__all__ = ["ImmediateOptions", "decide_immediate"]
