@@ -47,6 +47,12 @@ class DataQuestions:
             self._specs[address] = found if isinstance(found, dict) else {}
         return manifest.kind, self._specs[address]
 
+    def names(self, address: Address) -> frozenset[str] | None:
+        """Return the names of what a data kind gives, None for other kinds."""
+        manifest = self._state.manifests.get(address.base)
+        kind = None if manifest is None else manifest.kind
+        return kind.names if isinstance(kind, DataProvider) else None
+
     def all(self, resources: Sequence[Desired], environment: str) -> tuple[Question, ...]:
         """Return what every data kind is asked; a pin that is missing is complained about."""
         questions: list[Question] = []

@@ -152,6 +152,7 @@ class _Loader:
             expand=self._instances.keys,
             local=self._scripts.text,
             given=readings.seen,
+            names=self._questions.names,
             observed=self._scripts.check_observed,
             incomplete=state.incomplete,
         )

@@ -33,6 +33,12 @@ class TilingGrid(DataProvider):
 
     kind = "TilingGrid"
     tables = (TABLE,)
+    names = frozenset(
+        [
+            *("id", "name", "unit", "tileWidth", "tileHeight", "resolutions", "crs", "extent"),
+            *("tilePixels", "tiles", "byName", "names", "count", "partial"),
+        ]
+    )
 
     def check(self, desired: Desired, tables: Tables) -> list[Diagnostic]:
         """Check that the grid has the resolution, and that the area is one."""

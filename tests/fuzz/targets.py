@@ -25,6 +25,7 @@ from shplan.api.hosts import AllowedHosts, may_receive
 from shplan.core import chain
 from shplan.core.address import Address
 from shplan.core.chain import verify
+from shplan.core.cql2_text import Cql2Error, parse_text
 from shplan.core.entry import EntryDraft, Event, Result, Settlement
 from shplan.core.errors import CredentialsError, LedgerError, PlanError
 from shplan.core.line import decode as read_line
@@ -35,6 +36,7 @@ from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import GeometryError, geojson_bounds, geopackage_bounds, read_geojson
 from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
+from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.source import FileError, decode
 from shplan.providers.async_traces import read_beside
 from shplan.providers.registry import PROVIDERS
@@ -116,6 +118,12 @@ sh_client_id = "a"
 sh_client_secret = "b"
 sh_base_url = "https://services.sentinel-hub.com"
 """
+
+PINS = render_lock(
+    Lock().with_pin(
+        "sandbox", Address("CatalogSearch", "a"), Pin.of("sandbox", {}, {"items": [{"id": "x"}]})
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -217,6 +225,12 @@ TARGETS: dict[str, Target] = {
     "geojson tiles": Target((GEOJSON,), lambda content: read_features(content, file="a")),
     "geopackages": Target(_packages(), _package, (GeometryError,)),
     "csv tiles": Target((CSV,), lambda content: read_csv([content], file="a")),
+    "pins": Target((PINS,), lambda content: parse_lock(_text(content)), (LockError,)),
+    "filters": Target(
+        (b"eo:cloud_cover < 20 and not (a between 1 and 2.5e1) or b like 'x''%'",),
+        lambda content: parse_text(_text(content)),
+        (Cql2Error,),
+    ),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
     "copies of requests": Target(
