@@ -107,7 +107,8 @@ def _content(grid: Grid, spec: Object) -> JsonObject:
         "extent": [*grid.bounds],
     }
     resolution = spec.get("resolution")
-    if isinstance(resolution, int | float):
+    # Another one is complained about; it may be too small to be divided by.
+    if isinstance(resolution, int | float) and resolution in grid.resolutions:
         size = tile_size(
             grid,
             resolution=resolution,
