@@ -52,7 +52,9 @@ spec:
     delivery: {s3: {url: "s3://results/ndvi", iamRoleARN: "arn:aws:iam::123456789012:role/r"}}
 """
 GRID = "input: {type: tiling-grid, id: 2, resolution: 240}"
-PACKAGE = 'input: {type: geopackage, features: {s3: {url: "s3://inputs/fields.gpkg"}}}'
+ROLE = "arn:aws:iam::123456789012:role/r"
+PLACE = f'{{url: "s3://inputs/fields.gpkg", iamRoleARN: "{ROLE}"}}'
+PACKAGE = f"input: {{type: geopackage, features: {{s3: {PLACE}}}}}"
 
 
 @pytest.fixture(scope="module")

@@ -232,7 +232,7 @@ def test_right_documents_pass_in_every_form(document: Schema) -> None:
             "spec/from",
         ),
         (_manifest("ByocTiles", {"collection": "c"}), "spec"),
-        (_manifest("ByocTiles", {"collection": "c", "from": {"parquet": "x"}}), "spec/from"),
+        (_manifest("ByocTiles", {"collection": "c", "from": {"shapefile": "x"}}), "spec/from"),
         (
             _manifest("ByocTiles", {"collection": "c", "from": {"csv": "x", "geojson": "y"}}),
             "spec/from",
