@@ -435,6 +435,7 @@ def _receipt(job: _Job, judged: Judged, answer: Answer, files: tuple[Kept, ...])
         cost_pu=answer.spent_pu,
         outputs={name: value for name, value in outputs.items() if value},
         failed=dict(judged.failed),
+        estimate_pu=job.change.cost.levels if job.change.cost.maximum_pu else None,
     )
 
 

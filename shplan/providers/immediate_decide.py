@@ -34,6 +34,7 @@ from shplan.providers.immediate import (
     view_of,
 )
 from shplan.providers.immediate_receipt import Kept, files_of, is_receipt, kept_of
+from shplan.providers.job_outcome import billed
 
 _PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
 
@@ -245,9 +246,8 @@ def _lost(case: _Case, lacking: list[Target]) -> tuple[str, ...]:
 
 def _told(case: _Case, receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
-    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     size = sum(one.size_bytes for one in files_of(receipt))
-    lines = [f"attempt {receipt.attempt} was answered: {billed}, {size:,} bytes"]
+    lines = [f"attempt {receipt.attempt} was answered: {billed(receipt)}, {size:,} bytes"]
     started = 0 if case.view.run is None else case.view.run.started_at
     changed = case.surroundings.changed
     lines += [
@@ -386,7 +386,8 @@ def _cost(case: _Case) -> Cost | None:
     script = case.desired.script
     if script is None:
         return None
-    return case.api.price(PriceInput(case.desired.spec, script, case.surroundings.tables))
+    tables, catalogue = case.surroundings.tables, case.view.catalogue
+    return case.api.price(PriceInput(case.desired.spec, script, tables, catalogue=catalogue))
 
 
 def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
