@@ -271,6 +271,9 @@ TARGETS: dict[str, Target] = {
     "geojson tiles": Target((GEOJSON,), lambda content: read_features(content, file="a")),
     "geopackages": Target(_packages(), _package, (GeometryError,)),
     "csv tiles": Target((CSV,), lambda content: read_csv([content], file="a")),
+    "parquet tiles": Target((_parquet(),), lambda content: read_parquet(content, file="a")),
+    "listings": Target(KEYS, _listing, (PatternError,)),
+    "headers of images": Target((_image(),), _header, (NotATiffError,)),
     "pins": Target((PINS,), lambda content: parse_lock(_text(content)), (LockError,)),
     "filters": Target(
         (b"eo:cloud_cover < 20 and not (a between 1 and 2.5e1) or b like 'x''%'",),
