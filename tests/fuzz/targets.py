@@ -280,9 +280,6 @@ TARGETS: dict[str, Target] = {
         lambda content: parse_text(_text(content)),
         (Cql2Error,),
     ),
-    "parquet tiles": Target((_parquet(),), lambda content: read_parquet(content, file="a")),
-    "listings": Target(KEYS, _listing, (PatternError,)),
-    "headers of images": Target((_image(),), _header, (NotATiffError,)),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
     "copies of requests": Target(
