@@ -22,7 +22,8 @@ def command(options: Options) -> int:
     Print the dependencies between resources, as Graphviz DOT.
 
     Works offline, from the manifests alone. An arrow leads to what is depended on; it is
-    dashed where only `dependsOn` says so. With --format markdown, a Mermaid diagram.
+    dashed where only `dependsOn` says so, and a node where shplan only reads it. With --format
+    markdown, a Mermaid diagram.
 
         shplan graph | dot -Tsvg > graph.svg
     """
@@ -35,6 +36,7 @@ def command(options: Options) -> int:
         _chosen(loaded, options),
         project=loaded.project.name,
         environment=loaded.environment.name,
+        data=frozenset(question.address for question in loaded.questions),
     )
     if options.output == "json":
         write_json(graph_json(graph))

@@ -44,13 +44,13 @@ def open_project(options: Options, *, offline: bool = False) -> Loaded:
 
 
 def load_project(
-    options: Options, variables: VariableInputs, *, offline: bool = False, pulling: bool = False
+    options: Options, variables: VariableInputs, *, offline: bool = False, pulling: str = ""
 ) -> Loaded:
     """
     Load the project with variables that were gathered already.
 
     Args:
-        pulling: pins are about to be written: those that are missing are no error
+        pulling: the address whose pins are about to be written, empty for none
 
     Raises:
         ProjectError: there is none, or its files are wrong: all faults at once

@@ -38,7 +38,7 @@ def command(options: Options, address: str) -> int:
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.manifest.pulling import pull  # noqa: PLC0415
 
-    loaded = load_project(options, variable_inputs(options), pulling=True)
+    loaded = load_project(options, variable_inputs(options), pulling=address)
     wanted(loaded, address)
 
     async def run() -> int:

@@ -202,7 +202,7 @@ class _State:
             now=self._now,
             asks_catalogue=self._subject.asks_catalogue,
             readings=self._subject.readings,
-            changing=frozenset(self._changing),
+            changing=self._changing,
         )
 
 

@@ -143,6 +143,7 @@ class _Loader:
             state.order.readings,
             state.files,
             environment=chosen.name,
+            pulling=state.order.pulling,
             specs=self._questions.spec,
             tables=tables(),
         )

@@ -104,7 +104,8 @@ class Order:
         readings: what data kinds gave so far
         listings: what was found in buckets so far
         settled: no more will be read, so that what is unknown stays so while planning
-        pulling: pins are about to be written: those that are missing are no error
+        pulling: the address whose pins are about to be written: what is pinned of it now does not
+            count, and a pin that is missing is no error; empty: none is written
     """
 
     root: Path
@@ -117,4 +118,4 @@ class Order:
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     listings: Listings = field(default_factory=Listings)
     settled: bool = False
-    pulling: bool = False
+    pulling: str = ""

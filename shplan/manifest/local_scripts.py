@@ -174,7 +174,7 @@ class LocalScripts:
                 self._state.complaints.add(
                     self.script_checks.of_inputs(text, desired, path, declared)
                 )
-                if desired.references:
+                if self.script_checks.reads_others(desired, path):
                     self._scripted[desired.address] = (text, desired, path)
 
     def check_observed(

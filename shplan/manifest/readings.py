@@ -73,6 +73,7 @@ class Readings:
     Args:
         given: what was read after earlier loads
         environment: the pins of which count
+        pulling: what is pinned of this address, or of all its instances, does not count
         specs: the kind and the evaluated `spec` of a data resource, None where there is none
         tables: published tables of the service
     """
@@ -83,12 +84,14 @@ class Readings:
         files: Files,
         *,
         environment: str,
+        pulling: str,
         specs: Specs,
         tables: Mapping[str, JsonObject],
     ) -> None:
         self._given = given
         self._files = files
         self._environment = environment
+        self._pulling = pulling
         self._specs = specs
         self._tables = tables
         self._lock: Lock | None = None
@@ -118,6 +121,8 @@ class Readings:
     def _reading(self, kind: DataProvider, address: Address, spec: Object) -> Reading | None:
         asked = question_digest(spec)
         if kind.can_be_pinned and spec.get(PIN) is True:
+            if self._pulling in (str(address), str(address.base)):
+                return None
             pin = self.pin(address)
             if pin is None or not pin.is_whole or self.waits(spec):
                 return None

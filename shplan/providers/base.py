@@ -10,6 +10,7 @@ belong to the engine. A refusal is thrown into the generator as an `ApiError`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -418,7 +419,7 @@ class Surroundings:
     now: str = ""
     asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
-    changing: frozenset[Address] = frozenset()
+    changing: AbstractSet[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

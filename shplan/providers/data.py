@@ -234,7 +234,7 @@ def _is_asked(desired: Desired, surroundings: Surroundings) -> bool:
     if known is not None:
         return not known.asked
     # What this plan changes may be what is asked for: it is read when that is done.
-    return not surroundings.changing.intersection(desired.depends_on)
+    return surroundings.changing.isdisjoint(desired.depends_on)
 
 
 def side_by_side(

@@ -39,25 +39,42 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Resources and the dependencies between them, sorted."""
+    """
+    Resources and the dependencies between them, sorted.
+
+    Args:
+        data: addresses that are only read, whatever their manifest says
+    """
 
     project: str
     environment: str
     nodes: tuple[Desired, ...]
     edges: tuple[Edge, ...]
+    data: frozenset[Address] = frozenset()
+
+    def manages(self, node: Desired) -> bool:
+        """Tell whether a resource is managed, and not only read."""
+        return node.lifecycle.managed and node.address not in self.data
 
 
-def graph_of(resources: Sequence[Desired], *, project: str, environment: str) -> Graph:
+def graph_of(
+    resources: Sequence[Desired],
+    *,
+    project: str,
+    environment: str,
+    data: frozenset[Address] = frozenset(),
+) -> Graph:
     """
     Return the graph of some resources; an edge needs both its ends among them.
 
     Args:
         resources: in any order
+        data: addresses of those that are only read
     """
     known = {one.address for one in resources}
     nodes = tuple(sorted(resources, key=lambda one: one.address))
     edges = {edge for one in nodes for edge in _edges(one) if edge.on in known}
-    return Graph(project, environment, nodes, tuple(sorted(edges)))
+    return Graph(project, environment, nodes, tuple(sorted(edges)), data)
 
 
 def _edges(one: Desired) -> Iterator[Edge]:
@@ -71,7 +88,7 @@ def render_dot(graph: Graph) -> str:
     numbers = _numbers(graph)
     lines = [f"digraph {_dot(graph.project)} {{", "  rankdir=LR;", "  node [shape=box];"]
     for node in graph.nodes:
-        style = "" if node.lifecycle.managed else ", style=dashed"
+        style = "" if graph.manages(node) else ", style=dashed"
         lines.append(f"  n{numbers[node.address]} [label={_dot(str(node.address))}{style}];")
     for edge in graph.edges:
         style = "" if edge.by == "reference" else " [style=dashed]"
@@ -89,7 +106,7 @@ def render_mermaid(graph: Graph, *, limit: int = LIMIT) -> str:
     numbers = _numbers(graph)
     lines = ["flowchart LR"]
     for node in graph.nodes:
-        shape = "[{}]" if node.lifecycle.managed else "([{}])"
+        shape = "[{}]" if graph.manages(node) else "([{}])"
         lines.append(f"  n{numbers[node.address]}{shape.format(_mermaid(str(node.address)))}")
     for edge in graph.edges:
         arrow = "-->" if edge.by == "reference" else "-.->"
@@ -103,7 +120,7 @@ def render_mermaid(graph: Graph, *, limit: int = LIMIT) -> str:
 
 def graph_json(graph: Graph) -> JsonObject:
     """Return the graph for programs; `schemas/output/graph.json` describes it."""
-    nodes: list[JsonValue] = [_node(node) for node in graph.nodes]
+    nodes: list[JsonValue] = [_node(graph, node) for node in graph.nodes]
     edges: list[JsonValue] = [
         {"from": str(edge.dependent), "to": str(edge.on), "by": edge.by} for edge in graph.edges
     ]
@@ -116,11 +133,11 @@ def graph_json(graph: Graph) -> JsonObject:
     }
 
 
-def _node(node: Desired) -> JsonObject:
+def _node(graph: Graph, node: Desired) -> JsonObject:
     return {
         "address": str(node.address),
         "kind": node.address.kind,
-        "managed": node.lifecycle.managed,
+        "managed": graph.manages(node),
         "members": len(node.members),
         "labels": {**node.labels},
         "source": str(node.source.span(("metadata", "name"))),

@@ -49,6 +49,12 @@ kind: ByocCollection
 metadata: {name: each, forEach: "{{ ref('CatalogSearch/own').byId }}"}
 spec: {name: "Of {{ each.value.datetime }}", s3Bucket: fields}
 """
+THIRD = """\
+apiVersion: shplan/v1
+kind: ByocCollection
+metadata: {name: third}
+spec: {name: "{{ ref('CatalogSearch/scenes').items[2].id }}", s3Bucket: fields}
+"""
 DAYS = ["2025-06-01", "2025-06-03", "2025-06-08", "2025-06-13"]
 
 
@@ -164,6 +170,24 @@ def test_another_search_is_not_answered_by_an_old_pin(pinned: Project) -> None:
     # How many items a page has changes nothing of what is found.
     pinned.replace("< 60", "< 50\n  limit: 3")
     assert pinned.run("validate").code == 0
+
+
+def test_a_pin_that_makes_manifests_wrong_can_be_pulled_again(pinned: Project) -> None:
+    """Nobody has to edit the lock to get away from what it holds."""
+    pinned.replace("2025-06-14T", "2025-06-02T")
+    assert pinned.run("pull", "CatalogSearch/scenes").code == 0
+    write(pinned, "third.yaml", THIRD)
+    pinned.replace("2025-06-02T", "2025-06-14T")
+    assert pinned.run("validate").code == 1
+    assert pinned.run("pull", "CatalogSearch/scenes").code == 0
+    assert pinned.run("validate").code == 0
+    pinned.replace("2025-06-14T", "2025-06-02T")
+    # It finds too little for the manifests, which is said, and pulled all the same.
+    assert pinned.run("pull", "CatalogSearch/scenes").code == 0
+    assert "there is no number 2" in pinned.run("plan").err
+    pinned.replace("2025-06-02T", "2025-06-14T")
+    assert pinned.run("pull", "CatalogSearch/scenes").code == 0
+    assert pinned.run("plan").code == 0
 
 
 def test_an_edited_lock_is_noticed(pinned: Project) -> None:

@@ -171,7 +171,9 @@ def test_a_search_that_needs_itself_is_a_cycle(project: Any) -> None:
 def test_a_pin_that_is_missing_names_the_command(project: Any) -> None:
     (told,) = load_as(project(search(pin=True))).diagnostics
     assert (told.code, told.hint) == ("manifest/pin", "shplan pull CatalogSearch/scenes")
-    assert not load_as(replace(project(search(pin=True)), pulling=True)).diagnostics
+    assert not load_as(
+        replace(project(search(pin=True)), pulling="CatalogSearch/scenes")
+    ).diagnostics
 
 
 def test_many_items_in_many_manifests_cost_what_they_must(project: Any) -> None:

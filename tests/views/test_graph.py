@@ -95,6 +95,15 @@ def test_programs_read_the_same() -> None:
         assert not jsonschema.Draft202012Validator(SCHEMA).is_valid({**document, **part})
 
 
+def test_data_is_drawn_as_what_is_only_read() -> None:
+    made = resource(Address("CatalogSearch", "scenes"))
+    drawn = graph_of((made,), project="farm", environment="x", data=frozenset({made.address}))
+    assert "style=dashed" in render_dot(drawn)
+    assert "([" in render_mermaid(drawn)
+    assert graph_json(drawn)["nodes"][0]["managed"] is False  # type: ignore[index,call-overload]
+    assert "style=dashed" not in render_dot(graph(made))
+
+
 def test_what_is_not_shown_has_no_arrow() -> None:
     assert graph(resource(TILES, refers_to=(FIELDS,))).edges == ()
 
