@@ -28,6 +28,7 @@ from shplan.manifest.yaml_tree import (
     new_map,
     plain,
     take,
+    typed,
     without_comments,
 )
 
@@ -72,10 +73,10 @@ def migrate_batch_v1(
         message = "it cannot be read"
         raise ManifestError(message, diagnostics=tuple(parsed.diagnostics))
     origin = Text(file, text)
-    indices = [one.index for one in parsed.documents]
     found: list[_Document] = []
-    for index, tree in zip(indices, _trees(text), strict=True):
-        found += _documents(tree, Origin(origin, index))
+    trees = _trees(text, [one.value for one in parsed.documents])
+    for one, tree in zip(parsed.documents, trees, strict=True):
+        found += _documents(tree, Origin(origin, one.index))
     rewriting = _Rewriting(table, role, name)
     reports = [rewriting.rewrite(one) for one in found]
     if all(one is None for one in reports):
@@ -98,15 +99,20 @@ class _Document:
     below: Path = ()
 
 
-def _trees(text: str) -> list[Node]:
+def _trees(text: str, values: list[JsonValue]) -> list[Node]:
     """Read JSON as people would write it, and YAML with its comments."""
-    if text.lstrip()[:1] in ("{", "["):
+    if text.lstrip()[:1] in ("{", "[") and len(values) == 1:
         try:
-            return [from_json(json.loads(text), quoted=True)]
+            return [from_json(json.loads(text, parse_constant=_no_number), quoted=True)]
         except (ValueError, RecursionError):
             # The flow style of YAML looks alike.
             pass
-    return load(text)
+    return load(text, values)
+
+
+def _no_number(name: str) -> float:
+    message = f"{name} is none in JSON"
+    raise ValueError(message)
 
 
 def _documents(tree: Node, origin: Origin) -> Iterator[_Document]:
@@ -246,7 +252,7 @@ def _tell_run(report: Report, path: Path, *, run: JsonObject | Map) -> None:
 
 def _written(trees: list[Node]) -> str:
     """Write the documents; comments that would change what they say are given up."""
-    wanted = [_typed(plain(one)) for one in trees]
+    wanted = [typed(plain(one)) for one in trees]
     text = dump(trees)
     if _read(text) != wanted:
         text = dump(without_comments(trees))
@@ -256,15 +262,7 @@ def _written(trees: list[Node]) -> str:
 def _read(text: str) -> list[object]:
     parsed = parse(text, file="")
     broken = has_errors(parsed.diagnostics)
-    return [] if broken else [_typed(one.value) for one in parsed.documents]
-
-
-def _typed(value: JsonValue) -> object:
-    if isinstance(value, dict):
-        return {key: _typed(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_typed(one) for one in value]
-    return (type(value).__name__, value)
+    return [] if broken else [typed(one.value) for one in parsed.documents]
 
 
 def _nothing(file: str) -> Diagnostic:
