@@ -34,6 +34,7 @@ from shplan.manifest.yaml_tree import (
 
 KIND = "BatchProcess"
 _LONGEST_NAME = 60
+_PAIR = re.compile(r"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def migrate_batch_v1(
     Raises:
         ManifestError: it cannot be read, or there is nothing of version 1 in it
     """
+    text = _PAIR.sub(_character, text) if _is_flow(text) else text
     parsed = parse(text, file=file)
     if has_errors(parsed.diagnostics):
         message = "it cannot be read"
@@ -101,13 +103,22 @@ class _Document:
 
 def _trees(text: str, values: list[JsonValue]) -> list[Node]:
     """Read JSON as people would write it, and YAML with its comments."""
-    if text.lstrip()[:1] in ("{", "[") and len(values) == 1:
+    if _is_flow(text) and len(values) == 1:
         try:
             return [from_json(json.loads(text, parse_constant=_no_number), quoted=True)]
         except (ValueError, RecursionError):
             # The flow style of YAML looks alike.
             pass
     return load(text, values)
+
+
+def _is_flow(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _character(pair: re.Match[str]) -> str:
+    """Write out a character that JSON escapes in two halves, which YAML does not know."""
+    return str(json.loads(f'"{pair[0]}"'))
 
 
 def _no_number(name: str) -> float:

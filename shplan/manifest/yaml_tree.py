@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import MutableMapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -48,7 +49,10 @@ def load(text: str, values: Sequence[JsonValue]) -> list[Node]:
     yaml = round_trip()
     yaml.Constructor = _Plain
     try:
-        found = [one for one in yaml.load_all(text) if one is not None]
+        with warnings.catch_warnings():
+            # An anchor may be used again, which is told by nothing else.
+            warnings.simplefilter("ignore")
+            found = [one for one in yaml.load_all(text) if one is not None]
         same = [typed(plain(one)) for one in found] == [typed(one) for one in values]
     except (YAMLError, ValueError, RecursionError):
         same = False
