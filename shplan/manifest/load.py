@@ -39,6 +39,7 @@ from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin, Text
 from shplan.manifest.outputs import check_outputs
 from shplan.manifest.parse import Document, kind_of, parse
+from shplan.manifest.produced import without_collection
 from shplan.manifest.project import (
     DEFAULT_ENVIRONMENT,
     DEFAULT_MANIFESTS,
@@ -721,6 +722,7 @@ class _Loader:
             # What is wrong with a manifest is said once, not for each of its instances.
             complaints.update(dict.fromkeys(found))
         self.diagnostics += complaints
+        self.diagnostics += without_collection(resources)
         kinds = [(one, self.registry[one.address.kind]) for one in resources]
         self.diagnostics += check_outputs(kinds, files=self.files.digests)
         return tuple(resources)
