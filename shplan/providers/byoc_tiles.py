@@ -21,7 +21,8 @@ from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
-from shplan.core.planner import dependencies, protected
+from shplan.core.planner import dependencies
+from shplan.core.refusals import protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest

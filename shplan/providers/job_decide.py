@@ -14,7 +14,8 @@ from typing import cast
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.paths import has_request_id
-from shplan.core.planner import dependencies, protected
+from shplan.core.planner import dependencies
+from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known

@@ -87,7 +87,9 @@ def _own_cost(case: Case) -> Cost | None:
     script, tables = case.desired.script, case.surroundings.tables
     if script is None:
         return None
-    return case.api.price(PriceInput(case.spec, script, tables, features=case.view.features))
+    view = case.view
+    asked = PriceInput(case.spec, script, tables, features=view.features, catalogue=view.catalogue)
+    return case.api.price(asked)
 
 
 def _too_dear(case: Case, cost: Cost, limit: float) -> Refusal:

@@ -79,7 +79,10 @@ def _image_faults(
     body: Object, area: Area, path: Path, table: JsonObject, *, most_px: int
 ) -> Faults:
     output = at(body, *path)
-    yield from size_faults(output, area, path, most_px=most_px)
+    wrong = list(size_faults(output, area, path, most_px=most_px))
+    yield from wrong
+    if any(fault.sure for fault in wrong):
+        return
     default_px = _DEFAULT_PX if most_px == _MOST_PX else None
     metres = metres_per_pixel(output if output is not None else {}, area, default_px=default_px)
     data = at(body, "input", "data")
