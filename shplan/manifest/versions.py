@@ -48,8 +48,9 @@ def _fits(schema: Schema, spec: Mapping[str, JsonValue], body: Schema) -> bool:
         return False
     for name, value in spec.items():
         member = members[name]
-        known = properties(followed(schema, member)) if isinstance(member, dict) else {}
-        if known and isinstance(value, dict) and not value.keys() <= known.keys():
+        node = followed(schema, member) if isinstance(member, dict) else {}
+        closed = node.get("additionalProperties") is False
+        if closed and isinstance(value, dict) and not value.keys() <= properties(node).keys():
             return False
     return True
 
