@@ -28,6 +28,7 @@ from shplan.manifest.meaning import cycles, members_twice
 from shplan.manifest.member_tables import Listings
 from shplan.manifest.origin import Origin
 from shplan.manifest.outputs import check_outputs
+from shplan.manifest.produced import without_collection
 from shplan.manifest.project import Environment, Project, check_version, select_environment
 from shplan.manifest.project_file import ProjectFile
 from shplan.manifest.readings import Readings
@@ -179,6 +180,7 @@ class _Loader:
         state.complaints.diagnostics += cycles(resources)
         state.complaints.diagnostics += members_twice(sets)
         kinds = [(one, state.order.registry[one.address.kind]) for one in resources]
+        state.complaints.diagnostics += without_collection(resources)
         state.complaints.diagnostics += check_outputs(kinds, files=state.files.digests)
         return self._checked(self._scripts.all(resources))
 

@@ -28,11 +28,13 @@ from shplan.manifest.yaml_tree import (
     new_map,
     plain,
     take,
+    typed,
     without_comments,
 )
 
 KIND = "BatchProcess"
 _LONGEST_NAME = 60
+_PAIR = re.compile(r"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ def migrate_batch_v1(
     Raises:
         ManifestError: it cannot be read, or there is nothing of version 1 in it
     """
+    text = _PAIR.sub(_character, text) if _is_flow(text) else text
     parsed = parse(text, file=file)
     if has_errors(parsed.diagnostics):
         message = "it cannot be read"
         raise ManifestError(message, diagnostics=tuple(parsed.diagnostics))
     origin = Text(file, text)
-    indices = [one.index for one in parsed.documents]
     found: list[_Document] = []
-    for index, tree in zip(indices, _trees(text), strict=True):
-        found += _documents(tree, Origin(origin, index))
+    trees = _trees(text, [one.value for one in parsed.documents])
+    for one, tree in zip(parsed.documents, trees, strict=True):
+        found += _documents(tree, Origin(origin, one.index))
     rewriting = _Rewriting(table, role, name)
     reports = [rewriting.rewrite(one) for one in found]
     if all(one is None for one in reports):
@@ -98,15 +101,29 @@ class _Document:
     below: Path = ()
 
 
-def _trees(text: str) -> list[Node]:
+def _trees(text: str, values: list[JsonValue]) -> list[Node]:
     """Read JSON as people would write it, and YAML with its comments."""
-    if text.lstrip()[:1] in ("{", "["):
+    if _is_flow(text) and len(values) == 1:
         try:
-            return [from_json(json.loads(text), quoted=True)]
+            return [from_json(json.loads(text, parse_constant=_no_number), quoted=True)]
         except (ValueError, RecursionError):
             # The flow style of YAML looks alike.
             pass
-    return load(text)
+    return load(text, values)
+
+
+def _is_flow(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _character(pair: re.Match[str]) -> str:
+    """Write out a character that JSON escapes in two halves, which YAML does not know."""
+    return str(json.loads(f'"{pair[0]}"'))
+
+
+def _no_number(name: str) -> float:
+    message = f"{name} is none in JSON"
+    raise ValueError(message)
 
 
 def _documents(tree: Node, origin: Origin) -> Iterator[_Document]:
@@ -246,7 +263,7 @@ def _tell_run(report: Report, path: Path, *, run: JsonObject | Map) -> None:
 
 def _written(trees: list[Node]) -> str:
     """Write the documents; comments that would change what they say are given up."""
-    wanted = [_typed(plain(one)) for one in trees]
+    wanted = [typed(plain(one)) for one in trees]
     text = dump(trees)
     if _read(text) != wanted:
         text = dump(without_comments(trees))
@@ -256,15 +273,7 @@ def _written(trees: list[Node]) -> str:
 def _read(text: str) -> list[object]:
     parsed = parse(text, file="")
     broken = has_errors(parsed.diagnostics)
-    return [] if broken else [_typed(one.value) for one in parsed.documents]
-
-
-def _typed(value: JsonValue) -> object:
-    if isinstance(value, dict):
-        return {key: _typed(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_typed(one) for one in value]
-    return (type(value).__name__, value)
+    return [] if broken else [typed(one.value) for one in parsed.documents]
 
 
 def _nothing(file: str) -> Diagnostic:

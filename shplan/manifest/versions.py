@@ -4,7 +4,7 @@ A body that is another version's than `run.api` says: told once, in place of a f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from shplan.core.value import JsonValue
 from shplan.manifest.schema_places import Schema, followed, properties
@@ -20,9 +20,10 @@ def other_version(schema: Schema, document: JsonValue, subject: str) -> Violatio
     stated = run.get("api") if isinstance(run, dict) else None
     for version, then, usual in _versions(schema):
         own, other = (then, usual) if stated == version else (usual, then)
-        if spec.keys() <= own or not spec.keys() <= other:
+        fields = properties(own).keys()
+        if spec.keys() <= fields or not _fits(schema, spec, other):
             continue
-        field = min(spec.keys() - own)
+        field = min(spec.keys() - fields)
         if stated == version:
             told, hint = "of the usual version of the API", "leave `api` out of `run`"
         else:
@@ -40,8 +41,22 @@ def other_version(schema: Schema, document: JsonValue, subject: str) -> Violatio
     return None
 
 
-def _versions(schema: Schema) -> Iterator[tuple[str, set[str], set[str]]]:
-    """Yield each version that a condition names, its fields, and those of the usual one."""
+def _fits(schema: Schema, spec: Mapping[str, JsonValue], body: Schema) -> bool:
+    """Tell whether a body has all these fields; of a mixture nobody can say what it is."""
+    members = properties(body)
+    if not spec.keys() <= members.keys():
+        return False
+    for name, value in spec.items():
+        member = members[name]
+        node = followed(schema, member) if isinstance(member, dict) else {}
+        closed = node.get("additionalProperties") is False
+        if closed and isinstance(value, dict) and not value.keys() <= properties(node).keys():
+            return False
+    return True
+
+
+def _versions(schema: Schema) -> Iterator[tuple[str, Schema, Schema]]:
+    """Yield each version that a condition names, its body, and that of the usual one."""
     conditions = schema.get("allOf")
     for one in conditions if isinstance(conditions, list) else ():
         if not isinstance(one, dict):
@@ -50,12 +65,12 @@ def _versions(schema: Schema) -> Iterator[tuple[str, set[str], set[str]]]:
         for step in ("properties", "run", "properties", "api", "const"):
             version = version.get(step) if isinstance(version, dict) else None
         if isinstance(version, str):
-            yield version, _fields(schema, one.get("then")), _fields(schema, one.get("else"))
+            yield version, _body(schema, one.get("then")), _body(schema, one.get("else"))
 
 
-def _fields(schema: Schema, branch: JsonValue) -> set[str]:
+def _body(schema: Schema, branch: JsonValue) -> Schema:
     spec = properties(branch).get("spec") if isinstance(branch, dict) else None
-    return set(properties(followed(schema, spec))) if isinstance(spec, dict) else set()
+    return followed(schema, spec) if isinstance(spec, dict) else {}
 
 
 __all__ = ["other_version"]

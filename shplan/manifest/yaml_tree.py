@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import MutableMapping
+import warnings
+from collections.abc import MutableMapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from shplan.core.value import JsonValue
@@ -24,9 +27,60 @@ Map: TypeAlias = MutableMapping[str, Node]
 _EXPRESSION = re.compile(r"\{[{%#]")
 
 
-def load(text: str) -> list[Node]:
-    """Return the documents of a text that `parse` has accepted."""
-    return [one for one in round_trip().load_all(text) if one is not None]
+class _Plain(RoundTripConstructor):
+    """Reads dates as the texts that they are to manifests."""
+
+    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
+        """Return the text of a date."""
+        del values
+        return self.construct_scalar(node)
+
+
+_Plain.add_constructor("tag:yaml.org,2002:timestamp", _Plain.construct_yaml_timestamp)
+
+
+def load(text: str, values: Sequence[JsonValue]) -> list[Node]:
+    """
+    Return the documents of a text with their comments; without, where they are read otherwise here.
+
+    Args:
+        values: what `parse` has read of it, which counts
+    """
+    yaml = round_trip()
+    yaml.Constructor = _Plain
+    try:
+        with warnings.catch_warnings():
+            # An anchor may be used again, which is told by nothing else.
+            warnings.simplefilter("ignore")
+            found = [one for one in yaml.load_all(text) if one is not None]
+        same = [typed(plain(one)) for one in found] == [typed(one) for one in values]
+    except (YAMLError, ValueError, RecursionError):
+        same = False
+    return found if same and not _is_shared(found) else [from_json(one) for one in values]
+
+
+def _is_shared(trees: list[Node]) -> bool:
+    """Tell whether an anchor stands for several members, of which only one is to change."""
+    seen: set[int] = set()
+    waiting = list(trees)
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, dict | list):
+            continue
+        if id(node) in seen:
+            return True
+        seen.add(id(node))
+        waiting += node.values() if isinstance(node, dict) else node
+    return False
+
+
+def typed(value: JsonValue) -> object:
+    """Return a form in which 1, 1.0 and true differ, and the order of keys does not matter."""
+    if isinstance(value, dict):
+        return {key: typed(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [typed(one) for one in value]
+    return (type(value).__name__, value)
 
 
 def dump(documents: list[Node]) -> str:
@@ -86,7 +140,9 @@ def plain(node: Node) -> JsonValue:
         return str(node)
     if isinstance(node, bool) or node is None:
         return node
-    return int(node) if isinstance(node, int) else float(node)
+    if isinstance(node, int):
+        return int(node)
+    return float(node) if isinstance(node, float) else str(node)
 
 
 def rename(tree: Map, old: str, new: str) -> None:

@@ -31,7 +31,7 @@ from shplan.core.cog_rules import file_findings
 from shplan.core.cql2_text import Cql2Error, parse_text
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.entry import EntryDraft, Event, Result, Settlement
-from shplan.core.errors import CredentialsError, LedgerError, PlanError
+from shplan.core.errors import CredentialsError, LedgerError, ManifestError, PlanError
 from shplan.core.line import decode as read_line
 from shplan.core.secret_places import SecretPlaceError, read_secret_place
 from shplan.core.tiff_header import NotATiffError, read_header
@@ -44,11 +44,14 @@ from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
 from shplan.manifest.members_bucket import Listing, read_listing
 from shplan.manifest.members_parquet import read_parquet
+from shplan.manifest.migration import migrate_batch_v1
+from shplan.manifest.parse import parse
 from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.source import FileError, decode
 from shplan.providers.async_traces import read_beside
 from shplan.providers.registry import PROVIDERS
 from shplan.providers.statistics_results import error_in
+from shplan.schema.store import table
 from shplan.views.saved_plan import load_plan, save_plan
 from shplan.views.snippet import render_all
 from tests.manifest.test_hostile_expressions import ESCAPES, USEFUL, World
@@ -250,6 +253,32 @@ LINES = tuple(
 EXPRESSIONS = tuple(one.encode() for one in (*ESCAPES, *(text for text, _ in USEFUL)))
 
 
+GRIDS = table("tiling-grids")
+REQUESTS_V1 = (
+    (
+        b"kind: BatchProcess\nmetadata: {name: a} # b\nspec:\n  processRequest: {input: {bounds: {bbox: [1, 2, 3, 4]},"
+        b" data: [{type: s, t: 2025-06-01T00:00:00Z}]}, evalscript: x}\n  tilingGrid: &g {id: 0, resolution: 10}\n"
+        b"  output:\n    # there\n    defaultTilePath: s3://a/b # c\n    cogOutput: true\nrun: {api: v1, maxPu: 1_0}\n"
+    ),
+    (
+        b'{"data": [{"id": 1, "processRequest": {"evalscript": "{{ {% \\ud83d\\ude00"}, "tilingGridId": 0,'
+        b' "resolution": 1e1, "bucketName": "a", "description": "b"}]}'
+    ),
+)
+
+
+def _migrated(content: bytes) -> None:
+    """What is written is read again, and says nothing of version 1 any more."""
+    done = migrate_batch_v1(_text(content), file="a.yaml", table=GRIDS)
+    found = parse(done.text, file="b.yaml")
+    assert not found.diagnostics, done.text
+    for one in found.documents:
+        value = one.value
+        if isinstance(value, dict) and value.get("kind") == "BatchProcess" and done.text:
+            spec = value.get("spec")
+            assert not isinstance(spec, dict) or "tilingGrid" not in spec
+
+
 def _told(found: Any) -> Value:
     """What of a file may come into a ledger, which takes no text that is not UTF-8, and no NaN."""
     return [] if found is None else [found.id, found.cost_pu, found.error]
@@ -280,6 +309,7 @@ TARGETS: dict[str, Target] = {
         lambda content: parse_text(_text(content)),
         (Cql2Error,),
     ),
+    "requests of Batch V1": Target(REQUESTS_V1, _migrated, (ManifestError,)),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
     "copies of requests": Target(

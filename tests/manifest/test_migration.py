@@ -261,6 +261,34 @@ def test_the_marker_of_the_earlier_task_goes() -> None:
     assert "marker" in codes(done)
 
 
+def test_a_character_that_json_writes_in_two_halves_is_one() -> None:
+    text = json.dumps(body(description="NDVI \U0001f331"))
+    assert "\\ud83c\\udf31" in text
+    assert spec_of(migrated(text))["description"] == "NDVI \U0001f331"
+
+
+def test_dates_and_numbers_are_what_they_are_to_manifests() -> None:
+    times = "{from: 2025-06-01T00:00:00Z, to: 2025-06-02}"
+    data = f"[{{type: sentinel-2-l2a, dataFilter: {{timeRange: {times}}}}}]"
+    text = MANIFEST.replace("[{type: sentinel-2-l2a}]", data)
+    made = spec_of(migrated(text))
+    (one,) = made["processRequest"]["input"]["data"]
+    assert one["dataFilter"]["timeRange"] == {"from": "2025-06-01T00:00:00Z", "to": "2025-06-02"}
+    assert "# cut into" in migrated(text).text
+
+
+def test_an_anchor_that_stands_elsewhere_too_is_not_rewritten_there() -> None:
+    text = MANIFEST.replace(
+        "metadata: {name: ndvi}", "metadata: {name: ndvi, annotations: &it {id: 0, resolution: 10}}"
+    )
+    text = text.replace(
+        "  tilingGrid:\n    id: 0 # tiles of 20 km\n    resolution: 10\n", "  tilingGrid: *it\n"
+    )
+    made = yaml.safe_load(migrated(text).text)
+    assert made["metadata"]["annotations"] == {"id": 0, "resolution": 10}
+    assert made["spec"]["input"] == {"type": "tiling-grid", "id": 0, "resolution": 10}
+
+
 def test_braces_of_a_pasted_script_are_no_expression() -> None:
     script = SCRIPT.replace("{ return [sample.B04]; }", "{{ return [sample.B04]; }}")
     told = body()
