@@ -47,6 +47,7 @@ class Subject:
         runs: what the ledger knows of runs, by key
         deployment: as run keys name it
         tables: published tables of the service by name, as data
+        asks_catalogue: as in `Surroundings`
         readings: what data kinds gave while the manifests were loaded
     """
 
@@ -62,6 +63,7 @@ class Subject:
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
 
 
@@ -94,7 +96,12 @@ async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Pla
     state = _State(subject, recorded)
     for level in levels(_dependencies(wanted)):
         await state.take_level([wanted[address] for address in level], reader)
-    ordered = assemble(_selected(state.changes, subject), moved=subject.moved)
+    kinds = {change.address.kind for change in state.changes}
+    ordered = assemble(
+        _selected(state.changes, subject),
+        moved=subject.moved,
+        natural_keys={kind: subject.registry[kind].natural_key for kind in kinds},
+    )
     plan = Plan(inputs, apply_policies((*ledger_only, *ordered), subject.policies))
     return Planned(plan, state.attributes, recorded, state.observed)
 
@@ -193,6 +200,7 @@ class _State:
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
+            asks_catalogue=self._subject.asks_catalogue,
             readings=self._subject.readings,
             changing=frozenset(self._changing),
         )

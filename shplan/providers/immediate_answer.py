@@ -10,7 +10,6 @@ from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
-from shplan.core.cost import Cost
 from shplan.core.entry import Result, Settlement
 from shplan.core.files import FileDraft, FileFound, Write
 from shplan.core.request import Answer
@@ -253,7 +252,7 @@ def settled(job: ImmediateJob, reply: Reply) -> Settlement:
 
 
 def _receipt(job: ImmediateJob, judged: Judged, answer: Answer, files: tuple[Kept, ...]) -> Receipt:
-    outputs = outputs_with({"estimate": _estimate(job.change.cost)}, files)
+    cost = job.change.cost
     return Receipt(
         key=job.key.digest,
         attempt=job.attempt,
@@ -262,21 +261,12 @@ def _receipt(job: ImmediateJob, judged: Judged, answer: Answer, files: tuple[Kep
         parts=job.key.parts,
         request=job.sent,
         cost_pu=answer.spent_pu,
-        outputs={name: value for name, value in outputs.items() if value},
+        outputs=outputs_with({}, files),
         failed=dict(judged.failed),
+        estimate_pu=cost.levels if cost.maximum_pu else None,
     )
 
 
 def outputs_with(outputs: JsonObject, files: tuple[Kept, ...]) -> JsonObject:
     """Return what a receipt says of its outputs, with these files."""
     return {**outputs, "files": cast("JsonValue", [one.as_json() for one in files])}
-
-
-def _estimate(cost: Cost) -> JsonObject:
-    if not cost.maximum_pu:
-        return {}
-    return {
-        "minimumPu": cost.minimum_pu,
-        "expectedPu": cost.expected_pu,
-        "maximumPu": cost.maximum_pu,
-    }

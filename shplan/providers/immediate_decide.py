@@ -26,6 +26,7 @@ from shplan.providers.immediate import (
 from shplan.providers.immediate_case import Case, case_of
 from shplan.providers.immediate_limits import in_the_way, no_place, priced
 from shplan.providers.immediate_receipt import Kept, files_of, kept_of
+from shplan.providers.job_outcome import billed
 
 _PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
 
@@ -134,9 +135,8 @@ def _lost(case: Case, lacking: list[Target]) -> tuple[str, ...]:
 
 def _told(case: Case, receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
-    billed = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
     size = sum(one.size_bytes for one in files_of(receipt))
-    lines = [f"attempt {receipt.attempt} was answered: {billed}, {size:,} bytes"]
+    lines = [f"attempt {receipt.attempt} was answered: {billed(receipt)}, {size:,} bytes"]
     started = 0 if case.view.run is None else case.view.run.started_at
     changed = case.surroundings.changed
     lines += [

@@ -35,7 +35,8 @@ def _cost(case: Case) -> Cost | None:
     script = case.desired.script
     if script is None:
         return None
-    return case.api.price(PriceInput(case.desired.spec, script, case.surroundings.tables))
+    tables, catalogue = case.surroundings.tables, case.view.catalogue
+    return case.api.price(PriceInput(case.desired.spec, script, tables, catalogue=catalogue))
 
 
 def _too_dear(case: Case, cost: Cost, limit: float) -> Refusal:
