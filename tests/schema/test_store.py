@@ -21,10 +21,12 @@ def test_kinds_are_those_with_a_schema() -> None:
         "BatchStatistics",
         "ByocCollection",
         "ByocTiles",
+        "CatalogSearch",
         "Evalscript",
         "Process",
         "Project",
         "Statistics",
+        "TilingGrid",
         "ZarrCollection",
     )
 
