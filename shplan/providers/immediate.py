@@ -197,7 +197,9 @@ def refresh_immediate(
     ours = written_by_us(run.receipt for run in surroundings.runs.values())
     twins = _twins(sought)
     witnesses = _witnesses(sought, found)
-    catalogue = yield from _acquisitions(sought, surroundings)
+    answered = {one.key for one in witnesses.values() if one is not None}
+    unanswered = [one for one in sought if _is_open(one) and one.key.digest not in answered]
+    catalogue = yield from _acquisitions(unanswered, surroundings)
     for job in sought:
         views[job.wanted.address] = ImmediateView(
             job.key,
@@ -221,7 +223,7 @@ def _acquisitions(sought: Iterable[_Sought], surroundings: Surroundings) -> Flow
 
     asked = [
         PriceInput(desired.spec, desired.script, surroundings.tables)
-        for desired in (one.wanted.desired for one in sought if _is_open(one))
+        for desired in (one.wanted.desired for one in sought)
         if desired is not None and desired.script is not None
     ]
     return (yield from ask_catalogue(asked, now=surroundings.now))

@@ -643,3 +643,22 @@ def test_a_plan_says_in_words_what_is_lost(tmp_path: Path) -> None:
         assert (row.state, "materialize" in row.detail) == ("drifted", True)
 
     on_bench(tmp_path, scenario)
+
+
+def test_of_what_has_its_receipt_file_the_catalogue_is_not_asked(tmp_path: Path) -> None:
+    """A search is paid as well, and what is adopted has no price."""
+
+    async def searches(world: Bench) -> int:
+        requests = (await world.call("GET", "/_sandbox/requests"))["requests"]
+        return sum(one["path"].endswith("/search") for one in requests)
+
+    async def scenario(world: Bench) -> None:
+        await done(world, statistics(), asks_catalogue=True)
+        before = await searches(world)
+        assert before > 0
+        shutil.rmtree(tmp_path / "ledger")
+        change = await only(world, statistics(), asks_catalogue=True)
+        assert change.action is Action.ADOPT
+        assert await searches(world) == before
+
+    on_bench(tmp_path, scenario)

@@ -179,6 +179,7 @@ class Bench:
                 poll_s=self.poll_s,
                 project="test",
                 waits_for_jobs=more.pop("wait", True),
+                asks_catalogue=more.pop("asks_catalogue", False),
             ),
             deployment="sandbox",
             storage=DirectoryStorage(self.buckets),
