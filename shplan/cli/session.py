@@ -145,7 +145,7 @@ async def open_session(
         CredentialsError: there are none, or they may not go to this host
         LedgerError: the ledger may not be used
     """
-    assert not loaded.listings.missing, "a set without its members would be emptied"
+    assert destroy or not loaded.listings.missing, "a set without its members would be emptied"
     journal = open_journal(loaded, applying=applying)
     async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
         settings = _settings(loaded, deployment, options, private=journal.private)
@@ -332,6 +332,7 @@ def _settings(
         waits_for_jobs=options.wait,
         list_lag_s=lag,
         private_ledger=private,
+        asks_catalogue=loaded.environment.asks_catalogue,
         reads_buckets=embedded or not why_closed(os.environ),
         poll_s=0.2 if embedded else (0.5 if near else 5.0),
     )

@@ -31,6 +31,7 @@ _TIMELESS = "dem"
 _RADAR = "sentinel-1-grd"
 _USER_DATA = "userdata"
 _FLOAT = "FLOAT32"
+_WESTERN = ("landsat-", "modis", "hls")
 
 
 class ScriptInput(NamedTuple):
@@ -58,10 +59,16 @@ class ScriptOutput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScriptShape:
-    """What the `setup()` of an evalscript returned."""
+    """
+    What the `setup()` of an evalscript returned.
+
+    Args:
+        chooses: another of its functions chooses among scenes
+    """
 
     inputs: tuple[ScriptInput, ...]
     outputs: tuple[ScriptOutput, ...]
+    chooses: bool = False
 
 
 # Tells how many samples a pixel has of one `input.data` with this mosaicking.
@@ -75,6 +82,7 @@ def cost_input(
     *,
     features: tuple[Features, ...] | None = None,
     already_done: int = 0,
+    sampling: Sampling | None = None,
 ) -> CostInput | None:
     """
     Return what the price of a Batch V2 request is computed from; None where it is unknown.
@@ -85,10 +93,11 @@ def cost_input(
         table: the tiling grids, with the rule that counts their tiles
         features: of a GeoPackage, where they are known
         already_done: features that an earlier attempt delivered, with `skipExisting`
+        sampling: how samples are counted; unless said, over the time range
     """
     process = object_of(request.get("processRequest"))
     counted = features if features is not None else _grid_features(request, table)
-    read = reads(process, script, samples_of)
+    read = reads(process, script, sampling or samples_of)
     if counted is None or read is None:
         return None
     arrays = object_of(request.get("output"))
@@ -104,8 +113,25 @@ def image_input(
     if read is None:
         return None
     given = priced(request, read, _outputs(request, script, {}, assumed=""))
+    given = _apart(given, data_of(request))
     image = Features(1, size.width_px, size.height_px, counted=size.counted, noun="an image")
     return replace(given, features=(image,))
+
+
+def _apart(given: CostInput, data: list[Object]) -> CostInput:
+    """
+    Take collections of the western deployment as remote where others are read beside them.
+
+    Source: the documentation's pages on data fusion and on deployments: these lie on one of the
+    two, and only the main one fuses both.
+    """
+    kinds = [one.get("type") for one in data]
+    western = [one for one in kinds if isinstance(one, str) and one.startswith(_WESTERN)]
+    if not western or len(western) == len(kinds):
+        return given
+    local = len(kinds) - len(western)
+    distinct = max(given.distinct - len(set(western)), 1)
+    return replace(given, collections=local, distinct=distinct, remote=len(western))
 
 
 def priced(process: Object, sources: tuple[Source, ...], outputs: tuple[Output, ...]) -> CostInput:

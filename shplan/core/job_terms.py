@@ -133,7 +133,8 @@ def _fusion(given: CostInput) -> Iterable[Factor]:
     most = fusion_factor(given.collections, given.remote)
     if most > 1:
         label = f"fusion of {given.collections + given.remote} collections"
-        least = min(fusion_factor(given.distinct, given.remote), most)
+        # Where a collection lies is the deployment's to say: at the least, all of them there.
+        least = min(fusion_factor(given.distinct + given.remote), most)
         source = f"{_PU_PAGE}: the local collections and twice the remote ones"
         yield Factor(label, least, most, most, f"{most:g}", source)
 

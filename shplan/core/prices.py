@@ -8,11 +8,18 @@ The formula stands in `job_cost` and `job_terms`, what a body says about it in `
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import cast
 
+from shplan.core.acquisitions import (
+    Catalogue,
+    Search,
+    counted,
+    counted_intervals,
+    margin_of,
+    search_of,
+)
 from shplan.core.areas import DEGREES, NotAnAreaError, area_of
 from shplan.core.compare import instant
 from shplan.core.cost import Cost, CostTerm, exactly
@@ -33,6 +40,7 @@ from shplan.core.job_cost import (
     tiles_a_day,
 )
 from shplan.core.job_input import (
+    Sampling,
     ScriptShape,
     cost_input,
     data_of,
@@ -66,6 +74,7 @@ class PriceInput:
         features: of the file that the request names, by size; None where it names none or it
             cannot be read
         already_done: features that an earlier attempt delivered, with `skipExisting`
+        catalogue: what it has said of acquisitions; where it was not asked, they are assumed
     """
 
     request: Object
@@ -73,6 +82,7 @@ class PriceInput:
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     features: tuple[Features, ...] | None = None
     already_done: int = 0
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
 
 def process_cost(asked: PriceInput) -> Cost | None:
@@ -119,6 +129,7 @@ def batch_v2_cost(asked: PriceInput) -> Cost | None:
         table,
         features=asked.features,
         already_done=asked.already_done,
+        sampling=_batch_sampling(asked, process),
     )
     return None if given is None else cost_of(given, BATCH)
 
@@ -198,7 +209,15 @@ def _image(asked: PriceInput, tariff: Tariff, *, assumed_px: int | None) -> Cost
     size: ImageSize | None = image_size(bounds, output, assumed_px=assumed_px)
     if size is None:
         return None
-    sampling = partial(samples_of, tiles_a_day=tiles_a_day(extent_km(bounds)))
+    tiles = tiles_a_day(extent_km(bounds))
+
+    def sampling(mosaicking: str, data: Object) -> Samples | None:
+        assumed = samples_of(mosaicking, data, tiles_a_day=tiles)
+        if assumed is None:
+            return None
+        whole, search = not asked.script.chooses, search_of(bounds, data, _span_of(data))
+        return counted(assumed, mosaicking, search, asked.catalogue, whole=whole)
+
     given = image_input(asked.request, asked.script, size, sampling)
     return None if given is None else cost_of(given, tariff)
 
@@ -214,10 +233,85 @@ def _statistics(asked: PriceInput, *, most_tiles: int) -> CostInput | None:
 
     def sampling(mosaicking: str, data: Object) -> Samples:
         timeless = is_timeless(data)
-        return interval_samples(mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles)
+        assumed = interval_samples(mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles)
+        search = _statistics_search(asked.request, data, intervals)
+        fused = len(data_of(asked.request)) > 1
+        return counted_intervals(
+            assumed, mosaicking, search, asked.catalogue, intervals, fused=fused
+        )
 
     read = reads(asked.request, asked.script, sampling)
     return None if read is None else priced(asked.request, read, _JSON)
+
+
+def searches(asked: PriceInput) -> tuple[Search, ...]:
+    """
+    Return what a price would ask the catalogue: nothing where it does not depend on acquisitions.
+
+    Args:
+        asked: of any API; batch requests in the words of version 2
+    """
+    request = asked.request
+    if not isinstance(request.get("processRequest"), dict):
+        found = _direct_searches(asked)
+    else:
+        found = _batch_searches(asked, object_of(request["processRequest"]))
+    return tuple({one.key: one for one in found if one is not None}.values())
+
+
+def _direct_searches(asked: PriceInput) -> Iterator[Search | None]:
+    request = asked.request
+    bounds = object_of(request.get("input")).get("bounds")
+    intervals = intervals_of(request) if "aggregation" in request else None
+    for data in data_of(request):
+        if intervals is not None:
+            yield _statistics_search(request, data, intervals)
+        elif "aggregation" not in request and _many(asked.script):
+            yield search_of(bounds, data, _span_of(data))
+
+
+def _batch_searches(asked: PriceInput, process: Object) -> Iterator[Search | None]:
+    table = asked.tables.get("tiling-grids")
+    margin_m = None if table is None else margin_of(asked.request, table)
+    if margin_m is None or not _many(asked.script):
+        return
+    bounds = object_of(process.get("input")).get("bounds")
+    for data in data_of(process):
+        yield search_of(bounds, data, _span_of(data), margin_m=margin_m, estimated=True)
+
+
+def _batch_sampling(asked: PriceInput, process: Object) -> Sampling:
+    table = asked.tables["tiling-grids"]
+    margin_m = margin_of(asked.request, table)
+    bounds = object_of(process.get("input")).get("bounds")
+
+    def sampling(mosaicking: str, data: Object) -> Samples | None:
+        assumed = samples_of(mosaicking, data)
+        if assumed is None or margin_m is None:
+            return assumed
+        search = search_of(bounds, data, _span_of(data), margin_m=margin_m, estimated=True)
+        return counted(assumed, mosaicking, search, asked.catalogue, whole=False)
+
+    return sampling
+
+
+def _statistics_search(request: Object, data: Object, intervals: Intervals) -> Search | None:
+    """Ask about whole days: an interval may begin or end within one."""
+    if not intervals.spans:
+        return None
+    bounds = object_of(request.get("input")).get("bounds")
+    span = (f"{intervals.spans[0][0]}T00:00:00Z", f"{intervals.spans[-1][1]}T23:59:59Z")
+    return search_of(bounds, data, span)
+
+
+def _span_of(data: Object) -> tuple[str, str]:
+    within = object_of(object_of(data.get("dataFilter")).get("timeRange"))
+    return text_of(within.get("from")), text_of(within.get("to"))
+
+
+def _many(script: ScriptShape) -> bool:
+    """Tell whether any input has a sample for each acquisition."""
+    return any(one.mosaicking in ("ORBIT", "TILE") for one in script.inputs)
 
 
 def intervals_of(request: Object) -> Intervals | None:

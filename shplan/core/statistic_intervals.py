@@ -13,7 +13,7 @@ import calendar
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 
 # No request has more; what would is refused elsewhere, and has no price here.
 _MOST = 20_000
@@ -35,12 +35,14 @@ class Intervals:
         count: intervals
         days: of UTC that they touch; one that two intervals share counts for both
         begin, end: of the first and of the last, None where there is none
+        spans: of each the first and the last day that it touches, `2025-06-01`
     """
 
     count: int
     days: int
     begin: datetime | None = None
     end: datetime | None = None
+    spans: tuple[tuple[str, str], ...] = ()
 
 
 def cut(since: datetime, until: datetime, *, of: str, last: str) -> Intervals | None:
@@ -57,6 +59,7 @@ def cut(since: datetime, until: datetime, *, of: str, last: str) -> Intervals | 
         return None
     count = days = 0
     end = None
+    spans = []
     for begin, over in _endless(since.astimezone(UTC), *duration):
         if begin >= until or (over > until + _SECOND and last not in ("SHORTEN", "EXTEND")):
             break
@@ -64,8 +67,10 @@ def cut(since: datetime, until: datetime, *, of: str, last: str) -> Intervals | 
             return None
         end = until.astimezone(UTC) if over > until and last == "SHORTEN" else over
         count += 1
-        days += _days(begin, end)
-    return Intervals(count, days, since.astimezone(UTC) if count else None, end)
+        first, last_day = _touched(begin, end)
+        days += (last_day - first).days + 1
+        spans.append((first.isoformat(), last_day.isoformat()))
+    return Intervals(count, days, since.astimezone(UTC) if count else None, end, tuple(spans))
 
 
 def _duration(text: str) -> tuple[int, timedelta] | None:
@@ -108,7 +113,6 @@ def _after(since: datetime, months: int, exact: timedelta) -> datetime:
     return since.replace(year=year, month=month + 1, day=day) + exact
 
 
-def _days(begin: datetime, end: datetime) -> int:
-    """Return how many days of UTC an interval touches, whose end is not in it."""
-    latest = end - timedelta(milliseconds=1)
-    return max((latest.date() - begin.date()).days + 1, 1)
+def _touched(begin: datetime, end: datetime) -> tuple[date, date]:
+    """Return the first and the last day of UTC that an interval touches, whose end is not in it."""
+    return begin.date(), max((end - timedelta(milliseconds=1)).date(), begin.date())

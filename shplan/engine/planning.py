@@ -47,6 +47,7 @@ class Subject:
         runs: what the ledger knows of runs, by key
         deployment: as run keys name it
         tables: published tables of the service by name, as data
+        asks_catalogue: as in `Surroundings`
         readings: what data kinds gave while the manifests were loaded
     """
 
@@ -62,6 +63,7 @@ class Subject:
     runs: Mapping[str, RunRecord] = field(default_factory=dict)
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
+    asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
 
 
@@ -198,6 +200,7 @@ class _State:
             deployment=self._subject.deployment,
             tables=self._subject.tables,
             now=self._now,
+            asks_catalogue=self._subject.asks_catalogue,
             readings=self._subject.readings,
             changing=frozenset(self._changing),
         )

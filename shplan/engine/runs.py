@@ -112,6 +112,7 @@ async def subject_of(session: Session) -> Subject:
         runs=await ledger.runs(world.deployment),
         deployment=world.settings.deployment,
         tables=world.tables,
+        asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
     )
 

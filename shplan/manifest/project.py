@@ -33,6 +33,7 @@ class Environment:
         budget_max_pu: processing units that one apply may cost, None without a limit
         variables: values of variables in this environment
         list_lag_s: None for the deployment's own value
+        asks_catalogue: how many acquisitions a request reads is asked of the catalogue
         span: where it is declared, None for the one that every project has
     """
 
@@ -45,6 +46,7 @@ class Environment:
     budget_max_pu: float | None = None
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     list_lag_s: float | None = None
+    asks_catalogue: bool = True
     span: SourceSpan | None = None
 
 
@@ -288,6 +290,7 @@ def _environment(name: str, spec: JsonObject, span: SourceSpan) -> Environment:
         budget_max_pu=float(budget) if isinstance(budget, int | float) else None,
         variables=_object(spec.get("variables", {})),
         list_lag_s=seconds_of(lag) if isinstance(lag, str) else None,
+        asks_catalogue=spec.get("acquisitions", "catalogue") == "catalogue",
         span=span,
     )
 

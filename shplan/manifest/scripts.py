@@ -144,6 +144,7 @@ def shape_of(facts: ScriptFacts) -> ScriptShape:
             ScriptInput(one.datasource or None, one.bands, one.mosaicking) for one in facts.inputs
         ),
         outputs=tuple(ScriptOutput(one.id, one.bands, one.sample_type) for one in facts.outputs),
+        chooses=bool({"preProcessScenes", "filterScenes"} & set(facts.functions)),
     )
 
 

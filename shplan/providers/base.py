@@ -358,12 +358,14 @@ class Settings:
         project: the project's name, for markers
         waits_for_jobs: False with `--no-wait`: a job that was started is left running
         new_ledger: nothing is recorded yet, or any more: what an earlier run made is not known
+        asks_catalogue: how many acquisitions a request reads is asked of the catalogue
     """
 
     deployment: str = "sandbox"
     project: str = ""
     waits_for_jobs: bool = True
     new_ledger: bool = False
+    asks_catalogue: bool = False
     list_lag_s: float = 20.0
     private_ledger: bool = True
     reads_buckets: bool = False
@@ -393,6 +395,7 @@ class Surroundings:
         deployment: as run keys name it
         tables: published tables of the service by name, as data: `tiling-grids`
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
+        asks_catalogue: how many acquisitions a request reads may be asked of the catalogue
         readings: what data kinds gave while the manifests were loaded
         changing: addresses that this plan changes, of those that were decided so far
     """
@@ -413,6 +416,7 @@ class Surroundings:
     deployment: str = "sandbox"
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     now: str = ""
+    asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     changing: frozenset[Address] = frozenset()
 

@@ -193,11 +193,12 @@ class _Set:
         for join in (self.join, self.former):
             if join is not None:
                 declared = partial(elsewhere.declares, address, join.collection)
+                kept = partial(elsewhere.wants, address, join.collection)
                 join.leave(declared)
                 if text_of(join.collection) in unconfirmed:
-                    self.held_back = bool(join.strangers(declared))
+                    self.held_back = bool(join.strangers(kept))
                 else:
-                    join.expel(declared)
+                    join.expel(kept)
                 join.respell()
 
 

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from shplan.core.acquisitions import Catalogue
 from shplan.core.address import Address
 from shplan.core.cost import Cost
+from shplan.core.diagnostic import Diagnostic
 from shplan.core.files import FileFound, Inspect
 from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
@@ -71,6 +73,7 @@ class ImmediateApi:
         ask: the request for a body and its places
         judge: reads an answer; raises `BadAnswerError`
         content: the bytes of one file, from the parts of an answer, the request, and whose it is
+        check: what is wrong with a request, offline
         price: what one request costs, None where nobody can say
         is_labelled: the files of a form say whose they are, so that two addresses have not the same
     """
@@ -80,6 +83,7 @@ class ImmediateApi:
     ask: Callable[[Object, Places], ApiRequest]
     judge: Callable[[Answer, Object, Places], Judged]
     content: Callable[[Mapping[str, bytes], Target, Object, str], bytes]
+    check: Callable[[Desired], list[Diagnostic]]
     price: Callable[[PriceInput], Cost | None]
     is_labelled: Callable[[Target], bool]
 
@@ -111,6 +115,7 @@ class ImmediateView:
         ours: digests of what runs of ours have written, by path
         twins: other addresses with the same key
         problem: why the places are none, where an expression has made them so
+        catalogue: what it says of acquisitions, where it was asked
     """
 
     key: RunKey | None = None
@@ -122,6 +127,7 @@ class ImmediateView:
     ours: Mapping[str, frozenset[str]] = field(default_factory=dict)
     twins: tuple[Twin, ...] = ()
     problem: str = ""
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     @property
     def receipt(self) -> Receipt | None:
@@ -174,7 +180,7 @@ class _Sought:
 def refresh_immediate(
     api: ImmediateApi, wanted: tuple[Wanted, ...], surroundings: Surroundings
 ) -> Flow[dict[Address, Observation]]:
-    """Look at the files of all these jobs; the server is not asked anything."""
+    """Look at the files of all these jobs; of the server only the catalogue may be asked."""
     sought: list[_Sought] = []
     views: dict[Address, ImmediateView] = {}
     for one in wanted:
@@ -191,6 +197,7 @@ def refresh_immediate(
     ours = written_by_us(run.receipt for run in surroundings.runs.values())
     twins = _twins(sought)
     witnesses = _witnesses(sought, found)
+    catalogue = yield from _acquisitions(sought, surroundings)
     for job in sought:
         views[job.wanted.address] = ImmediateView(
             job.key,
@@ -201,8 +208,27 @@ def refresh_immediate(
             found,
             ours,
             tuple(twin for twin in twins[job.key.digest] if twin.address != job.wanted.address),
+            catalogue=catalogue,
         )
     return {address: _observation(view) for address, view in views.items()}
+
+
+def _acquisitions(sought: Iterable[_Sought], surroundings: Surroundings) -> Flow[Catalogue]:
+    """Ask the catalogue about those that were never answered: their price depends on it."""
+    if not surroundings.asks_catalogue:
+        return Catalogue()
+    from shplan.providers.acquisitions import ask_catalogue  # noqa: PLC0415 - not for every plan
+
+    asked = [
+        PriceInput(desired.spec, desired.script, surroundings.tables)
+        for desired in (one.wanted.desired for one in sought if _is_open(one))
+        if desired is not None and desired.script is not None
+    ]
+    return (yield from ask_catalogue(asked, now=surroundings.now))
+
+
+def _is_open(one: _Sought) -> bool:
+    return one.run is None or one.run.receipt is None
 
 
 def _sought(api: ImmediateApi, one: Wanted, surroundings: Surroundings) -> _Sought | ImmediateView:

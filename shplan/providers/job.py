@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, cast
 
+from shplan.core.acquisitions import Catalogue
 from shplan.core.address import Address
 from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
@@ -81,6 +82,8 @@ class Task:
         cost_pu: billed so far, None where the server does not say
         cause: the server's words on why it failed or was stopped
         acted: when a user last acted on it, ISO 8601, or empty
+        restart_at: when a stopped task may be started again, ISO 8601; empty: half an hour after a
+            user has stopped it
         account: whose it is, empty where the server does not say
         description: the free text that holds the marker
         request: the echo of the request, None where it was not asked for
@@ -102,6 +105,7 @@ class Task:
     request: JsonObject | None = None
     estimate_pu: float | None = None
     collection: str = ""
+    restart_at: str = ""
 
     @property
     def age(self) -> tuple[str, str]:
@@ -242,6 +246,7 @@ class JobView:
         unfinished: a task that is gone and was started, as the files that it left say
         lost: where creating starts, ids of what was started and of which nothing tells what became;
             an empty one is that of a request whose answer was lost
+        catalogue: what it says of acquisitions, where it was asked
     """
 
     given: RunInput | None = None
@@ -252,6 +257,7 @@ class JobView:
     features: tuple[Features, ...] | None = None
     unfinished: str = ""
     lost: tuple[str, ...] = ()
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""
@@ -366,6 +372,7 @@ def refresh_jobs(
     elif open_:
         yield from _find(api, open_, surroundings)
     files = yield from _feature_files(api, open_)
+    catalogue = yield from _acquisitions(api, wanted, seeking, surroundings)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
         evidence = sought.evidence
@@ -380,6 +387,7 @@ def refresh_jobs(
             _features(api, sought, files),
             sought.unfinished,
             tuple(sought.lost),
+            catalogue,
         )
         found[address] = _observation(view)
     return found
@@ -656,6 +664,29 @@ def file_digests(api: JobApi, jobs: Iterable[Desired | None]) -> Flow[dict[str, 
     if missing:
         raise ManifestError(missing[0].what, diagnostics=tuple(missing))
     return digests
+
+
+def _acquisitions(
+    api: JobApi,
+    wanted: tuple[Wanted, ...],
+    seeking: Mapping[Address, Sought],
+    surroundings: Surroundings,
+) -> Flow[Catalogue]:
+    """Ask the catalogue about the jobs that may be started, whose price depends on it."""
+    if not surroundings.asks_catalogue:
+        return Catalogue()
+    from shplan.providers.acquisitions import ask_catalogue  # noqa: PLC0415 - not for every plan
+
+    asked = []
+    for one in wanted:
+        sought, desired = seeking[one.address], one.desired
+        started = any(task.phase is not Phase.WAITING for task in sought.tasks.values())
+        if desired is None or desired.script is None or started:
+            continue
+        if sought.is_open or sought.key is None:
+            request = api.in_common_words(desired.spec)
+            asked.append(PriceInput(request, desired.script, surroundings.tables))
+    return (yield from ask_catalogue(asked, now=surroundings.now))
 
 
 def _feature_files(api: JobApi, seeking: Iterable[Sought]) -> Flow[dict[str, bytes]]:

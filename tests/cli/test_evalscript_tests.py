@@ -328,6 +328,12 @@ def test_tests_of_a_project_are_no_manifests(run, tmp_path: Path, monkeypatch) -
     assert "1 passed." in run("evalscript", "test").out
 
 
+def test_the_tests_of_the_examples_pass_and_leave_no_line_out(run) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    said = run("evalscript", "test", str(examples), "--cov-fail-under", "100")
+    assert said.code == 0, said.out + said.err
+
+
 def test_no_tests_are_an_error(run, place: Path) -> None:
     said = run("evalscript", "test")
     assert (said.code, "there are no tests" in said.err) == (1, True)

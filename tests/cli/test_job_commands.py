@@ -204,3 +204,20 @@ def test_what_runs_runs_on_where_the_ledger_cannot_be_had_again(project: Project
     assert project.run("apply", "--auto-approve").code == 0
     assert project.run("plan", "--detailed-exitcode").code == 0
     assert cost(project) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("catalogue", "as the catalogue lists them"), ("assumed", "one a day at most")],
+)
+def test_the_catalogue_is_asked_where_the_environment_lets_it(
+    project: Project, setting: str, words: str
+) -> None:
+    orbits = JOB.replace("output: {bands: 1}", 'output: {bands: 1}, mosaicking: "ORBIT"')
+    prepared(project, orbits.replace("sample.B04", "sample.length").replace("2005-", "2024-"))
+    settings = project.root / "shplan.yaml"
+    environment = f"  environments: {{sandbox: {{deployment: sandbox, acquisitions: {setting}}}}}\n"
+    settings.write_text(settings.read_text().replace("spec:\n", f"spec:\n{environment}", 1))
+    why = project.run("why", "BatchProcess/ndvi")
+    assert why.code == 0, why.err
+    assert words in why.out

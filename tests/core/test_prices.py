@@ -149,6 +149,19 @@ def test_every_factor_is_told() -> None:
     assert cost.terms[0].source == "width and height of the request"
 
 
+def test_the_published_fusion_with_a_remote_collection() -> None:
+    """Two collections of the main deployment and one of another: a factor of 4; 3 if all lie there."""
+    kinds = ("sentinel-2-l1c", "sentinel-2-l2a", "landsat-ot-l1")
+    data = [{"type": kind, "id": str(n)} for n, kind in enumerate(kinds)]
+    script = ScriptShape(
+        tuple(ScriptInput(str(n), ("B02",), "SIMPLE") for n in range(3)),
+        (ScriptOutput("default", 1, "UINT8"),),
+    )
+    assert levels(process(image(512, 512, data=data), script)) == (3, 4, 4)
+    assert exact(process(image(512, 512, data=data[:2]), script)) == 2
+    assert exact(process(image(512, 512, data=data[2:]), RGB)) == 1
+
+
 def test_an_asynchronous_image_has_its_discount_and_its_minimum() -> None:
     large = shape(bands(*"abc"), sample_type="UINT16")
     full = 5000 * 5000 / 262_144

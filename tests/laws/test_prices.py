@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shplan.core.acquisitions import Catalogue
 from shplan.core.cost import Cost
 from shplan.core.image_size import statistics_sizing
 from shplan.core.job_cost import ASYNC, BATCH, BATCH_STATISTICS, PROCESS, STATISTICS, Tariff
@@ -30,7 +32,9 @@ from shplan.core.prices import (
     process_cost,
     statistics_cost,
 )
+from shplan.core.request import Answer
 from shplan.manifest.scripts import Scripts
+from shplan.providers.acquisitions import ask_catalogue
 from shplan.providers.geopackage import read_features
 from shplan.sandbox import metering
 from shplan.schema.store import table
@@ -257,6 +261,38 @@ def holds(cost: Cost | None, metered: float, tariff: Tariff) -> None:
     assert bounds == pytest.approx([max(one, tariff.minimum_pu) for one in (least, likely, most)])
 
 
+def asked_catalogue(api: Driver, asked: PriceInput) -> Catalogue:
+    """Ask the sandbox's catalogue, as a plan does."""
+
+    def answer(step: Any) -> Answer:
+        found = api.post(step.request.path, step.request.body)
+        assert found.status_code == 200, found.text
+        # Long after anything that is drawn.
+        return Answer(200, found.json(), server_time="2026-01-01T00:00:00Z")
+
+    flow = ask_catalogue([asked], now="")
+    try:
+        step = next(flow)
+        while True:
+            step = flow.send(answer(step))
+    except StopIteration as over:
+        found: Catalogue = over.value
+        return found
+
+
+def narrower(api: Driver, asked: PriceInput, price: Callable[[PriceInput], Cost | None]) -> Cost:
+    """Return the price with the catalogue's word, which makes nothing wider that is sure."""
+    cost = price(asked)
+    informed = price(replace(asked, catalogue=asked_catalogue(api, asked)))
+    assert cost is not None
+    assert informed is not None
+    assert cost.minimum_pu <= informed.minimum_pu
+    # How many tiles a day has is an assumption, which the catalogue corrects.
+    if "TILE" not in str(asked.script):
+        assert informed.maximum_pu <= cost.maximum_pu
+    return informed
+
+
 def priced(
     scripts: Scripts,
     price: Callable[[PriceInput], Cost | None],
@@ -281,14 +317,21 @@ def meter(api: Driver) -> float:
 
 @given(request=images())
 def test_images(api: Driver, scripts: Scripts, request: Any) -> None:
-    cost = priced(scripts, process_cost, request, request["evalscript"])
-    holds(cost, answered(api, p.PROCESS, request), PROCESS)
+    metered = answered(api, p.PROCESS, request)
+    holds(priced(scripts, process_cost, request, request["evalscript"]), metered, PROCESS)
+    shape = scripts.shape(request["evalscript"])
+    assert shape is not None
+    holds(narrower(api, PriceInput(request, shape), process_cost), metered, PROCESS)
 
 
 @given(request=measured())
 def test_statistics(api: Driver, scripts: Scripts, request: Any) -> None:
-    cost = priced(scripts, statistics_cost, request, request["aggregation"]["evalscript"])
-    holds(cost, answered(api, "/statistics/v1", request), STATISTICS)
+    metered = answered(api, "/statistics/v1", request)
+    text = request["aggregation"]["evalscript"]
+    holds(priced(scripts, statistics_cost, request, text), metered, STATISTICS)
+    shape = scripts.shape(text)
+    assert shape is not None
+    holds(narrower(api, PriceInput(request, shape), statistics_cost), metered, STATISTICS)
 
 
 @given(request=delivered())
@@ -329,6 +372,10 @@ def test_batches(api: Driver, scripts: Scripts, drawn: Any) -> None:
     task = over(api, batches.TASKS, newer)
     assert task["status"] == "DONE", task
     holds(priced(scripts, batch_v2_cost, newer, text), task["costPU"], BATCH)
+    shape = scripts.shape(text)
+    assert shape is not None
+    asked = PriceInput(newer, shape, TABLES)
+    holds(narrower(api, asked, batch_v2_cost), task["costPU"], BATCH)
     older = batches_v1.body(path="s3://results/<requestId>/<tileName>_<outputId>.tif", **parts)
     before = meter(api)
     over(api, batches_v1.REQUESTS, older)

@@ -28,6 +28,7 @@ from shplan.schema.store import table
 from tests.support import jobs
 from tests.views.delivered_plans import SCENES as DELIVERED
 from tests.views.object_plans import SCENES as OBJECTS
+from tests.views.older_plans import OLDER
 from tests.views.plans import SCENES as PLAIN
 from tests.views.plans import at, inputs
 
@@ -233,4 +234,10 @@ _JOBS: dict[str, Callable[[], Plan]] = {
 }
 
 # Every scene there is.
-SCENES: dict[str, Callable[[], Plan]] = {**PLAIN, **_JOBS, **DELIVERED, **OBJECTS}
+SCENES: dict[str, Callable[[], Plan]] = {
+    **PLAIN,
+    **_JOBS,
+    **DELIVERED,
+    **OBJECTS,
+    **OLDER,
+}
