@@ -30,7 +30,9 @@ def _faults(result: ChangeResult, loaded: Loaded) -> Iterator[Diagnostic]:
     desired = {one.address: one for one in loaded.resources}.get(result.change.address)
     if result.ending is not Ending.FAILED:
         return
-    if not result.faults and result.change.action in (Action.RUN, Action.RESUME):
+    if result.diagnostics:
+        yield from result.diagnostics
+    elif not result.faults and result.change.action in (Action.RUN, Action.RESUME):
         yield Diagnostic(
             code="run/failed",
             summary="A run did not succeed",

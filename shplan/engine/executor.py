@@ -16,6 +16,7 @@ from enum import Enum
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
+from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import (
     ApiError,
     LockedError,
@@ -76,6 +77,7 @@ class ChangeResult:
         message: why, where it is not DONE
         faults: what the server refused, with its place in the manifest
         cost_pu: processing units spent, the server's own figure where it gives one
+        diagnostics: what the manifests say that does not fit what became known, each at its place
     """
 
     change: Change
@@ -83,6 +85,7 @@ class ChangeResult:
     message: str = ""
     faults: tuple[Fault, ...] = ()
     cost_pu: float = 0.0
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,16 +357,18 @@ _ENDINGS = {
 def _ended(change: Change, error: ShplanError, cost_pu: float) -> ChangeResult:
     """Say how a change has ended that did not come to its end."""
     said = str(error)
+    diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(error, ManifestError):
         # What is known only now does not fit: nothing of this change was sent.
-        said = "; ".join(one.what for one in error.diagnostics) or said
+        diagnostics = error.diagnostics
+        said = "; ".join(one.what for one in diagnostics) or said
     faults: tuple[Fault, ...] = ()
     if isinstance(error, ChangeFailedError):
         faults = error.faults
     elif isinstance(error, ApiError):
         faults = _faults(error)
     ending = next((of for kind, of in _ENDINGS.items() if isinstance(error, kind)), Ending.FAILED)
-    return ChangeResult(change, ending, said, faults, cost_pu)
+    return ChangeResult(change, ending, said, faults, cost_pu, diagnostics)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[ChangeResult]]) -> None:

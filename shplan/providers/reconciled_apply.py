@@ -43,7 +43,7 @@ def apply_object(api: ObjectApi, change: Change, settings: Settings) -> Flow[Obj
         case Action.ADOPT:
             return _adopt(api, change, settings)
         case Action.READ:
-            return nothing()
+            return _await_others(api, change, settings) if change.waits else nothing()
         case _:
             return _update(api, change, settings)
 
@@ -77,6 +77,12 @@ def _update(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
     elif change.records:
         yield Note(Event.PROTECT, _learnt(change, owned=None))
     return (yield from _made_ready(api, change, settings))
+
+
+def _await_others(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
+    """Wait until what is only referred to can be used; the ledger learns nothing."""
+    now = yield from await_ready(api, change.id, settings)
+    return {**api.attributes(now), **change.record, "id": change.id}
 
 
 def _made_ready(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:

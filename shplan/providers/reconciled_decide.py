@@ -49,7 +49,7 @@ def attributes_of(api: ObjectApi, change: Change, observation: Observation) -> O
     if change.action in (Action.CREATE, Action.REPLACE) or not isinstance(observation, Observed):
         return None
     seen = api.attributes(observation.attributes)
-    if _is_unprepared(api, observation) and change.action is not Action.READ:
+    if _is_unprepared(api, observation):
         return None
     return {**seen, **change.record, "id": observation.id}
 
@@ -118,9 +118,24 @@ def _undecided(api: ObjectApi, one: Wanted, observation: Ambiguous) -> Refusal:
 
 def _decide_unmanaged(api: ObjectApi, base: Change, observation: Observation) -> Change:
     if isinstance(observation, Observed):
-        return replace(base, action=Action.READ, reason=Reason.UNMANAGED)
+        return _decide_read(api, base, observation)
     note = f"no such {api.noun} exists, and `managed: false` never creates one"
     return replace(base, action=Action.BLOCKED, reason=Reason.NOT_FOUND, notes=(note,))
+
+
+def _decide_read(api: ObjectApi, base: Change, observed: Observed) -> Change:
+    """Only read it; what depends on it waits until it can be used, and never for one that failed."""
+    change = replace(base, action=Action.READ, reason=Reason.UNMANAGED)
+    stage = Stage.READY if api.preparation is None else api.preparation.stage(observed.attributes)
+    if api.preparation is None or stage is Stage.READY:
+        return change
+    if stage is Stage.UNDER_WAY:
+        return replace(change, waits=True)
+    cause = api.preparation.cause(observed.attributes) or "no cause given"
+    return change.blocked(
+        Reason.IMPORT_FAILED,
+        note=f"{cause}; `managed: false` never repeats an {api.preparation.noun}",
+    )
 
 
 def _decide_existing(api: ObjectApi, one: Wanted, observed: Observed, base: Change) -> Change:

@@ -69,6 +69,8 @@ def test_a_band_that_an_import_did_not_find_stops_the_job_before_it_is_paid(cube
     applied = cube.run("apply", "--auto-approve")
     assert applied.code == 3
     assert "ZarrCollection/cube has no band `B11`" in applied.err
+    assert "error[evalscript/band-unknown]" in applied.out
+    assert "ndvi.js:2:44" in applied.out
     assert "1 PU spent" in applied.out
     with_job(cube, "B08")
     applied = cube.run("apply", "--auto-approve")

@@ -304,6 +304,27 @@ async def test_an_unmanaged_collection_is_only_read(world: Bench) -> None:
     assert (missing.action, missing.reason) == (Action.BLOCKED, Reason.NOT_FOUND)
 
 
+@on_sandbox()
+async def test_an_unmanaged_collection_is_waited_for_and_never_sent_round(world: Bench) -> None:
+    made = await by_hand(world)
+    reference = unmanaged(cube(), id=made)
+    planned = await world.plan(reference)
+    assert (the(planned, KIND).action, the(planned, KIND).waits) == (Action.READ, True)
+    assert CUBE not in planned.attributes
+    applied = await world.apply(reference)
+    assert applied.report is not None
+    assert applied.report.exit_code() == 3
+    failed = the(await world.plan(reference), KIND)
+    assert (failed.action, failed.reason) == (Action.BLOCKED, Reason.IMPORT_FAILED)
+    assert "never repeats an ingestion" in failed.notes[-1]
+    group(world)
+    await world.call("PUT", f"{ZARRS}/{made}/reingest")
+    await done(world, reference)
+    assert [one["status"] for one in await cubes(world)] == ["INGESTED"]
+    assert await meter_pu(world) == 2
+    assert not await world.journal().recorded("sandbox")
+
+
 @on_sandbox(list_lag_s=10.0, get_lag_s=8.0)
 async def test_a_404_right_after_a_create_means_not_yet(world: Bench) -> None:
     world.list_lag_s = 12.0
