@@ -90,7 +90,8 @@ def is_told(change: Change) -> bool:
 
     What is lost has them, also if it is left so; data where its answer matters to somebody.
     """
-    is_news = change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
+    is_data = change.action is Action.READ
+    is_news = is_data and change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
     return is_news or change.drifted or change.action not in QUIET
 
 

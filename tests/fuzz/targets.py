@@ -28,6 +28,7 @@ from shplan.core import chain
 from shplan.core.address import Address
 from shplan.core.chain import verify
 from shplan.core.cog_rules import file_findings
+from shplan.core.cql2_text import Cql2Error, parse_text
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.entry import EntryDraft, Event, Result, Settlement
 from shplan.core.errors import CredentialsError, LedgerError, PlanError
@@ -43,6 +44,7 @@ from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
 from shplan.manifest.members_bucket import Listing, read_listing
 from shplan.manifest.members_parquet import read_parquet
+from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.source import FileError, decode
 from shplan.providers.async_traces import read_beside
 from shplan.providers.registry import PROVIDERS
@@ -128,6 +130,12 @@ sh_client_id = "a"
 sh_client_secret = "b"
 sh_base_url = "https://services.sentinel-hub.com"
 """
+
+PINS = render_lock(
+    Lock().with_pin(
+        "sandbox", Address("CatalogSearch", "a"), Pin.of("sandbox", {}, {"items": [{"id": "x"}]})
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -266,6 +274,12 @@ TARGETS: dict[str, Target] = {
     "parquet tiles": Target((_parquet(),), lambda content: read_parquet(content, file="a")),
     "listings": Target(KEYS, _listing, (PatternError,)),
     "headers of images": Target((_image(),), _header, (NotATiffError,)),
+    "pins": Target((PINS,), lambda content: parse_lock(_text(content)), (LockError,)),
+    "filters": Target(
+        (b"eo:cloud_cover < 20 and not (a between 1 and 2.5e1) or b like 'x''%'",),
+        lambda content: parse_text(_text(content)),
+        (Cql2Error,),
+    ),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
     "copies of requests": Target(
