@@ -61,10 +61,12 @@ def _place(area: Area, known: Object) -> Iterator[str]:
     west, south, east, north = covered.extent
     left, low, right, high = area.extent
     if right < west or left > east or high < south or low > north:
-        yield (
+        told = (
             f"has no imagery in the area: it covers longitudes {west:.6g} to {east:.6g}"
             f" and latitudes {south:.6g} to {north:.6g}"
         )
+        exchanged = west <= low and high <= east and south <= left and right <= north
+        yield f"{told}; the area is there if its x and y are exchanged" if exchanged else told
 
 
 def _time(within: Value, known: Object) -> Iterator[str]:

@@ -20,6 +20,7 @@ from shplan.core.graph import levels
 from shplan.core.plan import Plan, PlanInputs
 from shplan.core.planner import assemble
 from shplan.core.policy import Policies, apply_policies
+from shplan.core.request_observed import observed_notes
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
 from shplan.core.selection import Candidate, Selection
@@ -164,7 +165,7 @@ class _State:
         for change in changes:
             # An intent without an outcome is settled by what this refresh has found.
             settled = replace(change, records=True) if pending else change
-            self.changes.append(_placed(settled, one.desired))
+            self.changes.append(self._told(_placed(settled, one.desired), one.desired))
             if _sends(change) or change.action is Action.BLOCKED or change.waits:
                 self._changing.add(change.address)
         self._doom(changes, observation)
@@ -173,6 +174,14 @@ class _State:
         known = provider.attributes(changes[0], observation)
         if known is not None:
             self.attributes[one.address] = known
+
+    def _told(self, change: Change, desired: Desired | None) -> Change:
+        """Add to a run what the collections that it reads, as they are now, cannot give it."""
+        if desired is None or change.action is not Action.RUN:
+            return change
+        grids = self._subject.tables.get("tiling-grids")
+        lacking = observed_notes(desired.spec, self._objects, grids)
+        return replace(change, notes=(*change.notes, *lacking)) if lacking else change
 
     def _doom(self, changes: tuple[Change, ...], observation: Observation) -> None:
         for change in changes:

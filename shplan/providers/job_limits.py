@@ -16,7 +16,6 @@ from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
 from shplan.core.prices import PriceInput
 from shplan.core.request import ApiRequest
-from shplan.core.request_observed import observed_notes
 from shplan.core.resource import Receipt
 from shplan.providers.job import JobApi, Task
 from shplan.providers.job_case import Case
@@ -39,9 +38,7 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
     )
     if case.api.shown is not None:
         shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
-    grids = case.surroundings.tables.get("tiling-grids")
-    lacking = observed_notes(case.api.in_common_words(case.spec), case.surroundings.objects, grids)
-    change = replace(change, notes=(*shown, *lacking, *change.notes))
+    change = replace(change, notes=(*shown, *change.notes))
     if not any(pays(case.api, request) for request in change.requests):
         return _unless_taken(case, change)
     cost = cost_of(case, task, share)

@@ -43,6 +43,11 @@ def test_an_area_outside_of_its_extent() -> None:
     )
 
 
+def test_latitude_before_longitude_is_suspected() -> None:
+    (told,) = notes([46.4, 14.4, 46.5, 14.5])
+    assert told.endswith("; the area is there if its x and y are exchanged")
+
+
 def test_a_time_range_outside_of_its_times() -> None:
     early = {"from": "2024-06-01T00:00:00Z", "to": "2024-06-30T23:59:59Z"}
     (told,) = notes(INSIDE, early)

@@ -79,7 +79,7 @@ def test_every_optional_property_of_every_kind_occurs_set_and_unset(tmp_path: Pa
     drawable = [kind for kind in manifest_kinds() if kind in {"Project", *reconciled}]
     seen: Counter[tuple[str, bool]] = Counter()
 
-    @drawn(250, thorough=1)
+    @drawn(320, thorough=1)
     @given(projects())
     def draw(project: Project) -> None:
         for document in project.documents:

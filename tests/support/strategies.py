@@ -11,7 +11,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ from hypothesis import strategies as st
 
 from shplan.core.resource import Desired
 from shplan.manifest.load import Loaded, load
+from shplan.manifest.member_tables import Listings
+from shplan.manifest.members_bucket import Listing
 from shplan.manifest.variables import VariableInputs
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import manifest_schema
@@ -44,6 +48,8 @@ PLAIN: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 PLAIN_IDS = {kind: f"00000000-0000-4000-8000-{at:012}" for at, kind in enumerate(PLAIN, 1)}
 
+# Of a bucket there is more to leave out.
+SOURCES = ("tiles", "csv", "geojson", "parquet", "bucket", "bucket")
 TEXTS = {"team": "mapping", "season": "2025", "note": "yes", "ratio": "1e3", "é": "a: b # c"}
 TIMES = (
     "2025-06-01T10:00:00Z",
@@ -82,7 +88,7 @@ class Project:
 
     project: Document
     manifests: dict[str, list[Document]] = field(default_factory=dict)
-    tables: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     shared: bool = False
     shared_plain: tuple[str, ...] = ()
@@ -105,8 +111,9 @@ class Project:
         files = {"shplan.yaml": [self.project], **self.manifests}
         if seed is not None:
             files = shuffle.rehoused(files)
-        for name, text in self.tables.items():
-            _put(root / name, text)
+        for name, content in self.tables.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
         for name in shuffle.order(list(files)):
             bodies = [shuffle.keys(one) for one in shuffle.order(files[name])]
             text = "---\n".join(_dump(one, block=seed is None or seed % 2 == 0) for one in bodies)
@@ -115,7 +122,13 @@ class Project:
             _put(root / name, text)
 
     def load(self, root: Path) -> Loaded:
-        return load(root, registry=PROVIDERS, variables=VariableInputs(self.variables))
+        """Load it with what lies in the buckets."""
+        given = VariableInputs(self.variables)
+        first = load(root, registry=PROVIDERS, variables=given)
+        found = {one: _listed(*one) for one in first.listings.missing}
+        if not found:
+            return first
+        return load(root, registry=PROVIDERS, variables=given, listings=Listings(found))
 
     def desired(self, root: Path) -> tuple[Desired, ...]:
         """What the files mean."""
@@ -166,6 +179,12 @@ def _dump(document: Document, *, block: bool) -> str:
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def _listed(bucket: str, prefix: str) -> Listing:
+    bands = next(one.bands for one in MATERIALS if one.bucket == bucket)
+    keys = sorted(f"{folder}/{band}.tiff" for folder in FOLDERS for band in bands)
+    return Listing(bucket, prefix, tuple(key for key in keys if key.startswith(prefix)))
 
 
 # --- drawing an object from its schema ------------------------------------------------------
@@ -407,11 +426,11 @@ def _shared_plain(draw: Draw, kind: str) -> Document:
 
 def _tiles(
     draw: Draw, number: int, home: Home, folders: list[str], earlier: list[str]
-) -> tuple[Document, dict[str, str]]:
+) -> tuple[Document, dict[str, bytes]]:
     """One set of tiles in some folders of a collection."""
-    tables: dict[str, str] = {}
+    tables: dict[str, bytes] = {}
     each = _each(draw, home, folders)
-    source = draw(st.sampled_from(("tiles", "csv", "geojson"))) if not each else "tiles"
+    source = draw(st.sampled_from(SOURCES)) if not each else "tiles"
     values: dict[str, Callable[[], Any]] = {
         "metadata.name": lambda: f"set{number}",
         "metadata.forEach": lambda: each,
@@ -422,7 +441,11 @@ def _tiles(
         ),
         "spec.collection": lambda: _reference(home),
         "spec.tiles": lambda: _members(draw, scene, home, folders, each),
-        "spec.from": lambda: _table(draw, scene, number, folders, source, tables),
+        "spec.from": lambda: (
+            _bucket(draw, home, folders)
+            if source == "bucket"
+            else _table(draw, scene, number, folders, source, tables)
+        ),
     }
     never = {"spec.tiles" if source != "tiles" else "spec.from"}
     if not each:
@@ -494,19 +517,53 @@ def _ring(box: tuple[int, int, int, int], epsg: int) -> list[list[float]]:
     return [[round(x, digits), round(y, digits)] for x, y in (move(*c) for c in corners)]
 
 
+def _bucket(draw: Draw, home: Home, folders: list[str]) -> Document:
+    """Everything that lies in some folders of the bucket, by its name."""
+    names = "|".join(re.escape(folder) for folder in folders)
+    stated: Document = {"pattern": f"^(?<tile>{names})/(?<band>[^/]*)\\.tiff$"}
+    if draw(st.booleans()):
+        stated["prefix"] = os.path.commonprefix(folders)
+    # Of a collection that somebody else made the manifests know no bucket.
+    if home.material is SHARED_MATERIAL or draw(st.booleans()):
+        stated["s3Bucket"] = home.material.bucket
+    return {"bucket": stated}
+
+
 def _table(
-    draw: Draw, scene: _Scene, number: int, folders: list[str], source: str, tables: dict[str, str]
+    draw: Draw,
+    scene: _Scene,
+    number: int,
+    folders: list[str],
+    source: str,
+    tables: dict[str, bytes],
 ) -> Document:
     members = [_member(draw, scene, folder) for folder in folders]
     name = f"tables/set{number}.{source}"
     if source == "csv":
-        tables[name] = _csv(members)
+        tables[name] = _csv(members).encode()
+    elif source == "parquet":
+        tables[name] = _parquet(members)
     else:
         for member in members:
             if "coverGeometry" in member:
                 member["coverGeometry"] = _cover(draw, plain=True)
-        tables[name] = _geojson(members)
+        tables[name] = _geojson(members).encode()
     return {source: f"../{name}"}
+
+
+def _parquet(members: list[Document]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    covers = [member.get("coverGeometry") for member in members]
+    columns = {
+        "path": [member["path"] for member in members],
+        "sensingTime": [member.get("sensingTime") for member in members],
+        "coverGeometry": [None if one is None else json.dumps(one) for one in covers],
+    }
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
 
 
 def _csv(members: list[Document]) -> str:
