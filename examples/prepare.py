@@ -29,6 +29,7 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "02-tiles-from-csv": (
         ("acme-orchards", ("2025/06/01", "2025/06/11", "2025/06/21"), ("B04", "B08")),
     ),
+    "26-tiles-from-a-bucket": (("acme-orchards", ("2025/06/01", "2025/06/11"), ("B04", "B08")),),
     "03-tiles-from-geojson": (("acme-meadows", ("2025/06/01", "2025/06/11"), ("B04",)),),
     "04-for-each": (
         ("acme-north", ("2025/06/01",), ("B04",)),
@@ -49,6 +50,8 @@ IMAGERY: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {
     "20-zarr-group": (),
     "21-batch-collection": (),
     "24-pinned-scenes": (),
+    "27-batch-v1": (),
+    "25-results-as-a-collection": (),
 }
 # What else lies there, from the example's own directory: bucket, and the file.
 FILES = {"19-batch-statistics": (("acme-areas", "areas/fields.gpkg"),)}

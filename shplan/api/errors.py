@@ -29,6 +29,7 @@ class FailedAttempt(Exception):  # noqa: N818  never leaves this room
         complaint: the server's words, or ours
         status: HTTP status, 0 where there was no answer
         retry_after_s: what the server asked for
+        permanent: it would end so another time as well
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class FailedAttempt(Exception):  # noqa: N818  never leaves this room
         *,
         status: int = 0,
         retry_after_s: float | None = None,
+        permanent: bool = False,
     ) -> None:
         super().__init__(complaint.message)
         self.failure = failure
         self.complaint = complaint
         self.status = status
         self.retry_after_s = retry_after_s
+        self.permanent = permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def error_of(failed: FailedAttempt, asked: Asked, *, given_up: str, attempts: in
         return UnreachableError(f"{text}; nothing was sent")
     if asked.effect is Effect.READ:
         return NoAnswerError(text)
-    return NoAnswerError(f"{text}; it may have been carried out")
+    return NoAnswerError(f"{text}; it may have been carried out", permanent=failed.permanent)
 
 
 def _counted(attempts: int) -> str:

@@ -387,7 +387,9 @@ class Exchange:
             )
         except TransportFault as fault:
             complaint = Complaint(plain_text(scrub(str(fault), self._known_secrets)))
-            raise FailedAttempt(_failure_of_fault(fault), complaint) from fault
+            raise FailedAttempt(
+                _failure_of_fault(fault), complaint, permanent=fault.permanent
+            ) from fault
 
     def _answer(self, columns: tuple[str, ...], received: Received) -> Answer:
         rows: tuple[Row, ...] = ()

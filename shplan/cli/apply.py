@@ -53,7 +53,8 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
     from shplan.engine.performer import Interrupt  # noqa: PLC0415
     from shplan.engine.runs import apply  # noqa: PLC0415
 
-    loaded = open_project(options)
+    # What is destroyed is what was recorded, whatever lies in a bucket by now.
+    loaded = open_project(options, offline=destroy)
     say_warnings(loaded)
     interrupt = Interrupt()
 

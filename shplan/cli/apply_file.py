@@ -53,7 +53,9 @@ def apply_file(options: Options, file: Path) -> int:
         exclude=tuple(str(one) for one in cast("list[str]", inputs["exclude"])),
     )
     variables = orjson.dumps(inputs["variables"]).decode()
-    loaded = load_project(chosen, VariableInputs(files=(VariableFile(str(file), variables),)))
+    destroy = inputs["destroy"] is True
+    given_variables = VariableInputs(files=(VariableFile(str(file), variables),))
+    loaded = load_project(chosen, given_variables, offline=destroy)
     interrupt = Interrupt()
 
     async def run() -> int:
@@ -63,7 +65,7 @@ def apply_file(options: Options, file: Path) -> int:
                 loaded,
                 chosen,
                 applying=True,
-                destroy=inputs["destroy"] is True,
+                destroy=destroy,
                 listener=events,
             ) as opened:
                 applied = await apply_saved(

@@ -243,7 +243,7 @@ def _told(place: Place, key: str, finding: Finding) -> Diagnostic:
     name = key.rpartition("/")[2] or "FILE"
     return Diagnostic(
         code=finding.code,
-        summary=_SUMMARIES.get(finding.code, "File cannot be ingested"),
+        summary=SUMMARIES.get(finding.code, "File cannot be ingested"),
         what=f"{key or place.path}: {finding.what}",
         why=finding.why,
         hint=finding.fix.replace("{name}", name),
@@ -253,7 +253,7 @@ def _told(place: Place, key: str, finding: Finding) -> Diagnostic:
     )
 
 
-_SUMMARIES = {
+SUMMARIES = {
     "cog/unreadable": "Not a GeoTIFF",
     "cog/truncated": "File is cut off",
     "cog/header": "Header too long",

@@ -45,7 +45,8 @@ def command(
         # Before the server is read, not after.
         message = f"there is no directory {out.parent} to save the plan in"
         raise click.BadParameter(message, param_hint="-o")
-    loaded = open_project(options)
+    # What would be destroyed is what was recorded, whatever lies in a bucket by now.
+    loaded = open_project(options, offline=destroy)
     say_warnings(loaded)
 
     async def run() -> int:

@@ -57,6 +57,7 @@ def _show_address(options: Options, text: str, *, body_only: bool) -> int:
     from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
     from shplan.core.errors import PlanError  # noqa: PLC0415
     from shplan.core.value import printable  # noqa: PLC0415
+    from shplan.providers.data import DataProvider  # noqa: PLC0415
     from shplan.providers.registry import PROVIDERS  # noqa: PLC0415
 
     kind = PROVIDERS.get(text.partition("/")[0])
@@ -78,6 +79,9 @@ def _show_address(options: Options, text: str, *, body_only: bool) -> int:
     if field is not None and desired.lifecycle.managed:
         # Whatever table or expression they come from: each is the body of a request of its own.
         body[field] = [printable(member) for member in desired.members]
+    provider = PROVIDERS[desired.address.kind]
+    if isinstance(provider, DataProvider) and body_only:
+        body = cast("JsonObject", printable(provider.body(desired.spec)))
     if body_only:
         write_json(body)
         return 0

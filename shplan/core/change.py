@@ -57,6 +57,7 @@ class Reason(Enum):
     MEMBERS_DIFFER = "members differ"
     INGESTION_FAILED = "a tile's ingestion failed"
     IMPORT_FAILED = "its ingestion failed"
+    IMPORTING = "the service is ingesting it"
     FILE_CHANGED = "a tile's file changed"
     PROTECTION_CHANGED = "the protection recorded for it differs"
     REMOVAL_CHANGED = "what is recorded for its removal differs"

@@ -91,7 +91,16 @@ class UnreachableError(ApiError):
 
 
 class NoAnswerError(ApiError):
-    """No answer came: the request may have been carried out."""
+    """
+    No answer came: the request may have been carried out.
+
+    Args:
+        permanent: it would not come another time either: it is longer than we take
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class CredentialsError(ShplanError):

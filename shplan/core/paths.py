@@ -26,7 +26,8 @@ PLACEHOLDERS_V1 = (REQUEST_ID, TILE_NAME, TILE_ID, OUTPUT_ID, FORMAT)
 BELOW_PREFIX = f"/{REQUEST_ID}/{TILE_NAME}/{OUTPUT_ID}.{FORMAT}"
 # Source: API reference, Process: members are `default.tif`, `userdata.json`.
 _EXTENSIONS = {"image/tiff": "tif", "application/json": "json"}
-_ANY = re.compile(r"<[^<>/]*>")
+PLACEHOLDER = re.compile(r"<[^<>/]*>")
+_ANY = PLACEHOLDER
 _URL = re.compile(r"(?:s3|gs)://[^/<>]+(?:/.*)?", re.DOTALL)
 # Spellings of the asynchronous and the statistical API, and of Batch V1.
 _ELSEWHERE = {

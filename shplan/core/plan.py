@@ -55,7 +55,7 @@ class PlanInputs:
 
     def as_json(self) -> JsonObject:
         """Return the inputs as a saved plan holds them."""
-        return {
+        shown: JsonObject = {
             "project": self.project,
             "environment": self.environment,
             "deployment": self.deployment,
@@ -67,8 +67,9 @@ class PlanInputs:
             "select": [*self.select],
             "exclude": [*self.exclude],
             "destroy": self.destroy,
-            "data": {**self.data},
         }
+        # Of a project without data nobody asks.
+        return {**shown, "data": {**self.data}} if self.data else shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shplan.core.address import Address
-from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
+from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
 from shplan.core.cost import Cost
-from shplan.core.diagnostic import Diagnostic
 from shplan.core.frozen import dataclass
 from shplan.core.graph import order, reverse
+from shplan.core.refusals import protected
 from shplan.core.resource import Desired, Recorded
-from shplan.core.value import digest
+from shplan.core.twins import with_makers_refused, with_renames_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,61 +101,6 @@ def dependencies(desired: Desired) -> tuple[Address, ...]:
     return tuple(sorted(referred | set(desired.depends_on)))
 
 
-def protected(address: Address, verb: str) -> Refusal:
-    """Say that a protection forbids a change (exit 5)."""
-    return Refusal(
-        RefusalKind.PROTECTED,
-        Diagnostic(
-            code="plan/prevent-destroy",
-            summary="Protected by preventDestroy",
-            what=f"{address} would be {verb}, and it was applied with `preventDestroy: true`.",
-            why="The protection outlives the manifest, so that removing a file cannot remove data.",
-            hint=(
-                "declare it with `lifecycle: {preventDestroy: false}`, apply that, and then delete;"
-                f" or keep the object and list {address} under `forget` in shplan.yaml"
-            ),
-            address=str(address),
-        ),
-    )
-
-
-def ambiguous(address: Address, candidates: Iterable[str], *, what: str, hint: str = "") -> Refusal:
-    """
-    Say that several objects fit and a person must choose (exit 7).
-
-    Args:
-        hint: how to choose, where an import is not the way
-    """
-    ids = list(candidates)
-    return Refusal(
-        RefusalKind.UNDECIDED,
-        Diagnostic(
-            code="plan/ambiguous",
-            summary="Several objects fit",
-            what=f"{address}: {len(ids)} {what}: {', '.join(ids)}.",
-            why="Names are not unique on the service, and nothing tells which of them is meant.",
-            hint=hint or f"shplan import {address} {ids[0]}",
-            address=str(address),
-        ),
-    )
-
-
-def same_key(address: Address, others: Iterable[Address]) -> Refusal:
-    """Say that several resources name the same object, so that none of them is told apart."""
-    names = ", ".join(str(other) for other in others)
-    return Refusal(
-        RefusalKind.PROTECTED,
-        Diagnostic(
-            code="plan/same-key",
-            summary="Two resources name the same object",
-            what=f"{address} and {names} have the same natural key, and no ids yet.",
-            why="Objects are found by it where no id is known, so both would bind the same one.",
-            hint="give one of them another name",
-            address=str(address),
-        ),
-    )
-
-
 def _is_recorded_otherwise(
     desired: Desired, recorded: Recorded | None, stated: Mapping[str, object]
 ) -> bool:
@@ -198,20 +143,27 @@ def _unless_foreign(verdict: Verdict, found: Found) -> Verdict:
     return verdict
 
 
-def assemble(changes: Iterable[Change], *, moved: Mapping[Address, Address]) -> tuple[Change, ...]:
+def assemble(
+    changes: Iterable[Change],
+    *,
+    moved: Mapping[Address, Address],
+    natural_keys: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Change, ...]:
     """
     Look at all changes together and put them into the order of applying.
 
-    Makes one run of those that ask for the same, refuses probable renames and deletes of what
-    `moved` names, blocks what depends on something blocked, and sorts:
+    Makes one run of those that ask for the same, refuses probable renames, deletes of what
+    `moved` names and makers of one object, blocks what depends on something blocked, and sorts:
     dependencies first, deletes in reverse after everything else.
 
     Args:
         changes: of every address
         moved: new addresses by the old ones, already carried out in the changes
+        natural_keys: by kind the fields that name an object where no id is known
     """
+    changes = with_makers_refused(tuple(changes), natural_keys or {})
     single = _with_kept_runs(_with_shared_runs(tuple(changes)))
-    found = _with_blocked_dependents(_with_renames_refused(single, moved))
+    found = _with_blocked_dependents(with_renames_refused(single, moved))
     return _in_order(found)
 
 
@@ -322,71 +274,3 @@ def _with_blocked_dependents(changes: tuple[Change, ...]) -> tuple[Change, ...]:
             blocked.add(current.address)
         result[position[id(change)]] = current
     return tuple(result[index] for index in range(len(changes)))
-
-
-def _with_renames_refused(
-    changes: tuple[Change, ...], moved: Mapping[Address, Address]
-) -> tuple[Change, ...]:
-    creates: dict[tuple[str, str, str], Address] = {}
-    for new in changes:
-        if new.action in (Action.CREATE, Action.ADOPT):
-            for key in _likenesses(new):
-                creates.setdefault(key, new.address)
-    going = {c.address for c in changes if c.action is Action.DELETE and not c.deposed}
-    refused: dict[Address, Refusal] = {}
-    for gone in changes:
-        if gone.action is not Action.DELETE or gone.deposed:
-            continue
-        twins = (creates.get(key) for key in _likenesses(gone))
-        twin = next((one for one in twins if one is not None), None)
-        target = moved.get(gone.address)
-        if target is not None and target not in going:
-            refused[gone.address] = _not_moved(gone.address, target)
-        elif twin is not None and target != twin:
-            refused[gone.address] = _rename(gone.address, twin)
-    return tuple(
-        replace(change, refusals=(*change.refusals, refused[change.address]))
-        if change.address in refused and change.action is Action.DELETE
-        else change
-        for change in changes
-    )
-
-
-def _likenesses(change: Change) -> tuple[tuple[str, str, str], ...]:
-    """Return what a delete and a create have in common when they are probably one object."""
-    if not change.record:
-        return ()
-    kind, name = change.address.kind, change.record.get("name")
-    whole = (kind, "all", digest(change.record))
-    return (whole, (kind, "name", name)) if isinstance(name, str) else (whole,)
-
-
-def _not_moved(old: Address, new: Address) -> Refusal:
-    return Refusal(
-        RefusalKind.PROTECTED,
-        Diagnostic(
-            code="plan/moved-onto",
-            summary="Moved onto something that exists",
-            what=f"`moved` says that {old} is {new} now, and each of them has an object of its own.",
-            why=f"The object of {old} cannot become the other, and deleting it is not what was said.",
-            hint=(
-                f"remove the entry to delete the object of {old};"
-                f" or list {new} under `forget`, apply that, and then move"
-            ),
-            address=str(old),
-        ),
-    )
-
-
-def _rename(old: Address, new: Address) -> Refusal:
-    return Refusal(
-        RefusalKind.PROTECTED,
-        Diagnostic(
-            code="plan/probable-rename",
-            summary="Probably a rename",
-            what=f"{old} would be deleted and {new} created, and they describe the same object.",
-            why="Deleting and creating again would lose what the object holds.",
-            hint=f"moved: [{{from: {old}, to: {new}}}]",
-            address=str(old),
-        ),
-    )

@@ -127,6 +127,20 @@ def deprecated_faults(body: Object) -> Faults:
             yield _deprecated((old,), f"`{old}`", new)
 
 
+def removed_faults(run: Object, deployment: str) -> Faults:
+    """Name the successor of Batch V1, which the service's own deployments have dropped."""
+    if run.get("api") == "v1" and deployment not in ("", "sandbox"):
+        yield Fault(
+            ("api",),
+            "deprecated",
+            "API on its way out",
+            f"it is a request to Batch V1, and {deployment} may not take any more of them.",
+            "Batch V1 is no part of the service's current description.",
+            "shplan migrate batch-v1 FILE rewrites it for V2",
+            sure=False,
+        )
+
+
 def _deprecated(path: Path, what: str, successor: str) -> Fault:
     return Fault(
         path,

@@ -55,9 +55,10 @@ def place_faults(spec: Object, deployment: str) -> Faults:
                 "a place on Google Cloud Storage is named, and CDSE reaches only S3.",
                 hint="name a bucket of CDSE as `s3`, with `accessKey` and `secretAccessKey`",
             )
-    bucket = spec.get("s3Bucket")
-    if isinstance(bucket, str):
-        yield from _bucket_faults(bucket, ("s3Bucket",), deployment)
+    for name in ("s3Bucket", "bucketName"):
+        bucket = spec.get(name)
+        if isinstance(bucket, str):
+            yield from _bucket_faults(bucket, (name,), deployment)
 
 
 def _places(value: Value, path: Path) -> Iterator[tuple[Path, str, Object]]:

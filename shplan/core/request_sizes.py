@@ -111,7 +111,8 @@ def _resolution_faults(output: Object, area: Area, path: Path, most_px: int) -> 
         elif length / stated >= most_px + 0.5:
             yield _too_fine(name, stated, length, in_degrees, path, most_px)
         elif stated > length:
-            yield _too_coarse(name, stated, length, in_degrees, path)
+            yield _too_coarse(name, stated, length, in_degrees, path, most_px)
+            return  # the other one is as wrong
         elif in_degrees and stated >= 1:
             yield Fault(
                 (*path, name),
@@ -143,21 +144,30 @@ def _too_fine(
     )
 
 
-def _too_coarse(name: str, stated: float, length: float, in_degrees: bool, path: Path) -> Fault:
-    unit = " degrees" if in_degrees else ""
+def _too_coarse(
+    name: str, stated: float, length: float, in_degrees: bool, path: Path, most_px: int
+) -> Fault:
     side = "wide" if name == "resx" else "high"
+    words = " of a degree" if length < 1 else " degree" if length == 1 else " degrees"
+    unit = words if in_degrees else ""
+    hint = ""
+    if in_degrees:
+        fits = length / (stated / METRES_PER_DEGREE) <= most_px
+        metres = f"for {stated:g} m write {_in_degrees(stated)}, or use a UTM zone"
+        hint = metres if fits else f"state `width` and `height`, at most {most_px:,}"
     return Fault(
         (*path, name),
         "size",
         "Pixel larger than the area",
-        f"`{name}` is {stated:g}{unit}, and the area is {length:.6g}{unit} {side}.",
+        f"`{name}` is {stated:g}{' degrees' if in_degrees else ''}, and the area is"
+        f" {length:.6g}{unit} {side}.",
         "Resolutions are in units of the reference system; without one, in degrees.",
-        f"for {stated:g} m write {_in_degrees(stated)}, or use a UTM zone" if in_degrees else "",
+        hint,
     )
 
 
 def _in_degrees(metres: float) -> str:
-    return f"{metres / METRES_PER_DEGREE:.6g}"
+    return f"{metres / METRES_PER_DEGREE:.7f}".rstrip("0").rstrip(".")
 
 
 def _round_up(value: float) -> float:

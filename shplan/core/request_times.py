@@ -22,6 +22,8 @@ _CLOCK = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?")
 # Longer than any archive; more is no number of months that a calendar could add.
 _MOST_UNITS: Final = 100_000
 _SECOND: Final = timedelta(seconds=1)
+# Of an interval: less than that at the end of a time range is not told.
+_WORTH_TELLING: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ def _left_over(aggregation: Value, span: Span, stated: str, place: Path) -> Faul
         )
         return
     left = _rest(since, until, span)
-    if left is not None and left > _SECOND:
+    # A day that does not fit is hardly ever missed.
+    if left is not None and left > _SECOND and left >= (first - since) * _WORTH_TELLING:
         yield Fault(
             place,
             "time",

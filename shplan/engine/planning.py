@@ -96,7 +96,12 @@ async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Pla
     state = _State(subject, recorded)
     for level in levels(_dependencies(wanted)):
         await state.take_level([wanted[address] for address in level], reader)
-    ordered = assemble(_selected(state.changes, subject), moved=subject.moved)
+    kinds = {change.address.kind for change in state.changes}
+    ordered = assemble(
+        _selected(state.changes, subject),
+        moved=subject.moved,
+        natural_keys={kind: subject.registry[kind].natural_key for kind in kinds},
+    )
     plan = Plan(inputs, apply_policies((*ledger_only, *ordered), subject.policies))
     return Planned(plan, state.attributes, recorded, state.observed)
 

@@ -123,6 +123,10 @@ class World(Protocol):
         """Return what a data kind gave, plain values only, None while it is not read."""
         ...
 
+    def names(self, address: Address) -> frozenset[str] | None:
+        """Return the names of all attributes that a resource can have, None where any may come."""
+        ...
+
     def local_text(self, address: Address, *, scope: Scope) -> str | None:
         """
         Return the text that a local resource stands for (an evalscript), None for other kinds.
@@ -233,19 +237,28 @@ def _no_run(fragment: str) -> ExpressionError:
 class Later:
     """Stands for a value that exists only after apply; whatever is done with it waits as well."""
 
-    __slots__ = ("pure", "references", "run")
+    __slots__ = ("names", "pure", "references", "run")
 
     def __repr__(self) -> str:
         return "(known after apply)"
 
-    def __init__(self, run: Run, references: tuple[Reference, ...], *, pure: bool = True) -> None:
-        self.run, self.references, self.pure = run, references, pure
+    def __init__(
+        self,
+        run: Run,
+        references: tuple[Reference, ...],
+        *,
+        pure: bool = True,
+        names: frozenset[str] | None = None,
+    ) -> None:
+        self.run, self.references, self.pure, self.names = run, references, pure, names
 
     def member(self, step: str | int) -> Later:
-        """Return an attribute of what is not known yet."""
+        """Return an attribute of what is not known yet; its names may be known all the same."""
         if not self.pure:
             return self.touched()
         reference = self.references[0]
+        if self.names is not None and step not in self.names:
+            raise no_member(dict.fromkeys(sorted(self.names)), step, str(reference.address))
         return Later(self.run, (Reference(reference.address, (*reference.path, step)),))
 
     def touched(self, *_: object) -> Later:
@@ -619,7 +632,9 @@ class Run:
             # Thousands of items are not looked through for unknowns each time: there are none.
             return given
         known = self.world.attributes(address)
-        return Later(self, (Reference(address),)) if known is None else _enter(known, self)
+        if known is None:
+            return Later(self, (Reference(address),), names=self.world.names(address))
+        return _enter(known, self)
 
     def secret(self, text: object) -> Item:
         """Return a secret by the place where it will be found."""

@@ -64,7 +64,7 @@ def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
         content: of the file
         file: relative to the project, for messages; rows are counted from 1, as its lines
     """
-    import pyarrow as pa  # noqa: PLC0415 - only who has such a table needs it
+    import pyarrow as pa  # noqa: PLC0415 - only who has such a table pays for it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:

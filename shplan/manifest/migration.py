@@ -164,10 +164,12 @@ class _Rewriting:
                 "declare a ByocCollection, and remove this when nothing refers to it",
             )
             return report
-        if tree["kind"] != KIND or not isinstance(run, dict) or run.get("api") != "v1":
-            return None
-        report = _report(document, ("spec",), subject)
         spec = tree.get("spec")
+        of_version_1 = isinstance(run, dict) and run.get("api") == "v1"
+        if tree["kind"] != KIND or not (of_version_1 or is_body(spec)):
+            return None
+        run = run if isinstance(run, dict) else new_map()
+        report = _report(document, ("spec",), subject)
         if not isinstance(spec, dict):
             report.fail("body", (), "its `spec` cannot be read.")
             return report
@@ -175,7 +177,7 @@ class _Rewriting:
         of_run = _report(document, ("run",), subject)
         _run(run, of_run)
         _tell_run(of_run, ("api",), run=run)
-        if not run:
+        if not run and "run" in tree:
             take(tree, "run")
         report.found += of_run.found
         return report
@@ -200,7 +202,8 @@ def _report(document: _Document, base: Path, subject: str) -> Report:
 
 def _run(run: Map, report: Report) -> None:
     """Rewrite the options of a run: nothing is said of the version, and nothing is deleted."""
-    take(run, "api")
+    if "api" in run:
+        take(run, "api")
     if run.get("onRemove") == "delete":
         run["onRemove"] = "stop"
         report.changed(

@@ -72,6 +72,7 @@ class Resolution:
         expand: returns the keys of a declared resource, None for a single one
         local: returns the text that an address stands for, None for what exists on the server
         given: returns what a data kind gave, None for other kinds and while it is not read
+        names: returns the names of attributes that a data kind has, None for other kinds
         observed: says what is wrong with a resource once attributes of others are known
         declared: every address without its key
         incomplete: a file could not be read whole, so that what is missing may be in it
@@ -85,6 +86,7 @@ class Resolution:
         expand: Callable[[Address], tuple[str, ...] | None],
         local: Callable[[Address], str | None],
         given: Callable[[Address], Object | None],
+        names: Callable[[Address], frozenset[str] | None],
         observed: Callable[[Address, Mapping[Address, Object]], list[Diagnostic]] | None = None,
         incomplete: bool,
     ) -> None:
@@ -93,6 +95,7 @@ class Resolution:
         self._expand = expand
         self._local = local
         self._given = given
+        self.names = names
         self._observed = observed
         self._used: dict[str, dict[Reference, None]] = {}
         self._incomplete = incomplete
@@ -345,6 +348,7 @@ class _Filler:
         self.instances = base.instances
         self.local_text = base.local_text
         self.reading = base.reading
+        self.names = base.names
         self.geojson = base.geojson
         self.bounds = base.bounds
         self.features = base.features

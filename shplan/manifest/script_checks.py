@@ -138,6 +138,10 @@ class ScriptChecks:
             found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
         return self._told(found, text, desired, inline)
 
+    def reads_others(self, desired: Desired, path: Path) -> bool:
+        """Tell whether a request reads a collection that is known only once the server was asked."""
+        return any(isinstance(one.get("type"), Unknown) for one in data_of(desired.spec, path))
+
     def _of_input(
         self, text: str, given: InputFacts, number: int, data: Sequence[Data], *, several: bool
     ) -> list[Remark]:

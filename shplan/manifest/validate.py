@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from shplan.core.value import JsonValue, Path, Sensitive, Unknown, Value
 from shplan.manifest.explain import explain
+from shplan.manifest.versions import other_version
 from shplan.manifest.violation import Violation
 from shplan.manifest.wording import dotted, listed, nearest, shown
 from shplan.schema.store import manifest_schema
@@ -38,6 +39,9 @@ def violations(
     validator = _validator(kind)
     if validator.is_valid(plain):
         return []
+    other = other_version(manifest_schema(kind), plain, subject)
+    if other is not None:
+        return [other]
     found = []
     for error in validator.iter_errors(plain):
         if not _excused(error, deferred):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.marker import read_script_marker
@@ -65,13 +65,15 @@ class _Layout:
 
     Args:
         template: below the bucket, with the run key in it
-        is_own: nobody else's files lie there
+        is_own: nobody else's outputs have these names
+        has_own_folder: nobody else's files lie in `folder`
         is_of_key: everything below `prefix` is this run's
     """
 
     bucket: str
     template: str
     is_own: bool
+    has_own_folder: bool
     is_of_key: bool
 
     @property
@@ -89,7 +91,7 @@ class _Layout:
     def of(self, task: str) -> _Layout:
         """Return the layout of one request."""
         template = self.template if task == UNKNOWN_ID else with_minted(self.template, task)
-        return _Layout(self.bucket, template, self.is_own, self.is_of_key)
+        return replace(self, template=template)
 
     def output(self, identifier: str) -> re.Pattern[str]:
         """Return the pattern of the name of an output, with or without its extension."""
@@ -110,11 +112,15 @@ def _layout(given: RunInput, key: RunKey) -> _Layout | None:
     bucket, template = bucket_and_key(put_key(stated, key.short))
     if not bucket:
         return None
-    _, open_ = bucket_and_key(stated)
-    fixed = open_.partition(OUTPUT)[0].partition(REQUEST_ID)[0]
-    steps = fixed[: fixed.rindex("/") + 1] if "/" in fixed else ""
-    own = holds_minted(template) or holds_key(stated)
-    return _Layout(bucket, template, is_own=own, is_of_key=holds_key(steps))
+    is_own = holds_minted(template) or holds_key(stated)
+    layout = _Layout(bucket, template, is_own, has_own_folder=False, is_of_key=False)
+    # The same as the manifest states it, where the key is still its placeholder.
+    open_ = replace(layout, template=bucket_and_key(stated)[1])
+    return replace(
+        layout,
+        has_own_folder=holds_minted(open_.folder) or holds_key(open_.folder),
+        is_of_key=holds_key(open_.prefix),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +147,23 @@ def trace_of(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     files: tuple[File, ...] | None = yield Look(layout.bucket, layout.folder)
     if files is None:
         return None
-    told = yield from _told_beside(layout, files, task)
+    outputs = [layout.output(one) for one in identifiers_of(given.request)]
+    # `userdata` is a JSON file as well, and the user's own.
+    beside = [one for one in files if not any(output.fullmatch(one.key) for output in outputs)]
+    told = yield from _told_beside(layout, beside, task)
     paid = [one.cost_pu for one in told if one.cost_pu is not None]
     if paid:
         return Trace(Phase.DONE, cost_pu=paid[0])
     errors = [one.error for one in told if one.error]
     if errors:
         return Trace(Phase.ENDED, cause=errors[0])
-    names = [file.key for file in files]
-    complete = all(
-        any(layout.output(one).fullmatch(name) for name in names)
-        for one in identifiers_of(given.request)
-    )
+    complete = all(any(output.fullmatch(one.key) for one in files) for output in outputs)
     if complete and layout.is_own:
         return Trace(Phase.DONE)
     return Trace(Phase.RUNNING) if told else None
 
 
-def _told_beside(layout: _Layout, files: tuple[File, ...], task: str) -> Flow[list[_Told]]:
+def _told_beside(layout: _Layout, files: Sequence[File], task: str) -> Flow[list[_Told]]:
     """Read the JSON files beside the outputs that speak of one request."""
     found: list[_Told] = []
     if task == UNKNOWN_ID:
@@ -166,11 +171,11 @@ def _told_beside(layout: _Layout, files: tuple[File, ...], task: str) -> Flow[li
         return found
     for file in files:
         name = file.key.removeprefix(layout.folder)
-        if not _may_tell(name, task, is_own=layout.is_own):
+        if not _may_tell(name, task, is_own=layout.has_own_folder):
             continue
         content: bytes | None = yield Fetch(layout.bucket, file.key)
         told = read_beside(content)
-        if told is not None and (told.id == task or (not told.id and layout.is_own)):
+        if told is not None and (told.id == task or (not told.id and layout.has_own_folder)):
             found.append(told)
     return found
 
@@ -247,10 +252,7 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
         placed = layout.id_in(file.key)
         if placed in known:
             continue
-        told = None
-        if _is_copy(file.key, layout, placed):
-            content: bytes | None = yield Fetch(layout.bucket, file.key)
-            told = read_beside(content)
+        told = yield from _copy_at(layout, file, placed, key)
         task = (told.id if told else "") or placed
         if task in known:
             continue
@@ -264,6 +266,21 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
     if layout.is_of_key and is_strange and not found:
         found[UNKNOWN_ID] = _copied(UNKNOWN_ID, None)
     return Witnesses(tuple(found[task] for task in sorted(found)), layout.is_of_key)
+
+
+def _copy_at(layout: _Layout, file: File, placed: str, key: RunKey) -> Flow[_Told | None]:
+    """Read a file that may be the copy of a request of this run; None for any other."""
+    if not _is_copy(file.key, layout, placed):
+        return None
+    content: bytes | None = yield Fetch(layout.bucket, file.key)
+    if not layout.is_of_key and _is_others(content, key):
+        return None
+    return read_beside(content)
+
+
+def _is_others(content: bytes | None, key: RunKey) -> bool:
+    """Tell, without reading all of it, that a copy carries the marker of another run."""
+    return content is not None and b"[shplan " in content and key.short.encode() not in content
 
 
 def _is_copy(key: str, layout: _Layout, placed: str) -> bool:

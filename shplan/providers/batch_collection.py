@@ -85,7 +85,7 @@ def _object_of(answer: Answer | None) -> Object | None:
 
 def _used_by(row: Row) -> tuple[str, str] | None:
     request, status, collection = row
-    if not isinstance(collection, str) or status in _LETTING_GO:
+    if not isinstance(collection, str) or str(status) in _LETTING_GO:
         return None
     return (collection, str(request))
 

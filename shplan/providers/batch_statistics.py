@@ -9,10 +9,12 @@ evalscript, and a script that lies in a bucket carries none. There is no DELETE.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change
+from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
@@ -49,7 +51,7 @@ MOST_SCRIPT_BYTES = 32 * 1024
 # Source: schema S3BucketInfoTemplated: what a plain prefix is equivalent to.
 BELOW_PREFIX = "/<REQUEST_ID>/<ID>.json"
 PLACEHOLDERS = ("<REQUEST_ID>", "<ID>", "<IDENTIFIER>")
-PARTIAL = "PARTIAL"
+PARTIAL, OUT_OF_PU = "PARTIAL", "OUT_OF_PU"
 _USUAL_MARKER_BYTES = 200
 _COLUMNS = (
     "id",
@@ -57,6 +59,7 @@ _COLUMNS = (
     "status",
     "userAction",
     "userActionUpdated",
+    "lastUpdated",
     "completionPercentage",
     "costPu",
     "costPU",
@@ -123,10 +126,17 @@ def task_of(listed: Mapping[str, JsonValue]) -> Task:
         cost_pu=float(cost) if isinstance(cost, int | float) else None,
         cause="; ".join(str(one) for one in causes if one),
         acted=str(listed.get("userActionUpdated") or ""),
+        restart_at=_restart_at(listed) if stopped == OUT_OF_PU else "",
         account=str(listed.get("projectId") or listed.get("domainAccountId") or ""),
         description=_marker_in(echo),
         request=echo,
     )
+
+
+def _restart_at(listed: Mapping[str, JsonValue]) -> str:
+    """Source: documentation of batch statistics: who ran out of units waits for an hour."""
+    stopped = instant(str(listed.get("lastUpdated") or ""))
+    return "" if stopped is None else (stopped + timedelta(hours=1)).isoformat()
 
 
 def _marker_in(echo: JsonObject | None) -> str:

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
-from shplan.core.paths import PLACEHOLDERS_V1
+from shplan.core.paths import PLACEHOLDERS_V1, template_problems
 from shplan.core.resource import Desired, Source
 from shplan.core.value import JsonObject, Object, Path
 from shplan.providers.batch_checks import check_in_common
 from shplan.providers.batch_collection_checks import check_collection, fills_collection
 from shplan.providers.batch_v1_body import (
     TARGETS,
+    delivery_of,
     in_version_2,
     path_in_version_1,
+    place_of_delivery,
     target_of,
 )
 
@@ -43,6 +45,7 @@ def check_batch_v1(desired: Desired, tables: Mapping[str, JsonObject]) -> list[D
     )
     return [
         *_check_target(desired),
+        *_check_address(desired),
         *_check_grid(desired),
         *check_in_common(translated, tables, placeholders=PLACEHOLDERS_V1),
         *check_collection(desired, single_band=True),
@@ -80,6 +83,21 @@ def _check_path(desired: Desired) -> Iterator[Diagnostic]:
             why="Nothing else says which bucket the results go to.",
             hint='write `defaultTilePath: "s3://bucket/path"`',
         )
+
+
+def _check_address(desired: Desired) -> Iterator[Diagnostic]:
+    """Results go to S3, by a URL. Source: BatchProcessOutput, BatchZarrParameters."""
+    url = delivery_of(desired.spec)
+    if not url or url.startswith("s3://"):
+        return
+    problem = next(iter(template_problems(url, ())), None)
+    yield _wrong(
+        desired,
+        ("spec", *place_of_delivery(desired.spec)),
+        what=problem.what if problem else f"the delivery path is {url}.",
+        why="Version 1 delivers to buckets on S3, given as s3://bucket/path.",
+        hint=problem.hint if problem else "write `s3://bucket/path`",
+    )
 
 
 def _check_grid(desired: Desired) -> Iterator[Diagnostic]:

@@ -21,7 +21,8 @@ from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
-from shplan.core.planner import dependencies, protected
+from shplan.core.planner import dependencies
+from shplan.core.refusals import protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest
@@ -192,11 +193,12 @@ class _Set:
         for join in (self.join, self.former):
             if join is not None:
                 declared = partial(elsewhere.declares, address, join.collection)
+                kept = partial(elsewhere.wants, address, join.collection)
                 join.leave(declared)
                 if text_of(join.collection) in unconfirmed:
-                    self.held_back = bool(join.strangers(declared))
+                    self.held_back = bool(join.strangers(kept))
                 else:
-                    join.expel(declared)
+                    join.expel(kept)
                 join.respell()
 
 

@@ -31,6 +31,7 @@ class CatalogSearch(DataProvider):
 
     kind = "CatalogSearch"
     can_be_pinned = True
+    names = frozenset(Findings().attributes())
 
     def check(self, desired: Desired, tables: Tables) -> list[Diagnostic]:
         """Check the area, the time and the filter."""
@@ -70,6 +71,12 @@ class CatalogSearch(DataProvider):
             "narrow its area, its time or its filter"
         )
         raise ChangeFailedError(message)
+
+    def body(self, spec: Object) -> Object:
+        """Return the body of the first page's request."""
+        body = _request(spec, None).body
+        assert isinstance(body, dict)
+        return body
 
     def seen(self, content: JsonObject) -> Object:
         """Return the items, by themselves and by id, and what is asked of them most."""

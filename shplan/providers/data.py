@@ -65,6 +65,8 @@ class DataProvider(ABC):
     rules = FieldRules()
     # A manifest may say `pin: true`, and then `shplan.lock` has the answer.
     can_be_pinned: ClassVar[bool] = False
+    # The attributes that references can see; None: whatever the service says.
+    names: ClassVar[frozenset[str] | None] = None
     # The published tables that it reads.
     tables: ClassVar[tuple[str, ...]] = ()
 
@@ -104,6 +106,10 @@ class DataProvider(ABC):
         """Say how the service's answer differs from what is pinned, or published."""
         del known, answer
         return ()
+
+    def body(self, spec: Object) -> Object:
+        """Return what is sent, for people who want to see it."""
+        return {name: value for name, value in spec.items() if name != PIN}
 
     def difference(self, before: JsonObject, after: JsonObject) -> Difference:
         """Return what one answer has and another has not."""

@@ -1,5 +1,6 @@
 """
-What a schema cannot say of asynchronous and of batch statistical requests: scripts, outputs, paths.
+What a schema cannot say of asynchronous and of statistical requests, and of images at once: scripts,
+outputs, paths.
 
 What holds for requests of every kind is in `request_checks`.
 
@@ -23,6 +24,8 @@ USERDATA = "userdata"
 MASK = "dataMask"
 # Source: documentation of batch statistics.
 MOST_SCRIPT_BYTES = 32 * 1024
+# By which the codes of messages begin.
+_FAMILIES = {"BatchStatistics": "batch", "Process": "process", "Statistics": "statistics"}
 _Found: TypeAlias = Iterator[Diagnostic]
 
 
@@ -51,6 +54,24 @@ def check_async(desired: Desired) -> list[Diagnostic]:
         *_check_distinct(desired),
         *_check_run(desired),
     ]
+
+
+def check_image(desired: Desired) -> list[Diagnostic]:
+    """Return what is wrong with a request of the Process API, each at its place."""
+    return [*_check_bounds(desired), *_check_outputs(desired), *_check_default(desired)]
+
+
+def check_numbers(desired: Desired) -> list[Diagnostic]:
+    """Return what is wrong with a request of the Statistical API, each at its place."""
+    return [*_check_bounds(desired), *_check_mask(desired), *_check_calculations(desired)]
+
+
+def _check_default(desired: Desired) -> _Found:
+    """Without `responses` the output `default` is answered, whatever others there are."""
+    stated = _at(desired.spec, "output", "responses")
+    known = set() if desired.script is None else {one.id for one in desired.script.outputs}
+    if known and not stated and "default" not in known:
+        yield _no_output(desired, ("spec", "output"), "default", known)
 
 
 def _check_script(desired: Desired, *below: str) -> _Found:
@@ -274,7 +295,7 @@ def _wrong(
     desired: Desired, path: Path, *, summary: str, what: str, why: str = "", hint: str = ""
 ) -> Diagnostic:
     return Diagnostic(
-        code="batch/request" if desired.address.kind == "BatchStatistics" else "async/request",
+        code=f"{_FAMILIES.get(desired.address.kind, 'async')}/request",
         summary=summary,
         # Of the manifest, so that a thousand instances complain once.
         what=f"{desired.address.base}: {what}",
@@ -285,4 +306,4 @@ def _wrong(
     )
 
 
-__all__ = ["check_async", "check_statistics"]
+__all__ = ["check_async", "check_image", "check_numbers", "check_statistics"]

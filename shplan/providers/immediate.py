@@ -17,6 +17,7 @@ from typing import Final, cast
 from shplan.core.acquisitions import Catalogue
 from shplan.core.address import Address
 from shplan.core.cost import Cost
+from shplan.core.diagnostic import Diagnostic
 from shplan.core.files import FileFound, Inspect
 from shplan.core.prices import PriceInput
 from shplan.core.request import Answer, ApiRequest
@@ -72,6 +73,7 @@ class ImmediateApi:
         ask: the request for a body and its places
         judge: reads an answer; raises `BadAnswerError`
         content: the bytes of one file, from the parts of an answer, the request, and whose it is
+        check: what is wrong with a request, offline
         price: what one request costs, None where nobody can say
         is_labelled: the files of a form say whose they are, so that two addresses have not the same
     """
@@ -81,6 +83,7 @@ class ImmediateApi:
     ask: Callable[[Object, Places], ApiRequest]
     judge: Callable[[Answer, Object, Places], Judged]
     content: Callable[[Mapping[str, bytes], Target, Object, str], bytes]
+    check: Callable[[Desired], list[Diagnostic]]
     price: Callable[[PriceInput], Cost | None]
     is_labelled: Callable[[Target], bool]
 

@@ -7,76 +7,28 @@ what lies at the places, since the answer is the product; and only then a reques
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
-from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
-from shplan.core.cost import Cost
-from shplan.core.diagnostic import Diagnostic
-from shplan.core.planner import dependencies
-from shplan.core.prices import PriceInput
-from shplan.core.resource import Desired, Receipt
+from shplan.core.change import Action, Change, Reason
+from shplan.core.resource import Receipt
 from shplan.core.runs import RunRecord
-from shplan.core.value import JsonObject, Object, Value
 from shplan.providers.answer_places import PlaceError, Places, Target
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.immediate import (
     ImmediateApi,
-    ImmediateView,
-    as_json,
     directory_of,
     expected,
     known_files,
-    label_of,
     recorded_files,
     source_of,
     view_of,
 )
-from shplan.providers.immediate_receipt import Kept, files_of, is_receipt, kept_of
+from shplan.providers.immediate_case import Case, case_of
+from shplan.providers.immediate_limits import in_the_way, no_place, priced
+from shplan.providers.immediate_receipt import Kept, files_of, kept_of
 from shplan.providers.job_outcome import billed
 
 _PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
-
-
-@dataclass(frozen=True, slots=True)
-class ImmediateOptions:
-    """The `run` options of a manifest, defaults filled in."""
-
-    max_pu: float | None = None
-    reruns: bool = False
-    materializes: bool = False
-
-    @classmethod
-    def of(cls, run: Object) -> ImmediateOptions:
-        """Read them; unknown values were refused while loading."""
-        limit = run.get("maxPu")
-        return cls(
-            max_pu=float(limit) if isinstance(limit, int | float) else None,
-            reruns=run.get("onFailure") == "rerun",
-            materializes=run.get("materialize") is True,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One declared job, and everything that a decision about it may look at."""
-
-    api: ImmediateApi
-    wanted: Wanted
-    desired: Desired
-    view: ImmediateView
-    surroundings: Surroundings
-    options: ImmediateOptions
-    base: Change
-
-    @property
-    def label(self) -> str:
-        return label_of(self.wanted.address)
-
-    @property
-    def key(self) -> str:
-        return "" if self.view.key is None else self.view.key.digest
 
 
 def decide_immediate(
@@ -86,78 +38,15 @@ def decide_immediate(
     view = view_of(observation)
     if wanted.desired is None:
         return _decide_removed(wanted)
-    case = _case(api, wanted, wanted.desired, view, surroundings)
+    case = case_of(api, wanted, wanted.desired, view, surroundings)
     if view.problem:
-        return replace(case.base, refusals=(_no_place(case, view.problem),), action=Action.BLOCKED)
+        return replace(case.base, refusals=(no_place(case, view.problem),), action=Action.BLOCKED)
     if view.key is None or view.places is None:
         return _run(case, attempt=1, reason=Reason.KEY_UNKNOWN, places=_stated_places(case))
     return _with_protection(case, _decide_known(case, view.places))
 
 
-def _case(
-    api: ImmediateApi,
-    wanted: Wanted,
-    desired: Desired,
-    view: ImmediateView,
-    surroundings: Surroundings,
-) -> _Case:
-    current: Object = {
-        "run": {**desired.run},
-        "directory": directory_of(desired),
-        "ours": cast("Value", _ours(wanted, view)),
-        "files": cast("Value", _recorded(wanted, view)),
-        "twins": [[str(twin.address), as_json(twin.places)] for twin in view.twins],
-    }
-    base = Change(
-        wanted.address,
-        Action.NOOP,
-        Reason.RAN,
-        depends_on=dependencies(desired),
-        # With its unknowns: they are filled before the key is taken of it.
-        record={**desired.spec},
-        prevent_destroy=desired.lifecycle.prevent_destroy,
-        current=current,
-        key="" if view.key is None else view.key.digest,
-        parts={} if view.key is None else view.key.parts,
-        former=_former(wanted, view, surroundings),
-    )
-    return _Case(
-        api,
-        wanted,
-        desired,
-        view,
-        surroundings,
-        ImmediateOptions.of(desired.run),
-        base,
-    )
-
-
-def _ours(wanted: Wanted, view: ImmediateView) -> dict[str, list[str]]:
-    """Return what may be written over at each path: what a run of ours has written there."""
-    recorded = () if wanted.recorded is None else kept_of(wanted.recorded.data.get("files"))
-    found: dict[str, set[str]] = {}
-    for one in (*recorded, *files_of(view.witness)):
-        found.setdefault(one.path, set()).add(one.sha256)
-    for path in (*found, *(() if view.places is None else view.places.paths)):
-        found.setdefault(path, set()).update(view.ours.get(path, ()))
-    return {path: sorted(digests) for path, digests in sorted(found.items()) if digests}
-
-
-def _recorded(wanted: Wanted, view: ImmediateView) -> list[JsonObject]:
-    key = "" if view.key is None else view.key.digest
-    return [one.as_json() for one in recorded_files(wanted.recorded, key)]
-
-
-def _former(wanted: Wanted, view: ImmediateView, surroundings: Surroundings) -> JsonObject:
-    """Return the parts of the key that this address ran under before, if it was another one."""
-    recorded = "" if wanted.recorded is None else str(wanted.recorded.data.get("key", ""))
-    run = surroundings.runs.get(recorded)
-    if run is None or run.receipt is None or (view.key is not None and view.key.digest == recorded):
-        return {}
-    return run.receipt.parts
-
-
-def _decide_known(case: _Case, places: Places) -> Change:
+def _decide_known(case: Case, places: Places) -> Change:
     receipt = case.view.receipt
     run = case.view.run
     if receipt is None:
@@ -173,7 +62,7 @@ def _decide_known(case: _Case, places: Places) -> Change:
 # --- answered ------------------------------------------------------------------------------
 
 
-def _decide_answered(case: _Case, change: Change, places: Places, receipt: Receipt) -> Change:
+def _decide_answered(case: Case, change: Change, places: Places, receipt: Receipt) -> Change:
     """Its answer came; is it where it belongs?"""
     lacking = [target for target in places.targets if not _is_there(case, target, receipt)]
     if not lacking:
@@ -194,31 +83,31 @@ def _decide_answered(case: _Case, change: Change, places: Places, receipt: Recei
     return replace(kept, reason=Reason.ANSWER_LOST, drifted=True)
 
 
-def _is_there(case: _Case, target: Target, receipt: Receipt) -> bool:
+def _is_there(case: Case, target: Target, receipt: Receipt) -> bool:
     wanted = expected(case.api, target, _known(case, receipt), label=case.label)
     found = case.view.found.get(target.path)
     return wanted is not None and found is not None and found.sha256 == wanted.sha256
 
 
-def _known(case: _Case, receipt: Receipt | None) -> tuple[Kept, ...]:
+def _known(case: Case, receipt: Receipt | None) -> tuple[Kept, ...]:
     own = recorded_files(case.wanted.recorded, case.key)
     return known_files(own, receipt, case.view.witnesses)
 
 
-def _written_before(case: _Case, target: Target, receipt: Receipt) -> bool:
+def _written_before(case: Case, target: Target, receipt: Receipt) -> bool:
     """Tell whether this run was in that place before, so that its absence is drift."""
     return any(one.path == target.path for one in _known(case, receipt))
 
 
-def _source(case: _Case, target: Target, receipt: Receipt) -> Kept | None:
+def _source(case: Case, target: Target, receipt: Receipt) -> Kept | None:
     key = "" if case.view.key is None else case.view.key.short
     return source_of(
         case.api, target, _known(case, receipt), case.view.found, label=case.label, key=key
     )
 
 
-def _restore(case: _Case, change: Change, places: Places, lacking: list[Target]) -> Change:
-    foreign = _foreign(case, places)
+def _restore(case: Case, change: Change, places: Places, lacking: list[Target]) -> Change:
+    foreign = in_the_way(case, places)
     if foreign is not None:
         return replace(change, refusals=(foreign,))
     shown = ", ".join(target.path for target in lacking[:3])
@@ -231,7 +120,7 @@ def _restore(case: _Case, change: Change, places: Places, lacking: list[Target])
     )
 
 
-def _lost(case: _Case, lacking: list[Target]) -> tuple[str, ...]:
+def _lost(case: Case, lacking: list[Target]) -> tuple[str, ...]:
     told = []
     for target in lacking:
         found = case.view.found.get(target.path)
@@ -244,7 +133,7 @@ def _lost(case: _Case, lacking: list[Target]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _told(case: _Case, receipt: Receipt) -> tuple[str, ...]:
+def _told(case: Case, receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
     size = sum(one.size_bytes for one in files_of(receipt))
     lines = [f"attempt {receipt.attempt} was answered: {billed(receipt)}, {size:,} bytes"]
@@ -258,7 +147,7 @@ def _told(case: _Case, receipt: Receipt) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _bound(case: _Case, change: Change, receipt: Receipt) -> Change:
+def _bound(case: Case, change: Change, receipt: Receipt) -> Change:
     """Record at this address what was answered, perhaps for another one: free, and no change."""
     in_ledger = None if case.view.run is None else case.view.run.receipt
     if in_ledger is None or in_ledger.attempt < receipt.attempt:
@@ -281,7 +170,7 @@ def _bound(case: _Case, change: Change, receipt: Receipt) -> Change:
     return replace(change, records=not same or moved)
 
 
-def _decide_partial(case: _Case, change: Change, places: Places, receipt: Receipt) -> Change:
+def _decide_partial(case: Case, change: Change, places: Places, receipt: Receipt) -> Change:
     """Some intervals failed; another attempt asks for all of them, and all of them are paid."""
     first = ", ".join(f"{name}: {cause}" for name, cause in list(receipt.failed.items())[:2])
     note = f"{len(receipt.failed)} intervals failed: {first}"
@@ -306,7 +195,7 @@ def _ended(run: RunRecord, attempt: int) -> bool:
     return known is not None and bool(known.ended)
 
 
-def _decide_unanswered(case: _Case, places: Places) -> Change:
+def _decide_unanswered(case: Case, places: Places) -> Change:
     run = case.view.run
     latest = 0 if run is None else run.latest
     if run is not None and _ended(run, latest):
@@ -318,7 +207,7 @@ def _decide_unanswered(case: _Case, places: Places) -> Change:
     return replace(change, reason=Reason.ANSWER_LOST, notes=(lost, *change.notes))
 
 
-def _decide_ended(case: _Case, places: Places, latest: int) -> Change:
+def _decide_ended(case: Case, places: Places, latest: int) -> Change:
     """What came was no answer, and perhaps paid: it is not asked for again without a word."""
     run = case.view.run
     cause = "no cause given" if run is None else run.attempts[latest].cause or "no cause given"
@@ -335,7 +224,7 @@ def _decide_ended(case: _Case, places: Places, latest: int) -> Change:
     )
 
 
-def _run(case: _Case, *, attempt: int, reason: Reason, places: Places | None) -> Change:
+def _run(case: Case, *, attempt: int, reason: Reason, places: Places | None) -> Change:
     notes = [] if places is None else [f"writes {', '.join(p.path for p in places.targets[:3])}"]
     if not case.base.key:
         notes.append("once its key is known, it is left alone if that has run already")
@@ -350,12 +239,12 @@ def _run(case: _Case, *, attempt: int, reason: Reason, places: Places | None) ->
         notes=tuple(notes),
         records=True,
     )
-    foreign = None if places is None else _foreign(case, places)
-    priced = _priced(case, change)
-    return priced if foreign is None else replace(priced, refusals=(*priced.refusals, foreign))
+    foreign = None if places is None else in_the_way(case, places)
+    told = priced(case, change)
+    return told if foreign is None else replace(told, refusals=(*told.refusals, foreign))
 
 
-def _stated_places(case: _Case) -> Places | None:
+def _stated_places(case: Case) -> Places | None:
     """Return the places as far as they are known, while the key is not."""
     try:
         return case.api.places(
@@ -365,97 +254,10 @@ def _stated_places(case: _Case) -> Places | None:
         return None
 
 
-# --- limits --------------------------------------------------------------------------------
-
-
-def _priced(case: _Case, change: Change) -> Change:
-    """Add what it costs, and refuse what is over its own limit."""
-    cost = _cost(case)
-    limit = case.options.max_pu
-    if cost is None:
-        if limit is not None:
-            return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
-        return replace(change, notes=(*change.notes, "its cost is not known"), unpriced=True)
-    priced = replace(change, cost=cost)
-    if limit is None or cost.maximum_pu <= limit:
-        return priced
-    return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
-
-
-def _cost(case: _Case) -> Cost | None:
-    script = case.desired.script
-    if script is None:
-        return None
-    tables, catalogue = case.surroundings.tables, case.view.catalogue
-    return case.api.price(PriceInput(case.desired.spec, script, tables, catalogue=catalogue))
-
-
-def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
-    diagnostic = Diagnostic(
-        code="run/max-pu",
-        summary="Dearer than its maxPu",
-        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
-        why="The maximum counts, so that a run can never spend more than was allowed.",
-        hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time"
-        " range or the image smaller",
-        span=case.desired.source.span(("run", "maxPu")),
-        address=str(case.wanted.address),
-    )
-    return Refusal(RefusalKind.PROTECTED, diagnostic)
-
-
-def _foreign(case: _Case, places: Places) -> Refusal | None:
-    """Refuse to write over what no run of ours has written."""
-    ours = cast("dict[str, list[str]]", case.base.current["ours"])
-    for target in places.targets:
-        found = case.view.found.get(target.path)
-        if found is None or found.sha256 in ours.get(target.path, ()):
-            continue
-        known = target.path in ours
-        if found.obstacle:
-            what = f"{target.path}, where {case.wanted.address} writes, {found.obstacle}."
-        elif known and not case.options.materializes:
-            what = f"{target.path} was changed since {case.wanted.address} has written it."
-        elif known:
-            continue
-        else:
-            what = f"{target.path}, where {case.wanted.address} writes, is there already."
-        return Refusal(RefusalKind.PROTECTED, _taken(case, target.path, what))
-    beside = case.view.found.get(places.witness)
-    if beside is not None and not is_receipt(beside.content):
-        what = f"{places.witness}, where the receipt file goes, is there already and is none."
-        return Refusal(RefusalKind.PROTECTED, _taken(case, places.witness, what))
-    return None
-
-
-def _taken(case: _Case, path: str, what: str) -> Diagnostic:
-    return Diagnostic(
-        code="run/output-taken",
-        summary="A file is in the way",
-        what=what,
-        why="No run of ours has written what lies there, so it may be the only copy of something.",
-        hint=f"move it away, or name another `output`; if it is this answer:"
-        f" shplan import {case.wanted.address} {path}",
-        span=case.desired.source.span(("run", "output")),
-        address=str(case.wanted.address),
-    )
-
-
-def _no_place(case: _Case, problem: str) -> Refusal:
-    diagnostic = Diagnostic(
-        code="run/output",
-        summary="No place for the answer",
-        what=f"`output` of {case.wanted.address}: {problem}",
-        span=case.desired.source.span(("run", "output")),
-        address=str(case.wanted.address),
-    )
-    return Refusal(RefusalKind.PROTECTED, diagnostic)
-
-
 # --- protections, removal ------------------------------------------------------------------
 
 
-def _with_protection(case: _Case, change: Change) -> Change:
+def _with_protection(case: Case, change: Change) -> Change:
     """Taking a protection away is a change of its own."""
     recorded = case.wanted.recorded
     if recorded is None or change.action is not Action.NOOP:
@@ -480,4 +282,4 @@ def _decide_removed(wanted: Wanted) -> Change:
     )
 
 
-__all__ = ["ImmediateOptions", "decide_immediate"]
+__all__ = ["decide_immediate"]

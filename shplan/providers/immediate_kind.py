@@ -29,7 +29,8 @@ from shplan.providers.immediate import (
     refresh_immediate,
     view_of,
 )
-from shplan.providers.immediate_apply import apply_immediate, attributes_of
+from shplan.providers.immediate_answer import attributes_of
+from shplan.providers.immediate_apply import apply_immediate
 from shplan.providers.immediate_confirm import confirm_immediate
 from shplan.providers.immediate_decide import decide_immediate
 
@@ -60,9 +61,9 @@ class ImmediateKind:
         return self._api.kind
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
-        """Check where the answer goes, and what means nothing for a job."""
+        """Check the request, where its answer goes, and what means nothing for a job."""
         del tables
-        return [*_ignoring(desired), *self._check_output(desired)]
+        return [*_ignoring(desired), *self._api.check(desired), *self._check_output(desired)]
 
     def writes(self, desired: Desired) -> Places | None:
         """Return where the answer goes, with `{{ run.key }}` in it; None while that is not known."""

@@ -22,6 +22,7 @@ from shplan.providers.answer_places import Target
 FORMAT: Final = "shplan/receipt/v1"
 LONGEST_BYTES: Final = 1 << 24
 STATUSES: Final = frozenset({"DONE", "PARTIAL"})
+_LEVELS: Final = ("minimum", "expected", "maximum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def receipt_text(address: Address, receipt: Receipt) -> bytes:
         "attempt": receipt.attempt,
         "status": receipt.status,
         "costPu": receipt.cost_pu,
+        **_estimate(receipt),
         **receipt.outputs,
         **({"failed": dict(receipt.failed)} if receipt.failed else {}),
         "parts": receipt.parts,
@@ -127,9 +129,7 @@ def read_receipt(content: bytes | None) -> Receipt | None:
     if not sound or document.get("status") not in STATUSES or not _is_keyed(document, parts):
         return None
     outputs: JsonObject = {
-        name: cast("JsonValue", document[name])
-        for name in ("files", "answer", "estimate")
-        if name in document
+        name: cast("JsonValue", document[name]) for name in ("files", "answer") if name in document
     }
     return Receipt(
         key=str(document["key"]),
@@ -141,7 +141,22 @@ def read_receipt(content: bytes | None) -> Receipt | None:
         cost_pu=float(cost) if isinstance(cost, int | float) else None,
         outputs=outputs,
         failed={str(k): str(v) for k, v in failed.items()} if isinstance(failed, dict) else {},
+        estimate_pu=_estimated(document.get("estimatePu")),
     )
+
+
+def _estimate(receipt: Receipt) -> JsonObject:
+    if receipt.estimate_pu is None:
+        return {}
+    return {"estimatePu": dict(zip(_LEVELS, receipt.estimate_pu, strict=True))}
+
+
+def _estimated(stated: object) -> tuple[float, float, float] | None:
+    found = [stated.get(name) for name in _LEVELS] if isinstance(stated, dict) else []
+    if not found or not all(isinstance(one, int | float) for one in found):
+        return None
+    least, likely, most = (float(cast("float", one)) for one in found)
+    return least, likely, most
 
 
 def _is_keyed(document: Mapping[str, object], parts: object) -> bool:

@@ -82,6 +82,8 @@ class Task:
         cost_pu: billed so far, None where the server does not say
         cause: the server's words on why it failed or was stopped
         acted: when a user last acted on it, ISO 8601, or empty
+        restart_at: when a stopped task may be started again, ISO 8601; empty: half an hour after a
+            user has stopped it
         account: whose it is, empty where the server does not say
         description: the free text that holds the marker
         request: the echo of the request, None where it was not asked for
@@ -103,6 +105,7 @@ class Task:
     request: JsonObject | None = None
     estimate_pu: float | None = None
     collection: str = ""
+    restart_at: str = ""
 
     @property
     def age(self) -> tuple[str, str]:

@@ -8,20 +8,17 @@ whoever made it (design, "Jobs").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from shplan.core.change import Action, Change
-from shplan.core.cost import Cost
 from shplan.core.entry import Event, Result, Settlement
-from shplan.core.errors import NoAnswerError, RefusedError
-from shplan.core.key_format import put_key
-from shplan.core.marker import Marker, read_marker
-from shplan.core.request import Answer, ApiRequest
+from shplan.core.errors import NoAnswerError
+from shplan.core.marker import read_marker
+from shplan.core.request import Answer
 from shplan.core.resource import Receipt
-from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.runs import CREATE, START, STOP, RunRecord
-from shplan.core.value import JsonValue, Object, Value, fill
+from shplan.core.value import Object
 from shplan.providers.base import (
     Act,
     ChangeFailedError,
@@ -30,14 +27,13 @@ from shplan.providers.base import (
     Note,
     Progress,
     Reply,
-    RunMark,
     Settings,
     StillRunningError,
     Survey,
     Wait,
 )
-from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
-from shplan.providers.job_decide import Options
+from shplan.providers.job import JobApi, Phase, Task, belongs
+from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
 from shplan.providers.job_outcome import (
     Features,
     attributes_of,
@@ -48,19 +44,14 @@ from shplan.providers.job_outcome import (
     receipt_of,
 )
 from shplan.providers.job_removal import end_removed
+from shplan.providers.job_start import MOST_BLIND_LOOKS, act_once, advance
 from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.job_unlisted import task_unlisted, watched
-from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure, read_or_none, stated_record
+from shplan.providers.reconciled import MAX_REPEATS, failure
 
-ANALYSE = "analyse"
 # What an outcome says it is about when a run has ended without success.
 RUN = "run"
 _TICK_S = 0.002
-# A server that loses sight of a task for so many looks has lost it.
-_MOST_BLIND_LOOKS = 10
-_SLOWEST_POLL = 12
-# The same sum, added up in another order.
-_ROUNDING = 1e-6
 # How many looks at a task pass until its parts are looked at, where they are listed.
 _LOOKS_FOR_PARTS = 5
 
@@ -75,18 +66,18 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
     """
     if change.action is Action.DELETE:
         return (yield from end_removed(api, change, settings))
-    job = _Job.of(api, change, settings)
+    job = Job.of(api, change, settings)
     known: RunRecord | None = yield Claim(job.key.digest)
     receipt = None if known is None else known.receipt
     if receipt is not None and receipt.status == "DONE":
-        yield from _bind(job, receipt.id)
+        yield from bind(job, receipt.id)
         return attributes_of(receipt)
     _refuse_run_before(job, known)
     if change.current.get("evidence"):
         return (yield from _adopt_evidence(job))
     task = yield from _task_to_run(job, known)
     if task.phase is Phase.WAITING or job.restarts:
-        task = yield from _advance(job, task)
+        task = yield from advance(job, task)
     if task.phase is Phase.WAITING:
         return {"id": task.id, "key": job.key.digest}
     # What the task had cost before this attempt of it, which its own cost goes on from.
@@ -94,95 +85,7 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
     return (yield from _follow(job, task, before_pu=before))
 
 
-@dataclass(slots=True)
-class _Job:
-    """
-    What one apply of a job has in hand.
-
-    Args:
-        starts: this flow has sent START, so that the cost is this apply's
-    """
-
-    api: JobApi
-    change: Change
-    settings: Settings
-    options: Options
-    given: RunInput
-    key: RunKey
-    starts: bool = False
-
-    @classmethod
-    def of(cls, api: JobApi, change: Change, settings: Settings) -> _Job:
-        run = cast("Object", change.current.get("run") or {})
-        files = cast("dict[str, str]", change.current.get("files") or {})
-        given = input_of(api, change.record, run, deployment=settings.deployment, files=files)
-        return cls(api, change, settings, Options.of(run), given, run_key(given))
-
-    @property
-    def mark(self) -> RunMark:
-        return RunMark(self.key.digest, max(self.change.attempt, 1))
-
-    @property
-    def planned_task(self) -> str:
-        """The task that the plan has shown, empty where it was to be made."""
-        task = self.change.current.get("task")
-        return task if isinstance(task, str) else ""
-
-    @property
-    def restarts(self) -> bool:
-        """The plan has shown that a stopped task is started again, as an attempt of its own."""
-        return self.change.action is Action.RUN and bool(self.planned_task)
-
-    @property
-    def estimate_pu(self) -> tuple[float, float, float] | None:
-        """What the plan has estimated, for what it starts and for what it finds started."""
-        found = self.change.current.get("estimate")
-        return cast("tuple[float, float, float]", tuple(found)) if isinstance(found, list) else None
-
-    @property
-    def delivery(self) -> str:
-        return put_key(self.api.delivery(self.given.request), self.key.short)
-
-    def body(self) -> Object:
-        """Return the body to send: marked, with the key where the manifest wants it."""
-        marker = Marker(
-            self.settings.project, self.change.address, self.key.short, self.mark.attempt
-        )
-        stated = cast("Object", self.change.requests[0].body)
-        keyed = cast("Object", fill(stated, self._keyed))
-        return self.api.with_marker(keyed, marker)
-
-    def _keyed(self, leaf: Value) -> Value:
-        return put_key(leaf, self.key.short) if isinstance(leaf, str) else leaf
-
-    def learnt(self, **more: object) -> Settlement:
-        """Return what every entry about this job repeats."""
-        base = Settlement(
-            Result.DONE,
-            owned=True,
-            spec=stated_record(self.change.record),
-            prevent_destroy=self.change.prevent_destroy,
-            # That it waits for its twin is this apply's matter, not the manifest's.
-            depends_on=tuple(
-                str(address)
-                for address in self.change.depends_on
-                if str(address) != self.change.current.get("sameRun")
-            ),
-            data={
-                "key": self.key.digest,
-                "onRemove": cast("JsonValue", self.change.current.get("onRemove", "keep")),
-                "api": self.api.api,
-            },
-        )
-        return replace(base, **more)  # type: ignore[arg-type]
-
-
-def _bind(job: _Job, task: str) -> Flow[None]:
-    """Record at this address which run is its own."""
-    yield Note(Event.ADOPT, job.learnt(id=task))
-
-
-def _refuse_run_before(job: _Job, known: RunRecord | None) -> None:
+def _refuse_run_before(job: Job, known: RunRecord | None) -> None:
     """
     Refuse what the plan could not know: the key was learnt on the way, and it ran before.
 
@@ -200,7 +103,7 @@ def _refuse_run_before(job: _Job, known: RunRecord | None) -> None:
         raise ChangeFailedError(message)
 
 
-def _adopt_evidence(job: _Job) -> Flow[Object]:
+def _adopt_evidence(job: Job) -> Flow[Object]:
     """Write the receipt of a task that is gone, as the files that it left say."""
     task, attempt = str(job.change.current["evidence"]), job.mark.attempt
     receipt: Receipt | None = yield from receipt_from_bucket(
@@ -216,12 +119,12 @@ def _adopt_evidence(job: _Job) -> Flow[Object]:
 # --- finding and making --------------------------------------------------------------------
 
 
-def _task_to_run(job: _Job, known: RunRecord | None) -> Flow[Task]:
+def _task_to_run(job: Job, known: RunRecord | None) -> Flow[Task]:
     """Return the task that this attempt runs: one that there is, or a new one."""
     if job.api.listing is None:
         return (yield from task_unlisted(job, known))
     if job.planned_task:
-        task = yield from _get(job, job.planned_task)
+        task = yield from get_task(job, job.planned_task)
         if task.phase is not Phase.WAITING:
             return task
         return _everybodys((yield from _look_again(job, task)))
@@ -246,7 +149,7 @@ def _everybodys(found: list[Task]) -> Task:
     return min(found, key=lambda task: (order[task.phase], task.age))
 
 
-def _refuse_lost(job: _Job, known: RunRecord | None) -> None:
+def _refuse_lost(job: Job, known: RunRecord | None) -> None:
     """
     Refuse to make a task again that was started, and that the server does not show any more.
 
@@ -259,7 +162,7 @@ def _refuse_lost(job: _Job, known: RunRecord | None) -> None:
         raise ChangeFailedError(message)
 
 
-def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
+def _look_again(job: Job, task: Task) -> Flow[list[Task]]:
     """
     Look for what others have made or started, before a task is started that was there already.
 
@@ -273,7 +176,7 @@ def _look_again(job: _Job, task: Task) -> Flow[list[Task]]:
     return sorted(found.values(), key=lambda one: one.age)
 
 
-def _look(job: _Job, made: str = "") -> Flow[list[Task]]:
+def _look(job: Job, made: str = "") -> Flow[list[Task]]:
     """
     Return the tasks of this attempt by age, those that have ended among them.
 
@@ -290,20 +193,20 @@ def _look(job: _Job, made: str = "") -> Flow[list[Task]]:
     return sorted(found.values(), key=lambda task: task.age)
 
 
-def _is_of_attempt(job: _Job, task: Task) -> bool:
+def _is_of_attempt(job: Job, task: Task) -> bool:
     marker = read_marker(task.description)
     attempt = 1 if marker is None else marker.attempt
     return attempt == job.mark.attempt and belongs(task, job.given, job.key)
 
 
-def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
+def _look_until_seen(job: Job, made: str) -> Flow[list[Task]]:
     """
     Wait until the list shows our own task and has had time to show everybody's.
 
     What is created after that look has a later `created` than ours, so that whoever made it
     chooses ours.
     """
-    for _ in range(_MOST_BLIND_LOOKS):
+    for _ in range(MOST_BLIND_LOOKS):
         yield Wait(max(job.settings.list_lag_s, _TICK_S), "others may have made the same task")
         found = yield from _look(job, made)
         if any(task.id == made for task in found):
@@ -312,7 +215,7 @@ def _look_until_seen(job: _Job, made: str) -> Flow[list[Task]]:
     raise ChangeFailedError(message)
 
 
-def _create(job: _Job) -> Flow[str]:
+def _create(job: Job) -> Flow[str]:
     """Create the task; where no answer comes, look before it is tried again."""
     request = replace(job.change.requests[0], body=job.body())
     act = Act(CREATE, (request,), lambda replies: _made(job, replies[0]), run=job.mark)
@@ -326,14 +229,14 @@ def _create(job: _Job) -> Flow[str]:
             yield Wait(job.settings.list_lag_s, "the answer was lost; looking whether it happened")
         found = yield from _look(job)
         if found:
-            yield _outcome(job, CREATE, job.learnt(id=found[0].id))
+            yield outcome_of(job, CREATE, job.learnt(id=found[0].id))
             return found[0].id
-        yield _outcome(job, CREATE, Settlement(Result.FAILED, message="no answer, no effect"))
+        yield outcome_of(job, CREATE, Settlement(Result.FAILED, message="no answer, no effect"))
     message = f"create: the server gave no answer {MAX_REPEATS} times, without effect"
     raise ChangeFailedError(message)
 
 
-def _made(job: _Job, reply: Reply) -> Settlement:
+def _made(job: Job, reply: Reply) -> Settlement:
     return failure(reply) or job.learnt(id=_id_of(cast("Answer", reply)), status=201)
 
 
@@ -342,184 +245,10 @@ def _id_of(answer: Answer) -> str:
     return str(body["id"]) if isinstance(body, dict) and "id" in body else ""
 
 
-def _outcome(job: _Job, operation: str, settlement: Settlement) -> Note:
-    return Note(Event.OUTCOME, settlement, operation=operation, run=job.mark)
-
-
-def _get(job: _Job, task: str) -> Flow[Task]:
-    answer: Answer | None = yield from read_or_none(job.api.get(task))
-    if answer is None or not isinstance(answer.body, dict):
-        message = f"task {task} is gone from the server; plan again"
-        raise ChangeFailedError(message)
-    return job.api.task_of(answer.body)
-
-
-# --- starting ------------------------------------------------------------------------------
-
-
-def _advance(job: _Job, task: Task) -> Flow[Task]:
-    """Analyse or start a task that waits, as the manifest says; start one again that stopped."""
-    if job.restarts:
-        return (yield from _start(job, task))
-    if job.options.start == "manual":
-        yield from _bind(job, task.id)
-        return task
-    if job.options.start == "analyse":
-        if not task.analysed:
-            yield from _act_once(job, ANALYSE, job.api.analyse(task.id), task)
-        return task
-    return (yield from _start(job, task))
-
-
-def _start(job: _Job, task: Task) -> Flow[Task]:
-    """
-    Start a task, which is the payment, after everything that forbids it was looked at.
-
-    Raises:
-        ChangeFailedError: it could cost more than `maxPu`
-    """
-    limit, cost = job.options.max_pu, job.change.cost.maximum_pu
-    if limit is not None and cost > limit:
-        message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not started"
-        raise ChangeFailedError(message)
-    if job.api.estimate is not None and not job.restarts:
-        task = yield from _estimated(job, task)
-        if task.phase is not Phase.WAITING:
-            return task
-    again = job.api.again if task.phase is Phase.PARTLY else None
-    start = again(task.id) if again is not None else job.api.start(task.id)
-    if all(request.operation != start.operation for request in job.change.requests):
-        # Nobody has seen its price, and no budget was asked.
-        message = f"task {task.id} is not started, and the plan did not say that it would be"
-        raise ChangeFailedError(message)
-    known: RunRecord | None = yield Claim(job.key.digest)
-    now = yield from _get(job, task.id)
-    before = task.phase if job.restarts else Phase.WAITING
-    if now.phase is before and _is_started(job, known, task):
-        # Somebody with the same ledger did, while this one waited for the list.
-        now = yield from _get_started(job, now)
-    if now.phase is not before:
-        return now
-    yield from _act_once(job, START, start, now)
-    job.starts = True
-    return (yield from _get_started(job, now))
-
-
-def _is_started(job: _Job, known: RunRecord | None, task: Task) -> bool:
-    attempt = None if known is None else known.attempts.get(job.mark.attempt)
-    return attempt is not None and task.id in attempt.confirmed
-
-
-def _get_started(job: _Job, before: Task) -> Flow[Task]:
-    """Read a task whose START was taken: what it says of itself may lag behind."""
-    now = yield from _get(job, before.id)
-    for _ in range(_MOST_BLIND_LOOKS):
-        if _is_another(before, now):
-            break
-        yield Wait(job.settings.poll_s, f"task {before.id} is about to run", looks=True)
-        now = yield from _get(job, before.id)
-    return now
-
-
-def _is_another(before: Task, now: Task) -> bool:
-    """Tell whether a task has moved; what was partly done may be so again."""
-    if now.phase is before.phase is Phase.PARTLY:
-        return now.acted != before.acted
-    return now.phase is not before.phase
-
-
-def _estimated(job: _Job, task: Task) -> Flow[Task]:
-    """
-    Have a task analysed, which is free, and compare what the service estimates with the limits.
-
-    Raises:
-        ChangeFailedError: it is above `maxPu`, or above what the plan has shown
-    """
-    assert job.api.estimate is not None, "asked of an API that estimates"
-    if not task.analysed:
-        yield from _act_once(job, ANALYSE, job.api.analyse(task.id), task)
-    waited, looks = 0.0, 0
-    while task.phase is Phase.WAITING and job.api.estimate(task) is None:
-        if job.options.timeout_s is not None and waited > job.options.timeout_s:
-            message = f"task {task.id} is still analysed after `timeout`; the same command goes on"
-            raise ChangeFailedError(message)
-        if looks:
-            pause = job.settings.poll_s * min(looks, _SLOWEST_POLL)
-            yield Wait(pause, f"task {task.id} is analysed", looks=True)
-            waited += pause
-        task, looks = (yield from _get(job, task.id)), looks + 1
-    cost = job.api.estimate(task)
-    if task.phase is Phase.WAITING and cost is not None:
-        _refuse_dearer(job, task, cost)
-    return task
-
-
-def _refuse_dearer(job: _Job, task: Task, cost: Cost) -> None:
-    limit, planned = job.options.max_pu, job.change.cost.maximum_pu
-    told = f"the service estimates that task {task.id} costs {cost.maximum_pu:,.6g} PU"
-    if limit is not None and cost.maximum_pu > limit:
-        message = f"{told} and `maxPu` is {limit:g}; it was not started"
-        raise ChangeFailedError(message)
-    if not job.change.unpriced and cost.maximum_pu > planned * (1 + _ROUNDING):
-        # No budget was asked for so much, and nobody has seen it.
-        message = (
-            f"{told}, and the plan said {planned:,.6g} at most; it was not started: plan again"
-        )
-        raise ChangeFailedError(message)
-
-
-def _act_once(
-    job: _Job, operation: str, request: ApiRequest, task: Task, **data: JsonValue
-) -> Flow[None]:
-    """Send one action on a task; where no answer comes, look before it is repeated."""
-    act = Act(
-        operation,
-        (request,),
-        lambda replies: _acted(job, task.id, replies[0]),
-        data={"task": task.id, **data},
-        run=job.mark,
-    )
-    for _ in range(MAX_REPEATS):
-        (reply,) = cast("tuple[Reply, ...]", (yield act))
-        if isinstance(reply, Answer):
-            return
-        if isinstance(reply, NoAnswerError) and job.settings.list_lag_s:
-            yield Wait(job.settings.list_lag_s, "the answer was lost; looking whether it happened")
-        now = yield from _get(job, task.id)
-        if _has_moved(operation, task, now):
-            # Ours, or somebody else's at the same moment: it is under way either way.
-            yield _outcome(job, operation, job.learnt(id=task.id))
-            return
-        if isinstance(reply, RefusedError) or not isinstance(reply, NoAnswerError):
-            raise reply
-        nothing = Settlement(Result.FAILED, id=task.id, message="no answer, no effect")
-        yield _outcome(job, operation, nothing)
-    message = f"{operation}: the server gave no answer {MAX_REPEATS} times, without effect"
-    raise ChangeFailedError(message)
-
-
-def _acted(job: _Job, task: str, reply: Reply) -> Settlement:
-    refused = failure(reply)
-    if refused is not None:
-        return replace(refused, id=task if refused.result is not Result.UNKNOWN else "")
-    return job.learnt(id=task, status=204, cost_pu=cost_of((reply,)) if _billed(reply) else 0.0)
-
-
-def _billed(reply: Reply) -> bool:
-    return isinstance(reply, Answer) and reply.spent_pu is not None
-
-
-def _has_moved(operation: str, before: Task, now: Task) -> bool:
-    """Tell whether an action has taken effect."""
-    if operation == ANALYSE:
-        return now.analysed or now.phase is not Phase.WAITING
-    return _is_another(before, now)
-
-
 # --- waiting -------------------------------------------------------------------------------
 
 
-def _follow(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
+def _follow(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     """Bind a task that was started, and wait for its end."""
     if not job.starts:
         yield from _adopt(job, task)
@@ -537,7 +266,7 @@ def _follow(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         if not job.api.starts_at_once:
             yield Progress(round(task.percent), 100, "percent processed")
         # Every few seconds in the beginning, then once a minute: jobs take hours.
-        pause = job.settings.poll_s * min(1 + looks, _SLOWEST_POLL)
+        pause = job.settings.poll_s * min(1 + looks, SLOWEST_POLL)
         yield Wait(pause, f"task {task.id} is running", looks=True)
         waited, looks = waited + pause, looks + 1
         task = yield from _look_at(job, task)
@@ -546,7 +275,7 @@ def _follow(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     return (yield from _conclude(job, task, before_pu=before_pu))
 
 
-def _with_progress(job: _Job, task: Task) -> Flow[Task]:
+def _with_progress(job: Job, task: Task) -> Flow[Task]:
     """Count the parts that are over and what they cost, where the task itself does not say."""
     if job.api.parts is None:
         return task
@@ -557,26 +286,26 @@ def _with_progress(job: _Job, task: Task) -> Flow[Task]:
     return replace(task, percent=percent, cost_pu=seen.cost_pu)
 
 
-def _adopt(job: _Job, task: Task) -> Flow[None]:
+def _adopt(job: Job, task: Task) -> Flow[None]:
     """Bind a task to this address and this run, whoever made and started it."""
     paid = START if task.phase is not Phase.WAITING else ""
     yield Note(Event.ADOPT, job.learnt(id=task.id), operation=paid, run=job.mark)
 
 
-def _look_at(job: _Job, task: Task) -> Flow[Task]:
+def _look_at(job: Job, task: Task) -> Flow[Task]:
     """Find a task in the list that all waiting changes share; a missing one is asked for."""
     if job.api.listing is None:
         return (yield from watched(job, task))
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
-    return listed.get(task.id) or (yield from _get(job, task.id))
+    return listed.get(task.id) or (yield from get_task(job, task.id))
 
 
-def _is_too_dear(job: _Job, task: Task) -> bool:
+def _is_too_dear(job: Job, task: Task) -> bool:
     limit = job.options.max_pu
     return limit is not None and task.cost_pu is not None and task.cost_pu > limit
 
 
-def _stop(job: _Job, task: Task) -> Flow[Task]:
+def _stop(job: Job, task: Task) -> Flow[Task]:
     """
     Stop a task that has cost more than was allowed; return it if it has finished before that.
 
@@ -584,19 +313,19 @@ def _stop(job: _Job, task: Task) -> Flow[Task]:
         ChangeFailedError: it was stopped
     """
     limit = job.options.max_pu
-    yield from _act_once(job, STOP, job.api.stop(task.id), task, maxPu=limit)
-    now = yield from _get(job, task.id)
+    yield from act_once(job, STOP, job.api.stop(task.id), task, maxPu=limit)
+    now = yield from get_task(job, task.id)
     if now.phase in (Phase.DONE, Phase.PARTLY):
         return now
     ended = job.learnt(id=task.id)
     cause = f"it had cost {task.cost_pu:g} PU and `maxPu` is {limit:g}"
     ended = replace(ended, data={**ended.data, "ended": job.api.stopped, "cause": cause})
-    yield _outcome(job, RUN, ended)
+    yield outcome_of(job, RUN, ended)
     message = f"task {task.id} was stopped: {cause}; it stays blocked until that is raised"
     raise ChangeFailedError(message)
 
 
-def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
+def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     """Write down how a task has ended; what was not wholly done is a failed change."""
     features = yield from _features(job, task)
     # Others who have waited for the same run may have written it down: that is done once.
@@ -606,12 +335,12 @@ def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         ended = job.learnt(id=task.id)
         ended = replace(ended, data={**ended.data, "ended": task.status, "cause": cause})
         if not _has_ended(job, known, task):
-            yield _outcome(job, RUN, ended)
+            yield outcome_of(job, RUN, ended)
         failed = {} if features is None else features.failed
         message = f"task {task.id}: {task.status}: {cause}{_named(failed)}"
         raise ChangeFailedError(message)
     if known is not None and known.receipt is not None and known.is_settled(job.mark.attempt):
-        yield from _bind(job, known.receipt.id)
+        yield from bind(job, known.receipt.id)
         return _concluded(job, known.receipt)
     outputs = yield from outputs_of(job.api, job.delivery, task.id)
     receipt = receipt_of(
@@ -621,7 +350,7 @@ def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         attempt=job.mark.attempt,
         features=features,
         outputs=outputs,
-        estimate_pu=job.estimate_pu,
+        estimate_pu=_estimated(job, task),
     )
     spent = receipt.cost_pu if job.starts and receipt.cost_pu is not None else 0.0
     spent = max(spent - before_pu, 0.0)
@@ -630,19 +359,25 @@ def _conclude(job: _Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     return _concluded(job, receipt)
 
 
-def _concluded(job: _Job, receipt: Receipt) -> Object:
+def _estimated(job: Job, task: Task) -> tuple[float, float, float] | None:
+    """Return what was estimated: by the service, where it has, of the whole task; else by the plan."""
+    own = None if job.api.estimate is None else job.api.estimate(task)
+    return job.estimate_pu if own is None else own.levels
+
+
+def _concluded(job: Job, receipt: Receipt) -> Object:
     if receipt.failed:
         message = f"task {receipt.id}: {failed_features(receipt, job.api)}{_named(receipt.failed)}"
         raise ChangeFailedError(message)
     return attributes_of(receipt)
 
 
-def _has_ended(job: _Job, known: RunRecord | None, task: Task) -> bool:
+def _has_ended(job: Job, known: RunRecord | None, task: Task) -> bool:
     attempt = None if known is None else known.attempts.get(job.mark.attempt)
     return attempt is not None and attempt.ended == task.status and task.id in attempt.ids
 
 
-def _features(job: _Job, task: Task) -> Flow[Features | None]:
+def _features(job: Job, task: Task) -> Flow[Features | None]:
     """Read how the features have ended; a bucket that fails for a moment is asked again."""
     features = yield from features_of(job.api, job.delivery, task.id)
     if features is None and task.status == "PARTIAL":

@@ -7,74 +7,27 @@ first, then live tasks, then what the ledger has written down, and only then a n
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
-from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.duration import seconds_of
-from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
-from shplan.core.planner import dependencies, protected
-from shplan.core.prices import PriceInput
+from shplan.core.planner import dependencies
+from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
+from shplan.providers.job_case import Case, Options
+from shplan.providers.job_limits import cost_of, noun_of, priced, with_estimate
 from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
-from shplan.providers.job_preview import preview
 
 _STARTED = (Phase.RUNNING, Phase.DONE, Phase.PARTLY)
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.
 RESTART_AFTER = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The `run` options of a manifest, defaults filled in."""
-
-    start: str = "auto"
-    max_pu: float | None = None
-    timeout_s: float | None = None
-    reruns: bool = False
-    on_remove: str = "keep"
-
-    @classmethod
-    def of(cls, run: Object) -> Options:
-        """Read them; unknown values were refused while loading."""
-        limit, timeout = run.get("maxPu"), run.get("timeout")
-        return cls(
-            start=str(run.get("start", "auto")),
-            max_pu=float(limit) if isinstance(limit, int | float) else None,
-            timeout_s=seconds_of(timeout) if isinstance(timeout, str) else None,
-            reruns=run.get("onFailure") == "rerun",
-            on_remove=str(run.get("onRemove", "keep")),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One declared job, and everything that a decision about it may look at."""
-
-    api: JobApi
-    wanted: Wanted
-    desired: Desired
-    view: JobView
-    surroundings: Surroundings
-    options: Options
-    base: Change
-
-    @property
-    def spec(self) -> Object:
-        return self.desired.spec
-
-    def task(self, change: Change, task: Task) -> Change:
-        """Point a change at a task."""
-        return replace(change, id=task.id, current={**change.current, "task": task.id})
 
 
 def decide_job(
@@ -86,14 +39,14 @@ def decide_job(
         return _decide_removed(api, wanted, view)
     case = _case(api, wanted, wanted.desired, view, surroundings)
     if view.key is None:
-        return _priced(case, _run(case, attempt=1, reason=Reason.KEY_UNKNOWN))
+        return priced(case, _run(case, attempt=1, reason=Reason.KEY_UNKNOWN))
     decided = _decide_known(case)
     return _with_protection(case, decided)
 
 
 def _case(
     api: JobApi, wanted: Wanted, desired: Desired, view: JobView, surroundings: Surroundings
-) -> _Case:
+) -> Case:
     options = Options.of(desired.run)
     current: Object = {
         "run": cast("Value", {k: v for k, v in desired.run.items() if is_known(v)}),
@@ -114,7 +67,7 @@ def _case(
         parts={} if view.key is None else view.key.parts,
         former=_former(wanted, view, surroundings),
     )
-    return _Case(api, wanted, desired, view, surroundings, options, base)
+    return Case(api, wanted, desired, view, surroundings, options, base)
 
 
 def _former(wanted: Wanted, view: JobView, surroundings: Surroundings) -> JsonObject:
@@ -126,7 +79,7 @@ def _former(wanted: Wanted, view: JobView, surroundings: Surroundings) -> JsonOb
     return run.receipt.parts
 
 
-def _decide_known(case: _Case) -> Change:
+def _decide_known(case: Case) -> Change:
     receipt = None if case.view.run is None else case.view.run.receipt
     latest = case.view.latest
     if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
@@ -151,7 +104,7 @@ def _decide_known(case: _Case) -> Change:
         return _decide_ended(case, None)
     if waiting:
         return _decide_waiting(case, waiting[0])
-    return _priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
+    return priced(case, _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN))
 
 
 def _told(receipt: Receipt) -> tuple[str, ...]:
@@ -163,7 +116,7 @@ def _told(receipt: Receipt) -> tuple[str, ...]:
     return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
 
 
-def _stale_inputs(case: _Case) -> tuple[str, ...]:
+def _stale_inputs(case: Case) -> tuple[str, ...]:
     """Say which inputs have changed since: the imagery itself is not in the key."""
     started = 0 if case.view.run is None else case.view.run.started_at
     changed = case.surroundings.changed
@@ -183,7 +136,7 @@ def _same_account(receipt: Receipt, view: JobView) -> bool:
 # --- the cases -----------------------------------------------------------------------------
 
 
-def _bound(case: _Case, change: Change) -> Change:
+def _bound(case: Case, change: Change) -> Change:
     """Record at this address what ran, perhaps for another one: free, and no change."""
     recorded = case.wanted.recorded
     bound = recorded is not None and recorded.data.get("key") == change.key
@@ -191,10 +144,10 @@ def _bound(case: _Case, change: Change) -> Change:
     return replace(change, records=not same)
 
 
-def _decide_started(case: _Case, task: Task, *, attempt: int = 0) -> Change:
+def _decide_started(case: Case, task: Task, *, attempt: int = 0) -> Change:
     attempt = attempt or case.view.attempt_of(task)
     change = case.task(replace(case.base, attempt=attempt), task)
-    change = _estimated(change, _cost(case, task, 1.0))
+    change = with_estimate(change, cost_of(case, task, 1.0))
     known = case.view.run is not None and task.id in case.view.run.ids
     if task.phase is Phase.RUNNING:
         # An API that lists the parts says of the whole only that it is under way.
@@ -210,7 +163,7 @@ def _decide_started(case: _Case, task: Task, *, attempt: int = 0) -> Change:
     return replace(change, action=action, reason=reason, records=True)
 
 
-def _decide_waiting(case: _Case, task: Task) -> Change:
+def _decide_waiting(case: Case, task: Task) -> Change:
     change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
     start = case.options.start
     if start == "manual" or (start == "analyse" and task.analysed):
@@ -224,15 +177,15 @@ def _decide_waiting(case: _Case, task: Task) -> Change:
     change = replace(
         change, action=Action.RESUME, reason=Reason.NOT_STARTED, requests=requests, records=True
     )
-    return _priced(case, change, task=task) if start == "auto" else change
+    return priced(case, change, task=task) if start == "auto" else change
 
 
-def _known(case: _Case) -> bool:
+def _known(case: Case) -> bool:
     recorded = case.wanted.recorded
     return recorded is not None and recorded.data.get("key") == case.base.key
 
 
-def _lost_starts(case: _Case) -> tuple[str, ...]:
+def _lost_starts(case: Case) -> tuple[str, ...]:
     """Return tasks whose START was written down, that are gone, and that have not ended."""
     run, unfinished = case.view.run, case.view.unfinished
     if case.api.listing is None:
@@ -248,7 +201,7 @@ def _lost_starts(case: _Case) -> tuple[str, ...]:
     )
 
 
-def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
+def _decide_lost(case: Case, lost: tuple[str, ...]) -> Change:
     found = case.view.evidence
     if found is not None:
         note = f"the files that task {found.id} left say that it finished"
@@ -278,19 +231,19 @@ def _decide_lost(case: _Case, lost: tuple[str, ...]) -> Change:
     )
 
 
-def _ways_on(case: _Case, task: str) -> str:
+def _ways_on(case: Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
     if task and case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
     return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
 
 
-def _ended_before(case: _Case, attempt: int) -> bool:
+def _ended_before(case: Case, attempt: int) -> bool:
     known = None if case.view.run is None else case.view.run.attempts.get(attempt)
     return known is not None and bool(known.ended)
 
 
-def _decide_ended(case: _Case, task: Task | None) -> Change:
+def _decide_ended(case: Case, task: Task | None) -> Change:
     """A failed or stopped attempt is blocked, unless the manifest says to try again."""
     run = case.view.run
     latest = case.view.latest
@@ -316,10 +269,10 @@ def _decide_ended(case: _Case, task: Task | None) -> Change:
         # It may have delivered before it was stopped, and nothing takes it up again.
         return _another(case, attempt=latest + 1, note=note)
     another = _run(case, attempt=latest + 1, reason=Reason.ANOTHER_ATTEMPT)
-    return _priced(case, replace(another, notes=(*another.notes, note)))
+    return priced(case, replace(another, notes=(*another.notes, note)))
 
 
-def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
+def _decide_restart(case: Case, change: Change, task: Task) -> Change:
     """A stopped task is started again; what it has done is kept by the service."""
     free = _restart_at(task)
     now = _instant(case.surroundings.now)
@@ -334,10 +287,12 @@ def _decide_restart(case: _Case, change: Change, task: Task) -> Change:
         requests=(case.api.start(task.id),),
         records=True,
     )
-    return _priced(case, change)
+    return priced(case, change)
 
 
 def _restart_at(task: Task) -> datetime | None:
+    if task.restart_at:
+        return _instant(task.restart_at)
     acted = _instant(task.acted)
     return None if acted is None else acted + RESTART_AFTER
 
@@ -349,7 +304,7 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def _decide_partial(case: _Case, receipt: Receipt) -> Change:
+def _decide_partial(case: Case, receipt: Receipt) -> Change:
     """
     Some parts failed: they are made again if the manifest says so.
 
@@ -364,7 +319,8 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
     if case.api.again is not None and task is not None and _has_gone_on(task, receipt):
         return _decide_started(case, task, attempt=receipt.attempt + 1)
     if not case.options.reruns:
-        ways = "`run: {onFailure: rerun}` makes another attempt"
+        does = "restarts these alone" if case.api.again and task else "makes another attempt"
+        ways = f"`run: {{onFailure: rerun}}` {does}"
         return _bound(case, replace(change, action=Action.BLOCKED, notes=(note, ways)))
     if case.api.again is None or task is None or task.phase is not Phase.PARTLY:
         return _another(case, attempt=receipt.attempt + 1, note=note)
@@ -374,9 +330,10 @@ def _decide_partial(case: _Case, receipt: Receipt) -> Change:
         reason=Reason.ANOTHER_ATTEMPT,
         attempt=receipt.attempt + 1,
         requests=(case.api.again(task.id),),
+        notes=(note, "they are restarted alone; what is done stays as it is"),
         records=True,
     )
-    return _priced(case, change, task=task, share=_failed_share(receipt))
+    return priced(case, change, task=task, share=_failed_share(receipt))
 
 
 def _has_gone_on(task: Task, receipt: Receipt) -> bool:
@@ -392,23 +349,23 @@ def _failed_share(receipt: Receipt) -> float:
     return cast("int", failed) / cast("int", total) if counted else 1.0
 
 
-def _another(case: _Case, *, attempt: int, note: str) -> Change:
+def _another(case: Case, *, attempt: int, note: str) -> Change:
     """Another task for a run that was partly delivered: what is there is left alone if it can be."""
     again = _run(case, attempt=attempt, reason=Reason.ANOTHER_ATTEMPT)
     (create, *rest) = again.requests
     body = case.api.skipping(cast("Object", create.body))
     if body is None:
         paid = "nothing that is there can be left alone, so that everything is made and paid again"
-        return _priced(case, replace(again, notes=(note, paid)))
+        return priced(case, replace(again, notes=(note, paid)))
     if has_request_id(case.api.delivery(case.spec)):
         paid = "the places hold <requestId>, so that everything is made and paid again"
-        return _priced(case, replace(again, notes=(note, paid)))
+        return priced(case, replace(again, notes=(note, paid)))
     requests = (case.api.create(body), *rest)
     kept = "`skipExisting` leaves alone what is there"
-    return _priced(case, replace(again, requests=requests, notes=(note, kept)))
+    return priced(case, replace(again, requests=requests, notes=(note, kept)))
 
 
-def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
+def _run(case: Case, *, attempt: int, reason: Reason) -> Change:
     own = Reference(case.wanted.address, ("id",))
     made = Unknown(f"{{{{ ref('{case.wanted.address}').id }}}}", "", (own,))
     create = case.api.create({**case.spec})
@@ -430,129 +387,10 @@ def _run(case: _Case, *, attempt: int, reason: Reason) -> Change:
     )
 
 
-# --- limits --------------------------------------------------------------------------------
-
-
-def _priced(case: _Case, change: Change, *, task: Task | None = None, share: float = 1.0) -> Change:
-    """
-    Add what it costs, and refuse what is over its own limit or would hit what lies there.
-
-    Args:
-        task: what is started, where it is there already: the service may have estimated it
-        share: the part of the whole that is done
-    """
-    shown = preview(
-        case.api.in_common_words(case.spec),
-        case.surroundings.tables.get("tiling-grids"),
-        delivery=case.api.delivery(case.spec),
-        key="" if case.view.key is None else case.view.key.short,
-    )
-    if case.api.shown is not None:
-        shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
-    change = replace(change, notes=(*shown, *change.notes))
-    if not any(pays(case.api, request) for request in change.requests):
-        return _unless_taken(case, change)
-    cost = _cost(case, task, share)
-    limit = case.options.max_pu
-    if cost is None:
-        if limit is not None and case.api.estimate is None:
-            return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
-        told = "its cost is not known"
-        if case.api.estimate is not None:
-            told += " before its analysis"
-        notes = (*change.notes, told)
-        return _unless_taken(case, replace(change, notes=notes, unpriced=True))
-    priced = _estimated(replace(change, cost=cost), cost)
-    if limit is not None and cost.maximum_pu > limit:
-        return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
-    return _unless_taken(case, priced)
-
-
-def _estimated(change: Change, cost: Cost | None) -> Change:
-    """Have the estimate written into the receipt, beside what the run will have cost."""
-    if cost is None:
-        return change
-    return replace(change, current={**change.current, "estimate": list(cost.levels)})
-
-
-def pays(api: JobApi, request: ApiRequest) -> bool:
-    """Tell whether a request is what is paid for: what starts a task, or restarts what failed."""
-    again = "" if api.again is None else api.again("").operation
-    return request.operation in (api.payment, again)
-
-
-def _cost(case: _Case, task: Task | None, share: float) -> Cost | None:
-    """Return the service's own estimate where it has made one, else ours."""
-    estimated = case.api.estimate(task) if case.api.estimate is not None and task else None
-    cost = estimated or _own_cost(case)
-    if cost is None or share == 1.0:
-        return cost
-    source = "the receipt: how many failed, of how many"
-    return cost.times(share, label=f"share of the {_noun(case.api)}s that failed", source=source)
-
-
-def _own_cost(case: _Case) -> Cost | None:
-    script, tables = case.desired.script, case.surroundings.tables
-    if script is None:
-        return None
-    view = case.view
-    asked = PriceInput(case.spec, script, tables, features=view.features, catalogue=view.catalogue)
-    return case.api.price(asked)
-
-
-def _too_dear(case: _Case, cost: Cost, limit: float) -> Refusal:
-    diagnostic = Diagnostic(
-        code="run/max-pu",
-        summary="Dearer than its maxPu",
-        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
-        why="The maximum counts, so that a run can never spend more than was allowed.",
-        hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time range"
-        " or the resolution smaller",
-        span=case.desired.source.span(("run", "maxPu")),
-        address=str(case.wanted.address),
-    )
-    return Refusal(RefusalKind.PROTECTED, diagnostic)
-
-
-def _unless_taken(case: _Case, change: Change) -> Change:
-    """Refuse to deliver to where a run of ours has delivered: the service would fail it."""
-    delivery = case.api.delivery(case.spec)
-    if holds_key(delivery):
-        # Nothing but this run delivers there.
-        return change
-    output = case.api.in_common_words(case.spec).get("output")
-    stated = output if isinstance(output, dict) else {}
-    harmless = stated.get("overwrite") is True or stated.get("skipExisting") is True
-    if change.attempt > 1 or harmless or not delivery or has_request_id(delivery):
-        return change
-    places = case.surroundings.places
-    receipt = None if places is None else places.taken(delivery, key=change.key)
-    if receipt is None:
-        return change
-    if case.api.overwrites:
-        over = f"writes over what task {receipt.id} has delivered there"
-        return replace(change, notes=(*change.notes, over))
-    return replace(change, refusals=(*change.refusals, _taken(case, receipt, delivery)))
-
-
-def _taken(case: _Case, receipt: Receipt, delivery: str) -> Refusal:
-    diagnostic = Diagnostic(
-        code="run/places-taken",
-        summary="Results lie there already",
-        what=f"{case.wanted.address} delivers to {delivery}, and so did task {receipt.id}.",
-        why="The service fails a request whose files exist, after it was created.",
-        hint="write <requestId> or {{ run.key }} into the URL, or state `overwrite: true` or"
-        " `skipExisting: true` in `output`",
-        span=case.desired.source.span(("spec", "output", "delivery")),
-        address=str(case.wanted.address),
-    )
-    return Refusal(RefusalKind.PROTECTED, diagnostic)
-
-
 # --- protections, removal ------------------------------------------------------------------
 
 
-def _with_protection(case: _Case, change: Change) -> Change:
+def _with_protection(case: Case, change: Change) -> Change:
     """Taking a protection away is a change of its own, and so is another `onRemove`."""
     recorded = case.wanted.recorded
     if recorded is None or change.action is not Action.NOOP or change.waits:
@@ -594,7 +432,7 @@ def _decide_removed(api: JobApi, wanted: Wanted, view: JobView) -> Change:
         requests: tuple[ApiRequest, ...] = (*stop, api.delete(task.id))
         told = "its task is deleted: `onRemove: delete`"
         if running:
-            told = f"its task is stopped, and deleted if no {_noun(api)} of it was processed"
+            told = f"its task is stopped, and deleted if no {noun_of(api)} of it was processed"
     elif on_remove in ("stop", "delete") and running:
         task, requests = running[0], (api.stop(running[0].id),)
         told = "its task is stopped: `onRemove: stop`"
@@ -613,8 +451,4 @@ def _decide_removed(api: JobApi, wanted: Wanted, view: JobView) -> Change:
     )
 
 
-def _noun(api: JobApi) -> str:
-    return "feature" if api.parts is None else api.parts.noun
-
-
-__all__ = ["Options", "decide_job", "pays"]
+__all__ = ["decide_job"]

@@ -22,6 +22,7 @@ from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Fetch, File, Flow, Look, Rows, Scan
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task, bucket_and_key
+from shplan.providers.places import names_of
 from shplan.providers.reconciled import stated_record
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.
@@ -134,6 +135,10 @@ def outputs_of(api: JobApi, delivery: str, task: str) -> Flow[JsonObject]:
     if files is None:
         return outputs
     kept = [one for one in files if not one.key.endswith(beside)]
+    if api.trace is not None:
+        # A template that says every name: what else lies there is of others.
+        named = names_of(bucket_and_key(with_minted(delivery, task))[1])
+        kept = [one for one in kept if named.fullmatch(one.key)]
     outputs["files"] = len(kept)
     outputs["bytes"] = sum(one.size_bytes for one in kept)
     outputs["first"] = [

@@ -9,7 +9,7 @@ decided by what lies in its bucket; what that does not tell, a person decides (e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, UndecidedError
@@ -26,6 +26,7 @@ from shplan.providers.base import (
     Reply,
     RunMark,
     Settings,
+    Step,
     Surroundings,
     Wait,
 )
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shplan.core.change import Change
-    from shplan.providers.job_decide import Options
+    from shplan.providers.job_case import Options
 
+T = TypeVar("T")
 # A request of which only its files tell, and not its id.
 UNKNOWN_ID = "unknown"
 _TICK_S = 0.002
@@ -89,6 +91,7 @@ def find_unlisted(api: JobApi, seeking: Iterable[Sought], surroundings: Surround
     """Find the requests of all these jobs: by the ids that are known, else in their buckets."""
     known = frozenset[str]().union(*(run.ids for run in surroundings.runs.values()))
     waited = False
+    read: dict[Step, object] = {}
     for one in seeking:
         if one.given is None or one.key is None:
             continue
@@ -99,7 +102,8 @@ def find_unlisted(api: JobApi, seeking: Iterable[Sought], surroundings: Surround
         if is_silent and surroundings.list_lag_s and not waited:
             yield Wait(surroundings.list_lag_s, "a request without an answer may have been taken")
             waited = True
-        yield from _ask_bucket(api, one, one.given, one.key, known=known, is_silent=is_silent)
+            read = {}
+        yield from _ask_bucket(api, one, surroundings, read=read, known=known, is_silent=is_silent)
 
 
 def _find_known(
@@ -111,15 +115,35 @@ def _find_known(
         if not attempt.ended and not (run and run.is_settled(number)):
             ids.update(attempt.ids)
     for task in sorted(ids):
-        seen: Task | None = yield from seen_or_traced(api, given, key, task)
-        if seen is None and lag_s:
-            # It may not be shown yet, or its files not be there yet.
-            yield Wait(lag_s, f"request {task} is not shown; looking again")
-            seen = yield from seen_or_traced(api, given, key, task)
+        seen = yield from _seen_at_last(api, given, key, task, lag_s=lag_s)
         if seen is None:
             one.lost.append(task)
         else:
             one.tasks[task] = seen
+
+
+def _once(flow: Flow[T], read: dict[Step, object]) -> Flow[T]:
+    """Read of a bucket only what nobody has read yet: a thousand jobs may deliver below one place."""
+    reply: object = None
+    while True:
+        try:
+            step = flow.send(reply)
+        except StopIteration as end:
+            return cast("T", end.value)
+        if step not in read:
+            read[step] = yield step
+        reply = read[step]
+
+
+def _seen_at_last(
+    api: JobApi, given: RunInput, key: RunKey, task: str, *, lag_s: float
+) -> Flow[Task | None]:
+    """Look for a request, and once more after a while: it may not be shown, or not yet have files."""
+    seen: Task | None = yield from seen_or_traced(api, given, key, task)
+    if seen is None and lag_s:
+        yield Wait(lag_s, f"request {task} is not shown; looking again")
+        seen = yield from seen_or_traced(api, given, key, task)
+    return seen
 
 
 def _is_silent(one: Sought) -> bool:
@@ -136,18 +160,22 @@ def _is_silent(one: Sought) -> bool:
 def _ask_bucket(
     api: JobApi,
     one: Sought,
-    given: RunInput,
-    key: RunKey,
+    surroundings: Surroundings,
     *,
+    read: dict[Step, object],
     known: frozenset[str],
     is_silent: bool,
 ) -> Flow[None]:
+    given, key = one.given, one.key
+    assert given is not None, "its key is known"
+    assert key is not None, "its key is known"
     assert api.witnesses is not None, "where nothing is listed, buckets are the witnesses"
-    found: Witnesses | None = yield from api.witnesses(given, key, known)
+    found = yield from _once(api.witnesses(given, key, known), read)
     for copy in () if found is None else found.tasks:
         if not (found and found.is_complete) and not belongs(copy, given, key):
             continue
-        seen: Task | None = yield from seen_or_traced(api, given, key, copy.id)
+        lag_s = surroundings.list_lag_s
+        seen = yield from _seen_at_last(api, given, key, copy.id, lag_s=lag_s)
         if seen is None:
             one.lost.append("" if copy.id == UNKNOWN_ID else copy.id)
         else:
@@ -194,6 +222,11 @@ def task_unlisted(job: Hand, known: RunRecord | None) -> Flow[Task]:
     """
     if job.planned_task:
         return (yield from watched(job, Task(job.planned_task, "", Phase.RUNNING, "")))
+    attempt = None if known is None else known.attempts.get(job.mark.attempt)
+    if attempt is not None and attempt.ended:
+        # Its twin, in this very apply.
+        message = f"attempt {job.mark.attempt} has ended: {attempt.cause}; plan again"
+        raise ChangeFailedError(message)
     if job.settings.new_ledger and job.settings.list_lag_s:
         yield Wait(job.settings.list_lag_s, "an earlier request may just have been taken")
     found = yield from _look(job, known)

@@ -23,6 +23,7 @@ from shplan.providers.answer_places import (
     project_path,
 )
 from shplan.providers.answers import MEDIA_TYPES, TAR, BadAnswerError, check_form, members, one_file
+from shplan.providers.delivery_checks import check_image
 from shplan.providers.immediate import ImmediateApi, Judged
 from shplan.providers.immediate_kind import ImmediateKind
 
@@ -169,6 +170,7 @@ API: Final = ImmediateApi(
     ask=_ask,
     judge=_judge,
     content=_content,
+    check=check_image,
     price=process_cost,
     is_labelled=lambda _: False,
 )

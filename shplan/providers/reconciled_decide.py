@@ -14,13 +14,12 @@ from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
 from shplan.core.cost import Cost, calls
 from shplan.core.planner import (
     Found,
-    ambiguous,
     dependencies,
     judge_existing,
     judge_undeclared,
-    same_key,
     with_verdict,
 )
+from shplan.core.refusals import ambiguous, same_key
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
 from shplan.providers.base import (
@@ -264,7 +263,8 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
         return change
     stage = preparation.stage(observed.attributes)
     if stage is Stage.UNDER_WAY:
-        return replace(change, waits=True, counts={**change.counts, "ingesting": 1})
+        reason = Reason.IMPORTING if change.action is Action.NOOP else change.reason
+        return replace(change, waits=True, reason=reason)
     cause = preparation.cause(observed.attributes)
     if stage is Stage.READY:
         notes = (f"its {preparation.noun} left something out: {cause}",) if cause else ()

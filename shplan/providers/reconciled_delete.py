@@ -21,7 +21,7 @@ from shplan.providers.reconciled import (
     read_or_none,
 )
 from shplan.providers.reconciled_api import ObjectApi
-from shplan.providers.reconciled_find import MemberCount
+from shplan.providers.reconciled_members import MemberCount
 
 
 def delete_change(api: ObjectApi, change: Change) -> Flow[Object]:

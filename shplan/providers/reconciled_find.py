@@ -13,7 +13,7 @@ from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.frozen import dataclass
-from shplan.core.value import JsonValue, Object
+from shplan.core.value import Object
 from shplan.providers.base import (
     Absent,
     Ambiguous,
@@ -25,7 +25,6 @@ from shplan.providers.base import (
     Rows,
     Scan,
     Surroundings,
-    Together,
     Wait,
     Wanted,
 )
@@ -42,6 +41,7 @@ from shplan.providers.reconciled_api import (
     observed_as,
     pending_creates,
 )
+from shplan.providers.reconciled_members import MemberCount, with_members, with_users
 
 
 def refresh_objects(
@@ -63,8 +63,8 @@ def refresh_objects(
         beside = _beside(one, observation, index, namesakes)
         found[one.address] = replace(beside, left=left)
     found = _with_rivals(api, wanted, found, surroundings)
-    found = yield from _with_members(api, wanted, found, surroundings)
-    return (yield from _with_users(api, wanted, found))
+    found = yield from with_members(api, wanted, found, surroundings)
+    return (yield from with_users(api, wanted, found))
 
 
 @dataclass(slots=True)
@@ -102,13 +102,15 @@ class Index:
                 "Object",
                 {k: v for k, v in zip(columns, row, strict=True) if v is not None},
             )
-            key = self.api.key_of(listed)
-            if listed["id"] in self.ids:
-                self.by_id[str(listed["id"])] = listed
+            key, object_id, name = self.api.key_of(listed), listed.get("id"), listed.get("name")
+            if not isinstance(object_id, str):
+                continue  # nothing can be asked or done about it
+            if object_id in self.ids:
+                self.by_id[object_id] = listed
             if key is not None and key in self.keys:
                 self.by_key.setdefault(key, []).append(listed)
-            if listed.get("name") in self.names:
-                self.by_name.setdefault(str(listed["name"]), []).append(listed)
+            if isinstance(name, str) and name in self.names:
+                self.by_name.setdefault(name, []).append(listed)
 
     def lacks_intended(self, one: Wanted) -> bool:
         """An intent of ours may have created what the list does not show (yet)."""
@@ -324,108 +326,3 @@ def _look_at_left(
     )
     foreign = max(count.total - ours, 0)
     return LeftBehind(left, exists=True, members=count.total, foreign_members=foreign)
-
-
-# --- members -------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class MemberCount:
-    """Counts what one object holds, and what of it is not ours."""
-
-    home: str
-    ours: frozenset[str]
-    left: int = 0
-    total: int = 0
-    unknown: int = 0
-
-    @property
-    def foreign(self) -> int:
-        """Those that neither are ours nor were, before their set went elsewhere."""
-        return max(self.unknown - self.left, 0)
-
-    def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
-        """Count one page."""
-        self.total += len(rows)
-        self.unknown += sum(1 for (member,) in rows if member not in self.ours)
-
-
-def _with_members(
-    api: ObjectApi,
-    wanted: tuple[Wanted, ...],
-    found: dict[Address, Observation],
-    surroundings: Surroundings,
-) -> Flow[dict[Address, Observation]]:
-    """Count what objects hold that may be deleted or replaced, all lists side by side."""
-    members = api.members
-    if members is None:
-        return found
-    counted: dict[Address, MemberCount] = {}
-    for one in wanted:
-        observation = found[one.address]
-        if isinstance(observation, Observed) and _may_go(api, one, observation):
-            ours = surroundings.own_members.get(observation.id, frozenset())
-            left = surroundings.left_members.get(observation.id, 0)
-            counted[one.address] = MemberCount(observation.id, ours, left)
-    if counted:
-        yield Together(tuple(Scan(members.listing(c.home), c.take) for c in counted.values()))
-    return {
-        address: replace(
-            cast("Observed", observation), members=count.total, foreign_members=count.foreign
-        )
-        if (count := counted.get(address)) is not None
-        else observation
-        for address, observation in found.items()
-    }
-
-
-def _may_go(api: ObjectApi, one: Wanted, observed: Observed) -> bool:
-    if is_unmanaged(one):
-        return False
-    if one.desired is None:
-        return True
-    fields = api.differences(one, observed)
-    matter = None if api.members is None else api.members.matter
-    return any(change.forces or (matter is not None and matter(change)) for change in fields)
-
-
-# --- users ---------------------------------------------------------------------------------
-
-
-def _with_users(
-    api: ObjectApi, wanted: tuple[Wanted, ...], found: dict[Address, Observation]
-) -> Flow[dict[Address, Observation]]:
-    """Ask what refers to objects that may be deleted or replaced, all by one list."""
-    users = api.users
-    asked = set() if users is None else {id_ for one in wanted for id_ in _going(api, one, found)}
-    if users is None or not asked:
-        return found
-    by_object: dict[str, list[str]] = {}
-
-    def take(rows: Rows) -> None:
-        for row in rows:
-            used = users.used_by(row)
-            if used is not None and used[0] in asked:
-                by_object.setdefault(used[0], []).append(used[1])
-
-    yield Scan(users.listing, take)
-    held = {object_id: tuple(sorted(set(by))) for object_id, by in by_object.items()}
-    return {address: _held(observation, held) for address, observation in found.items()}
-
-
-def _going(api: ObjectApi, one: Wanted, found: Mapping[Address, Observation]) -> set[str]:
-    """Return the objects of an address that may be deleted."""
-    observation = found[one.address]
-    going = {observation.left.id} if observation.left is not None else set()
-    if isinstance(observation, Observed) and _may_go(api, one, observation):
-        going.add(observation.id)
-    return going
-
-
-def _held(observation: Observation, held: Mapping[str, tuple[str, ...]]) -> Observation:
-    left = observation.left
-    if left is not None:
-        observation = replace(observation, left=replace(left, users=held.get(left.id, ())))
-    if isinstance(observation, Observed):
-        return replace(observation, users=held.get(observation.id, ()))
-    return observation

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.request_area import Area, read_area
-from shplan.core.request_collections import collection_faults, deprecated_faults
+from shplan.core.request_collections import collection_faults, deprecated_faults, removed_faults
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_places import place_faults
 from shplan.core.request_sizes import coarse_faults, metres_per_pixel, size_faults
@@ -45,6 +45,8 @@ def check_requests(
         found += [_told(desired, ("spec",), fault) for fault in faults]
     if "processRequest" in desired.spec:
         found += [_told(desired, ("spec",), fault) for fault in deprecated_faults(desired.spec)]
+        faults = removed_faults(desired.run, deployment)
+        found += [_told(desired, ("run",), fault) for fault in faults]
     return found
 
 
@@ -77,7 +79,10 @@ def _image_faults(
     body: Object, area: Area, path: Path, table: JsonObject, *, most_px: int
 ) -> Faults:
     output = at(body, *path)
-    yield from size_faults(output, area, path, most_px=most_px)
+    wrong = list(size_faults(output, area, path, most_px=most_px))
+    yield from wrong
+    if any(fault.sure for fault in wrong):
+        return
     default_px = _DEFAULT_PX if most_px == _MOST_PX else None
     metres = metres_per_pixel(output if output is not None else {}, area, default_px=default_px)
     data = at(body, "input", "data")

@@ -22,6 +22,7 @@ from shplan.providers.answer_places import (
     project_path,
 )
 from shplan.providers.answers import BadAnswerError, one_file
+from shplan.providers.delivery_checks import check_numbers
 from shplan.providers.immediate import ImmediateApi, Judged
 from shplan.providers.immediate_kind import ImmediateKind
 from shplan.providers.statistics_table import (
@@ -99,6 +100,7 @@ API: Final = ImmediateApi(
     ask=_ask,
     judge=_judge,
     content=_content,
+    check=check_numbers,
     price=statistics_cost,
     # A table says of which feature its rows are.
     is_labelled=lambda target: target.form != "json",

@@ -466,7 +466,10 @@ def _finish_delete(work: _Work) -> Flow[None]:
 
 
 def _summary(work: _Work) -> str:
-    return f"{len(work.faults)} of {len(work.change.members)} tiles failed"
+    told = f"{len(work.faults)} of {len(work.change.members)} tiles failed"
+    if any(f": {_FAILED}: " in fault.what for fault in work.faults):
+        told += f"; what is wrong with their files: shplan byoc check {work.change.address}"
+    return told
 
 
 def _place(member: MemberChange | None) -> tuple[str | int, ...]:

@@ -4,12 +4,14 @@ What the sets of tiles of one project have to do with each other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from shplan.core.address import Address
 from shplan.core.compare import same_tile_path, tile_folder
 from shplan.core.diff import value_at
-from shplan.core.resource import Desired
+from shplan.core.paths import PLACEHOLDER, REQUEST_ID, full_template
+from shplan.core.resource import Desired, Receipt
 from shplan.core.value import Unknown, Value
 from shplan.providers.base import Surroundings
 from shplan.providers.tile_join import TileJoin
@@ -24,10 +26,16 @@ class Elsewhere:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._index: dict[tuple[str, str], list[tuple[Address, str]]] | None = None
+        self._produced: dict[str, list[re.Pattern[str]]] | None = None
 
     def declares(self, address: Address, collection: Value, path: str) -> bool:
         """Tell whether a set other than `address` declares a path of a collection."""
         return self._other(address, text_of(collection), path) is not None
+
+    def wants(self, address: Address, collection: Value, path: str) -> bool:
+        """Tell whether another set declares a path, or a run of ours has produced it."""
+        home = text_of(collection)
+        return self.declares(address, collection, path) or self._is_produced(home, path)
 
     def twins(self, address: Address, join: TileJoin) -> tuple[tuple[str, Address], ...]:
         """
@@ -54,6 +62,15 @@ class Elsewhere:
             if other != address and same_tile_path(path, declared):
                 return other
         return None
+
+    def _is_produced(self, home: str, path: str) -> bool:
+        if self._produced is None:
+            self._produced = {}
+            for run in self._surroundings.runs.values():
+                collection, pattern = ("", None) if run.receipt is None else _produce(run.receipt)
+                if pattern is not None:
+                    self._produced.setdefault(collection, []).append(pattern)
+        return any(one.fullmatch(path) for one in self._produced.get(home, ()))
 
     def _sets(self) -> Iterator[Desired]:
         return (one for one in self._surroundings.declared if one.address.kind == KIND)
@@ -85,6 +102,18 @@ class Elsewhere:
             return recorded
         stated = (one for one in self._surroundings.declared if one.address == address)
         return next((one.spec.get("id") for one in stated if not one.lifecycle.managed), None)
+
+
+def _produce(receipt: Receipt) -> tuple[str, re.Pattern[str] | None]:
+    """Return the collection that a run has filled, and what the paths of its tiles look like."""
+    template = receipt.outputs.get("template")
+    collection = receipt.outputs.get("collectionId")
+    if not isinstance(template, str) or not isinstance(collection, str):
+        return "", None
+    whole = full_template(template).replace(REQUEST_ID, receipt.id)
+    _, _, key = whole.partition("://")[2].partition("/")
+    parts = (re.escape(part) for part in PLACEHOLDER.split(key))
+    return collection, re.compile(".+".join(parts), re.DOTALL)
 
 
 def _collection_name(desired: Desired) -> object:

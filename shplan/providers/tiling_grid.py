@@ -33,6 +33,12 @@ class TilingGrid(DataProvider):
 
     kind = "TilingGrid"
     tables = (TABLE,)
+    names = frozenset(
+        [
+            *("id", "name", "unit", "tileWidth", "tileHeight", "resolutions", "crs", "extent"),
+            *("tilePixels", "tiles", "byName", "names", "count", "partial"),
+        ]
+    )
 
     def check(self, desired: Desired, tables: Tables) -> list[Diagnostic]:
         """Check that the grid has the resolution, and that the area is one."""
@@ -101,7 +107,8 @@ def _content(grid: Grid, spec: Object) -> JsonObject:
         "extent": [*grid.bounds],
     }
     resolution = spec.get("resolution")
-    if isinstance(resolution, int | float):
+    # Another one is complained about; it may be too small to be divided by.
+    if isinstance(resolution, int | float) and resolution in grid.resolutions:
         size = tile_size(
             grid,
             resolution=resolution,

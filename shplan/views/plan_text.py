@@ -90,7 +90,8 @@ def is_told(change: Change) -> bool:
 
     What is lost has them, also if it is left so; data where its answer matters to somebody.
     """
-    is_news = change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
+    is_data = change.action is Action.READ
+    is_news = is_data and change.reason in (Reason.ANSWER_DIFFERS, Reason.READ_LATER)
     return is_news or change.drifted or change.action not in QUIET
 
 
@@ -256,7 +257,7 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
 
 
 def jobs_under_way(plan: Plan) -> Iterator[str]:
-    """Yield what is unchanged and not at its end: jobs that run, jobs that nobody starts."""
+    """Yield what is unchanged and not at its end: jobs that run or nobody starts, and imports."""
     quiet = Counter(change.reason for change in plan.changes if change.action is Action.NOOP)
     if number := quiet[Reason.RUNNING]:
         verb, them = ("is", "it") if number == 1 else ("are", "them")
@@ -264,6 +265,9 @@ def jobs_under_way(plan: Plan) -> Iterator[str]:
     if number := quiet[Reason.START_WAITS]:
         verb = "has" if number == 1 else "have"
         yield f"{amount(number, 'job')} {verb} a task that `start` leaves for somebody to start"
+    if number := quiet[Reason.IMPORTING]:
+        verb, them = ("is", "it") if number == 1 else ("are", "them")
+        yield f"{amount(number, 'import')} {verb} under way: apply waits for {them}"
 
 
 def answers_lost(plan: Plan) -> Iterator[str]:

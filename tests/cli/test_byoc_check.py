@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shplan.cli.byoc_check import SUMMARIES
 from tests.core.test_tiff_header import write
 
 
@@ -102,3 +103,8 @@ def test_an_address_that_nobody_has(project, bucket: Path) -> None:
     said = project.run("byoc", "check", "ByocTiles/field")
     assert said.code == 1
     assert "did you mean ByocTiles/fields?" in said.err
+
+
+def test_every_finding_is_in_the_docs() -> None:
+    page = Path("docs/imagery.md").read_text()
+    assert [code for code in SUMMARIES if f"`{code}`" not in page] == []

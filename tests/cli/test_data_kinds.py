@@ -99,10 +99,16 @@ def test_what_is_offline_stays_offline(scenes: Project) -> None:
     ):
         assert scenes.run(*command).code == 0, command
     assert "ByocCollection/day" in scenes.run("graph").out
-    assert not (scenes.root / ".shplan" / "sandbox" / "sandbox.db").exists()
-    assert json.loads(scenes.run("show", "CatalogSearch/scenes", "--request").out)[
-        "collections"
-    ] == ["sentinel-2-l2a"]
+    assert not (scenes.root / ".shplan" / "sandbox" / "sandbox.sqlite").exists()
+    sent = json.loads(scenes.run("show", "CatalogSearch/scenes", "--request").out)
+    assert sent == {
+        "bbox": [14.0, 46.0, 14.2, 46.2],
+        "collections": ["sentinel-2-l2a"],
+        "datetime": "2025-06-01T00:00:00Z/2025-06-14T00:00:00Z",
+        "filter": "eo:cloud_cover < 50",
+        "filter-lang": "cql2-text",
+        "limit": 100,
+    }
 
 
 def test_a_saved_plan_says_what_was_read(scenes: Project) -> None:

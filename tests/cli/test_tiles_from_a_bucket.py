@@ -113,3 +113,12 @@ def test_what_was_planned_is_what_is_applied(project, bucket: Path) -> None:
         (bucket / "2025/2025-06-08").mkdir(exist_ok=True)
         write(bucket / "2025/2025-06-08" / f"{band}.tiff")
     assert project.run("apply", "plan.json").code == 4
+
+
+def test_destroy_asks_no_bucket(project, bucket: Path) -> None:
+    """What is there is deleted, also when its files are gone by now."""
+    assert project.run("apply", "--auto-approve").code == 0
+    for path in bucket.rglob("*.tiff"):
+        path.unlink()
+    assert project.run("plan", "--destroy").code == 0
+    assert project.run("destroy", "--auto-approve").code == 0

@@ -17,12 +17,13 @@ from shplan.core.planner import (
     assemble,
     judge_existing,
     judge_undeclared,
-    same_key,
     steps_of,
 )
 from shplan.core.policy import Policies, apply_policies
+from shplan.core.refusals import same_key
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired, Lifecycle, Recorded
+from shplan.core.value import Object, Unknown
 from tests.support.bench import FlatSource
 
 A = Address("ByocCollection", "a")
@@ -194,6 +195,39 @@ def test_what_moved_names_is_not_deleted_because_its_new_address_is_taken() -> N
         assert refused.refusals[0].diagnostic.code == "plan/moved-onto"
     both = (old, change(B, Action.DELETE, record={"name": "y"}))
     assert not any(c.refusals for c in assemble(both, moved={A: B}))
+
+
+KEYS = {"ByocCollection": ("name", "s3Bucket")}
+
+
+@pytest.mark.parametrize("first", [Action.CREATE, Action.REPLACE])
+@pytest.mark.parametrize("second", [Action.CREATE, Action.REPLACE])
+def test_two_that_make_one_object_are_both_refused(first: Action, second: Action) -> None:
+    record = {"name": "x", "s3Bucket": "b"}
+    one = replace(change(A, first), record=record)
+    other = replace(change(B, second, depends_on=(A,)), record=record)
+    found = assemble((one, other), moved={}, natural_keys=KEYS)
+    said = {c.address: [r.diagnostic.what for r in c.refusals] for c in found}
+    assert [str(B) in what for what in said[A]] == [True]
+    assert [str(A) in what for what in said[B]] == [True]
+    assert {r.kind for c in found for r in c.refusals} == {RefusalKind.PROTECTED}
+
+
+@pytest.mark.parametrize(
+    ("action", "record"),
+    [
+        (Action.UPDATE, {"name": "x", "s3Bucket": "b"}),
+        (Action.NOOP, {"name": "x", "s3Bucket": "b"}),
+        (Action.CREATE, {"name": "x", "s3Bucket": "c"}),
+        (Action.CREATE, {"name": "x"}),
+        (Action.CREATE, {"name": Unknown("{{ a }}", "x", ()), "s3Bucket": "b"}),
+    ],
+)
+def test_what_binds_an_object_of_its_own_makes_none(action: Action, record: Object) -> None:
+    one = replace(change(A, Action.CREATE), record={"name": "x", "s3Bucket": "b"})
+    other = replace(change(B, action), record=record)
+    found = assemble((one, other), moved={}, natural_keys=KEYS)
+    assert not any(c.refusals for c in found)
 
 
 def test_what_a_replacement_left_behind_and_what_says_nothing_is_no_rename() -> None:

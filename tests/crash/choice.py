@@ -86,6 +86,9 @@ def every_case() -> Iterator[Case]:
     """Every scenario under every setting that concerns it, on every ground, ledger kept or lost."""
     for ground in GROUNDS:
         for name, scenario in SCENARIOS.items():
+            # One endpoint of S3 is known at a time: that of the ledger, or that of the results.
+            if ground == "bucket" and scenario.reads_buckets:
+                continue
             for setting in settings_of(name):
                 for lost in (False, True):
                     if not (lost and isinstance(scenario.lost, Hopeless)):

@@ -685,6 +685,14 @@ SCENARIOS: dict[str, Scenario] = {
             ),
         ),
     ),
+    "job-older-saved": Scenario(
+        (("BatchProcess", "run"),),
+        (
+            Step((script(), older_job(run={"maxPu": 100})), SAVE),
+            Step((script(), older_job(run={"maxPu": 100})), FROM_FILE),
+        ),
+        lost=Lost(commands=(APPLY,)),
+    ),
     "job-older-analysed": Scenario(
         (("BatchProcess", "resume"),),
         steps((script(), older_job(run={"start": "analyse"})), (script(), older_job())),
@@ -810,6 +818,12 @@ SCENARIOS |= {
             Step(IMAGE, ("import", "AsyncProcess/mosaic", "{image}"), before=taken_away),
         ),
         lost=Hopeless("of a request that is over, whose files are gone, only the ledger knew"),
+        reads_buckets=True,
+    ),
+    "image-saved": Scenario(
+        (("AsyncProcess", "run"),),
+        (Step(IMAGE, SAVE, before=with_areas), Step(IMAGE, FROM_FILE)),
+        lost=Lost(commands=(APPLY,)),
         reads_buckets=True,
     ),
     # Batch statistics.

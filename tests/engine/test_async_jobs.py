@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,16 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Reason
+from shplan.core.value import Reference, Unknown
 from shplan.engine.executor import Ending
-from shplan.providers.base import ChangeFailedError
+from shplan.providers.async_process import API
+from shplan.providers.base import ChangeFailedError, Fetch, File, Look, Surroundings, Wanted
+from shplan.providers.job import refresh_jobs
 from tests.engine.test_jobs import done, failed, on_bench, only, paid
-from tests.support.bench import Bench
-from tests.support.delivered import image
+from tests.support.bench import Bench, collection, tiles
+from tests.support.delivered import async_body, image
 from tests.support.dying import Death, Fate, Moment
+from tests.support.jobs import IMAGERY
 from tests.support.phases import dying
 
 MOSAIC = Address("AsyncProcess", "mosaic")
@@ -44,10 +51,21 @@ async def dies(world: Bench, moment: Moment, *wanted: Any) -> None:
     assert "POST" in str(fate.sent[-1]), fate.sent
 
 
-@pytest.mark.parametrize("url", ["s3://results/{{ run.key }}", OPEN, "s3://results/x/<OUTPUT>"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://results/{{ run.key }}",
+        OPEN,
+        "s3://results/x/<OUTPUT>",
+        "s3://results/x/<OUTPUT>/{{ run.key }}.tif",
+        "s3://results/<REQUEST_ID>-<OUTPUT>",
+    ],
+)
 def test_a_request_is_sent_once_and_has_a_receipt(tmp_path: Path, url: str) -> None:
     async def scenario(world: Bench) -> None:
-        ready(world)
+        others = world.buckets / "results" / "x" / "others"
+        others.mkdir(parents=True)
+        (others / "a.tif").write_bytes(b"")
         change = await only(world, image(url=url))
         assert (change.action, change.reason) == (Action.RUN, Reason.NEVER_RUN)
         assert [one.operation for one in change.requests] == ["createNewAsyncProcessRequest"]
@@ -64,6 +82,40 @@ def test_a_request_is_sent_once_and_has_a_receipt(tmp_path: Path, url: str) -> N
         assert run.receipt is not None
         assert (run.receipt.status, run.receipt.cost_pu) == ("DONE", cost)
         assert run.receipt.outputs["files"] == 1
+
+    on_bench(tmp_path, scenario)
+
+
+SEVERAL = """\
+//VERSION=3
+function setup() {
+  return {input: ["B04"], output: [{id: "red", bands: 1}, {id: "double", bands: 1}]};
+}
+function evaluatePixel(sample) { return {red: [sample.B04], double: [2 * sample.B04]}; }
+function updateOutputMetadata(scenes, inputMetadata, outputMetadata) {
+  outputMetadata.userData = {id: "x", error: {message: "of the user's own"}, costPU: 1};
+}
+"""
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_several_outputs_lie_in_one_folder(tmp_path: Path, is_lost: bool) -> None:
+    """One of them is a JSON file of the user's own, which says nothing of the request."""
+    names = {"red": "image/tiff", "double": "image/png", "userdata": "application/json"}
+    responses = [{"identifier": one, "format": {"type": form}} for one, form in names.items()]
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        wanted = replace(image(script=SEVERAL, responses=responses), script=None)
+        await done(world, wanted, wait=False)
+        await world.clock.sleep(600.0)
+        if is_lost:
+            lose(world)
+        await done(world, wanted)
+        (one,) = await sent(world)
+        change = await only(world, wanted)
+        assert change.notes[0].endswith("3 files")
+        assert f"{one['costPU']:g} PU" in change.notes[0]
 
     on_bench(tmp_path, scenario)
 
@@ -268,6 +320,104 @@ def test_twins_are_one_request(tmp_path: Path) -> None:
         assert len(await sent(world)) == 1
 
     on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 10.0])
+def test_two_appliers_of_one_ledger_send_one_request(tmp_path: Path, lag_s: float) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        world = replace(world, list_lag_s=lag_s)
+        both = (world.apply(image(), lock_timeout_s=600.0) for _ in range(2))
+        await asyncio.gather(*both)
+        assert not (await world.plan(image())).plan.pending
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_more_requests_than_the_service_takes_at_once(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        wanted = [image(f"i{day}", day=f"2025-06-{day:02d}") for day in range(1, 7)]
+        for _ in range(6):
+            applied = await world.apply(*wanted)
+            if applied.report is None or applied.report.exit_code() == 0:
+                break
+            await world.clock.sleep(60.0)
+        assert not (await world.plan(*wanted)).plan.pending
+        assert len(await sent(world)) == 6
+
+    on_bench(tmp_path, scenario, async_concurrent=2.0)
+
+
+def test_its_key_may_be_known_only_after_a_collection_is_made(tmp_path: Path) -> None:
+    collection_id = Reference(Address("ByocCollection", "fields"), ("id",))
+    text = "byoc-{{ ref('ByocCollection/fields').id }}"
+    unknown = Unknown(text, str(MOSAIC), (collection_id,))
+    on = replace(image(data=unknown), references=(collection_id,), depends_on=IMAGERY)
+    wanted = (collection(), tiles("a", "b"), on)
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        change = (await world.plan(*wanted)).plan.changes[-1]
+        assert (change.action, change.reason) == (Action.RUN, Reason.KEY_UNKNOWN)
+        await done(world, *wanted)
+        assert not (await world.plan(*wanted)).plan.pending
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_failed_for_one_address_is_not_sent_for_its_twin(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        twins = [image(name, script=BROKEN, years=0) for name in ("a", "b")]
+        applied = await world.apply(*twins)
+        assert applied.report is not None
+        assert applied.report.exit_code() == 3
+        for change in (await world.plan(*twins)).plan.changes:
+            assert change.action is Action.BLOCKED
+        assert len(await sent(world)) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
+    """The ledger is lost, and the copy of the request says which run it is."""
+
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        await done(world, image(url=OPEN))
+        await done(world, image("other", day="2025-03-01", url=OPEN))
+        mine, others = (one["id"] for one in await sent(world))
+        lose(world)
+        with pytest.raises(ChangeFailedError, match="neither the ledger nor the bucket"):
+            await world.confirm(str(MOSAIC), others, image(url=OPEN))
+        await world.confirm(str(MOSAIC), mine, image(url=OPEN))
+        change = await only(world, image(url=OPEN))
+        assert change.reason is Reason.RAN
+        assert "billed nobody knows what" not in change.notes[0]
+
+    on_bench(tmp_path, scenario)
+
+
+def test_many_jobs_read_what_lies_below_one_place_once() -> None:
+    """Of each copy that lies there, too: none of them knows what the others have read."""
+    spread = [
+        image(f"i{n}", day=f"2025-{n // 28 + 1:02d}-{n % 28 + 1:02d}", url=OPEN) for n in range(90)
+    ]
+    wanted = tuple(Wanted(one.address, one, None) for one in spread)
+    folder = "images/0c9f1d0e-0000-4000-8000-00000000000"
+    files = tuple(File(f"{folder}{n}/request.json", 9, "") for n in range(5))
+    copy = json.dumps({"request": {**async_body(url=OPEN), "evalscript": "// [shplan key=0]"}})
+    flow = refresh_jobs(API, wanted, Surroundings())
+    asked: Counter[type] = Counter()
+    step: Any = next(flow)
+    with contextlib.suppress(StopIteration):
+        while True:
+            asked[type(step)] += 1
+            step = flow.send(files if isinstance(step, Look) else copy.encode())
+    assert asked == {Look: 1, Fetch: 5}
 
 
 def test_a_lost_answer_is_looked_up_before_anything_is_repeated(tmp_path: Path) -> None:

@@ -20,10 +20,13 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import drifted
 from shplan.core.files import FileDraft
+from shplan.core.status import statuses
 from shplan.engine.executor import Ending
 from shplan.providers.base import ChangeFailedError
 from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.storage.project_files import ProjectFiles
+from shplan.views.plan_markdown import render_markdown
+from shplan.views.plan_text import render_plan
 from tests.support.bench import Bench
 from tests.support.immediate import (
     NUMBERS,
@@ -605,5 +608,38 @@ def test_references_see_the_file_its_digest_and_its_cost(tmp_path: Path) -> None
         assert known["path"] == "out/ndvi.png"
         assert known["sha256"] == hashlib.sha256(content).hexdigest()
         assert known["cost"] == receipt(world.project, "out/ndvi.png")["costPu"]
+
+    on_bench(tmp_path, scenario)
+
+
+def test_an_answer_that_is_longer_than_anybody_takes_is_asked_for_once(tmp_path: Path) -> None:
+    class Short(Bench):
+        def transport(self) -> Any:
+            inner = super().transport()
+            inner._longest_bytes = 2_000  # a token fits, an image of this size does not
+            return inner
+
+    async def scenario(world: Bench) -> None:
+        wanted = process("out/ndvi.tar", spec=picture(*SEVERAL, size=64))
+        assert "longer than 2000 bytes" in await failed(world, wanted)
+        assert await asked(world) == 1
+        assert (await only(world, wanted)).reason is Reason.RUN_FAILED
+
+    on_bench(tmp_path, scenario, bench=Short)
+
+
+def test_a_plan_says_in_words_what_is_lost(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await done(world, process())
+        (world.project / "out/ndvi.png").unlink()
+        plan = (await world.plan(process())).plan
+        text = render_plan(plan, width=100, color=False)
+        assert "Process/ndvi   noop: its answer is gone or was changed" in text
+        assert "out/ndvi.png is missing" in text
+        assert "1 job has an answer that is gone or changed: left alone." in text
+        assert "as declared" not in text
+        assert "Gone or changed" in render_markdown(plan)
+        (row,) = statuses(plan)
+        assert (row.state, "materialize" in row.detail) == ("drifted", True)
 
     on_bench(tmp_path, scenario)

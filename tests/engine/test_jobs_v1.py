@@ -16,7 +16,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.job_input import ScriptInput
 from shplan.engine.executor import Ending
 from shplan.sandbox.settings import Settings as SandboxSettings
-from tests.support.bench import Bench
+from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import OLDER, SHAPE, TWO_TILES, job, job_v1, tasks, tasks_v1
 from tests.support.phases import dying
@@ -412,3 +412,89 @@ def test_the_collection_that_is_made_is_known_to_others(tmp_path: Path) -> None:
         assert again.attributes[newer.address]["collectionId"] == byoc[0]["id"]
 
     on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_an_exclusive_set_leaves_alone_what_a_run_has_produced(tmp_path: Path) -> None:
+    """The tiles are declared by nobody, and a receipt of ours says where they come from."""
+
+    async def scenario(world: Bench) -> None:
+        fields = collection(s3Bucket="results")
+        assert await applied(world, fields) == (0, [])
+        (there,) = (await world.call("GET", "/byoc/v1/collections"))["data"]
+        filling = job(url="s3://results/made", cogOutput=True, collectionId=there["id"])
+        none = tiles(exclusive=True)
+        assert await applied(world, fields, filling) == (0, [])
+        await world.clock.sleep(60.0)
+        where = f"/byoc/v1/collections/{there['id']}/tiles"
+        (made,) = (await world.call("GET", where))["data"]
+        assert made["path"].startswith("made/")
+        await world.call("POST", where, {"path": "by-hand"})
+        found = await world.apply(fields, filling, none)
+        assert found.report is not None
+        left = [one["path"] for one in (await world.call("GET", where))["data"]]
+        assert left == [made["path"]]
+        assert (await world.plan(fields, filling, none)).attributes[filling.address][
+            "collectionId"
+        ] == there["id"]
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_person_confirms_a_task_by_its_id(tmp_path: Path) -> None:
+    """One that lives is believed by its echo; one that is gone, if the ledger has started it."""
+
+    async def scenario(world: Bench) -> None:
+        await world.apply(job_v1(), wait=False)
+        (task,) = await tasks_v1(world)
+        await world.clock.sleep(60.0)
+        await world.confirm("BatchProcess/ndvi", task["id"], job_v1())
+        assert (await only(world, job_v1())).action is Action.NOOP
+        other = job_v1("other", day="2025-07-01")
+        await world.apply(job_v1(), other, wait=False)
+        gone = next(one for one in await tasks_v1(world) if one["id"] != task["id"])
+        await world.clock.sleep(7200.0)
+        assert await tasks_v1(world) == []
+        await world.confirm("BatchProcess/other", gone["id"], job_v1(), other)
+        changes = (await world.plan(job_v1(), other)).plan.changes
+        assert {one.action for one in changes} == {Action.NOOP}
+        run = next(
+            one
+            for one in (await world.journal().runs("sandbox")).values()
+            if one.receipt is not None and one.receipt.id == gone["id"]
+        )
+        assert run.receipt is not None
+        assert run.receipt.cost_pu is None
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_progress_and_cost_are_read_from_the_tiles(tmp_path: Path) -> None:
+    """What a task has cost passes its limit while it runs: it is cancelled, and stays blocked."""
+
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=WIDE)
+        await world.apply(wanted, wait=False)
+        await world.clock.sleep(40.0)
+        limited = replace(wanted, run={"api": "v1", "maxPu": 5})
+        code, (message,) = await applied(world, limited)
+        assert (code, "was stopped" in message) == (3, True)
+        assert [one["status"] for one in await tasks_v1(world)] == ["CANCELED"]
+        change = await only(world, limited)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_STOPPED)
+        assert "passed `maxPu: 5`" in change.notes[1]
+
+    on_bench(tmp_path, scenario, batch_processing_s=400.0)
+
+
+def test_the_receipt_has_the_estimate_of_the_service_beside_the_cost(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = job_v1(area=WIDE, resolution=10)
+        assert await applied(world, wanted) == (0, [])
+        (task,) = await tasks_v1(world)
+        (run,) = (await world.journal().runs("sandbox")).values()
+        assert run.receipt is not None
+        estimated = task["valueEstimate"] / 3
+        assert run.receipt.estimate_pu == pytest.approx((estimated, estimated, estimated))
+        assert run.receipt.cost_pu == pytest.approx(estimated)
+
+    on_bench(tmp_path, scenario)

@@ -238,3 +238,26 @@ def test_areas_of_several_layers_are_counted(tmp_path: Path) -> None:
     assert count_features(content) == 3
     assert count_features(b"") is None
     assert count_features(b"not a database") is None
+
+
+def test_who_ran_out_of_units_starts_again_after_an_hour(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        again = statistics(run={"onFailure": "rerun"})
+        # Days on which there was imagery, so that the first feature costs something.
+        period = {"from": "2025-06-01T00:00:00Z", "to": "2025-06-11T00:00:00Z"}
+        aggregation = {**again.spec["aggregation"], "timeRange": period}  # type: ignore[dict-item]
+        again = replace(again, spec={**again.spec, "aggregation": aggregation})
+        assert "OUT_OF_PU" in await failed(world, again)
+        change = await only(world, again)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_STOPPED)
+        assert "no restart before" in change.notes[-1]
+        await world.clock.sleep(2400.0)
+        assert (await only(world, again)).action is Action.BLOCKED
+        await world.clock.sleep(1200.0)
+        await world.call("POST", "/_sandbox/settings", {"account_pu": 5000.0})
+        change = await only(world, again)
+        assert [one.operation for one in change.requests] == ["batchStartStatisticalRequest"]
+        await done(world, again)
+        assert (len(await tasks(world)), await starts(world)) == (1, 2)
+
+    on_fields(tmp_path, scenario, account_pu=1000.0)

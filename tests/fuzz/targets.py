@@ -6,6 +6,8 @@ Anything else that comes out is a crash. A project never raises: what is wrong i
 
 from __future__ import annotations
 
+import io
+import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,16 +27,24 @@ from shplan.api.hosts import AllowedHosts, may_receive
 from shplan.core import chain
 from shplan.core.address import Address
 from shplan.core.chain import verify
+from shplan.core.cog_rules import file_findings
+from shplan.core.cql2_text import Cql2Error, parse_text
+from shplan.core.diagnostic import SourceSpan
 from shplan.core.entry import EntryDraft, Event, Result, Settlement
 from shplan.core.errors import CredentialsError, LedgerError, PlanError
 from shplan.core.line import decode as read_line
 from shplan.core.secret_places import SecretPlaceError, read_secret_place
+from shplan.core.tiff_header import NotATiffError, read_header
 from shplan.core.tokens import token_digest
 from shplan.core.value import Value, canonical
+from shplan.manifest.bucket_pattern import PatternError, TilePattern
 from shplan.manifest.expressions import ExpressionError, Scope, evaluate
 from shplan.manifest.geodata import GeometryError, geojson_bounds, geopackage_bounds, read_geojson
 from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
+from shplan.manifest.members_bucket import Listing, read_listing
+from shplan.manifest.members_parquet import read_parquet
+from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.source import FileError, decode
 from shplan.providers.async_traces import read_beside
 from shplan.providers.registry import PROVIDERS
@@ -45,6 +55,10 @@ from tests.manifest.test_hostile_expressions import ESCAPES, USEFUL, World
 from tests.support import geopackages
 from tests.views.job_plans import SCENES
 
+KEYS = (
+    rb"(?<tile>.*)/(?<band>B[0-9]+)_(?<date>[0-9]{8})\.tif" + b"\na/B4_20250601.tif\na/x.xml",
+    rb"(.*[\/|\\])*(?<tile>.*)[\/|\\].*\.(?i)(tif|tiff|jp2)" + b"\nx/a/B04.TIF",
+)
 PROJECT = b"""\
 apiVersion: shplan/v1
 kind: Project
@@ -117,6 +131,12 @@ sh_client_secret = "b"
 sh_base_url = "https://services.sentinel-hub.com"
 """
 
+PINS = render_lock(
+    Lock().with_pin(
+        "sandbox", Address("CatalogSearch", "a"), Pin.of("sandbox", {}, {"items": [{"id": "x"}]})
+    )
+)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -163,6 +183,40 @@ def _package(content: bytes) -> None:
 def _packages() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as name:
         return (geopackages.write(Path(name) / "a.gpkg", [{"box": (0, 0, 10, 10)}]),)
+
+
+def _parquet() -> bytes:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    out = io.BytesIO()
+    columns = {"path": ["a", "b"], "sensingTime": ["2025-06-01T10:00:00Z", None]}
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
+
+def _listing(content: bytes) -> None:
+    pattern, *keys = _text(content).splitlines() or [""]
+    TilePattern(pattern)
+    listing = Listing("fields", "", tuple(keys))
+    span = SourceSpan("a.yaml", 1, 1, 2)
+    read_listing(listing, pattern, span=span, address="ByocTiles/a")
+
+
+def _image() -> bytes:
+    tags = ((256, 3, 1, 64), (257, 3, 1, 64), (258, 3, 1, 8), (322, 3, 1, 16), (323, 3, 1, 16))
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(200)
+
+
+def _header(content: bytes) -> None:
+    reading = read_header(len(content))
+    try:
+        start, length = next(reading)
+        while True:
+            start, length = reading.send(content[start : start + length])
+    except StopIteration as done:
+        list(file_findings(done.value))
 
 
 def _answer(content: bytes) -> None:
@@ -217,6 +271,15 @@ TARGETS: dict[str, Target] = {
     "geojson tiles": Target((GEOJSON,), lambda content: read_features(content, file="a")),
     "geopackages": Target(_packages(), _package, (GeometryError,)),
     "csv tiles": Target((CSV,), lambda content: read_csv([content], file="a")),
+    "parquet tiles": Target((_parquet(),), lambda content: read_parquet(content, file="a")),
+    "listings": Target(KEYS, _listing, (PatternError,)),
+    "headers of images": Target((_image(),), _header, (NotATiffError,)),
+    "pins": Target((PINS,), lambda content: parse_lock(_text(content)), (LockError,)),
+    "filters": Target(
+        (b"eo:cloud_cover < 20 and not (a between 1 and 2.5e1) or b like 'x''%'",),
+        lambda content: parse_text(_text(content)),
+        (Cql2Error,),
+    ),
     "texts": Target((MANIFEST,), decode, (FileError,)),
     "evalscripts": Target((SCRIPT,), lambda content: token_digest(_text(content))),
     "copies of requests": Target(

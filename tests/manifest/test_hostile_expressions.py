@@ -27,6 +27,9 @@ class World:
     def reading(self, address: Address, *, scope: Scope) -> Object | None:
         return None
 
+    def names(self, address: Address) -> frozenset[str] | None:
+        return None
+
     def local_text(self, address: Address, *, scope: Scope) -> str | None:
         return None
 

@@ -229,10 +229,17 @@ def test_what_is_not_of_version_1_stays_as_it_is() -> None:
     first, second = done.text.split("---\n")
     assert first == script
     assert "type: tiling-grid" in second
-    again = MANIFEST.replace("api: v1, ", "")
     with pytest.raises(ManifestError) as error:
-        migrated(again)
+        migrated(done.text)
     assert error.value.diagnostics[0].code == "migrate/nothing"
+
+
+def test_a_manifest_that_forgot_to_say_its_version_is_rewritten_too() -> None:
+    for run in ("run: {maxPu: 500}\n", ""):
+        text = MANIFEST[: MANIFEST.index("run: ")] + run
+        made = yaml.safe_load(migrated(text).text)
+        assert made["spec"]["input"]["type"] == "tiling-grid"
+        assert made.get("run") == ({"maxPu": 500} if run else None)
 
 
 def test_a_run_that_says_nothing_else_goes() -> None:

@@ -191,3 +191,9 @@ def test_many_items_in_many_manifests_cost_what_they_must(project: Any) -> None:
     loaded = again(first, given(first, {SCENES: Findings.of(items).as_json()}))
     assert loaded.diagnostics == ()
     assert len(loaded.resources) == 1001
+
+
+def test_the_names_of_what_data_gives_are_known_offline(project: Any) -> None:
+    wrong = collection("named", "{{ ref('CatalogSearch/scenes').item }}")
+    (told,) = load_as(project(search(), wrong)).diagnostics
+    assert (told.code, told.hint) == ("manifest/undefined", "did you mean `items`?")

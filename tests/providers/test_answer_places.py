@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shplan.core.job_input import ScriptOutput, ScriptShape
+from shplan.core.resource import Desired
 from shplan.providers.answer_places import PlaceError, project_path
 from shplan.providers.process import API as PROCESS
+from shplan.providers.registry import PROVIDERS
 from shplan.providers.statistics import API as STATISTICS
-from tests.support.immediate import numbers, picture
+from tests.support.immediate import (
+    NUMBERS_SHAPE,
+    SHAPE,
+    numbers,
+    picture,
+    process,
+    statistics,
+)
 
 SEVERAL = picture(("default", "image/png"), ("mask", "image/tiff"))
 
@@ -125,3 +136,20 @@ def test_identifiers_make_no_paths() -> None:
 def test_what_is_asked_for_is_what_is_written(spec: Any, output: Any, accept: str) -> None:
     request = PROCESS.ask(spec, PROCESS.places(spec, output, "manifests"))
     assert (request.accept, request.body) == (accept, spec)
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"),
+    [
+        (process(spec=picture(("mosk", "image/png"))), "no output `mosk`"),
+        (replace(process(), script=NUMBERS_SHAPE), ""),
+        (replace(process(), script=ScriptShape((), (ScriptOutput("ndvi", 1, "UINT8"),))), "`ndvi`"),
+        (statistics(spec=numbers(calculations={"ndvi": {}})), "no output `ndvi`"),
+        (replace(statistics(), script=SHAPE), "no output `dataMask`"),
+    ],
+)
+def test_requests_that_the_service_would_fail_are_found_offline(
+    resource: Desired, told: str
+) -> None:
+    found = [one.what for one in PROVIDERS[resource.address.kind].check(resource, {})]
+    assert [told in what for what in found] == [True] * bool(told)

@@ -11,6 +11,7 @@ from shplan.core.diagnostic import SourceSpan
 from shplan.core.job_input import ScriptOutput, ScriptShape
 from shplan.core.value import Path
 from shplan.providers.batch_process import BatchProcess
+from shplan.providers.request_checks import check_requests
 from shplan.schema.store import tables
 from tests.support.jobs import SHAPE, body, body_v1, job
 
@@ -72,6 +73,16 @@ def test_good_requests_are_good() -> None:
             "no resolution 15",
         ),
         (
+            older(output={"defaultTilePath": "results/x"}),
+            "spec.output.defaultTilePath",
+            "delivery path is results/x",
+        ),
+        (
+            older(output={"defaultTilePath": "gs://b/x"}),
+            "spec.output.defaultTilePath",
+            "gs://b/x",
+        ),
+        (
             older(output={"defaultTilePath": "s3://b/<tileNam>.tif"}),
             "spec.output.defaultTilePath",
             "<tileNam>",
@@ -102,6 +113,14 @@ def test_version_2_knows_no_numbers_of_tiles() -> None:
     assert (where, "<tileId>" in what) == ("spec.output.delivery.s3.url", True)
     zarr = body(url="s3://b/<tileName>", type="zarr")
     assert "<tileName>" in told(zarr, api="v2")[0][1]
+
+
+def test_the_deployments_of_the_service_may_have_dropped_it() -> None:
+    for deployment, warned in (("cdse", True), ("sandbox", False), ("", False)):
+        desired = replace(job(spec=older()), run={"api": "v1"}, source=Places())
+        found = check_requests(desired, tables(), deployment=deployment)
+        places = [one.span.file for one in found if one.span and "migrate" in one.hint]
+        assert places == (["run.api"] if warned else [])
 
 
 def shape(*outputs: ScriptOutput) -> ScriptShape:

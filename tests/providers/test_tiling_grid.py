@@ -47,6 +47,7 @@ def test_it_is_known_without_asking() -> None:
     assert (content["name"], content["resolutions"]) == ("UTM 10km grid", [10.0, 20.0])
     assert content["tilePixels"] == {"width": 1010, "height": 1000}
     assert GRID.offline({"id": 99}, TABLES) is None
+    assert "tilePixels" not in (GRID.offline({"id": 1, "resolution": 1e-320}, TABLES) or {})
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 6])

@@ -192,3 +192,11 @@ def test_a_listing_is_what_was_put(
             assert await storage.get("bucket", key) == contents[key]
 
     asyncio.run(run())
+
+
+def test_a_part_of_an_object_is_read(storage: DirectoryStorage) -> None:
+    asyncio.run(storage.put("imagery", "x", b"0123456789"))
+    assert asyncio.run(storage.read("imagery", "x", start=2, length=3)) == b"234"
+    assert asyncio.run(storage.read("imagery", "x", start=8, length=9)) == b"89"
+    with pytest.raises(MissingObjectError):
+        asyncio.run(storage.read("imagery", "y", start=0, length=1))

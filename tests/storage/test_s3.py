@@ -99,6 +99,15 @@ def test_keys_are_no_paths(key: str, moto: str, monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(storage.list(name, key[:1])) == [put]
 
 
+def test_a_part_of_an_object_is_read(bucket: str) -> None:
+    storage, content = S3Storage(), bytes(range(256)) * 50
+    asyncio.run(storage.put(bucket, "x", content))
+    assert asyncio.run(storage.read(bucket, "x", start=300, length=20)) == content[300:320]
+    assert asyncio.run(storage.read(bucket, "x", start=12_790, length=99)) == content[12_790:]
+    with pytest.raises(MissingObjectError):
+        asyncio.run(storage.read(bucket, "nothing", start=0, length=1))
+
+
 def test_what_is_not_there(bucket: str) -> None:
     storage = S3Storage()
     assert asyncio.run(storage.head(bucket, "nothing")) is None

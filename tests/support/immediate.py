@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from shplan.core.address import Address
+from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import Object
 from tests.support.bench import FlatSource
-from tests.support.jobs import SHAPE
 
 PICTURE = """\
 //VERSION=3
@@ -40,6 +40,15 @@ function evaluatePixel(sample) {
   return {default: [sample.B08 - sample.B04], dataMask: [sample.dataMask]};
 }
 """
+INPUT = (ScriptInput(None, ("B04", "B08"), "SIMPLE"),)
+SHAPE = ScriptShape(
+    inputs=INPUT,
+    outputs=(ScriptOutput("default", 1, "AUTO"), ScriptOutput("mask", 1, "UINT8")),
+)
+NUMBERS_SHAPE = ScriptShape(
+    inputs=INPUT,
+    outputs=(ScriptOutput("default", 1, "FLOAT32"), ScriptOutput("dataMask", 1, "UINT8")),
+)
 BOX = [14.5, 46.05, 14.51, 46.06]
 
 
@@ -114,7 +123,7 @@ def statistics(
         numbers() if spec is None else spec,
         FlatSource(),
         run={"output": output, **(run or {})},
-        script=SHAPE,
+        script=NUMBERS_SHAPE,
     )
 
 

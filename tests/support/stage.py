@@ -17,8 +17,16 @@ from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied
 from shplan.manifest.load import Loaded
 from tests.support.bench import Bench
+from tests.support.cubes import write_cube
 from tests.support.imagery import lay_out
-from tests.support.strategies import SHARED_ID, SHARED_MATERIAL, SHARED_NAME, Project
+from tests.support.strategies import (
+    PLAIN,
+    PLAIN_IDS,
+    SHARED_ID,
+    SHARED_MATERIAL,
+    SHARED_NAME,
+    Project,
+)
 
 
 @dataclass
@@ -28,11 +36,13 @@ class Stage:
 
     Args:
         shared_id: of the collection that somebody else made, if the project refers to one
+        plain_ids: the same of collections without tiles, by kind
     """
 
     bench: Bench
     shared_id: str = SHARED_ID
     strangers: set[str] = field(default_factory=set)
+    plain_ids: dict[str, str] = field(default_factory=lambda: dict(PLAIN_IDS))
 
     @classmethod
     async def open(cls, home: Path, project: Project, **settings: Any) -> Stage:
@@ -44,11 +54,17 @@ class Stage:
             made = await bench.call("POST", "/byoc/v1/collections", body)
             stage.shared_id = made["data"]["id"]
             stage.strangers.add(stage.shared_id)
+        write_cube(bench.buckets / "cubes" / "a.zarr")
+        for kind in project.shared_plain:
+            where, body = PLAIN[kind]
+            made = await bench.call("POST", where, {"name": SHARED_NAME, **body})
+            stage.plain_ids[kind] = made["data"]["id"]
+            stage.strangers.add(made["data"]["id"])
         return stage
 
     def load(self, project: Project, *, seed: int | None = None, where: str = "project") -> Loaded:
         root = self.bench.root / (where if seed is None else f"{where}-{seed}")
-        project.write(root, shared_id=self.shared_id, seed=seed)
+        project.write(root, shared_id=self.shared_id, plain_ids=self.plain_ids, seed=seed)
         loaded = project.load(root)
         assert not has_errors(loaded.diagnostics), [str(d.what) for d in loaded.diagnostics]
         return loaded
@@ -70,6 +86,12 @@ class Stage:
 
     async def holdings(self) -> dict[str, list[dict[str, Any]]]:
         return {one["id"]: await self.tiles(one["id"]) for one in await self.collections()}
+
+    async def plain(self) -> dict[str, dict[str, Any]]:
+        """The collections without tiles, by id."""
+        await self.bench.clock.sleep(120)
+        found = [await self.bench.call("GET", f"{where}?count=100") for where, _ in PLAIN.values()]
+        return {one["id"]: one for listed in found for one in listed["data"]}
 
     def close(self) -> None:
         self.bench.close()
@@ -100,6 +122,8 @@ async def ledger_agrees(stage: Stage) -> None:
     holdings = await stage.holdings()
     bound = {record.id for record in recorded.values() if record.address.kind == "ByocCollection"}
     assert bound == holdings.keys() - stage.strangers
+    plain = {record.id for record in recorded.values() if record.address.kind in PLAIN}
+    assert plain == (await stage.plain()).keys() - stage.strangers
     tiles = {
         member.id
         for record in recorded.values()

@@ -34,6 +34,15 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 SHARED_ID = "00000000-0000-4000-8000-000000000000"
 SHARED_NAME = "Shared by everybody"
 SHARED_MATERIAL = MATERIALS[0]
+# Collections that hold no tiles: by kind, where they are served, and what one states.
+PLAIN: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "BatchCollection": ("/api/v1/batch/collections", {"s3Bucket": "results"}),
+    "ZarrCollection": (
+        "/zarr/v1/collections",
+        {"s3Bucket": "cubes", "path": "a.zarr/", "crs": "EPSG:32633"},
+    ),
+}
+PLAIN_IDS = {kind: f"00000000-0000-4000-8000-{at:012}" for at, kind in enumerate(PLAIN, 1)}
 
 TEXTS = {"team": "mapping", "season": "2025", "note": "yes", "ratio": "1e3", "é": "a: b # c"}
 TIMES = (
@@ -68,6 +77,7 @@ class Project:
         tables: other files, relative to the project
         variables: what `--var` has to say
         shared: the collection of somebody else is referred to
+        shared_plain: kinds of which another's collection without tiles is referred to
     """
 
     project: Document
@@ -75,13 +85,22 @@ class Project:
     tables: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     shared: bool = False
+    shared_plain: tuple[str, ...] = ()
 
     @property
     def documents(self) -> list[Document]:
         return [self.project, *(d for file in self.manifests.values() for d in file)]
 
-    def write(self, root: Path, *, shared_id: str = SHARED_ID, seed: int | None = None) -> None:
+    def write(
+        self,
+        root: Path,
+        *,
+        shared_id: str = SHARED_ID,
+        plain_ids: Mapping[str, str] = PLAIN_IDS,
+        seed: int | None = None,
+    ) -> None:
         """Write the files; with a seed, documents, files and keys come in another order."""
+        ids = {SHARED_ID: shared_id, **{PLAIN_IDS[kind]: plain_ids[kind] for kind in plain_ids}}
         shuffle = _Shuffle(seed)
         files = {"shplan.yaml": [self.project], **self.manifests}
         if seed is not None:
@@ -91,7 +110,9 @@ class Project:
         for name in shuffle.order(list(files)):
             bodies = [shuffle.keys(one) for one in shuffle.order(files[name])]
             text = "---\n".join(_dump(one, block=seed is None or seed % 2 == 0) for one in bodies)
-            _put(root / name, text.replace(SHARED_ID, shared_id))
+            for stands, meant in ids.items():
+                text = text.replace(stands, meant)
+            _put(root / name, text)
 
     def load(self, root: Path) -> Loaded:
         return load(root, registry=PROVIDERS, variables=VariableInputs(self.variables))
@@ -339,6 +360,46 @@ def _shared(draw: Draw) -> tuple[Document, Home]:
         ),
     )
     return scene.document(managed=False), Home("ByocCollection/shared", SHARED_MATERIAL)
+
+
+def _plain(draw: Draw, kind: str, number: int, addresses: list[str]) -> Document:
+    """A collection that holds no tiles."""
+    each = draw(st.sampled_from((None, {"part": ["north", "south"]})))
+    suffix = " {{ each.key }}" if each else ""
+    _, stated = PLAIN[kind]
+    values: dict[str, Callable[[], Any]] = {
+        "metadata.name": lambda: f"plain{number}",
+        "metadata.forEach": lambda: each,
+        **_metadata(draw, addresses),
+        "metadata.lifecycle.ignoreChanges": lambda: ["name"],
+        "metadata.lifecycle.managed": lambda: True,
+        "spec.name": lambda: f"{kind} {number}{suffix}",
+        **{f"spec.{name}": (lambda text=text: text) for name, text in stated.items()},
+    }
+    never = frozenset() if each else frozenset({"metadata.forEach"})
+    always = frozenset({"metadata.forEach"}) if each else frozenset()
+    return _Scene(draw, kind, values, never=never, always=always).document()
+
+
+def _shared_plain(draw: Draw, kind: str) -> Document:
+    """A reference to one that somebody else made."""
+    by_id = draw(st.booleans())
+    values: dict[str, Callable[[], Any]] = {
+        "metadata.name": lambda: "shared",
+        **_metadata(draw, []),
+        "metadata.lifecycle.managed": lambda: False,
+        "metadata.lifecycle.ignoreChanges": lambda: ["name"],
+        "spec.id": lambda: PLAIN_IDS[kind],
+        "spec.name": lambda: SHARED_NAME,
+    }
+    never = frozenset({"metadata.forEach", "spec.name" if by_id else "spec.id"})
+    always = {
+        "metadata.lifecycle",
+        "metadata.lifecycle.managed",
+        "spec.id" if by_id else "spec.name",
+    }
+    scene = _Scene(draw, kind, values, never=never, always=frozenset(always))
+    return scene.document(managed=False)
 
 
 # --- tiles ----------------------------------------------------------------------------------
@@ -599,6 +660,15 @@ def projects(draw: Any) -> Project:
     documents = [one for one in documents if one]
     cut = draw(st.integers(0, len(documents)))
     found.manifests = {"manifests/a.yaml": documents[:cut], "manifests/b.yaml": documents[cut:]}
+    plain: list[Document] = []
+    for number, kind in enumerate(sorted(PLAIN)):
+        how = draw(st.integers(0, 5))
+        if how == 0:
+            plain.append(_plain(draw, kind, number, addresses))
+        elif how == 1:
+            plain.append(_shared_plain(draw, kind))
+            found.shared_plain += (kind,)
+    found.manifests["manifests/b.yaml"] += plain
     return found
 
 

@@ -27,6 +27,8 @@ from shplan.providers.job_decide import decide_job
 from shplan.schema.store import table
 from tests.support import jobs
 from tests.views.delivered_plans import SCENES as DELIVERED
+from tests.views.object_plans import SCENES as OBJECTS
+from tests.views.older_plans import OLDER
 from tests.views.plans import SCENES as PLAIN
 from tests.views.plans import at, inputs
 
@@ -232,4 +234,10 @@ _JOBS: dict[str, Callable[[], Plan]] = {
 }
 
 # Every scene there is.
-SCENES: dict[str, Callable[[], Plan]] = {**PLAIN, **_JOBS, **DELIVERED}
+SCENES: dict[str, Callable[[], Plan]] = {
+    **PLAIN,
+    **_JOBS,
+    **DELIVERED,
+    **OBJECTS,
+    **OLDER,
+}

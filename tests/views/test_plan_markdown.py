@@ -28,6 +28,7 @@ from shplan.core.plan import Plan
 from shplan.core.value import SecretReference, Sensitive, Value
 from shplan.views.markdown import LIMIT, code, fenced
 from shplan.views.plan_markdown import Setting, render_markdown
+from shplan.views.plan_text import is_told
 from tests.views.job_plans import SCENES
 from tests.views.plans import FIELDS, at, field, first_apply, inputs, many_tiles, tile
 from tests.views.test_plan_text import GOLDEN, golden
@@ -203,7 +204,7 @@ def test_what_is_shown_and_what_is_counted_are_all_changes(
     shown = len(re.findall(r"^<details", told, re.MULTILINE))
     (line, *_) = [*re.findall(r"^Not shown, .*: (.*)\.$", told, re.MULTILINE), ""]
     left = Counter({words: int(n.replace(",", "")) for n, words in LEFT.findall(line)})
-    quiet = sum(one.action in (Action.NOOP, Action.READ) for one in plan.changes)
+    quiet = sum(not is_told(one) for one in plan.changes)
     assert shown + left.total() == len(plan.changes) - quiet
 
 

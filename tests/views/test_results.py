@@ -29,6 +29,7 @@ class Ending(Enum):
     STALE = "stale"
     LEFT = "left for later"
     UNKNOWN = "unknown"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ def test_the_dearest_runs_are_named_and_the_others_counted() -> None:
     lines = told(*runs).splitlines()[1:]
     assert lines[0].startswith("  BatchProcess/ndvi[25]: 25 PU")
     assert (len(lines), lines[-1]) == (21, "  and 5 more runs")
+
+
+def test_what_only_a_person_can_decide_is_not_said_to_resume() -> None:
+    report = told(One(RUN, Ending.UNDECIDED, "its answer was lost"))
+    assert report.splitlines() == [
+        "  BatchProcess/ndvi: undecided: its answer was lost",
+        "Not done: 1 undecided; 0 PU spent.",
+        "What is undecided is not repeated: it may be paid already. A person says what became of it.",
+    ]
 
 
 def test_nothing_is_done_when_nothing_changed() -> None:

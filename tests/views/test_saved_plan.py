@@ -66,6 +66,7 @@ REFUSED = {"stopped", "job-outcome-unknown", "job-places-taken", "job-too-dear"}
 NOT_WHOLE = {
     "image-outcome-unknown",
     "image-runs",
+    "imports",
     "found-again",
     "nothing-to-do",
     "job-running",

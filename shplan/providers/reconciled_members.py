@@ -1,0 +1,128 @@
+"""
+What objects hold that goes with them, and what refers to them so that they cannot go.
+
+Asked only of objects that may be deleted or replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from shplan.core.address import Address
+from shplan.core.frozen import dataclass
+from shplan.core.value import JsonValue
+from shplan.providers.base import (
+    Flow,
+    Observation,
+    Observed,
+    Rows,
+    Scan,
+    Surroundings,
+    Together,
+    Wanted,
+)
+from shplan.providers.reconciled_api import ObjectApi, is_unmanaged
+
+
+@dataclass(slots=True)
+class MemberCount:
+    """Counts what one object holds, and what of it is not ours."""
+
+    home: str
+    ours: frozenset[str]
+    left: int = 0
+    total: int = 0
+    unknown: int = 0
+
+    @property
+    def foreign(self) -> int:
+        """Those that neither are ours nor were, before their set went elsewhere."""
+        return max(self.unknown - self.left, 0)
+
+    def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
+        """Count one page."""
+        self.total += len(rows)
+        self.unknown += sum(1 for (member,) in rows if member not in self.ours)
+
+
+def with_members(
+    api: ObjectApi,
+    wanted: tuple[Wanted, ...],
+    found: dict[Address, Observation],
+    surroundings: Surroundings,
+) -> Flow[dict[Address, Observation]]:
+    """Count what objects hold that may be deleted or replaced, all lists side by side."""
+    members = api.members
+    if members is None:
+        return found
+    counted: dict[Address, MemberCount] = {}
+    for one in wanted:
+        observation = found[one.address]
+        if isinstance(observation, Observed) and _may_go(api, one, observation):
+            ours = surroundings.own_members.get(observation.id, frozenset())
+            left = surroundings.left_members.get(observation.id, 0)
+            counted[one.address] = MemberCount(observation.id, ours, left)
+    if counted:
+        yield Together(tuple(Scan(members.listing(c.home), c.take) for c in counted.values()))
+    return {
+        address: replace(
+            cast("Observed", observation), members=count.total, foreign_members=count.foreign
+        )
+        if (count := counted.get(address)) is not None
+        else observation
+        for address, observation in found.items()
+    }
+
+
+def _may_go(api: ObjectApi, one: Wanted, observed: Observed) -> bool:
+    if is_unmanaged(one):
+        return False
+    if one.desired is None:
+        return True
+    fields = api.differences(one, observed)
+    matter = None if api.members is None else api.members.matter
+    return any(change.forces or (matter is not None and matter(change)) for change in fields)
+
+
+# --- users ---------------------------------------------------------------------------------
+
+
+def with_users(
+    api: ObjectApi, wanted: tuple[Wanted, ...], found: dict[Address, Observation]
+) -> Flow[dict[Address, Observation]]:
+    """Ask what refers to objects that may be deleted or replaced, all by one list."""
+    users = api.users
+    asked = set() if users is None else {id_ for one in wanted for id_ in _going(api, one, found)}
+    if users is None or not asked:
+        return found
+    by_object: dict[str, list[str]] = {}
+
+    def take(rows: Rows) -> None:
+        for row in rows:
+            used = users.used_by(row)
+            if used is not None and used[0] in asked:
+                by_object.setdefault(used[0], []).append(used[1])
+
+    yield Scan(users.listing, take)
+    held = {object_id: tuple(sorted(set(by))) for object_id, by in by_object.items()}
+    return {address: _held(observation, held) for address, observation in found.items()}
+
+
+def _going(api: ObjectApi, one: Wanted, found: Mapping[Address, Observation]) -> set[str]:
+    """Return the objects of an address that may be deleted."""
+    observation = found[one.address]
+    going = {observation.left.id} if observation.left is not None else set()
+    if isinstance(observation, Observed) and _may_go(api, one, observation):
+        going.add(observation.id)
+    return going
+
+
+def _held(observation: Observation, held: Mapping[str, tuple[str, ...]]) -> Observation:
+    left = observation.left
+    if left is not None:
+        observation = replace(observation, left=replace(left, users=held.get(left.id, ())))
+    if isinstance(observation, Observed):
+        return replace(observation, users=held.get(observation.id, ()))
+    return observation
