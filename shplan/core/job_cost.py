@@ -27,6 +27,9 @@ _FLOAT = "FLOAT32"
 # An assumption: a pixel lies in up to four overlapping tiles of one zone, and at a zone's
 # border in two more of the next. A collection of one's own may have any number.
 MOST_TILES_PER_DAY = 6
+# An assumption for sensors that see most of the globe every day, from some fourteen orbits: some of
+# these overlap, each is delivered in pieces, and these in up to three processings.
+MOST_WIDE_TILES_PER_DAY = 48
 # An assumption: tiles begin every so many kilometres, as Sentinel-2's do; others are larger.
 _TILES_EVERY_KM = 100
 # Source: API reference of Batch V1, `valueEstimate`.

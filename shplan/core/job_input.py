@@ -17,6 +17,7 @@ from shplan.core.grids import Tiles, aoi_of, grid_by_id, tile_size, tiles_touchi
 from shplan.core.image_size import ImageSize
 from shplan.core.job_cost import (
     MOST_TILES_PER_DAY,
+    MOST_WIDE_TILES_PER_DAY,
     CostInput,
     Features,
     Output,
@@ -31,6 +32,7 @@ _TIMELESS = "dem"
 _RADAR = "sentinel-1-grd"
 _USER_DATA = "userdata"
 _FLOAT = "FLOAT32"
+_WIDE = ("sentinel-3-", "sentinel-5p-", "modis")
 _WESTERN = ("landsat-", "modis", "hls")
 
 
@@ -231,7 +233,15 @@ def samples_of(
         return Samples()
     within = object_of(object_of(data.get("dataFilter")).get("timeRange"))
     since, until = (text_of(within.get(name)) for name in ("from", "to"))
-    return samples_factor(mosaicking, instant(since), instant(until), tiles_a_day=tiles_a_day)
+    most = most_tiles(data, tiles_a_day)
+    return samples_factor(mosaicking, instant(since), instant(until), tiles_a_day=most)
+
+
+def most_tiles(data: Object, tiles_a_day: int) -> int:
+    """Return how many tiles of a collection a day may have, where others have so many."""
+    kind = data.get("type")
+    is_wide = isinstance(kind, str) and kind.startswith(_WIDE)
+    return max(tiles_a_day, MOST_WIDE_TILES_PER_DAY) if is_wide else tiles_a_day
 
 
 def is_timeless(data: Object) -> bool:

@@ -102,6 +102,8 @@ def _format(given: CostInput) -> Factor:
     upper = [_format_at_most(one) for one in images] or [1.0]
     most = max(upper)
     told = "32-bit float" if most == 2.0 else "raw" if most > 1 else "8 or 16 bit"
+    if given.outputs and not images:
+        told = "JSON"
     source = f"{_PU_PAGE}: 2 for TIFF of 32-bit floats"
     if any(one.format == "zarr/array" for one in images) and most > 1:
         source += "; nothing is said of Zarr, so that the least is 1"

@@ -46,6 +46,7 @@ from shplan.core.job_input import (
     data_of,
     image_input,
     is_timeless,
+    most_tiles,
     object_of,
     priced,
     reads,
@@ -100,7 +101,7 @@ def statistics_cost(asked: PriceInput) -> Cost | None:
     bounds = object_of(asked.request.get("input")).get("bounds")
     wanted = object_of(asked.request.get("aggregation"))
     size = image_size(bounds, wanted, assumed_px=ASSUMED_PX)
-    given = _statistics(asked, most_tiles=tiles_a_day(extent_km(bounds)))
+    given = _statistics(asked, tiles=tiles_a_day(extent_km(bounds)))
     if size is None or given is None:
         return None
     area = Features(1, size.width_px, size.height_px, counted=size.counted, noun="an area")
@@ -109,7 +110,7 @@ def statistics_cost(asked: PriceInput) -> Cost | None:
 
 def batch_statistics_cost(asked: PriceInput) -> Cost | None:
     """Return the price of a Batch Statistical request: of each feature, over all intervals."""
-    given = _statistics(asked, most_tiles=MOST_TILES_PER_DAY)
+    given = _statistics(asked, tiles=MOST_TILES_PER_DAY)
     features = asked.features
     if features is None or given is None:
         return None
@@ -222,7 +223,7 @@ def _image(asked: PriceInput, tariff: Tariff, *, assumed_px: int | None) -> Cost
     return None if given is None else cost_of(given, tariff)
 
 
-def _statistics(asked: PriceInput, *, most_tiles: int) -> CostInput | None:
+def _statistics(asked: PriceInput, *, tiles: int) -> CostInput | None:
     """Return what does not depend on the area: the answer is JSON, whatever the script writes."""
     wanted = {**asked.request, "output": asked.request.get("aggregation")}
     if not _is_stated({**wanted, "input": {**object_of(wanted.get("input")), "features": None}}):
@@ -233,7 +234,9 @@ def _statistics(asked: PriceInput, *, most_tiles: int) -> CostInput | None:
 
     def sampling(mosaicking: str, data: Object) -> Samples:
         timeless = is_timeless(data)
-        assumed = interval_samples(mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles)
+        assumed = interval_samples(
+            mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles(data, tiles)
+        )
         search = _statistics_search(asked.request, data, intervals)
         fused = len(data_of(asked.request)) > 1
         return counted_intervals(
