@@ -43,7 +43,7 @@ def received(content: bytes, encoding: str) -> Received:
 @pytest.mark.parametrize("encoding", ["", "identity", "GZIP", "gzip"])
 def test_an_answer_is_unpacked(encoding: str) -> None:
     content = b"x" * MOST_BYTES
-    sent = gzip.compress(content) if "gzip" in encoding.lower() else content
+    sent = gzip.compress(content, mtime=0) if "gzip" in encoding.lower() else content
     assert received(sent, encoding).content == content
 
 
@@ -66,7 +66,7 @@ def test_what_was_not_asked_for_is_no_answer(encoding: str) -> None:
         received(b"x", encoding)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x")[:-12] + b"\xff" * 12])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x", mtime=0)[:-12] + b"\xff" * 12])
 def test_what_cannot_be_unpacked_is_no_answer(content: bytes) -> None:
     with pytest.raises(TransportFault):
         received(content, "gzip")
