@@ -139,7 +139,7 @@ ONLY: dict[str, set[str]] = {
         "core/cells.py",
         "core/geometry.py",
         "core/grid_tiles.py",
-        "core/request_area.py",
+        "core/request_rings.py",
         "manifest/geodata.py",
         "manifest/members.py",
         "manifest/members_parquet.py",

@@ -2,31 +2,32 @@
 `input.bounds` of a request: order, units and reach of its coordinates, rings, and the reference system.
 
 Source: API reference, Process, `input.bounds`: x before y in every reference system, CRS84 where none is named;
-the documentation's list of reference systems. That a geometry can be too complex is known from refusals only; the
-number of vertices from which it is said is an assumption.
+the documentation's list of reference systems. Rings are looked at in `request_rings`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 
 from shplan.core.frozen import dataclass
 from shplan.core.geometry import crs_code
-from shplan.core.request_faults import Fault, Faults, at, number, numbers
+from shplan.core.request_faults import Fault, Faults, at, numbers
+from shplan.core.request_rings import (
+    DEGREES,
+    Position,
+    crossing_faults,
+    detail_faults,
+    listed_numbers,
+    meridian_faults,
+    ring_faults,
+    rings_of,
+)
 from shplan.core.value import Object, Value
 
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
-Position: TypeAlias = tuple[float, float]
-
-DEGREES: Final = "EPSG:4326"
-MOST_VERTICES: Final = 10_000
 # Source: documentation, "Supported CRS", beside the UTM zones.
 _KNOWN: Final = frozenset(
     {4326, 3857, 2154, 2180, 2193, 3003, 3004, 3005, 3006, 3031, 3035, 3161, 3346, 3413, 3416}
@@ -73,7 +74,7 @@ def _area(bounds: Object) -> Area:
     crs, box, geometry = _crs_of(bounds), numbers(bounds.get("bbox")), at(bounds, "geometry")
     if box is not None and len(box) != 4:
         box = None
-    rings = list(_rings(geometry))
+    rings = list(rings_of(geometry))
     corners = [position for ring in rings for position in ring]
     extent = None
     if box is not None:
@@ -97,10 +98,10 @@ def _faults(
     if not corners:
         return
     yield from _reach_faults(corners, crs, ("geometry",))
-    yield from _ring_faults(rings)
-    yield from _detail_faults(corners)
-    yield from _meridian_faults(rings, crs)
-    yield from _crossing_faults(bounds.get("geometry"), rings)
+    yield from ring_faults(rings)
+    yield from detail_faults(corners)
+    yield from meridian_faults(rings, crs)
+    yield from crossing_faults(bounds.get("geometry"), rings)
     if box is not None:
         yield from _apart_faults(box, corners)
 
@@ -176,12 +177,12 @@ def _box_faults(box: list[float], crs: str) -> Faults:
         what, hint = "has no width or no height.", "give it two different corners"
     else:
         what = "does not begin with its smallest x and smallest y."
-        hint = f"write `bbox: {_listed(_turned(box, crs))}`"
+        hint = f"write `bbox: {listed_numbers(_turned(box, crs))}`"
     yield Fault(
         ("bbox",),
         "area",
         "Box without an area",
-        f"the bbox {_listed(box)} {what}",
+        f"the bbox {listed_numbers(box)} {what}",
         "Its order is smallest x, smallest y, largest x, largest y; x is the longitude.",
         hint,
     )
@@ -208,7 +209,7 @@ def _reach_faults(corners: Sequence[Position], crs: str, path: tuple[str]) -> Fa
             path,
             "area",
             "Coordinates look like degrees",
-            f"the coordinates, e.g. {_listed(corners[0])}, are in metres of {crs}.",
+            f"the coordinates, e.g. {listed_numbers(corners[0])}, are in metres of {crs}.",
             "In degrees they would be a place on the globe; in metres they are a spot at the origin.",
             "leave `properties.crs` out, or write the coordinates in metres",
             sure=False,
@@ -228,12 +229,12 @@ def _degree_faults(
         swapped = [(y, x) for x, y in corners]
         hint = "exchange x and y of every position"
         if path == ("bbox",):
-            hint = f"write `bbox: {_listed([*swapped[0], *swapped[1]])}`"
+            hint = f"write `bbox: {listed_numbers([*swapped[0], *swapped[1]])}`"
         yield Fault(
             path,
             "area",
             "Latitude before longitude",
-            f"the second number of {_listed(corners[-1])} is no latitude.",
+            f"the second number of {listed_numbers(corners[-1])} is no latitude.",
             "Coordinates are x, y: longitude first, whatever the registry says of EPSG:4326.",
             hint,
         )
@@ -242,7 +243,7 @@ def _degree_faults(
             path,
             "area",
             "Coordinates are no degrees",
-            f"the coordinates, e.g. {_listed(corners[0])}, are read as degrees.",
+            f"the coordinates, e.g. {listed_numbers(corners[0])}, are read as degrees.",
             "Without `properties.crs` an area is in CRS84, longitude and latitude.",
             "say what they are, e.g."
             " `properties: {crs: http://www.opengis.net/def/crs/EPSG/0/32633}`",
@@ -263,7 +264,7 @@ def _zone_faults(
         path,
         "area",
         "Coordinates off their zone",
-        f"the coordinates, e.g. {_listed(corners[0])}, lie far outside of {crs}.",
+        f"the coordinates, e.g. {listed_numbers(corners[0])}, lie far outside of {crs}.",
         "Eastings of a UTM zone are about 100,000 to 900,000 and stand first.",
         "exchange x and y of every position" if exchanged else "name the zone they are in",
         sure=False,
@@ -275,141 +276,9 @@ def _off_the_globe(path: tuple[str], corners: Sequence[Position], crs: str) -> F
         path,
         "area",
         "Coordinates off the globe",
-        f"the coordinates, e.g. {_listed(corners[0])}, lie outside of {crs}.",
+        f"the coordinates, e.g. {listed_numbers(corners[0])}, lie outside of {crs}.",
         "Longitudes go from -180 to 180, and to 360 across the antimeridian; latitudes from -90 to 90.",
     )
-
-
-# --- rings ---------------------------------------------------------------------------------
-
-
-def _rings(geometry: Value) -> Iterator[list[Position]]:
-    """Yield the rings of a Polygon or MultiPolygon; none where anything of it is unknown."""
-    coordinates = at(geometry, "coordinates")
-    kind = at(geometry, "type")
-    polygons = [coordinates] if kind == "Polygon" else coordinates
-    found: list[list[Position]] = []
-    for polygon in polygons if isinstance(polygons, list) else ():
-        for ring in polygon if isinstance(polygon, list) else ():
-            positions = _ring(ring)
-            if positions is None:
-                return
-            found.append(positions)
-    yield from found
-
-
-def _ring(ring: Value) -> list[Position] | None:
-    if not isinstance(ring, list):
-        return None
-    positions = []
-    for one in ring:
-        if not isinstance(one, list) or len(one) < 2:
-            return None
-        x, y = number(one[0]), number(one[1])
-        if x is None or y is None:
-            return None
-        positions.append((x, y))
-    return positions
-
-
-def _ring_faults(rings: list[list[Position]]) -> Faults:
-    for ring in rings:
-        if ring and ring[0] != ring[-1]:
-            yield Fault(
-                ("geometry",),
-                "area",
-                "Ring is not closed",
-                f"the ring that begins at {_listed(ring[0])} ends at {_listed(ring[-1])}.",
-                "The last position of a ring is its first (RFC 7946 section 3.1.6).",
-                "repeat the first position at the end of the ring",
-            )
-            return
-        if len(ring) < 4:
-            yield Fault(
-                ("geometry",),
-                "area",
-                "Ring without an area",
-                f"a ring of the geometry has {len(ring)} positions.",
-                "A ring has at least four, and the last is the first (RFC 7946 section 3.1.6).",
-            )
-            return
-
-
-def _detail_faults(corners: Sequence[Position]) -> Faults:
-    if len(corners) > MOST_VERTICES:
-        yield Fault(
-            ("geometry",),
-            "area",
-            "Geometry in great detail",
-            f"the geometry has {len(corners):,} vertices.",
-            "The service refuses geometries that it finds too complex, and every request carries it.",
-            "simplify it to about a pixel, e.g. with `ogr2ogr -simplify 0.0001`",
-            sure=False,
-        )
-
-
-def _meridian_faults(rings: list[list[Position]], crs: str) -> Faults:
-    if crs != DEGREES:
-        return
-    for ring in rings:
-        for (x, y), (other, _) in pairwise(ring):
-            if abs(x - other) > 180:
-                yield Fault(
-                    ("geometry",),
-                    "area",
-                    "Geometry around the globe",
-                    f"an edge runs from longitude {x:g} to {other:g}, at latitude {y:g}.",
-                    "Edges are straight in longitude: this one goes the long way round, and not"
-                    " across the antimeridian.",
-                    "cut the area at 180 degrees into a MultiPolygon (RFC 7946 section 3.1.9)",
-                    sure=False,
-                )
-                return
-
-
-def _crossing_faults(geometry: Value, rings: list[list[Position]]) -> Faults:
-    closed = all(len(ring) >= 4 and ring[0] == ring[-1] for ring in rings)
-    where = _crossing_of(geometry) if closed else ""
-    if where:
-        yield Fault(
-            ("geometry",),
-            "area",
-            "Geometry crosses itself",
-            f"the geometry is not valid: {where}.",
-            "What is inside of it is not defined; the service may refuse it or take another area.",
-            "mend it, e.g. with `ogr2ogr -makevalid`",
-            sure=False,
-        )
-
-
-def _crossing_of(geometry: Value) -> str:
-    """Return why a closed geometry is not valid and where, empty where it is."""
-    shape = _shape(geometry)
-    if shape is None:
-        return ""
-    import shapely  # noqa: PLC0415 - loaded by who has a geometry
-
-    if shapely.is_valid(shape):
-        return ""
-    reason = str(shapely.is_valid_reason(shape))
-    found = re.fullmatch(r"(.*)\[(\S+) (\S+)\]", reason)
-    if found is None:
-        return reason.lower()
-    return f"{found[1].lower()} at [{float(found[2]):g}, {float(found[3]):g}]"
-
-
-def _shape(geometry: Value) -> BaseGeometry | None:
-    import shapely  # noqa: PLC0415
-    from shapely.errors import ShapelyError  # noqa: PLC0415
-    from shapely.geometry import shape  # noqa: PLC0415
-
-    if not isinstance(geometry, dict):
-        return None
-    try:
-        made = shape({key: geometry[key] for key in ("type", "coordinates")})
-    except (ShapelyError, ValueError, TypeError, LookupError, AttributeError):
-        return None
-    return None if shapely.is_empty(made) else made
 
 
 def _apart_faults(box: list[float], corners: Sequence[Position]) -> Faults:
@@ -425,10 +294,6 @@ def _apart_faults(box: list[float], corners: Sequence[Position]) -> Faults:
             "leave one of them out",
             sure=False,
         )
-
-
-def _listed(values: Sequence[float]) -> str:
-    return f"[{', '.join(f'{one:.10g}' for one in values)}]"
 
 
 def _short(text: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from shplan.core.request_area import DEGREES, Area
+from shplan.core.request_area import Area
 from shplan.core.request_faults import Fault, Faults, at, numbers
+from shplan.core.request_rings import DEGREES
 from shplan.core.request_times import mission_faults, mission_of, range_faults
 from shplan.core.value import JsonObject, Object, Path, Value
 

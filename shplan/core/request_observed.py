@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 
 from shplan.core.compare import instant
 from shplan.core.grids import grid_by_id
-from shplan.core.request_area import DEGREES, Area, read_area
+from shplan.core.request_area import Area, read_area
 from shplan.core.request_faults import at, number
+from shplan.core.request_rings import DEGREES
 from shplan.core.request_sizes import METRES_PER_DEGREE, metres_per_pixel
 from shplan.core.request_times import ends_of
 from shplan.core.value import JsonObject, Object, Value

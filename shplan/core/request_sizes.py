@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Final, cast
 
-from shplan.core.request_area import DEGREES, Area
+from shplan.core.request_area import Area
 from shplan.core.request_faults import Fault, Faults, number
+from shplan.core.request_rings import DEGREES
 from shplan.core.request_times import mission_of
 from shplan.core.value import JsonObject, Object, Path, Value
 

@@ -16,7 +16,8 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
 from shplan.core.paths import PLACEHOLDERS, Delivery, template_problems
-from shplan.core.request_area import DEGREES, Area, read_area
+from shplan.core.request_area import Area, read_area
+from shplan.core.request_rings import DEGREES
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, Value, is_known
 

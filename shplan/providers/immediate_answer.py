@@ -149,7 +149,7 @@ def attributes_of(receipt: Receipt, files: tuple[Kept, ...]) -> Object:
     """
     Return what references see: the key, the cost, and the files by their names.
 
-    `path`, `sha256` and `sizeBytes` are those of the only file, or of the first.
+    `path`, `sha256`, `digest` and `sizeBytes` are those of the only file, or of the first.
     """
     first = files[0] if files else None
     return {
@@ -158,6 +158,7 @@ def attributes_of(receipt: Receipt, files: tuple[Kept, ...]) -> Object:
         "cost": receipt.cost_pu,
         "path": "" if first is None else first.path,
         "sha256": "" if first is None else first.sha256,
+        "digest": "" if first is None else f"sha256:{first.sha256}",
         "sizeBytes": 0 if first is None else first.size_bytes,
         "files": {one.name or one.form: {"path": one.path, "sha256": one.sha256} for one in files},
     }

@@ -282,7 +282,7 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
         return replace(change, waits=True, reason=reason)
     cause = preparation.cause(observed.attributes)
     if stage is Stage.READY:
-        notes = (f"its {preparation.noun} left something out: {cause}",) if cause else ()
+        notes = (f"left out: {cause}",) if cause else ()
         return replace(change, notes=(*change.notes, *notes))
     cause = cause or "no cause given"
     quiet = change.action is Action.NOOP

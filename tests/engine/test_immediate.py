@@ -607,6 +607,7 @@ def test_references_see_the_file_its_digest_and_its_cost(tmp_path: Path) -> None
         content = (world.project / "out/ndvi.png").read_bytes()
         assert known["path"] == "out/ndvi.png"
         assert known["sha256"] == hashlib.sha256(content).hexdigest()
+        assert known["digest"] == f"sha256:{known['sha256']}"
         assert known["cost"] == receipt(world.project, "out/ndvi.png")["costPu"]
 
     on_bench(tmp_path, scenario)
