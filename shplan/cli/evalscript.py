@@ -160,7 +160,7 @@ def test(
     default=(0.0, 1.0),
     show_default=True,
     metavar="LEAST GREATEST",
-    help="Of a JOB: values of a single band that have the first and the last colour.",
+    help="Values of a single band that have the first and the last colour, where it is painted.",
 )
 @takes("environment", "server", "format")
 def render(options: Options, target: str, **given: Any) -> int:
@@ -168,7 +168,8 @@ def render(options: Options, target: str, **given: Any) -> int:
     Draw what an evalscript makes of imagery.
 
     SCRIPT is a file: with --collection it is rendered as it is by one Process request of the
-    environment, with --cog on a file of yours, in the engine here. JOB is an address: what its
+    environment, with --cog on a file of yours, in the engine here. What a PNG cannot hold, such as
+    numbers between 0 and 1 as FLOAT32, is painted as for a JOB. JOB is an address: what its
     evalscript, as it stands now, makes of its imagery, by one Process request; one band is drawn
     in colours from bare soil to dense vegetation, and no data are transparent.
 

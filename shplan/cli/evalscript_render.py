@@ -8,9 +8,11 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from click import UsageError
 
 from shplan.cli.addresses import no_such
 from shplan.cli.evalscript_options import Wanted, bounds_of, check_out, size_of, span_of
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from shplan.manifest.load import Loaded
 
 _LINE = re.compile(r"\(line (\d+)\)$")
+# What an image of each format can hold.
+_HELD = {
+    "image/png": frozenset({"AUTO", "UINT8", "UINT16"}),
+    "image/jpeg": frozenset({"AUTO", "UINT8"}),
+}
 _PROJECT = "apiVersion: shplan/v1\nkind: Project\nmetadata: {name: render}\n"
 
 
@@ -44,14 +51,15 @@ def render_script(options: Options, path: Path, wanted: Wanted) -> int:
         UsageError: the options say no place, or no size
     """
     text = _script(path, wanted)
+    drawn = _drawn(text, wanted)
     if wanted.cog is not None:
         with _draft(wanted.out) as draft:
-            _write(draft, _of_file(path, text, wanted.cog, wanted))
+            _write(draft, _of_file(path, text, drawn, wanted.cog, wanted))
         return _told(options, path.as_posix(), wanted, spent_pu=None)
     bounds = bounds_of(wanted)
-    request = _script_request(text, bounds, wanted)
+    request = _script_request(drawn, bounds, wanted)
     with _draft(wanted.out) as draft, _project(options) as asked:
-        fetched = asyncio.run(_fetched(asked, request, path, text, wanted))
+        fetched = asyncio.run(_fetched(asked, request, path, text, drawn, wanted))
         _write(draft, fetched.content)
     return _told(options, path.as_posix(), wanted, spent_pu=fetched.spent_pu or 0.0)
 
@@ -76,6 +84,35 @@ def _script(path: Path, wanted: Wanted) -> str:
     if has_errors(found):
         raise _wrong(found, {name: text})
     return text
+
+
+def _drawn(text: str, wanted: Wanted) -> str:
+    """
+    Return the script that makes the image; what a picture cannot hold is painted in colours.
+
+    Source: the page on sample types: a PNG and a JPEG hold integers of 8 bits, a PNG also of 16.
+
+    Raises:
+        UsageError: it cannot be painted in this format
+    """
+    from shplan.core.pictures import Picture, painted  # noqa: PLC0415
+    from shplan.manifest.scripts import Scripts  # noqa: PLC0415
+
+    if wanted.media_type not in _HELD:
+        return text
+    with closing(Scripts()) as scripts:
+        shape = scripts.shape(text)
+    outputs = () if shape is None else shape.outputs
+    chosen = next((one for one in outputs if one.id == wanted.identifier), None)
+    if chosen is None or chosen.sample_type.upper() in _HELD[wanted.media_type]:
+        return text
+    if wanted.media_type == "image/png" and wanted.identifier == "default":
+        return painted(text, Picture(0, *wanted.values))
+    message = (
+        f"--out {wanted.out}: output {wanted.identifier} has the sample type {chosen.sample_type}, "
+        "which this format cannot hold; its name ends with .tif"
+    )
+    raise UsageError(message)
 
 
 def _wrong(diagnostics: list[Diagnostic], texts: Mapping[str, str]) -> ProjectError:
@@ -104,19 +141,25 @@ def _script_request(text: str, bounds: JsonObject, wanted: Wanted) -> ApiRequest
     )
 
 
-def _of_file(path: Path, text: str, cog: Path, wanted: Wanted) -> bytes:
+def _of_file(path: Path, text: str, drawn: str, cog: Path, wanted: Wanted) -> bytes:
     """Render a script on a file; what it throws is said in its place."""
     from shplan.cli.evalscript_cog import render_file  # noqa: PLC0415
     from shplan.script import ScriptError  # noqa: PLC0415
 
     try:
-        return render_file(text, cog, wanted)
+        return render_file(drawn, cog, wanted)
     except ScriptError as error:
-        raise _thrown(path, text, error.message, error.line or 1, error.column or 0) from error
+        line = _line_of(error.line or 1, text, drawn)
+        raise _thrown(path, text, error.message, line, error.column or 0) from error
+
+
+def _line_of(line: int, text: str, drawn: str) -> int:
+    """Return the line of the script itself, which stands one line lower in what paints it."""
+    return line if drawn == text else max(line - 1, 1)
 
 
 async def _fetched(
-    options: Options, request: ApiRequest, path: Path, text: str, wanted: Wanted
+    options: Options, request: ApiRequest, path: Path, text: str, drawn: str, wanted: Wanted
 ) -> Fetched:
     from shplan.cli.project import open_project  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
@@ -130,7 +173,8 @@ async def _fetched(
             found = _LINE.search(str(error))
             if found is None:
                 raise
-            raise _thrown(path, text, str(error), int(found[1])) from error
+            line = _line_of(int(found[1]), text, drawn)
+            raise _thrown(path, text, str(error), line) from error
 
 
 def _thrown(path: Path, text: str, message: str, line: int, column: int = 0) -> ProjectError:

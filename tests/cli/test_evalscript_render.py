@@ -75,6 +75,48 @@ def test_a_script_is_drawn_where_there_is_no_project(
     assert names(place) == {"a.js", *Path(out).parts}
 
 
+INDEX = """//VERSION=3
+function setup() {
+  return {input: ["B04", "B08"], output: {bands: 1, sampleType: "FLOAT32"}};
+}
+function evaluatePixel(s) {
+  return [(s.B08 - s.B04) / (s.B08 + s.B04)];
+}
+"""
+
+
+def test_numbers_that_a_picture_cannot_hold_are_painted(run, place: Path) -> None:
+    (place / "a.js").write_text(INDEX)
+    drawn = {}
+    for out, more in (("a.png", ()), ("b.png", ("--range", "-1", "0")), ("a.tif", ())):
+        said = run("evalscript", "render", "a.js", *S2, *PLACE, "-o", out, "--size", "64", *more)
+        assert said.code == 0, said
+        drawn[out] = pixels(place / out)[1]
+    numbers = drawn["a.tif"][0]
+    assert numbers.dtype == np.float32
+    assert drawn["a.png"].shape[0] == 4
+    # Denser is darker in red; above the range all have the last colour.
+    dense, bare = numbers > 0.8, (numbers > 0) & (numbers < 0.3)
+    assert dense.any()
+    assert bare.any()
+    assert drawn["a.png"][0][dense].max() < drawn["a.png"][0][bare].min()
+    assert len(np.unique(drawn["b.png"][0][numbers > 0])) == 1
+    said = run("evalscript", "render", "a.js", *S2, *PLACE, "-o", "a.jpg")
+    assert said.code != 0
+    assert "FLOAT32" in said.err
+    assert ".tif" in said.err
+
+
+def test_what_is_thrown_in_what_is_painted_has_its_line(run, place: Path) -> None:
+    (place / "a.js").write_text(
+        INDEX.replace("  return [(s", "  if (s.B04 > 0) nowhere();\n  return [(s")
+    )
+    said = run("evalscript", "render", "a.js", *S2, *PLACE, "-o", "a.png")
+    assert said.code == 1
+    assert "a.js:6:" in said.err
+    assert "nowhere" in said.err
+
+
 def test_a_project_has_its_own_sandbox_and_the_meter_counts(
     run, tmp_path: Path, monkeypatch
 ) -> None:
