@@ -20,7 +20,8 @@ from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, is_known
 from shplan.providers.base import ChangeFailedError, Flow, Surroundings
-from shplan.providers.job import JobApi, Phase, Task, belongs, file_digests, input_of
+from shplan.providers.job import JobApi, Phase, Task, belongs, input_of
+from shplan.providers.job_files import file_digests
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
 from shplan.providers.reconciled import read_or_none, stated_record
 
