@@ -526,6 +526,8 @@ class Provider(Protocol):
         """
         Read the object that a person says is ours (`shplan import ADDRESS ID`).
 
+        It sends nothing; what it notes beside is written before what it returns.
+
         Raises:
             ChangeFailedError: there is no such object
         """

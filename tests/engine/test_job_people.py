@@ -96,6 +96,39 @@ def test_a_task_that_asks_for_something_else_is_not_taken(tmp_path: Path) -> Non
     on_bench(tmp_path, scenario)
 
 
+def test_what_was_imported_while_it_ran_is_never_run_again_when_it_is_gone(tmp_path: Path) -> None:
+    """The ledger has started nothing, and yet it says that this run was started and is paid."""
+
+    async def scenario(world: Bench) -> None:
+        made = await world.call("POST", "/batch/v2/process", body())
+        await world.call("POST", f"/batch/v2/process/{made['id']}/start")
+        await world.confirm("BatchProcess/ndvi", made["id"], job())
+        await world.clock.sleep(600.0)
+        assert await tasks(world) == []
+        shutil.rmtree(world.buckets / "results")
+        (change,) = (await world.plan(job())).plan.changes
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
+        await world.confirm("BatchProcess/ndvi", made["id"], job())
+        assert await actions(world, job()) == {"BatchProcess/ndvi": Action.NOOP}
+
+    on_bench(tmp_path, scenario, expire_done_s=60.0)
+
+
+def test_what_had_failed_when_it_was_imported_has_failed_when_it_is_gone(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wrong = job(script="//VERSION=3\nfunction setup() { return {}; }\nfunction evaluatePixel() {}")
+        made = await world.call("POST", "/batch/v2/process", dict(wrong.spec))
+        await world.call("POST", f"/batch/v2/process/{made['id']}/start")
+        await world.clock.sleep(30.0)
+        await world.confirm("BatchProcess/ndvi", made["id"], wrong)
+        await world.clock.sleep(600.0)
+        assert await tasks(world) == []
+        (change,) = (await world.plan(wrong)).plan.changes
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_FAILED)
+
+    on_bench(tmp_path, scenario, expire_failed_s=120.0)
+
+
 def test_a_job_whose_file_nobody_stated_is_confirmed_by_reading_it(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         silent = of_area(b"cells", files={})
