@@ -26,7 +26,7 @@ from shplan.providers.delivery_checks import check_statistics
 from shplan.providers.job import JobApi, Phase, Task
 from shplan.providers.job_kind import JobKind
 from shplan.providers.places import url_of
-from shplan.providers.statistics_results import results_of, trace_of
+from shplan.providers.statistics_results import results_of, trace_of, witnesses_of
 
 TASKS = "/statistics/batch/v1"
 TASK = "/statistics/batch/v1/{requestId}"
@@ -203,6 +203,9 @@ API = JobApi(
     beside=(),
     features=results_of,
     trace=lambda given, key, task: trace_of(given, key, task, delivery=delivery_of(given.request)),
+    witnesses=lambda given, key, known: witnesses_of(
+        key, known, delivery=delivery_of(given.request)
+    ),
     shown=_shown,
 )
 

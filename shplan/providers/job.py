@@ -168,7 +168,7 @@ class JobApi:
             there; None: from the execution database. The flow ends with None where they are unread
         trace: what the files of a task that is gone tell of it; None: `outcome_file` tells it
         witnesses: what lies in the bucket of requests whose ids nobody knows, by the ids that are
-            known; for an API without a list
+            known; None: only copies of requests tell of them
         shown: what a plan says of a request beside its cost, by the request and its key
     """
 
@@ -232,6 +232,7 @@ class JobView:
         lost: where creating starts, ids of what was started and of which nothing tells what became;
             an empty one is that of a request whose answer was lost
         catalogue: what it says of acquisitions, where it was asked
+        files: what identifies each file that the request refers to
     """
 
     given: RunInput | None = None
@@ -243,6 +244,7 @@ class JobView:
     unfinished: str = ""
     lost: tuple[str, ...] = ()
     catalogue: Catalogue = field(default_factory=Catalogue)
+    files: Mapping[str, Value] = field(default_factory=dict)
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""

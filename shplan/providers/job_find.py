@@ -8,6 +8,7 @@ that no API lists are looked for in `job_unlisted`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -15,11 +16,12 @@ from shplan.core.key_format import put_key
 from shplan.core.marker import read_marker
 from shplan.core.request import Answer
 from shplan.core.resource import Receipt
-from shplan.core.run_key import RunInput, RunKey, key_of_echo, likeness, referred_files, run_key
+from shplan.core.run_key import RunInput, RunKey, key_of_echo, likeness, run_key
 from shplan.core.runs import RunRecord
-from shplan.core.value import JsonObject, JsonValue, Object, is_known
+from shplan.core.value import JsonObject, JsonValue, Object, Value, is_known
 from shplan.providers.base import Flow, Scan, Surroundings, Wait, Wanted
 from shplan.providers.job import JobApi, Task, belongs, input_of, is_named_by_path
+from shplan.providers.job_files import identified
 from shplan.providers.reconciled import read_or_none
 
 
@@ -30,6 +32,8 @@ class Sought:
 
     Args:
         recorded_id: what the ledger binds to the address for this key
+        request: what is asked for, perhaps with unknowns; None for what is removed
+        files: what identifies each file that it refers to
         lost: as `JobView.lost`
     """
 
@@ -43,6 +47,8 @@ class Sought:
     unfinished: str = ""
     recorded_id: str = ""
     lost: list[str] = field(default_factory=list)
+    request: Object | None = None
+    files: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def is_unheard_of(self) -> bool:
@@ -94,16 +100,12 @@ def sought_for(
         run = surroundings.runs.get(recorded)
         own = "" if one.recorded is None else one.recorded.id
         return Sought(None, None, run, frozenset({own} - {""}), removed=True)
-    if not is_known(desired.spec) or not is_known(desired.run):
-        return Sought(None, None, None, frozenset(), removed=False)
-    stated = desired.run.get("files")
-    files = {
-        url: str(stated[url]) if isinstance(stated, dict) and url in stated else digests[url]
-        for url in referred_files(api.kind, api.api, desired.spec)
-    }
-    given = input_of(
-        api, desired.spec, desired.run, deployment=surroundings.deployment, files=files
-    )
+    request, files = desired.spec, identified(api, desired, digests)
+    if not is_known(request) or not is_known(desired.run):
+        none = frozenset[str]()
+        return Sought(None, None, None, none, removed=False, request=request, files=files)
+    told = {url: str(digest) for url, digest in files.items()}
+    given = input_of(api, request, desired.run, deployment=surroundings.deployment, files=told)
     key = run_key(given)
     run = surroundings.runs.get(key.digest)
     bound = one.recorded
@@ -114,6 +116,8 @@ def sought_for(
         frozenset() if run is None else run.ids,
         removed=False,
         recorded_id=bound.id if bound and bound.data.get("key") == key.digest else "",
+        request=request,
+        files=files,
     )
 
 
@@ -127,25 +131,30 @@ def find_listed(api: JobApi, seeking: list[Sought], surroundings: Surroundings) 
         yield Scan(api.listing, index.take)
     for one in seeking:
         for task in sorted(one.ids - one.tasks.keys()):
-            # Absence from a list is not absence.
-            answer: Answer | None = yield from read_or_none(api.get(task))
-            if answer is not None and isinstance(answer.body, dict):
-                seen = api.task_of(answer.body)
+            seen = yield from _living(api, task)
+            if seen is not None:
                 one.tasks[seen.id] = seen
     unheard = [one for one in seeking if one.is_unheard_of]
     if unheard:
-        yield from _ask_witnesses(api, unheard, surroundings, listed=index.listed)
+        known = index.listed.union(*(run.ids for run in surroundings.runs.values()))
+        yield from ask_witnesses(api, unheard, known=known)
 
 
-def _ask_witnesses(
-    api: JobApi, seeking: list[Sought], surroundings: Surroundings, *, listed: set[str]
-) -> Flow[None]:
+def ask_witnesses(api: JobApi, seeking: list[Sought], *, known: AbstractSet[str]) -> Flow[None]:
     """
     Look whether a run lies in its bucket, of which neither the ledger nor the server knows.
 
     Both were lost: the copy of the request says which run it was, and the execution database that
-    it was started. A copy alone is a task that was created, which is free.
+    it was started. A copy alone is a task that was created, which is free. Where no copies are
+    left, results in a place that the run key names show that it was started.
+
+    Args:
+        known: ids of tasks that the list or the ledger speaks of
     """
+    if api.witnesses is not None:
+        for one in seeking:
+            yield from _ask_results(api, one, known=known)
+        return
     from shplan.providers.job_outcome import heard_of  # noqa: PLC0415 - rarely needed
     from shplan.providers.job_witness import copies_below, place_of  # noqa: PLC0415
 
@@ -154,14 +163,12 @@ def _ask_witnesses(
         for one in seeking
         if one.given is not None and one.key is not None
     }
-    known = listed.union(*(run.ids for run in surroundings.runs.values()))
     copies: tuple[Task, ...] = yield from copies_below(api, places, known=known)
     index = Index(api, seeking)
     for copy in copies:
         candidates = index.candidates(copy)
-        # It may have been made since the list was read: absence from a list is not absence.
-        answer: Answer | None = (yield from read_or_none(api.get(copy.id))) if candidates else None
-        alive = api.task_of(answer.body) if answer and isinstance(answer.body, dict) else None
+        # It may have been made since the list was read.
+        alive = (yield from _living(api, copy.id)) if candidates else None
         for one in candidates:
             if alive is not None:
                 one.tasks[alive.id] = alive
@@ -174,6 +181,30 @@ def _ask_witnesses(
                 api, one.given, one.key, task=copy.id, attempt=attempt
             )
             one.take_witness(receipt, copy.id if started else "")
+
+
+def _ask_results(api: JobApi, one: Sought, *, known: AbstractSet[str]) -> Flow[None]:
+    from shplan.providers.job_outcome import heard_of  # noqa: PLC0415 - rarely needed
+    from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses  # noqa: PLC0415
+
+    assert api.witnesses is not None, "asked of an API that has them"
+    assert one.given is not None, "its key is known"
+    assert one.key is not None, "its key is known"
+    found: Witnesses | None = yield from api.witnesses(one.given, one.key, known)
+    for witness in () if found is None else found.tasks:
+        alive = None if witness.id == UNKNOWN_ID else (yield from _living(api, witness.id))
+        if alive is not None and belongs(alive, one.given, one.key):
+            one.tasks[alive.id] = alive
+            continue
+        receipt, started = yield from heard_of(api, one.given, one.key, task=witness.id, attempt=1)
+        one.take_witness(receipt, witness.id if started else "")
+
+
+def _living(api: JobApi, task: str) -> Flow[Task | None]:
+    """Ask for a task that the list did not show: absence from a list is not absence."""
+    answer: Answer | None = yield from read_or_none(api.get(task))
+    alive = answer is not None and isinstance(answer.body, dict)
+    return api.task_of(cast("JsonObject", answer.body)) if answer and alive else None
 
 
 class Index:
@@ -247,4 +278,4 @@ class _Deliverers:
             yield from by_digest.get(echoed.digest, ())
 
 
-__all__ = ["Sought", "find_listed", "sought_for"]
+__all__ = ["Sought", "ask_witnesses", "find_listed", "sought_for"]

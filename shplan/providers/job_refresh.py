@@ -36,7 +36,8 @@ def refresh_jobs(
         yield from find_unlisted(api, open_, surroundings)
     elif open_:
         yield from find_listed(api, open_, surroundings)
-    files = yield from feature_files(api, [one.given for one in open_])
+    priced = [one for one in seeking.values() if one.is_open or one.key is None]
+    files = yield from feature_files(api, [one.request for one in priced])
     catalogue = yield from _acquisitions(api, wanted, seeking, surroundings)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
@@ -49,18 +50,22 @@ def refresh_jobs(
             sought.run,
             tuple(sorted(sought.tasks.values(), key=lambda task: task.age)),
             evidence,
-            features_in(api, sought.given, files),
+            features_in(api, sought.request, files),
             sought.unfinished,
             tuple(sought.lost),
             catalogue,
+            sought.files,
         )
-        found[address] = _observation(view)
+        found[address] = Absent() if _is_empty(sought) else _observed(view)
     return found
 
 
-def _observation(view: JobView) -> Observation:
-    if view.key is None and view.run is None and not view.tasks:
-        return Absent()
+def _is_empty(sought: Sought) -> bool:
+    """Nobody wants it any more, and nothing of it is known."""
+    return sought.request is None and sought.run is None and not sought.tasks
+
+
+def _observed(view: JobView) -> Observed:
     task = view.tasks[0].id if view.tasks else ""
     return Observed(task, {}, Binding.RECORDED if view.run else Binding.NATURAL_KEY, detail=view)
 
