@@ -166,7 +166,7 @@ async def _fetched(
     from shplan.core.errors import RefusedError  # noqa: PLC0415
 
     loaded = open_project(options)
-    async with open_session(loaded, options, applying=False) as opened:
+    async with open_session(loaded, options, applying=False, priced=frozenset()) as opened:
         try:
             return await opened.exchange.fetch(request, media_type=wanted.media_type)
         except RefusedError as error:
@@ -220,7 +220,7 @@ def render_job(options: Options, address: str, wanted: Wanted) -> int:
     picture = Picture(wanted.size, *wanted.values)
 
     async def run() -> Fetched:
-        async with open_session(loaded, options, applying=False) as opened:
+        async with open_session(loaded, options, applying=False, priced=frozenset()) as opened:
             request = await _request(loaded, opened, address, picture)
             return await opened.exchange.fetch(request, media_type=PNG)
 

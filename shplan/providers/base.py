@@ -48,9 +48,15 @@ Rows: TypeAlias = tuple[Row, ...]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send a request without effect. Reply: the `Answer`."""
+    """
+    Send a request without effect. Reply: the `Answer`.
+
+    Args:
+        once: it is paid, so that planning again in one command is content with the first answer
+    """
 
     request: ApiRequest
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,11 +343,13 @@ class Wanted:
     Args:
         desired: with everything filled that is known by now; None: to be deleted
         recorded: None when the ledger has no entry
+        priced: its price is wanted, and what decides about it may be asked for
     """
 
     address: Address
     desired: Desired | None
     recorded: Recorded | None
+    priced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
