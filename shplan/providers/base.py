@@ -21,7 +21,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
-from shplan.core.files import Inspect, Write
+from shplan.core.files import Inspect, Prepare, Write
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
@@ -236,6 +236,7 @@ Step: TypeAlias = (
     | Claim
     | Together
     | Act
+    | Prepare
     | Write
     | Note
     | Wait
