@@ -47,6 +47,7 @@ class Session:
         inputs: what a plan is computed from; the ledger's head is put in when planning
         selection: which addresses may change
         readings: what data kinds gave while the manifests were loaded
+        priced: addresses, or all instances of one, whose price is wanted; None: of all
     """
 
     world: World
@@ -58,6 +59,7 @@ class Session:
     selection: Selection = field(default_factory=Selection)
     policies: Policies = field(default_factory=Policies)
     readings: Mapping[Address, Reading] = field(default_factory=dict)
+    priced: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ async def subject_of(session: Session) -> Subject:
         tables=world.tables,
         asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
+        priced=session.priced,
     )
 
 
@@ -124,6 +127,7 @@ def _reader(world: World) -> Reader:
         parallelism=world.parallelism,
         storage=world.storage,
         files=world.files,
+        paid=world.paid,
     )
 
 

@@ -85,7 +85,7 @@ def _acquisitions(
     for one in wanted:
         sought, desired = seeking[one.address], one.desired
         started = any(task.phase is not Phase.WAITING for task in sought.tasks.values())
-        if desired is None or desired.script is None or started:
+        if desired is None or desired.script is None or started or not one.priced:
             continue
         if sought.is_open or sought.key is None:
             request = api.in_common_words(desired.spec)
