@@ -21,6 +21,8 @@ METRES_PER_DEGREE: Final = 111_320.0
 # How the service measures an image in degrees is not published; what is well beyond is sure.
 _SURELY: Final = 1.25
 _EDGE_OF_MERCATOR_M: Final = 20_037_509.0
+# Sizes are rounded to whole pixels: an area that fills half of one still has one.
+_HALF_A_PIXEL: Final = 0.5
 
 
 def size_faults(output: Value, area: Area, path: Path, *, most_px: int) -> Faults:
@@ -111,7 +113,7 @@ def _resolution_faults(output: Object, area: Area, path: Path, most_px: int) -> 
             )
         elif length / stated >= most_px + 0.5:
             yield _too_fine(name, stated, length, in_degrees, path, most_px)
-        elif stated > length:
+        elif length / stated < _HALF_A_PIXEL:
             yield _too_coarse(name, stated, length, in_degrees, path, most_px)
             return  # the other one is as wrong
         elif in_degrees and stated >= 1:

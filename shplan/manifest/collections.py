@@ -72,6 +72,15 @@ def published(table: JsonObject) -> dict[str, Collection]:
     return found
 
 
+def older_names(table: JsonObject) -> dict[str, str]:
+    """Return the types of the public collections by their older names, of the same table."""
+    return {
+        alias: str(one["type"])
+        for one in cast("list[JsonObject]", table["collections"])
+        for alias in cast("list[str]", one["aliases"])
+    }
+
+
 # How data sets name collections of one's own, and what a script may ask of them. Source: documentation, "BYOC" and
 # "Zarr": all bands are read as DN; ORBIT is not supported for Zarr.
 OWN: Mapping[str, tuple[str, ...]] = {

@@ -441,18 +441,19 @@ def evaluate_tree(
             complain(here, error)
             return Unknown(text, scope.name, ())
         if isinstance(found, dict | list):
-            _note_containers(found, result.fresh)
+            note_containers(found, result.fresh)
         return found
 
     result.value = visit(value, path)
     return result
 
 
-def _note_containers(value: Value, fresh: set[int]) -> None:
+def note_containers(value: Value, fresh: set[int]) -> None:
+    """Add the containers that hold something unknown or secret to those that have to be looked through."""
     if isinstance(value, dict | list) and not is_known(value):
         fresh.add(id(value))
         for member in value.values() if isinstance(value, dict) else value:
-            _note_containers(member, fresh)
+            note_containers(member, fresh)
 
 
 def references_of(value: Value, fresh: set[int]) -> tuple[Reference, ...]:

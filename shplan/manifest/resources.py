@@ -9,9 +9,12 @@ from dataclasses import replace
 from typing import cast
 
 from shplan.core.address import Address
+from shplan.core.diagnostic import Diagnostic, Severity
+from shplan.core.older_forms import renewed
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.core.value import Path as ValuePath
+from shplan.manifest.collections import older_names
 from shplan.manifest.expand import Instance
 from shplan.manifest.expressions import ExpressionError, KeysUnknownError, evaluate
 from shplan.manifest.instances import Instances
@@ -20,10 +23,11 @@ from shplan.manifest.loading import Loading, Manifest
 from shplan.manifest.member_tables import MemberTables
 from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin
-from shplan.manifest.resolve import evaluate_tree, references_of
+from shplan.manifest.resolve import evaluate_tree, note_containers, references_of
 from shplan.manifest.scanner import holds_expression
 from shplan.manifest.validate import violations
 from shplan.manifest.violation import Violation
+from shplan.schema import store
 
 FROM = "from"
 MEMBERS_AT_ONCE = 10_000
@@ -58,7 +62,7 @@ class Resources:
             world=self._state.resolution,
             complain=complain,
         )
-        document = cast(Object, result.value)
+        document = self._in_todays_form(cast(Object, result.value), manifest, result.fresh)
         wrong = violations(address.kind, document, subject=str(address), fresh=result.fresh)
         self._state.complaints.tell(wrong, manifest.origin, str(address.base), raw=manifest.body)
         self._checks.secrets(document.get("spec"), ("spec",), manifest, address)
@@ -68,6 +72,34 @@ class Resources:
         if len(self._state.complaints.diagnostics) > before and not _usable(document):
             return None
         return self._assembled(manifest, address, document, result.fresh)
+
+    def _in_todays_form(self, document: Object, manifest: Manifest, fresh: set[int]) -> Object:
+        """Rewrite older spellings of a request, and warn of each."""
+        spec = document.get("spec")
+        if not isinstance(spec, dict):
+            return document
+        made, older = renewed(spec, older_names(store.table("collections")))
+        if made is spec:
+            return document
+        document = {**document, "spec": made}
+        note_containers(document, fresh)
+        base = str(manifest.address.base)
+        self._state.complaints.add(
+            [
+                Diagnostic(
+                    f"request/{one.code}",
+                    one.summary,
+                    f"{base}: {one.what}",
+                    one.why,
+                    one.hint,
+                    manifest.origin.span(("spec", *one.path)),
+                    base,
+                    severity=Severity.WARNING,
+                )
+                for one in older
+            ]
+        )
+        return document
 
     def _assembled(
         self, manifest: Manifest, address: Address, document: Object, fresh: set[int]

@@ -13,6 +13,7 @@ from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.request_area import Area, read_area
 from shplan.core.request_collections import collection_faults, deprecated_faults, removed_faults
 from shplan.core.request_faults import Fault, Faults, at
+from shplan.core.request_formats import format_faults
 from shplan.core.request_places import place_faults
 from shplan.core.request_sizes import coarse_faults, metres_per_pixel, size_faults
 from shplan.core.request_times import aggregation_faults
@@ -40,6 +41,11 @@ def check_requests(
         for path, body in _bodies(desired.spec)
         for fault in _body_faults(body, path, tables["missions"], deployment)
     ]
+    found += [
+        _told(desired, ("spec", *path), fault)
+        for path, body in _bodies(desired.spec)
+        for fault in _format_faults(desired, body, path)
+    ]
     if desired.lifecycle.managed:
         faults = place_faults(desired.spec, deployment)
         found += [_told(desired, ("spec",), fault) for fault in faults]
@@ -48,6 +54,16 @@ def check_requests(
         faults = removed_faults(desired.run, deployment)
         found += [_told(desired, ("run",), fault) for fault in faults]
     return found
+
+
+def _format_faults(desired: Desired, body: Object, path: Path) -> Faults:
+    """Look at images alone: numbers have no format, and a batch request none by default."""
+    output = at(body, "output")
+    if desired.script is None or "aggregation" in body:
+        return
+    if path and at(output, "responses") is None:
+        return
+    yield from format_faults(output, desired.script, at(body, "evalscript"), ("output",))
 
 
 def _bodies(spec: Object) -> Iterator[tuple[Path, Object]]:

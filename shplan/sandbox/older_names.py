@@ -1,7 +1,8 @@
 """
-Older names of collections in the data of a request, which programs written years ago still send.
+Older names and spellings in a request, which programs written years ago still send.
 
-Source: the table of collections, its older aliases; `CUSTOM` names the collection in `dataFilter.collectionId`.
+Source: the table of collections, its older aliases; `CUSTOM` names the collection in `dataFilter.collectionId`;
+the documentation's examples write `orthorectify: "true"`, and Requests Builder states parts of pixels.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ NAMES = {
     "MODIS": "modis",
 }
 CUSTOM, COLLECTION = "CUSTOM", "collectionId"
+FLAGS = {"true": True, "false": False}
+# Far above what any image may have; the schema says what that is.
+MOST = 1e9
 
 
 def renewed(body: JsonObject) -> JsonObject:
@@ -33,8 +37,34 @@ def renewed(body: JsonObject) -> JsonObject:
     data = inputs.get("data") if isinstance(inputs, dict) else None
     if not isinstance(inputs, dict) or not isinstance(data, list):
         return body
-    items = [_renewed(item) for item in data]
-    return body if items == data else {**body, "input": {**inputs, "data": items}}
+    body = {
+        name: _whole_pixels(content) if name in ("output", "aggregation") else content
+        for name, content in body.items()
+    }
+    items = [_flagged(_renewed(item)) for item in data]
+    return {**body, "input": {**inputs, "data": items}}
+
+
+def _whole_pixels(output: Json) -> Json:
+    if not isinstance(output, dict):
+        return output
+    return {
+        name: int(value + 0.5)
+        if name in ("width", "height") and isinstance(value, float) and 1 <= value < MOST
+        else value
+        for name, value in output.items()
+    }
+
+
+def _flagged(item: Json) -> Json:
+    processing = item.get("processing") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(processing, dict):
+        return item
+    flags: JsonObject = {
+        name: FLAGS[value] if isinstance(value, str) and value in FLAGS else value
+        for name, value in processing.items()
+    }
+    return {**item, "processing": flags}
 
 
 def _renewed(item: Json) -> Json:

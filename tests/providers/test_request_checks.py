@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shplan.core.address import Address
+from shplan.core.job_input import ScriptOutput, ScriptShape
 from shplan.core.request_area import read_area
 from shplan.core.request_sizes import size_faults
 from shplan.core.request_times import span_of
@@ -289,6 +290,54 @@ def test_collections_of_other_deployments_and_older_names() -> None:
         ("warning", "Field on its way out"),
         ("warning", "Field on its way out"),
     ]
+
+
+def formats(
+    sample_type: str, bands: int, *forms: str, script: str = "//VERSION=3", **held: Any
+) -> list[tuple[str, str]]:
+    """What is told of the output `default` in some formats; without any, in what is answered by default."""
+    spec = process()
+    spec["evalscript"] = script
+    if forms:
+        spec["output"]["responses"] = [
+            {"identifier": "default", "format": {"type": form}} for form in forms
+        ]
+    spec |= held
+    shape = ScriptShape((), (ScriptOutput("default", bands, sample_type),))
+    desired = Desired(Address("Any", "thing"), spec, FlatSource(), script=shape)
+    found = check_requests(desired, tables(), deployment="")
+    return [(one.severity.value, one.code) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("sample_type", "bands", "forms", "wanted"),
+    [
+        ("AUTO", 3, ("image/png", "image/jpeg", "image/tiff"), []),
+        ("UINT16", 4, ("image/png", "image/tiff"), []),
+        ("FLOAT32", 200, ("image/tiff",), []),
+        ("FLOAT32", 1, ("image/jpeg",), ["error"]),
+        ("FLOAT32", 1, ("image/png",), ["warning"]),
+        ("FLOAT32", 1, (), ["warning"]),
+        ("UINT16", 1, ("image/jpeg",), ["warning"]),
+        ("UINT8", 4, ("image/jpeg",), ["warning"]),
+        ("UINT8", 5, ("image/jpeg",), ["error"]),
+        ("UINT8", 5, ("image/png",), ["error"]),
+        ("UINT8", 5, ("application/json",), []),
+    ],
+)
+def test_formats_hold_the_outputs(
+    sample_type: str, bands: int, forms: tuple[str, ...], wanted: list[str]
+) -> None:
+    assert formats(sample_type, bands, *forms) == [(one, "request/format") for one in wanted]
+
+
+def test_what_a_function_changes_and_numbers_are_not_held_against_a_format() -> None:
+    changing = "//VERSION=3\nfunction updateOutput(outputs) {}"
+    assert formats("UINT8", 9, "image/png", script=changing) == []
+    told_of = "//VERSION=3\nfunction updateOutputMetadata(scenes) {}"
+    assert formats("UINT8", 9, "image/png", script=told_of) == [("error", "request/format")]
+    numbers = formats("FLOAT32", 1, aggregation={})
+    assert ("warning", "request/format") not in numbers
 
 
 def test_what_is_not_known_yet_is_no_fault() -> None:
