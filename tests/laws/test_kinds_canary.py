@@ -43,9 +43,8 @@ spec:
 """
 KEYS = """accessKey: "{{ secret('env:ACCESS') }}", secretAccessKey: "{{ secret('env:KEY') }}\""""
 DAY = '{from: "1985-06-01T00:00:00Z", to: "1985-06-02T00:00:00Z"}'
-INPUT = f"""
-    bounds: {{bbox: [14.5, 46.05, 14.51, 46.06]}}
-    data: [{{type: sentinel-2-l2a, dataFilter: {{timeRange: {DAY}}}}}]"""
+DATA = f"[{{type: sentinel-2-l2a, dataFilter: {{timeRange: {DAY}}}}}]"
+INPUT = f"{{bounds: {{bbox: [14.5, 46.05, 14.51, 46.06]}}, data: {DATA}}}"
 MEASURED = f"""
     timeRange: {DAY}
     aggregationInterval: {{of: P1D}}
@@ -70,14 +69,14 @@ spec:
     "TilingGrid": "spec: {id: 2, bounds: {bbox: [14.0, 46.0, 14.1, 46.1]}}",
     "Process": f"""\
 spec:
-  input:{INPUT}
+  input: {INPUT}
   output: {{width: 8, height: 8, responses: [{{identifier: red, format: {{type: image/tiff}}}}]}}
   evalscript: "{{{{ ref('Evalscript/red') }}}}"
 run: {{output: out/figure.tif}}
 """,
     "Statistics": f"""\
 spec:
-  input:{INPUT}
+  input: {INPUT}
   aggregation:
     width: 4
     height: 4{MEASURED}
@@ -86,7 +85,7 @@ run: {{output: out/series.csv}}
     "BatchProcess": f"""\
 spec:
   processRequest:
-    input:{INPUT}
+    input: {INPUT}
     output: {{responses: [{{identifier: red, format: {{type: image/tiff}}}}]}}
     evalscript: "{{{{ ref('Evalscript/red') }}}}"
   input: {{type: tiling-grid, id: 0, resolution: 60}}
@@ -94,7 +93,7 @@ spec:
 """,
     "AsyncProcess": f"""\
 spec:
-  input:{INPUT}
+  input: {INPUT}
   output:
     width: 8
     height: 8
@@ -149,7 +148,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ledger", "export"),
     ("ledger", "export", "--format", "csv"),
     ("byoc", "check", "-v"),
-    ("evalscript", "test", "--junit", "report.xml", "-v"),
+    ("evalscript", "test", "--junit-xml", "report.xml", "-v"),
 )
 
 
@@ -217,10 +216,9 @@ def test_no_secret_is_in_any_artefact_of_any_kind(
         monkeypatch.chdir(root)
         for command in COMMANDS:
             code, said = run(*command)
-            assert code == 0, (command, said)
-        for kind in MANIFESTS:
-            for command in (("show", address(kind)), ("why", address(kind))):
-                run(*command)
+            assert code == 0, f"{command}:\n{said}"
+        for kind in ("Process", "AsyncProcess", "BatchStatistics", "ZarrCollection"):
+            run("why", address(kind))
             run("show", address(kind), "--request")
         assert run("migrate", "batch-v1", "pasted.yaml")[0] in (1, 3)
         # What came of it is there, or nothing was searched.
@@ -233,7 +231,8 @@ def test_no_secret_is_in_any_artefact_of_any_kind(
         # Who refuses a request repeats it, with keys and token.
         (root / "red.js").write_text(f"{STATISTICS_SCRIPT}const WORDS = '{REFUSED.decode()}';\n")
         code, said = run("apply", "--auto-approve", "-v", "--log", "json")
-        assert (code, "is not understood" in said) == (3, True)
+        assert code == 3, said
+        assert "(sensitive)" in said
         (root / "red.js").write_text(immediate.NUMBERS)
         run("evalscript", "test", "-v")
         run("destroy", "--auto-approve", "-v")
