@@ -77,7 +77,9 @@ def test_a_file_that_is_not_there_is_told(project: Project) -> None:
     assert project.run("migrate", "batch-v1", "nowhere.yaml").code == 1
 
 
-PASTED = """processRequest: {input: {}}
+PASTED = """processRequest: {input: {bounds: {bbox: [14.5, 46.0, 14.6, 46.1]}, data: [{type: sentinel-2-l2a}]}}
+tilingGrid: {id: 0, resolution: 60}
+output: {defaultTilePath: s3://results/old}
 secretAccessKey:
   canary-on-its-own-line
 bogus: 1
@@ -93,4 +95,5 @@ def test_a_secret_that_was_pasted_along_is_neither_written_nor_shown(
     old = planted(tmp_path / "old.yaml", PASTED)
     said = project.run("migrate", "batch-v1", str(old), "--format", form)
     assert "bogus" in said.out + said.err
+    assert "migrate/unknown" in said.out + said.err
     assert "canary-" not in said.out + said.err

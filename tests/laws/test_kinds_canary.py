@@ -124,9 +124,9 @@ TESTS = (
     "tests:\n  - {name: red, inputs: {B04: 0.1, dataMask: 1}, expect: {red: 0.1, dataMask: 1}}\n"
 )
 PASTED = f"""\
-processRequest: {{input: {{}}}}
-output:
-  defaultTilePath: s3://results/old
+processRequest: {{input: {{bounds: {{bbox: [14.5, 46.0, 14.6, 46.1]}}, data: [{{type: sentinel-2-l2a}}]}}}}
+tilingGrid: {{id: 0, resolution: 60}}
+output: {{defaultTilePath: s3://results/old}}
 secretAccessKey:
   {KEY}
 accessKey: {ACCESS}
@@ -220,7 +220,7 @@ def test_no_secret_is_in_any_artefact_of_any_kind(
         for kind in ("Process", "AsyncProcess", "BatchStatistics", "ZarrCollection"):
             run("why", address(kind))
             run("show", address(kind), "--request")
-        assert run("migrate", "batch-v1", "pasted.yaml")[0] in (1, 3)
+        assert run("migrate", "batch-v1", "pasted.yaml")[0] == 3
         # What came of it is there, or nothing was searched.
         made = {"out/figure.tif", "out/series.csv", "shplan.lock", "report.xml", "plan.json"}
         assert all((root / name).stat().st_size for name in made)

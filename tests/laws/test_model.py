@@ -35,6 +35,7 @@ from tests.support.dying import Fate, Moment
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
 from tests.support.model_manifests import (
+    Answer,
     Collection,
     Job,
     Manifest,
@@ -52,6 +53,7 @@ TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
 EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
+YEARS = (1985, 1986)
 KEYS = ("n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -140,6 +142,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            self.totals["images"] += len(self.world.answered)
             self.world.close()
 
     @rule()
@@ -242,6 +245,12 @@ class Machine(RuleBasedStateMachine):
         after = () if one is None else (one.address,)
         self.commit({**self.manifests, address: Job(address, of=of, after=after, **fields)})
 
+    @rule(year=st.sampled_from(YEARS))
+    def declare_answer(self, year: int) -> None:
+        self.count("edits")
+        address = Address("Process", "a1")
+        self.commit({**self.manifests, address: Answer(address, year)})
+
     @rule(data=st.data())
     @precondition(lambda self: self.manifests)
     def edit_manifest(self, data: st.DataObject) -> None:
@@ -281,6 +290,8 @@ class Machine(RuleBasedStateMachine):
                     replace(one, start="auto"),
                     replace(one, on_remove="stop" if one.on_remove == "keep" else "keep"),
                 ]
+            case Answer():
+                others = [replace(one, year=year) for year in YEARS]
         return st.sampled_from([prevent, *(other for other in others if other != one)])
 
     @rule(data=st.data(), forget=yes)
@@ -694,4 +705,5 @@ def test_whatever_happens_the_model_holds() -> None:
     )
     met = Machine.totals
     assert met["code 0"] > met["commands"] / 2, met
-    assert min(met[what] for what in ("heals", "races", "ledgers lost", "edits on the server")), met
+    often = ("heals", "races", "ledgers lost", "edits on the server", "images")
+    assert min(met[what] for what in often), met
