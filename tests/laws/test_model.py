@@ -32,6 +32,7 @@ from shplan.core.address import Address
 from shplan.core.change import Reason
 from tests.support.cogs import cog_bytes
 from tests.support.dying import Fate, Moment
+from tests.support.model_book import Approved, Book, Judge, Sent
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
 from tests.support.model_manifests import (
@@ -47,6 +48,7 @@ from tests.support.model_manifests import (
     tile_sets,
     without,
 )
+from tests.support.model_server import Held
 
 TITLES = ("North", "South")
 TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
@@ -707,3 +709,23 @@ def test_whatever_happens_the_model_holds() -> None:
     assert met["code 0"] > met["commands"] / 2, met
     often = ("heals", "races", "ledgers lost", "edits on the server", "images")
     assert min(met[what] for what in often), met
+
+
+def test_an_image_that_has_come_may_not_be_paid_for_again() -> None:
+    """One whose answer was lost may; so does the model see it, whatever the client does."""
+    address = Address("Process", "a1")
+    body = Answer(address, 1985).desired().spec
+    shown = {"method": "POST", "path": "/process/v1", "parameters": {}, "body": body}
+    nothing = Held({}, {}, {}, 0.0, 0)
+    wanted = {address: Answer(address, 1985)}
+    judge = Judge("A", wanted, Book(), nothing, set(), [], approved=Approved([shown]))
+    sent = Sent("POST", "/process/v1", body)
+    for _ in range(2):
+        judge.arriving(sent, nothing)
+        judge.served(sent, 200, None, nothing, cost_pu=0.01)
+    assert judge.broken == []
+    judge.hears(sent)
+    judge.arriving(sent, nothing)
+    assert judge.broken == [
+        "A: POST /process/v1: the image of 1985 has come already, and is paid again"
+    ]
