@@ -82,10 +82,9 @@ def with_late_files(api: JobApi, change: Change) -> Flow[Change]:
     stated = run.get("files")
     found: Object = {**known}
     for url in referred_files(api.kind, api.api, change.record):
-        if url in found:
-            continue
         if isinstance(stated, dict) and url in stated:
             found[url] = stated[url]
+        if url in found:
             continue
         bucket, key = bucket_and_key(url)
         content: bytes | None = (yield Fetch(bucket, key)) if bucket else None

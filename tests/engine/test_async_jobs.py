@@ -232,7 +232,7 @@ def test_a_person_names_the_request_whose_answer_was_lost(tmp_path: Path) -> Non
         await world.confirm(str(MOSAIC), one["id"], wanted)
         # It runs, and is one that the ledger now knows by its id.
         change = await only(world, wanted)
-        assert (change.action, change.waits) == (Action.ADOPT, True)
+        assert (change.action, change.reason, change.waits) == (Action.NOOP, Reason.RUNNING, True)
         await world.apply(wanted)
         await world.confirm(str(MOSAIC), one["id"], wanted)
         assert (await only(world, wanted)).reason is Reason.RAN
