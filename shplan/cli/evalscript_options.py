@@ -121,12 +121,28 @@ def size_of(bounds: JsonObject, wanted: Wanted) -> JsonObject:
 
 
 def span_of(text: str) -> tuple[str, str] | None:
-    """Return two instants: of a day, of two days, or as they are written."""
+    """
+    Return two instants: of a day, of two days, or as they are written.
+
+    Raises:
+        UsageError: they are none, or in the wrong order
+    """
+    from shplan.core.compare import instant  # noqa: PLC0415
+
     if not text:
         return None
     since, _, until = text.partition("/")
     until = until or since
-    return (
+    span = (
         f"{since}T00:00:00Z" if _DAY.fullmatch(since) else since,
         f"{until}T23:59:59Z" if _DAY.fullmatch(until) else until,
     )
+    first, last = instant(span[0]), instant(span[1])
+    if first is None or last is None:
+        wrong = since if first is None else until
+        message = f"--time: {wrong} is no day, and no instant such as 2025-06-01T10:00:00Z"
+        raise click.UsageError(message)
+    if first > last:
+        message = f"--time: {since} is later than {until}"
+        raise click.UsageError(message)
+    return span

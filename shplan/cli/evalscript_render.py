@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shplan.core.pictures import Picture
     from shplan.core.request import ApiRequest
     from shplan.core.resource import Desired
-    from shplan.core.value import JsonObject
+    from shplan.core.value import JsonObject, Object, Value
     from shplan.manifest.load import Loaded
 
 _LINE = re.compile(r"\(line (\d+)\)$")
@@ -166,7 +166,7 @@ async def _fetched(
     from shplan.core.errors import RefusedError  # noqa: PLC0415
 
     loaded = open_project(options)
-    async with open_session(loaded, options, applying=False) as opened:
+    async with open_session(loaded, options, applying=False, priced=frozenset()) as opened:
         try:
             return await opened.exchange.fetch(request, media_type=wanted.media_type)
         except RefusedError as error:
@@ -220,7 +220,7 @@ def render_job(options: Options, address: str, wanted: Wanted) -> int:
     picture = Picture(wanted.size, *wanted.values)
 
     async def run() -> Fetched:
-        async with open_session(loaded, options, applying=False) as opened:
+        async with open_session(loaded, options, applying=False, priced=frozenset()) as opened:
             request = await _request(loaded, opened, address, picture)
             return await opened.exchange.fetch(request, media_type=PNG)
 
@@ -238,18 +238,24 @@ async def _request(loaded: Loaded, opened: Opened, address: str, picture: Pictur
     job = _job(loaded, address)
     planned = await plan(opened.session)
     filled = loaded.resolver.fill(job, planned.attributes)
-    process = filled.spec.get("processRequest")
+    process = _process(filled.spec)
     if not isinstance(process, dict) or not is_known(process):
         raise _not_applied(address)
     return picture_request(process, picture)  # type: ignore[arg-type]  # all of it is known
 
 
 def _job(loaded: Loaded, address: str) -> Desired:
-    jobs = {str(one.address): one for one in loaded.resources if "processRequest" in one.spec}
+    jobs = {str(one.address): one for one in loaded.resources if _process(one.spec) is not None}
     if address in jobs:
         return jobs[address]
-    what = f"no manifest declares a job {address} with a `processRequest`."
+    what = f"no manifest declares a job {address} that makes images."
     raise no_such(address, jobs, what=what, summary="No such job")
+
+
+def _process(spec: Object) -> Value:
+    """Return the Process request that a job has, or is; None where it makes no images."""
+    inner = spec.get("processRequest")
+    return {**spec} if inner is None and {"input", "evalscript"} <= spec.keys() else inner
 
 
 def _not_applied(address: str) -> PlanError:

@@ -88,7 +88,9 @@ def message(error: ShplanError) -> str:
     code, summary, note = next(words for kind, words in _WORDS if isinstance(error, kind))
     if isinstance(error, RefusedError) and error.status in (404, 405):
         note = "  hint: is baseUrl, or the deployment, the one that is meant? -e chooses another"
-    lines = [f"error[{code}]: {summary}", f"  {str(error).rstrip('.')}.", note]
+    violations = error.violations if isinstance(error, RefusedError) else ()
+    told = [f"  {one.rstrip('.')}." for one in (str(error), *violations)]
+    lines = [f"error[{code}]: {summary}", *told, note]
     return "\n".join(line for line in lines if line)
 
 

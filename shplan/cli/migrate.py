@@ -57,7 +57,7 @@ def batch_v1(options: Options, file: str, *, role: str, name: str) -> int:
         write_json({"manifests": done.text, "report": diagnostics_json(done.report)})
         return code
     if done.report:
-        say(render_all(done.report, {called: text}).rstrip("\n"))
+        say(render_all(done.report, {called: done.shown}).rstrip("\n"))
     if done.text:
         write_text(done.text)
     return code

@@ -40,7 +40,9 @@ def command(options: Options, name: str | None) -> int:
 
     async def run() -> int:
         with Listening(options) as events:
-            async with open_session(loaded, options, applying=False, listener=events) as opened:
+            async with open_session(
+                loaded, options, applying=False, listener=events, priced=frozenset()
+            ) as opened:
                 planned = await plan(opened.session)
         values = {
             key: opened.loaded.resolver.fill_value(value, planned.attributes)

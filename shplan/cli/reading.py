@@ -102,7 +102,7 @@ async def answers(
             Diagnostic(
                 code="data/refused",
                 summary="Data cannot be read",
-                what=f"{question.address}: {error}",
+                what=f"{question.address}: {error.said if isinstance(error, RefusedError) else error}",
                 why="It is read while planning, as other manifests may depend on it.",
                 span=question.desired.source.span(("spec",)),
                 address=str(question.address),

@@ -37,7 +37,7 @@ def _faults(result: ChangeResult, loaded: Loaded) -> Iterator[Diagnostic]:
             code="run/failed",
             summary="A run did not succeed",
             what=result.message,
-            hint="nothing is repeated by itself; for the ways on: shplan plan",
+            hint="what another apply would do, what it would cost, and the ways on: shplan plan",
             span=result.change.source,
             address=str(result.change.address),
         )

@@ -133,6 +133,7 @@ async def open_session(
     applying: bool,
     destroy: bool = False,
     listener: EventSink | None = None,
+    priced: frozenset[str] | None = None,
 ) -> AsyncIterator[Opened]:
     """
     Open everything that a plan or an apply needs, and close it afterwards.
@@ -140,6 +141,7 @@ async def open_session(
     Args:
         applying: something will be written
         destroy: no resource is wanted any more
+        priced: whose price is wanted, by address; None: of everything. To know one is paid as well
 
     Raises:
         CredentialsError: there are none, or they may not go to this host
@@ -175,6 +177,7 @@ async def open_session(
                 selection=Selection(options.select, options.exclude),
                 policies=_policies(project),
                 readings=_readings(project),
+                priced=priced,
             )
 
         if loaded.questions and not destroy:

@@ -57,7 +57,9 @@ def command(options: Options, *, watch: bool, interval_s: float | None, timeout_
 
     async def run() -> int:
         with Listening(options) as events:
-            async with open_session(loaded, options, applying=False, listener=events) as opened:
+            async with open_session(
+                loaded, options, applying=False, listener=events, priced=frozenset()
+            ) as opened:
                 if watch:
                     await say_holder(opened.journal)
                     return await _watch(opened, options, pace)

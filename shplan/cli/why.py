@@ -36,7 +36,9 @@ def command(options: Options, address: str) -> int:
 
     async def run() -> int:
         with Listening(options) as events:
-            async with open_session(loaded, options, applying=False, listener=events) as opened:
+            async with open_session(
+                loaded, options, applying=False, listener=events, priced=frozenset({address})
+            ) as opened:
                 planned = (await plan(opened.session)).plan
         changes = found(planned, address)
         if options.output == "json":

@@ -81,6 +81,26 @@ class RefusedError(ApiError):
         self.code = code
         self.errors = errors
 
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """
+        What the server says beside its message, which alone is often "Invalid request".
+
+        Source: API description, error `errors`: objects with `parameter` and `violation`, or texts.
+        """
+        found = []
+        for one in self.errors if isinstance(self.errors, list) else ():
+            told = one.get("violation") if isinstance(one, dict) else one
+            named = one.get("parameter") if isinstance(one, dict) else None
+            if isinstance(told, str):
+                found.append(f"{named}: {told}" if isinstance(named, str) else told)
+        return tuple(found)
+
+    @property
+    def said(self) -> str:
+        """All that the server says, in a line."""
+        return ": ".join([str(self).rstrip("."), *filter(None, ["; ".join(self.violations)])])
+
 
 class ThrottledError(ApiError):
     """The server asked to come back later more often than we are willing to; nothing happened."""

@@ -1,7 +1,7 @@
 """
 Files of the project that answers go to, as values: what lies at a path, and what is to be put there.
 
-`Inspect` and `Write` are steps of a flow (`providers.base`); who carries them out stands in `storage`.
+`Inspect`, `Prepare` and `Write` are steps of a flow (`providers.base`); who carries them out stands in `storage`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ class Inspect:
     paths: tuple[str, ...]
     contents: frozenset[str] = frozenset()
     most_bytes: int = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """
+    Try whether files can be written, before what goes there is paid. Reply: None, or an `OutputError`.
+
+    Args:
+        paths: below the project's directory; their directories are made
+    """
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

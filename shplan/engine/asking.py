@@ -71,14 +71,20 @@ async def ask_after(asked: Sequence[Asked], session: Session) -> dict[Address, R
     """
     needed = _needed((one.desired.address for one in asked), session.resources)
     chosen = tuple(one for one in session.resources if one.address in needed)
-    subject = await subject_of(replace(session, resources=chosen))
+    subject = await subject_of(replace(session, resources=chosen, priced=frozenset()))
     recorded = {
         address: one
         for address, one in subject.recorded.items()
         if subject.moved.get(address, address) in needed
     }
     world = session.world
-    reader = Reader(world.api, world.clock, parallelism=world.parallelism, storage=world.storage)
+    reader = Reader(
+        world.api,
+        world.clock,
+        parallelism=world.parallelism,
+        storage=world.storage,
+        paid=world.paid,
+    )
     planned = await make_plan(replace(subject, recorded=recorded), session.inputs, reader)
     digests = {one.desired.address: one.digest for one in asked}
     found: dict[Address, Reading] = {}

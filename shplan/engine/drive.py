@@ -30,6 +30,7 @@ from shplan.providers.base import (
 )
 
 if TYPE_CHECKING:
+    from shplan.core.request import Answer
     from shplan.engine.ports import Api, Clock, ProjectFiles, Storage
 
 T = TypeVar("T")
@@ -89,7 +90,12 @@ class SharedLists:
 
 
 class Reader:
-    """Performs reading steps; the number of requests in flight is bounded."""
+    """
+    Performs reading steps; the number of requests in flight is bounded.
+
+    Args:
+        paid: what was answered before to what is asked once; None: everything is asked anew
+    """
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class Reader:
         storage: Storage | None = None,
         shared: SharedLists | None = None,
         files: ProjectFiles | None = None,
+        paid: dict[str, Answer] | None = None,
     ) -> None:
         self._api = api
         self._clock = clock
@@ -107,6 +114,7 @@ class Reader:
         self._files = files
         self._slots = asyncio.Semaphore(parallelism)
         self._shared = shared or SharedLists(api)
+        self._paid = paid
 
     @property
     def server_time(self) -> str:
@@ -147,7 +155,12 @@ class Reader:
         async with self._slots:
             if isinstance(step, Scan):
                 return await self._api.scan(step.request, step.sink)
-            return await self._api.send(step.request)
+            if not step.once or self._paid is None:
+                return await self._api.send(step.request)
+            name = step.request.digest
+            if name not in self._paid:
+                self._paid[name] = await self._api.send(step.request)
+            return self._paid[name]
 
     async def _fetch(self, bucket: str, key: str) -> bytes | None:
         if self._storage is None:

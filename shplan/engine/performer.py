@@ -17,7 +17,7 @@ from shplan.core.change import Action, Change
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import ApiError, OutputError, ShplanError
 from shplan.core.events import ChangeProgress, Waiting
-from shplan.core.files import Inspect, Write
+from shplan.core.files import Inspect, Prepare, Write
 from shplan.core.others import of_run_alone, staleness, told
 from shplan.core.request import ApiRequest
 from shplan.core.runs import RunRecord
@@ -165,7 +165,7 @@ class Performer:
                 return await self._claim(key)
             case Act():
                 return await self._act(step)
-            case Write():
+            case Write() | Prepare():
                 return self._written(step)
             case Note():
                 await self._note(step)
@@ -242,15 +242,15 @@ class Performer:
             raise ChangeFailedError(str(failed))
         return tuple(replies)
 
-    def _written(self, step: Write | None) -> OutputError | None:
-        """Write files, in one step that nothing comes between; say what hindered it."""
+    def _written(self, step: Write | Prepare | None) -> OutputError | None:
+        """Write files, in one step that nothing comes between, or try; say what hindered it."""
         files = self._world.files
         if step is None:
             return None
         if files is None:
             return OutputError("there is no project to write to")
         try:
-            files.write(step)
+            files.prepare(step) if isinstance(step, Prepare) else files.write(step)
         except OutputError as error:
             return error
         return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
+from shplan.core.errors import PlanError
 from shplan.core.frozen import dataclass
 from shplan.core.graph import levels
 from shplan.core.plan import Plan, PlanInputs
@@ -50,6 +51,7 @@ class Subject:
         tables: published tables of the service by name, as data
         asks_catalogue: as in `Surroundings`
         readings: what data kinds gave while the manifests were loaded
+        priced: addresses, or all instances of one, whose price is wanted; None: of all
     """
 
     resources: tuple[Desired, ...]
@@ -66,6 +68,11 @@ class Subject:
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
+    priced: frozenset[str] | None = None
+
+    def prices(self, address: Address) -> bool:
+        """Tell whether anybody wants to know what an address costs."""
+        return self.priced is None or not self.priced.isdisjoint((str(address), str(address.base)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Pla
         ManifestError: an expression fails on an observed value, or a script does not fit one
     """
     ledger_only, recorded = _rewritten(subject)
-    wanted = _wanted(subject, recorded)
+    wanted = _priced(_wanted(subject, recorded), subject)
     state = _State(subject, recorded)
     for level in levels(_dependencies(wanted)):
         await state.take_level([wanted[address] for address in level], reader)
@@ -256,7 +263,12 @@ def _rewritten(subject: Subject) -> tuple[tuple[Change, ...], dict[Address, Reco
 
 def _wanted(subject: Subject, recorded: Mapping[Address, Recorded]) -> dict[Address, Wanted]:
     wanted = {
-        desired.address: Wanted(desired.address, desired, recorded.get(desired.address))
+        desired.address: Wanted(
+            desired.address,
+            desired,
+            recorded.get(desired.address),
+            priced=subject.prices(desired.address),
+        )
         for desired in subject.resources
         if desired.address not in subject.forget
     }
@@ -264,6 +276,27 @@ def _wanted(subject: Subject, recorded: Mapping[Address, Recorded]) -> dict[Addr
         if address not in wanted and address.kind in subject.registry:
             wanted[address] = Wanted(address, None, record)
     return wanted
+
+
+def _priced(wanted: dict[Address, Wanted], subject: Subject) -> dict[Address, Wanted]:
+    """Want no price of what is not selected: to ask what decides about one is paid as well."""
+    terms = (*subject.selection.select, *subject.selection.exclude)
+    if not terms or any("state:" in term for term in terms):
+        # What changes is known when all is decided.
+        return wanted
+    needed = _dependencies(wanted)
+    candidates = {
+        address: _candidate(one.desired, needed[address]) for address, one in wanted.items()
+    }
+    try:
+        chosen = subject.selection.addresses(candidates)
+    except PlanError:
+        # It is said once the changes are there, which have addresses of their own.
+        return wanted
+    return {
+        address: replace(one, priced=one.priced and address in chosen)
+        for address, one in wanted.items()
+    }
 
 
 def _dependencies(wanted: Mapping[Address, Wanted]) -> dict[Address, tuple[Address, ...]]:
@@ -350,15 +383,17 @@ def _candidates(
 ) -> dict[Address, Candidate]:
     declared = {desired.address: desired for desired in resources}
     return {
-        change.address: Candidate(
-            depends_on=change.depends_on,
-            labels=declared[change.address].labels if change.address in declared else {},
-            file=_file(declared.get(change.address)),
-            changed=change.action.changes,
+        change.address: _candidate(
+            declared.get(change.address), change.depends_on, changed=change.action.changes
         )
         for change in changes
     }
 
 
-def _file(desired: Desired | None) -> str:
-    return "" if desired is None else desired.source.span(("metadata", "name")).file
+def _candidate(
+    desired: Desired | None, depends_on: tuple[Address, ...], *, changed: bool = False
+) -> Candidate:
+    if desired is None:
+        return Candidate(depends_on=depends_on, changed=changed)
+    file = desired.source.span(("metadata", "name")).file
+    return Candidate(depends_on, desired.labels, file, changed)

@@ -12,7 +12,7 @@ from typing import Protocol
 from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.events import Event
-from shplan.core.files import FileFound, Inspect, Write
+from shplan.core.files import FileFound, Inspect, Prepare, Write
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
@@ -144,6 +144,15 @@ class ProjectFiles(Protocol):
 
     def inspect(self, step: Inspect) -> Mapping[str, FileFound]:
         """Look at files; writes nothing."""
+        ...
+
+    def prepare(self, step: Prepare) -> None:
+        """
+        Make directories, and try whether there is room in them; nothing of it is left.
+
+        Raises:
+            OutputError: something cannot be written there
+        """
         ...
 
     def write(self, step: Write) -> None:

@@ -20,7 +20,7 @@ from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import Planned, Subject, make_plan
-from shplan.providers.base import Nature, Surroundings
+from shplan.providers.base import Nature, Note, Step, Surroundings
 
 if TYPE_CHECKING:
     from shplan.core.change import Change
@@ -47,6 +47,7 @@ class Session:
         inputs: what a plan is computed from; the ledger's head is put in when planning
         selection: which addresses may change
         readings: what data kinds gave while the manifests were loaded
+        priced: addresses, or all instances of one, whose price is wanted; None: of all
     """
 
     world: World
@@ -58,6 +59,7 @@ class Session:
     selection: Selection = field(default_factory=Selection)
     policies: Policies = field(default_factory=Policies)
     readings: Mapping[Address, Reading] = field(default_factory=dict)
+    priced: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ async def subject_of(session: Session) -> Subject:
         tables=world.tables,
         asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
+        priced=session.priced,
     )
 
 
@@ -124,6 +127,7 @@ def _reader(world: World) -> Reader:
         parallelism=world.parallelism,
         storage=world.storage,
         files=world.files,
+        paid=world.paid,
     )
 
 
@@ -289,24 +293,35 @@ async def confirm(
         message = f"{address} is `managed: false`: it is only referred to, and never owned"
         raise PlanError(message)
     for _ in range(MAX_REPLANS):
-        head, settlement = await _learn(session, desired, confirmed)
-        draft = EntryDraft(
-            Event.IMPORT,
-            address,
-            deployment=session.world.deployment,
-            settlement=settlement,
-            server_time=session.world.api.server_time,
-        )
+        head, settlement, noted = await _learn(session, desired, confirmed)
+        notes = (*noted, Note(Event.IMPORT, settlement))
+        drafts = [_draft_of(note, address, session.world) for note in notes]
         async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
             # What others have written since may bind the object elsewhere.
             if await session.ledger.head() == head:
-                await lease.append([draft])
+                await lease.append(drafts)
                 return settlement
     raise _moving()
 
 
-async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[str, Settlement]:
-    """Return the head that was read, and what the ledger would learn of the object."""
+def _draft_of(note: Note, address: Address, world: World) -> EntryDraft:
+    run = note.run
+    return EntryDraft(
+        note.event,
+        address,
+        deployment=world.deployment,
+        operation=note.operation,
+        settlement=note.settlement,
+        server_time=world.api.server_time,
+        key="" if run is None else run.key,
+        attempt=0 if run is None else run.attempt,
+    )
+
+
+async def _learn(
+    session: Session, desired: Desired, confirmed: str
+) -> tuple[str, Settlement, list[Note]]:
+    """Return the head that was read, and what the ledger would learn of the object and its run."""
     world, address = session.world, desired.address
     planned = await plan(session)
     _refuse_bound(address, confirmed, planned, world)
@@ -315,8 +330,17 @@ async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[st
         runs=await session.ledger.runs(world.deployment), deployment=world.settings.deployment
     )
     flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
-    settlement = await drive(flow, _reader(world).perform)
-    return planned.plan.inputs.ledger_head, settlement
+    noted: list[Note] = []
+    reader = _reader(world)
+
+    async def perform(step: Step) -> object:
+        if isinstance(step, Note):
+            noted.append(step)
+            return None
+        return await reader.perform(step)
+
+    settlement = await drive(flow, perform)
+    return planned.plan.inputs.ledger_head, settlement, noted
 
 
 def _moving() -> StalePlanError:

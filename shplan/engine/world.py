@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shplan.core.value import JsonObject
 
 if TYPE_CHECKING:
+    from shplan.core.request import Answer
     from shplan.engine.ports import (
         Api,
         Clock,
@@ -32,6 +33,7 @@ class World:
         storage: the buckets, None where they cannot be read
         tables: published tables of the service by name, as data
         files: those of the project, None where answers go nowhere
+        paid: answers to what is asked once in a command, by the digest of the request
     """
 
     api: Api
@@ -45,3 +47,4 @@ class World:
     storage: Storage | None = None
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     files: ProjectFiles | None = None
+    paid: dict[str, Answer] = field(default_factory=dict)

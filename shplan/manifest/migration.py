@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shplan.core.diagnostic import Diagnostic, has_errors, ordered
 from shplan.core.errors import ManifestError
 from shplan.core.marker import without_marker
 from shplan.core.value import JsonObject, JsonValue, Path
-from shplan.manifest.migration_v1 import Report, is_body, translate
+from shplan.manifest.migration_v1 import SECRETS, Report, is_body, translate
 from shplan.manifest.origin import Origin, Text
-from shplan.manifest.parse import parse
+from shplan.manifest.parse import Document, parse
+from shplan.manifest.source import masked
 from shplan.manifest.yaml_tree import (
     Map,
     Node,
@@ -46,11 +47,13 @@ class Migrated:
         text: the manifests, empty where something in them cannot be translated
         report: what changed its meaning, was left out, or cannot be translated
         left_out: something is missing in the text that the original said
+        shown: the original as far as messages may show it
     """
 
     text: str
     report: tuple[Diagnostic, ...]
     left_out: bool
+    shown: str
 
 
 def migrate_batch_v1(
@@ -86,10 +89,31 @@ def migrate_batch_v1(
         raise ManifestError(message, diagnostics=(_nothing(file),))
     told = [one for one in reports if one is not None]
     report = ordered(diagnostic for one in told for diagnostic in one.found)
+    shown = _shown(origin, parsed.documents)
     if any(one.failed for one in told):
-        return Migrated("", report, left_out=False)
+        return Migrated("", report, left_out=False, shown=shown)
     left_out = any(one.left_out for one in told)
-    return Migrated(_written([one.tree for one in found]), report, left_out)
+    return Migrated(_written([one.tree for one in found]), report, left_out, shown)
+
+
+def _shown(origin: Text, documents: Sequence[Document]) -> str:
+    """Return the text without what was pasted into fields that are secret by their name."""
+
+    def secrets(value: JsonValue, at: Path) -> Iterator[Path]:
+        if isinstance(value, dict | list):
+            members = value.items() if isinstance(value, dict) else enumerate(value)
+            for step, member in members:
+                if step in SECRETS:
+                    yield (*at, step)
+                else:
+                    yield from secrets(member, (*at, step))
+
+    stretches = [
+        Origin(origin, one.index).stretch(path)
+        for one in documents
+        for path in secrets(one.value, ())
+    ]
+    return masked(origin.text, stretches)
 
 
 @dataclass(slots=True)

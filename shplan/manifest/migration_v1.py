@@ -62,6 +62,8 @@ _KEYS = {
     "accessKey": "{{ secret('env:AWS_ACCESS_KEY_ID') }}",
     "secretAccessKey": "{{ secret('env:AWS_SECRET_ACCESS_KEY') }}",
 }
+# Of no field of version 1, and pasted all the same.
+SECRETS = frozenset({*_KEYS, "credentials"})
 _ORDER = ("processRequest", "input", "output", "description")
 _GS = re.compile(r"gs://")
 

@@ -276,7 +276,7 @@ class Texts(Mapping[str, str]):
         if not masks:
             return self._known[file]
         if self._shown.get(file, (0, ""))[0] != len(masks):
-            self._shown[file] = (len(masks), _masked(self._known[file], masks))
+            self._shown[file] = (len(masks), masked(self._known[file], masks))
         return self._shown[file][1]
 
     def __iter__(self) -> Iterator[str]:
@@ -286,7 +286,8 @@ class Texts(Mapping[str, str]):
         return len(self._known)
 
 
-def _masked(text: str, stretches: Sequence[tuple[int, int]]) -> str:
+def masked(text: str, stretches: Sequence[tuple[int, int]]) -> str:
+    """Blank out stretches of a text, so that lines and columns stay where they are."""
     parts, position = [], 0
     for first, last in sorted(stretches):
         begin = max(first, position)

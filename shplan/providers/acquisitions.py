@@ -62,7 +62,7 @@ def _days(search: Search) -> Flow[tuple[dict[str, int] | None, str]]:
         request = ApiRequest(
             "postCatalogItemSearch", "POST", SEARCH, Effect.READ, body=cast("Value", body)
         )
-        answer: Answer = yield Read(request)
+        answer: Answer = yield Read(request, once=True)
         at = answer.server_time
         page = answer.body if isinstance(answer.body, dict) else {}
         features = page.get("features")

@@ -12,33 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
-from shplan.core.address import Address
-from shplan.core.change import Action, Change
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.entry import Settlement
-from shplan.core.fields import FieldRules
 from shplan.core.image_size import Sizing
 from shplan.core.marker import Marker, script_with_marker
 from shplan.core.prices import async_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
+from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.async_traces import COPY, ERROR, delivery_of, shown, trace_of, witnesses_of
 from shplan.providers.base import (
     Flow,
-    Nature,
-    Observation,
-    Observed,
-    Settings,
-    Surroundings,
-    Wanted,
 )
 from shplan.providers.delivery_checks import check_async
-from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
-from shplan.providers.job_apply import apply_job
-from shplan.providers.job_confirm import confirm_job
-from shplan.providers.job_decide import decide_job
-from shplan.providers.job_outcome import Features, attributes_of
+from shplan.providers.job import JobApi, Phase, Task
+from shplan.providers.job_kind import JobKind
+from shplan.providers.job_outcome import Features
 
 REQUESTS = "/async/v1/process"
 REQUEST = "/async/v1/process/{requestId}"
@@ -106,50 +94,12 @@ API = JobApi(
 )
 
 
-class AsyncProcess:
+class AsyncProcess(JobKind):
     """The provider of the kind."""
 
-    kind = "AsyncProcess"
-    nature = Nature.JOB
-    natural_key: tuple[str, ...] = ()
-    members_field: str | None = None
-    script_path: Path | None = ("evalscript",)
-    text_field: str | None = None
-    secret_fields = frozenset({"accessKey", "secretAccessKey", "credentials"})
-    # A job is compared by its run key, never field by field.
-    rules = FieldRules()
+    def __init__(self) -> None:
+        super().__init__(API, script_path=("evalscript",))
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what a schema cannot: times, sizes, outputs, places, keys."""
-        del tables
-        return check_async(desired)
-
-    def refresh(
-        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
-    ) -> Flow[dict[Address, Observation]]:
-        """Ask for each request whose id is known; one that is over is looked for in its bucket."""
-        return refresh_jobs(API, wanted, surroundings)
-
-    def decide(
-        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
-    ) -> tuple[Change, ...]:
-        """Decide by the run key; see `job_decide`."""
-        return (decide_job(API, wanted, observation, surroundings),)
-
-    def attributes(self, change: Change, observation: Observation) -> Object | None:
-        """Return what references see: nothing before the run has its receipt."""
-        run = view_of(observation).run if isinstance(observation, Observed) else None
-        receipt = None if run is None else run.receipt
-        if receipt is None or change.action is not Action.NOOP:
-            return None
-        return attributes_of(receipt)
-
-    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
-        """Carry one change out."""
-        return apply_job(API, change, settings)
-
-    def confirm(
-        self, desired: Desired, confirmed: str, surroundings: Surroundings
-    ) -> Flow[Settlement]:
-        """Bind a request by its id: what the ledger, or its copy in the bucket, shows to be this run."""
-        return confirm_job(API, desired, confirmed, surroundings)
+        return [*super().check(desired, tables), *check_async(desired)]

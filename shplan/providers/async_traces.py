@@ -21,10 +21,10 @@ from shplan.core.paths import holds_minted, with_minted
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, JsonValue, Object
 from shplan.providers.base import Fetch, File, Flow, Look
-from shplan.providers.job import Phase, Task, bucket_and_key
+from shplan.providers.job import Phase, Task
 from shplan.providers.job_outcome import Trace, told_cause
 from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses
-from shplan.providers.places import url_of
+from shplan.providers.places import bucket_and_key, url_of
 
 REQUEST_ID = "<REQUEST_ID>"
 OUTPUT = "<OUTPUT>"

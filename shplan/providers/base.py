@@ -21,7 +21,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
-from shplan.core.files import Inspect, Write
+from shplan.core.files import Inspect, Prepare, Write
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
@@ -48,9 +48,15 @@ Rows: TypeAlias = tuple[Row, ...]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send a request without effect. Reply: the `Answer`."""
+    """
+    Send a request without effect. Reply: the `Answer`.
+
+    Args:
+        once: it is paid, so that planning again in one command is content with the first answer
+    """
 
     request: ApiRequest
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +236,7 @@ Step: TypeAlias = (
     | Claim
     | Together
     | Act
+    | Prepare
     | Write
     | Note
     | Wait
@@ -337,11 +344,13 @@ class Wanted:
     Args:
         desired: with everything filled that is known by now; None: to be deleted
         recorded: None when the ledger has no entry
+        priced: its price is wanted, and what decides about it may be asked for
     """
 
     address: Address
     desired: Desired | None
     recorded: Recorded | None
+    priced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,6 +534,8 @@ class Provider(Protocol):
     ) -> Flow[Settlement]:
         """
         Read the object that a person says is ours (`shplan import ADDRESS ID`).
+
+        It sends nothing; what it notes beside is written before what it returns.
 
         Raises:
             ChangeFailedError: there is no such object

@@ -10,33 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from shplan.core.address import Address
-from shplan.core.change import Action, Change
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.entry import Settlement
-from shplan.core.fields import FieldRules
 from shplan.core.image_size import batch_sizing
 from shplan.core.prices import batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
-from shplan.providers.base import (
-    Flow,
-    Nature,
-    Observation,
-    Observed,
-    Settings,
-    Surroundings,
-    Wanted,
-)
+from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.batch_checks import check_batch
 from shplan.providers.batch_collection_checks import check_collection
-from shplan.providers.job import JobApi, Phase, Task, in_description, refresh_jobs, view_of
-from shplan.providers.job_apply import apply_job
-from shplan.providers.job_confirm import confirm_job
-from shplan.providers.job_decide import decide_job
-from shplan.providers.job_outcome import attributes_of
+from shplan.providers.job import JobApi, Phase, Task, in_description
+from shplan.providers.job_kind import JobKind
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
+from shplan.providers.places import url_of
 
 V1, V2 = "v1", "v2"
 TASKS = "/batch/v2/process"
@@ -141,25 +126,13 @@ def _cause(listed: Mapping[str, JsonValue]) -> str:
 def delivery_of(spec: Object) -> str:
     """Return the URL that results go to, empty where none is stated or it is not known."""
     output = spec.get("output")
-    delivery = output.get("delivery") if isinstance(output, dict) else None
-    for store in ("s3", "gs"):
-        place = delivery.get(store) if isinstance(delivery, dict) else None
-        url = place.get("url") if isinstance(place, dict) else None
-        if isinstance(url, str):
-            return url
-    return ""
+    return url_of(output.get("delivery") if isinstance(output, dict) else None)
 
 
 def feature_file_of(spec: Object) -> str:
     """Return the URL of the GeoPackage that a request processes, empty for a tiling grid."""
     wanted = spec.get("input")
-    features = wanted.get("features") if isinstance(wanted, dict) else None
-    for store in ("s3", "gs"):
-        place = features.get(store) if isinstance(features, dict) else None
-        url = place.get("url") if isinstance(place, dict) else None
-        if isinstance(url, str):
-            return url
-    return ""
+    return url_of(wanted.get("features") if isinstance(wanted, dict) else None)
 
 
 def _skipping(body: Object) -> Object | None:
@@ -203,91 +176,25 @@ API = JobApi(
 )
 
 
-class BatchProcess:
+class BatchProcess(JobKind):
     """The provider of the kind."""
 
-    kind = "BatchProcess"
-    nature = Nature.JOB
-    natural_key: tuple[str, ...] = ()
-    members_field: str | None = None
-    script_path: Path | None = ("processRequest", "evalscript")
-    text_field: str | None = None
-    secret_fields = frozenset({"accessKey", "secretAccessKey", "credentials"})
-    # A job is compared by its run key, never field by field.
-    rules = FieldRules()
+    def __init__(self) -> None:
+        super().__init__(API, script_path=("processRequest", "evalscript"))
+
+    def api_of(self, version: object) -> JobApi:
+        """Return Batch V2, or V1 where that is asked for."""
+        if version != V1:
+            return super().api_of(version)
+        from shplan.providers import batch_v1  # noqa: PLC0415 - where it is asked for
+
+        return batch_v1.API
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what a schema cannot: grid, area, outputs, places, keys, and what means nothing."""
+        found = super().check(desired, tables)
         if desired.run.get("api") == V1:
             from shplan.providers.batch_v1_checks import check_batch_v1  # noqa: PLC0415 - if asked
 
-            return [*_ignoring(desired), *check_batch_v1(desired, tables)]
-        return [*_ignoring(desired), *check_batch(desired, tables), *check_collection(desired)]
-
-    def refresh(
-        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
-    ) -> Flow[dict[Address, Observation]]:
-        """Find all tasks by one list a version; a job that has its receipt is not looked for."""
-        by_api: dict[str, list[Wanted]] = {}
-        for one in wanted:
-            by_api.setdefault(_version_of(one), []).append(one)
-        found: dict[Address, Observation] = {}
-        for version, group in by_api.items():
-            found |= yield from refresh_jobs(_api(version), tuple(group), surroundings)
-        return found
-
-    def decide(
-        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
-    ) -> tuple[Change, ...]:
-        """Decide by the run key; see `job_decide`."""
-        return (decide_job(_api(_version_of(wanted)), wanted, observation, surroundings),)
-
-    def attributes(self, change: Change, observation: Observation) -> Object | None:
-        """Return what references see: nothing before the run has its receipt."""
-        run = view_of(observation).run if isinstance(observation, Observed) else None
-        receipt = None if run is None else run.receipt
-        if receipt is None or change.action is not Action.NOOP:
-            return None
-        return attributes_of(receipt)
-
-    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
-        """Carry one change out."""
-        return apply_job(_api(str(change.current.get("api", V2))), change, settings)
-
-    def confirm(
-        self, desired: Desired, confirmed: str, surroundings: Surroundings
-    ) -> Flow[Settlement]:
-        """Bind a task by its id: what its echo or the ledger shows to be this run."""
-        version = str(desired.run.get("api", V2))
-        return confirm_job(_api(version), desired, confirmed, surroundings)
-
-
-def _version_of(wanted: Wanted) -> str:
-    """Return the version of the API that a job is for: what is removed knows it from the ledger."""
-    if wanted.desired is not None:
-        return str(wanted.desired.run.get("api", V2))
-    return str(wanted.recorded.data.get("api", V2)) if wanted.recorded is not None else V2
-
-
-def _api(version: str) -> JobApi:
-    if version != V1:
-        return API
-    from shplan.providers import batch_v1  # noqa: PLC0415 - where it is asked for
-
-    return batch_v1.API
-
-
-def _ignoring(desired: Desired) -> list[Diagnostic]:
-    if not desired.lifecycle.ignore_changes:
-        return []
-    return [
-        Diagnostic(
-            code="run/ignore-changes",
-            summary="Nothing to ignore",
-            what=f"{desired.address} is a job, and `ignoreChanges` says nothing of jobs.",
-            why="A job is not compared field by field: another request is another run.",
-            hint="remove it",
-            span=desired.source.span(("metadata", "lifecycle", "ignoreChanges")),
-            address=str(desired.address.base),
-        )
-    ]
+            return [*found, *check_batch_v1(desired, tables)]
+        return [*found, *check_batch(desired, tables), *check_collection(desired)]

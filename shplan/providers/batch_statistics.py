@@ -12,37 +12,21 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import cast
 
-from shplan.core.address import Address
-from shplan.core.change import Action, Change
 from shplan.core.compare import instant
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.entry import Settlement
-from shplan.core.fields import FieldRules
 from shplan.core.image_size import statistics_sizing
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.marker import Marker, read_script_marker, script_with_marker
 from shplan.core.prices import batch_statistics_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
-from shplan.providers.base import (
-    Flow,
-    Nature,
-    Observation,
-    Observed,
-    Settings,
-    Surroundings,
-    Wanted,
-)
+from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.batch_process import phase_of
 from shplan.providers.delivery_checks import check_statistics
-from shplan.providers.job import JobApi, Phase, Task, refresh_jobs, view_of
-from shplan.providers.job_apply import apply_job
-from shplan.providers.job_confirm import confirm_job
-from shplan.providers.job_decide import decide_job
-from shplan.providers.job_outcome import attributes_of
+from shplan.providers.job import JobApi, Phase, Task
+from shplan.providers.job_kind import JobKind
 from shplan.providers.places import url_of
-from shplan.providers.statistics_results import results_of, trace_of
+from shplan.providers.statistics_results import results_of, trace_of, witnesses_of
 
 TASKS = "/statistics/batch/v1"
 TASK = "/statistics/batch/v1/{requestId}"
@@ -219,54 +203,19 @@ API = JobApi(
     beside=(),
     features=results_of,
     trace=lambda given, key, task: trace_of(given, key, task, delivery=delivery_of(given.request)),
+    witnesses=lambda given, key, known: witnesses_of(
+        key, known, delivery=delivery_of(given.request)
+    ),
     shown=_shown,
 )
 
 
-class BatchStatistics:
+class BatchStatistics(JobKind):
     """The provider of the kind."""
 
-    kind = "BatchStatistics"
-    nature = Nature.JOB
-    natural_key: tuple[str, ...] = ()
-    members_field: str | None = None
-    script_path: Path | None = ("aggregation", "evalscript")
-    text_field: str | None = None
-    secret_fields = frozenset({"accessKey", "secretAccessKey", "credentials"})
-    # A job is compared by its run key, never field by field.
-    rules = FieldRules()
+    def __init__(self) -> None:
+        super().__init__(API, script_path=("aggregation", "evalscript"))
 
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check what a schema cannot: times, sizes, outputs, places, keys."""
-        del tables
-        return check_statistics(desired)
-
-    def refresh(
-        self, wanted: tuple[Wanted, ...], surroundings: Surroundings
-    ) -> Flow[dict[Address, Observation]]:
-        """Find all tasks by one list; a job that has its receipt is not looked for."""
-        return refresh_jobs(API, wanted, surroundings)
-
-    def decide(
-        self, wanted: Wanted, observation: Observation, surroundings: Surroundings
-    ) -> tuple[Change, ...]:
-        """Decide by the run key; see `job_decide`."""
-        return (decide_job(API, wanted, observation, surroundings),)
-
-    def attributes(self, change: Change, observation: Observation) -> Object | None:
-        """Return what references see: nothing before the run has its receipt."""
-        run = view_of(observation).run if isinstance(observation, Observed) else None
-        receipt = None if run is None else run.receipt
-        if receipt is None or change.action is not Action.NOOP:
-            return None
-        return attributes_of(receipt)
-
-    def apply(self, change: Change, settings: Settings) -> Flow[Object]:
-        """Carry one change out."""
-        return apply_job(API, change, settings)
-
-    def confirm(
-        self, desired: Desired, confirmed: str, surroundings: Surroundings
-    ) -> Flow[Settlement]:
-        """Bind a task by its id: what its echo or the ledger shows to be this run."""
-        return confirm_job(API, desired, confirmed, surroundings)
+        return [*super().check(desired, tables), *check_statistics(desired)]

@@ -29,11 +29,11 @@ from shplan.providers.job import (
     Parts,
     Phase,
     Task,
-    bucket_and_key,
     in_description,
 )
 from shplan.providers.job_outcome import Trace
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
+from shplan.providers.places import bucket_and_key
 
 TASKS = "/api/v1/batch/process"
 TASK = "/api/v1/batch/process/{requestId}"

@@ -50,7 +50,7 @@ class CatalogSearch(DataProvider):
         seen: set[JsonValue] = set()
         offset: JsonValue = None
         for _ in range(MAX_PAGES):
-            answer: Answer = yield Read(_request(spec, offset))
+            answer: Answer = yield Read(_request(spec, offset), once=True)
             page = answer.body if isinstance(answer.body, dict) else {}
             listed = page.get("features")
             features += listed if isinstance(listed, list) else []

@@ -39,7 +39,6 @@ def check_statistics(desired: Desired) -> list[Diagnostic]:
         *_check_features(desired),
         *_check_place(desired, ("output",), ("<REQUEST_ID>", "<ID>", "<IDENTIFIER>")),
         *_check_unique(desired),
-        *_check_run(desired),
     ]
 
 
@@ -52,7 +51,6 @@ def check_async(desired: Desired) -> list[Diagnostic]:
         *_check_outputs(desired),
         *_check_place(desired, ("output", "delivery"), ("<REQUEST_ID>", "<OUTPUT>")),
         *_check_distinct(desired),
-        *_check_run(desired),
     ]
 
 
@@ -260,19 +258,6 @@ def _check_distinct(desired: Desired) -> _Found:
             what=f"the delivery path {url} has no <OUTPUT>, and there are several outputs.",
             why="Without it all outputs would be written to one place.",
             hint=f"write `{url.rstrip('/')}/<OUTPUT>`",
-        )
-
-
-def _check_run(desired: Desired) -> _Found:
-    if desired.lifecycle.ignore_changes:
-        yield Diagnostic(
-            code="run/ignore-changes",
-            summary="Nothing to ignore",
-            what=f"{desired.address} is a job, and `ignoreChanges` says nothing of jobs.",
-            why="A job is not compared field by field: another request is another run.",
-            hint="remove it",
-            span=desired.source.span(("metadata", "lifecycle", "ignoreChanges")),
-            address=str(desired.address.base),
         )
 
 

@@ -223,7 +223,7 @@ def _acquisitions(sought: Iterable[_Sought], surroundings: Surroundings) -> Flow
 
     asked = [
         PriceInput(desired.spec, desired.script, surroundings.tables)
-        for desired in (one.wanted.desired for one in sought)
+        for desired in (one.wanted.desired for one in sought if one.wanted.priced)
         if desired is not None and desired.script is not None
     ]
     return (yield from ask_catalogue(asked, now=surroundings.now))

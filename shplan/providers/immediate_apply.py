@@ -16,7 +16,7 @@ from typing import cast
 from shplan.core.change import Action, Change
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, OutputError
-from shplan.core.files import FileDraft, FileFound, Inspect, Write
+from shplan.core.files import FileDraft, FileFound, Inspect, Prepare, Write
 from shplan.core.request import Answer
 from shplan.core.resource import Receipt
 from shplan.core.runs import ASK, RunRecord
@@ -156,8 +156,8 @@ def _ask(
     Ask, and write what comes; a lost answer is asked for again, and paid again.
 
     Raises:
-        ChangeFailedError: something lies where the answer goes, what came is none, or another
-            request would pass `maxPu`
+        ChangeFailedError: something lies where the answer goes, nothing can be written there, what
+            came is none, or another request would pass `maxPu`
     """
     for target in job.places.targets:
         if job.may_replace(target.path, there) is None:
@@ -166,6 +166,11 @@ def _ask(
     attempt = None if known is None else known.attempts.get(job.attempt)
     if attempt is not None and attempt.ended:
         message = f"attempt {job.attempt} has ended by now: {attempt.cause}; plan again"
+        raise ChangeFailedError(message)
+    # Where nothing can be written, an answer would be paid and lost, at every apply again.
+    hindered: OutputError | None = yield Prepare(job.places.paths)
+    if hindered is not None:
+        message = f"{hindered}; nothing was asked"
         raise ChangeFailedError(message)
     job.sent = stated_record(job.change.record)
     act = Act(

@@ -33,6 +33,7 @@ from shplan.providers.immediate_answer import attributes_of
 from shplan.providers.immediate_apply import apply_immediate
 from shplan.providers.immediate_confirm import confirm_immediate
 from shplan.providers.immediate_decide import decide_immediate
+from shplan.providers.job_checks import check_ignoring
 
 
 class ImmediateKind:
@@ -63,7 +64,7 @@ class ImmediateKind:
     def check(self, desired: Desired, tables: Mapping[str, JsonObject]) -> list[Diagnostic]:
         """Check the request, where its answer goes, and what means nothing for a job."""
         del tables
-        return [*_ignoring(desired), *self._api.check(desired), *self._check_output(desired)]
+        return [*check_ignoring(desired), *self._api.check(desired), *self._check_output(desired)]
 
     def writes(self, desired: Desired) -> Places | None:
         """Return where the answer goes, with `{{ run.key }}` in it; None while that is not known."""
@@ -126,19 +127,3 @@ class ImmediateKind:
             )
             return [found]
         return []
-
-
-def _ignoring(desired: Desired) -> list[Diagnostic]:
-    if not desired.lifecycle.ignore_changes:
-        return []
-    return [
-        Diagnostic(
-            code="run/ignore-changes",
-            summary="Nothing to ignore",
-            what=f"{desired.address} is a job, and `ignoreChanges` says nothing of jobs.",
-            why="A job is not compared field by field: another request is another run.",
-            hint="remove it",
-            span=desired.source.span(("metadata", "lifecycle", "ignoreChanges")),
-            address=str(desired.address.base),
-        )
-    ]

@@ -33,7 +33,9 @@ from shplan.providers.base import (
     Wait,
 )
 from shplan.providers.job import JobApi, Phase, Task, belongs
+from shplan.providers.job_files import with_late_files
 from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
+from shplan.providers.job_late import heard_of_late
 from shplan.providers.job_outcome import (
     Features,
     attributes_of,
@@ -66,6 +68,7 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
     """
     if change.action is Action.DELETE:
         return (yield from end_removed(api, change, settings))
+    change = yield from with_late_files(api, change)
     job = Job.of(api, change, settings)
     known: RunRecord | None = yield Claim(job.key.digest)
     receipt = None if known is None else known.receipt
@@ -131,6 +134,10 @@ def _task_to_run(job: Job, known: RunRecord | None) -> Flow[Task]:
     found = yield from _look(job)
     if not found:
         _refuse_lost(job, known)
+        if not job.change.key:
+            # No plan has asked the bucket: the key was learnt on the way.
+            found = yield from heard_of_late(job, known)
+    if not found:
         made = yield from _create(job)
         return _everybodys((yield from _look_until_seen(job, made)))
     if all(task.phase is Phase.WAITING for task in found):

@@ -3,24 +3,27 @@
 
 A live task is believed if its echo gives the run key. For one that is gone the ledger must have
 started it, for this address or this run; it then gets a receipt without a cost, because nobody can
-say any more what it was billed.
+say any more what it was billed. What has no receipt yet is noted as an attempt of the run: should the
+service forget it, the ledger still says that it was started, or how it ended.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
-from shplan.core.entry import Result, Settlement
+from shplan.core.entry import Event, Result, Settlement
 from shplan.core.key_format import put_key
 from shplan.core.marker import read_marker
 from shplan.core.planner import dependencies
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
-from shplan.core.runs import RunRecord
+from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonObject, is_known
-from shplan.providers.base import ChangeFailedError, Flow, Surroundings
-from shplan.providers.job import JobApi, Phase, Task, belongs, file_digests, input_of
+from shplan.providers.base import ChangeFailedError, Flow, Note, RunMark, Surroundings
+from shplan.providers.job import JobApi, JobView, Phase, Task, belongs, input_of
+from shplan.providers.job_files import file_digests
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
 from shplan.providers.reconciled import read_or_none, stated_record
 
@@ -52,16 +55,23 @@ def confirm_job(
     if answer is not None and isinstance(answer.body, dict):
         task = api.task_of(answer.body)
         if not belongs(task, given, key):
-            message = f"task {confirmed} asks for something else than {desired.address}"
-            raise ChangeFailedError(message)
-        return (yield from _living(api, desired, given, key, task))
+            raise ChangeFailedError(_another(desired, given, task))
+        return (yield from _living(api, desired, given, key, task, run=run))
     if run is None or confirmed not in run.started:
         message = f"there is no task {confirmed}, and the ledger did not start one of that id"
         raise ChangeFailedError(message)
     attempt = max(number for number, one in run.attempts.items() if confirmed in one.ids)
     gone = Task(confirmed, "", Phase.DONE, "DONE")
     receipt = yield from _receipt(api, given, key, gone, attempt=attempt)
-    return _settled(desired, key, confirmed, receipt)
+    return _settled(api, desired, key, confirmed, receipt)
+
+
+def _another(desired: Desired, given: RunInput, task: Task) -> str:
+    """Say why a task is not taken for this run."""
+    told = f"task {task.id} asks for something else than {desired.address}"
+    if given.files and read_marker(task.description) is None:
+        told += ", or for another content of its files: without a marker nobody can tell"
+    return told
 
 
 def _confirm_unlisted(
@@ -91,15 +101,17 @@ def _confirm_unlisted(
         message = f"neither the ledger nor the bucket shows that {confirmed} is {desired.address}"
         raise ChangeFailedError(message)
     seen: Task | None = yield from seen_or_traced(api, given, key, confirmed)
+    attempt = _attempt_of(confirmed, copy, run)
     if seen is not None and seen.phase is Phase.RUNNING:
-        return _settled(desired, key, confirmed, None)
+        settled = _settled(api, desired, key, confirmed, None)
+        yield _noted(settled, key, seen, attempt=attempt)
+        return settled
     if seen is not None and seen.phase is Phase.ENDED:
         message = f"request {confirmed} failed: {seen.cause}"
         raise ChangeFailedError(message)
-    attempt = _attempt_of(confirmed, copy, run)
     gone = seen or Task(confirmed, "", Phase.DONE, "DONE")
     receipt = yield from _receipt(api, given, key, gone, attempt=attempt)
-    return _settled(desired, key, confirmed, receipt)
+    return _settled(api, desired, key, confirmed, receipt)
 
 
 def _attempt_of(task: str, copy: Task | None, run: RunRecord | None) -> int:
@@ -110,14 +122,30 @@ def _attempt_of(task: str, copy: Task | None, run: RunRecord | None) -> int:
 
 
 def _living(
-    api: JobApi, desired: Desired, given: RunInput, key: RunKey, task: Task
+    api: JobApi,
+    desired: Desired,
+    given: RunInput,
+    key: RunKey,
+    task: Task,
+    *,
+    run: RunRecord | None,
 ) -> Flow[Settlement]:
+    attempt = JobView(run=run).attempt_of(task)
     if task.phase not in (Phase.DONE, Phase.PARTLY):
-        return _settled(desired, key, task.id, None)
-    marker = read_marker(task.description)
-    attempt = 1 if marker is None else marker.attempt
+        settled = _settled(api, desired, key, task.id, None)
+        yield _noted(settled, key, task, attempt=attempt)
+        return settled
     receipt = yield from _receipt(api, given, key, task, attempt=attempt)
-    return _settled(desired, key, task.id, receipt)
+    return _settled(api, desired, key, task.id, receipt)
+
+
+def _noted(settled: Settlement, key: RunKey, task: Task, *, attempt: int) -> Note:
+    """Return the note that a task is an attempt of a run: that it was started, or how it ended."""
+    paid = START if task.phase is Phase.RUNNING else ""
+    if task.phase is Phase.ENDED:
+        ended: JsonObject = {"ended": task.status, "cause": task.cause or "no cause given"}
+        settled = replace(settled, data={**settled.data, **ended})
+    return Note(Event.ADOPT, settled, operation=paid, run=RunMark(key.digest, attempt))
 
 
 def _receipt(
@@ -136,11 +164,13 @@ def _receipt(
     )
 
 
-def _settled(desired: Desired, key: RunKey, task: str, receipt: Receipt | None) -> Settlement:
+def _settled(
+    api: JobApi, desired: Desired, key: RunKey, task: str, receipt: Receipt | None
+) -> Settlement:
     data: JsonObject = {
         "key": key.digest,
         "onRemove": str(desired.run.get("onRemove", "keep")),
-        "api": str(desired.run.get("api", "v2")),
+        "api": api.api,
     }
     return Settlement(
         Result.DONE,

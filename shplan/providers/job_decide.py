@@ -18,7 +18,7 @@ from shplan.core.planner import dependencies
 from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
-from shplan.core.value import JsonObject, Object, Reference, Unknown, Value, is_known
+from shplan.core.value import JsonObject, Object, Reference, Unknown
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
 from shplan.providers.job_case import Case, Options
@@ -49,8 +49,9 @@ def _case(
 ) -> Case:
     options = Options.of(desired.run)
     current: Object = {
-        "run": cast("Value", {k: v for k, v in desired.run.items() if is_known(v)}),
-        "files": dict(view.given.files) if view.given is not None else {},
+        # With its unknowns, as the record: a trigger may be the key of another run.
+        "run": {**desired.run},
+        "files": dict(view.files) or (dict(view.given.files) if view.given is not None else {}),
         "onRemove": options.on_remove,
         "api": api.api,
     }

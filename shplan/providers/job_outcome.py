@@ -21,8 +21,8 @@ from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Fetch, File, Flow, Look, Rows, Scan
-from shplan.providers.job import JobApi, Part, Parts, Phase, Task, bucket_and_key
-from shplan.providers.places import names_of
+from shplan.providers.job import JobApi, Part, Parts, Phase, Task
+from shplan.providers.places import bucket_and_key, names_of
 from shplan.providers.reconciled import stated_record
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.

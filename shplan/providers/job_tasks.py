@@ -8,6 +8,7 @@ a thousand times; here each task is understood once, and a job sees only what ma
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, cast
 
 from shplan.core.key_format import put_key
@@ -43,6 +44,11 @@ class TaskIndex:
     def get(self, task: str) -> Task | None:
         """Return the task of an id, None where the list did not show it."""
         return self._by_id.get(task)
+
+    @property
+    def ids(self) -> AbstractSet[str]:
+        """Every task that the list has shown."""
+        return self._by_id.keys()
 
     def candidates(self, short: str, delivery: str) -> tuple[Task, ...]:
         """

@@ -30,7 +30,8 @@ from shplan.providers.base import (
     Surroundings,
     Wait,
 )
-from shplan.providers.job import JobApi, JobView, Phase, Sought, Task, belongs
+from shplan.providers.job import JobApi, JobView, Phase, Task, belongs
+from shplan.providers.job_find import Sought
 from shplan.providers.reconciled import MAX_REPEATS, failure, read_or_none
 
 if TYPE_CHECKING:

@@ -23,6 +23,13 @@ def url_of(place: Value) -> str:
     return ""
 
 
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """Split `s3://bucket/key`; the bucket is empty for anything else."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return (bucket, key) if scheme == "s3" else ("", "")
+
+
 def placeholders_in(url: str) -> tuple[str, ...]:
     """Return the placeholders of a template, each once, in their order."""
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(url)))
@@ -33,4 +40,4 @@ def names_of(template: str) -> re.Pattern[str]:
     return re.compile("[^/]+".join(map(re.escape, _PLACEHOLDER.split(template))))
 
 
-__all__ = ["names_of", "placeholders_in", "url_of"]
+__all__ = ["bucket_and_key", "names_of", "placeholders_in", "url_of"]

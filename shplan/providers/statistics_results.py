@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Set as AbstractSet
 from typing import cast
 
 from shplan.core.key_format import holds_key, put_key
@@ -16,13 +18,15 @@ from shplan.core.paths import holds_minted, template_root, with_minted
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Fetch, File, Flow, Look
-from shplan.providers.job import Phase, bucket_and_key
+from shplan.providers.job import Phase, Task
 from shplan.providers.job_outcome import Features, Trace, told_cause
-from shplan.providers.places import names_of, url_of
+from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses
+from shplan.providers.places import bucket_and_key, names_of, url_of
 
 # What failed is said in few words: of many files the smallest are read, and a receipt says so.
 MOST_READ = 1_000
 UNREAD = "..."
+REQUEST_ID = "<REQUEST_ID>"
 
 
 def results_of(delivery: str, task: str) -> Flow[Features | None]:
@@ -92,6 +96,34 @@ def trace_of(given: RunInput, key: RunKey, task: str, *, delivery: str) -> Flow[
         return Trace(Phase.RUNNING)
     features = yield from results_of(delivery, task)
     return Trace(Phase.RUNNING) if features is None else Trace(Phase.DONE, features)
+
+
+def witnesses_of(key: RunKey, known: AbstractSet[str], *, delivery: str) -> Flow[Witnesses | None]:
+    """
+    Look for results of a run of which nobody knows a task: in the places that its key names.
+
+    Args:
+        known: ids that the ledger or the list knows
+
+    Returns:
+        None where anybody's results may lie
+    """
+    if not holds_key(delivery):
+        return None
+    template = put_key(delivery, key.short)
+    bucket, root = bucket_and_key(template_root(template))
+    files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
+    named = _named(bucket_and_key(template)[1])
+    matches = [match for file in files or () if (match := named.fullmatch(file.key))]
+    ids = {match.groupdict().get("id", UNKNOWN_ID) for match in matches} - known
+    tasks = (Task(one, "", Phase.ENDED, "") for one in sorted(ids))
+    return Witnesses(tuple(tasks), is_complete=True)
+
+
+def _named(template: str) -> re.Pattern[str]:
+    """Return the pattern of the names of results; its group `id` is that of their task."""
+    first, *more = (names_of(part).pattern for part in template.split(REQUEST_ID))
+    return re.compile(first + ("(?P<id>[^/]+)" + "(?P=id)".join(more) if more else ""))
 
 
 def _expected(given: RunInput) -> Flow[int | None]:

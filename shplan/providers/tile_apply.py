@@ -7,7 +7,7 @@ made is recorded even when other tiles of the same group were refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -112,7 +112,7 @@ class _Work:
         path = _place(member)
         if member.index >= 0:
             path = (*path, *_parameter(error))
-        said = "; ".join(_violations(error)) or str(error)
+        said = "; ".join(error.violations if isinstance(error, RefusedError) else ()) or str(error)
         self.faults.append(Fault(path, f"{member.key}: {said}"))
 
     def learnt(self, **more: object) -> Settlement:
@@ -507,23 +507,6 @@ def _parameter(error: ApiError) -> tuple[str, ...]:
     first = errors[0] if isinstance(errors, list) and errors else None
     named = first.get("parameter") if isinstance(first, dict) else None
     return tuple(named.split("->")) if isinstance(named, str) else ()
-
-
-def _violations(error: ApiError) -> Iterator[str]:
-    """
-    Yield what the server says beside its message, which alone is often "Invalid request".
-
-    Source: API description, error `errors`: objects with `parameter` and `violation`, or texts.
-    """
-    errors = error.errors if isinstance(error, RefusedError) else None
-    for one in errors if isinstance(errors, list) else ():
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict) and isinstance(one.get("violation"), str):
-            named = one.get("parameter")
-            yield (
-                f"{named}: {one['violation']}" if isinstance(named, str) else str(one["violation"])
-            )
 
 
 def _grouped(members: Sequence[MemberChange]) -> Iterable[Sequence[MemberChange]]:

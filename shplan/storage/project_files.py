@@ -17,9 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from shplan.core.errors import OutputError
-from shplan.core.files import FileDraft, FileFound, Inspect, Write
+from shplan.core.files import FileDraft, FileFound, Inspect, Prepare, Write
 
 _BLOCK = 1 << 20
+# What has no room for this has none for an answer and its receipt.
+_ROOM_BYTES = 1 << 16
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -43,6 +45,27 @@ class ProjectFiles:
             if one is not None:
                 found[path] = one
         return found
+
+    def prepare(self, step: Prepare) -> None:
+        """
+        Make directories, and try whether there is room in them; nothing of it is left.
+
+        Raises:
+            OutputError: something cannot be written there
+        """
+        tried = set()
+        for path in step.paths:
+            self._refuse_obstacles(path)
+            place = (self._root / path).parent
+            if place in tried:
+                continue
+            tried.add(place)
+            try:
+                self._make_directory(place)
+                _try(place / f".{_digest(path.encode())[:16]}.try")
+            except OSError as error:
+                message = f"{path} cannot be written: {error.strerror or type(error).__name__}"
+                raise OutputError(message) from error
 
     def write(self, step: Write) -> None:
         """
@@ -110,10 +133,13 @@ class ProjectFiles:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
         descriptor = os.open(part, flags, 0o666)
         try:
-            rest = memoryview(draft.content)
-            while rest:
-                rest = rest[os.write(descriptor, rest[:_BLOCK]) :]
+            _write_all(descriptor, draft.content)
             os.fsync(descriptor)
+        except OSError:
+            # Half of an answer is none, and it takes the room that a whole one needs.
+            with suppress(OSError):
+                part.unlink()
+            raise
         finally:
             os.close(descriptor)
         _sync_directory(part.parent)
@@ -145,6 +171,24 @@ class ProjectFiles:
         place.mkdir(parents=True, exist_ok=True)
         for one in reversed(missing):
             _sync_directory(one.parent)
+
+
+def _try(place: Path) -> None:
+    """Write a file and take it away again; one that an earlier try has left is taken away too."""
+    with suppress(FileNotFoundError):
+        place.unlink()
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666)
+    try:
+        _write_all(descriptor, bytes(_ROOM_BYTES))
+    finally:
+        os.close(descriptor)
+        place.unlink()
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest[:_BLOCK]) :]
 
 
 def _digest(content: bytes) -> str:

@@ -162,7 +162,7 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
     elif endings and not endings - _LATER and not report.interrupted:
         yield "What runs on is watched with `shplan status`; the next apply collects it."
     elif left and all(_is_failed_run(result) for result in left) and not report.interrupted:
-        yield "A run that did not succeed is not repeated by itself: `shplan plan` says the ways on."
+        yield "`shplan plan` says which of these runs another apply would repeat, and pay, and the ways on."
     elif endings - {"undecided"} or report.interrupted:
         yield "What was done is recorded. The same command resumes what is left."
 

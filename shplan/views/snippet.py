@@ -17,10 +17,16 @@ from shplan.core.diagnostic import Diagnostic, SourceSpan
 _MAX_WIDTH = 110
 _BREAK = re.compile(r"\r\n|\n|\r")
 # Fields whose value is a secret in the service's API or in this tool's own settings; `tokenUrl` is none.
-_SECRET = re.compile(
-    r"(?i)((?:secret|password|passwd|token(?!_?url)|accesskey|access_key|apikey|api_key|private_?key)"
-    r"[\w-]*[\"']?\s*[:=]\s*)(?!\s*[\"']?\{\{)(?!\s*$)(\S.*)"
+# No pattern here goes back and forth in a line: whoever wrote the file may have written it against us.
+_FIELD = (
+    r"(?i)(?:secret|password|passwd|token(?!_?url)|accesskey|access_key|apikey|api_key|private_?key"
+    r"|credentials)[\w-]{0,64}[\"']?\s*[:=]"
 )
+_SECRET = re.compile(_FIELD)
+_SPACE = re.compile(r"\s*")
+_EXPRESSION = re.compile(r"[\"']?\s{0,9}\{\{")
+# The value follows on a line of its own.
+_OPEN = re.compile(_FIELD + r"\s*(?:[|>][-+0-9]{0,3})?\Z")
 
 
 def render(diagnostic: Diagnostic, texts: Mapping[str, str]) -> str:
@@ -77,7 +83,18 @@ def _line_window(text: str, line: int, context: int) -> list[tuple[int, str]]:
     if line > len(starts):
         return []
     numbers = range(max(line - context, 1), line + 1)
-    return [(number, text[starts[number - 1] : _end(text, starts, number)]) for number in numbers]
+    return [(number, _line(text, starts, number)) for number in numbers]
+
+
+def _line(text: str, starts: list[int], number: int) -> str:
+    """Return a line as it may be shown, apart from secrets whose field stands on it."""
+    line = text[starts[number - 1] : _end(text, starts, number)]
+    if number == 1:
+        return line
+    before = text[starts[number - 2] : _end(text, starts, number - 1)]
+    if not _OPEN.search(before.rstrip()):
+        return line
+    return "".join("*" if one.strip() else one for one in line)
 
 
 @lru_cache(maxsize=4)
@@ -112,10 +129,16 @@ def _underlined(line: str, span: SourceSpan) -> tuple[str, str]:
 @lru_cache(maxsize=4)
 def _hidden(line: str) -> str:
     """Blank secrets out, character by character, so that columns stay where they are."""
-    match = _SECRET.search(line)
-    if match is None:
-        return line
-    return line[: match.start(2)] + "*" * len(match[2]) + line[match.end(2) :]
+    for match in _SECRET.finditer(line):
+        value = _end_of(_SPACE, line, match.end())
+        if not _EXPRESSION.match(line, value):
+            return line[:value] + "*" * (len(line) - value)
+    return line
+
+
+def _end_of(pattern: re.Pattern[str], line: str, position: int) -> int:
+    found = pattern.match(line, position)
+    return position if found is None else found.end()
 
 
 def _crop(line: str) -> str:

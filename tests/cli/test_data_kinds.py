@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,44 @@ spec: {name: "Tile {{ each.key }}", s3Bucket: fields}
     assert "UTM 10km grid: 6 tiles, 6 of them partly" in project.run("why", "TilingGrid/tiles").out
     assert changes(project)["TilingGrid/tiles"]["reason"]["code"] == "read"
     assert project.run("pull", "TilingGrid/tiles").code == 1
+
+
+JOB = """\
+apiVersion: shplan/v1
+kind: Process
+metadata: {name: figure}
+spec:
+  input:
+    bounds: {bbox: [14.0, 46.0, 14.2, 46.2]}
+    data:
+      - type: sentinel-2-l2a
+        dataFilter: {timeRange: {from: "2025-06-01T00:00:00Z", to: "2025-06-30T23:59:59Z"}}
+  output: {width: 32, height: 32}
+  evalscript: |
+    //VERSION=3
+    function setup() { return {input: ["B04"], output: {bands: 1}, mosaicking: "ORBIT"}; }
+    function evaluatePixel(samples) { return [Math.min(samples.length, 1)]; }
+run: {output: out/figure.png}
+"""
+
+
+def asked(project: Project) -> int:
+    """How often the catalogue was searched."""
+    with sqlite3.connect(project.root / ".shplan" / "sandbox" / "sandbox.sqlite") as file:
+        (number,) = file.execute(
+            "select count(*) from requests where path like '%/search'"
+        ).fetchone()
+    return int(number)
+
+
+def test_who_wants_no_price_does_not_pay_for_the_search_that_tells_it(project: Project) -> None:
+    project.manifest.write_text(JOB)
+    (project.root / "shplan.yaml").write_text(
+        "{apiVersion: shplan/v1, kind: Project, metadata: {name: demo}, "
+        "spec: {outputs: {figure: \"{{ ref('Process/figure').path }}\"}}}\n"
+    )
+    for command in (["status"], ["output"], ["status", "--watch"]):
+        assert project.run(*command).code == 0, command
+        assert asked(project) == 0, command
+    assert "as the catalogue lists them" in project.run("why", "Process/figure").out
+    assert asked(project) == 1

@@ -29,6 +29,19 @@ function setup() {
 }
 function evaluatePixel(s) { return {default: [s.red * 2], mask: [s.dataMask]}; }
 """
+FIGURE = f"""apiVersion: shplan/v1
+kind: Process
+metadata: {{name: figure}}
+spec:
+  input:
+    bounds: {{bbox: [14.5, 46.0, 14.6, 46.05]}}
+    data:
+      - type: sentinel-2-l2a
+        dataFilter: {{timeRange: {{from: "2023-06-01T00:00:00Z", to: "2023-06-30T00:00:00Z"}}}}
+  output: {{width: 64, height: 64}}
+  evalscript: {json.dumps(COLOUR)}
+run: {{output: out/figure.png}}
+"""
 PLACE = ("--bbox", "14.5,46.0,14.6,46.05", "--time", "2023-06-01/2023-06-30")
 S2 = ("--collection", "sentinel-2-l2a")
 
@@ -242,6 +255,9 @@ def test_a_wrong_script_is_refused_before_anything_is_sent(
         (("a.js", *S2, *PLACE, "--crs", "utm", "-o", "a.png"), "a code, as EPSG:32633"),
         (("a.js", *S2, *PLACE, "--res", "-1", "-o", "a.png"), "--res, greater than 0"),
         (("a.js", *S2, *PLACE, "--res", "1", "--width", "9", "-o", "a.png"), "or --width"),
+        (("a.js", *S2, *PLACE[:3], "2025-02-30", "-o", "a.png"), "2025-02-30 is no day"),
+        (("a.js", *S2, *PLACE[:3], "2025-06-01/June", "-o", "a.png"), "June is no day"),
+        (("a.js", *S2, *PLACE[:3], "2025-06-02/2025-06-01", "-o", "a.png"), "is later than"),
         (("a.js", "--cog", "x.tif", "-o", "a.png"), "x.tif is not there"),
         (("a.js", "--cog", "a.js", "-o", "a.png"), "is no image"),
         (("a.js", "--cog", "field.tif", "-o", "a.png"), "the script reads B04; field.tif has red"),
@@ -257,3 +273,25 @@ def test_what_cannot_be_drawn_is_wrong_usage(
     assert said.code == 1
     assert words in said.err
     assert names(place) == {"a.js", "field.tif"}
+
+
+def test_what_the_service_has_against_it_is_said_with_its_field(run, place: Path) -> None:
+    said = run("evalscript", "render", "a.js", "--collection", "sentinel-2", *PLACE, "-o", "a.png")
+    assert said.code == 1
+    assert "Invalid request.\n" in said.err
+    assert "input->data->0->type: " in said.err
+    assert names(place) == {"a.js"}
+
+
+def test_a_job_that_is_a_process_request_is_drawn(run, place: Path) -> None:
+    (place / "shplan.yaml").write_text(
+        "{apiVersion: shplan/v1, kind: Project, metadata: {name: p}}\n"
+    )
+    (place / "manifests").mkdir()
+    (place / "manifests" / "a.yaml").write_text(FIGURE)
+    said = run("evalscript", "render", "Process/figure", "-o", "a.png", "--size", "40")
+    assert said.code == 0, said
+    assert pixels(place / "a.png")[1].shape[1:] == (29, 40)
+    # Nothing was recorded: it has not run.
+    assert "never ran" in run("why", "Process/figure").out
+    assert run("evalscript", "render", "Process/figures", "-o", "b.png").code == 1

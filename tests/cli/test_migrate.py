@@ -12,6 +12,7 @@ import yaml
 
 from tests.cli.conftest import Project
 from tests.manifest.test_migration import MANIFEST, body
+from tests.support.canaries import planted
 
 
 def test_a_file_is_rewritten_and_the_report_is_beside_it(project: Project, tmp_path: Path) -> None:
@@ -74,3 +75,25 @@ def test_the_report_is_json_where_that_is_asked_for(project: Project, tmp_path: 
 
 def test_a_file_that_is_not_there_is_told(project: Project) -> None:
     assert project.run("migrate", "batch-v1", "nowhere.yaml").code == 1
+
+
+PASTED = """processRequest: {input: {bounds: {bbox: [14.5, 46.0, 14.6, 46.1]}, data: [{type: sentinel-2-l2a}]}}
+tilingGrid: {id: 0, resolution: 60}
+output: {defaultTilePath: s3://results/old}
+secretAccessKey:
+  canary-on-its-own-line
+bogus: 1
+credentials: canary-of-another-store
+other: 1
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_that_was_pasted_along_is_neither_written_nor_shown(
+    project: Project, tmp_path: Path, form: str
+) -> None:
+    old = planted(tmp_path / "old.yaml", PASTED)
+    said = project.run("migrate", "batch-v1", str(old), "--format", form)
+    assert "bogus" in said.out + said.err
+    assert "migrate/unknown" in said.out + said.err
+    assert "canary-" not in said.out + said.err

@@ -104,7 +104,7 @@ def _try_all(home: Path, cases: list[Case], wanted: Wanted) -> Tally:
         grounds = {}
         for number, case in enumerate(cases, 1):
             if case.ground not in grounds:
-                grounds[case.ground] = GROUNDS[case.ground](home)
+                grounds[case.ground] = GROUNDS[case.ground](home, stand.sandbox.s3_url)
                 closing.callback(grounds[case.ground].close)
             before = time.monotonic()
             tried = _try_case(Bench, home, stand, grounds[case.ground], case, wanted, tally)

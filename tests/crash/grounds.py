@@ -42,7 +42,7 @@ class Ground(Protocol):
 class Directory:
     """The default: a directory; a write is bytes into a file, or the change of a name."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, _: str) -> None:
         self._path = home / "ledger"
 
     def url(self) -> str:
@@ -105,7 +105,8 @@ class Directory:
         self.lose()
 
 
-GROUNDS: dict[str, Callable[[Path], Any]] = {
+# Each takes a directory of its own, and the endpoint of the buckets that hold results.
+GROUNDS: dict[str, Callable[[Path, str], Any]] = {
     "directory": Directory,
     "bucket": Bucket,
     "postgres": Postgres,

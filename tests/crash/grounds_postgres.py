@@ -18,7 +18,7 @@ SCHEMA = "crash"
 class Postgres:
     """A ledger in a schema of a server that was started for it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, _: str) -> None:
         self._closing = ExitStack()
         self._cluster = self._closing.enter_context(cluster(home))
 

@@ -1,5 +1,5 @@
 """
-A ledger in a bucket: a write is an object that is put, or removed.
+A ledger in a bucket: a write is an object that is put, or removed. The results lie in others.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.crash.store import LEDGERS as BUCKET
 from tests.crash.strikes import Moment, Place, Striker
 
-BUCKET = "ledgers"
 PREFIX = "crash"
 
 
 class Bucket:
-    """A ledger below a prefix of a bucket of a server of S3."""
+    """A ledger below a prefix of a bucket of a server of S3, which passes on what others hold."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, results: str) -> None:
         import boto3
 
-        command = [sys.executable, "-m", "tests.crash.store"]
+        command = [sys.executable, "-m", "tests.crash.store", results]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

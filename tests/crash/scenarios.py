@@ -873,6 +873,7 @@ SETTINGS: dict[str, tuple[frozenset[str], dict[str, Any]]] = {}
 
 
 def _setting(name: str, about: str, **values: Any) -> None:
+    assert name not in SETTINGS, f"{name} stands twice: the first would be lost"
     SETTINGS[name] = (frozenset(about.split()), values)
 
 
@@ -884,8 +885,7 @@ _setting("put moves paths", "tiles saved", tile_put_path="honour")
 _setting("buckets never change", "collection tiles", bucket_change="never")
 _setting("sample format optional", "collection tiles", sample_format_required=False)
 _setting("second delete is done", "collection zarr tiles", second_delete=204)
-_setting("bare 429", "tiles job answer", error_429_wrapped=False)
-_setting("bare 429", "tiles job data", error_429_wrapped=False)
+_setting("bare 429", "tiles job answer data", error_429_wrapped=False)
 _setting("bare 401", "tiles job", error_401_body=False)
 _setting("frozen is a conflict", "tiles saved", frozen_change_status=409)
 _setting("omitted time stays", "tiles saved", tile_put_omitted_sensing_time="keep")

@@ -18,7 +18,7 @@ import pytest
 
 from shplan.providers.base import Nature
 from shplan.providers.registry import PROVIDERS
-from tests.crash.choice import Wanted, every_case, sample
+from tests.crash.choice import Wanted, does, every_case, sample
 from tests.crash.grounds import GROUNDS
 from tests.crash.judging import differences
 from tests.crash.scenarios import SCENARIOS, SETTINGS
@@ -68,6 +68,12 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_happened() -> Non
 @pytest.mark.timeout(900)
 def test_so_it_is_wherever_the_ledger_lies() -> None:
     assert crashes("--sample", "10", "--most", "3") >= 20
+
+
+@pytest.mark.parametrize(("only", "about"), [(("*/directory/*",), 9), ((), 10)])
+def test_even_a_small_sample_has_every_kind(only: tuple[str, ...], about: int) -> None:
+    chosen = sample(Wanted(only).cases(), about=about)
+    assert {kind for case in chosen for kind, _ in does(case.scenario)} == set(PROVIDERS)
 
 
 def test_the_sample_has_every_scenario_and_most_settings() -> None:

@@ -19,7 +19,8 @@ import pytest
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import drifted
-from shplan.core.files import FileDraft
+from shplan.core.errors import OutputError
+from shplan.core.files import FileDraft, Prepare
 from shplan.core.status import statuses
 from shplan.engine.executor import Ending
 from shplan.providers.base import ChangeFailedError
@@ -460,6 +461,27 @@ def test_what_comes_to_lie_there_meanwhile_is_not_written_over(tmp_path: Path) -
         assert (await only(world, process())).action is Action.RESUME
         await done(world, process())
         await settled(world, process())
+        assert await asked(world) == 1
+
+    on_bench(tmp_path, scenario)
+
+
+def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path) -> None:
+    """Or every apply, of a machine that tries again and again, would pay and lose an answer."""
+
+    class Full(ProjectFiles):
+        def prepare(self, step: Prepare) -> None:
+            message = f"{step.paths[0]} cannot be written: No space left on device"
+            raise OutputError(message)
+
+    async def scenario(world: Bench) -> None:
+        message = await failed(world, process(), files=Full(world.project))
+        assert message == (
+            "out/ndvi.png cannot be written: No space left on device; nothing was asked"
+        )
+        assert await asked(world) == 0
+        assert (await only(world, process())).reason is Reason.NEVER_RUN
+        await done(world, process())
         assert await asked(world) == 1
 
     on_bench(tmp_path, scenario)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,11 +17,13 @@ from shplan.core.change import Action, Reason
 from shplan.core.errors import ManifestError
 from shplan.core.resource import Lifecycle
 from shplan.core.selection import Selection
+from shplan.core.value import Reference, Unknown
 from shplan.providers.base import ChangeFailedError
 from shplan.providers.batch_process import BatchProcess
 from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.schema.store import tables
-from tests.support.bench import Bench
+from tests.support.bench import Bench, collection
+from tests.support.delivered import FIELDS, statistics, write_fields
 from tests.support.jobs import body, job, tasks
 
 Scenario = Callable[[Bench], Awaitable[None]]
@@ -94,6 +96,41 @@ def test_a_task_that_asks_for_something_else_is_not_taken(tmp_path: Path) -> Non
             await world.confirm("BatchProcess/ndvi", other["id"], job())
 
     on_bench(tmp_path, scenario)
+
+
+def test_what_was_imported_while_it_ran_is_never_run_again_when_it_is_gone(tmp_path: Path) -> None:
+    """The ledger has started nothing, and yet it says that this run was started and is paid."""
+
+    async def scenario(world: Bench) -> None:
+        made = await world.call("POST", "/batch/v2/process", body())
+        await world.call("POST", f"/batch/v2/process/{made['id']}/start")
+        await world.confirm("BatchProcess/ndvi", made["id"], job())
+        await world.clock.sleep(600.0)
+        assert await tasks(world) == []
+        shutil.rmtree(world.buckets / "results")
+        (change,) = (await world.plan(job())).plan.changes
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
+        await world.confirm("BatchProcess/ndvi", made["id"], job())
+        assert await actions(world, job()) == {"BatchProcess/ndvi": Action.NOOP}
+
+    on_bench(tmp_path, scenario, expire_done_s=60.0)
+
+
+def test_what_had_failed_when_it_was_imported_has_failed_when_it_is_gone(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wrong = job(
+            script="//VERSION=3\nfunction setup() { return {}; }\nfunction evaluatePixel() {}"
+        )
+        made = await world.call("POST", "/batch/v2/process", dict(wrong.spec))
+        await world.call("POST", f"/batch/v2/process/{made['id']}/start")
+        await world.clock.sleep(30.0)
+        await world.confirm("BatchProcess/ndvi", made["id"], wrong)
+        await world.clock.sleep(600.0)
+        assert await tasks(world) == []
+        (change,) = (await world.plan(wrong)).plan.changes
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.RUN_FAILED)
+
+    on_bench(tmp_path, scenario, expire_failed_s=120.0)
 
 
 def test_a_job_whose_file_nobody_stated_is_confirmed_by_reading_it(tmp_path: Path) -> None:
@@ -204,5 +241,54 @@ def test_a_strangers_task_that_failed_is_the_run_and_is_said_so(tmp_path: Path) 
         again = job(script=wrong, run={"onFailure": "rerun"})
         (change,) = (await world.plan(again)).plan.changes
         assert (change.action, change.attempt) == (Action.RUN, 2)
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_trigger_that_is_learnt_on_the_way_is_in_the_key(tmp_path: Path) -> None:
+    """Else the next plan would see another key, and the run would be paid again."""
+
+    async def scenario(world: Bench) -> None:
+        first = job("first", url="s3://results/first")
+        reference = Reference(first.address, ("key",))
+        key = Unknown("{{ ref('BatchProcess/first').key }}", "BatchProcess/second", (reference,))
+        second = job("second", url="s3://results/second", run={"triggers": {"after": key}})
+        second = replace(second, references=(reference,))
+        await world.apply(first, second)
+        assert set((await actions(world, first, second)).values()) == {Action.NOOP}
+        assert await starts(world) == 2
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("is_stated", [False, True])
+def test_areas_in_a_file_on_a_collection_of_the_same_plan_are_one_run(
+    tmp_path: Path, is_stated: bool
+) -> None:
+    """The key is learnt on the way: with the digest of the file that the plan has read."""
+
+    async def scenario(world: Bench) -> None:
+        write_fields(world)
+        world.write_tiles("a")
+        content = (world.buckets / "areas" / "fields.gpkg").read_bytes()
+        stated = {"files": {FIELDS: hashlib.sha256(content).hexdigest()}} if is_stated else {}
+        unknown = "byoc-{{ ref('ByocCollection/fields').id }}"
+        reference = Reference(Address("ByocCollection", "fields"), ("id",))
+        wanted = statistics(run=stated)
+        data = [{"type": Unknown(unknown, "BatchStatistics/fields", (reference,))}]
+        asked = {**cast("dict[str, Any]", wanted.spec["input"]), "data": data}
+        wanted = replace(wanted, spec={**wanted.spec, "input": asked}, references=(reference,))
+        planned = await world.plan(collection(), wanted)
+        assert planned.plan.changes[-1].reason is Reason.KEY_UNKNOWN
+        await world.apply(collection(), wanted)
+        (run,) = (await world.journal().runs("sandbox")).values()
+        assert run.receipt is not None
+        (change,) = [
+            one
+            for one in (await world.plan(collection(), wanted)).plan.changes
+            if one.address == wanted.address
+        ]
+        assert change.key == run.key
+        assert await starts(world) == 1
 
     on_bench(tmp_path, scenario)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from shplan.core.change import Action, Change, Reason
+from shplan.core.value import Reference, Unknown
 from shplan.engine.runs import plan
 from shplan.providers.base import Fetch, Look
 from shplan.sandbox.settings import Settings as SandboxSettings
@@ -114,6 +115,38 @@ def test_one_that_was_started_and_did_not_finish_is_for_a_person_to_decide(tmp_p
         assert (await only(world, job(run={"generation": 2}))).action is Action.RUN
 
     on_bench(tmp_path, scenario, batch_processing_s=600.0, **FORGETFUL)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_key_that_is_learnt_on_the_way_finds_its_witnesses_as_well(
+    tmp_path: Path, is_stopped: bool
+) -> None:
+    """What a job refers to is adopted in the same apply: the plan could not ask for its key."""
+
+    async def scenario(world: Bench) -> None:
+        first = job("first", url="s3://results/first")
+        reference = Reference(first.address, ("key",))
+        key = Unknown("{{ ref('BatchProcess/first').key }}", "BatchProcess/second", (reference,))
+        second = job("second", url="s3://results/second", run={"triggers": {"after": key}})
+        second = replace(second, references=(reference,))
+        await world.apply(first)
+        await world.apply(first, second, wait=not is_stopped)
+        await world.clock.sleep(30.0)
+        if is_stopped:
+            (task,) = [one for one in await tasks(world) if one["status"] == "PROCESSING"]
+            await world.call("POST", f"/batch/v2/process/{task['id']}/stop")
+        await lost(world)
+        planned = (await world.plan(first, second)).plan
+        assert [one.action for one in planned.changes] == [Action.ADOPT, Action.RUN]
+        applied = await world.apply(first, second)
+        assert applied.report is not None
+        assert applied.report.exit_code() == (7 if is_stopped else 0)
+        assert await starts(world) == 2
+        again = (await world.plan(first, second)).plan
+        assert again.exit_code() == (7 if is_stopped else 0)
+        assert not is_stopped or again.changes[1].reason is Reason.OUTCOME_UNKNOWN
+
+    on_bench(tmp_path, scenario, batch_processing_s=60.0, **FORGETFUL)
 
 
 def test_a_partial_run_is_found_partial(tmp_path: Path) -> None:

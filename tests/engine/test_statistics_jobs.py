@@ -128,6 +128,39 @@ def test_a_task_that_expired_is_decided_by_its_results(tmp_path: Path) -> None:
     on_fields(tmp_path, scenario, expire_done_s=60.0)
 
 
+@pytest.mark.parametrize("lacks", [False, True])
+@pytest.mark.parametrize(
+    "path", ["<ID>.json", "<REQUEST_ID>/<ID>.json", "of-<REQUEST_ID>-<ID>.json"]
+)
+def test_results_in_a_place_of_the_key_tell_of_a_run_that_nobody_else_knows(
+    tmp_path: Path, path: str, lacks: bool
+) -> None:
+    """The ledger is lost and the task is gone: the results are the last witnesses."""
+
+    async def scenario(world: Bench) -> None:
+        wanted = statistics(url="s3://results/{{ run.key }}/" + path)
+        await done(world, wanted, wait=False)
+        await world.clock.sleep(600.0)
+        await tasks(world)
+        await world.clock.sleep(3600.0)
+        assert await tasks(world) == []
+        if lacks:
+            min((world.buckets / "results").rglob("*.json")).unlink()
+        lose(world)
+        planned = (await world.plan(wanted)).plan
+        if lacks:
+            assert (planned.exit_code(), planned.changes[0].reason) == (7, Reason.OUTCOME_UNKNOWN)
+            return
+        assert planned.changes[0].action is Action.ADOPT
+        await done(world, wanted)
+        assert (await only(world, wanted)).reason is Reason.RAN
+        assert await starts(world) == 1
+        other = statistics(url="s3://results/{{ run.key }}/" + path, run={"generation": 2})
+        assert (await only(world, other)).action is Action.RUN
+
+    on_fields(tmp_path, scenario, expire_done_s=60.0)
+
+
 @pytest.mark.parametrize("url", ["s3://results/<ID>.json", "s3://results/<REQUEST_ID>/<ID>.json"])
 def test_results_that_may_be_others_or_lack_some_decide_nothing(tmp_path: Path, url: str) -> None:
     async def scenario(world: Bench) -> None:

@@ -7,6 +7,7 @@ manifest refers to, and a password in a URL. The commands run as processes of th
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ TOKEN = "canary-9b2e5d-bearer-token"
 REFERRED = "canary-c3d8f0-referred-secret"
 PASSWORD = "canary-71e6aa-url-password"
 CANARIES = (SECRET, TOKEN, REFERRED, PASSWORD)
+REFUSED = b"this is not understood"
 
 PROJECT = """\
 apiVersion: shplan/v1
@@ -101,6 +103,12 @@ class Proxy(BaseHTTPRequestHandler):
             echo = f'{{"error": {{"status": 400, "reason": "x", "message": "Bearer {TOKEN}"}}}}'
             self._answer(400, echo.encode())
             return
+        if REFUSED in body:
+            # A refusal that repeats all that it was sent, in the middle of a sentence.
+            told = f"{body.decode()} with Bearer {TOKEN} is not understood"
+            echo = {"error": {"status": 400, "reason": "Bad Request", "message": told}}
+            self._answer(400, json.dumps(echo).encode())
+            return
         token = httpx.post(
             f"{self.behind}/oauth/token",
             data={
@@ -113,13 +121,17 @@ class Proxy(BaseHTTPRequestHandler):
             self.command,
             self.behind + self.path,
             content=body,
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                "Accept": self.headers.get("Accept", "*/*"),
+            },
         )
-        self._answer(answer.status_code, answer.content)
+        self._answer(answer.status_code, answer.content, answer.headers.get("Content-Type", ""))
 
-    def _answer(self, status: int, content: bytes) -> None:
+    def _answer(self, status: int, content: bytes, form: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", form)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -32,9 +32,11 @@ from shplan.core.address import Address
 from shplan.core.change import Reason
 from tests.support.cogs import cog_bytes
 from tests.support.dying import Fate, Moment
+from tests.support.model_book import Approved, Book, Judge, Sent
 from tests.support.model_clients import Client, Outcome, Run, Weather, save_plan
 from tests.support.model_machine import BUCKETS, FOLDERS, LAG_S, SECRETS, Repository, World
 from tests.support.model_manifests import (
+    Answer,
     Collection,
     Job,
     Manifest,
@@ -46,12 +48,14 @@ from tests.support.model_manifests import (
     tile_sets,
     without,
 )
+from tests.support.model_server import Held
 
 TITLES = ("North", "South")
 TIMES = ("2025-06-01T10:00:00Z", "2025-07-01T00:00:00Z")
 DAYS = ("2025-06-01", "2025-07-01")
 PATHS = (*FOLDERS, "nowhere")
 EDITS = ("rename", "nodata", "delete", "add", "strip", "time", "start", "stop", "analyse")
+YEARS = (1985, 1986)
 KEYS = ("n", "s")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
@@ -140,6 +144,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            self.totals["images"] += len(self.world.answered)
             self.world.close()
 
     @rule()
@@ -242,6 +247,12 @@ class Machine(RuleBasedStateMachine):
         after = () if one is None else (one.address,)
         self.commit({**self.manifests, address: Job(address, of=of, after=after, **fields)})
 
+    @rule(year=st.sampled_from(YEARS))
+    def declare_answer(self, year: int) -> None:
+        self.count("edits")
+        address = Address("Process", "a1")
+        self.commit({**self.manifests, address: Answer(address, year)})
+
     @rule(data=st.data())
     @precondition(lambda self: self.manifests)
     def edit_manifest(self, data: st.DataObject) -> None:
@@ -281,6 +292,8 @@ class Machine(RuleBasedStateMachine):
                     replace(one, start="auto"),
                     replace(one, on_remove="stop" if one.on_remove == "keep" else "keep"),
                 ]
+            case Answer():
+                others = [replace(one, year=year) for year in YEARS]
         return st.sampled_from([prevent, *(other for other in others if other != one)])
 
     @rule(data=st.data(), forget=yes)
@@ -694,4 +707,25 @@ def test_whatever_happens_the_model_holds() -> None:
     )
     met = Machine.totals
     assert met["code 0"] > met["commands"] / 2, met
-    assert min(met[what] for what in ("heals", "races", "ledgers lost", "edits on the server")), met
+    often = ("heals", "races", "ledgers lost", "edits on the server", "images")
+    assert min(met[what] for what in often), met
+
+
+def test_an_image_that_has_come_may_not_be_paid_for_again() -> None:
+    """One whose answer was lost may; so does the model see it, whatever the client does."""
+    address = Address("Process", "a1")
+    body = Answer(address, 1985).desired().spec
+    shown = {"method": "POST", "path": "/process/v1", "parameters": {}, "body": body}
+    nothing = Held({}, {}, {}, 0.0, 0)
+    wanted = {address: Answer(address, 1985)}
+    judge = Judge("A", wanted, Book(), nothing, set(), [], approved=Approved([shown]))
+    sent = Sent("POST", "/process/v1", body)
+    for _ in range(2):
+        judge.arriving(sent, nothing)
+        judge.served(sent, 200, None, nothing, cost_pu=0.01)
+    assert judge.broken == []
+    judge.hears(sent)
+    judge.arriving(sent, nothing)
+    assert judge.broken == [
+        "A: POST /process/v1: the image of 1985 has come already, and is paid again"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shplan.core.errors import OutputError
-from shplan.core.files import FileDraft, Inspect, Write
+from shplan.core.files import FileDraft, Inspect, Prepare, Write
 from shplan.storage.project_files import ProjectFiles
 
 
@@ -129,3 +130,53 @@ def test_a_name_that_the_system_does_not_take_is_said(tmp_path: Path) -> None:
     assert found.obstacle
     with pytest.raises(OutputError):
         write(tmp_path, draft(long))
+
+
+def test_a_place_is_tried_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    prepare(tmp_path, "a/b/c.png", "a/b/d.png", "e.png")
+    prepare(tmp_path, "a/b/c.png")
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == ["a", "a/b"]
+
+
+@pytest.mark.parametrize("failing", ["open", "write", "mkdir"])
+def test_a_place_that_cannot_be_written_is_told_before(
+    tmp_path: Path, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or one that may only be read; what lay there is untouched."""
+    (tmp_path / "kept.png").write_bytes(b"kept")
+    refuse(monkeypatch, failing)
+    with pytest.raises(OutputError, match=r"a/b\.png cannot be written: No space left on device"):
+        prepare(tmp_path, "kept.png" if failing == "mkdir" else "a/b.png", "a/b.png")
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["kept.png"]
+
+
+def test_no_half_of_a_file_is_left_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "write")
+    with pytest.raises(OutputError, match="No space left"):
+        write(tmp_path, draft("a.png"))
+    assert not list(tmp_path.iterdir())
+
+
+def prepare(root: Path, *paths: str) -> None:
+    ProjectFiles(root).prepare(Prepare(paths))
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the system refuse to make, open or write anything, for lack of room."""
+    opened = os.open
+
+    def full(*arguments: object, **_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def open_only_what_is_read(path: Path, flags: int, *mode: int, **more: int) -> int:
+        return full() if flags & os.O_CREAT else opened(path, flags, *mode, **more)
+
+    if name == "mkdir":
+        monkeypatch.setattr(os, "mkdir", full)
+    elif name == "write":
+        monkeypatch.setattr(os, "write", full)
+    else:
+        monkeypatch.setattr(os, "open", open_only_what_is_read)

@@ -56,8 +56,11 @@ class FlatResolver:
     """Fills `{{ ref(...).id }}`-like unknowns, with text before, without a template language."""
 
     def fill(self, desired: Desired, attributes: Mapping[Address, Object]) -> Desired:
-        spec = fill(desired.spec, lambda leaf: self.fill_value(leaf, attributes))
-        return replace(desired, spec=spec)  # type: ignore[arg-type]
+        spec, run = (
+            fill(stated, lambda leaf: self.fill_value(leaf, attributes))
+            for stated in (desired.spec, desired.run)
+        )
+        return replace(desired, spec=spec, run=run)  # type: ignore[arg-type]
 
     def fill_value(self, value: Value, attributes: Mapping[Address, Object]) -> Value:
         if isinstance(value, Unknown):

@@ -19,6 +19,7 @@ from tests.support.model_manifests import (
     Collection,
     Job,
     Manifests,
+    answers,
     batch_jobs,
     collections,
     tile_sets,
@@ -40,6 +41,7 @@ class Book:
         homes: the set that each tile of ours was made for
         claims: names and buckets of creates whose end nobody knows; what has them later may be ours
         paths: the same for tiles, with the collection
+        answers: the years whose image has come and is recorded: nobody pays for it again
     """
 
     owned: set[str] = field(default_factory=set)
@@ -48,6 +50,7 @@ class Book:
     homes: dict[str, Address] = field(default_factory=dict)
     claims: set[KeyOf] = field(default_factory=set)
     paths: set[KeyOf] = field(default_factory=set)
+    answers: set[int] = field(default_factory=set)
 
     def copy(self) -> Book:
         return Book(
@@ -57,6 +60,7 @@ class Book:
             dict(self.homes),
             set(self.claims),
             set(self.paths),
+            set(self.answers),
         )
 
     def made_by_others(self, held: Held) -> None:
@@ -180,6 +184,8 @@ class Judge:
         beside: what another has adopted at the same moment, where both have one ledger
         lag_ms: how old something is before lists must show it
         broken: the rules that were broken, in words
+        answered: the years whose image was made and paid
+        heard: those that have arrived as well
     """
 
     who: str
@@ -196,6 +202,9 @@ class Judge:
     made: set[str] = field(default_factory=set)
     starts: Counter[str] = field(default_factory=Counter)
     charged: int = 0
+    heard: set[int] = field(default_factory=set)
+    answered: set[int] = field(default_factory=set)
+    answers_pu: float = 0.0
 
     def __post_init__(self) -> None:
         declared = {one.address for one in self.wanted.values() if one.prevent}
@@ -230,8 +239,17 @@ class Judge:
                 self._start(sent, task, held)
             case "POST", ["batch", "v2", "process", *_]:
                 pass
+            case "POST", ["process", "v1"]:
+                self._ask(sent)
             case _:
                 self._wrong(sent, "shplan has no business with it")
+
+    def _ask(self, sent: Sent) -> None:
+        year = year_of(sent)
+        if year not in {one.year for one in answers(self.wanted.values())}:
+            self._wrong(sent, "no manifest asks for it")
+        if year in self.book.answers | self.heard:
+            self._wrong(sent, f"the image of {year} has come already, and is paid again")
 
     def _is_race(self, sent: Sent, held: Held) -> bool:
         """The loser of a race deletes what it has made itself, while that is empty."""
@@ -339,10 +357,26 @@ class Judge:
 
     # --- after it was served ----------------------------------------------------------------
 
-    def served(self, sent: Sent, status: int, answer: Any, held: Held) -> None:
+    def hears(self, sent: Sent) -> None:
+        """Note that the answer has arrived."""
+        if sent.parts == ["process", "v1"] and year_of(sent) in self.answered:
+            self.heard.add(year_of(sent))
+
+    def served(
+        self, sent: Sent, status: int, answer: Any, held: Held, *, cost_pu: float = 0.0
+    ) -> None:
         """Note what a request has done."""
         if status >= 300:
             return
+        if sent.parts == ["process", "v1"]:
+            # Whose answer is lost asks again: the plan has said so.
+            again = year_of(sent) in self.answered
+            self.answered.add(year_of(sent))
+            # The meter counts it among the calls, which cost 1 PU elsewhere.
+            self.charged += 1
+            self.answers_pu += cost_pu - 1.0
+            if again:
+                return
         if not self.approved.take(sent) and not self._is_race(sent, held):
             self._wrong(sent, "it took effect more often than the plan has shown")
         self.charged += sent.parts[0] == "byoc"
@@ -368,6 +402,11 @@ class Judge:
         for one in tile_sets(self.wanted.values()):
             if path.partition("/(")[0] in one.paths and self._may_be(one.of, home):
                 self.book.homes[made] = one.address
+
+
+def year_of(sent: Sent) -> int:
+    """What a request for an image asks for, as the model names them."""
+    return int(sent.body["input"]["data"][0]["dataFilter"]["timeRange"]["from"][:4])
 
 
 def _asks(job: Job, asked: str) -> bool:

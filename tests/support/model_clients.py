@@ -40,6 +40,7 @@ from tests.support.model_manifests import Manifests, resources
 from tests.support.model_server import Server
 
 EFFECTS = frozenset({"POST", "PUT", "DELETE", "PATCH"})
+SPENT = b"x-processingunits-spent"
 Edit = Callable[[], Awaitable[None]]
 
 
@@ -105,11 +106,13 @@ class Wire:
         if strike == "502":
             await _refuse(send, 502)
             return
+        if has_effect:
+            self._judge.hears(_sent(scope, body))
         for message in messages:
             await send(message)
 
     async def _serve(self, scope: Any, body: bytes, *, judged: bool) -> list[Any]:
-        sent = Sent(scope["method"], published(scope["path"]), json.loads(body) if body else None)
+        sent = _sent(scope, body)
         held = await self._server.held() if judged else None
         if held is not None:
             self._judge.arriving(sent, held)
@@ -124,10 +127,17 @@ class Wire:
         await self._app(scope, given, catch)
         if held is not None:
             text = b"".join(m.get("body", b"") for m in messages[1:])
+            headers = dict(messages[0]["headers"])
+            answer = None
             with contextlib.suppress(ValueError):
                 answer = json.loads(text) if text else None
-                self._judge.served(sent, messages[0]["status"], answer, held)
+            cost_pu = float(headers.get(SPENT, b"0"))
+            self._judge.served(sent, messages[0]["status"], answer, held, cost_pu=cost_pu)
         return messages
+
+
+def _sent(scope: Any, body: bytes) -> Sent:
+    return Sent(scope["method"], published(scope["path"]), json.loads(body) if body else None)
 
 
 def published(path: str) -> str:
@@ -205,6 +215,10 @@ class Client(Bench):
     @property
     def ledger(self) -> Path:
         return self.root / self.ledger_name
+
+    @property
+    def project(self) -> Path:
+        return self.root / f"project-{self.name}"
 
     def transport(self) -> Any:
         assert self.judge is not None

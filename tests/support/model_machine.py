@@ -24,10 +24,12 @@ from tests.support.model_clients import Client, Outcome, Run
 from tests.support.model_manifests import (
     FOLDERS,
     OF_ALL,
+    Answer,
     Collection,
     Job,
     Manifest,
     Tiles,
+    answers,
     batch_jobs,
     collections,
     resources,
@@ -77,6 +79,8 @@ class World:
         self.repository = Repository()
         self.lag_s = 0.0
         self.complete: set[str] = set()
+        self.answered: set[int] = set()
+        self.answers_pu = 0.0
         self.broken: list[str] = []
         self.steps: Counter[str] = Counter()
         common = Book()
@@ -138,6 +142,10 @@ class World:
         assert not self.broken, self.broken
         judge = client.judge
         assert judge is not None
+        self.answered |= judge.answered
+        self.answers_pu += judge.answers_pu
+        if outcome.code is not None:
+            client.book.answers |= judge.heard
         if judge.alone:
             charged = held.calls - judge.before.calls
             assert charged == judge.charged, f"{charged} calls were paid, {judge.charged} were seen"
@@ -245,6 +253,8 @@ class World:
             if job.start == "auto":
                 asked = self.asked(judge.book, job)
                 assert asked in self.complete, f"{asked} has not run"
+        for one in answers(judge.wanted.values()):
+            assert one.year in self.answered, f"nobody has asked for {one.year}"
 
     @staticmethod
     def asked(book: Book, job: Job) -> str:
@@ -253,7 +263,7 @@ class World:
 
     async def pays(self, held: Held) -> None:
         """The meter shows each run once, and each call that changed something."""
-        runs = sum(task.cost_pu for task in held.tasks.values())
+        runs = sum(task.cost_pu for task in held.tasks.values()) + self.answers_pu
         assert abs(held.spent_pu - held.calls - runs) < 1e-6, (held.spent_pu, held.calls, runs)
 
     async def pure_plan(self, who: int) -> Plan:
@@ -303,4 +313,14 @@ def judge_forgets(world: World, who: int) -> set[Address]:
     return set(world.checkouts[who].told["forget"])
 
 
-__all__ = ["FOLDERS", "Collection", "Job", "Manifest", "Repository", "Tiles", "World", "replace"]
+__all__ = [
+    "FOLDERS",
+    "Answer",
+    "Collection",
+    "Job",
+    "Manifest",
+    "Repository",
+    "Tiles",
+    "World",
+    "replace",
+]

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from shplan.core.address import Address
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import Object, Reference, SecretReference, Sensitive, Unknown
-from tests.support import jobs
+from tests.support import immediate, jobs
 from tests.support.bench import FlatSource
 
 # It reaches over several tiles of the 20 km grid, so that a run can be partly done.
@@ -158,7 +158,33 @@ class Job:
         )
 
 
-Manifest: TypeAlias = Collection | Tiles | Job
+@dataclass(frozen=True)
+class Answer:
+    """
+    An image that is answered at once, and written to a file of its address.
+
+    Args:
+        year: what it asks for; one before there was imagery, so that it takes no time
+        fresh: makes the name of its file another one
+    """
+
+    address: Address
+    year: int
+    prevent: bool = False
+    fresh: int = 0
+
+    @property
+    def depends_on(self) -> tuple[Address, ...]:
+        return ()
+
+    def desired(self) -> Desired:
+        spec = immediate.picture(("default", "image/tiff"), year=self.year)
+        name, suffix = self.address.name, f"-{self.fresh}" if self.fresh else ""
+        path = f"out/{name}{suffix}.tif"
+        return immediate.process(path, name=name, spec=spec, prevent=self.prevent)
+
+
+Manifest: TypeAlias = Collection | Tiles | Job | Answer
 Manifests: TypeAlias = Mapping[Address, Manifest]
 
 
@@ -213,6 +239,8 @@ def renamed(manifests: Manifests, old: Address, new: Address) -> dict[Address, M
                 of = None if one.of is None else at(one.of)
                 after = tuple(at(a) for a in one.after)
                 return replace(one, address=at(one.address), of=of, after=after)
+            case Answer():
+                return replace(one, address=at(one.address))
 
     return {at(address): moved(one) for address, one in manifests.items()}
 
@@ -243,6 +271,8 @@ def refreshed(manifests: Manifests, number: int) -> dict[Address, Manifest]:
                 of = one.of if one.after else None
                 run = replace(one, of=of, generation=100 + number, start="auto", rerun=True)
                 fresh[address] = replace(run, prevent=False)
+            case Answer():
+                fresh[address] = replace(one, year=1970 - number, fresh=number, prevent=False)
     for address in dropped:
         fresh = without(fresh, address)
     return fresh
@@ -258,6 +288,10 @@ def tile_sets(manifests: Iterable[Manifest]) -> list[Tiles]:
 
 def batch_jobs(manifests: Iterable[Manifest]) -> list[Job]:
     return [one for one in manifests if isinstance(one, Job)]
+
+
+def answers(manifests: Iterable[Manifest]) -> list[Answer]:
+    return [one for one in manifests if isinstance(one, Answer)]
 
 
 def _id_of(target: Address, address: Address, *, before: str = "") -> Unknown:

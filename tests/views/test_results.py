@@ -127,7 +127,7 @@ def test_what_did_not_end_well_is_named_the_worst_first() -> None:
 def test_the_same_command_is_not_recommended_where_only_a_run_failed() -> None:
     job = change(Address("BatchProcess", "ndvi"), Action.RUN)
     report = told(One(job, Ending.FAILED, "task 1: FAILED"), One(change(FIELDS)))
-    assert report.splitlines()[-1].endswith("`shplan plan` says the ways on.")
+    assert report.splitlines()[-1].startswith("`shplan plan` says which of these runs")
     more = told(One(job, Ending.FAILED), One(change(FIELDS), Ending.FAILED))
     assert more.splitlines()[-1].endswith("The same command resumes what is left.")
 
