@@ -31,6 +31,7 @@ def collection_faults(
         within: the time range of statistics, which count for every collection
     """
     data = at(body, "input", "data")
+    yield from _same_ids(data)
     for index, one in enumerate(data if isinstance(data, list) else ()):
         path: Path = ("input", "data", index)
         collection = at(one, "type")
@@ -45,6 +46,25 @@ def collection_faults(
         yield from _held_faults(collection, table, deployment, path)
         yield from _reach_faults(collection, table, area)
         yield from _older_names(one, table, path)
+
+
+def _same_ids(data: Value) -> Faults:
+    """Evalscripts tell inputs apart by `id`; two of one name cannot be."""
+    seen: set[str] = set()
+    for index, one in enumerate(data if isinstance(data, list) else ()):
+        name = at(one, "id")
+        if isinstance(name, str) and name in seen:
+            yield Fault(
+                ("input", "data", index, "id"),
+                "collection",
+                "Two inputs of one id",
+                f"two inputs have the id `{name[:80]}`.",
+                "An evalscript names its inputs by `id`, and could not tell them apart.",
+                "give each its own",
+                sure=False,
+            )
+        elif isinstance(name, str):
+            seen.add(name)
 
 
 def _unused_range(stated: Value, place: Path) -> Faults:

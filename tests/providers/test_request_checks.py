@@ -292,6 +292,15 @@ def test_collections_of_other_deployments_and_older_names() -> None:
     ]
 
 
+def test_inputs_have_ids_of_their_own() -> None:
+    spec = process()
+    one = spec["input"]["data"][0]
+    spec["input"]["data"] = [{**one, "id": "a"}, {**one, "id": "b"}, one, one]
+    assert told(spec) == []
+    spec["input"]["data"].append({**one, "id": "a"})
+    assert told(spec) == [("warning", "Two inputs of one id")]
+
+
 def formats(
     sample_type: str, bands: int, *forms: str, script: str = "//VERSION=3", **held: Any
 ) -> list[tuple[str, str]]:
