@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
+from shplan.core.change import Action
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, Settlement
 from shplan.core.errors import PlanError, StalePlanError
@@ -289,7 +290,7 @@ async def confirm(
         message = f"{address} is `managed: false`: it is only referred to, and never owned"
         raise PlanError(message)
     for _ in range(MAX_REPLANS):
-        head, settlement = await _learn(session, desired, confirmed)
+        planned, settlement = await _learn(session, desired, confirmed)
         draft = EntryDraft(
             Event.IMPORT,
             address,
@@ -297,16 +298,29 @@ async def confirm(
             settlement=settlement,
             server_time=session.world.api.server_time,
         )
+        # First the rename, if it is to come: else the ledger binds one object to both addresses.
+        drafts = [*_pending_move(planned, address, session.world.deployment), draft]
         async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
             # What others have written since may bind the object elsewhere.
-            if await session.ledger.head() == head:
-                await lease.append([draft])
+            if await session.ledger.head() == planned.plan.inputs.ledger_head:
+                await lease.append(drafts)
                 return settlement
     raise _moving()
 
 
-async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[str, Settlement]:
-    """Return the head that was read, and what the ledger would learn of the object."""
+def _pending_move(planned: Planned, address: Address, deployment: str) -> list[EntryDraft]:
+    """Return what the next apply would write of `moved` for an address."""
+    return [
+        EntryDraft(
+            Event.MOVE, address, deployment=deployment, data={"from": change.current["from"]}
+        )
+        for change in planned.plan.changes
+        if change.address == address and change.action is Action.MOVE
+    ]
+
+
+async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[Planned, Settlement]:
+    """Return what was planned, and what the ledger would learn of the object."""
     world, address = session.world, desired.address
     planned = await plan(session)
     _refuse_bound(address, confirmed, planned, world)
@@ -316,7 +330,7 @@ async def _learn(session: Session, desired: Desired, confirmed: str) -> tuple[st
     )
     flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
     settlement = await drive(flow, _reader(world).perform)
-    return planned.plan.inputs.ledger_head, settlement
+    return planned, settlement
 
 
 def _moving() -> StalePlanError:
