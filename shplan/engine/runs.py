@@ -312,7 +312,7 @@ def _pending_move(planned: Planned, address: Address, deployment: str) -> list[E
     """Return what the next apply would write of `moved` for an address."""
     return [
         EntryDraft(
-            Event.MOVE, address, deployment=deployment, data={"from": change.current["from"]}
+            Event.MOVE, address, deployment=deployment, data={"from": str(change.current["from"])}
         )
         for change in planned.plan.changes
         if change.address == address and change.action is Action.MOVE
