@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
+from shplan.core.change import Action
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, Settlement
 from shplan.core.errors import PlanError, StalePlanError
@@ -293,12 +294,16 @@ async def confirm(
         message = f"{address} is `managed: false`: it is only referred to, and never owned"
         raise PlanError(message)
     for _ in range(MAX_REPLANS):
-        head, settlement, noted = await _learn(session, desired, confirmed)
+        planned, settlement, noted = await _learn(session, desired, confirmed)
         notes = (*noted, Note(Event.IMPORT, settlement))
-        drafts = [_draft_of(note, address, session.world) for note in notes]
+        # First the rename, if it is to come: else the ledger binds one object to both addresses.
+        drafts = [
+            *_pending_move(planned, address, session.world.deployment),
+            *(_draft_of(note, address, session.world) for note in notes),
+        ]
         async with session.ledger.lease(timeout_s=lock_timeout_s) as lease:
             # What others have written since may bind the object elsewhere.
-            if await session.ledger.head() == head:
+            if await session.ledger.head() == planned.plan.inputs.ledger_head:
                 await lease.append(drafts)
                 return settlement
     raise _moving()
@@ -318,10 +323,21 @@ def _draft_of(note: Note, address: Address, world: World) -> EntryDraft:
     )
 
 
+def _pending_move(planned: Planned, address: Address, deployment: str) -> list[EntryDraft]:
+    """Return what the next apply would write of `moved` for an address."""
+    return [
+        EntryDraft(
+            Event.MOVE, address, deployment=deployment, data={"from": str(change.current["from"])}
+        )
+        for change in planned.plan.changes
+        if change.address == address and change.action is Action.MOVE
+    ]
+
+
 async def _learn(
     session: Session, desired: Desired, confirmed: str
-) -> tuple[str, Settlement, list[Note]]:
-    """Return the head that was read, and what the ledger would learn of the object and its run."""
+) -> tuple[Planned, Settlement, list[Note]]:
+    """Return what was planned, and what the ledger would learn of the object and its run."""
     world, address = session.world, desired.address
     planned = await plan(session)
     _refuse_bound(address, confirmed, planned, world)
@@ -340,7 +356,7 @@ async def _learn(
         return await reader.perform(step)
 
     settlement = await drive(flow, perform)
-    return planned.plan.inputs.ledger_head, settlement, noted
+    return planned, settlement, noted
 
 
 def _moving() -> StalePlanError:

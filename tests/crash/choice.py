@@ -5,13 +5,14 @@ Which crashes are tried: all there are, or the same share of them every time.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from tests.crash.grounds import GROUNDS
-from tests.crash.scenarios import SCENARIOS, SETTINGS, Hopeless, settings_of
+from tests.crash.scenarios import SCENARIOS, Hopeless, settings_of
 from tests.crash.strikes import Strike
 from tests.crash.trials import Case
 
@@ -103,17 +104,18 @@ def sample(cases: Iterable[Case], *, about: int) -> list[Case]:
     for case in cases:
         by_scenario.setdefault(case.scenario, []).append(case)
     names = _every_kind_first(sorted(by_scenario, key=_shuffled))
-    settings = sorted(SETTINGS, key=_shuffled)
+    used: Counter[str] = Counter()
     chosen: list[Case] = []
     while len(chosen) < about and any(by_scenario.values()):
         for name in names:
             left = by_scenario[name]
             if left and len(chosen) < about:
                 number = len(chosen)
-                wanted = "plain" if number % 2 else settings[number // 2 % len(settings)]
                 ground = _GROUNDS[number % len(_GROUNDS)]
-                chosen.append(_nearest(left, wanted, ground, lost=number % 4 > 1))
-                left.remove(chosen[-1])
+                case = _nearest(left, ground, plain=number % 2 == 1, used=used, lost=number % 4 > 1)
+                used[case.setting] += 1
+                chosen.append(case)
+                left.remove(case)
     return chosen
 
 
@@ -134,9 +136,15 @@ def does(name: str) -> tuple[tuple[str, str], ...]:
     return SCENARIOS[name].does
 
 
-def _nearest(cases: Sequence[Case], setting: str, ground: str, *, lost: bool) -> Case:
-    def likeness(case: Case) -> tuple[bool, ...]:
-        return case.ground == ground, case.setting == setting, case.lost == lost
+def _nearest(
+    cases: Sequence[Case], ground: str, *, plain: bool, used: Mapping[str, int], lost: bool
+) -> Case:
+    """Return one on this ground, under the plain settings or else those that were used least."""
+
+    def likeness(case: Case) -> tuple[bool, bool, int, bool]:
+        is_plain = case.setting == "plain"
+        rare = 0 if is_plain else -used.get(case.setting, 0)
+        return case.ground == ground, is_plain == plain, rare, case.lost == lost
 
     return max(cases, key=likeness)
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shplan.engine.runs import confirm
 from tests.support.bench import Bench, collection, tiles
 
+RENAMED = replace(collection("renamed"), spec=collection().spec)
 OTHER = replace(collection("other"), spec={"name": "Other", "s3Bucket": "fields"})
 
 
@@ -131,5 +133,23 @@ def test_a_replacement_and_a_new_collection_of_one_name_are_refused(tmp_path: Pa
         refused = await bench.apply(*wanted, tiles("a", of="first"))
         assert refused.report is None
         assert refused.planned.plan.exit_code() == 5
+
+    played(tmp_path, play)
+
+
+def test_an_import_at_a_new_name_carries_the_rename_out(tmp_path: Path) -> None:
+    """Else the ledger would bind the object to both names, and delete it with either."""
+
+    async def play(bench: Bench) -> None:
+        await done(bench, collection())
+        (made,) = (await ids(bench)).values()
+        moved = {collection().address: RENAMED.address}
+        async with bench.exchange() as exchange:
+            session = bench.session(exchange, [RENAMED], moved=moved)
+            await confirm(session, RENAMED.address, made, lock_timeout_s=0.0)
+        recorded = await bench.journal().recorded("sandbox")
+        assert {address: one.id for address, one in recorded.items()} == {RENAMED.address: made}
+        await done(bench, RENAMED, moved=moved)
+        assert list((await ids(bench)).values()) == [made]
 
     played(tmp_path, play)

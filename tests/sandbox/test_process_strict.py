@@ -123,14 +123,16 @@ def test_what_must_be_there(api: Driver, request_: dict[str, Any]) -> None:
 
 
 def test_sizes(api: Driver, request_: dict[str, Any]) -> None:
-    wrong = (0, -1, 2501, 1.5, "16", True, 10**30, [])
+    wrong = (0, -1, 2501, "16", True, 10**30, [])
     cases = {str(width): changed(request_, width, "output", "width") for width in wrong}
     bare = changed(request_, {"responses": request_["output"]["responses"]}, "output")
     for resolution in (0, -10, 1e-300, 1e-5, "10", True):
         cases[f"resx {resolution}"] = changed(bare, resolution, "output", "resx")
     cases["both"] = changed(request_, 10, "output", "resx")
     assert statuses(api, cases) == refused(cases)
-    assert p.pixels(api, changed(request_, 24.0, "output", "width")).shape == (16, 24)
+    # Requests Builder writes parts of pixels.
+    for width in (24.0, 23.7, 24.3):
+        assert p.pixels(api, changed(request_, width, "output", "width")).shape == (16, 24)
     assert p.pixels(api, changed(request_, None, "output", "resx")).shape == (16, 16)
 
 
