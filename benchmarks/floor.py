@@ -59,7 +59,7 @@ class Positions(dict[str, Any]):
 
 def parse(text: str) -> list[Any]:
     """Build the documents of a file from libyaml's events, with the line of every mapping."""
-    parser: Any = yaml.cyaml.CParser(text)  # type: ignore[attr-defined]
+    parser: Any = yaml.cyaml.CParser(text)  # type: ignore[attr-defined]  # the stubs of PyYAML leave it out
     documents: list[Any] = []
     while True:
         event = parser.get_event()

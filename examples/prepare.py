@@ -145,12 +145,11 @@ def write_group(home: Path, arrays: tuple[str, ...]) -> None:
 
 async def share(data: Path, body: dict[str, str]) -> None:
     """Make a collection as another user of the sandbox."""
-    # Here, as the other examples need none of it.
-    import httpx  # noqa: PLC0415 see above
+    import httpx  # noqa: PLC0415 - as the other examples need none of it
 
-    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415 see above
-    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415 see above
-    from shplan.sandbox.settings import Settings  # noqa: PLC0415 see above
+    from shplan.sandbox.app import close_app, create_app  # noqa: PLC0415 - the same
+    from shplan.sandbox.clock import SystemClock  # noqa: PLC0415 - the same
+    from shplan.sandbox.settings import Settings  # noqa: PLC0415 - the same
 
     app = create_app(data, clock=SystemClock(), settings=Settings(seed="shared", speed=20))
     transport = httpx.ASGITransport(app)

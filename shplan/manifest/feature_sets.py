@@ -28,7 +28,7 @@ from shplan.manifest.geodata import (
     opened_package,
     refuse_other_crs,
 )
-from shplan.manifest.validate import listed, nearest
+from shplan.manifest.wording import listed, nearest
 
 _ID = "id"
 _Feature = tuple[JsonObject, JsonObject, str]

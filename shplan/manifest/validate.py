@@ -16,7 +16,6 @@ from shplan.core.value import JsonValue, Path, Sensitive, Unknown, Value
 from shplan.manifest.explain import explain
 from shplan.manifest.versions import other_version
 from shplan.manifest.violation import Violation
-from shplan.manifest.wording import dotted, listed, nearest, shown
 from shplan.schema.store import manifest_schema
 
 if TYPE_CHECKING:
@@ -92,6 +91,3 @@ def _without_echoes(found: list[Violation]) -> list[Violation]:
         or not any(one.path[: len(path)] == path for path in forbidden)
     ]
     return list(dict.fromkeys(kept))
-
-
-__all__ = ["Violation", "dotted", "listed", "nearest", "shown", "violations"]

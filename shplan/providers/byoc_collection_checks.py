@@ -11,7 +11,8 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.resource import Desired
 from shplan.providers.byoc_collection_bands import bands_of
 
-_IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+# Source: ECMA-262, "Names and Keywords": letters beyond ASCII are letters.
+_IDENTIFIER = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
 # Source: ECMA-262, section "Keywords and Reserved Words".
 _RESERVED = frozenset(
     [

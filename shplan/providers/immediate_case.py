@@ -7,8 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from shplan.core.change import Action, Change, Reason
-from shplan.core.planner import dependencies
+from shplan.core.change import Change
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Value
 from shplan.providers.base import Surroundings, Wanted
@@ -21,6 +20,7 @@ from shplan.providers.immediate import (
     recorded_files,
 )
 from shplan.providers.immediate_receipt import files_of, kept_of
+from shplan.providers.job_case import beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +80,8 @@ def case_of(
         "files": cast("Value", _recorded(wanted, view)),
         "twins": [[str(twin.address), as_json(twin.places)] for twin in view.twins],
     }
-    base = Change(
-        wanted.address,
-        Action.NOOP,
-        Reason.RAN,
-        depends_on=dependencies(desired),
-        # With its unknowns: they are filled before the key is taken of it.
-        record={**desired.spec},
-        prevent_destroy=desired.lifecycle.prevent_destroy,
-        current=current,
-        key="" if view.key is None else view.key.digest,
-        parts={} if view.key is None else view.key.parts,
-        former=_former(wanted, view, surroundings),
-    )
+    former = _former(wanted, view, surroundings)
+    base = beginning(desired, key=view.key, current=current, former=former)
     return Case(
         api,
         wanted,

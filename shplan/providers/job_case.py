@@ -6,12 +6,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shplan.core.change import Change
+from shplan.core.change import Action, Change, Reason
 from shplan.core.duration import seconds_of
+from shplan.core.planner import dependencies
 from shplan.core.resource import Desired
-from shplan.core.value import Object
+from shplan.core.run_key import RunKey
+from shplan.core.value import JsonObject, Object
 from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Task
+
+
+def beginning(
+    desired: Desired, *, key: RunKey | None, current: Object, former: JsonObject
+) -> Change:
+    """
+    Return the change that a decision about a job of any kind begins with: nothing is to be done.
+
+    Args:
+        key: None while something of it is not known
+        former: the parts of the key that the address ran under before, if it was another one
+    """
+    return Change(
+        desired.address,
+        Action.NOOP,
+        Reason.RAN,
+        depends_on=dependencies(desired),
+        # With its unknowns: they are filled before the key is taken of it.
+        record={**desired.spec},
+        prevent_destroy=desired.lifecycle.prevent_destroy,
+        current=current,
+        key="" if key is None else key.digest,
+        parts={} if key is None else key.parts,
+        former=former,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,13 @@ from typing import cast
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.paths import has_request_id
-from shplan.core.planner import dependencies
 from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown
 from shplan.providers.base import Observation, Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
-from shplan.providers.job_case import Case, Options
+from shplan.providers.job_case import Case, Options, beginning
 from shplan.providers.job_limits import cost_of, noun_of, priced, with_estimate
 from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
 
@@ -55,19 +54,8 @@ def _case(
         "onRemove": options.on_remove,
         "api": api.api,
     }
-    base = Change(
-        wanted.address,
-        Action.NOOP,
-        Reason.RAN,
-        depends_on=dependencies(desired),
-        # With its unknowns: they are filled before the key is taken of it.
-        record={**desired.spec},
-        prevent_destroy=desired.lifecycle.prevent_destroy,
-        current=current,
-        key="" if view.key is None else view.key.digest,
-        parts={} if view.key is None else view.key.parts,
-        former=_former(wanted, view, surroundings),
-    )
+    former = _former(wanted, view, surroundings)
+    base = beginning(desired, key=view.key, current=current, former=former)
     return Case(api, wanted, desired, view, surroundings, options, base)
 
 

@@ -972,6 +972,8 @@ def test_a_rival_in_a_later_level_is_a_rival() -> None:
     ("stated", "expected"),
     [
         ({"additionalData": bands(B04=B04)}, []),
+        ({"additionalData": bands(**{"Höhe_2": B04, "$x": B04})}, []),
+        ({"additionalData": bands(**{"a-b": B04})}, ["manifest/band-name"]),
         ({"additionalData": bands(**{"4": B04})}, ["manifest/band-name"]),
         ({"additionalData": bands(**{"for": B04})}, ["manifest/band-name"]),
         (
