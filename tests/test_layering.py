@@ -38,7 +38,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "api": (
-        {"core", "providers.base"},
+        {"core"},
         {"httpx", "httpx_aiohttp", "aiohttp", "msgspec", "pydantic"},
     ),
     "ledger": ({"core", "storage"}, {"msgspec", "psycopg", "pydantic"}),

@@ -18,7 +18,7 @@ from shplan.cli.addresses import no_such
 from shplan.cli.evalscript_options import Wanted, bounds_of, check_out, size_of, span_of
 
 if TYPE_CHECKING:
-    from shplan.api.exchange import Fetched
+    from shplan.api.discretion import Fetched
     from shplan.cli.options import Options
     from shplan.cli.project import ProjectError
     from shplan.cli.session import Opened

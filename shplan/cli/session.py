@@ -195,8 +195,9 @@ def _readings(loaded: Loaded) -> dict[Address, Reading]:
 async def _connected(
     loaded: Loaded, options: Options, ears: Ears
 ) -> AsyncIterator[tuple[Exchange, Deployment]]:
-    from shplan.api.exchange import Retry, Tempo, connect  # noqa: PLC0415
+    from shplan.api.exchange import connect  # noqa: PLC0415
     from shplan.api.secrets import SecretSources  # noqa: PLC0415
+    from shplan.api.tempo import Retry, Tempo  # noqa: PLC0415
 
     deployment = _deployment(loaded)
     access = _access(loaded, deployment)

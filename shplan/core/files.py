@@ -1,7 +1,7 @@
 """
 Files of the project that answers go to, as values: what lies at a path, and what is to be put there.
 
-`Inspect`, `Prepare` and `Write` are steps of a flow (`providers.base`); who carries them out stands in `storage`.
+`Inspect`, `Prepare` and `Write` are steps of a flow (`providers.steps`); who carries them out stands in `storage`.
 """
 
 from __future__ import annotations

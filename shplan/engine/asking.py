@@ -16,8 +16,8 @@ from shplan.core.resource import Desired
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import make_plan
 from shplan.engine.runs import Session, subject_of
-from shplan.providers.base import Observed
 from shplan.providers.data import DataProvider, Held, side_by_side
+from shplan.providers.observation import Observed
 
 if TYPE_CHECKING:
     from shplan.engine.world import World

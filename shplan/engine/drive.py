@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 from shplan.core.errors import ApiError, StorageError
 from shplan.core.files import Inspect
 from shplan.core.value import JsonValue
-from shplan.providers.base import (
+from shplan.providers.steps import (
     Fetch,
     File,
     Flow,

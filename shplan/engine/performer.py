@@ -25,9 +25,9 @@ from shplan.core.value import digest
 from shplan.engine.drive import Reader, SharedLists
 from shplan.engine.edges import removes
 from shplan.engine.world import World
-from shplan.providers.base import (
+from shplan.providers.base import ChangeFailedError
+from shplan.providers.steps import (
     Act,
-    ChangeFailedError,
     Claim,
     Fetch,
     Look,
@@ -157,7 +157,7 @@ class Performer:
         self.cost_pu = 0.0
 
     async def perform(self, step: Step) -> object:
-        """Perform one step of the flow; see `providers.base` for the replies."""
+        """Perform one step of the flow; see `providers.steps` for the replies."""
         match step:
             case Read() | Scan() | Survey() | Look() | Fetch() | Inspect() | Together():
                 return await self._reader.perform(step)

@@ -27,7 +27,8 @@ from shplan.core.runs import RunRecord
 from shplan.core.selection import Candidate, Selection
 from shplan.core.value import JsonObject, Object
 from shplan.engine.drive import Reader, drive
-from shplan.providers.base import Observation, Observed, Provider, Surroundings, Wanted
+from shplan.providers.base import Provider, Surroundings, Wanted
+from shplan.providers.observation import Observation, Observed
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces

@@ -21,7 +21,8 @@ from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import Planned, Subject, make_plan
-from shplan.providers.base import Nature, Note, Step, Surroundings
+from shplan.providers.base import Nature, Surroundings
+from shplan.providers.steps import Note, Step
 
 if TYPE_CHECKING:
     from shplan.core.change import Change

@@ -16,7 +16,7 @@ from shplan.core.errors import ApiError, NoAnswerError, UnreachableError
 from shplan.core.prices import PriceInput, searches
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.value import JsonObject, Value
-from shplan.providers.base import Flow, Read
+from shplan.providers.steps import Flow, Read
 
 SEARCH = "/catalog/v1/search"
 MOST_SEARCHES = 20

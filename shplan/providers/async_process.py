@@ -20,13 +20,11 @@ from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.async_traces import COPY, ERROR, delivery_of, shown, trace_of, witnesses_of
-from shplan.providers.base import (
-    Flow,
-)
 from shplan.providers.delivery_checks import check_async
 from shplan.providers.job import JobApi, Phase, Task
 from shplan.providers.job_kind import JobKind
 from shplan.providers.job_outcome import Features
+from shplan.providers.steps import Flow
 
 REQUESTS = "/async/v1/process"
 REQUEST = "/async/v1/process/{requestId}"

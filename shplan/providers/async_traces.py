@@ -20,11 +20,11 @@ from shplan.core.marker import read_script_marker
 from shplan.core.paths import holds_minted, with_minted
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, JsonValue, Object
-from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_outcome import Trace, told_cause
 from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses
 from shplan.providers.places import bucket_and_key, url_of
+from shplan.providers.steps import Fetch, File, Flow, Look
 
 REQUEST_ID = "<REQUEST_ID>"
 OUTPUT = "<OUTPUT>"

@@ -1,32 +1,31 @@
 """
-What a kind is, and how a provider asks for things without doing them.
+What a kind is: a provider, and what it may know while it decides and acts.
 
-A provider is pure. Where it needs the server it is a generator: it yields a
-step (read, act, wait, note) and is sent the reply, so that reading, deciding
-and acting stand in one place while all I/O, every intent and every outcome
-belong to the engine. A refusal is thrown into the generator as an `ApiError`.
+A provider is pure. Where it needs the server it is a generator of `steps`, so that
+reading, deciding and acting stand in one place while all I/O, every intent and every
+outcome belong to the engine. What it finds is an `observation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from shplan.core.address import Address
 from shplan.core.change import Change
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.entry import Event, Settlement
-from shplan.core.errors import ApiError, ShplanError
+from shplan.core.entry import Settlement
+from shplan.core.errors import ShplanError
 from shplan.core.fields import FieldRules
-from shplan.core.files import Inspect, Prepare, Write
 from shplan.core.frozen import dataclass
-from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
-from shplan.core.value import JsonObject, JsonValue, Object, Path
+from shplan.core.value import JsonObject, Object, Path
+from shplan.providers.observation import Observation
+from shplan.providers.steps import Flow
 
 if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
@@ -40,300 +39,6 @@ class Nature(Enum):
     JOB = "job"
     DATA = "data"
     LOCAL = "local"
-
-
-Row: TypeAlias = tuple[JsonValue, ...]
-Rows: TypeAlias = tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """
-    Send a request without effect. Reply: the `Answer`.
-
-    Args:
-        once: it is paid, so that planning again in one command is content with the first answer
-    """
-
-    request: ApiRequest
-    once: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """
-    Read all pages of a list, in pages of a hundred. Reply: the number of rows.
-
-    Args:
-        request: the list request, with `columns`, without paging parameters
-        sink: is handed the rows of each page as it arrives
-    """
-
-    request: ApiRequest
-    sink: Callable[[Rows], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """
-    Read a list that many ask for at once. Reply: what `index` made of its rows.
-
-    All that ask the same may be answered by one reading that begins after all of them have asked:
-    a thousand that watch read the list once, and understand it once.
-
-    Args:
-        request: the list request, with `columns`, without paging parameters
-        index: makes of all rows what is looked up in them; of equal ones one is called
-    """
-
-    request: ApiRequest
-    index: Callable[[Rows], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """
-    List a bucket. Reply: a tuple of `File`, or None where the bucket cannot be read.
-
-    Args:
-        prefix: only keys that begin with it
-    """
-
-    bucket: str
-    prefix: str
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file in a bucket."""
-
-    key: str
-    size_bytes: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Read a file of a bucket. Reply: its bytes, or None where it is not there or not readable."""
-
-    bucket: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """
-    Have a run key for oneself until the change ends. Reply: the `RunRecord` of now, or None.
-
-    Two addresses of one apply may turn out to be one run: the second waits, and then sees what the
-    first has recorded.
-    """
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Read and scan side by side. Reply: the tuple of replies, an `ApiError` where one failed."""
-
-    steps: tuple[Read | Scan, ...]
-
-
-Reply: TypeAlias = Answer | ApiError
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """
-    Send requests with an effect, as one intent. Reply: a tuple of `Reply`, one a request.
-
-    The engine writes the intent, sends, calls `settle` and writes the outcome; a process that
-    dies in between leaves an intent that the next run looks up.
-
-    Args:
-        operation: `create`, `update`, `delete`, ...
-        requests: at most a hundred
-        settle: what the replies teach the ledger (pure)
-        keys: natural keys of the members concerned, for a set
-        data: what finds the object again after a crash
-        run: the run key and the attempt, for a job
-        writes: the files that the replies are, written before the outcome is: whoever dies in
-            between finds them
-    """
-
-    operation: str
-    requests: tuple[ApiRequest, ...]
-    settle: Callable[[tuple[Reply, ...]], Settlement]
-    keys: tuple[str, ...] = ()
-    data: JsonObject = field(default_factory=dict)
-    run: RunMark | None = None
-    writes: Callable[[tuple[Reply, ...]], Write | None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunMark:
-    """Which run, and which attempt of it."""
-
-    key: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """
-    Write an entry without sending anything. Reply: None.
-
-    Args:
-        event: ADOPT, RECEIPT, PROTECT, MOVE, FORGET, or OUTCOME to settle `intent`
-        settlement: what is learnt
-        intent: the intent that is settled, for OUTCOME; None: the flow's latest
-        operation: which operation of a run it is about; `start` with ADOPT: it was started
-        run: the run key and the attempt, for a job
-    """
-
-    event: Event
-    settlement: Settlement | None = None
-    intent: int | None = None
-    data: JsonObject = field(default_factory=dict)
-    operation: str = ""
-    run: RunMark | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """
-    Let time pass. Reply: None.
-
-    The ledger is let go of meanwhile. Others may act, and what they have done is read before
-    anything is sent.
-
-    Args:
-        looks: what follows only looks how far something is, so that the ledger is not needed
-            again before there is something to write
-    """
-
-    seconds: float
-    reason: str
-    looks: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Say how far the work is. Reply: None."""
-
-    done: int
-    total: int
-    what: str
-
-
-Step: TypeAlias = (
-    Read
-    | Scan
-    | Survey
-    | Look
-    | Fetch
-    | Inspect
-    | Claim
-    | Together
-    | Act
-    | Prepare
-    | Write
-    | Note
-    | Wait
-    | Progress
-)
-T = TypeVar("T")
-# The reply's type follows the step's; each provider narrows it where it receives it.
-Flow: TypeAlias = Generator[Step, Any, T]
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """
-    What the server says of one address.
-
-    Args:
-        id: the server's id, empty for a set
-        attributes: the object as answered, secret fields removed
-        binding: how it was found
-        members: number of members, None where nobody asked
-        foreign_members: members that are not ours, None where nobody asked
-        left: what a replacement left behind
-        others: ids of other objects that have the wanted natural key
-        users: ids of what refers to it and keeps it from being deleted, as far as anybody asked
-        detail: what only this kind understands (the joined tiles of a set)
-    """
-
-    id: str
-    attributes: Object
-    binding: Binding
-    members: int | None = None
-    foreign_members: int | None = None
-    left: LeftBehind | None = None
-    others: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    detail: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
-    """
-    The object that a replacement replaced, which is still to be deleted.
-
-    Args:
-        id: the server's id
-        exists: the server still has it
-        members: how many it holds
-        foreign_members: members that came after the replacement was planned
-        users: ids of what refers to it and keeps it from being deleted
-    """
-
-    id: str
-    exists: bool
-    members: int = 0
-    foreign_members: int = 0
-    users: tuple[str, ...] = ()
-
-
-class Binding(Enum):
-    """How an object was found: by the ledger, by an intent of ours, by its natural key, by hand."""
-
-    RECORDED = "recorded"
-    INTENT = "intent"
-    NATURAL_KEY = "natural key"
-    DECLARED = "declared"
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """
-    Several objects fit and nothing tells which is ours: a person must decide.
-
-    Args:
-        rivals: other addresses without an id that name the same object
-    """
-
-    candidates: tuple[JsonObject, ...]
-    rivals: tuple[Address, ...] = ()
-    left: LeftBehind | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """
-    No object fits.
-
-    Args:
-        gone: the ledger knew one and the server no longer has it
-        others: ids of objects that have the natural key and belong to other addresses
-    """
-
-    gone: bool = False
-    left: LeftBehind | None = None
-    others: tuple[str, ...] = ()
-
-
-Observation: TypeAlias = Observed | Absent | Ambiguous
 
 
 @dataclass(frozen=True, slots=True)

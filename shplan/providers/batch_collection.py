@@ -13,9 +13,9 @@ from typing import cast
 from shplan.core.fields import FieldRule, FieldRules
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.value import Object
-from shplan.providers.base import Row
 from shplan.providers.reconciled_api import Fields, ObjectApi, UserApi
 from shplan.providers.reconciled_provider import ObjectProvider
+from shplan.providers.steps import Row
 
 COLLECTIONS = "/api/v1/batch/collections"
 COLLECTION = "/api/v1/batch/collections/{collectionId}"

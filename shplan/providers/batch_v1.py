@@ -21,19 +21,12 @@ from shplan.core.prices import PriceInput, batch_v2_cost
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, JsonValue, Object, Value
-from shplan.providers.base import File, Flow, Look
 from shplan.providers.batch_v1_body import delivery_of, in_version_2, skipping
-from shplan.providers.job import (
-    JobApi,
-    Part,
-    Parts,
-    Phase,
-    Task,
-    in_description,
-)
+from shplan.providers.job import JobApi, Part, Parts, Phase, Task, in_description
 from shplan.providers.job_outcome import Trace
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
 from shplan.providers.places import bucket_and_key
+from shplan.providers.steps import File, Flow, Look
 
 TASKS = "/api/v1/batch/process"
 TASK = "/api/v1/batch/process/{requestId}"

@@ -15,7 +15,7 @@ from shplan.core.change import FieldChange, Reason
 from shplan.core.diff import value_at
 from shplan.core.fields import FieldRule, FieldRules, Omitted
 from shplan.core.value import Object, Value
-from shplan.providers.base import Observed
+from shplan.providers.observation import Observed
 
 _BANDS = ("additionalData", "bands")
 _FROZEN = "bands keep their structure once the collection has tiles"

@@ -26,22 +26,10 @@ from shplan.core.refusals import protected
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, MemberRecord, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value, digest
-from shplan.providers.base import (
-    Binding,
-    ChangeFailedError,
-    Flow,
-    Nature,
-    Observation,
-    Observed,
-    Read,
-    Scan,
-    Settings,
-    Surroundings,
-    Together,
-    Wait,
-    Wanted,
-)
+from shplan.providers.base import ChangeFailedError, Nature, Settings, Surroundings, Wanted
+from shplan.providers.observation import Binding, Observation, Observed
 from shplan.providers.reconciled import data_object, nothing, stated_record
+from shplan.providers.steps import Flow, Read, Scan, Together, Wait
 from shplan.providers.tile_checks import check_covers, check_times
 from shplan.providers.tile_join import COVER, RESPELL, RULES, SharedList, TileJoin
 from shplan.providers.tile_requests import (

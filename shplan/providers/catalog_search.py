@@ -14,9 +14,10 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Value
-from shplan.providers.base import ChangeFailedError, Flow, Read
+from shplan.providers.base import ChangeFailedError
 from shplan.providers.catalog_checks import check_search
 from shplan.providers.data import PIN, DataProvider, Tables
+from shplan.providers.steps import Flow, Read
 
 # Source: schema `CatalogItemSearchLimit`, the most that a page may have.
 PAGE: Final = 100

@@ -23,21 +23,9 @@ from shplan.core.planner import dependencies
 from shplan.core.reading import Reading
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, Value, digest, is_known
-from shplan.providers.base import (
-    Absent,
-    Binding,
-    ChangeFailedError,
-    Flow,
-    Nature,
-    Observation,
-    Observed,
-    Read,
-    Settings,
-    Step,
-    Surroundings,
-    Together,
-    Wanted,
-)
+from shplan.providers.base import ChangeFailedError, Nature, Settings, Surroundings, Wanted
+from shplan.providers.observation import Absent, Binding, Observation, Observed
+from shplan.providers.steps import Flow, Read, Step, Together
 
 PIN = "pin"
 Tables: TypeAlias = Mapping[str, JsonObject]

@@ -16,17 +16,10 @@ from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path
-from shplan.providers.base import (
-    Absent,
-    ChangeFailedError,
-    Flow,
-    Nature,
-    Observation,
-    Settings,
-    Surroundings,
-    Wanted,
-)
+from shplan.providers.base import ChangeFailedError, Nature, Settings, Surroundings, Wanted
+from shplan.providers.observation import Absent, Observation
 from shplan.providers.reconciled import nothing
+from shplan.providers.steps import Flow
 
 
 class Evalscript:

@@ -26,15 +26,7 @@ from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonValue, Object, Value, is_known
 from shplan.providers.answer_places import PlaceError, Places, Target, part_of
-from shplan.providers.base import (
-    Absent,
-    Binding,
-    Flow,
-    Observation,
-    Observed,
-    Surroundings,
-    Wanted,
-)
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.immediate_receipt import (
     LONGEST_BYTES,
     Kept,
@@ -43,6 +35,8 @@ from shplan.providers.immediate_receipt import (
     read_receipt,
     written_by_us,
 )
+from shplan.providers.observation import Absent, Binding, Observation, Observed
+from shplan.providers.steps import Flow
 
 API: Final = "v1"
 

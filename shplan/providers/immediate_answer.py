@@ -18,14 +18,8 @@ from shplan.core.run_key import RunKey, run_key
 from shplan.core.value import JsonObject, JsonValue, Object
 from shplan.providers.answer_places import Places, part_of
 from shplan.providers.answers import BadAnswerError, CutOffError
-from shplan.providers.base import Reply, RunMark, Settings
-from shplan.providers.immediate import (
-    ImmediateApi,
-    Judged,
-    input_of,
-    label_of,
-    places_from,
-)
+from shplan.providers.base import Settings
+from shplan.providers.immediate import ImmediateApi, Judged, input_of, label_of, places_from
 from shplan.providers.immediate_case import ImmediateOptions
 from shplan.providers.immediate_receipt import (
     LONGEST_BYTES,
@@ -36,6 +30,7 @@ from shplan.providers.immediate_receipt import (
     receipt_text,
 )
 from shplan.providers.reconciled import failure, stated_record
+from shplan.providers.steps import Reply, RunMark
 
 
 @dataclass(slots=True)

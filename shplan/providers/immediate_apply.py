@@ -22,23 +22,8 @@ from shplan.core.resource import Receipt
 from shplan.core.runs import ASK, RunRecord
 from shplan.core.value import JsonObject, Object
 from shplan.providers.answer_places import Target, part_of
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Claim,
-    Flow,
-    Note,
-    Reply,
-    RunMark,
-    Settings,
-)
-from shplan.providers.immediate import (
-    ImmediateApi,
-    expected,
-    known_files,
-    latest,
-    source_of,
-)
+from shplan.providers.base import ChangeFailedError, Settings
+from shplan.providers.immediate import ImmediateApi, expected, known_files, latest, source_of
 from shplan.providers.immediate_answer import (
     ImmediateJob,
     attributes_of,
@@ -47,11 +32,9 @@ from shplan.providers.immediate_answer import (
     witness_file,
     written,
 )
-from shplan.providers.immediate_receipt import (
-    Kept,
-    files_of,
-)
+from shplan.providers.immediate_receipt import Kept, files_of
 from shplan.providers.reconciled import MAX_REPEATS, stated_record
+from shplan.providers.steps import Act, Claim, Flow, Note, Reply, RunMark
 
 
 def apply_immediate(api: ImmediateApi, change: Change, settings: Settings) -> Flow[Object]:

@@ -16,10 +16,11 @@ from shplan.core.run_key import run_key
 from shplan.core.value import is_known
 from shplan.providers.answer_places import PlaceError, Target
 from shplan.providers.answers import BadAnswerError, check_form
-from shplan.providers.base import ChangeFailedError, Flow, Surroundings
+from shplan.providers.base import ChangeFailedError, Surroundings
 from shplan.providers.immediate import ImmediateApi, directory_of, input_of, label_of
 from shplan.providers.immediate_receipt import Kept
 from shplan.providers.reconciled import stated_record
+from shplan.providers.steps import Flow
 
 
 def confirm_immediate(

@@ -13,7 +13,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.resource import Receipt
 from shplan.core.runs import RunRecord
 from shplan.providers.answer_places import PlaceError, Places, Target
-from shplan.providers.base import Observation, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.immediate import (
     ImmediateApi,
     directory_of,
@@ -27,6 +27,7 @@ from shplan.providers.immediate_case import Case, case_of
 from shplan.providers.immediate_limits import in_the_way, no_place, priced
 from shplan.providers.immediate_receipt import Kept, files_of, kept_of
 from shplan.providers.job_outcome import billed
+from shplan.providers.observation import Observation
 
 _PAID_AGAIN = "answers at once: an answer that is lost on its way is asked for and paid again"
 

@@ -14,14 +14,7 @@ from shplan.core.fields import FieldRules
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path, is_known
 from shplan.providers.answer_places import PlaceError, Places
-from shplan.providers.base import (
-    Flow,
-    Nature,
-    Observation,
-    Settings,
-    Surroundings,
-    Wanted,
-)
+from shplan.providers.base import Nature, Settings, Surroundings, Wanted
 from shplan.providers.immediate import (
     ImmediateApi,
     directory_of,
@@ -34,6 +27,8 @@ from shplan.providers.immediate_apply import apply_immediate
 from shplan.providers.immediate_confirm import confirm_immediate
 from shplan.providers.immediate_decide import decide_immediate
 from shplan.providers.job_checks import check_ignoring
+from shplan.providers.observation import Observation
+from shplan.providers.steps import Flow
 
 
 class ImmediateKind:

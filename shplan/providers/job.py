@@ -23,20 +23,12 @@ from shplan.core.marker import Marker, read_marker, with_marker
 from shplan.core.prices import PriceInput
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Receipt
-from shplan.core.run_key import (
-    RunInput,
-    RunKey,
-    key_of_echo,
-)
+from shplan.core.run_key import RunInput, RunKey, key_of_echo
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Path, Value
-from shplan.providers.base import (
-    Flow,
-    Observation,
-    Observed,
-    Rows,
-)
 from shplan.providers.job_tasks import TaskIndex
+from shplan.providers.observation import Observation, Observed
+from shplan.providers.steps import Flow, Rows
 
 if TYPE_CHECKING:
     from shplan.providers.job_outcome import Features as FeatureEnds

@@ -19,19 +19,7 @@ from shplan.core.request import Answer
 from shplan.core.resource import Receipt
 from shplan.core.runs import CREATE, START, STOP, RunRecord
 from shplan.core.value import Object
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Claim,
-    Flow,
-    Note,
-    Progress,
-    Reply,
-    Settings,
-    StillRunningError,
-    Survey,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError, Settings, StillRunningError
 from shplan.providers.job import JobApi, Phase, Task, belongs
 from shplan.providers.job_files import with_late_files
 from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
@@ -50,6 +38,7 @@ from shplan.providers.job_start import MOST_BLIND_LOOKS, act_once, advance
 from shplan.providers.job_tasks import TaskIndex
 from shplan.providers.job_unlisted import task_unlisted, watched
 from shplan.providers.reconciled import MAX_REPEATS, failure
+from shplan.providers.steps import Act, Claim, Flow, Note, Progress, Reply, Survey, Wait
 
 # What an outcome says it is about when a run has ended without success.
 RUN = "run"

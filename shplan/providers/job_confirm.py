@@ -21,11 +21,12 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonObject, is_known
-from shplan.providers.base import ChangeFailedError, Flow, Note, RunMark, Surroundings
+from shplan.providers.base import ChangeFailedError, Surroundings
 from shplan.providers.job import JobApi, JobView, Phase, Task, belongs, input_of
 from shplan.providers.job_files import file_digests
 from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
 from shplan.providers.reconciled import read_or_none, stated_record
+from shplan.providers.steps import Flow, Note, RunMark
 
 
 def confirm_job(

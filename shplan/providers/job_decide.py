@@ -18,11 +18,12 @@ from shplan.core.refusals import protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown
-from shplan.providers.base import Observation, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
 from shplan.providers.job_case import Case, Options, beginning
 from shplan.providers.job_limits import cost_of, noun_of, priced, with_estimate
 from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
+from shplan.providers.observation import Observation
 
 _STARTED = (Phase.RUNNING, Phase.DONE, Phase.PARTLY)
 # Source: documentation of Batch V2: no restart for 30 minutes after a user has stopped a task.

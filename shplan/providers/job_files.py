@@ -16,9 +16,10 @@ from shplan.core.job_cost import Features
 from shplan.core.resource import Desired
 from shplan.core.run_key import referred_files
 from shplan.core.value import Object, Value
-from shplan.providers.base import ChangeFailedError, Fetch, Flow
+from shplan.providers.base import ChangeFailedError
 from shplan.providers.job import JobApi
 from shplan.providers.places import bucket_and_key
+from shplan.providers.steps import Fetch, Flow
 
 
 def file_digests(api: JobApi, jobs: Iterable[Desired | None]) -> Flow[dict[str, str]]:

@@ -19,10 +19,11 @@ from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey, key_of_echo, likeness, run_key
 from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Value, is_known
-from shplan.providers.base import Flow, Scan, Surroundings, Wait, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, Task, belongs, input_of, is_named_by_path
 from shplan.providers.job_files import identified
 from shplan.providers.reconciled import read_or_none
+from shplan.providers.steps import Flow, Scan, Wait
 
 
 @dataclass(slots=True)

@@ -14,10 +14,11 @@ from shplan.core.marker import Marker
 from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.core.value import JsonValue, Object, Value, fill
-from shplan.providers.base import ChangeFailedError, Flow, Note, RunMark, Settings
+from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.job import JobApi, Task, input_of
 from shplan.providers.job_case import Options
 from shplan.providers.reconciled import read_or_none, stated_record
+from shplan.providers.steps import Flow, Note, RunMark
 
 SLOWEST_POLL = 12
 

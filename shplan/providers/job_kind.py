@@ -15,15 +15,7 @@ from shplan.core.entry import Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path
-from shplan.providers.base import (
-    Flow,
-    Nature,
-    Observation,
-    Observed,
-    Settings,
-    Surroundings,
-    Wanted,
-)
+from shplan.providers.base import Nature, Settings, Surroundings, Wanted
 from shplan.providers.job import JobApi, view_of
 from shplan.providers.job_apply import apply_job
 from shplan.providers.job_checks import check_ignoring
@@ -31,6 +23,8 @@ from shplan.providers.job_confirm import confirm_job
 from shplan.providers.job_decide import decide_job
 from shplan.providers.job_outcome import attributes_of
 from shplan.providers.job_refresh import refresh_jobs
+from shplan.providers.observation import Observation, Observed
+from shplan.providers.steps import Flow
 
 
 class JobKind:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from shplan.core.entry import Event
 from shplan.core.errors import UndecidedError
 from shplan.core.runs import RunRecord
-from shplan.providers.base import Flow, Note, Survey
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_find import Sought, ask_witnesses
 from shplan.providers.job_hand import Job
 from shplan.providers.job_tasks import TaskIndex
+from shplan.providers.steps import Flow, Note, Survey
 
 
 def heard_of_late(job: Job, known: RunRecord | None) -> Flow[list[Task]]:

@@ -20,10 +20,10 @@ from shplan.core.paths import template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
-from shplan.providers.base import Fetch, File, Flow, Look, Rows, Scan
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task
 from shplan.providers.places import bucket_and_key, names_of
 from shplan.providers.reconciled import stated_record
+from shplan.providers.steps import Fetch, File, Flow, Look, Rows, Scan
 
 # A receipt is read by people and by every later plan: the worst are named, all are counted.
 MOST_NAMED = 100

@@ -10,10 +10,12 @@ from shplan.core.acquisitions import Catalogue
 from shplan.core.address import Address
 from shplan.core.prices import PriceInput
 from shplan.core.resource import Receipt
-from shplan.providers.base import Absent, Binding, Flow, Observation, Observed, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase
 from shplan.providers.job_files import feature_files, features_in, file_digests
 from shplan.providers.job_find import Sought, find_listed, sought_for
+from shplan.providers.observation import Absent, Binding, Observation, Observed
+from shplan.providers.steps import Flow
 
 
 def refresh_jobs(

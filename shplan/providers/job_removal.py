@@ -14,9 +14,10 @@ from shplan.core.errors import ApiError, NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.runs import STOP
 from shplan.core.value import JsonObject, Object
-from shplan.providers.base import Act, Flow, Note, Reply, RunMark, Settings, Wait
+from shplan.providers.base import Settings
 from shplan.providers.job import JobApi, Phase, Task
 from shplan.providers.reconciled import MAX_REPEATS, failure, read_or_none
+from shplan.providers.steps import Act, Flow, Note, Reply, RunMark, Wait
 
 DELETE = "delete"
 _CONFLICT = 409

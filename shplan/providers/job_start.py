@@ -15,10 +15,11 @@ from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonValue
-from shplan.providers.base import Act, ChangeFailedError, Claim, Flow, Reply, Wait
+from shplan.providers.base import ChangeFailedError
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure
+from shplan.providers.steps import Act, Claim, Flow, Reply, Wait
 
 ANALYSE = "analyse"
 # Source: all batch APIs: the status of a task whose analysis is over.

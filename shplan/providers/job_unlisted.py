@@ -18,21 +18,11 @@ from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.runs import START, RunRecord
 from shplan.core.value import Object
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Flow,
-    Note,
-    Reply,
-    RunMark,
-    Settings,
-    Step,
-    Surroundings,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError, Settings, Surroundings
 from shplan.providers.job import JobApi, JobView, Phase, Task, belongs
 from shplan.providers.job_find import Sought
 from shplan.providers.reconciled import MAX_REPEATS, failure, read_or_none
+from shplan.providers.steps import Act, Flow, Note, Reply, RunMark, Step, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

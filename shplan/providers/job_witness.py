@@ -17,9 +17,9 @@ from shplan.core.key_format import put_key
 from shplan.core.paths import template_root
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject
-from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import JobApi, Phase, Task
 from shplan.providers.places import bucket_and_key
+from shplan.providers.steps import Fetch, File, Flow, Look
 
 COPY_PREFIX = "request-"
 _COPY = re.compile(r"request-([0-9a-fA-F-]{36})\.json")

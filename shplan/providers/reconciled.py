@@ -15,16 +15,8 @@ from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import ApiError, NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.value import JsonObject, Object, printable
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Flow,
-    Note,
-    Read,
-    Reply,
-    Step,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError
+from shplan.providers.steps import Act, Flow, Note, Read, Reply, Step, Wait
 
 MAX_REPEATS = 3
 

@@ -20,8 +20,10 @@ from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, PendingIntent, Recorded
 from shplan.core.value import JsonObject, JsonValue, Object, Sensitive
-from shplan.providers.base import Binding, Observed, Row, Wanted
+from shplan.providers.base import Wanted
+from shplan.providers.observation import Binding, Observed
 from shplan.providers.reconciled import data_object
+from shplan.providers.steps import Row
 
 NaturalKey: TypeAlias = tuple[str, ...]
 Fields: TypeAlias = tuple[FieldChange, ...]

@@ -17,7 +17,7 @@ from shplan.core.fields import FieldRules
 from shplan.core.planner import dependencies
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object
-from shplan.providers.base import Act, ChangeFailedError, Flow, Note, Reply, Settings
+from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.reconciled import (
     act_until_seen,
     cost_of,
@@ -31,6 +31,7 @@ from shplan.providers.reconciled_api import ObjectApi
 from shplan.providers.reconciled_delete import delete_change, delete_loser
 from shplan.providers.reconciled_race import create_object
 from shplan.providers.reconciled_ready import await_ready, begin_again
+from shplan.providers.steps import Act, Flow, Note, Reply
 
 
 def apply_object(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:

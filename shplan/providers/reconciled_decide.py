@@ -12,24 +12,18 @@ from typing import cast
 
 from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
 from shplan.core.cost import Cost, calls
-from shplan.core.planner import (
-    Found,
-    dependencies,
-    judge_existing,
-    judge_undeclared,
-    with_verdict,
-)
+from shplan.core.planner import Found, dependencies, judge_existing, judge_undeclared, with_verdict
 from shplan.core.refusals import ambiguous, same_key
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
-from shplan.providers.base import (
+from shplan.providers.base import Wanted
+from shplan.providers.observation import (
     Absent,
     Ambiguous,
     Binding,
     LeftBehind,
     Observation,
     Observed,
-    Wanted,
 )
 from shplan.providers.reconciled import stated_record
 from shplan.providers.reconciled_api import OWN, ObjectApi, Stage, is_unmanaged, noted

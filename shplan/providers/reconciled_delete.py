@@ -12,7 +12,7 @@ from shplan.core.change import Change
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import RefusedError
 from shplan.core.value import Object
-from shplan.providers.base import Act, ChangeFailedError, Flow, Note, Reply, Scan
+from shplan.providers.base import ChangeFailedError
 from shplan.providers.reconciled import (
     act_until_seen,
     cost_of,
@@ -22,6 +22,7 @@ from shplan.providers.reconciled import (
 )
 from shplan.providers.reconciled_api import ObjectApi
 from shplan.providers.reconciled_members import MemberCount
+from shplan.providers.steps import Act, Flow, Note, Reply, Scan
 
 
 def delete_change(api: ObjectApi, change: Change) -> Flow[Object]:

@@ -14,19 +14,14 @@ from typing import cast
 from shplan.core.address import Address
 from shplan.core.frozen import dataclass
 from shplan.core.value import Object
-from shplan.providers.base import (
+from shplan.providers.base import Surroundings, Wanted
+from shplan.providers.observation import (
     Absent,
     Ambiguous,
     Binding,
-    Flow,
     LeftBehind,
     Observation,
     Observed,
-    Rows,
-    Scan,
-    Surroundings,
-    Wait,
-    Wanted,
 )
 from shplan.providers.reconciled import read_or_none
 from shplan.providers.reconciled_api import (
@@ -42,6 +37,7 @@ from shplan.providers.reconciled_api import (
     pending_creates,
 )
 from shplan.providers.reconciled_members import MemberCount, with_members, with_users
+from shplan.providers.steps import Flow, Rows, Scan, Wait
 
 
 def refresh_objects(

@@ -13,17 +13,10 @@ from typing import cast
 from shplan.core.address import Address
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
-from shplan.providers.base import (
-    Flow,
-    Observation,
-    Observed,
-    Rows,
-    Scan,
-    Surroundings,
-    Together,
-    Wanted,
-)
+from shplan.providers.base import Surroundings, Wanted
+from shplan.providers.observation import Observation, Observed
 from shplan.providers.reconciled_api import ObjectApi, is_unmanaged
+from shplan.providers.steps import Flow, Rows, Scan, Together
 
 
 @dataclass(slots=True)

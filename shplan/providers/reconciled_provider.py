@@ -12,10 +12,12 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path
-from shplan.providers.base import Flow, Nature, Observation, Settings, Surroundings, Wanted
+from shplan.providers.base import Nature, Settings, Surroundings, Wanted
+from shplan.providers.observation import Observation
 from shplan.providers.reconciled_api import ObjectApi, check_key
 from shplan.providers.reconciled_decide import attributes_of, decide_object
 from shplan.providers.reconciled_find import refresh_objects
+from shplan.providers.steps import Flow
 
 
 class ObjectProvider:

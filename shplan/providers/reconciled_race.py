@@ -17,7 +17,7 @@ from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer
 from shplan.core.value import JsonObject, JsonValue, Object
-from shplan.providers.base import Act, ChangeFailedError, Flow, Note, Reply, Scan, Settings, Wait
+from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.reconciled import (
     act_until_seen,
     cost_of,
@@ -28,6 +28,7 @@ from shplan.providers.reconciled import (
 from shplan.providers.reconciled_api import NaturalKey, ObjectApi, age
 from shplan.providers.reconciled_delete import delete_loser
 from shplan.providers.reconciled_find import Index
+from shplan.providers.steps import Act, Flow, Note, Reply, Scan, Wait
 
 # `created` has milliseconds.
 _TICK_S = 0.002

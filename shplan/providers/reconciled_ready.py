@@ -13,16 +13,7 @@ from typing import cast
 from shplan.core.change import Change
 from shplan.core.entry import Result, Settlement
 from shplan.core.value import Object
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    Fault,
-    Flow,
-    Progress,
-    Reply,
-    Settings,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError, Fault, Settings
 from shplan.providers.reconciled import (
     act_until_seen,
     cost_of,
@@ -31,6 +22,7 @@ from shplan.providers.reconciled import (
     read_or_none,
 )
 from shplan.providers.reconciled_api import ObjectApi, PreparationApi, Stage
+from shplan.providers.steps import Act, Flow, Progress, Reply, Wait
 
 
 def begin_again(api: ObjectApi, change: Change) -> Flow[None]:

@@ -17,11 +17,11 @@ from shplan.core.key_format import holds_key, put_key
 from shplan.core.paths import holds_minted, template_root, with_minted
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
-from shplan.providers.base import Fetch, File, Flow, Look
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_outcome import Features, Trace, told_cause
 from shplan.providers.job_unlisted import UNKNOWN_ID, Witnesses
 from shplan.providers.places import bucket_and_key, names_of, url_of
+from shplan.providers.steps import Fetch, File, Flow, Look
 
 # What failed is said in few words: of many files the smallest are read, and a receipt says so.
 MOST_READ = 1_000

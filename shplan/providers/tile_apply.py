@@ -19,10 +19,10 @@ from shplan.core.fields import Sameness
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import MemberRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Value
-from shplan.providers.base import (
+from shplan.providers.base import ChangeFailedError, Fault, Settings
+from shplan.providers.reconciled import MAX_REPEATS, cost_of, data_object, read_or_none
+from shplan.providers.steps import (
     Act,
-    ChangeFailedError,
-    Fault,
     Flow,
     Note,
     Progress,
@@ -30,11 +30,9 @@ from shplan.providers.base import (
     Reply,
     Rows,
     Scan,
-    Settings,
     Together,
     Wait,
 )
-from shplan.providers.reconciled import MAX_REPEATS, cost_of, data_object, read_or_none
 from shplan.providers.tile_join import COVER, RESPELL, is_reset
 from shplan.providers.tile_requests import (
     CAUSE,

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.value import Object, Value, digest
-from shplan.providers.base import File, Flow, Look
+from shplan.providers.steps import File, Flow, Look
 
 TILES = "/byoc/v1/collections/{collectionId}/tiles"
 TILE = "/byoc/v1/collections/{collectionId}/tiles/{tileId}"

@@ -18,8 +18,9 @@ from shplan.core.grids import Grid, aoi_of, grid_by_id, tile_size, tiles_touchin
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, is_known
-from shplan.providers.base import ChangeFailedError, Flow, Read
+from shplan.providers.base import ChangeFailedError
 from shplan.providers.data import DataProvider, Tables
+from shplan.providers.steps import Flow, Read
 
 TABLE: Final = "tiling-grids"
 # Our own bound: of more tiles nobody makes manifests. They are counted all the same.

@@ -17,15 +17,8 @@ from shplan.core.geometry import crs_code
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object
-from shplan.providers.base import (
-    Observed,
-)
-from shplan.providers.reconciled_api import (
-    Fields,
-    ObjectApi,
-    PreparationApi,
-    Stage,
-)
+from shplan.providers.observation import Observed
+from shplan.providers.reconciled_api import Fields, ObjectApi, PreparationApi, Stage
 from shplan.providers.reconciled_provider import ObjectProvider
 
 COLLECTIONS = "/zarr/v1/collections"

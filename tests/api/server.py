@@ -13,9 +13,10 @@ import orjson
 
 from shplan.api.credentials import Access, Credentials
 from shplan.api.deployment import Deployment, custom
-from shplan.api.exchange import Exchange, Retry, Tempo, connect
+from shplan.api.exchange import Exchange, connect
 from shplan.api.hosts import AllowedHosts
 from shplan.api.network import network_transport
+from shplan.api.tempo import Retry, Tempo
 from shplan.api.wire import Network, Timeouts
 from shplan.core.value import SecretReference, Sensitive
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from shplan.api.credentials import SANDBOX_CREDENTIALS, Access, Credentials
 from shplan.api.deployment import BUILT_IN, SANDBOX, custom
-from shplan.api.exchange import Exchange, Retry, Tempo, connect
+from shplan.api.exchange import Exchange, connect
 from shplan.api.hosts import AllowedHosts, Origin
 from shplan.api.network import network_transport
 from shplan.api.retry import Policy
+from shplan.api.tempo import Retry, Tempo
 from shplan.api.transport import in_process_transport
 from shplan.api.wire import Network, Received, Timeouts
 from shplan.core.errors import (

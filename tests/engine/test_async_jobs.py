@@ -18,8 +18,9 @@ from shplan.core.change import Action, Reason
 from shplan.core.value import Reference, Unknown
 from shplan.engine.executor import Ending
 from shplan.providers.async_process import API
-from shplan.providers.base import ChangeFailedError, Fetch, File, Look, Surroundings, Wanted
+from shplan.providers.base import ChangeFailedError, Surroundings, Wanted
 from shplan.providers.job_refresh import refresh_jobs
+from shplan.providers.steps import Fetch, File, Look
 from tests.engine.test_jobs import done, failed, on_bench, only, paid
 from tests.support.bench import Bench, collection, tiles
 from tests.support.delivered import async_body, image

@@ -15,7 +15,7 @@ import pytest
 from shplan.core.change import Action, Change, Reason
 from shplan.core.value import Reference, Unknown
 from shplan.engine.runs import plan
-from shplan.providers.base import Fetch, Look
+from shplan.providers.steps import Fetch, Look
 from shplan.sandbox.settings import Settings as SandboxSettings
 from shplan.storage.directory import DirectoryStorage
 from tests.support.bench import Bench

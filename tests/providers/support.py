@@ -15,7 +15,7 @@ from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, apply
-from shplan.providers.base import Flow, Scan
+from shplan.providers.steps import Flow, Scan
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
 

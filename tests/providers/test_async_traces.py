@@ -14,8 +14,8 @@ from shplan.core.key_format import put_key
 from shplan.core.marker import make_marker, script_with_marker
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.providers.async_traces import trace_of, witnesses_of
-from shplan.providers.base import Fetch, File, Look
 from shplan.providers.job import Phase, belongs
+from shplan.providers.steps import Fetch, File, Look
 from shplan.sandbox.async_paths import ERROR, REQUEST, delivery
 from shplan.sandbox.batch_paths import DeliveryError
 from tests.support.delivered import async_body

@@ -12,8 +12,10 @@ from shplan.core.errors import NoAnswerError
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.core.value import Object, Sensitive
-from shplan.providers.base import Act, Binding, LeftBehind, Observed, Settings, Surroundings, Wanted
+from shplan.providers.base import Settings, Surroundings, Wanted
 from shplan.providers.batch_collection import BatchCollection
+from shplan.providers.observation import Binding, LeftBehind, Observed
+from shplan.providers.steps import Act
 from tests.providers.support import (
     ByHand,
     codes,

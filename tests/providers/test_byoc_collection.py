@@ -14,24 +14,10 @@ from shplan.core.errors import NoAnswerError, PlanError, RefusedError
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, PendingIntent, Recorded
 from shplan.core.value import Object, Reference, Unknown
-from shplan.providers.base import (
-    Absent,
-    Act,
-    Ambiguous,
-    Binding,
-    ChangeFailedError,
-    LeftBehind,
-    Note,
-    Observed,
-    Read,
-    Scan,
-    Settings,
-    Surroundings,
-    Together,
-    Wait,
-    Wanted,
-)
+from shplan.providers.base import ChangeFailedError, Settings, Surroundings, Wanted
 from shplan.providers.byoc_collection import _COLUMNS, ByocCollection
+from shplan.providers.observation import Absent, Ambiguous, Binding, LeftBehind, Observed
+from shplan.providers.steps import Act, Note, Read, Scan, Together, Wait
 from tests.providers.support import (
     COLLECTIONS,
     ByHand,

@@ -16,9 +16,11 @@ from shplan.core.request import Answer
 from shplan.core.resource import Desired
 from shplan.core.value import Reference, Unknown
 from shplan.manifest.readings import question_digest
-from shplan.providers.base import ChangeFailedError, Observed, Read, Surroundings, Together, Wanted
+from shplan.providers.base import ChangeFailedError, Surroundings, Wanted
 from shplan.providers.catalog_search import MAX_ITEMS, MAX_PAGES, CatalogSearch
 from shplan.providers.data import side_by_side
+from shplan.providers.observation import Observed
+from shplan.providers.steps import Read, Together
 from shplan.schema.store import tables
 from tests.manifest.test_readings import answer
 

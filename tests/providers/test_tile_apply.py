@@ -12,20 +12,9 @@ from shplan.core.entry import Event, Result
 from shplan.core.errors import NoAnswerError, RefusedError, ThrottledError
 from shplan.core.request import Answer
 from shplan.core.value import Object
-from shplan.providers.base import (
-    Act,
-    ChangeFailedError,
-    File,
-    Look,
-    Note,
-    Progress,
-    Read,
-    Scan,
-    Settings,
-    Together,
-    Wait,
-)
+from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.byoc_tiles import ByocTiles
+from shplan.providers.steps import Act, File, Look, Note, Progress, Read, Scan, Together, Wait
 from shplan.providers.tile_requests import create_tile, delete_tile, reingest_tile, update_tile
 from tests.providers.support import ByHand
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shplan.core.address import Address
 from shplan.core.change import Action
 from shplan.core.resource import MemberRecord, PendingIntent, Recorded
-from shplan.providers.base import File
+from shplan.providers.steps import File
 from shplan.providers.tile_join import BASE_COLUMNS, COVER, SharedList, TileJoin
 from shplan.providers.tile_requests import fingerprints, spellings
 from tests.support.bench import tiles

@@ -18,20 +18,9 @@ from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.core.status import statuses
 from shplan.core.value import Object, Reference, Sensitive, Unknown
 from shplan.engine.runs import Applied
-from shplan.providers.base import (
-    Absent,
-    Act,
-    Binding,
-    ChangeFailedError,
-    Note,
-    Observed,
-    Read,
-    Scan,
-    Settings,
-    Surroundings,
-    Wait,
-    Wanted,
-)
+from shplan.providers.base import ChangeFailedError, Settings, Surroundings, Wanted
+from shplan.providers.observation import Absent, Binding, Observed
+from shplan.providers.steps import Act, Note, Read, Scan, Wait
 from shplan.providers.zarr_collection import ZarrCollection
 from tests.providers.support import (
     ByHand,

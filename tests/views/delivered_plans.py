@@ -16,9 +16,10 @@ from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import run_key
 from shplan.core.runs import Attempt, RunRecord
 from shplan.providers import async_process, batch_statistics
-from shplan.providers.base import Binding, Observed, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, input_of
 from shplan.providers.job_decide import decide_job
+from shplan.providers.observation import Binding, Observed
 from tests.support.delivered import image, statistics
 from tests.support.jobs import SHAPE
 from tests.views.plans import at, inputs

@@ -20,10 +20,11 @@ from shplan.core.resource import Desired, Receipt, Recorded
 from shplan.core.run_key import run_key
 from shplan.core.runs import Attempt, RunRecord
 from shplan.core.value import JsonObject
-from shplan.providers.base import Binding, Observed, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.batch_process import API
 from shplan.providers.job import JobView, Phase, Task, input_of
 from shplan.providers.job_decide import decide_job
+from shplan.providers.observation import Binding, Observed
 from shplan.schema.store import table
 from tests.support import jobs
 from tests.views.delivered_plans import SCENES as DELIVERED

@@ -15,13 +15,8 @@ from shplan.core.planner import assemble
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject
 from shplan.providers import batch_collection, zarr_collection
-from shplan.providers.base import (
-    Absent,
-    Binding,
-    Observation,
-    Observed,
-    Wanted,
-)
+from shplan.providers.base import Wanted
+from shplan.providers.observation import Absent, Binding, Observation, Observed
 from shplan.providers.reconciled_api import ObjectApi
 from shplan.providers.reconciled_decide import decide_object
 from tests.support.bench import FlatSource

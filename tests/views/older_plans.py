@@ -13,10 +13,11 @@ from shplan.core.planner import assemble
 from shplan.core.resource import Desired, Receipt, Recorded
 from shplan.core.run_key import run_key
 from shplan.core.runs import Attempt, RunRecord
-from shplan.providers.base import Binding, Observed, Surroundings, Wanted
+from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.batch_v1 import API
 from shplan.providers.job import JobView, Phase, Task, input_of
 from shplan.providers.job_decide import decide_job
+from shplan.providers.observation import Binding, Observed
 from shplan.schema.store import table
 from tests.support.jobs import TWO_TILES, job_v1
 from tests.views.plans import at, inputs
