@@ -22,6 +22,7 @@ from shplan.core.entry import Event, Settlement
 from shplan.core.errors import ApiError, ShplanError
 from shplan.core.fields import FieldRules
 from shplan.core.files import Inspect, Prepare, Write
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, Recorded
@@ -258,6 +259,7 @@ class Observed:
         binding: how it was found
         members: number of members, None where nobody asked
         foreign_members: members that are not ours, None where nobody asked
+        held: the fingerprint of the members, empty where there are none or nobody asked
         left: what a replacement left behind
         others: ids of other objects that have the wanted natural key
         users: ids of what refers to it and keeps it from being deleted, as far as anybody asked
@@ -269,6 +271,7 @@ class Observed:
     binding: Binding
     members: int | None = None
     foreign_members: int | None = None
+    held: str = ""
     left: LeftBehind | None = None
     others: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -285,6 +288,7 @@ class LeftBehind:
         exists: the server still has it
         members: how many it holds
         foreign_members: members that came after the replacement was planned
+        held: the fingerprint of the members
         users: ids of what refers to it and keeps it from being deleted
     """
 
@@ -292,6 +296,7 @@ class LeftBehind:
     exists: bool
     members: int = 0
     foreign_members: int = 0
+    held: str = ""
     users: tuple[str, ...] = ()
 
 
@@ -392,7 +397,7 @@ class Surroundings:
         bound_ids: objects that the ledger binds to an address; never candidates for another
         recorded_ids: what the ledger binds to the addresses of every kind
         own_members: ids of the members that are ours, by the id of what holds them
-        left_members: how many of ours a set has left in what this plan or an earlier one deletes
+        left_members: what of ours a set has left in what this plan or an earlier one deletes
         doomed: ids of objects that this plan deletes, with everything they hold
         unconfirmed: ids of objects that were adopted, now or earlier, and never confirmed as ours
         objects: what was observed so far, by id
@@ -413,7 +418,7 @@ class Surroundings:
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
     recorded_ids: Mapping[Address, str] = field(default_factory=dict)
     own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    left_members: Mapping[str, int] = field(default_factory=dict)
+    left_members: Mapping[str, Fingerprint] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
     unconfirmed: frozenset[str] = frozenset()
     objects: Mapping[str, Object] = field(default_factory=dict)
