@@ -175,6 +175,7 @@ class Change:
         deposed: the object that a replacement left behind; the change deletes that one
         drifted: the manifest says what was last applied, and the server says something else
         observed: digest of what was observed, for saved plans
+        held: the fingerprint of what goes with the object that is deleted or replaced
         key: the run key of a job, empty while it is not known
         attempt: which attempt of it would be made, 0 for none
         unpriced: it costs something, and nobody can say how much
@@ -204,6 +205,7 @@ class Change:
     deposed: bool = False
     drifted: bool = False
     observed: str = ""
+    held: str = ""
     key: str = ""
     attempt: int = 0
     unpriced: bool = False

@@ -136,7 +136,7 @@ def change_essence(change: Change) -> JsonObject:
 
     An adoption sends nothing that would name its object, so the id stands for it.
     """
-    return {
+    essence: JsonObject = {
         "address": str(change.address),
         "adopts": change.id if change.action is Action.ADOPT else "",
         "action": change.action.value,
@@ -146,6 +146,8 @@ def change_essence(change: Change) -> JsonObject:
         "requests": [request.as_json() for request in change.requests],
         "members": [member_essence(member) for member in change.members],
     }
+    # What goes with an object is as much of a delete as its request.
+    return {**essence, "held": change.held} if change.held else essence
 
 
 def member_essence(member: MemberChange) -> JsonObject:

@@ -17,6 +17,7 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.cost import total
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.plan import Plan, change_essence, member_essence
 from shplan.core.runs import PAYMENTS
 from shplan.core.value import JsonObject, JsonValue
@@ -330,7 +331,15 @@ def _compare(change: Change, then: JsonObject, holes: _Holes, *, touched: bool) 
         moved.append(f"{change.address}: its protection is another one now")
     if not _fits(then["requests"], now["requests"], holes):
         moved.append(f"{change.address}: its request is another one now")
-    return moved
+    return moved + _compare_held(change, then)
+
+
+def _compare_held(change: Change, then: JsonObject) -> list[str]:
+    """What goes with an object was reviewed as well; a file without it says nothing of any."""
+    reviewed = Fingerprint.read(then.get("held"))
+    if not Fingerprint.read(change.held).beyond(reviewed):
+        return []
+    return [f"{change.address}: what would go with it is not what was reviewed"]
 
 
 def _admit_members(
@@ -367,7 +376,7 @@ def _compare_left_over(change: Change, reviewed: _Reviewed) -> list[str]:
     requests = [] if then is None else cast("list[JsonValue]", then["requests"])
     left = [request.as_json() for request in change.requests]
     if then is not None and then["action"] == Action.REPLACE.value and requests[-1:] == left:
-        return []
+        return _compare_held(change, then)
     return [f"{change.address}: deleting {change.id} was not in the reviewed plan"]
 
 

@@ -8,7 +8,7 @@ with everything of its kind, and decided by its provider. Nothing is written.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.errors import PlanError
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.graph import levels
 from shplan.core.plan import Plan, PlanInputs
@@ -320,12 +321,12 @@ def _own_members(records: Iterable[Recorded]) -> dict[str, frozenset[str]]:
     return {home: frozenset(ids) for home, ids in own.items()}
 
 
-def _left_members(records: Iterable[Recorded]) -> dict[str, int]:
-    left: Counter[str] = Counter()
+def _left_members(records: Iterable[Recorded]) -> dict[str, Fingerprint]:
+    left: defaultdict[str, Fingerprint] = defaultdict(Fingerprint)
     for record in records:
         homes = record.data.get("left")
-        for home, number in homes.items() if isinstance(homes, dict) else ():
-            left[home] += number if isinstance(number, int) else 0
+        for home, ids in homes.items() if isinstance(homes, dict) else ():
+            left[home].join(Fingerprint.read(ids))
     return dict(left)
 
 

@@ -20,6 +20,7 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.errors import ShplanError
 from shplan.core.fields import FieldRules
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.resource import Desired, Recorded
 from shplan.core.runs import RunRecord
@@ -97,7 +98,7 @@ class Surroundings:
         bound_ids: objects that the ledger binds to an address; never candidates for another
         recorded_ids: what the ledger binds to the addresses of every kind
         own_members: ids of the members that are ours, by the id of what holds them
-        left_members: how many of ours a set has left in what this plan or an earlier one deletes
+        left_members: what of ours a set has left in what this plan or an earlier one deletes
         doomed: ids of objects that this plan deletes, with everything they hold
         unconfirmed: ids of objects that were adopted, now or earlier, and never confirmed as ours
         objects: what was observed so far, by id
@@ -118,7 +119,7 @@ class Surroundings:
     bound_ids: Mapping[str, Address] = field(default_factory=dict)
     recorded_ids: Mapping[Address, str] = field(default_factory=dict)
     own_members: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    left_members: Mapping[str, int] = field(default_factory=dict)
+    left_members: Mapping[str, Fingerprint] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
     unconfirmed: frozenset[str] = frozenset()
     objects: Mapping[str, Object] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from shplan.core.cost import Cost, calls, total
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import RefusedError
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.planner import dependencies
 from shplan.core.refusals import protected
 from shplan.core.request import Answer
@@ -458,14 +459,15 @@ def _replaced(found: _Set, recorded: Recorded | None) -> Iterator[str]:
 
 def _left(found: _Set, recorded: Recorded | None) -> JsonObject:
     """
-    Return how many tiles of ours stay in a collection until this plan deletes it.
+    Return which tiles of ours stay in a collection until this plan deletes it.
 
     The ledger keeps it, so that a run that is cut off does not take them for a stranger's.
     """
     if recorded is None or not _is_left(found, recorded):
         return {}
     former = _recorded_collection(recorded)
-    return {former: sum(1 for member in recorded.members.values() if member.owned)}
+    owned = Fingerprint(member.id for member in recorded.members.values() if member.owned)
+    return {former: owned.text}
 
 
 def _is_left(found: _Set, recorded: Recorded) -> bool:

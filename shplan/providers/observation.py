@@ -21,6 +21,7 @@ class Observed:
         binding: how it was found
         members: number of members, None where nobody asked
         foreign_members: members that are not ours, None where nobody asked
+        held: the fingerprint of the members, empty where there are none or nobody asked
         left: what a replacement left behind
         others: ids of other objects that have the wanted natural key
         users: ids of what refers to it and keeps it from being deleted, as far as anybody asked
@@ -32,6 +33,7 @@ class Observed:
     binding: Binding
     members: int | None = None
     foreign_members: int | None = None
+    held: str = ""
     left: LeftBehind | None = None
     others: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class LeftBehind:
         exists: the server still has it
         members: how many it holds
         foreign_members: members that came after the replacement was planned
+        held: the fingerprint of the members
         users: ids of what refers to it and keeps it from being deleted
     """
 
@@ -55,6 +58,7 @@ class LeftBehind:
     exists: bool
     members: int = 0
     foreign_members: int = 0
+    held: str = ""
     users: tuple[str, ...] = ()
 
 

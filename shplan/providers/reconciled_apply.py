@@ -16,7 +16,7 @@ from shplan.core.entry import Event, Result, Settlement
 from shplan.core.fields import FieldRules
 from shplan.core.planner import dependencies
 from shplan.core.resource import Desired
-from shplan.core.value import JsonObject, JsonValue, Object
+from shplan.core.value import JsonObject, Object
 from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.reconciled import (
     act_until_seen,
@@ -107,7 +107,7 @@ def _adopt(api: ObjectApi, change: Change, settings: Settings) -> Flow[Object]:
     loser = str(change.current.get("loser") or "")
     left: JsonObject = {
         "deposed": str(change.current.get("deposed") or ""),
-        "deposedTiles": cast("JsonValue", change.current.get("tiles")),
+        "deposedTiles": str(change.current.get("held") or ""),
         "loser": loser,
         "made": "",
     }

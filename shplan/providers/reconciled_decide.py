@@ -165,7 +165,8 @@ def _worded(
             requests=(api.create({**desired.spec}), api.delete(observed.id)),
             cost=_calls(api, 2, f"create the new {api.noun}, delete the old one"),
             counts=_lost_members(api, observed, f"with the old {api.noun}"),
-            current={**current, "tiles": observed.members or 0},
+            held=observed.held,
+            current=current,
         )
     if change.action in (Action.UPDATE, Action.ADOPT) and change.fields:
         request = api.update(desired.spec, observed.id, observed.attributes, change.fields)
@@ -184,7 +185,7 @@ def _current(observed: Observed, recorded: Recorded | None) -> Object:
     if observed.binding is Binding.INTENT:
         current["loser"] = made if made != observed.id else ""
         current["deposed"] = "" if recorded is None else recorded.id
-        current["tiles"] = observed.left.members if observed.left is not None else 0
+        current["held"] = observed.left.held if observed.left is not None else ""
     return current
 
 
@@ -217,7 +218,7 @@ def _decide_undeclared(api: ObjectApi, one: Wanted, observation: Observation) ->
         requests=(api.delete(observation.id),),
         cost=_calls(api, 1, f"delete the {api.noun}"),
         counts=_lost_members(api, observation, "with it"),
-        current={"tiles": observation.members or 0},
+        held=observation.held,
     )
     return _unless_used(api, change, observation)
 
@@ -239,10 +240,8 @@ def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple
         deposed=True,
         records=True,
         depends_on=recorded.depends_on,
-        current={
-            "tiles": left.members,
-            "slot": "loser" if left.id == noted(recorded, "loser") else "deposed",
-        },
+        held=left.held,
+        current={"slot": "loser" if left.id == noted(recorded, "loser") else "deposed"},
     )
     if left.foreign_members and api.members is not None:
         note = f"it holds {left.foreign_members} {api.members.noun} that are not ours"

@@ -1,5 +1,5 @@
 """
-Deleting objects: counted once more before, looked for after a lost answer, done when it is gone.
+Deleting objects: looked into once more before, looked for after a lost answer, done when it is gone.
 
 What lost a race, or was replaced, is deleted here as well; it stays where somebody uses it.
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from shplan.core.change import Change
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import RefusedError
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.value import Object
 from shplan.providers.base import ChangeFailedError
 from shplan.providers.reconciled import (
@@ -41,7 +42,7 @@ def delete_change(api: ObjectApi, change: Change) -> Flow[Object]:
 def delete_loser(api: ObjectApi, loser: str) -> Flow[None]:
     """Delete what lost a race, while it is empty; otherwise somebody uses it, and it stays."""
     settled = Settlement(Result.DONE, status=204, data={"loser": ""})
-    if (yield from _count(api, loser)):
+    if (yield from _look_into(api, loser)).total:
         yield Note(Event.PROTECT, replace(settled, status=0))
         return
     yield from _delete_object(api, loser, learnt=settled)
@@ -49,34 +50,38 @@ def delete_loser(api: ObjectApi, loser: str) -> Flow[None]:
 
 def _refuse_newcomers(api: ObjectApi, change: Change) -> Flow[None]:
     """
-    Count the members once more: since the plan, somebody may have added their own.
+    Look at the members once more: since the plan, somebody may have added their own.
 
-    Between the creation of a replacement and this moment all its members were made ready.
+    Between the creation of a replacement and this moment all its members were made ready. As many
+    as there were are not the same ones: one may have gone and a stranger's have come.
 
     Raises:
-        ChangeFailedError: there are more than the plan has shown
+        ChangeFailedError: there are others than the plan has shown
     """
     if api.members is None:
         return
-    planned = change.current.get("tiles")
-    counted = yield from _count(api, change.id)
-    if isinstance(planned, int) and counted > planned:
-        more = f"{counted - planned} {api.members.noun}"
-        message = f"{more} were added to {change.id} since the plan was made; plan again"
-        raise ChangeFailedError(message)
+    planned = Fingerprint.read(change.held)
+    held = yield from _look_into(api, change.id)
+    if not held.beyond(planned):
+        return
+    told = f"{held.total - planned.total} {api.members.noun} were added to {change.id}"
+    if held.total <= planned.total:
+        told = f"{change.id} holds other {api.members.noun} than it did"
+    message = f"{told} since the plan was made; plan again"
+    raise ChangeFailedError(message)
 
 
-def _count(api: ObjectApi, home: str) -> Flow[int]:
-    """Count what an object holds; what is gone holds nothing."""
+def _look_into(api: ObjectApi, home: str) -> Flow[Fingerprint]:
+    """List what an object holds; what is gone holds nothing."""
+    count = MemberCount(home)
     if api.members is None:
-        return 0
-    count = MemberCount(home, frozenset())
+        return count.held
     try:
         yield Scan(api.members.listing(home), count.take)
     except RefusedError as error:
         if error.status != 404:
             raise
-    return count.total
+    return count.held
 
 
 def _delete_object(api: ObjectApi, object_id: str, *, learnt: Settlement) -> Flow[None]:

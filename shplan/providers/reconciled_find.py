@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import cast
 
 from shplan.core.address import Address
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.value import Object
 from shplan.providers.base import Surroundings, Wanted
@@ -313,12 +314,15 @@ def _look_at_left(
     members = index.api.members
     if members is None:
         return LeftBehind(left, exists=True)
-    count = MemberCount(left, frozenset())
+    count = MemberCount(left, surroundings.own_members.get(left, frozenset()))
     yield Scan(members.listing(left), count.take)
-    planned = recorded.data.get("deposedTiles") if left == noted(recorded, "deposed") else 0
-    ours = max(
-        planned if isinstance(planned, int) else 0,
-        len(surroundings.own_members.get(left, frozenset())),
+    planned = recorded.data.get("deposedTiles") if left == noted(recorded, "deposed") else None
+    # Ours are those that the plan of the replacement saw, or that a set has there to this day.
+    foreign = min(count.held.beyond(Fingerprint.read(planned)), count.unknown.total)
+    return LeftBehind(
+        left,
+        exists=True,
+        members=count.total,
+        foreign_members=foreign,
+        held=count.held.text,
     )
-    foreign = max(count.total - ours, 0)
-    return LeftBehind(left, exists=True, members=count.total, foreign_members=foreign)

@@ -7,10 +7,11 @@ Asked only of objects that may be deleted or replaced.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import cast
 
 from shplan.core.address import Address
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 from shplan.providers.base import Surroundings, Wanted
@@ -21,23 +22,37 @@ from shplan.providers.steps import Flow, Rows, Scan, Together
 
 @dataclass(slots=True)
 class MemberCount:
-    """Counts what one object holds, and what of it is not ours."""
+    """
+    Counts what one object holds, and what of it is not ours.
+
+    Args:
+        home: the object's id
+        ours: ids of members that are ours
+        left: what else of ours a set has left in it
+    """
 
     home: str
-    ours: frozenset[str]
-    left: int = 0
-    total: int = 0
-    unknown: int = 0
+    ours: frozenset[str] = frozenset()
+    left: Fingerprint = field(default_factory=Fingerprint)
+    held: Fingerprint = field(default_factory=Fingerprint)
+    unknown: Fingerprint = field(default_factory=Fingerprint)
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.held.total
 
     @property
     def foreign(self) -> int:
         """Those that neither are ours nor were, before their set went elsewhere."""
-        return max(self.unknown - self.left, 0)
+        return self.unknown.beyond(self.left)
 
     def take(self, rows: tuple[tuple[JsonValue, ...], ...]) -> None:
         """Count one page."""
-        self.total += len(rows)
-        self.unknown += sum(1 for (member,) in rows if member not in self.ours)
+        for (member,) in rows:
+            self.held.add(str(member))
+            if member not in self.ours:
+                self.unknown.add(str(member))
 
 
 def with_members(
@@ -55,13 +70,16 @@ def with_members(
         observation = found[one.address]
         if isinstance(observation, Observed) and _may_go(api, one, observation):
             ours = surroundings.own_members.get(observation.id, frozenset())
-            left = surroundings.left_members.get(observation.id, 0)
+            left = surroundings.left_members.get(observation.id, Fingerprint())
             counted[one.address] = MemberCount(observation.id, ours, left)
     if counted:
         yield Together(tuple(Scan(members.listing(c.home), c.take) for c in counted.values()))
     return {
         address: replace(
-            cast("Observed", observation), members=count.total, foreign_members=count.foreign
+            cast("Observed", observation),
+            members=count.total,
+            foreign_members=count.foreign,
+            held=count.held.text,
         )
         if (count := counted.get(address)) is not None
         else observation

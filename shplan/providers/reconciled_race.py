@@ -16,7 +16,7 @@ from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer
-from shplan.core.value import JsonObject, JsonValue, Object
+from shplan.core.value import JsonObject, Object
 from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.reconciled import (
     act_until_seen,
@@ -132,7 +132,6 @@ class _Race:
     def bound(self, made: str) -> Settlement:
         """Return what the ledger learns when the address is bound to an object."""
         change = self.change
-        tiles = cast("JsonValue", change.current.get("tiles"))
         return Settlement(
             Result.DONE,
             id=made,
@@ -140,7 +139,7 @@ class _Race:
             spec=stated_record(change.record),
             prevent_destroy=change.prevent_destroy,
             depends_on=tuple(str(address) for address in change.depends_on),
-            data={"deposed": self.old, "made": "", "deposedTiles": tiles},
+            data={"deposed": self.old, "made": "", "deposedTiles": change.held},
         )
 
 

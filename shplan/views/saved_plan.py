@@ -193,6 +193,8 @@ class _Change(_Strict):
     source: _Place | None
     id: str
     observed: str
+    # What goes with an object that is deleted; files made before there was one have none.
+    held: str = ""
 
 
 class _Refusal(_Strict):
@@ -326,7 +328,7 @@ def _digest(plan: JsonObject) -> str:
     inputs = cast("JsonObject", plan["inputs"])
     changes = [
         {
-            **{key: one[key] for key in _ESSENCE},
+            **{key: one[key] for key in _ESSENCE if key in one},
             "members": [
                 {key: member[key] for key in ("key", "operation", "adopts", "request")}
                 for member in cast("list[JsonObject]", one["members"])
@@ -353,6 +355,7 @@ _ESSENCE = (
     "attempt",
     "preventDestroy",
     "requests",
+    "held",
 )
 
 

@@ -12,6 +12,7 @@ from shplan.core.change import Action, Change, MemberChange, Reason
 from shplan.core.cost import calls
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.errors import PlanError
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.plan import Plan, PlanInputs, plan_json
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.saved import History, history, review
@@ -232,3 +233,31 @@ def test_a_hole_inside_a_body_is_filled_like_one_in_a_path() -> None:
     assert review(reviewed, nested("byoc-c1"), DONE).moved == ()
     assert review(reviewed, nested("byoc-c2"), DONE).moved
     assert review(reviewed, nested(HOLE), History()).moved == ()
+
+
+def removal(held: str) -> Change:
+    request = ApiRequest("delete", "DELETE", "/c", Effect.DELETE, parameters={"id": "c1"})
+    reason = Reason.NO_LONGER_DECLARED
+    return Change(A, Action.DELETE, reason, requests=(request,), id="c1", held=held)
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "now", "passes"),
+    [
+        (("t1", "t2"), ("t2", "t1"), True),
+        (("t1", "t2"), (), True),
+        ((), (), True),
+        (("t1", "t2"), ("t1", "t3"), False),
+        (("t1", "t2"), ("t1", "t2", "t3"), False),
+        ((), ("t1",), False),
+    ],
+)
+def test_what_goes_with_a_collection_must_be_what_was_reviewed(
+    reviewed: tuple[str, ...], now: tuple[str, ...], *, passes: bool
+) -> None:
+    """Also a file of before there were fingerprints says nothing of any tile."""
+    then = removal(Fingerprint(reviewed).text)
+    saved = load_plan(save_plan(plan(then)), name="plan.json").document
+    moved = review(saved, plan(removal(Fingerprint(now).text)), History()).moved
+    assert (not moved) is passes
+    assert passes or moved == ("ByocCollection/a: what would go with it is not what was reviewed",)

@@ -11,6 +11,7 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.entry import Event, Result
 from shplan.core.errors import NoAnswerError, PlanError, RefusedError
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, PendingIntent, Recorded
 from shplan.core.value import Object, Reference, Unknown
@@ -786,6 +787,73 @@ def test_a_left_over_with_a_strangers_tile_is_blocked() -> None:
     assert (left.action, left.reason) == (Action.BLOCKED, Reason.FOREIGN_MEMBERS)
 
 
+@pytest.mark.parametrize(
+    ("listed_now", "is_deleted"),
+    [
+        (("t1", "t2"), True),
+        (("t2", "t1"), True),
+        ((), True),
+        (("t1", "stranger"), False),
+        (("stranger",), False),
+        (("t1", "t2", "stranger"), False),
+    ],
+)
+def test_a_left_over_is_deleted_only_with_what_the_replacement_saw(
+    listed_now: tuple[str, ...], *, is_deleted: bool
+) -> None:
+    """A number alone would not tell a stranger's tile from the one of ours that is gone."""
+    planned = Fingerprint(("t1", "t2")).text
+    record = Recorded(
+        FIELDS, id="c3", spec=collection().spec, data={"deposed": "c1", "deposedTiles": planned}
+    )
+    hand = ByHand(BYOC.refresh((Wanted(FIELDS, collection(), record),), Surroundings()))
+    hand.rows(*rows_of(listed(3), listed(1), columns=_COLUMNS))
+    hand.rows(*((one,) for one in listed_now))
+    _, left = BYOC.decide(Wanted(FIELDS, collection(), record), hand.result[FIELDS], Surroundings())
+    assert (left.action is Action.DELETE) is is_deleted
+
+
+@pytest.mark.parametrize(
+    ("listed_now", "told"),
+    [
+        (("t1", "stranger"), "c1 holds other tiles than it did since the plan was made"),
+        (("t1",), "c1 holds other tiles than it did since the plan was made"),
+        (("t1", "t2", "stranger"), "1 tiles were added to c1 since the plan was made"),
+    ],
+)
+def test_a_collection_is_not_deleted_with_others_than_the_plan_saw(
+    listed_now: tuple[str, ...], told: str
+) -> None:
+    change = deleting("t1", "t2")
+    hand = ByHand(BYOC.apply(change, Settings()))
+    with pytest.raises(ChangeFailedError, match=told):
+        hand.rows(*((one,) for one in listed_now))
+
+
+@pytest.mark.parametrize("listed_now", [("t1", "t2"), ("t2", "t1"), ()])
+def test_a_collection_goes_with_what_the_plan_saw_or_with_nothing(
+    listed_now: tuple[str, ...],
+) -> None:
+    hand = ByHand(BYOC.apply(deleting("t1", "t2"), Settings()))
+    assert isinstance(hand.rows(*((one,) for one in listed_now)), Act)
+
+
+def deleting(*tiles: str) -> Change:
+    """Plan to delete a collection of ours with these tiles."""
+    record = Recorded(FIELDS, id="c1", owned=True, spec=collection().spec)
+    ours = Surroundings(own_members={"c1": frozenset(tiles)})
+    wanted = Wanted(FIELDS, None, record)
+    hand = ByHand(BYOC.refresh((wanted,), ours))
+    hand.rows(*rows_of(listed(1), columns=_COLUMNS))
+    assert isinstance(hand.step, Together)
+    (scan,) = hand.step.steps
+    scan.sink(tuple((one,) for one in tiles))
+    hand.reply()
+    (change,) = BYOC.decide(wanted, hand.result[FIELDS], ours)
+    assert change.action is Action.DELETE
+    return change
+
+
 def pending(**more: Any) -> Recorded:
     data = {"name": "Field imagery", "s3Bucket": "fields", "others": ["c1"]}
     intent = PendingIntent(3, "create", data, "", "plan")
@@ -807,7 +875,8 @@ def test_a_replacements_lost_create_is_waited_for_though_the_old_one_is_listed()
 
 def test_the_tiles_of_what_was_replaced_are_remembered_when_the_new_one_is_bound() -> None:
     record = pending(id="c1", owned=True, spec=collection().spec)
-    left = LeftBehind("c1", exists=True, members=4)
+    held = Fingerprint(("t1", "t2", "t3", "t4")).text
+    left = LeftBehind("c1", exists=True, members=4, held=held)
     found = Observed(
         "c2",
         {"name": "Field imagery", "s3Bucket": "fields"},
@@ -817,7 +886,7 @@ def test_the_tiles_of_what_was_replaced_are_remembered_when_the_new_one_is_bound
     )
     change, _ = BYOC.decide(Wanted(FIELDS, collection(), record), found, Surroundings())
     learnt = settlement(ByHand(BYOC.apply(change, Settings())).step)
-    assert learnt.data == {"deposed": "c1", "deposedTiles": 4, "loser": "", "made": ""}
+    assert learnt.data == {"deposed": "c1", "deposedTiles": held, "loser": "", "made": ""}
 
 
 def test_an_intent_is_ours_only_when_it_certainly_is() -> None:
