@@ -64,10 +64,11 @@ def _refuse_newcomers(api: ObjectApi, change: Change) -> Flow[None]:
     held = yield from _look_into(api, change.id)
     if not held.beyond(planned):
         return
-    told = f"{held.total - planned.total} {api.members.noun} were added to {change.id}"
-    if held.total <= planned.total:
-        told = f"{change.id} holds other {api.members.noun} than it did"
-    message = f"{told} since the plan was made; plan again"
+    noun = api.members.noun
+    told = f"{change.id} holds other {noun} than when the plan was made"
+    if held.total > planned.total:
+        told = f"{change.id} holds more {noun} than when the plan was made: {held.total}, not {planned.total}"
+    message = f"{told}; plan again"
     raise ChangeFailedError(message)
 
 

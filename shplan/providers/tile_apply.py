@@ -93,6 +93,7 @@ class _Work:
     faults: list[Fault] = field(default_factory=list)
     files: dict[str, tuple[str, int]] = field(default_factory=dict)
     done: int = 0
+    waited_for_home: bool = False
 
     @property
     def collection(self) -> str:
@@ -212,11 +213,26 @@ def _carry_out(work: _Work, operation: str, group: Sequence[MemberChange]) -> Fl
         if not todo:
             return
         replies: tuple[Reply, ...] = yield _act(work, operation, todo)
+        if operation == "create" and _misses_home(work, replies):
+            work.waited_for_home = True
+            yield Wait(work.settings.list_lag_s, "the collection may not be there for all yet")
+            continue
         lost = [m for m, reply in zip(todo, replies, strict=True) if _is_lost(reply)]
         yield from _take(work, operation, todo, replies)
         todo = (yield from _look_after(work, operation, lost)) if lost else []
     for member in todo:
         work.refuse(member, NoAnswerError("no answer, several times over, and no effect"))
+
+
+def _misses_home(work: _Work, replies: tuple[Reply, ...]) -> bool:
+    """
+    Whether the service does not know the collection, which may just have been made: waited for once.
+
+    A refusal has no effect, so that everything can be sent again.
+    """
+    if work.waited_for_home or not work.settings.list_lag_s:
+        return False
+    return all(isinstance(one, RefusedError) and one.status == 404 for one in replies)
 
 
 def _act(work: _Work, operation: str, todo: Sequence[MemberChange]) -> Act:

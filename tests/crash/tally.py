@@ -23,7 +23,7 @@ class Tally:
         missed: trials in which nobody died: what runs side by side does not come by every boundary
             each time
         failures: one command each that repeats it
-        left: cases that were not begun, because the time was over
+        left: cases that were not begun, for want of time or because somebody interrupted
     """
 
     tried: Counter[str] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Tally:
         if self.missed:
             yield f"{self.missed} more ended before they came to where they were to die."
         if self.left:
-            yield f"{self.left} cases were not begun: the time was over."
+            yield f"{self.left} cases were not begun."
         if self.failures:
             yield "To repeat those that were not survived:"
             yield from (f"  python -m tests.crash '{one}'" for one in self.failures)

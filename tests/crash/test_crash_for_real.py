@@ -48,10 +48,14 @@ def test_every_command_that_writes_is_killed() -> None:
     assert any(one.steps[-1].command == ("apply", "plan.json") for one in SCENARIOS.values())
 
 
+def crash(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.crash", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
 def crashes(*arguments: str) -> int:
     """Run the harness; returns how many crashes were tried, all of them survived."""
-    command = [sys.executable, "-m", "tests.crash", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    ended = crash(*arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     found = re.search(r"(\d+) crashes tried, (\d+) survived", ended.stdout)
     assert found is not None, ended.stdout
@@ -68,6 +72,13 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_happened() -> Non
 @pytest.mark.timeout(900)
 def test_so_it_is_wherever_the_ledger_lies() -> None:
     assert crashes("--sample", "10", "--most", "3") >= 20
+
+
+def test_where_there_is_no_time_nothing_is_called_survived() -> None:
+    ended = crash("collection-create/plain/directory/kept", "--minutes", "0.0001")
+    assert "0 crashes tried, 0 survived." in ended.stdout
+    assert "1 cases were not begun." in ended.stdout
+    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize(("only", "about"), [(("*/directory/*",), 9), ((), 10)])

@@ -157,6 +157,30 @@ def test_a_refusal_of_everything_teaches_nothing() -> None:
     assert (learnt.result, dict(learnt.members), learnt.message) == (Result.REFUSED, {}, "wrong")
 
 
+UNKNOWN_HOME = RefusedError("create: 404", status=404)
+
+
+def test_a_collection_that_is_not_there_for_all_yet_is_waited_for_once() -> None:
+    hand = begin(creation("a"), creation("b", 1), settings=Settings(list_lag_s=20))
+    assert isinstance(told(hand), Act)
+    assert isinstance(hand.reply((UNKNOWN_HOME, UNKNOWN_HOME)), Wait)
+    assert hand.step.seconds == 20
+    again = hand.reply()
+    assert isinstance(again, Act)
+    assert again.keys == ("a", "b")
+    assert isinstance(hand.reply((UNKNOWN_HOME, UNKNOWN_HOME)), Progress)
+    with pytest.raises(ChangeFailedError, match="2 of 2 tiles failed"):
+        hand.reply()
+
+
+def test_where_nothing_lags_an_unknown_collection_is_a_refusal() -> None:
+    hand = begin(creation("a"))
+    told(hand)
+    assert isinstance(hand.reply((UNKNOWN_HOME,)), Progress)
+    with pytest.raises(ChangeFailedError, match="1 of 1"):
+        hand.reply()
+
+
 def test_lost_creates_are_looked_up_by_path_in_every_spelling_and_only_the_rest_repeated() -> None:
     hand = begin(creation("a"), creation("b", 1), settings=Settings(list_lag_s=20))
     learnt = hand.step.settle((LOST, LOST))

@@ -1,5 +1,5 @@
 """
-Every altered byte of a ledger in a bucket, and every altered row of one in PostgreSQL, is reported.
+Every altered byte of a ledger in a bucket, and altered rows of one in PostgreSQL, are reported.
 
 What stands in a directory is altered in `tests/ledger/test_mutations.py`.
 """
@@ -7,7 +7,6 @@ What stands in a directory is altered in `tests/ledger/test_mutations.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
@@ -121,8 +120,8 @@ def test_tables_of_a_version_that_never_was_can_be_recovered(table: PostgresPlac
 
 
 @pytest.mark.slow
-def test_every_changed_byte_of_every_row_is_reported(table: PostgresPlace) -> None:
-    """One bit of each byte; what the chain makes of the others is tried in a directory."""
+def test_a_changed_bit_anywhere_in_a_row_is_reported(table: PostgresPlace) -> None:
+    """One bit of every third byte: each costs a connection, and every byte is tried in a directory."""
     import psycopg
 
     async def story(connection: psycopg.Connection) -> int:
@@ -140,16 +139,12 @@ def test_every_changed_byte_of_every_row_is_reported(table: PostgresPlace) -> No
         assert (await journal(table).verify()).proven
         return count
 
-    with psycopg.connect(autocommit=True, **_libpq(table.parameters)) as connection:
+    with psycopg.connect(autocommit=True, **table.parameters) as connection:
         assert asyncio.run(story(connection)) > 400
 
 
 def _do(table: PostgresPlace, statement: str) -> None:
     import psycopg
 
-    with psycopg.connect(autocommit=True, **_libpq(table.parameters)) as connection:
+    with psycopg.connect(autocommit=True, **table.parameters) as connection:
         connection.execute(statement.encode())
-
-
-def _libpq(parameters: Mapping[str, str]) -> dict[str, str]:
-    return dict(parameters)
