@@ -101,21 +101,11 @@ def test_nobody_gets_in_between_a_change_and_the_one_that_follows_it(tmp_path: P
 # --- the other gets in ----------------------------------------------------------------------
 
 
-_RUNNING_S = 4
-RUNNING = f"slept {_RUNNING_S}"
+RUNNING = "slept 4"
 INGESTING = "slept 2"
 WAITS = (RUNNING, INGESTING)
 LISTED = "heard GET api/v2/batch/process?count=100"
 Meanwhile = Callable[[Sharer], Coroutine[Any, Any, None]]
-
-
-def _is_come(world: Sharer, where: str, moment: str) -> bool:
-    """Beside what waits, others may be sending; a job's next wait, which is longer, does as well."""
-    if moment not in WAITS:
-        return where == moment
-    what, _, seconds = where.partition(" ")
-    longer = moment == RUNNING and what == "slept" and float(seconds) > _RUNNING_S
-    return (longer or where == moment) and is_free(world)
 
 
 async def visited(
@@ -124,11 +114,15 @@ async def visited(
     """Apply; at the first gate of a name, then of the next, something else happens first."""
     left = list(moments)
 
-    async def visit(_: int, where: str) -> None:
-        if left and _is_come(world, where, left[0][0]):
+    async def visit(_: int, where: str) -> bool:
+        if left and where == left[0][0]:
+            if where in WAITS and not is_free(world):
+                # Beside what waits, others are sending: whoever waits is held until they have.
+                return False
             happens = left[0][1]
             await happens(world)
             del left[0]
+        return True
 
     (one,) = appliers(world, Gate(1, visit=visit), 1)
     done = await one.apply(*wanted, **more)
@@ -201,10 +195,11 @@ def test_what_others_have_changed_is_not_sent_and_says_who(tmp_path: Path) -> No
         world = opened(tmp_path)
         beside = replace(collection("beside"), spec={"name": "Beside", "s3Bucket": "fields"})
         beside = replace(beside, depends_on=(job("wait").address,))
-        first = (*WITH_JOB, job("wait", day="2025-07-01"), beside)
+        others = (job_on(depends_on=IMAGERY), job("wait", day="2025-07-01"))
+        first = (*FIELDS, *others, beside)
 
         async def meanwhile(world: Sharer) -> None:
-            told = await world.apply(collection(noData=5), tiles("a", "b"), *first[2:], wait=False)
+            told = await world.apply(collection(noData=5), tiles("a", "b"), *others, wait=False)
             assert told.report is not None
 
         done = await visited(world, first, (INGESTING, meanwhile))

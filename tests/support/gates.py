@@ -25,7 +25,8 @@ from tests.support.clock import ManualClock
 from tests.support.dying import Death
 
 _FAIR = 40
-Visit = Callable[[int, str], Awaitable[None]]
+_A_MOMENT_S = 0.001
+Visit = Callable[[int, str], Awaitable[bool | None]]
 
 
 class Gate:
@@ -37,7 +38,8 @@ class Gate:
         schedule: how many gates the first passes, then the next, and so on round; at the end
             a fair number each
         deaths: at which of its gates an applier dies
-        visit: awaited at every gate that is passed; the others stand still meanwhile
+        visit: awaited at every gate that is passed; the others stand still meanwhile. False: not
+            yet, it is asked again
     """
 
     def __init__(
@@ -63,18 +65,25 @@ class Gate:
 
     async def passes(self, who: int, where: str) -> None:
         self.live(who)
+        # What else this applier does at the same time goes first.
+        while self._visit is not None and not await self._visited(self._visit, who, where):  # noqa: ASYNC110 - whoever lets go of a lock tells nobody
+            await asyncio.sleep(_A_MOMENT_S)
         async with self._moved:
             await self._moved.wait_for(lambda: self.current == who)
             self.live(who)
             self.passed[who] += 1
-            if self._visit is not None:
-                await self._visit(who, where)
             if self._deaths.get(who) == self.passed[who]:
                 self.dead.add(who)
                 raise Death
             self._left[0] -= 1
             if self._left[0] < 1:
                 self._next()
+
+    async def _visited(self, visit: Visit, who: int, where: str) -> bool:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.current == who)
+            self.live(who)
+            return await visit(who, where) is not False
 
     async def ends(self, who: int) -> None:
         async with self._moved:
