@@ -14,8 +14,10 @@ from shplan.core.request_area import Area, read_area
 from shplan.core.request_collections import collection_faults, deprecated_faults, removed_faults
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_formats import format_faults
+from shplan.core.request_options import option_faults
 from shplan.core.request_places import place_faults
 from shplan.core.request_sizes import coarse_faults, metres_per_pixel, size_faults
+from shplan.core.request_statistics import calculation_faults, mask_faults
 from shplan.core.request_times import aggregation_faults
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path
@@ -44,7 +46,7 @@ def check_requests(
     found += [
         _told(desired, ("spec", *path), fault)
         for path, body in _bodies(desired.spec)
-        for fault in _format_faults(desired, body, path)
+        for fault in (*_format_faults(desired, body, path), *_measuring_faults(desired, body))
     ]
     if desired.lifecycle.managed:
         faults = place_faults(desired.spec, deployment)
@@ -66,6 +68,13 @@ def _format_faults(desired: Desired, body: Object, path: Path) -> Faults:
     yield from format_faults(output, desired.script, at(body, "evalscript"), ("output",))
 
 
+def _measuring_faults(desired: Desired, body: Object) -> Faults:
+    """Look at what is measured of the script's outputs."""
+    yield from calculation_faults(at(body, "calculations"), desired.script, ("calculations",))
+    if desired.script is not None and "aggregation" in body:
+        yield from mask_faults(desired.script, ("aggregation", "evalscript"))
+
+
 def _bodies(spec: Object) -> Iterator[tuple[Path, Object]]:
     for path in ((), ("processRequest",)):
         body = at(spec, *path)
@@ -77,6 +86,9 @@ def _body_faults(body: Object, path: Path, table: JsonObject, deployment: str) -
     area = read_area(at(body, "input", "bounds"))
     for fault in area.faults:
         yield _below(fault, ("input", "bounds"))
+    data = at(body, "input", "data")
+    for index, one in enumerate(data if isinstance(data, list) else ()):
+        yield from option_faults(one, ("input", "data", index))
     aggregation = at(body, "aggregation")
     if isinstance(aggregation, dict):
         yield from aggregation_faults(aggregation, ("aggregation",))
