@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from shplan.core.value import JsonValue
+from shplan.manifest.collection_fields import owners_of
 from shplan.manifest.forms import explain_format, explain_key, explain_pattern
 from shplan.manifest.parse import kind_of
 from shplan.manifest.schema_places import (
@@ -168,7 +169,10 @@ def _unknown_fields(case: Case) -> list[Violation]:
 def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> Violation:
     similar = nearest(name, free) or nearest(name, known)
     elsewhere = place_of(case.schema, name) if similar is None else ""
-    if similar and similar in free:
+    owners = owners_of(case.schema, (*case.path, name))
+    if owners:
+        hint = f"remove it: it is an option of {owners}"
+    elif similar and similar in free:
         hint = f"did you mean `{similar}`?"
     elif similar:
         hint = f"`{similar}` is given already; remove `{name}`"
@@ -207,8 +211,11 @@ def _choice(case: Case) -> list[Violation]:
     value = case.value
     texts = [one for one in options if isinstance(one, str)]
     similar = nearest(value, texts) if isinstance(value, str) else None
+    owners = owners_of(case.schema, case.path, value=value)
     number = next((one for one in options if str(one) == value), None)
-    if similar is not None:
+    if owners:
+        hint = f"only {owners} have it"
+    elif similar is not None:
         hint = f"did you mean `{similar}`?"
     elif number is not None:
         hint = f"write `{number}` without quotes"

@@ -8,12 +8,12 @@ Evalscript V3, its functions, and the data collections.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from shplan.core.diagnostic import Severity
 from shplan.core.frozen import dataclass
+from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
 from shplan.script import InputFacts, ScriptError, ScriptFacts
 from shplan.script.probing import Returned, Seen, Source
@@ -543,9 +543,8 @@ def _warned(
 
 
 def _did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
-    by_lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f"did you mean `{prefix}{by_lower[near[0]]}`?" if near else ""
+    near = nearest(name, known, cutoff=0.5)
+    return f"did you mean `{prefix}{near}`?" if near else ""
 
 
 def _listed(names: Iterable[str]) -> str:
