@@ -4,17 +4,20 @@ Declared resources to desired ones: evaluated, judged by their schema, with thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.older_forms import renewed
+from shplan.core.request_collections import marked_fault
+from shplan.core.request_faults import Fault
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.core.value import Path as ValuePath
 from shplan.manifest.collections import older_names
+from shplan.manifest.deprecated import deprecated_places
 from shplan.manifest.expand import Instance
 from shplan.manifest.expressions import ExpressionError, KeysUnknownError, evaluate
 from shplan.manifest.instances import Instances
@@ -69,6 +72,7 @@ class Resources:
         self._checks.metadata(document, manifest, address)
         if wrong or not isinstance(document.get("spec"), dict):
             return None
+        self._warn(manifest, map(marked_fault, deprecated_places(address.kind, document)), ())
         if len(self._state.complaints.diagnostics) > before and not _usable(document):
             return None
         return self._assembled(manifest, address, document, result.fresh)
@@ -83,6 +87,10 @@ class Resources:
             return document
         document = {**document, "spec": made}
         note_containers(document, fresh)
+        self._warn(manifest, older, ("spec",))
+        return document
+
+    def _warn(self, manifest: Manifest, faults: Iterable[Fault], below: ValuePath) -> None:
         base = str(manifest.address.base)
         self._state.complaints.add(
             [
@@ -92,14 +100,13 @@ class Resources:
                     f"{base}: {one.what}",
                     one.why,
                     one.hint,
-                    manifest.origin.span(("spec", *one.path)),
+                    manifest.origin.span((*below, *one.path)),
                     base,
                     severity=Severity.WARNING,
                 )
-                for one in older
+                for one in faults
             ]
         )
-        return document
 
     def _assembled(
         self, manifest: Manifest, address: Address, document: Object, fresh: set[int]

@@ -11,7 +11,12 @@ from collections.abc import Iterator, Mapping
 
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.request_area import Area, read_area
-from shplan.core.request_collections import collection_faults, deprecated_faults, removed_faults
+from shplan.core.request_collections import (
+    collection_faults,
+    moved_faults,
+    offered_faults,
+    removed_faults,
+)
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_formats import format_faults
 from shplan.core.request_options import option_faults
@@ -48,11 +53,13 @@ def check_requests(
         for path, body in _bodies(desired.spec)
         for fault in (*_format_faults(desired, body, path), *_measuring_faults(desired, body))
     ]
+    offered = offered_faults(desired.address.kind, deployment)
+    found += [_told(desired, (), fault) for fault in offered]
     if desired.lifecycle.managed:
         faults = place_faults(desired.spec, deployment)
         found += [_told(desired, ("spec",), fault) for fault in faults]
     if "processRequest" in desired.spec:
-        found += [_told(desired, ("spec",), fault) for fault in deprecated_faults(desired.spec)]
+        found += [_told(desired, ("spec",), fault) for fault in moved_faults(desired.spec)]
         faults = removed_faults(desired.run, deployment)
         found += [_told(desired, ("run",), fault) for fault in faults]
     return found
