@@ -7,6 +7,7 @@ The table at the end says which function explains which keyword. Texts of a wron
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from shplan.core.value import JsonValue
@@ -114,6 +115,7 @@ def _required(case: Case) -> list[Violation]:
                 f"{case.name} has neither `{alternative}` nor `{missing}`.",
                 why=told,
                 hint=f"add `{alternative}` or `{missing}`",
+                missing=missing,
             )
         ]
     given = case.value if isinstance(case.value, dict) else {}
@@ -126,6 +128,7 @@ def _required(case: Case) -> list[Violation]:
             f"{case.name} has no `{missing}`, which is required.",
             why=told,
             hint=f"rename `{similar}` to `{missing}`" if similar else f"add `{missing}: ...`",
+            missing=missing,
         )
     ]
 
@@ -185,7 +188,7 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
     holder = (
         f"`{dotted(case.path)}` of {case.subject}" if case.path else f"the document {case.subject}"
     )
-    return case.violation(
+    found = case.violation(
         "unknown-field",
         "Field unknown",
         f"{holder} has no field `{name}`.",
@@ -194,6 +197,8 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
         below=(name,),
         at_key=True,
     )
+    meant = similar if similar in free and not owners else ""
+    return replace(found, meant=meant or "", misplaced=bool(elsewhere) and not owners)
 
 
 _MISPLACED = {
