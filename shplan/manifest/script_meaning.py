@@ -59,6 +59,7 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
 }
 _SAMPLE_TYPE = "sampleType"
 _MOST_OUTSIDE = 0.9
+_WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
 
@@ -438,6 +439,20 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
             why="AUTO takes values from 0 to 1."
             if kind == "AUTO"
             else "They are cut off at its ends.",
+        )
+    elif (
+        one.facts.sample_type not in _WITH_FRACTIONS
+        and one.values >= _ENOUGH_VALUES
+        and one.fractions > _MOST_OUTSIDE * one.values
+    ):
+        yield _warned(
+            "sample-type",
+            "Fractions in whole numbers",
+            f"{one.fractions} of {one.values} values of output `{name}` lie between 0 and 1, and"
+            f" {one.facts.sample_type} has whole numbers.",
+            'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
+            _declared(reading, name),
+            why="All that is left of them is 0 or 1.",
         )
 
 
