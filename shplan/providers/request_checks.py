@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.request_area import Area, read_area
+from shplan.core.request_arrays import array_faults
 from shplan.core.request_collections import (
     collection_faults,
     moved_faults,
@@ -59,6 +60,8 @@ def check_requests(
         faults = place_faults(desired.spec, deployment)
         found += [_told(desired, ("spec",), fault) for fault in faults]
     if "processRequest" in desired.spec:
+        arrays = array_faults(desired.spec, desired.script)
+        found += [_told(desired, ("spec",), fault) for fault in arrays]
         found += [_told(desired, ("spec",), fault) for fault in moved_faults(desired.spec)]
         faults = removed_faults(desired.run, deployment)
         found += [_told(desired, ("run",), fault) for fault in faults]
