@@ -188,8 +188,8 @@ def removed_faults(run: Object, deployment: str) -> Faults:
         )
 
 
-# Kinds that not every deployment of the service offers. Source: documentation of batch statistics: not in Oregon; Batch V1,
-# whose collections these are, was never moved to CDSE's present paths, and its pages are gone.
+# Kinds that not every deployment of the service offers. Source: documentation of batch statistics: not in Oregon; CDSE's
+# documentation has no Batch V1, to which the other kind belongs.
 _OFFERED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "BatchStatistics": ("aws-eu-central-1", "cdse"),

@@ -18,6 +18,8 @@ from shplan.manifest.violation import Violation
 
 # In these nothing may be unknown; what is wrong there is left out.
 _KNOWN = ("run", "metadata")
+# Of a document with more faults nobody reads the rest, and each takes a copy of the lists above it.
+_MOST_FAULTS = 100
 
 
 def sound_parts(
@@ -30,6 +32,8 @@ def sound_parts(
         wrong: what its schema forbids
         fresh: ids of the containers that may hold unknowns and secrets; those that are made here are added
     """
+    if len(wrong) > _MOST_FAULTS:
+        return None
     if any(one.misplaced or len(one.path) < 1 + (not one.missing) for one in wrong):
         return None
     made: Value = document
