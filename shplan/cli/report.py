@@ -127,6 +127,7 @@ def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
     """
     from shplan.core.plan import plan_json  # noqa: PLC0415
     from shplan.views.errors import diagnostics_json  # noqa: PLC0415
+    from shplan.views.results import is_paid_in_doubt  # noqa: PLC0415
 
     report = applied.report
     results = () if report is None else report.results
@@ -149,5 +150,6 @@ def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
         ],
         "diagnostics": diagnostics_json(diagnostics_of(applied, loaded)),
         "costPU": 0.0 if report is None else report.cost_pu,
+        "costIsKnown": not any(map(is_paid_in_doubt, results)),
         "ledgerHead": head,
     }

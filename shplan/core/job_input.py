@@ -52,11 +52,21 @@ class ScriptInput(NamedTuple):
 
 
 class ScriptOutput(NamedTuple):
-    """An output object of `setup()`: id, number of bands, type of the samples."""
+    """
+    An output object of `setup()`.
+
+    Args:
+        bands: their number
+        sample_type: AUTO where the script says none
+        names: of its bands, where the script names them
+        is_typed: the script says a sample type
+    """
 
     id: str
     bands: int
     sample_type: str
+    names: tuple[str, ...] = ()
+    is_typed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +76,13 @@ class ScriptShape:
 
     Args:
         chooses: another of its functions chooses among scenes
+        changes: another of its functions may give outputs another number of bands
     """
 
     inputs: tuple[ScriptInput, ...]
     outputs: tuple[ScriptOutput, ...]
     chooses: bool = False
+    changes: bool = False
 
 
 # Tells how many samples a pixel has of one `input.data` with this mosaicking.

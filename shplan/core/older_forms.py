@@ -2,7 +2,7 @@
 Spellings of a request that the service takes and its description no longer has, rewritten as it has them.
 
 Examples of the documentation write `orthorectify: "true"`, programs of old name `S2L2A`, and Requests Builder states
-heights like 343.697. One spelling is sent and keyed, so that two of them are one run; each is told as a warning.
+heights like 343.697; GeoJSON of other programs has heights above the sea, of which requests know nothing. One spelling is sent and keyed, so that two of them are one run; each is told as a warning.
 
 Source: the documentation's examples of Process and Statistical; the table of collections, its aliases.
 """
@@ -19,6 +19,9 @@ from shplan.core.value import Object, Path, Value
 _CUSTOM: Final = "CUSTOM"
 _COLLECTION: Final = "collectionId"
 _PREVIEW: Final = "previewMode"
+# Numbers of a position and of a box that have heights.
+_HIGH: Final = 3
+_SOLID: Final = 6
 _BOOLEANS: Final = {"true": True, "false": False}
 # Where a request for pixels or numbers stands in the body, and where it says how large its images are.
 _REQUESTS: Final[tuple[Path, ...]] = ((), ("processRequest",))
@@ -40,6 +43,10 @@ def renewed(spec: Object, names: Mapping[str, str]) -> tuple[Object, list[Fault]
             if isinstance(item, dict):
                 here = (*root, "input", "data", index)
                 spec = _put(spec, here, _item(item, here, names, told))
+        bounds = at(spec, *root, "input", "bounds")
+        if isinstance(bounds, dict):
+            here = (*root, "input", "bounds")
+            spec = _put(spec, here, _level(bounds, here, told))
         for name in _SIZES:
             sized = at(spec, *root, name)
             if isinstance(sized, dict):
@@ -56,6 +63,50 @@ def _item(item: Object, path: Path, names: Mapping[str, str], told: list[Fault])
     if isinstance(processing, dict):
         made = _put(made, ("processing",), _flags(processing, (*path, "processing"), told))
     return made
+
+
+def _level(bounds: Object, path: Path, told: list[Fault]) -> Object:
+    """Leave out heights, as RFC 7946 puts them third in a position, and third and last in a box."""
+    made, box, geometry = bounds, bounds.get("bbox"), bounds.get("geometry")
+    if isinstance(box, list) and len(box) == _SOLID and all(number(one) is not None for one in box):
+        made = {**made, "bbox": [*box[:2], *box[3:5]]}
+        told.append(_with_heights((*path, "bbox")))
+    positions = at(geometry, "coordinates")
+    if isinstance(geometry, dict) and _has_heights(positions):
+        made = {**made, "geometry": {**geometry, "coordinates": _flat(positions)}}
+        told.append(_with_heights((*path, "geometry")))
+    return made
+
+
+def _has_heights(value: Value) -> bool:
+    """Tell it by the first position of each ring, as one program writes them all alike."""
+    if not isinstance(value, list) or not value:
+        return False
+    if number(value[0]) is not None:
+        return len(value) == _HIGH and all(number(one) is not None for one in value)
+    if isinstance(value[0], list) and value[0] and number(value[0][0]) is not None:
+        return _has_heights(value[0])
+    return any(_has_heights(one) for one in value)
+
+
+def _flat(value: Value) -> Value:
+    if not isinstance(value, list) or not value:
+        return value
+    if number(value[0]) is not None:
+        return value[:2] if len(value) == _HIGH else value
+    return [_flat(one) for one in value]
+
+
+def _with_heights(path: Path) -> Fault:
+    return Fault(
+        path,
+        "area",
+        "Heights left out",
+        f"`{path[-1]}` has heights, which the service does not take.",
+        "Positions are x and y; what is sent has no heights.",
+        "remove them",
+        sure=False,
+    )
 
 
 def _named(item: Object, path: Path, names: Mapping[str, str], told: list[Fault]) -> Object:

@@ -8,6 +8,7 @@ the documentation's list of reference systems. Rings are looked at in `request_r
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -35,6 +36,8 @@ _KNOWN: Final = frozenset(
 )
 _URL = re.compile(r"https?://www\.opengis\.net/def/crs/(?:OGC/1\.3/CRS84|EPSG/[0-9.]*/[0-9]+)")
 _EDGE_OF_MERCATOR_M = 20_037_508.4
+_EARTH_M = 6_378_137.0
+_METRES_A_DEGREE = 111_132.0
 _REMEMBERED = 32
 
 
@@ -112,6 +115,33 @@ def _crs_of(bounds: Object) -> str:
     if not isinstance(named, str):
         named = at(bounds, "geometry", "crs", "properties", "name")
     return crs_code(named) if isinstance(named, str) else DEGREES
+
+
+def latitudes(area: Area) -> tuple[float, float] | None:
+    """
+    Return the southernmost and the northernmost degree of an area, None where that is not easily told.
+
+    In a UTM zone to half a degree: its northings are nearly an arc of the meridian. Source: EPSG Guidance Note 7-2,
+    methods 1024 and 9807.
+    """
+    if area.extent is None:
+        return None
+    _, low, _, high = area.extent
+    if area.crs == DEGREES:
+        found = low, high
+    elif area.crs == "EPSG:3857":
+        found = _from_mercator(low), _from_mercator(high)
+    elif area.crs.startswith(("EPSG:326", "EPSG:327")) and is_supported(area.crs):
+        false_north = 10_000_000.0 if area.crs.startswith("EPSG:327") else 0.0
+        found = (low - false_north) / _METRES_A_DEGREE, (high - false_north) / _METRES_A_DEGREE
+    else:
+        return None
+    return found if -90 <= found[0] <= found[1] <= 90 else None
+
+
+def _from_mercator(northing: float) -> float:
+    bounded = max(-_EDGE_OF_MERCATOR_M, min(northing, _EDGE_OF_MERCATOR_M)) / _EARTH_M
+    return math.degrees(math.atan(math.sinh(bounded)))
 
 
 # --- reference systems ---------------------------------------------------------------------

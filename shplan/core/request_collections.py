@@ -6,14 +6,25 @@ Source: table `missions`, and the API description's marks of what is deprecated.
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
 
-from shplan.core.request_area import Area
+from shplan.core.request_area import Area, latitudes
 from shplan.core.request_faults import Fault, Faults, at, numbers
 from shplan.core.request_rings import DEGREES
 from shplan.core.request_times import mission_faults, mission_of, range_faults
 from shplan.core.value import JsonObject, Object, Path, Value
 
+# Of fields that are marked. Source: schema BatchProcessRequest, which says where they were moved.
+_SUCCESSORS: Mapping[str, str] = MappingProxyType(
+    {
+        "tilingGridId": "tilingGrid: {id: ...}",
+        "resolution": "tilingGrid: {resolution: ...}",
+    }
+)
+# Degrees by which the northing of a zone, taken for an arc, may be wrong.
+_BLUR: Final = 0.5
 _DEPLOYMENTS = ("aws-eu-central-1", "aws-us-west-2", "cdse")
 
 
@@ -102,9 +113,14 @@ def _reach_faults(collection: Value, table: JsonObject, area: Area) -> Faults:
     reach = numbers(cast("Value", entry.get("latitudes"))) if entry is not None else None
     if reach is None or area.extent is None:
         return
-    _, south, _, north = area.extent
-    inside = reach[0] <= north and south <= reach[1]
-    if area.crs == DEGREES and not inside and -90 <= south <= north <= 90:
+    found = latitudes(area)
+    if found is None:
+        return
+    south, north = found
+    inside = reach[0] - _BLUR <= north and south <= reach[1] + _BLUR
+    if area.crs == DEGREES:
+        inside = reach[0] <= north and south <= reach[1]
+    if not inside:
         yield Fault(
             ("input", "bounds"),
             "area",
@@ -137,15 +153,25 @@ def _older_names(one: Value, table: JsonObject, path: Path) -> Faults:
         yield _deprecated((*path, "dataFilter", "previewMode"), "`previewMode`", "")
 
 
-def deprecated_faults(body: Object) -> Faults:
-    """Name the successors of fields of Batch V1 that were moved. Source: schema BatchProcessRequest."""
-    for old, new in (
-        ("tilingGridId", "tilingGrid: {id: ...}"),
-        ("resolution", "tilingGrid: {resolution: ...}"),
-        ("bucketName", "output: {defaultTilePath: s3://BUCKET}"),
-    ):
-        if old in body:
-            yield _deprecated((old,), f"`{old}`", new)
+def marked_fault(path: Path) -> Fault:
+    """Return what is told of a field that the service's description marks as on its way out."""
+    name = str(path[-1])
+    if name in _SUCCESSORS:
+        return _deprecated(path, f"`{name}`", _SUCCESSORS[name])
+    return Fault(
+        path,
+        "deprecated",
+        "Field on its way out",
+        f"`{name}` is marked as deprecated by the service.",
+        hint="see what its documentation says to write instead",
+        sure=False,
+    )
+
+
+def moved_faults(body: Object) -> Faults:
+    """Name the successor of what Batch V1 still takes without marking it."""
+    if "bucketName" in body:
+        yield _deprecated(("bucketName",), "`bucketName`", "output: {defaultTilePath: s3://BUCKET}")
 
 
 def removed_faults(run: Object, deployment: str) -> Faults:
@@ -160,6 +186,36 @@ def removed_faults(run: Object, deployment: str) -> Faults:
             "shplan migrate batch-v1 FILE rewrites it for V2",
             sure=False,
         )
+
+
+# Kinds that not every deployment of the service offers. Source: documentation of batch statistics: not in Oregon; CDSE's
+# documentation has no Batch V1, to which the other kind belongs.
+_OFFERED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "BatchStatistics": ("aws-eu-central-1", "cdse"),
+        "BatchCollection": ("aws-eu-central-1", "aws-us-west-2"),
+    }
+)
+
+
+def offered_faults(kind: str, deployment: str) -> Faults:
+    """
+    Say that a deployment does not offer a kind.
+
+    Args:
+        deployment: a built-in name, empty for any other
+    """
+    offered = _OFFERED.get(kind)
+    if offered is None or deployment not in _DEPLOYMENTS or deployment in offered:
+        return
+    yield Fault(
+        ("kind",),
+        "deployment",
+        "Not offered here",
+        f"{deployment} has no API for {kind}.",
+        f"It is offered by {' and '.join(offered)}.",
+        f"use an environment with `deployment: {offered[0]}`",
+    )
 
 
 def _deprecated(path: Path, what: str, successor: str) -> Fault:

@@ -1,6 +1,8 @@
 """
 Whether the formats that a request names can hold the outputs of its script: sample types and numbers of bands.
 
+What a script writes beside its outputs is called `userdata`, and is JSON: nothing else is, and it is nothing else.
+
 Source: documentation of evalscripts, `sampleType`: a JPEG cannot be FLOAT32, a TIFF holds anything. That a PNG holds
 integers of 8 and 16 bits alone, and a JPEG those of 8, is what the formats are; what the service does with others
 is not published, so that it is a warning.
@@ -18,6 +20,10 @@ from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.value import Path, Value
 
 _PNG, _JPEG, _TIFF = "image/png", "image/jpeg", "image/tiff"
+_JSON: Final = "application/json"
+USERDATA: Final = "userdata"
+# However a script comes by its metadata, this is the member that it writes.
+_WRITES_USERDATA = re.compile(r"\buserData\b|\bupdateOutputMetadata\b")
 _NAMES: Mapping[str, str] = MappingProxyType({_PNG: "PNG", _JPEG: "JPEG"})
 _TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {_PNG: ("AUTO", "UINT8", "UINT16"), _JPEG: ("AUTO", "UINT8")}
@@ -25,8 +31,6 @@ _TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _BANDS: Mapping[str, tuple[int, ...]] = MappingProxyType({_PNG: (1, 2, 3, 4), _JPEG: (1, 3)})
 # No image of these formats has more channels, alpha included.
 _MOST_CHANNELS: Final = 4
-# A function of this name may change how many bands an output has.
-_CHANGES = re.compile(r"\bupdateOutput\b")
 
 
 def format_faults(output: Value, script: ScriptShape, text: Value, path: Path) -> Faults:
@@ -40,7 +44,6 @@ def format_faults(output: Value, script: ScriptShape, text: Value, path: Path) -
     """
     stated = at(output, "responses")
     known = {one.id: one for one in script.outputs}
-    fixed = isinstance(text, str) and _CHANGES.search(text) is None
     if stated is None:
         asked = [(path, "default", _PNG)] if isinstance(output, dict) else []
     else:
@@ -49,13 +52,47 @@ def format_faults(output: Value, script: ScriptShape, text: Value, path: Path) -
             for index, one in enumerate(stated if isinstance(stated, list) else ())
         ]
     for place, name, form in asked:
+        yield from _userdata_faults(place, name, form, text)
         held = known.get(name)
         if held is None or form not in _NAMES:
             continue
         if held.sample_type not in _TYPES[form]:
             yield _wrong_type(place, held, form)
-        elif fixed and held.bands not in _BANDS[form]:
+        elif not script.changes and held.bands not in _BANDS[form]:
             yield _wrong_bands(place, held, form)
+
+
+def _userdata_faults(place: Path, name: str, form: str, text: Value) -> Faults:
+    if name == USERDATA and isinstance(text, str) and not _WRITES_USERDATA.search(text):
+        yield Fault(
+            place,
+            "format",
+            "No user data",
+            f"the response `{USERDATA}` is asked for, and the evalscript writes none.",
+            "It is what the script puts into `outputMetadata.userData`.",
+            "add `function updateOutputMetadata(scenes, inputMetadata, outputMetadata)`, or leave it out",
+            sure=False,
+        )
+    if name == USERDATA and form and form != _JSON:
+        yield Fault(
+            place,
+            "format",
+            "User data as an image",
+            f"the response `{USERDATA}` is asked for as {form[:40]}.",
+            "User data are an object of the script, which is written as JSON.",
+            f"write `format: {{type: {_JSON}}}`",
+            sure=False,
+        )
+    elif form == _JSON and name and name != USERDATA:
+        yield Fault(
+            place,
+            "format",
+            "Image as JSON",
+            f"the output `{name[:80]}` is asked for as JSON.",
+            f"Only `{USERDATA}` is given as JSON.",
+            f"write `format: {{type: {_TIFF}}}`",
+            sure=False,
+        )
 
 
 def _response(one: Value) -> tuple[str, str]:

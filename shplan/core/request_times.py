@@ -73,7 +73,7 @@ def range_faults(within: Value, path: Path) -> Faults:
 
 
 def mission_faults(within: Value, collection: Value, table: JsonObject, path: Path) -> Faults:
-    """Say that a range ends before the mission began, so that nothing can be in it."""
+    """Say that a range lies before the mission or after it, so that nothing can be in it."""
     entry = mission_of(collection, table)
     since, until = ends_of(within)
     if entry is None or (since is None and until is None):
@@ -98,6 +98,18 @@ def mission_faults(within: Value, collection: Value, table: JsonObject, path: Pa
             f"the range ends before {begins}, when {collection} began.",
             "Nothing was sensed then: the result holds no data, and is paid.",
             "correct the years",
+            sure=False,
+        )
+    ends = entry.get("until")
+    ended = instant(f"{ends}T23:59:59Z") if isinstance(ends, str) else None
+    if ended is not None and since is not None and since > ended:
+        yield Fault(
+            path,
+            "time",
+            "Time range after the mission",
+            f"the range begins after {ends}, when the last satellite of {collection} was switched off.",
+            "Nothing was sensed since: the result holds no data, and is paid.",
+            "correct the years, or read another collection",
             sure=False,
         )
 

@@ -7,9 +7,11 @@ The table at the end says which function explains which keyword. Texts of a wron
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from shplan.core.value import JsonValue
+from shplan.manifest.collection_fields import owners_of
 from shplan.manifest.forms import explain_format, explain_key, explain_pattern
 from shplan.manifest.parse import kind_of
 from shplan.manifest.schema_places import (
@@ -113,6 +115,7 @@ def _required(case: Case) -> list[Violation]:
                 f"{case.name} has neither `{alternative}` nor `{missing}`.",
                 why=told,
                 hint=f"add `{alternative}` or `{missing}`",
+                missing=missing,
             )
         ]
     given = case.value if isinstance(case.value, dict) else {}
@@ -125,6 +128,7 @@ def _required(case: Case) -> list[Violation]:
             f"{case.name} has no `{missing}`, which is required.",
             why=told,
             hint=f"rename `{similar}` to `{missing}`" if similar else f"add `{missing}: ...`",
+            missing=missing,
         )
     ]
 
@@ -168,7 +172,10 @@ def _unknown_fields(case: Case) -> list[Violation]:
 def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> Violation:
     similar = nearest(name, free) or nearest(name, known)
     elsewhere = place_of(case.schema, name) if similar is None else ""
-    if similar and similar in free:
+    owners = owners_of(case.schema, (*case.path, name))
+    if owners:
+        hint = f"remove it: it is an option of {owners}"
+    elif similar and similar in free:
         hint = f"did you mean `{similar}`?"
     elif similar:
         hint = f"`{similar}` is given already; remove `{name}`"
@@ -181,7 +188,7 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
     holder = (
         f"`{dotted(case.path)}` of {case.subject}" if case.path else f"the document {case.subject}"
     )
-    return case.violation(
+    found = case.violation(
         "unknown-field",
         "Field unknown",
         f"{holder} has no field `{name}`.",
@@ -190,6 +197,8 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
         below=(name,),
         at_key=True,
     )
+    meant = similar if similar in free and not owners else ""
+    return replace(found, meant=meant or "", misplaced=bool(elsewhere) and not owners)
 
 
 _MISPLACED = {
@@ -207,8 +216,11 @@ def _choice(case: Case) -> list[Violation]:
     value = case.value
     texts = [one for one in options if isinstance(one, str)]
     similar = nearest(value, texts) if isinstance(value, str) else None
+    owners = owners_of(case.schema, case.path, value=value)
     number = next((one for one in options if str(one) == value), None)
-    if similar is not None:
+    if owners:
+        hint = f"only {owners} have it"
+    elif similar is not None:
         hint = f"did you mean `{similar}`?"
     elif number is not None:
         hint = f"write `{number}` without quotes"

@@ -182,9 +182,12 @@ class _Loader:
         kinds = [(one, state.order.registry[one.address.kind]) for one in resources]
         state.complaints.diagnostics += without_collection(resources)
         state.complaints.diagnostics += check_outputs(kinds, files=state.files.digests)
-        return self._checked(self._scripts.all(resources))
+        partial = self._resources.partial
+        looked_at = self._scripts.all([*resources, *partial])
+        self._check(looked_at)
+        return tuple(looked_at[: len(resources)])
 
-    def _checked(self, resources: list[Desired]) -> tuple[Desired, ...]:
+    def _check(self, resources: list[Desired]) -> None:
         """Ask the kinds what is wrong; with a manifest, and not with each of its instances."""
         complaints: dict[Diagnostic, None] = {}
         for desired in resources:
@@ -192,7 +195,6 @@ class _Loader:
             found += check_requests(desired, tables(), deployment=self._state.deployment)
             complaints.update(dict.fromkeys(found))
         self._state.complaints.diagnostics += complaints
-        return tuple(resources)
 
 
 __all__ = ["Kind", "Loaded", "Order", "VariableInputs", "load", "load_as"]

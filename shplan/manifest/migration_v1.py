@@ -17,7 +17,9 @@ from shplan.core.key_format import holds_key
 from shplan.core.marker import read_marker, without_marker
 from shplan.core.paths import REQUEST_ID, TILE_ID, TILE_NAME, full_template
 from shplan.core.value import JsonObject, Path
+from shplan.manifest.collections import older_names
 from shplan.manifest.yaml_tree import Map, Node, from_json, new_map, put, take
+from shplan.schema import store as tables
 
 TARGETS = ("output", "bucketName", "zarrOutput")
 # What the service adds to the answers that show a request. Source: BatchProcessRequest.
@@ -259,8 +261,16 @@ def _process(body: Map, report: Report) -> None:
         )
     source = process.get("input")
     data = source.get("data") if isinstance(source, dict) else None
+    names = older_names(tables.table("collections"))
     for index, one in enumerate(data if isinstance(data, list) else ()):
         kind = one.get("type") if isinstance(one, dict) else None
+        if isinstance(kind, str) and kind in names:
+            one["type"] = names[kind]
+            report.moved(
+                "collection",
+                ("processRequest", "input", "data", index, "type"),
+                f"the collection `{kind}` is called `{names[kind]}` now.",
+            )
         if isinstance(kind, str) and kind.startswith("batch-"):
             report.changed(
                 "batch-data",

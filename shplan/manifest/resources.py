@@ -4,17 +4,20 @@ Declared resources to desired ones: evaluated, judged by their schema, with thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.older_forms import renewed
+from shplan.core.request_collections import marked_fault
+from shplan.core.request_faults import Fault
 from shplan.core.resource import Desired, Lifecycle
 from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.core.value import Path as ValuePath
 from shplan.manifest.collections import older_names
+from shplan.manifest.deprecated import deprecated_places
 from shplan.manifest.expand import Instance
 from shplan.manifest.expressions import ExpressionError, KeysUnknownError, evaluate
 from shplan.manifest.instances import Instances
@@ -25,6 +28,7 @@ from shplan.manifest.members import Rows
 from shplan.manifest.origin import MemberPlaces, Origin
 from shplan.manifest.resolve import evaluate_tree, note_containers, references_of
 from shplan.manifest.scanner import holds_expression
+from shplan.manifest.sound_parts import sound_parts
 from shplan.manifest.validate import violations
 from shplan.manifest.violation import Violation
 from shplan.schema import store
@@ -40,6 +44,8 @@ class Resources:
         self._state = state
         self._instances = instances
         self._checks = ManifestChecks(state)
+        # What is sound of the documents that their schema refuses: checked, and nothing else.
+        self.partial: list[Desired] = []
         self.tables = MemberTables(state.files, state.order.listings, stated=self._stated)
 
     def desired(self, manifest: Manifest, instance: Instance | None) -> Desired | None:
@@ -67,11 +73,37 @@ class Resources:
         self._state.complaints.tell(wrong, manifest.origin, str(address.base), raw=manifest.body)
         self._checks.secrets(document.get("spec"), ("spec",), manifest, address)
         self._checks.metadata(document, manifest, address)
+        if wrong:
+            self._keep_sound(manifest, address, document, wrong, result.fresh)
         if wrong or not isinstance(document.get("spec"), dict):
             return None
+        self._warn(manifest, map(marked_fault, deprecated_places(address.kind, document)), ())
         if len(self._state.complaints.diagnostics) > before and not _usable(document):
             return None
         return self._assembled(manifest, address, document, result.fresh)
+
+    def _keep_sound(
+        self,
+        manifest: Manifest,
+        address: Address,
+        document: Object,
+        wrong: list[Violation],
+        fresh: set[int],
+    ) -> None:
+        """Keep what is sound of a document, to be told what else is wrong with it."""
+        members = ("spec", manifest.kind.members_field)
+        if any(one.path[:2] == members and len(one.path) <= len(members) + 1 for one in wrong):
+            # A member may have unknown fields, and is none that is unknown as a whole.
+            return
+        found = sound_parts(address.kind, document, wrong, subject=str(address), fresh=fresh)
+        if found is None:
+            return
+        if any(one.path[:2] == ("spec", FROM) for one in wrong):
+            # Of a table that cannot be read nothing more is to be said.
+            spec = cast(Object, found["spec"])
+            found = {**found, "spec": {name: spec[name] for name in spec if name != FROM}}
+            fresh.update((id(found), id(found["spec"])))
+        self.partial.append(self._assembled(manifest, address, found, fresh))
 
     def _in_todays_form(self, document: Object, manifest: Manifest, fresh: set[int]) -> Object:
         """Rewrite older spellings of a request, and warn of each."""
@@ -83,6 +115,10 @@ class Resources:
             return document
         document = {**document, "spec": made}
         note_containers(document, fresh)
+        self._warn(manifest, older, ("spec",))
+        return document
+
+    def _warn(self, manifest: Manifest, faults: Iterable[Fault], below: ValuePath) -> None:
         base = str(manifest.address.base)
         self._state.complaints.add(
             [
@@ -92,14 +128,13 @@ class Resources:
                     f"{base}: {one.what}",
                     one.why,
                     one.hint,
-                    manifest.origin.span(("spec", *one.path)),
+                    manifest.origin.span((*below, *one.path)),
                     base,
                     severity=Severity.WARNING,
                 )
-                for one in older
+                for one in faults
             ]
         )
-        return document
 
     def _assembled(
         self, manifest: Manifest, address: Address, document: Object, fresh: set[int]

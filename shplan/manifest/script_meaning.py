@@ -8,12 +8,12 @@ Evalscript V3, its functions, and the data collections.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from shplan.core.diagnostic import Severity
 from shplan.core.frozen import dataclass
+from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
 from shplan.script import InputFacts, ScriptError, ScriptFacts
 from shplan.script.probing import Returned, Seen, Source
@@ -59,6 +59,7 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
 }
 _SAMPLE_TYPE = "sampleType"
 _MOST_OUTSIDE = 0.9
+_WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
 
@@ -439,6 +440,20 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
             if kind == "AUTO"
             else "They are cut off at its ends.",
         )
+    elif (
+        one.facts.sample_type not in _WITH_FRACTIONS
+        and one.values >= _ENOUGH_VALUES
+        and one.fractions > _MOST_OUTSIDE * one.values
+    ):
+        yield _warned(
+            "sample-type",
+            "Fractions in whole numbers",
+            f"{one.fractions} of {one.values} values of output `{name}` lie between 0 and 1, and"
+            f" {one.facts.sample_type} has whole numbers.",
+            'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
+            _declared(reading, name),
+            why="All that is left of them is 0 or 1.",
+        )
 
 
 # --- failures ------------------------------------------------------------------------------
@@ -543,9 +558,8 @@ def _warned(
 
 
 def _did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
-    by_lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f"did you mean `{prefix}{by_lower[near[0]]}`?" if near else ""
+    near = nearest(name, known, cutoff=0.5)
+    return f"did you mean `{prefix}{near}`?" if near else ""
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLD": (0, 100),
     "SNW": (0, 100),
     "DEM": (-20, 3500),
+    "LST": (230, 330),
     "localIncidenceAngle": (15, 60),
     "VV": (0.0005, 0.5),
     "HH": (0.0005, 0.5),
@@ -60,6 +61,8 @@ _BY_UNIT: Mapping[str, tuple[float, float]] = {
     "OPTICAL_DEPTH": (0, 3),
     "KG_M2": (0, 60),
     "KELVIN": (0, 10),
+    "ATMCM": (0.2, 0.5),
+    "GRAMS_CM2": (0, 6),
 }
 _FRACTION = (0.0, 1.0)
 # Most of the ground is dark, and to a radar darker still: what brightens it is not cut off for that.

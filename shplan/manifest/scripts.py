@@ -143,8 +143,12 @@ def shape_of(facts: ScriptFacts) -> ScriptShape:
         inputs=tuple(
             ScriptInput(one.datasource or None, one.bands, one.mosaicking) for one in facts.inputs
         ),
-        outputs=tuple(ScriptOutput(one.id, one.bands, one.sample_type) for one in facts.outputs),
+        outputs=tuple(
+            ScriptOutput(one.id, one.bands, one.sample_type, one.band_names, one.is_typed)
+            for one in facts.outputs
+        ),
         chooses=bool({"preProcessScenes", "filterScenes"} & set(facts.functions)),
+        changes="updateOutput" in facts.functions,
     )
 
 

@@ -23,6 +23,9 @@ class Violation:
     Args:
         path: from the root of the document
         at_key: the key is at fault, not its value
+        missing: the field that is lacking there, or empty
+        meant: the field that a misspelt one was to be, or empty
+        misplaced: the field belongs elsewhere
     """
 
     path: Path
@@ -32,6 +35,9 @@ class Violation:
     why: str = ""
     hint: str = ""
     at_key: bool = False
+    missing: str = ""
+    meant: str = ""
+    misplaced: bool = False
 
 
 class Case:
@@ -82,7 +88,8 @@ class Case:
         hint: str = "",
         below: Path = (),
         at_key: bool = False,
+        missing: str = "",
     ) -> Violation:
         """Return the violation at the place of this error, or below it."""
         path = (*self.path, *below)
-        return Violation(path, f"manifest/{code}", summary, what, why, hint, at_key)
+        return Violation(path, f"manifest/{code}", summary, what, why, hint, at_key, missing)

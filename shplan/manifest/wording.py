@@ -7,6 +7,8 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Collection, Iterable
 
+from shplan.core import nearest as core_nearest
+from shplan.core.nearest import folded
 from shplan.core.value import JsonValue, Path
 from shplan.manifest.parse import kind_of
 
@@ -25,18 +27,16 @@ _LONGEST_NAME = 200
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that was probably meant; letter case and separators weigh nothing."""
-    import difflib  # noqa: PLC0415 - only who mistypes pays for it
-
-    folded: dict[str, str] = {}
-    for candidate in sorted(candidates):
-        folded.setdefault(_folded(candidate), candidate)
-    wanted = _folded(name)
+    wanted = folded(name)
     # The comparison is quadratic in a name's length, and there may be a message for each name.
-    near = [one for one in _neighbours(wanted, folded) if len(one) <= _LONGEST_NAME]
     if len(wanted) > _LONGEST_NAME:
         return None
-    close = difflib.get_close_matches(wanted, near, n=1, cutoff=0.6)
-    return folded[close[0]] if close else None
+    by_folded: dict[str, str] = {}
+    for candidate in sorted(candidates):
+        by_folded.setdefault(folded(candidate), candidate)
+    near = [one for one in _neighbours(wanted, by_folded) if len(one) <= _LONGEST_NAME]
+    found = core_nearest.nearest(wanted, near)
+    return None if found is None else by_folded[found]
 
 
 def _neighbours(name: str, known: Collection[str]) -> Iterable[str]:
@@ -79,7 +79,3 @@ def plain(value: JsonValue) -> str:
 def either(names: list[str]) -> str:
     """Return names joined by commas and an `or`."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}"
-
-
-def _folded(name: str) -> str:
-    return "".join(one for one in name.lower() if one not in "-_ .")

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.grids import Grid, grid_by_id, grids
 from shplan.core.job_input import touched_tiles
+from shplan.core.nearest import nearest
 from shplan.core.paths import PLACEHOLDERS, Delivery, template_problems
 from shplan.core.request_area import Area, read_area
 from shplan.core.request_rings import DEGREES
@@ -166,6 +167,7 @@ def _check_outputs(desired: Desired) -> _Found:
         asked.add(name)
         if name not in known:
             listed = ", ".join(f"`{other}`" for other in sorted(known))
+            near = min(known) if len(known) == 1 else nearest(name, known)
             yield _wrong(
                 desired,
                 (*path, "identifier") if isinstance(one, dict) and "identifier" in one else path,
@@ -173,7 +175,7 @@ def _check_outputs(desired: Desired) -> _Found:
                 what=f"the evalscript has no output `{name}`; it has {listed}.",
                 why="A response is an output of `setup()`; the service fails the request in its"
                 " analysis.",
-                hint=f"write `identifier: {min(known)}`" if len(known) == 1 else "",
+                hint=f"write `identifier: {near}`" if near else "",
             )
 
 

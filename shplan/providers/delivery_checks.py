@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.nearest import nearest
 from shplan.core.resource import Desired
 from shplan.core.value import Path, Unknown, Value
 from shplan.providers.places import placeholders_in, url_of
@@ -177,7 +178,7 @@ def _check_calculations(desired: Desired) -> _Found:
 
 def _no_output(desired: Desired, path: Path, name: str, known: set[str]) -> Diagnostic:
     listed = ", ".join(f"`{other}`" for other in sorted(known))
-    near = difflib.get_close_matches(name, sorted(known), n=1)
+    near = nearest(name, known)
     only = min(known) if len(known) == 1 else ""
     return _wrong(
         desired,
@@ -185,7 +186,7 @@ def _no_output(desired: Desired, path: Path, name: str, known: set[str]) -> Diag
         summary="No such output",
         what=f"the evalscript has no output `{name}`; it has {listed}.",
         why="It is an output of `setup()` that is named here; the service fails the request.",
-        hint=f"did you mean `{near[0]}`?" if near else f"write `{only}`" if only else "",
+        hint=f"did you mean `{near}`?" if near else f"write `{only}`" if only else "",
     )
 
 

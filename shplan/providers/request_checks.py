@@ -11,11 +11,19 @@ from collections.abc import Iterator, Mapping
 
 from shplan.core.diagnostic import Diagnostic, Severity
 from shplan.core.request_area import Area, read_area
-from shplan.core.request_collections import collection_faults, deprecated_faults, removed_faults
+from shplan.core.request_arrays import array_faults
+from shplan.core.request_collections import (
+    collection_faults,
+    moved_faults,
+    offered_faults,
+    removed_faults,
+)
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_formats import format_faults
+from shplan.core.request_options import option_faults
 from shplan.core.request_places import place_faults
 from shplan.core.request_sizes import coarse_faults, metres_per_pixel, size_faults
+from shplan.core.request_statistics import calculation_faults, mask_faults
 from shplan.core.request_times import aggregation_faults
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, Object, Path
@@ -44,13 +52,17 @@ def check_requests(
     found += [
         _told(desired, ("spec", *path), fault)
         for path, body in _bodies(desired.spec)
-        for fault in _format_faults(desired, body, path)
+        for fault in (*_format_faults(desired, body, path), *_measuring_faults(desired, body))
     ]
+    offered = offered_faults(desired.address.kind, deployment)
+    found += [_told(desired, (), fault) for fault in offered]
     if desired.lifecycle.managed:
         faults = place_faults(desired.spec, deployment)
         found += [_told(desired, ("spec",), fault) for fault in faults]
     if "processRequest" in desired.spec:
-        found += [_told(desired, ("spec",), fault) for fault in deprecated_faults(desired.spec)]
+        arrays = array_faults(desired.spec, desired.script)
+        found += [_told(desired, ("spec",), fault) for fault in arrays]
+        found += [_told(desired, ("spec",), fault) for fault in moved_faults(desired.spec)]
         faults = removed_faults(desired.run, deployment)
         found += [_told(desired, ("run",), fault) for fault in faults]
     return found
@@ -66,6 +78,13 @@ def _format_faults(desired: Desired, body: Object, path: Path) -> Faults:
     yield from format_faults(output, desired.script, at(body, "evalscript"), ("output",))
 
 
+def _measuring_faults(desired: Desired, body: Object) -> Faults:
+    """Look at what is measured of the script's outputs."""
+    yield from calculation_faults(at(body, "calculations"), desired.script, ("calculations",))
+    if desired.script is not None and "aggregation" in body:
+        yield from mask_faults(desired.script, ("aggregation", "evalscript"))
+
+
 def _bodies(spec: Object) -> Iterator[tuple[Path, Object]]:
     for path in ((), ("processRequest",)):
         body = at(spec, *path)
@@ -77,6 +96,9 @@ def _body_faults(body: Object, path: Path, table: JsonObject, deployment: str) -
     area = read_area(at(body, "input", "bounds"))
     for fault in area.faults:
         yield _below(fault, ("input", "bounds"))
+    data = at(body, "input", "data")
+    for index, one in enumerate(data if isinstance(data, list) else ()):
+        yield from option_faults(one, ("input", "data", index))
     aggregation = at(body, "aggregation")
     if isinstance(aggregation, dict):
         yield from aggregation_faults(aggregation, ("aggregation",))

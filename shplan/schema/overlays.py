@@ -93,6 +93,16 @@ def _sentinel_3_and_5p(document: Schema) -> None:
             {**cloudy, "orbitDirection": orbit},
             "S3SlstrProcessing",
         ),
+        "S3SlstrL2Dataset": (
+            "sentinel-3-slstr-l2",
+            {**cloudy, "orbitDirection": orbit},
+            "BaseDatasetProcessing",
+        ),
+        "S3SynL2Dataset": (
+            "sentinel-3-synergy-l2",
+            {"mosaickingOrder": recent},
+            "BaseDatasetProcessing",
+        ),
         "S5PDataset": (
             "sentinel-5p-l2",
             {"mosaickingOrder": recent, "timeliness": timely},
@@ -297,7 +307,8 @@ OVERLAYS: tuple[Overlay, ...] = (
         "ProcessRequestInputData",
         "no Sentinel-3 and Sentinel-5P data sets, although their processing options are defined",
         "the Copernicus Data Space deployment serves them and the clients send them",
-        "data sets for `sentinel-3-olci`, `sentinel-3-olci-l2`, `sentinel-3-slstr`, `sentinel-5p-l2`",
+        "data sets for `sentinel-3-olci`, `sentinel-3-olci-l2`, `sentinel-3-slstr`,"
+        " `sentinel-3-slstr-l2`, `sentinel-3-synergy-l2`, `sentinel-5p-l2`",
         _sentinel_3_and_5p,
     ),
     Overlay(

@@ -75,6 +75,7 @@ class Returned:
         lengths: pixels by the length of their list
         values: finite numbers
         outside: of these, the ones that the sample type cannot hold
+        fractions: of these, the ones between 0 and 1
         not_finite: NaN and infinities
         odd_values: members of lists that are no numbers
     """
@@ -87,6 +88,7 @@ class Returned:
     lengths: Mapping[int, int]
     values: int
     outside: int
+    fractions: int
     not_finite: int
     odd_values: int
 
@@ -224,6 +226,7 @@ def _returned(told: Mapping[str, object], facts: OutputFacts) -> Returned:
         lengths={int(length): times for length, times in lengths.items()},
         values=number("values"),
         outside=number("outside"),
+        fractions=number("fractions"),
         not_finite=number("notFinite"),
         odd_values=number("oddValues"),
     )

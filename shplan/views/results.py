@@ -49,6 +49,8 @@ class Report(Protocol):
     def cost_pu(self) -> float: ...
 
 
+# Of these it is not known what they have cost, or will.
+_IN_DOUBT = frozenset(["undecided", "unknown", "interrupted", "running"])
 _VERBS = {
     "create": "created",
     "update": "updated",
@@ -142,7 +144,29 @@ def counted_endings(report: Report, left: Sequence[Result]) -> str:
     words = [f"{number:,} {_VERBS.get(name, name)}" for name, number in sorted(done.items())]
     ended = Counter(result.ending.value for result in sorted(left, key=weight))
     words += [f"{number:,} {name}" for name, number in ended.items()]
-    return f"{', '.join(words) or 'nothing changed'}; {pu(report.cost_pu)} spent"
+    return f"{', '.join(words) or 'nothing changed'}; {_spent(report)}"
+
+
+def is_paid_in_doubt(result: Result) -> bool:
+    """Tell whether more may be paid for a change than is known: its answer is lost, or it still runs."""
+    dear = result.change.cost.maximum_pu > 0 or bool(result.change.unpriced)
+    return result.ending.value in _IN_DOUBT and dear
+
+
+def _spent(report: Report) -> str:
+    """Say what is known to be spent, and what may be paid besides."""
+    doubted = [one for one in report.results if is_paid_in_doubt(one)]
+    known = f"{pu(report.cost_pu)} spent"
+    if not doubted:
+        return known
+    whose = ", ".join(
+        f"{number:,} {name}"
+        for name, number in Counter(one.ending.value for one in sorted(doubted, key=weight)).items()
+    )
+    if any(one.change.unpriced for one in doubted):
+        return f"{known} for sure, and nobody can say how much for {whose}"
+    more = sum(max(one.change.cost.maximum_pu - one.cost_pu, 0.0) for one in doubted)
+    return f"{known} for sure, and up to {pu(more)} for {whose}"
 
 
 def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:

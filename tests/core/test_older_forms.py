@@ -135,3 +135,59 @@ def test_a_pasted_request_is_a_warning_and_holds_nothing_up(tmp_path: Path) -> N
     ]
     (desired,) = loaded.resources
     assert desired.spec["output"] == {"width": 512, "height": 344}
+
+
+HIGH: Any = {
+    "type": "Polygon",
+    "coordinates": [[[14, 46, 300], [15, 46, 301.5], [15, 47, 0], [14, 46, 300]]],
+}
+LEVEL: Any = {"type": "Polygon", "coordinates": [[[14, 46], [15, 46], [15, 47], [14, 46]]]}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "wanted", "told"),
+    [
+        ({"geometry": HIGH}, {"geometry": LEVEL}, ["geometry"]),
+        ({"bbox": [14, 46, 0, 15, 47, 900.5]}, {"bbox": [14, 46, 15, 47]}, ["bbox"]),
+        (
+            {
+                "geometry": {
+                    "type": "MultiPolygon",
+                    "coordinates": [LEVEL["coordinates"], HIGH["coordinates"]],
+                }
+            },
+            {
+                "geometry": {
+                    "type": "MultiPolygon",
+                    "coordinates": [LEVEL["coordinates"], LEVEL["coordinates"]],
+                }
+            },
+            ["geometry"],
+        ),
+    ],
+)
+def test_heights_are_left_out(bounds: Any, wanted: Any, told: list[str]) -> None:
+    for root in ((), ("processRequest",)):
+        spec = {"input": {"bounds": bounds}}
+        made, faults = renewed({"processRequest": spec} if root else spec, NAMES)
+        assert made == (
+            {"processRequest": {"input": {"bounds": wanted}}}
+            if root
+            else {"input": {"bounds": wanted}}
+        )
+        assert [(one.path[-1], one.sure) for one in faults] == [(name, False) for name in told]
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"geometry": LEVEL},
+        {"bbox": [14, 46, 15, 47]},
+        {"bbox": [14, 46, 0, 15, 47]},
+        {"geometry": {"type": "Polygon", "coordinates": [[[14, 46, "high"]]]}},
+        {"geometry": {"type": "Polygon", "coordinates": []}},
+    ],
+)
+def test_what_has_no_heights_is_left_to_the_schema(bounds: Any) -> None:
+    spec: Any = {"input": {"bounds": bounds}}
+    assert renewed(spec, NAMES) == (spec, [])

@@ -366,3 +366,18 @@ def test_a_text_that_is_no_yaml_is_told_where() -> None:
     with pytest.raises(ManifestError) as error:
         migrated("a: [1")
     assert error.value.diagnostics[0].span is not None
+
+
+def test_collections_are_called_as_they_are_now() -> None:
+    old = body()
+    old["processRequest"]["input"]["data"][0]["type"] = "S2L2A"
+    done = migrate_batch_v1(
+        json.dumps(old), file="old.json", table=table("tiling-grids"), role="", name="x"
+    )
+    (made,) = yaml.safe_load_all(done.text)
+    (one,) = made["spec"]["processRequest"]["input"]["data"]
+    assert one == {"type": "sentinel-2-l2a", "dataFilter": {"timeRange": TIMES}}
+    assert [one.what for one in done.report if one.code == "migrate/collection"] == [
+        "BatchProcess/x: the collection `S2L2A` is called `sentinel-2-l2a` now."
+    ]
+    assert not done.left_out

@@ -364,3 +364,26 @@ def test_a_function_that_fails_before_the_pixels_is_told(
     assert said(found) == [(weighs, "fails")]
     assert found[0].span is not None
     assert found[0].span.line == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "is_told"),
+    [
+        ("return [s.B04];", "UINT8", True),
+        ("return [s.B04 * 0.5];", "UINT16", True),
+        ("return [s.B04];", "INT16", True),
+        ("return [s.B04];", "AUTO", False),
+        ("return [s.B04];", "FLOAT32", False),
+        ("return [s.B04 * 255];", "UINT8", False),
+        ("return [s.B04 > 0.1 ? 1 : 0];", "UINT8", False),
+        ("return [Math.round(s.B04)];", "UINT8", False),
+        ("return [s.B04 * 10000];", "UINT16", False),
+    ],
+)
+def test_reflectances_leave_nothing_in_whole_numbers(
+    worker: Worker, body: str, kind: str, is_told: bool
+) -> None:
+    text = script(body, bands='["B04"]', output=f'{{bands: 1, sampleType: "{kind}"}}')
+    found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
+    assert [one.summary for one in found] == ["Fractions in whole numbers"] * is_told
+    assert all(one.severity is Severity.WARNING for one in found)

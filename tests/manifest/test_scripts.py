@@ -84,7 +84,7 @@ def test_a_job_knows_what_its_script_asks_for_and_gives(tmp_path: Path) -> None:
             ScriptInput("a", ("B04", "B08"), "ORBIT"),
             ScriptInput("b", ("VV",), "ORBIT"),
         ),
-        outputs=(ScriptOutput("ndvi", 1, "FLOAT32"), ScriptOutput("mask", 1, "AUTO")),
+        outputs=(ScriptOutput("ndvi", 1, "FLOAT32"), ScriptOutput("mask", 1, "AUTO", (), False)),
     )
     assert resource(found, "Evalscript/ndvi").script is None
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 
 from shplan.core.address import Address
 from shplan.core.job_input import ScriptOutput, ScriptShape
-from shplan.core.request_area import read_area
+from shplan.core.request_area import latitudes, read_area
 from shplan.core.request_sizes import size_faults
 from shplan.core.request_times import span_of
 from shplan.core.resource import Desired
@@ -286,10 +287,8 @@ def test_collections_of_other_deployments_and_older_names() -> None:
         ("warning", "Collection of another deployment"),
         ("warning", "Field on its way out"),
     ]
-    assert told({"processRequest": {}, "tilingGridId": 0, "resolution": 10}) == [
-        ("warning", "Field on its way out"),
-        ("warning", "Field on its way out"),
-    ]
+    older = {"processRequest": {}, "bucketName": "results"}
+    assert told(older) == [("warning", "Field on its way out")]
 
 
 def test_inputs_have_ids_of_their_own() -> None:
@@ -302,17 +301,16 @@ def test_inputs_have_ids_of_their_own() -> None:
 
 
 def formats(
-    sample_type: str, bands: int, *forms: str, script: str = "//VERSION=3", **held: Any
+    sample_type: str, bands: int, *forms: str, changes: bool = False, **held: Any
 ) -> list[tuple[str, str]]:
     """What is told of the output `default` in some formats; without any, in what is answered by default."""
     spec = process()
-    spec["evalscript"] = script
     if forms:
         spec["output"]["responses"] = [
             {"identifier": "default", "format": {"type": form}} for form in forms
         ]
     spec |= held
-    shape = ScriptShape((), (ScriptOutput("default", bands, sample_type),))
+    shape = ScriptShape((), (ScriptOutput("default", bands, sample_type),), changes=changes)
     desired = Desired(Address("Any", "thing"), spec, FlatSource(), script=shape)
     found = check_requests(desired, tables(), deployment="")
     return [(one.severity.value, one.code) for one in found]
@@ -331,7 +329,7 @@ def formats(
         ("UINT8", 4, ("image/jpeg",), ["warning"]),
         ("UINT8", 5, ("image/jpeg",), ["error"]),
         ("UINT8", 5, ("image/png",), ["error"]),
-        ("UINT8", 5, ("application/json",), []),
+        ("UINT8", 5, ("application/json",), ["warning"]),
     ],
 )
 def test_formats_hold_the_outputs(
@@ -341,8 +339,7 @@ def test_formats_hold_the_outputs(
 
 
 def test_what_a_function_changes_and_numbers_are_not_held_against_a_format() -> None:
-    changing = "//VERSION=3\nfunction updateOutput(outputs) {}"
-    assert formats("UINT8", 9, "image/png", script=changing) == []
+    assert formats("UINT8", 9, "image/png", changes=True) == []
     told_of = "//VERSION=3\nfunction updateOutputMetadata(scenes) {}"
     assert formats("UINT8", 9, "image/png", script=told_of) == [("error", "request/format")]
     numbers = formats("FLOAT32", 1, aggregation={})
@@ -438,3 +435,74 @@ def test_what_the_service_takes_is_no_error(request_: tuple[Any, Any]) -> None:
 def test_examples_have_nothing_wrong(example: Path) -> None:
     loaded = load(example, registry=PROVIDERS)
     assert [one for one in loaded.diagnostics if one.code.startswith("request/")] == []
+
+
+def test_a_range_lies_within_the_mission() -> None:
+    spec = process()
+    (one,) = spec["input"]["data"]
+    one |= {"type": "landsat-tm-l1"}
+    one["dataFilter"]["timeRange"] = {"from": "2012-01-01T00:00:00Z", "to": ".."}
+    assert told(spec, "") == []
+    one["dataFilter"]["timeRange"] = {"from": "2014-01-01T00:00:00Z", "to": ".."}
+    assert told(spec, "") == [("warning", "Time range after the mission")]
+    one["dataFilter"]["timeRange"] = {"from": "..", "to": "1980-01-01T00:00:00Z"}
+    assert told(spec, "") == [("warning", "Time range before the mission")]
+
+
+@pytest.mark.parametrize(
+    ("code", "box", "is_reached"),
+    [
+        (3857, [0, -2e7, 1e5, -1.95e7], False),
+        (3857, [0, 1e7, 1e5, 1.001e7], True),
+        (32733, [400_000, 500_000, 410_000, 510_000], False),
+        (32733, [400_000, 700_000, 410_000, 710_000], True),
+        (32633, [400_000, 9_450_000, 410_000, 9_455_000], False),
+        (32633, [400_000, 9_300_000, 410_000, 9_310_000], True),
+        (3413, [0, 0, 10_000, 10_000], True),
+    ],
+)
+def test_areas_in_metres_are_held_against_the_reach_of_a_collection(
+    code: int, box: list[float], is_reached: bool
+) -> None:
+    crs = f"http://www.opengis.net/def/crs/EPSG/0/{code}"
+    spec = process(bbox=box, properties={"crs": crs})
+    wanted = [] if is_reached else [("warning", "Area that the collection does not reach")]
+    assert told(spec) == wanted
+
+
+@given(
+    st.sampled_from([4326, 3857, *range(32601, 32661), *range(32701, 32761)]),
+    st.floats(-79.9, 83.9),
+    st.floats(-2.9, 2.9),
+)
+def test_latitudes_are_nearly_those_that_a_projection_gives(
+    code: int, latitude: float, across: float
+) -> None:
+    zone = (code % 100 if code > 32600 else 33) * 6 - 183
+    if code > 32600 and (latitude < 0) != (code > 32700):
+        latitude = -latitude
+    forth = Transformer.from_crs(4326, code, always_xy=True)
+    x, y = forth.transform(zone + across, latitude)
+    crs = f"http://www.opengis.net/def/crs/EPSG/0/{code}"
+    found = latitudes(
+        read_area({"bbox": [x - 1e-9, y - 1e-9, x + 1e-9, y + 1e-9], "properties": {"crs": crs}})
+    )
+    if found is not None:
+        assert abs(found[0] - latitude) < (0.5 if code > 32600 else 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "offered", "lacking"),
+    [
+        ("BatchStatistics", ("aws-eu-central-1", "cdse", "sandbox", ""), ("aws-us-west-2",)),
+        ("BatchCollection", ("aws-eu-central-1", "aws-us-west-2", "sandbox", ""), ("cdse",)),
+        ("BatchProcess", ("aws-eu-central-1", "aws-us-west-2", "cdse"), ()),
+    ],
+)
+def test_a_deployment_offers_a_kind_or_not(
+    kind: str, offered: tuple[str, ...], lacking: tuple[str, ...]
+) -> None:
+    desired = Desired(Address(kind, "thing"), {}, FlatSource())
+    for deployment in (*offered, *lacking):
+        found = check_requests(desired, tables(), deployment=deployment)
+        assert [one.code for one in found] == ["request/deployment"] * (deployment in lacking)

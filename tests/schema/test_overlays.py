@@ -9,6 +9,7 @@ import pytest
 from shplan.schema.compose import closed
 from shplan.schema.derive import Api
 from shplan.schema.overlays import OVERLAYS
+from shplan.schema.store import table
 from shplan.schema.tree import JsonValue, Schema, SchemaSourceError, as_list, as_object, copy
 from tests.schema.support import client_body, derived, extract, faults, paths
 
@@ -272,3 +273,10 @@ def _as_served(body: JsonValue, read_only: set[str], path: str = "") -> JsonValu
         if value is not None and where not in read_only:
             kept[key] = _as_served(value, read_only, where)
     return kept
+
+
+@pytest.mark.parametrize(
+    "kind", [str(as_object(one)["type"]) for one in as_list(table("missions")["missions"])]
+)
+def test_every_published_collection_is_a_type_that_requests_may_name(kind: str) -> None:
+    assert not faults(closed(derived().request("process")), _process({"type": kind}))

@@ -93,11 +93,23 @@ def test_the_dearest_runs_are_named_and_the_others_counted() -> None:
     assert (len(lines), lines[-1]) == (21, "  and 5 more runs")
 
 
+def test_what_may_be_paid_besides_is_said_where_money_can_be_out() -> None:
+    free = replace(RUN, cost=Cost())
+    unpriced = replace(RUN, cost=Cost(), unpriced=True)
+    failed, lost = Ending.FAILED, Ending.UNKNOWN
+    for one in (One(free, lost), One(RUN, failed)):
+        assert "; 0 PU spent.\n" in told(one)
+    partly = told(One(RUN, lost, cost_pu=30), cost_pu=30)
+    assert "; 30 PU spent for sure, and up to 1,400 PU for 1 unknown.\n" in partly
+    dear = told(One(unpriced, lost))
+    assert "; 0 PU spent for sure, and nobody can say how much for 1 unknown.\n" in dear
+
+
 def test_what_only_a_person_can_decide_is_not_said_to_resume() -> None:
     report = told(One(RUN, Ending.UNDECIDED, "its answer was lost"))
     assert report.splitlines() == [
         "  BatchProcess/ndvi: undecided: its answer was lost",
-        "Not done: 1 undecided; 0 PU spent.",
+        "Not done: 1 undecided; 0 PU spent for sure, and up to 1,430 PU for 1 undecided.",
         "What is undecided is not repeated: it may be paid already. A person says what became of it.",
     ]
 

@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shplan.sandbox.imagery import dem, landsat, sentinel1, sentinel2, sentinel3, sentinel5p
+from shplan.sandbox.imagery import (
+    dem,
+    landsat,
+    sentinel1,
+    sentinel2,
+    sentinel3,
+    sentinel3_land,
+    sentinel5p,
+)
 from shplan.sandbox.imagery.grid import (
     Pixels,
     cells_at,
@@ -35,6 +43,8 @@ _SENSORS: Mapping[str, Sensor] = {
     "sentinel-3-olci": sentinel3.OLCI,
     "sentinel-3-olci-l2": sentinel3.OLCI_PRODUCTS,
     "sentinel-3-slstr": sentinel3.SLSTR,
+    "sentinel-3-slstr-l2": sentinel3_land.LAND_TEMPERATURE,
+    "sentinel-3-synergy-l2": sentinel3_land.SYNERGY,
     "sentinel-5p-l2": sentinel5p.Tropomi(),
     "dem": dem.Elevation(),
 }

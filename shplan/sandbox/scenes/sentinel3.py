@@ -37,7 +37,7 @@ FLIGHTS = (
 _GRANULE_S = 180
 _LOWEST_SUN = 0.1736
 _ID = re.compile(
-    r"S3([AB])_(OL_1_EFR|OL_2_LFR|SL_1_RBT)____(\d{8}T\d{6})_\d{8}T\d{6}_\d{8}T\d{6}"
+    r"S3([AB])_(OL_1_EFR|OL_2_LFR|SL_1_RBT|SL_2_LST|SY_2_SYN)____(\d{8}T\d{6})_\d{8}T\d{6}_\d{8}T\d{6}"
     r"_\d{4}_\d{3}_(\d{3})_(\d{4})_LN1_O_NT_\d{3}\.SEN3"
 )
 
@@ -151,13 +151,17 @@ _STATE = one_of(["ascending", "descending"], "Whether the satellite flew north o
 
 
 def missions() -> list[Sentinel3]:
-    """Colours of both levels, and temperatures."""
+    """Colours of both levels, temperatures of both, and what both instruments saw together by day."""
     return [
         _mission("sentinel-3-olci", "OL_1_EFR", "olci", 300, _COLOUR, "colours of land and sea", {}),
         _mission("sentinel-3-olci-l2", "OL_2_LFR", "olci", 300, _COLOUR, "what plants and water "
                  "reveal by their colours", {"eo:cloud_cover": CLOUD_COVER}),
         _mission("sentinel-3-slstr", "SL_1_RBT", "slstr", 500, _TEMPERATURE, "reflectances and "
                  "temperatures", {"eo:cloud_cover": CLOUD_COVER, "sat:orbit_state": _STATE}),
+        _mission("sentinel-3-slstr-l2", "SL_2_LST", "slstr", 1000, _TEMPERATURE, "temperatures of "
+                 "the land", {"eo:cloud_cover": CLOUD_COVER, "sat:orbit_state": _STATE}),
+        _mission("sentinel-3-synergy-l2", "SY_2_SYN", "synergy", 300, _COLOUR, "colours of the "
+                 "land without the air", {}),
     ]  # fmt: skip
 
 

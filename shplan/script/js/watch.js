@@ -114,6 +114,7 @@
     if (!isFinite(value)) { output.notFinite++; return; }
     output.values++;
     if (value < output.least || value > output.greatest) output.outside++;
+    if (value > 0 && value < 1) output.fractions++;
   }
 
   function judge(outputs, main, value) {
@@ -168,7 +169,7 @@
       for (const length in one.lengths) lengths += (lengths ? "," : "") + quote(length) + ":" + one.lengths[length];
       body += (body ? "," : "") + `{"missing":${one.missing},"nothing":${one.nothing},"bare":${one.bare},` +
         `"odd":${one.odd},"oddValues":${one.oddValues},"notFinite":${one.notFinite},` +
-        `"values":${one.values},"outside":${one.outside},"lengths":{${lengths}}}`;
+        `"values":${one.values},"outside":${one.outside},"fractions":${one.fractions},"lengths":{${lengths}}}`;
     }
     return "[" + body + "]";
   }
@@ -190,7 +191,7 @@
       const { id, bands, least, greatest } = request.outputs[o];
       outputs[o] = {
         id, bands, least, greatest, missing: 0, nothing: 0, bare: 0, odd: 0, oddValues: 0, notFinite: 0,
-        values: 0, outside: 0, lengths: create(null),
+        values: 0, outside: 0, fractions: 0, lengths: create(null),
       };
     }
     outputs.length = request.outputs.length;

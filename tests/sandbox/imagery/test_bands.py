@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shapely.geometry import Point
 
 from shplan.sandbox.imagery import reading
 from shplan.sandbox.scenes.missions import missions
+from shplan.sandbox.wire import parse_instant
 from tests.sandbox.imagery.places import FARMS, first, grid
 
 REFLECTANCE, DN = ("REFLECTANCE", "DN"), ("DN",)
@@ -62,6 +64,30 @@ DOCUMENTED: dict[str, dict[tuple[tuple[str, ...], float], str]] = {
         (("REFLECTANCE", "RADIANCE"), 500.0): "S1 S2 S3 S4 S5 S6",
         (("BRIGHTNESS_TEMPERATURE",), 1000.0): "S7 S8 S9 F1 F2",
     },
+    "sentinel-3-slstr-l2": {
+        (("KELVIN",), 1000.0): "LST LST_uncertainty",
+        (("INDEX",), 1000.0): "NDVI",
+        (DN, 1000.0): "CLOUD BAYES POINTING CONFIDENCE",
+    },
+    "sentinel-3-synergy-l2": {
+        (
+            ("REFLECTANCE",),
+            300.0,
+        ): "B01 B02 B03 B04 B05 B06 B07 B08 B09 B10 B11 B12 B16 B17 B18 B21",
+        (("REFLECTANCE",), 500.0): "S1 S2 S3 S5 S6",
+        (
+            ("REFLECTANCE",),
+            1000.0,
+        ): "B0_V10 B2_V10 B3_V10 MIR_V10 B0_VG1 B2_VG1 B3_VG1 MIR_VG1",
+        (("INDEX",), 1000.0): "NDVI_V10 NDVI_VG1 TOA_NDVI_VG1",
+        (("ATMCM",), 1000.0): "OG_V10 OG_VG1",
+        (
+            ("DEGREES",),
+            1000.0,
+        ): "SAA_V10 SZA_V10 VAA_V10 VZA_V10 SAA_VG1 SZA_VG1 VAA_VG1 VZA_VG1",
+        (("GRAMS_CM2",), 1000.0): "WVG_V10 WVG_VG1",
+        (("OPTICAL_DEPTH",), 1000.0): "AG_V10 AG_VG1",
+    },
     "dem": {(("METERS", "DN"), 30.0): "DEM"},
 }
 
@@ -103,3 +129,20 @@ def test_every_collection_of_the_catalogue_has_pixels(collection: str) -> None:
     assert all(values.shape == lon.shape for values in found.values())
     assert all(values.dtype == np.float64 for values in found.values())
     assert not any(np.isinf(values).any() for values in found.values())
+
+
+def test_land_is_colder_by_night_and_unknown_under_clouds() -> None:
+    lon, lat = grid(FARMS, 1000.0, 12)
+    found = {}
+    for scene in missions()["sentinel-3-slstr-l2"].scenes(
+        Point(*FARMS),
+        from_ms=parse_instant("2022-07-01T00:00:00Z"),
+        to_ms=parse_instant("2022-07-09T00:00:00Z"),
+    ):
+        read = reading.read(scene, ["LST", "CLOUD"], lon, lat, {})
+        assert np.isnan(read["LST"][read["CLOUD"] == 1.0]).all()
+        if not np.isnan(read["LST"]).all():
+            found.setdefault(scene.properties["sat:orbit_state"], []).append(
+                np.nanmean(read["LST"])
+            )
+    assert 250.0 < np.mean(found["ascending"]) < np.mean(found["descending"]) < 330.0

@@ -77,6 +77,8 @@ GOLDENS = {
     "sentinel-3-olci": "352d9a3f20e498a7",
     "sentinel-3-olci-l2": "d376f86cd5478c08",
     "sentinel-3-slstr": "f6d80041d4e08bff",
+    "sentinel-3-slstr-l2": "4300a92cf7473ed1",
+    "sentinel-3-synergy-l2": "7a722bfa3448be3d",
     "sentinel-5p-l2": "5e131d7bf1d3c681",
     "dem": "26f9d766032c33e9",
 }

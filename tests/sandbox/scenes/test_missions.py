@@ -34,6 +34,8 @@ NAMES = [
     "sentinel-3-olci",
     "sentinel-3-olci-l2",
     "sentinel-3-slstr",
+    "sentinel-3-slstr-l2",
+    "sentinel-3-synergy-l2",
     "sentinel-5p-l2",
     "dem",
 ]

@@ -1,0 +1,71 @@
+"""Options that do nothing are told; those that do what they say are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shplan.core.address import Address
+from shplan.core.request_options import option_faults
+from shplan.core.value import Reference, Unknown
+
+RADAR, OPTICAL, HEIGHTS = "sentinel-1-grd", "sentinel-2-l2a", "dem"
+LATER = Unknown("", "", (Reference(Address("ByocCollection", "a"), ("id",)),))
+
+
+def told(kind: str, processing: Any = None, **chosen: Any) -> list[tuple[bool, str]]:
+    one = {"type": kind, "dataFilter": chosen, "processing": processing or {}}
+    return [(fault.sure, str(fault.path[-1])) for fault in option_faults(one, ("data", 0))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "processing", "chosen"),
+    [
+        (OPTICAL, {"upsampling": "BICUBIC", "downsampling": "BICUBIC"}, {"maxCloudCoverage": 20}),
+        (OPTICAL, {}, {"maxCloudCoverage": 0}),
+        (OPTICAL, {}, {"maxCloudCoverage": 1.5}),
+        (RADAR, {"upsampling": "BILINEAR"}, {}),
+        (RADAR, {"backCoeff": "SIGMA0_ELLIPSOID"}, {}),
+        (RADAR, {"orthorectify": True, "demInstance": "COPERNICUS_30"}, {}),
+        (
+            RADAR,
+            {
+                "orthorectify": True,
+                "backCoeff": "GAMMA0_TERRAIN",
+                "radiometricTerrainOversampling": 2,
+            },
+            {},
+        ),
+        (RADAR, {"orthorectify": LATER, "backCoeff": "GAMMA0_TERRAIN"}, {}),
+        (HEIGHTS, {"clampNegative": True}, {"demInstance": "MAPZEN"}),
+        (HEIGHTS, {"clampNegative": True}, {}),
+        (HEIGHTS, {"egm": True}, {"demInstance": "COPERNICUS_30"}),
+    ],
+)
+def test_options_that_do_something_are_left_alone(kind: str, processing: Any, chosen: Any) -> None:
+    assert told(kind, processing, **chosen) == []
+
+
+@pytest.mark.parametrize(
+    "kind", [RADAR, "sentinel-3-olci", "sentinel-3-slstr-l2", "sentinel-5p-l2"]
+)
+def test_what_is_resampled_one_way_has_no_other(kind: str) -> None:
+    assert told(kind, {"downsampling": "BILINEAR"}) == [(False, "downsampling")]
+
+
+def test_slopes_are_corrected_of_orthorectified_images_only() -> None:
+    assert told(RADAR, {"backCoeff": "GAMMA0_TERRAIN"}) == [(True, "backCoeff")]
+    assert told(RADAR, {"demInstance": "MAPZEN"}) == [(False, "demInstance")]
+    finer = {"orthorectify": True, "radiometricTerrainOversampling": 2}
+    assert told(RADAR, finer) == [(False, "radiometricTerrainOversampling")]
+
+
+def test_clouds_are_a_percentage() -> None:
+    assert told(OPTICAL, maxCloudCoverage=0.2) == [(False, "maxCloudCoverage")]
+
+
+def test_one_model_of_heights_has_depths() -> None:
+    assert told(HEIGHTS, {"clampNegative": True}, demInstance="COPERNICUS_30") == [
+        (False, "clampNegative")
+    ]
