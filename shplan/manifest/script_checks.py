@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from shplan.manifest.collections import Collection
     from shplan.manifest.script_meaning import Remark
-    from shplan.script import InputFacts
+    from shplan.script import InputFacts, ScriptFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,15 +221,31 @@ class FileChecks:
 
         bands = (*self._collection.bands, MASK) if self._collection else ()
         try:
-            seen = look(self._worker, text, bands=bands)
+            seen = look(self._worker, text, bands=bands, reads=self._reads)
         except ScriptError as error:
             return [complaint(error, file=name, text=text, address="")]
         found = remarks(seen)
-        if self._collection is not None and len(seen.facts.inputs) == 1:
-            found += remarks_on_input(
-                seen.facts.inputs[0], self._collection, deployment="", reading=seen.reading
-            )
+        for given, collection in zip(seen.facts.inputs, self._reads(seen.facts), strict=True):
+            if collection is not None:
+                found += remarks_on_input(given, collection, deployment="", reading=seen.reading)
         return [remarked(one, file=name, text=text, address="") for one in found]
+
+    def _reads(self, facts: ScriptFacts) -> list[Collection | None]:
+        """Return what each input reads: the collection that was named, or the one that it names itself."""
+        if len(facts.inputs) == 1 and self._collection is not None:
+            return [self._collection]
+        return [_called(one.datasource) for one in facts.inputs]
+
+
+def _called(datasource: str) -> Collection | None:
+    """
+    Return the collection after which a datasource is called; None for one that is called otherwise.
+
+    It is a name like any other, so that what does not fit is a warning.
+    """
+    name = datasource.lower()
+    found = next((one for key, one in _published().items() if key.lower() == name), None)
+    return None if found is None else replace(found, complete=False)
 
 
 def _named(collection: str) -> Collection:

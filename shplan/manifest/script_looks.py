@@ -14,8 +14,9 @@ from shplan.script.reading import read
 from shplan.script.source import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from shplan.manifest.collections import Collection
     from shplan.script import ScriptFacts, Worker
     from shplan.script.probing import Seen
     from shplan.script.rendering import Json, Rendering
@@ -24,13 +25,20 @@ if TYPE_CHECKING:
 _METADATA: Mapping[str, Json] = {"serviceVersion": "1.0.0", "normalizationFactor": 0.0001}
 
 
-def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
+def look(
+    worker: Worker,
+    text: str,
+    *,
+    bands: Iterable[str] = (),
+    reads: Callable[[ScriptFacts], Sequence[Collection | None]] | None = None,
+) -> Look:
     """
     Look at a script.
 
     Args:
         worker: in which it is run
         bands: what counts as a variable in a simple script; unless said, what it does not declare
+        reads: tells what each input reads, for who knows; what its bands hold is made up after that
 
     Raises:
         ScriptError: the script cannot be used at all
@@ -40,36 +48,44 @@ def look(worker: Worker, text: str, *, bands: Iterable[str] = ()) -> Look:
     with worker.begin(text, bands=bands or reading.undeclared) as rendering:
         facts = rendering.facts
         try:
-            seen = _seen(rendering, facts, text)
+            seen = _seen(rendering, text, [] if reads is None else reads(facts))
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
     return Look(facts, reading, seen, has_version=stated)
 
 
-def _seen(rendering: Rendering, facts: ScriptFacts, text: str) -> Seen:
+def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -> Seen:
+    facts = rendering.facts
     days: Sequence[str] = DAYS
-    seen = _watched(rendering, facts, days, keyed_by="")
+    seen = _watched(rendering, known, days, keyed_by="")
     if seen.unfed and len(named_days := days_of(text)) > len(DAYS):
         # It chose none of the scenes of any summer: it may be made for days that it names.
         days = named_days
-        seen = _watched(rendering, facts, days, keyed_by="")
+        seen = _watched(rendering, known, days, keyed_by="")
     if len(facts.inputs) == 1 and seen.failed == seen.pixels:
         # A request with several collections keys its samples, by names that only the request says.
         named = next(iter(seen.sources[0].strays), "")
-        keyed = _watched(rendering, facts, days, keyed_by=named)
+        keyed = _watched(rendering, known, days, keyed_by=named)
         fits = keyed.failed < seen.failed and not keyed.sources[0].list_strays
         return keyed if fits else seen
     return seen
 
 
 def _watched(
-    rendering: Rendering, facts: ScriptFacts, days: Sequence[str], *, keyed_by: str
+    rendering: Rendering,
+    known: Sequence[Collection | None],
+    days: Sequence[str],
+    *,
+    keyed_by: str,
 ) -> Seen:
+    facts = rendering.facts
     scenes = [scenes_of(one.mosaicking, days) for one in facts.inputs]
     since, until = span_of(days)
     samples = [
-        samples_of(one, max(len(told), 1), None)
-        for one, told in zip(facts.inputs, scenes, strict=True)
+        samples_of(one, max(len(told), 1), collection, number=number)
+        for number, (one, told, collection) in enumerate(
+            zip(facts.inputs, scenes, known or [None] * len(scenes), strict=True)
+        )
     ]
     return watch(
         rendering,

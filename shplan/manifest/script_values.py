@@ -7,7 +7,9 @@ numbers, indices through their range. What a band holds is told by the collectio
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -27,7 +29,17 @@ _FIRST_DAY, _LAST_DAY = "2025-05-01", "2025-06-30"
 # A script that lists the days of ten years is told of the first of them.
 _MOST_DAYS = 60
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
-_CLASSES: Mapping[str, int] = {"dataMask": 2, "CLM": 2, "SCL": 12, "shadowMask": 2}
+# Source: documentation, "Sentinel-2 L2A"; Planet, "Usable Data Mask".
+_MASKS = frozenset(["dataMask", "CLM", "shadowMask", "clear"])
+_CLASSES: Mapping[str, int] = {
+    "SCL": 12,
+    "cloud_mask": 8,
+    "cloud": 2,
+    "shadow": 2,
+    "snow": 2,
+    "light_haze": 2,
+    "heavy_haze": 2,
+}
 _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLP": (0, 255),
     "CLD": (0, 100),
@@ -68,28 +80,32 @@ _FRACTION = (0.0, 1.0)
 # Most of the ground is dark, and to a radar darker still: what brightens it is not cut off for that.
 _RADAR = frozenset(["VV", "VH", "HH", "HV"])
 _ALIKE = 0.15
-# Of a golden ratio's multiples every stretch is spread evenly.
-_STEP = 0.6180339887498949
+_MASKED = 0.125
 
 
-def samples_of(given: InputFacts, scenes: int, collection: Collection | None) -> Samples:
+def samples_of(
+    given: InputFacts, scenes: int, collection: Collection | None, *, number: int = 0
+) -> Samples:
     """
     Return the pixels of an input.
 
     Args:
         scenes: how many samples a pixel has
         collection: what it reads, where that is known
+        number: which input it is: two that read the same band see two images
     """
     bands = tuple(dict.fromkeys(given.bands))
     units = dict(zip(given.bands, given.units, strict=False))
-    ranges = [_range(one, units.get(one, ""), collection) for one in bands]
-    numbers = [_number(one) for one in bands]
+    planes = [
+        [
+            _plane(band, _range(band, units.get(band, ""), collection), f"{number}/{scene}")
+            for band in bands
+        ]
+        for scene in range(scenes)
+    ]
     pixels = [
         [
-            [
-                _value(name, limits, seed, pixel * scenes + scene)
-                for name, limits, seed in zip(bands, ranges, numbers, strict=True)
-            ]
+            [0.0 if _is_empty(pixel * scenes + scene) else plane[pixel] for plane in planes[scene]]
             for scene in range(scenes)
         ]
         for pixel in range(PIXELS)
@@ -164,22 +180,38 @@ def _usual_unit(name: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _value(name: str, limits: tuple[float, float], seed: float, at: int) -> float:
-    classes = _CLASSES.get(name)
-    if classes is not None:
+def _plane(name: str, limits: tuple[float, float], image: str) -> list[float]:
+    """Return a value of a band for each pixel of an image."""
+    shares = _shares(f"{image}/{name}")
+    if name in _MASKS:
         # Mostly valid: a mask that is off in every second pixel would hide the rest.
-        return float(at % classes) if classes > 2 else float((at * 7 + int(seed * 5)) % 8 != 0)
-    least, greatest = limits
-    # What is bright in one polarisation is so in the other, more or less.
-    share = ((_ALIKE * seed if name in _RADAR else seed) + at * _STEP) % 1.0
+        return [float(share >= _MASKED) for share in shares]
+    if name in _CLASSES:
+        return [float(int(share * _CLASSES[name])) for share in shares]
     if name in _RADAR:
-        share **= 3
+        # What is bright in one polarisation is so in the other, more or less.
+        echoes = _shares(f"{image}/echo")
+        shares = tuple(
+            ((_ALIKE * own + echo) % 1.0) ** 3 for own, echo in zip(shares, echoes, strict=True)
+        )
     elif limits == _FRACTION:
-        share **= 2
-    # No data are zero in every band.
-    return 0.0 if at % 29 == 28 else least + (greatest - least) * share
+        shares = tuple(share**2 for share in shares)
+    least, greatest = limits
+    return [least + (greatest - least) * share for share in shares]
+
+
+def _is_empty(at: int) -> bool:
+    """Tell whether a sample has no data, which are zero in every band."""
+    return at % 29 == 28
 
 
 @cache
-def _number(name: str) -> float:
-    return (sum(name.encode()) * _STEP) % 1.0
+def _shares(key: str) -> tuple[float, ...]:
+    """
+    Return a number from 0 to 1 for each pixel, the same each time.
+
+    No two keys have anything to do with each other. Were they of one sequence, the difference of two bands would
+    be the same at all pixels, and with it every index of them.
+    """
+    drawn = hashlib.shake_128(key.encode()).digest(4 * PIXELS)
+    return tuple(one / 2**32 for one in struct.unpack(f">{PIXELS}I", drawn))

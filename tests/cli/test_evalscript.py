@@ -175,6 +175,27 @@ def test_bands_and_units_are_checked_where_the_collection_is_named(
     assert "did you mean sentinel-2-l2a?" in said.err
 
 
+def test_an_input_that_is_called_after_a_collection_is_warned_of(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    """The name is only a name: a unit that the radar does not have is no error."""
+    monkeypatch.chdir(tmp_path)
+    Path("two.js").write_text(
+        "//VERSION=3\n"
+        "function setup() {\n"
+        "  return {input: [\n"
+        '    {datasource: "s1grd", bands: ["VV"], units: "REFLECTANCE"},\n'
+        '    {datasource: "mine", bands: ["VV"], units: "REFLECTANCE"}],\n'
+        "    output: {bands: 1}};\n"
+        "}\n"
+        "function evaluatePixel(s) { return [s.s1grd[0].VV - s.mine[0].VV]; }\n"
+    )
+    said = run("evalscript", "check", "two.js", "--format", "json")
+    assert said.code == 0
+    (one,) = json.loads(said.out)["diagnostics"]
+    assert (one["code"], one["severity"]) == ("evalscript/units", "warning")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(None, "No such file"), (b"\xff\xfe\x00", "is not UTF-8"), (b"a" * (5 << 20), "larger than")],

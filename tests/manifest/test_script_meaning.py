@@ -317,9 +317,25 @@ def test_a_unit_that_a_band_does_not_have_is_an_error(worker: Worker) -> None:
 
 
 def test_where_a_list_of_bands_may_be_incomplete_it_only_warns(worker: Worker) -> None:
-    text = script("return [s.BQA];", bands='["BQA"]')
-    (one,) = on(worker, text, PUBLISHED["landsat-tm-l1"])
+    text = script("return [s.WQSF];", bands='["WQSF"]')
+    (one,) = on(worker, text, PUBLISHED["sentinel-3-olci-l2"])
     assert one.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("collection", "band"),
+    [
+        ("landsat-8-l1c", "BQA"),
+        ("landsat-etm-l1", "SZA"),
+        ("landsat-etm-l2", "SR_CLOUD_QA"),
+        ("landsat-mss-l1", "QA_RADSAT"),
+        ("landsat-tm-l2", "ST_EMIS"),
+        ("sentinel-3-olci-l2", "OTCI"),
+    ],
+)
+def test_bands_beside_the_colours_are_known(worker: Worker, collection: str, band: str) -> None:
+    text = script(f"return [s.{band}];", bands=f'["{band}"]')
+    assert not on(worker, text, PUBLISHED[collection])
 
 
 def test_the_bands_of_a_declared_collection_are_known(worker: Worker) -> None:

@@ -1,0 +1,54 @@
+"""The pixels that are made up for a look at a script take the branches that real ones take."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from shplan.manifest.script_values import samples_of
+from shplan.script import InputFacts
+
+
+def columns(*bands: str, scenes: int = 1, number: int = 0) -> list[list[float]]:
+    """Return the values of each band at each pixel, scene after scene."""
+    given = InputFacts(bands, (), "", "ORBIT", ())
+    pixels = samples_of(given, scenes, None, number=number).pixels
+    return [
+        [float(pixel[scene][band] or 0.0) for pixel in pixels]
+        for scene in range(scenes)
+        for band in range(len(bands))
+    ]
+
+
+@pytest.mark.parametrize("pair", [("B04", "B08"), ("B03", "B04"), ("red", "nir")])
+def test_an_index_of_two_bands_goes_through_its_range(pair: tuple[str, str]) -> None:
+    """A threshold anywhere in the middle has pixels on both of its sides."""
+    one, other = columns(*pair)
+    found = [(b - a) / (a + b) for a, b in zip(one, other, strict=True) if a + b]
+    steps = [-1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0]
+    assert all(any(low <= index <= high for index in found) for low, high in pairwise(steps))
+
+
+def test_two_inputs_and_two_days_are_not_the_same_image() -> None:
+    (first,), (second,) = columns("DEM"), columns("DEM", number=1)
+    early, late = columns("B04", scenes=2)
+    for one, other in ((first, second), (early, late)):
+        gaps = [a - b for a, b in zip(one, other, strict=True)]
+        assert len({round(gap, 6) for gap in gaps}) > len(gaps) / 2
+
+
+def test_every_class_is_in_every_scene() -> None:
+    for found in columns("SCL", scenes=3):
+        assert set(found) == set(range(12))
+
+
+def test_a_mask_is_mostly_on() -> None:
+    for name in ("dataMask", "CLM", "clear"):
+        (found,) = columns(name)
+        assert set(found) == {0.0, 1.0}
+        assert sum(found) > len(found) / 2
+
+
+def test_the_same_pixels_are_made_up_each_time() -> None:
+    assert columns("B04", "VV", "SCL", scenes=2) == columns("B04", "VV", "SCL", scenes=2)
