@@ -6,8 +6,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shplan.manifest.collections import MASK
 from shplan.manifest.script_meaning import Look
-from shplan.manifest.script_values import DAYS, days_of, samples_of, scenes_of, span_of
+from shplan.manifest.script_values import (
+    DAYS,
+    days_of,
+    public_bands,
+    samples_of,
+    scenes_of,
+    span_of,
+)
 from shplan.script import ScriptError
 from shplan.script.probing import watch
 from shplan.script.reading import read
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from shplan.manifest.collections import Collection
     from shplan.script import ScriptFacts, Worker
     from shplan.script.probing import Seen
+    from shplan.script.reading import Reading
     from shplan.script.rendering import Json, Rendering
 
 # Source: documentation, "inputMetadata": what Sentinel-2 has.
@@ -37,7 +46,8 @@ def look(
 
     Args:
         worker: in which it is run
-        bands: what counts as a variable in a simple script; unless said, what it does not declare
+        bands: what counts as a variable in a simple script; unless said, what it does not declare,
+            or any public band where it puts its text together at run time
         reads: tells what each input reads, for who knows; what its bands hold is made up after that
 
     Raises:
@@ -45,13 +55,19 @@ def look(
     """
     stated = version_of(text) is not None
     reading = read(text)
-    with worker.begin(text, bands=bands or reading.undeclared) as rendering:
+    with worker.begin(text, bands=bands or _variables(reading)) as rendering:
         facts = rendering.facts
         try:
             seen = _seen(rendering, text, [] if reads is None else reads(facts))
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
     return Look(facts, reading, seen, has_version=stated)
+
+
+def _variables(reading: Reading) -> Iterable[str]:
+    """Return what a simple script may take for a band, where nobody says of which collection."""
+    # What is put together at run time names bands that no text shows.
+    return (*sorted(public_bands()), MASK) if reading.assembled else reading.undeclared
 
 
 def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -> Seen:

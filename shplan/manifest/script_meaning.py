@@ -15,6 +15,7 @@ from shplan.core.diagnostic import Severity
 from shplan.core.frozen import dataclass
 from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
+from shplan.manifest.script_values import public_bands
 from shplan.script import InputFacts, ScriptError, ScriptFacts
 from shplan.script.probing import Returned, Seen, Source
 from shplan.script.reading import Reading, Span
@@ -281,7 +282,7 @@ def _strays(look: Look, seen: Seen, given: InputFacts, source: Source) -> _Remar
             "Band not asked for",
             f"`{name}` is read, and `setup()` does not ask for it: its value is undefined.",
             f"`setup()` asks for {', '.join(bands)}.",
-            _did_you_mean(name, bands) or f'add "{name}" to the bands of `setup()`',
+            _missing_band(name, bands),
             _at(look.reading, name, place),
         )
     if as_list:
@@ -555,6 +556,13 @@ def _warned(
     rule: str, summary: str, what: str, hint: str, span: Span | None, *, why: str = ""
 ) -> Remark:
     return Remark(rule, summary, what, why, hint, span, Severity.WARNING)
+
+
+def _missing_band(name: str, asked: Iterable[str]) -> str:
+    """Return what to do about a band that is read and not asked for."""
+    # Names of bands are alike: one that there is was hardly meant for another.
+    meant = "" if name in public_bands() or name == MASK else _did_you_mean(name, asked)
+    return meant or f'add "{name}" to the bands of `setup()`'
 
 
 def _did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:

@@ -47,6 +47,11 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "DEM": (-20, 3500),
     "LST": (230, 330),
     "localIncidenceAngle": (15, 60),
+    # The instrument looks down, and passes by day; azimuths go all around.
+    "viewZenithMean": (0, 12),
+    "sunZenithAngles": (15, 80),
+    "viewAzimuthMean": (0, 360),
+    "sunAzimuthAngles": (0, 360),
     "VV": (0.0005, 0.5),
     "HH": (0.0005, 0.5),
     "VH": (0.0002, 0.12),
@@ -170,6 +175,13 @@ def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, 
     known = () if collection is None else collection.units(name)
     unit = unit.upper() or (known[0] if known else _usual_unit(name))
     return _BY_UNIT.get(unit, _FRACTION)
+
+
+@cache
+def public_bands() -> frozenset[str]:
+    """Return the names of the bands of all public collections."""
+    every = published(table("collections")).values()
+    return frozenset(name for one in every for name in one.bands)
 
 
 @cache

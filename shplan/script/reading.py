@@ -197,6 +197,8 @@ class _Reader:
         self._encoded = text.encode("utf-8", "surrogatepass")
         self._ascii = text.isascii()
         self._lines = line_starts(text)
+        # Where the last place was, in bytes and in characters: the next one is near.
+        self._last = (0, 0)
         self._members: dict[str, list[Span]] = {}
         self._strings: dict[str, list[Span]] = {}
         self._keys: dict[str, list[Span]] = {}
@@ -390,4 +392,9 @@ class _Reader:
         """Return how many characters so many bytes are."""
         if self._ascii:
             return units
-        return len(self._encoded[:units].decode("utf-8", "replace"))
+        at, characters = self._last
+        first, last = sorted((at, units))
+        between = len(self._encoded[first:last].decode("utf-8", "replace"))
+        characters += between if units >= at else -between
+        self._last = (units, characters)
+        return characters

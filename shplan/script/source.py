@@ -18,8 +18,8 @@ _COMMENT = re.compile(
     r"""//[^\n]*|/\*.*?(?:\*/|\Z)|("(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)""", re.DOTALL
 )
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
-# What older dialects call in `setup`.
-_OLDER = re.compile(r"\bset(?:InputComponents|OutputComponentCount)\b")
+# What older dialects call in `setup`: the first a function, the second a key.
+_OLDER = re.compile(r"\bset(?:InputComponents|OutputComponentCount)\b|\bcomponentCount[\"']?\s*:")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 

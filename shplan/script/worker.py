@@ -33,7 +33,10 @@ _SIMPLE = (
     "the script has no setup() and returns at its top level; a simple script serves single images, while "
     "batch requests need setup() and evaluatePixel()"
 )
-_OLDER = "the script is written for version 1 or 2, with setup(ds) and setInputComponents(); only version 3 is run"
+_OLDER = (
+    "the script is written for version 1 or 2, with setup(ds), and setInputComponents() or componentCount; "
+    "only version 3 is run"
+)
 _MESSAGE_LENGTH = 500
 _MB = 1 << 20
 _AT_RUN_TIME = frozenset({"eval", "Function"})

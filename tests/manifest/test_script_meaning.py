@@ -102,6 +102,15 @@ GOOD = {
 LENIENT = {
     "a sample as text": script("return [JSON.stringify(s).length, String(s).length];", output=TWO),
     "a formula as text": script("return [eval('s.B04')];", bands='["B04", "B08"]'),
+    "a simple formula as text": (
+        "const bands = typeof B04 === 'undefined' ? '[VV]' : '[B04 + B08]';\n"
+        "const made = (words) => eval(words);\nreturn made(bands);\n"
+    ),
+    "the angle of a pass, in tenths": script(
+        "return [s.viewZenithMean < 8 ? s.viewZenithMean * 10 : 999];",
+        bands='["viewZenithMean"]',
+        output='{bands: 1, sampleType: "INT8"}',
+    ),
     "radar, brightened": script(
         "return [12 * s.VH, 12 * s.HV];", bands='["VH", "HV"]', output="{bands: 2}"
     ),
@@ -226,6 +235,18 @@ def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:
     assert one.span is not None
     line = text.splitlines()[one.span.line - 1]
     assert line[one.span.column - 1 : one.span.end_column - 1] == "B4"
+
+
+@pytest.mark.parametrize(
+    ("read", "hint"),
+    [("B03", 'add "B03"'), ("dataMask", 'add "dataMask"'), ("B4", "`B04`"), ("B08A", "`B08`")],
+)
+def test_a_band_that_there_is_was_not_meant_for_another(
+    worker: Worker, read: str, hint: str
+) -> None:
+    text = script(f"return [s.{read} + s.B04 + s.B08];")
+    (one,) = [one for one in remarks(look(worker, text)) if one.rule == "band-not-asked"]
+    assert hint in one.hint
 
 
 # --- mutations -----------------------------------------------------------------------------

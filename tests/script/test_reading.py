@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shplan.script import ScriptError, Worker
 from shplan.script.reading import GLOBALS, Span, read
@@ -80,3 +82,16 @@ function evaluatePixel(s) {{ return [s.B04]; }}
             lacking = set(error.message.removeprefix("Error: ").split())
             # Newer than some builds of the engine.
             assert lacking <= {"Iterator", "FinalizationRegistry", "WeakRef", "Intl"}
+
+
+@given(
+    st.lists(st.sampled_from(["a", "é", "日", "😀", "\n", '"', ";", " ", "s.B04", "{", "//é\n"]))
+)
+def test_a_place_is_where_the_word_stands(parts: list[str]) -> None:
+    """Whatever letters stand before it, and in whatever order the places are asked for."""
+    text = "".join(parts)
+    lines = text.split("\n")
+    told = read(text)
+    for name, spans in told.members.items():
+        for span in spans:
+            assert lines[span.line - 1][span.column - 1 : span.end_column - 1] == name

@@ -108,6 +108,12 @@ def test_names_are_found_in_no_time_in_whatever_text() -> None:
         ("setOutputComponentCount(3);", True),
         ("function setup(ds) { return {}; }", False),
         ("mysetInputComponents();", False),
+        (
+            "function setup(d) { return {components: [d.B04], output: [{componentCount: 1}]}; }",
+            True,
+        ),
+        ("({'componentCount' : 3})", True),
+        ("const componentCount = 3;", False),
     ],
 )
 def test_older_dialects_are_known_by_what_they_call(text: str, expected: bool) -> None:
