@@ -39,8 +39,8 @@ test: $(STAMP)  ## Run all tests but the slow ones
 laws: $(STAMP)  ## Run only the laws (crashes, properties)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/laws
 
-crash: $(STAMP)  ## Kill the client at every boundary (ONLY='tiles-* job-run/plain' LIMIT=crashes of a case THIN=1: all)
-	$(BIN)/python -m tests.crash --jobs $(CRASH_JOBS) $(if $(LIMIT),--most $(LIMIT)) $(if $(THIN),--thin $(THIN)) $(if $(TWICE),--twice) \
+crash: $(STAMP)  ## Kill the client at every boundary (ONLY='tiles-* job-run/plain' MINUTES=20 LIMIT=crashes of a case THIN=1: all)
+	$(BIN)/python -m tests.crash --jobs $(CRASH_JOBS) $(if $(LIMIT),--most $(LIMIT)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(THIN),--thin $(THIN)) $(if $(TWICE),--twice) \
 	    $(foreach one,$(ONLY),'$(one)')
 
 slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law

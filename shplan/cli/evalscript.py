@@ -14,7 +14,7 @@ from shplan.cli.options import Options, takes
 
 @click.group("evalscript")
 def command() -> None:
-    """Look at what evalscripts do."""
+    """Check, test and draw evalscripts, offline."""
 
 
 @command.command("check")

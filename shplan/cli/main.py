@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "Print the dependencies between resources."),
     "output": ("output_", "Print the project's outputs."),
     "migrate": ("migrate", "Rewrite manifests and requests of Batch V1 for Batch V2."),
-    "evalscript": ("evalscript", "Draw what an evalscript makes of its imagery."),
+    "evalscript": ("evalscript", "Check, test and draw evalscripts."),
     "byoc": ("byoc", "Check own imagery before it is ingested."),
     "ledger": ("ledger", "Read, verify, sign, export or recover the ledger."),
     "schema": ("schema", "Print the JSON Schema of a kind."),

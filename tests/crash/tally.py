@@ -23,12 +23,14 @@ class Tally:
         missed: trials in which nobody died: what runs side by side does not come by every boundary
             each time
         failures: one command each that repeats it
+        left: cases that were not begun, because the time was over
     """
 
     tried: Counter[str] = field(default_factory=Counter)
     survived: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     failures: list[str] = field(default_factory=list)
+    left: int = 0
 
     def count(self, case: Case, *, survived: bool) -> None:
         for name in _names(case):
@@ -40,6 +42,7 @@ class Tally:
         self.survived += other.survived
         self.missed += other.missed
         self.failures += other.failures
+        self.left += other.left
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(vars(self)))
@@ -52,6 +55,7 @@ class Tally:
             Counter(content["survived"]),
             content["missed"],
             content["failures"],
+            content["left"],
         )
 
     def lines(self) -> Iterable[str]:
@@ -62,6 +66,8 @@ class Tally:
         yield f"{self.tried['crashes']} crashes tried, {self.survived['crashes']} survived."
         if self.missed:
             yield f"{self.missed} more ended before they came to where they were to die."
+        if self.left:
+            yield f"{self.left} cases were not begun: the time was over."
         if self.failures:
             yield "To repeat those that were not survived:"
             yield from (f"  python -m tests.crash '{one}'" for one in self.failures)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from shplan.core.chain import Head, line_hash
-from shplan.core.errors import LedgerError
+from shplan.core.errors import DamagedLedgerError, LedgerError
 from shplan.ledger.backends import holders
 from shplan.ledger.backends.postgres_session import Server, Session, SessionLostError, is_missing
-from shplan.ledger.backends.postgres_tables import HEAD, Tables
+from shplan.ledger.backends.postgres_tables import HEAD, VERSION, Tables
 from shplan.ledger.port import (
     HeadMovedError,
     Holder,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PAGE_ROWS: Final = 2000
 _SEGMENT = re.compile(r"entries-([0-9]{1,18})")
+_EMPTIED = b"\0"
 
 
 class PostgresBackend:
@@ -87,6 +88,7 @@ class PostgresBackend:
         Return the head, None where there is none yet.
 
         Raises:
+            DamagedLedgerError: it is no head
             LedgerError: it cannot be read
         """
         async with self._reading() as session:
@@ -96,7 +98,12 @@ class PostgresBackend:
                 if is_missing(error):
                     return None
                 raise
-        return None if row is None else row.head
+        if row is None:
+            return None
+        if row.version != VERSION:
+            msg = f"the table {self._name}/{HEAD} has version {row.version}, which there never was"
+            raise DamagedLedgerError(msg)
+        return row.head
 
     async def segments(self, start: Mark | None) -> AsyncIterator[Segment]:
         """
@@ -111,9 +118,13 @@ class PostgresBackend:
                 rows = await self._page(session, first)
                 skipped = _skipped([line for _, line in rows], skipped_bytes)
                 taken = rows[skipped:]
-                if start is not None or taken:
-                    number = taken[0][0] if taken else None
-                    yield Segment(_segment(first), [line for _, line in taken], number)
+                if start is not None and not taken:
+                    yield Segment(_segment(first), [])
+                for run in _runs(taken):
+                    # A row that somebody emptied is a line without its end, and no line at all.
+                    lines = [line or _EMPTIED for _, line in run]
+                    name = _segment(first if run[0] is taken[0] else run[0][0])
+                    yield Segment(name, lines, run[0][0])
                 if len(rows) < self._page_rows:
                     return
                 first, start, skipped_bytes = rows[-1][0] + 1, None, 0
@@ -402,6 +413,18 @@ class PostgresBackend:
 
 def _segment(first: int) -> str:
     return f"entries-{first}"
+
+
+def _runs(rows: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield the rows in runs of neighbouring numbers: behind a gap the number is compared again."""
+    run: list[tuple[int, bytes]] = []
+    for row in rows:
+        if run and row[0] != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
 
 
 def _first(mark: Mark) -> int:

@@ -36,11 +36,13 @@ class HeadRow:
         head: None before the first entry
         lease: number of the lease that was taken last
         signature: of who holds it, or empty
+        version: of the tables
     """
 
     head: Head | None
     lease: int
     signature: bytes
+    version: int = VERSION
 
 
 class Tables:
@@ -129,7 +131,7 @@ class Tables:
             )
             raise LedgerError(msg)
         head = Head(sequence, fence, digest)
-        return HeadRow(None if head == EMPTY else head, lease, bytes(holder or b""))
+        return HeadRow(None if head == EMPTY else head, lease, bytes(holder or b""), version)
 
     def take(self, cursor: Cursor_, lease: int, signature: bytes) -> None:
         """Write down a new lease, its number and its holder."""
@@ -192,8 +194,10 @@ class Tables:
 
     def keep(self, cursor: Cursor_, head: Head) -> None:
         """Write the head, whatever it was."""
-        query: LiteralString = "UPDATE {s}.ledger_head SET sequence = %s, fence = %s, hash = %s"
-        self._do(cursor, query, head.sequence, head.fence, head.hash)
+        query: LiteralString = (
+            "UPDATE {s}.ledger_head SET version = %s, sequence = %s, fence = %s, hash = %s"
+        )
+        self._do(cursor, query, VERSION, head.sequence, head.fence, head.hash)
 
     def set_aside(self, cursor: Cursor_) -> str:
         """Copy both tables whole, empty that of the entries, and say where the copies are."""
