@@ -288,7 +288,7 @@ class Town:
 
         def journal(*args: Any, **more: Any) -> Any:
             opened = Journal(*args, **more)
-            return opened if told.fate is None else DyingLedger(opened, told.fate)
+            return opened if told.fate is None else MortalJournal(opened, told.fate)
 
         def sources(_: Mapping[str, str], **more: Any) -> SecretSources:
             return SecretSources(secrets, **more)
@@ -304,6 +304,13 @@ class Town:
             patch.setattr(embedded, "open_sandbox", lambda _: (wire, instance, lambda: None))
             patch.setattr(scripts, "Scripts", RememberingScripts)
             yield
+
+
+class MortalJournal(DyingLedger):
+    """A journal whose process can die; what only reads goes on."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 class RememberingScripts(scripts.Scripts):
