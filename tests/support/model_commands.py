@@ -85,11 +85,13 @@ class Disturbance:
             refused before it was served
         fate: when the process dies
         meetings: what somebody does just before a request is served
+        met: there was to be a meeting
     """
 
     strikes: Mapping[int, str] = field(default_factory=dict)
     fate: Fate | None = None
     meetings: dict[int, Meeting] = field(default_factory=dict)
+    met: bool = False
     seen: int = 0
 
     @property
@@ -303,6 +305,9 @@ class Town:
             patch.setattr("shplan.api.secrets.SecretSources", sources)
             patch.setattr(embedded, "open_sandbox", lambda _: (wire, instance, lambda: None))
             patch.setattr(scripts, "Scripts", RememberingScripts)
+            # Who meets another's command runs in a thread, and only the first one hears signals.
+            for module in ("apply", "apply_file"):
+                patch.setattr(f"shplan.cli.{module}.listen_for_signals", lambda _: None)
             yield
 
 

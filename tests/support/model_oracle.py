@@ -74,10 +74,16 @@ class Task:
 
 @dataclass(frozen=True)
 class There:
-    """What the sandbox's own record shows."""
+    """
+    What the sandbox's own record shows.
+
+    Args:
+        twice: collections that hold one file as two tiles
+    """
 
     holders: dict[str, Instance]
     tiles: dict[str, dict[str, tuple[str, str]]]
+    twice: frozenset[str]
     tasks: tuple[Task, ...]
     rows: dict[str, str]
     pu: float
@@ -94,14 +100,19 @@ class There:
                 rows[row["id"]] = json.dumps([row["name"], row["bucket"], row.get("no_data")])
         homes = {row["seq"]: row["id"] for row in dump["collections"]}
         tiles: dict[str, dict[str, tuple[str, str]]] = {}
+        twice: set[str] = set()
         for row in dump["tiles"]:
             folder = row["path"].partition("/(")[0]
+            if folder in tiles.get(homes[row["coll"]], {}):
+                twice.add(homes[row["coll"]])
             tiles.setdefault(homes[row["coll"]], {})[folder] = (row["id"], row["outcome"] or "")
             rows[row["id"]] = json.dumps([row["path"], row["sensing_ms"]])
         tasks = tuple(_task(api, row) for api, table in TASKS.items() for row in dump[table])
         meter = dump["meter"]
         spent = sum(one["pu"] for one in meter)
-        return cls(holders, tiles, tasks, rows, spent, sum(one["calls"] for one in meter))
+        return cls(
+            holders, tiles, frozenset(twice), tasks, rows, spent, sum(one["calls"] for one in meter)
+        )
 
     def complete(self) -> set[Content]:
         return {task.content for task in self.tasks if task.complete}
@@ -244,7 +255,7 @@ class Oracle:
         row = None if record is None else self.there.holders.get(record.id)
         if record is not None and row is not None:
             return self._existing(one, record, row)
-        bound = {r.id for a, r in self.recorded.items() if a != one.address}
+        bound = self.bound_beside(one.address)
         found = [
             i for i, other in self.there.holders.items() if _same(one, other) and i not in bound
         ]
@@ -264,6 +275,14 @@ class Oracle:
         # An adoption may be of what another ledger made; both are a change.
         self.made[one.address] = (one.kind, one.title, one.place)
         return Verdict.PENDING
+
+    def bound_beside(self, address: str) -> set[str]:
+        """The objects that the ledger binds to other addresses: never candidates for this one."""
+        return {
+            record.id
+            for other, record in self.recorded.items()
+            if other != address and other.partition("/")[0] in HOLDERS
+        }
 
     def _existing(self, one: Instance, record: Any, row: Instance) -> Verdict:
         held = self.there.tiles.get(record.id, {})
@@ -325,6 +344,8 @@ class Oracle:
         return Verdict.PROTECTED if likes else Verdict.PENDING
 
     def _undeclared_tiles(self, record: Any) -> Verdict:
+        if record.id in self.there.twice:
+            return Verdict.UNSURE
         there = {made for made, _ in self.there.tiles.get(record.id, {}).values()}
         left = [one for one in record.members.values() if one.id in there]
         if record.prevent_destroy and any(one.owned for one in left):
@@ -336,6 +357,8 @@ class Oracle:
     # --- tiles ------------------------------------------------------------------------------
 
     def _tiles(self, tiles: Tiles) -> Verdict:
+        # A file that is not there is not ingested: the change fails, each time.
+        self.fails = self.fails or "nowhere" in tiles.folders
         home = self.verdicts[tiles.home]
         record = self.recorded.get(tiles.address)
         if home in (Verdict.UNDECIDED, Verdict.UNSURE, Verdict.BLOCKED):
@@ -346,6 +369,8 @@ class Oracle:
             if record is not None and (record.prevent_destroy or tiles.prevent):
                 return Verdict.UNSURE
             return Verdict.PENDING
+        if where in self.there.twice:
+            return Verdict.UNSURE
         there = self.there.tiles.get(where, {})
         members = {} if record is None else dict(record.members)
         if record is not None and record.id != where:
