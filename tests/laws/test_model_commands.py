@@ -421,7 +421,7 @@ class Commands(RuleBasedStateMachine):
 
     def run(self, who: int, *command: str, told: Disturbance | None = None) -> Said:
         client = self.clients[who]
-        secrets = {"KEY": client.secret}
+        secrets = {"KEY": client.secret, "ID": "who we are to the bucket"}
         said = self.town.run(client.root, *command, secrets=secrets, told=told)
         self.totals["commands"] += 1
         self.totals[f"code {said.code}"] += 1

@@ -167,7 +167,7 @@ class Work:
         made: Any = scenarios.job(self.name, year=self.year, data=data)
         made["spec"]["output"]["delivery"]["s3"] = {
             "url": "s3://results/v2/{{ run.key }}",
-            "accessKey": "{{ secret('env:KEY') }}",
+            "accessKey": "{{ secret('env:ID') }}",
             "secretAccessKey": "{{ secret('env:KEY') }}",
         }
         return made
