@@ -361,7 +361,10 @@ def _ended(change: Change, error: ShplanError, cost_pu: float) -> ChangeResult:
     diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(error, ManifestError | SecretError):
         # What is known only now does not fit, or a secret cannot be had: it was not sent.
-        diagnostics = error.diagnostics
+        diagnostics = tuple(
+            one if one.span else replace(one, span=change.source, address=str(change.address))
+            for one in error.diagnostics
+        )
         said = "; ".join(one.what for one in diagnostics) or said
     faults: tuple[Fault, ...] = ()
     if isinstance(error, ChangeFailedError):

@@ -161,6 +161,8 @@ class Commands(RuleBasedStateMachine):
             site = one.site if isinstance(one, Tiles) else ""
             if one.of and (home is None or (site not in home.sites if site else home.sites)):
                 return
+            if isinstance(one, Work) and one.after and one.after not in said:
+                return
         moved = {
             a: b
             for a, b in files.moved.items()
@@ -212,11 +214,13 @@ class Commands(RuleBasedStateMachine):
         rerun=st.booleans(),
         start=st.sampled_from(("auto", "auto", "auto", "manual")),
         of=seldom,
+        after=seldom,
     )
     def declare_work(
-        self, api: str, name: str, year: int, rerun: bool, start: str, of: bool
+        self, api: str, name: str, year: int, rerun: bool, start: str, of: bool, after: bool
     ) -> None:
         listed = api in LISTED
+        others = [one.address for one in self.files.of(Work) if one.name == "two"]
         self.commit(
             Work(
                 api,
@@ -225,6 +229,7 @@ class Commands(RuleBasedStateMachine):
                 rerun and (listed or api == IMAGE),
                 start if listed else "auto",
                 "one" if of and api == "BatchProcess" else "",
+                others[-1] if after and others and name == "one" else "",
             )
         )
 
@@ -258,13 +263,15 @@ class Commands(RuleBasedStateMachine):
             self.files, things={**things, new.address: new}, moved=moved if says_so else {}
         )
 
-    @rule(what=st.sampled_from(("turn", "remark", "remark", "budget", "break")))
+    @rule(what=st.sampled_from(("turn", "remark", "asks", "budget", "break")))
     def edit_elsewhere(self, what: str) -> None:
         files = self.files
         if what == "turn":
             self.files = replace(files, turn=3 - files.turn)
         elif what == "remark":
             self.files = replace(files, remark=files.remark + "x")
+        elif what == "asks":
+            self.files = replace(files, asks=not files.asks)
         elif what == "budget":
             self.files = replace(files, budget_pu=None if files.budget_pu else 50.0)
         else:
@@ -367,6 +374,16 @@ class Commands(RuleBasedStateMachine):
     def rotate_a_secret(self, who: int, which: int) -> None:
         self.clients[who].secret = SECRETS[which]
 
+    @rule(who=st.integers(0, 1))
+    def apply_without_the_secret(self, who: int) -> None:
+        """Whoever has not set it plans the same; what needs it fails, and nothing else."""
+        client = self.clients[who]
+        held, client.secret = client.secret, ""
+        try:
+            self.apply_as(who, Disturbance())
+        finally:
+            client.secret = held
+
     def _has_lost(self, client: Client, made: set[str], heard: set[Any]) -> None:
         self.lost += 1
         self._known_by(client, made, heard)
@@ -416,12 +433,18 @@ class Commands(RuleBasedStateMachine):
         known = asyncio.run(reading())
         exists = (client.root).__truediv__
         return Oracle(
-            files, known, there, lambda path: exists(path).exists(), self.everything_fails
+            files,
+            known,
+            there,
+            lambda path: exists(path).exists(),
+            everything_fails=self.everything_fails,
+            has_secret=bool(client.secret),
         )
 
     def run(self, who: int, *command: str, told: Disturbance | None = None) -> Said:
         client = self.clients[who]
-        secrets = {"KEY": client.secret, "ID": "who we are to the bucket"}
+        secrets = {"ID": "who we are to the bucket"}
+        secrets |= {"KEY": client.secret} if client.secret else {}
         said = self.town.run(client.root, *command, secrets=secrets, told=told)
         self.totals["commands"] += 1
         self.totals[f"code {said.code}"] += 1

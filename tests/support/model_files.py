@@ -133,6 +133,7 @@ class Work:
     Args:
         api: one of `WORKS`
         of: the collection that it reads, which has no `forEach`; empty: public imagery
+        after: the address of another job that it depends on
     """
 
     api: str
@@ -141,6 +142,7 @@ class Work:
     rerun: bool = False
     start: str = "auto"
     of: str = ""
+    after: str = ""
 
     @property
     def kind(self) -> str:
@@ -160,7 +162,9 @@ class Work:
         run = dict(made.get("run", {}))
         run |= {"onFailure": "rerun"} if self.rerun else {}
         run |= {"start": self.start} if self.start != "auto" else {}
-        return {**made, **({"run": run} if run else {})}
+        metadata = dict(made["metadata"])
+        metadata |= {"dependsOn": [self.after]} if self.after else {}
+        return {**made, "metadata": metadata, **({"run": run} if run else {})}
 
     def _batchprocess(self, turn: int) -> Any:
         data = f"byoc-{{{{ ref('{COLLECTION}/{self.of}').id }}}}" if self.of else "sentinel-2-l2a"
@@ -231,6 +235,7 @@ class Files:
         remark: a comment in every script, which changes nothing
         budget_pu: of one apply; None is no limit
         broken: a fault in a file that `validate` must find
+        asks: data kinds are read while planning
     """
 
     things: Mapping[str, Thing] = field(default_factory=dict)
@@ -240,6 +245,7 @@ class Files:
     remark: str = ""
     budget_pu: float | None = None
     broken: bool = False
+    asks: bool = False
 
     def of(self, *types: type[Any]) -> list[Any]:
         return [one for _, one in sorted(self.things.items()) if isinstance(one, types)]
@@ -289,6 +295,8 @@ class Files:
                 ]
             )
         )
+        data = [scenarios.search("sentinel-2-l2a"), scenarios.GRID] if self.asks else []
+        (home / "data.yaml").write_text(_text(data))
         if self.broken and not tiles:
             (home / "collections.yaml").write_text("kind: Nothing\n")
 

@@ -178,6 +178,7 @@ class Oracle:
 
     Args:
         exists: whether a file is in the checkout
+        has_secret: what the requests of `BatchProcess` name is set
         everything_fails: the parts of every batch job that is started now will fail
     """
 
@@ -186,6 +187,7 @@ class Oracle:
     there: There
     exists: Callable[[str], bool]
     everything_fails: bool = False
+    has_secret: bool = True
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     fails: bool = False
     made: dict[str, tuple[str, str, str]] = field(default_factory=dict)
@@ -399,6 +401,13 @@ class Oracle:
     # --- jobs -------------------------------------------------------------------------------
 
     def _work(self, work: Work) -> Verdict:
+        verdict = self._alone(work)
+        if work.after and verdict is not Verdict.QUIET:
+            # Addresses come in order of their kinds, and the other may be judged later.
+            return Verdict.UNSURE
+        return verdict
+
+    def _alone(self, work: Work) -> Verdict:
         source = "sentinel-2-l2a"
         if work.of:
             home = f"{COLLECTION}/{work.of}"
@@ -413,10 +422,12 @@ class Oracle:
             return self._answers(work, content)
         return self._task(work, content)
 
-    def _runs(self, work: Work) -> Verdict:
+    def _runs(self, work: Work, *, is_made: bool = False) -> Verdict:
         if work.start == "auto":
             self.starts_pu += {IMAGE: 10.0, PICTURE: 0.01, SERIES: 0.01}.get(work.api, 100.0)
             self.fails = self.fails or (self.everything_fails and work.api in LISTED)
+        # To make a task takes the secret; to start one that is there does not.
+        self.fails = self.fails or (work.api == V2 and not self.has_secret and not is_made)
         return Verdict.PENDING
 
     def _answers(self, work: Work, content: Content) -> Verdict:
@@ -452,7 +463,7 @@ class Oracle:
         if not first.started:
             if work.start != "auto":
                 return Verdict.UNSURE
-            return self._runs(work)
+            return self._runs(work, is_made=True)
         if not first.ended:
             return Verdict.UNSURE
         if work.rerun:
