@@ -101,7 +101,8 @@ class Exchange:
             ThrottledError: the server kept asking to come back later
             UnreachableError: the request never left
             NoAnswerError: no answer came; a request with an effect may have been carried out
-            CredentialsError: a secret is missing, or the server gives no token; nothing was sent
+            SecretError: a secret is missing; nothing was sent
+            CredentialsError: the server gives no token; nothing was sent
         """
         prepared = replace(self._prepare(request, request.query), still=still)
         if request.accept:

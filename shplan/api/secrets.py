@@ -16,7 +16,7 @@ from pathlib import Path
 
 from shplan.api.git_index import UnreadableIndexError, is_tracked
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.errors import CredentialsError
+from shplan.core.errors import SecretError
 from shplan.core.secret_places import Scheme, SecretPlace, is_relative, read_secret_place
 from shplan.core.value import SecretReference, Sensitive
 
@@ -54,7 +54,7 @@ class SecretSources:
         Return the text with its secrets in place.
 
         Raises:
-            CredentialsError: one of them is not there
+            SecretError: one of them is not there
         """
         return "".join(
             part if isinstance(part, str) else self._secret(part) for part in value.parts
@@ -192,7 +192,7 @@ def _export(profile: str) -> str:
     )
 
 
-def _unknown_profile(name: str, known: list[str], part: SecretReference) -> CredentialsError:
+def _unknown_profile(name: str, known: list[str], part: SecretReference) -> SecretError:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         hint = f"did you mean `{near[0]}`?"
@@ -203,9 +203,7 @@ def _unknown_profile(name: str, known: list[str], part: SecretReference) -> Cred
     return _missing(part, "names a profile that the files of AWS do not have", hint=hint)
 
 
-def _missing(
-    part: SecretReference, what: str, *, hint: str = "", why: str = _WHY
-) -> CredentialsError:
+def _missing(part: SecretReference, what: str, *, hint: str = "", why: str = _WHY) -> SecretError:
     diagnostic = Diagnostic(
         code="credentials/secret",
         summary="Secret not found",
@@ -213,4 +211,4 @@ def _missing(
         why=why,
         hint=hint,
     )
-    return CredentialsError(diagnostic.what, diagnostics=(diagnostic,))
+    return SecretError(diagnostic.what, diagnostics=(diagnostic,))

@@ -13,6 +13,7 @@ The errors of shplan.
     │   ├── UnreachableError     the request never left: nothing happened
     │   └── NoAnswerError        no answer: it may have happened
     ├── CredentialsError     no credentials, or they may not go to this host
+    │   └── SecretError          a secret of one request cannot be had: that one never left
     ├── LedgerError          the ledger cannot be read or written
     │   ├── DamagedLedgerError   an entry was changed, dropped, reordered or cut off
     │   └── LockedError          somebody else holds the ledger
@@ -125,6 +126,10 @@ class NoAnswerError(ApiError):
 
 class CredentialsError(ShplanError):
     """There are no credentials, the server refuses them, or they may not be sent to this host."""
+
+
+class SecretError(CredentialsError, UnreachableError):
+    """A secret that a request names cannot be had: this request never left, others may."""
 
 
 class LedgerError(ShplanError):

@@ -168,11 +168,8 @@ def assemble(
 
 
 def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """Two addresses with one key are one run: the first one makes it, the others record it."""
-    first: dict[str, Address] = {}
-    for change in sorted(changes, key=lambda one: one.address):
-        if change.key and (change.action in _RUNS or change.waits):
-            first.setdefault(change.key, change.address)
+    """Two addresses with one key are one run: one of them makes it, the others record it."""
+    makers = _makers(changes)
     return tuple(
         replace(
             change,
@@ -182,17 +179,64 @@ def _with_shared_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:
             cost=Cost(),
             unpriced=False,
             # Its own limit holds as well: the run may not cost more than each of them allows.
-            notes=(f"it is the run of {first[change.key]}",),
-            depends_on=tuple(sorted({*change.depends_on, first[change.key]})),
-            current={**change.current, "sameRun": str(first[change.key])},
+            notes=(f"it is the run of {makers[change.key]}",),
+            depends_on=tuple(sorted({*change.depends_on, makers[change.key]})),
+            current={**change.current, "sameRun": str(makers[change.key])},
             records=True,
             waits=True,
         )
-        if first.get(change.key, change.address) != change.address
-        and (change.action in _RUNS or change.waits)
+        if _is_of_a_run(change) and makers[change.key] != change.address
         else change
         for change in changes
     )
+
+
+def _is_of_a_run(change: Change) -> bool:
+    return bool(change.key) and (change.action in _RUNS or change.waits)
+
+
+def _makers(changes: tuple[Change, ...]) -> dict[str, Address]:
+    """
+    Choose by run key who makes the run.
+
+    It is the one that asks for most (a start before an analysis, that before a task alone), so that
+    the plan shows, and the budget counts, what will happen; the others wait for it, so it must not
+    wait for one of them.
+    """
+    twins: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda one: one.address):
+        if _is_of_a_run(change):
+            twins.setdefault(change.key, []).append(change)
+    needs = {change.address: set(change.depends_on) for change in changes}
+    makers: dict[str, Address] = {}
+    for key, group in sorted(twins.items()):
+        wanted = sorted(group, key=_asks_for, reverse=True)
+        addresses = {change.address for change in group}
+        maker = next(
+            one.address
+            for one in (*wanted, group[0])
+            if len(group) == 1 or not _needed(one.address, needs) & addresses
+        )
+        makers[key] = maker
+        for other in addresses - {maker}:
+            needs[other].add(maker)
+    return makers
+
+
+def _asks_for(change: Change) -> tuple[bool, int]:
+    return (change.unpriced or change.cost.maximum_pu > 0, len(change.requests))
+
+
+def _needed(address: Address, needs: Mapping[Address, set[Address]]) -> set[Address]:
+    """Return everything that an address waits for, itself not included."""
+    found: set[Address] = set()
+    left = [*needs.get(address, ())]
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left += needs.get(one, ())
+    return found
 
 
 def _with_kept_runs(changes: tuple[Change, ...]) -> tuple[Change, ...]:

@@ -23,6 +23,7 @@ from shplan.core.errors import (
     ManifestError,
     NoAnswerError,
     RefusedError,
+    SecretError,
     ShplanError,
     UndecidedError,
 )
@@ -358,9 +359,12 @@ def _ended(change: Change, error: ShplanError, cost_pu: float) -> ChangeResult:
     """Say how a change has ended that did not come to its end."""
     said = str(error)
     diagnostics: tuple[Diagnostic, ...] = ()
-    if isinstance(error, ManifestError):
-        # What is known only now does not fit: nothing of this change was sent.
-        diagnostics = error.diagnostics
+    if isinstance(error, ManifestError | SecretError):
+        # What is known only now does not fit, or a secret cannot be had: it was not sent.
+        diagnostics = tuple(
+            one if one.span else replace(one, span=change.source, address=str(change.address))
+            for one in error.diagnostics
+        )
         said = "; ".join(one.what for one in diagnostics) or said
     faults: tuple[Fault, ...] = ()
     if isinstance(error, ChangeFailedError):
