@@ -219,7 +219,9 @@ def content_of(api: str, request: str) -> Content:
     year = re.search(r'"from": ?"(\d{4})', request)
     source = re.search(r'"type": ?"(sentinel-2-l2a|byoc-[0-9a-f-]+)"', request)
     turn = _VERSION.search(request)
-    assert year and source and turn, request
+    assert year, request
+    assert source, request
+    assert turn, request
     return Content(api, int(year[1]), source[1], int(turn[1]))
 
 
