@@ -28,19 +28,16 @@ from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import missing
 
 from shplan.manifest import dates
-from shplan.manifest.expressions import (
+from shplan.manifest.expression_errors import (
     MAX_ITEMS,
     MAX_TEXT,
-    NOTHING,
     ExpressionError,
-    Hidden,
     Item,
-    Later,
     no_member,
     no_name,
-    step_into,
     too_large,
 )
+from shplan.manifest.stand_ins import NOTHING, Hidden, Later, step_into
 from shplan.manifest.wording import listed, nearest
 from shplan.manifest.work import (
     MAX_SCALAR_WORK,
