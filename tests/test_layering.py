@@ -156,7 +156,7 @@ ONLY: dict[str, set[str]] = {
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.
-    "yaml": {"manifest/parse.py", "schema/extract.py"},
+    "yaml": {"manifest/parse.py", "manifest/yaml_places.py", "schema/extract.py"},
 }
 
 
