@@ -63,6 +63,13 @@ _MOST_OUTSIDE = 0.9
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
+# Where it has too few, a script may give up early, or miss what it looks for.
+_OF_SCENES = frozenset(
+    [
+        *("fails", "output-form", "output-missing", "output-short", "output-unknown"),
+        "sample-type",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,11 @@ def remarks(look: Look) -> list[Remark]:
     return found
 
 
+def amiss(look: Look) -> int:
+    """Return how many things are wrong with a script that may be so for want of scenes alone."""
+    return sum(one.rule in _OF_SCENES for one in remarks(look))
+
+
 def remarks_on_input(
     given: InputFacts, collection: Collection, *, deployment: str, reading: Reading
 ) -> list[Remark]:
@@ -153,13 +165,14 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
 
 def _of_version(look: Look) -> _Remarks:
     if not look.has_version and not look.facts.is_simple:
-        yield _warned(
+        yield Remark(
             "version",
             "No version line",
             "the first line does not say `//VERSION=3`.",
+            "Without it the service may take the script for one of an older dialect, and a batch request"
+            " does not take it.",
             "begin the file with a line //VERSION=3",
-            None,
-            why="Without it the service may take the script for one of an older dialect.",
+            severity=Severity.HINT,
         )
 
 

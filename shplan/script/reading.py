@@ -146,7 +146,7 @@ class Reading:
         constants: members of the constant objects that are named, as (object, member)
         objects: the object literals, each by its keys
         doubted: members that the text expects may be missing: compared with undefined or null, asked
-            for their type, or given another value by `??`
+            for their type, or given another value by `??`, `|| 1` or a default of a pattern
         assembled: more of the script is put together at run time, by `eval` or `Function`
     """
 
@@ -216,6 +216,7 @@ class _Reader:
             "pair": self._pair,
             "pair_pattern": self._pair_pattern,
             "shorthand_property_identifier_pattern": self._shorthand,
+            "object_assignment_pattern": self._default,
             "shorthand_property_identifier": self._use,
             "variable_declarator": self._declarator,
             "assignment_expression": self._assignment,
@@ -289,8 +290,17 @@ class _Reader:
     def _pair_pattern(self, node: Node) -> None:
         self._key(node, self._members)
         value = node.child_by_field_name("value")
-        if value is not None:
-            self._declare(value)
+        if value is None:
+            return
+        self._declare(value)
+        key = node.child_by_field_name("key")
+        if value.type == "assignment_pattern" and key is not None:
+            self._doubted.add(self._name(key))
+
+    def _default(self, node: Node) -> None:
+        name = node.child_by_field_name("left")
+        if name is not None:
+            self._doubted.add(self._word(name))
 
     def _key(self, node: Node, book: dict[str, list[Span]]) -> None:
         key = node.child_by_field_name("key")
@@ -347,7 +357,7 @@ class _Reader:
         operator = node.child_by_field_name("operator")
         if left is None or right is None or operator is None:
             return
-        if operator.type == "??":
+        if operator.type == "??" or (operator.type == "||" and right.type == "number"):
             self._doubt(left)
         elif operator.type in _COMPARISONS:
             for one, other in ((left, right), (right, left)):
@@ -359,8 +369,7 @@ class _Reader:
             "property" if node.type == "member_expression" else "index"
         )
         if member is not None and node.type in ("member_expression", "subscript_expression"):
-            quoted = member.type == "string"
-            self._doubted.add(self._unquoted(member) if quoted else self._word(member))
+            self._doubted.add(self._name(member))
 
     def _declare(self, pattern: Node | None) -> None:
         """Take the names of a pattern as declared; what a default value uses is a use."""
@@ -375,6 +384,9 @@ class _Reader:
         elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
             for one in pattern.named_children:
                 self._declare(one)
+
+    def _name(self, node: Node) -> str:
+        return self._unquoted(node) if node.type == "string" else self._word(node)
 
     def _word(self, node: Node) -> str:
         return self._encoded[node.start_byte : node.end_byte].decode("utf-8", "replace")

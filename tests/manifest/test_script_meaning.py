@@ -119,6 +119,26 @@ LENIENT = {
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
         " return [s.B04 * (s.dataMask ?? 1) + s.B08];"
     ),
+    "defaults for members": script(
+        "const {CLM = 0, SCL: scene = 4} = s; return [CLM || scene === 3 ? 0 : s.B04 / (s.mask || 1) + s.B08];"
+    ),
+    "a version line in a text of a program": script(NDVI).replace(
+        "//VERSION=3", "\n  // VERSION = 3"
+    ),
+    "a fourth scene": script("return [s[3].B04 + s[3].B08];", more=', mosaicking: "ORBIT"'),
+    "scenes enough for a mean": script(
+        "if (s.length < 7) return [0];"
+        " return [0, 1].map((k) => s.reduce((sum, one) => sum + one.B04 * k + one.B08, 0) / s.length);",
+        output=TWO,
+        more=TILE,
+    ),
+    "the same day of years before": script(
+        "const years = told.orbits.map((one) => one.dateFrom.slice(0, 4));"
+        " const past = years.map((year, k) => [year, s[k].B08 - s[k].B04]).filter(([year]) => year < years[0]);"
+        " return [past[0][1] - past[past.length - 1][1]];",
+        argument="s, told",
+        more=', mosaicking: "ORBIT"',
+    ),
     "inputs of one source": script(
         "return [s.SCL === 3 ? 0 : s.B04];",
         bands='[{bands: ["B04"], units: "REFLECTANCE"}, {bands: ["SCL"], units: "DN"}]',
@@ -227,6 +247,11 @@ def test_what_is_wrong_is_said(
     assert expected in said(found), found
     (first, *_) = [one for one in found if (one.severity.value, one.rule) == expected]
     assert words in f"{first.what} {first.why} {first.hint}"
+
+
+def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
+    text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
+    assert said(remarks(look(worker, text))) == [("hint", "version")]
 
 
 def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:

@@ -24,8 +24,8 @@ from shplan.script.source import (
         ("//VERSION=3", 3),
         ("//VERSION=3 (auto-converted from 1)", 3),
         ("// VERSION=3", 3),
-        ("//VERSION = 3", None),
-        ("  //VERSION=3", None),
+        ("//VERSION = 3", 3),
+        ("  //VERSION=3", 3),
         ("//version=3", None),
         ("\ufeff//VERSION=3\r\n", 3),
         ("//VERSION=2", 2),
@@ -34,12 +34,13 @@ from shplan.script.source import (
         ("//VERSION=", None),
         ("//VERSION 3", None),
         ("/*VERSION=3*/", None),
-        ("\n//VERSION=3", None),
+        ("\n \r\n\t//VERSION=3", 3),
+        ("// of mine\n//VERSION=3", None),
         ("var a; //VERSION=3", None),
         ("", None),
     ],
 )
-def test_the_first_line_says_the_version(line: str, version: int | None) -> None:
+def test_the_first_line_that_is_not_empty_says_the_version(line: str, version: int | None) -> None:
     assert version_of(line) == version
 
 
