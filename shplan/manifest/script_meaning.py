@@ -241,12 +241,14 @@ def _sample_types(reading: Reading) -> _Remarks:
 
 def _of_setup(look: Look) -> _Remarks:
     if "filterScenes" in look.facts.functions:
-        yield _warned(
+        yield Remark(
             "older-function",
             "Function no longer documented",
             "`filterScenes()` is of an older dialect; nobody says that it is still called.",
+            "",
             "filter in `preProcessScenes(collections)`",
-            _first(look.reading.strings, "filterScenes"),
+            look.reading.declared.get("filterScenes"),
+            Severity.HINT,
         )
     for given in look.facts.inputs:
         for band in sorted({one for one in given.bands if given.bands.count(one) > 1}):

@@ -145,6 +145,7 @@ class Reading:
             said of a name that a `typeof` asks about, nor where the text is put together at run time
         constants: members of the constant objects that are named, as (object, member)
         objects: the object literals, each by its keys
+        declared: names of variables, functions and arguments, each where it is declared first
         doubted: members that the text expects may be missing: compared with undefined or null, asked
             for their type, or given another value by `??`, `|| 1` or a default of a pattern
         assembled: more of the script is put together at run time, by `eval` or `Function`
@@ -156,6 +157,7 @@ class Reading:
     undeclared: Mapping[str, Span]
     constants: Mapping[tuple[str, str], Span]
     objects: tuple[Mapping[str, Member], ...]
+    declared: Mapping[str, Span]
     doubted: frozenset[str] = frozenset()
     assembled: bool = False
 
@@ -204,7 +206,7 @@ class _Reader:
         self._keys: dict[str, list[Span]] = {}
         self._constants: dict[tuple[str, str], Span] = {}
         self._objects: list[Mapping[str, Member]] = []
-        self._declared: set[str] = set()
+        self._declared: dict[str, Span] = {}
         self._guarded: set[str] = set()
         self._doubted: set[str] = set()
         self._used: dict[str, Span] = {}
@@ -238,7 +240,7 @@ class _Reader:
             taker(node)
 
     def reading(self) -> Reading:
-        known = self._declared | self._guarded | GLOBALS
+        known = self._declared.keys() | self._guarded | GLOBALS
         undeclared = {name: span for name, span in self._used.items() if name not in known}
         assembled = bool({"eval", "Function"} & self._used.keys())
         if assembled:
@@ -250,6 +252,7 @@ class _Reader:
             undeclared,
             self._constants,
             tuple(self._objects),
+            self._declared,
             frozenset(self._doubted),
             assembled,
         )
@@ -312,7 +315,7 @@ class _Reader:
     def _shorthand(self, node: Node) -> None:
         name = self._word(node)
         self._members.setdefault(name, []).append(self._span(node))
-        self._declared.add(name)
+        self._declared.setdefault(name, self._span(node))
 
     def _use(self, node: Node) -> None:
         self._used.setdefault(self._word(node), self._span(node))
@@ -376,7 +379,7 @@ class _Reader:
         if pattern is None:
             return
         if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-            self._declared.add(self._word(pattern))
+            self._declared.setdefault(self._word(pattern), self._span(pattern))
         elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
             self._declare(pattern.child_by_field_name("left"))
         elif pattern.type == "pair_pattern":

@@ -11,7 +11,7 @@ import re
 
 # Source: Evalscript V3; published scripts also write spaces in it, a remark behind, and, where the text stands in a
 # program, white space before it.
-_VERSION = re.compile(r"\ufeff?[ \t\r\n]*//[ \t]*VERSION[ \t]*=[ \t]*(\d+)(?![\d.])")
+_VERSION = re.compile(r"\ufeff?[ \t\r\n]*//[ \t]*VERSION[ \t]*=[ \t]*(\d+)(?!\d|\.\d)")
 # Source: ECMA-262, "Line Terminators".
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
 # Comments go; a string stays, so that nothing in it is taken for a comment.

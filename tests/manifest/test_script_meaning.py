@@ -235,7 +235,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         (script(NDVI, bands='["B04", "B08", "B04"]'), ("warning", "band-twice"), "B04"),
         (
             script(NDVI) + "function filterScenes(a) { return a; }\n",
-            ("warning", "older-function"),
+            ("hint", "older-function"),
             "preProcessScenes",
         ),
     ],
@@ -252,6 +252,13 @@ def test_what_is_wrong_is_said(
 def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
     text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
     assert said(remarks(look(worker, text))) == [("hint", "version")]
+
+
+@pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
+def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
+    (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (5, form.index("filterScenes") + 1)
 
 
 def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:

@@ -31,6 +31,7 @@ from shplan.script.source import (
         ("//VERSION=2", 2),
         ("//VERSION=30", 30),
         ("//VERSION=3.1", None),
+        ("//VERSION=3.Snow of mine", 3),
         ("//VERSION=", None),
         ("//VERSION 3", None),
         ("/*VERSION=3*/", None),
