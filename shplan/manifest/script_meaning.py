@@ -8,6 +8,7 @@ Evalscript V3, its functions, and the data collections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
 from shplan.manifest.script_values import public_bands
 from shplan.script import InputFacts, ScriptError, ScriptFacts
+from shplan.script.names import WITHHELD
 from shplan.script.probing import Returned, Seen, Source
 from shplan.script.reading import Reading, Span
 
@@ -63,6 +65,7 @@ _MOST_OUTSIDE = 0.9
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
+_NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
 # Where it has too few, a script may give up early, or miss what it looks for.
 _OF_SCENES = frozenset(
     [
@@ -477,7 +480,7 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
 
 def _before_the_pixels(fault: ScriptError) -> Remark:
     """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
-    sure = fault.message.startswith("ReferenceError")
+    sure = _is_undefined(fault)
     return Remark(
         "fails",
         "Evalscript fails",
@@ -489,6 +492,14 @@ def _before_the_pixels(fault: ScriptError) -> Remark:
     )
 
 
+def _is_undefined(fault: ScriptError) -> bool:
+    """Tell whether a name is used that there is not, neither here nor where the service runs the script."""
+    found = _NOT_DEFINED.search(fault.message)
+    return fault.message.startswith("ReferenceError") and not (
+        found is not None and found[1] in WITHHELD
+    )
+
+
 def _word_at(line: int, column: int | None) -> Span:
     return Span(line, column or 1, (column or 1) + 1)
 
@@ -497,7 +508,7 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
     first = seen.first
     if first is None:
         return
-    sure = first.message.startswith("ReferenceError") and not look.facts.is_simple
+    sure = _is_undefined(first) and not look.facts.is_simple
     every = seen.failed == seen.pixels
     where = "every made-up pixel" if every else f"{seen.failed} of {seen.pixels} made-up pixels"
     span = None if first.line is None else _word_at(first.line, first.column)

@@ -14,95 +14,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shplan.script.names import GLOBALS, WITHHELD
 from shplan.script.source import line_starts
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-# Source: ECMA-262, "The Global Object", without what the engine's world lacks.
-_LANGUAGE = frozenset(
-    [
-        "Object",
-        "Function",
-        "Array",
-        "Number",
-        "Boolean",
-        "String",
-        "Symbol",
-        "BigInt",
-        "Math",
-        "JSON",
-        "Date",
-        "RegExp",
-        "Promise",
-        "Proxy",
-        "Reflect",
-        "Map",
-        "Set",
-        "WeakMap",
-        "WeakSet",
-        "WeakRef",
-        "FinalizationRegistry",
-        "Iterator",
-        "Intl",
-        "Error",
-        "AggregateError",
-        "EvalError",
-        "RangeError",
-        "ReferenceError",
-        "SyntaxError",
-        "TypeError",
-        "URIError",
-        "globalThis",
-        "Infinity",
-        "NaN",
-        "undefined",
-        "eval",
-        "isFinite",
-        "isNaN",
-        "parseFloat",
-        "parseInt",
-        "decodeURI",
-        "decodeURIComponent",
-        "encodeURI",
-        "encodeURIComponent",
-        "escape",
-        "unescape",
-        "arguments",
-    ]
-)
-# Source: documentation, "Evalscript functions", and what published scripts use besides.
-_HELPERS = frozenset(
-    [
-        "ColorGradientVisualizer",
-        "ColorMapVisualizer",
-        "ColorRampVisualizer",
-        "DefaultVisualizer",
-        "HighlightCompressVisualizer",
-        "HighlightCompressVisualizerSingle",
-        "Identity",
-        "JAVA_DOUBLE_MAX_VAL",
-        "Mosaicking",
-        "SampleType",
-        "blueRed",
-        "colorBlend",
-        "combine",
-        "decodeL8C2Qa",
-        "decodeS3OLCIQualityFlags",
-        "greenWhite",
-        "index",
-        "int2rgb",
-        "inverse",
-        "normalizeRGB",
-        "oceanColor",
-        "redTemperature",
-        "rgb2int",
-        "valueInterpolate",
-        "valueMap",
-        "console",
-    ]
-)
-GLOBALS = _LANGUAGE | _HELPERS
 _CONSTANTS = ("Mosaicking", "SampleType")
 _COMPARISONS = ("===", "!==", "==", "!=")
 _FUNCTIONS = (
@@ -143,6 +60,7 @@ class Reading:
         keys: the keys of object literals
         undeclared: names that are used and declared nowhere, each where it stands first; nothing is
             said of a name that a `typeof` asks about, nor where the text is put together at run time
+            or takes members for names (`with`)
         constants: members of the constant objects that are named, as (object, member)
         objects: the object literals, each by its keys
         declared: names of variables, functions and arguments, each where it is declared first
@@ -210,6 +128,7 @@ class _Reader:
         self._guarded: set[str] = set()
         self._doubted: set[str] = set()
         self._used: dict[str, Span] = {}
+        self._is_open = False
         self._takers: Mapping[str, Callable[[Node], None]] = {
             "member_expression": self._member,
             "subscript_expression": self._subscript,
@@ -235,15 +154,17 @@ class _Reader:
     def take(self, node: Node) -> None:
         if node.type in _FUNCTIONS:
             self._function(node)
+        elif node.type == "with_statement":
+            self._is_open = True
         taker = self._takers.get(node.type)
         if taker is not None:
             taker(node)
 
     def reading(self) -> Reading:
-        known = self._declared.keys() | self._guarded | GLOBALS
+        known = self._declared.keys() | self._guarded | GLOBALS | WITHHELD
         undeclared = {name: span for name, span in self._used.items() if name not in known}
         assembled = bool({"eval", "Function"} & self._used.keys())
-        if assembled:
+        if assembled or self._is_open:
             undeclared = {}
         return Reading(
             {name: tuple(spans) for name, spans in self._members.items()},

@@ -119,6 +119,7 @@ LENIENT = {
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
         " return [s.B04 * (s.dataMask ?? 1) + s.B08];"
     ),
+    "members for names": script("with (s) { return [B04 + B08]; }"),
     "defaults for members": script(
         "const {CLM = 0, SCL: scene = 4} = s; return [CLM || scene === 3 ? 0 : s.B04 / (s.mask || 1) + s.B08];"
     ),
@@ -227,6 +228,12 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "Mosaicking.ORBIT",
         ),
         (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
+        # The service's engine has them.
+        (
+            script("return [new Float32Array([s.B04 + s.B08])[0]];"),
+            ("warning", "fails"),
+            "Float32Array",
+        ),
         (
             script("if (s.B04 > 7) other(); return [s.B04 + s.B08];"),
             ("warning", "undeclared"),
