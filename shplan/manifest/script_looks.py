@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shplan.manifest.collections import MASK
-from shplan.manifest.script_meaning import Look
+from shplan.manifest.script_meaning import Look, amiss
 from shplan.manifest.script_values import (
     DAYS,
+    MANY_DAYS,
     days_of,
     public_bands,
     samples_of,
@@ -58,7 +59,7 @@ def look(
     with worker.begin(text, bands=bands or _variables(reading)) as rendering:
         facts = rendering.facts
         try:
-            seen = _seen(rendering, text, [] if reads is None else reads(facts))
+            seen = _seen(rendering, text, reading, [] if reads is None else reads(facts))
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
     return Look(facts, reading, seen, has_version=stated)
@@ -70,7 +71,9 @@ def _variables(reading: Reading) -> Iterable[str]:
     return (*sorted(public_bands()), MASK) if reading.assembled else reading.undeclared
 
 
-def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -> Seen:
+def _seen(
+    rendering: Rendering, text: str, reading: Reading, known: Sequence[Collection | None]
+) -> Seen:
     facts = rendering.facts
     days: Sequence[str] = DAYS
     seen = _watched(rendering, known, days, keyed_by="")
@@ -78,13 +81,21 @@ def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -
         # It chose none of the scenes of any summer: it may be made for days that it names.
         days = named_days
         seen = _watched(rendering, known, days, keyed_by="")
+    name = ""
     if len(facts.inputs) == 1 and seen.failed == seen.pixels:
         # A request with several collections keys its samples, by names that only the request says.
         named = next(iter(seen.sources[0].strays), "")
         keyed = _watched(rendering, known, days, keyed_by=named)
-        fits = keyed.failed < seen.failed and not keyed.sources[0].list_strays
-        return keyed if fits else seen
-    return seen
+        if keyed.failed < seen.failed and not keyed.sources[0].list_strays:
+            seen, name = keyed, named
+    wrong = amiss(Look(facts, reading, seen))
+    if not wrong or all(one.mosaicking == "SIMPLE" for one in facts.inputs):
+        return seen
+    try:
+        many = _watched(rendering, known, sorted({*days, *MANY_DAYS}, reverse=True), keyed_by=name)
+    except ScriptError:
+        return seen
+    return many if amiss(Look(facts, reading, many)) < wrong else seen
 
 
 def _watched(

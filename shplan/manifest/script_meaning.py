@@ -8,6 +8,7 @@ Evalscript V3, its functions, and the data collections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
 from shplan.manifest.script_values import public_bands
 from shplan.script import InputFacts, ScriptError, ScriptFacts
+from shplan.script.names import WITHHELD
 from shplan.script.probing import Returned, Seen, Source
 from shplan.script.reading import Reading, Span
 
@@ -63,6 +65,14 @@ _MOST_OUTSIDE = 0.9
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
+_NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
+# Where it has too few, a script may give up early, or miss what it looks for.
+_OF_SCENES = frozenset(
+    [
+        *("fails", "output-form", "output-missing", "output-short", "output-unknown"),
+        "sample-type",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,11 @@ def remarks(look: Look) -> list[Remark]:
     return found
 
 
+def amiss(look: Look) -> int:
+    """Return how many things are wrong with a script that may be so for want of scenes alone."""
+    return sum(one.rule in _OF_SCENES for one in remarks(look))
+
+
 def remarks_on_input(
     given: InputFacts, collection: Collection, *, deployment: str, reading: Reading
 ) -> list[Remark]:
@@ -153,13 +168,14 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
 
 def _of_version(look: Look) -> _Remarks:
     if not look.has_version and not look.facts.is_simple:
-        yield _warned(
+        yield Remark(
             "version",
             "No version line",
             "the first line does not say `//VERSION=3`.",
+            "Without it the service may take the script for one of an older dialect, and a batch request"
+            " does not take it.",
             "begin the file with a line //VERSION=3",
-            None,
-            why="Without it the service may take the script for one of an older dialect.",
+            severity=Severity.HINT,
         )
 
 
@@ -228,12 +244,14 @@ def _sample_types(reading: Reading) -> _Remarks:
 
 def _of_setup(look: Look) -> _Remarks:
     if "filterScenes" in look.facts.functions:
-        yield _warned(
+        yield Remark(
             "older-function",
             "Function no longer documented",
             "`filterScenes()` is of an older dialect; nobody says that it is still called.",
+            "",
             "filter in `preProcessScenes(collections)`",
-            _first(look.reading.strings, "filterScenes"),
+            look.reading.declared.get("filterScenes"),
+            Severity.HINT,
         )
     for given in look.facts.inputs:
         for band in sorted({one for one in given.bands if given.bands.count(one) > 1}):
@@ -479,7 +497,7 @@ def _is_for_statistics(one: Returned, look: Look) -> bool:
 
 def _before_the_pixels(fault: ScriptError) -> Remark:
     """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
-    sure = fault.message.startswith("ReferenceError")
+    sure = _is_undefined(fault)
     return Remark(
         "fails",
         "Evalscript fails",
@@ -491,6 +509,14 @@ def _before_the_pixels(fault: ScriptError) -> Remark:
     )
 
 
+def _is_undefined(fault: ScriptError) -> bool:
+    """Tell whether a name is used that there is not, neither here nor where the service runs the script."""
+    found = _NOT_DEFINED.search(fault.message)
+    return fault.message.startswith("ReferenceError") and not (
+        found is not None and found[1] in WITHHELD
+    )
+
+
 def _word_at(line: int, column: int | None) -> Span:
     return Span(line, column or 1, (column or 1) + 1)
 
@@ -499,7 +525,7 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
     first = seen.first
     if first is None:
         return
-    sure = first.message.startswith("ReferenceError") and not look.facts.is_simple
+    sure = _is_undefined(first) and not look.facts.is_simple
     every = seen.failed == seen.pixels
     where = "every made-up pixel" if every else f"{seen.failed} of {seen.pixels} made-up pixels"
     span = None if first.line is None else _word_at(first.line, first.column)

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 
 PIXELS: Final = 240
 DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
+# The same day of each month of two years, for scripts that compare months or years.
+MANY_DAYS: Final = tuple(
+    f"{count // 12}-{count % 12 + 1:02}-28" for count in range(2025 * 12 + 5, 2023 * 12 + 4, -1)
+)
 _FIRST_DAY, _LAST_DAY = "2025-05-01", "2025-06-30"
 # A script that lists the days of ten years is told of the first of them.
 _MOST_DAYS = 60
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 # Source: documentation, "Sentinel-2 L2A"; Planet, "Usable Data Mask".
-_MASKS = frozenset(["dataMask", "CLM", "shadowMask", "clear"])
+_MASKS = frozenset(["dataMask", "clear"])
+_HIDDEN = frozenset(["CLM", "shadowMask"])
 _CLASSES: Mapping[str, int] = {
     "SCL": 12,
     "cloud_mask": 8,
@@ -198,6 +203,8 @@ def _plane(name: str, limits: tuple[float, float], image: str) -> list[float]:
     if name in _MASKS:
         # Mostly valid: a mask that is off in every second pixel would hide the rest.
         return [float(share >= _MASKED) for share in shares]
+    if name in _HIDDEN:
+        return [float(share < _MASKED) for share in shares]
     if name in _CLASSES:
         return [float(int(share * _CLASSES[name])) for share in shares]
     if name in _RADAR:

@@ -125,6 +125,27 @@ LENIENT = {
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
         " return [s.B04 * (s.dataMask ?? 1) + s.B08];"
     ),
+    "members for names": script("with (s) { return [B04 + B08]; }"),
+    "defaults for members": script(
+        "const {CLM = 0, SCL: scene = 4} = s; return [CLM || scene === 3 ? 0 : s.B04 / (s.mask || 1) + s.B08];"
+    ),
+    "a version line in a text of a program": script(NDVI).replace(
+        "//VERSION=3", "\n  // VERSION = 3"
+    ),
+    "a fourth scene": script("return [s[3].B04 + s[3].B08];", more=', mosaicking: "ORBIT"'),
+    "scenes enough for a mean": script(
+        "if (s.length < 7) return [0];"
+        " return [0, 1].map((k) => s.reduce((sum, one) => sum + one.B04 * k + one.B08, 0) / s.length);",
+        output=TWO,
+        more=TILE,
+    ),
+    "the same day of years before": script(
+        "const years = told.orbits.map((one) => one.dateFrom.slice(0, 4));"
+        " const past = years.map((year, k) => [year, s[k].B08 - s[k].B04]).filter(([year]) => year < years[0]);"
+        " return [past[0][1] - past[past.length - 1][1]];",
+        argument="s, told",
+        more=', mosaicking: "ORBIT"',
+    ),
     "inputs of one source": script(
         "return [s.SCL === 3 ? 0 : s.B04];",
         bands='[{bands: ["B04"], units: "REFLECTANCE"}, {bands: ["SCL"], units: "DN"}]',
@@ -220,6 +241,12 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "Mosaicking.ORBIT",
         ),
         (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
+        # The service's engine has them.
+        (
+            script("return [new Float32Array([s.B04 + s.B08])[0]];"),
+            ("warning", "fails"),
+            "Float32Array",
+        ),
         (
             script("if (s.B04 > 7) other(); return [s.B04 + s.B08];"),
             ("warning", "undeclared"),
@@ -228,7 +255,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         (script(NDVI, bands='["B04", "B08", "B04"]'), ("warning", "band-twice"), "B04"),
         (
             script(NDVI) + "function filterScenes(a) { return a; }\n",
-            ("warning", "older-function"),
+            ("hint", "older-function"),
             "preProcessScenes",
         ),
     ],
@@ -240,6 +267,18 @@ def test_what_is_wrong_is_said(
     assert expected in said(found), found
     (first, *_) = [one for one in found if (one.severity.value, one.rule) == expected]
     assert words in f"{first.what} {first.why} {first.hint}"
+
+
+def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
+    text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
+    assert said(remarks(look(worker, text))) == [("hint", "version")]
+
+
+@pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
+def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
+    (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (5, form.index("filterScenes") + 1)
 
 
 def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:
