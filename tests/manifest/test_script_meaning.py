@@ -120,6 +120,11 @@ LENIENT = {
         bands='["DEM", "dataMask"]',
         output='[{id: "heights", bands: 1}, {id: "dataMask", bands: 1}]',
     ),
+    "digital numbers, scaled and darkened": script(
+        "return [s.Blue / 10000 - 0.01, s.NIR / 10000 - 0.01];",
+        bands='["Blue", "NIR"]',
+        output="{bands: 2}",
+    ),
     "heat in no unit": script("return [300 / s.F1];", bands='["F1"]', output="{bands: 1}"),
     "members that may be missing": script(
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
