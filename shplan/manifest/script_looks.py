@@ -92,7 +92,8 @@ def _seen(
     if not wrong or all(one.mosaicking == "SIMPLE" for one in facts.inputs):
         return seen
     try:
-        many = _watched(rendering, known, sorted({*days, *MANY_DAYS}, reverse=True), keyed_by=name)
+        days = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
+        many = _watched(rendering, known, days, keyed_by=name)
     except ScriptError:
         return seen
     return many if amiss(Look(facts, reading, many)) < wrong else seen

@@ -133,6 +133,14 @@ LENIENT = {
         output=TWO,
         more=TILE,
     ),
+    "a day of each source": script(
+        "const day = new Date('2020-07-07T10:00:00Z').getTime();"
+        " const at = (id) => told[id].scenes.find((one) => one.date.getTime() === day).idx;"
+        " return [s.a[at('a')].B04 + s.b[at('b')].VV];",
+        argument="s, told",
+        bands=FUSED,
+        more=TILE,
+    ),
     "the same day of years before": script(
         "const years = told.orbits.map((one) => one.dateFrom.slice(0, 4));"
         " const past = years.map((year, k) => [year, s[k].B08 - s[k].B04]).filter(([year]) => year < years[0]);"
