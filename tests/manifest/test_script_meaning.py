@@ -269,6 +269,13 @@ def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) ->
     assert said(remarks(look(worker, text))) == [("hint", "version")]
 
 
+def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) -> None:
+    text = script("if (s.B04 > 0.5) return [s.B08];")
+    (one,) = remarks(look(worker, text))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (3, 10)
+
+
 @pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
 def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
     (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
