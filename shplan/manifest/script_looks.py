@@ -90,7 +90,7 @@ def _seen(
             seen, name = keyed, named
     wrong = amiss(Look(facts, reading, seen))
     if wrong and any(one.mosaicking != "SIMPLE" for one in facts.inputs):
-        more = sorted({*days, *MANY_DAYS}, reverse=True)
+        more = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
         seen, days, wrong = _better(
             rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
         )

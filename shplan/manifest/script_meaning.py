@@ -391,7 +391,7 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
             "Nothing returned on some path",
             f"`evaluatePixel()` returned nothing for {nothing} of {seen.pixels} made-up pixels.",
             "return a value on every path: no data as zeros, and a `dataMask` of 0",
-            None,
+            reading.declared.get("evaluatePixel"),
         )
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.

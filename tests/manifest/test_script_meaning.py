@@ -144,6 +144,14 @@ LENIENT = {
         output=TWO,
         more=TILE,
     ),
+    "a day of each source": script(
+        "const day = new Date('2020-07-07T10:00:00Z').getTime();"
+        " const at = (id) => told[id].scenes.find((one) => one.date.getTime() === day).idx;"
+        " return [s.a[at('a')].B04 + s.b[at('b')].VV];",
+        argument="s, told",
+        bands=FUSED,
+        more=TILE,
+    ),
     "the same day of years before": script(
         "const years = told.orbits.map((one) => one.dateFrom.slice(0, 4));"
         " const past = years.map((year, k) => [year, s[k].B08 - s[k].B04]).filter(([year]) => year < years[0]);"
@@ -277,6 +285,13 @@ def test_what_is_wrong_is_said(
 def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
     text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
     assert said(remarks(look(worker, text))) == [("hint", "version")]
+
+
+def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) -> None:
+    text = script("if (s.B04 > 0.5) return [s.B08];")
+    (one,) = remarks(look(worker, text))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (3, 10)
 
 
 @pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
