@@ -83,6 +83,7 @@ class Reason(Enum):
     RUN_FAILED = "the run failed"
     RUN_STOPPED = "the run was stopped"
     PARTLY_DONE = "some features of the run failed"
+    REPEAT_UNKNOWN = "what failed was to be done once more, and nothing tells whether it was"
     OUTCOME_UNKNOWN = "it was started, and nothing tells how it ended"
     TOO_DEAR = "it can cost more than its `maxPu`"
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"

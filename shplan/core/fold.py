@@ -73,8 +73,10 @@ class Fold:
                 self._note_change(entry, draft.address)
             case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
                 pass
-            case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
+            case Event.ADOPT | Event.PROTECT | Event.RECEIPT:
                 self._learn(draft.address, draft.settlement)
+            case Event.IMPORT:
+                self._confirm(draft.address, draft.settlement)
             case Event.MOVE:
                 self._move(draft.data, draft.address)
             case Event.FORGET:
@@ -151,6 +153,16 @@ class Fold:
             self._records.pop(address, None)
         elif record is not before:
             self._records[address] = record
+
+    def _confirm(self, address: Address, settlement: Settlement | None) -> None:
+        """Learn what a person has looked at: whatever was to happen to it is decided by that."""
+        record = self._records.get(address)
+        if record is not None and settlement is not None:
+            for number, intent in list(record.pending.items()):
+                if intent.data and intent.data.get("id") == settlement.id:
+                    del record.pending[number]
+                    del self._open[number]
+        self._learn(address, settlement)
 
     def _move(self, data: JsonObject, target: Address) -> None:
         source = Address.parse(str(data["from"]))

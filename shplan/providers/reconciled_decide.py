@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
+from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost, calls
 from shplan.core.planner import Found, dependencies, judge_existing, judge_undeclared, with_verdict
 from shplan.core.refusals import ambiguous, same_key
@@ -27,6 +27,7 @@ from shplan.providers.observation import (
 )
 from shplan.providers.reconciled import stated_record
 from shplan.providers.reconciled_api import OWN, ObjectApi, Stage, is_unmanaged, noted
+from shplan.providers.reconciled_ready import failure_of, lost_again, undecided_again
 
 
 def decide_object(api: ObjectApi, one: Wanted, observation: Observation) -> tuple[Change, ...]:
@@ -141,7 +142,7 @@ def _decide_existing(api: ObjectApi, one: Wanted, observed: Observed, base: Chan
     same_as_applied = one.recorded is not None and one.recorded.spec == stated_record(base.record)
     judged = replace(with_verdict(base, verdict), drifted=bool(fields) and same_as_applied)
     worded = _worded(api, judged, desired, observed, one.recorded)
-    return _prepared(api, _unless_used(api, worded, observed), observed)
+    return _prepared(api, _unless_used(api, worded, observed), observed, one.recorded)
 
 
 def _found(one: Wanted, observed: Observed) -> Found:
@@ -264,7 +265,9 @@ def _unless_used(api: ObjectApi, change: Change, found: Observed | LeftBehind) -
     return change.blocked(Reason.IN_USE, note=note)
 
 
-def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
+def _prepared(
+    api: ObjectApi, change: Change, observed: Observed, recorded: Recorded | None
+) -> Change:
     """Wait for what the service is preparing; have it done once more where it has failed."""
     preparation = api.preparation
     if preparation is None or change.action not in (Action.NOOP, Action.UPDATE, Action.ADOPT):
@@ -277,6 +280,16 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
     if stage is Stage.READY:
         notes = (f"left out: {cause}",) if cause else ()
         return replace(change, notes=(*change.notes, *notes))
+    if lost_again(api, recorded, observed.attributes):
+        refusal = Refusal(RefusalKind.UNDECIDED, undecided_again(api, change.address, observed.id))
+        return replace(
+            change,
+            action=Action.BLOCKED,
+            reason=Reason.REPEAT_UNKNOWN,
+            requests=(),
+            cost=Cost(),
+            refusals=(*change.refusals, refusal),
+        )
     cause = cause or "no cause given"
     quiet = change.action is Action.NOOP
     return replace(
@@ -286,6 +299,10 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
         requests=(*change.requests, preparation.again(observed.id)),
         cost=change.cost + _calls(api, 1, f"repeat the {preparation.noun}"),
         notes=(*change.notes, f"its {preparation.noun} failed: {cause}", preparation.way_on),
-        current={**change.current, "again": True},
+        current={
+            **change.current,
+            "again": True,
+            "failed": failure_of(preparation, observed.attributes),
+        },
         records=True,
     )

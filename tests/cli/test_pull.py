@@ -70,9 +70,7 @@ def die_in_turn(root: Path, start: Barrier) -> None:
 
 def test_two_who_pull_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     start = SPACE.Barrier(2)
-    people = [
-        SPACE.Process(target=pull_many, args=(tmp_path, who, start)) for who in ("ann", "bo")
-    ]
+    people = [SPACE.Process(target=pull_many, args=(tmp_path, who, start)) for who in ("ann", "bo")]
     for one in people:
         one.start()
     for one in people:
