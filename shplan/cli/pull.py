@@ -95,7 +95,8 @@ def in_turn(root: Path, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
         (root / ".shplan").mkdir(exist_ok=True)
         while not lock.acquire():
             if time.monotonic() >= until:
-                raise _not_written("another shplan pull is writing it, and does not end")
+                busy = "another shplan pull is writing it, and does not end"
+                raise _not_written(busy)
             time.sleep(_PAUSE_S)
     except OSError as error:
         raise _not_written(error.strerror or "the system refuses") from error

@@ -73,10 +73,8 @@ class Fold:
                 self._note_change(entry, draft.address)
             case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
                 pass
-            case Event.ADOPT | Event.PROTECT | Event.RECEIPT:
-                self._learn(draft.address, draft.settlement)
-            case Event.IMPORT:
-                self._confirm(draft.address, draft.settlement)
+            case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
+                self._learn(draft.address, draft.settlement, confirmed=draft.event is Event.IMPORT)
             case Event.MOVE:
                 self._move(draft.data, draft.address)
             case Event.FORGET:
@@ -144,25 +142,26 @@ class Fold:
         else:
             record.pending[number] = left
 
-    def _learn(self, address: Address, settlement: Settlement | None) -> None:
+    def _learn(
+        self, address: Address, settlement: Settlement | None, *, confirmed: bool = False
+    ) -> None:
         before = self._records.get(address)
         record = Record() if before is None else before
         if settlement is not None:
+            if confirmed:
+                self._confirm(record, settlement.id)
             record = record.after(settlement)
         if not (record.known or record.pending):
             self._records.pop(address, None)
         elif record is not before:
             self._records[address] = record
 
-    def _confirm(self, address: Address, settlement: Settlement | None) -> None:
-        """Learn what a person has looked at: whatever was to happen to it is decided by that."""
-        record = self._records.get(address)
-        if record is not None and settlement is not None:
-            for number, intent in list(record.pending.items()):
-                if intent.data and intent.data.get("id") == settlement.id:
-                    del record.pending[number]
-                    del self._open[number]
-        self._learn(address, settlement)
+    def _confirm(self, record: Record, confirmed: str) -> None:
+        """Close what was open about an object that a person has looked at: that decides it."""
+        for number, intent in list(record.pending.items()):
+            if intent.data and intent.data.get("id") == confirmed:
+                del record.pending[number]
+                del self._open[number]
 
     def _move(self, data: JsonObject, target: Address) -> None:
         source = Address.parse(str(data["from"]))

@@ -18,7 +18,7 @@ from shplan.manifest.pulling import pull
 from shplan.manifest.readings import Question
 from shplan.providers.registry import PROVIDERS
 from tests.cli.conftest import Project
-from tests.support.bench import Bench, FlatSource
+from tests.support.bench import FlatSource
 
 TIMES = 40
 SPACE = multiprocessing.get_context("spawn")

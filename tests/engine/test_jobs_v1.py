@@ -362,7 +362,7 @@ def test_who_does_not_wait_does_not_wait_for_the_analysis(tmp_path: Path) -> Non
         # Still under way: nothing is sent again.
         assert await applied(world, job_v1(), wait=False) == (0, [])
         assert (await sent(world, "/analyse"), await sent(world, "/start")) == (1, 0)
-        await world.clock.sleep(ANALYSIS_S)
+        await world.clock.sleep(2 * ANALYSIS_S)
         change = await only(world, job_v1())
         assert (change.action, change.reason) == (Action.RESUME, Reason.NOT_STARTED)
         assert await applied(world, job_v1(), wait=False) == (0, [])
@@ -398,22 +398,56 @@ def test_within_a_budget_what_has_no_price_is_analysed_first(tmp_path: Path) -> 
 FORGETFUL = {f"expire_{name}_s": 600.0 for name in ("created", "analysed", "done", "failed")}
 
 
-def test_what_was_started_and_is_gone_is_decided_by_a_person(tmp_path: Path) -> None:
+WANTED = job_v1(area=TWO_TILES)
+
+
+async def run_and_forgotten(world: Bench) -> str:
+    """A task that was started, ended while nobody looked, and was cleared away."""
+    await begin(world, WANTED)
+    (task,) = await tasks_v1(world)
+    await world.clock.sleep(60.0)
+    await tasks_v1(world)
+    await world.clock.sleep(7200.0)
+    assert await tasks_v1(world) == []
+    return str(task["id"])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_has_delivered_every_tile_and_is_gone_is_done(tmp_path: Path, lost: bool) -> None:
     """With the ledger the START is known; without it, the files that were delivered."""
 
     async def scenario(world: Bench) -> None:
-        await begin(world, job_v1())
-        (task,) = await tasks_v1(world)
-        await world.clock.sleep(60.0)
-        await tasks_v1(world)
-        await world.clock.sleep(7200.0)
-        assert await tasks_v1(world) == []
-        change = await only(world, job_v1())
+        task = await run_and_forgotten(world)
+        if lost:
+            shutil.rmtree(world.root / world.ledger_name)
+        change = await only(world, WANTED)
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.NOT_RECORDED)
+        assert (change.id, change.cost.maximum_pu) == (task, 0)
+        before = await paid(world)
+        assert await applied(world, WANTED) == (0, [])
+        (run,) = (await world.journal().runs("sandbox")).values()
+        assert run.receipt is not None
+        assert (run.receipt.id, run.receipt.status, run.receipt.cost_pu) == (task, "DONE", None)
+        assert run.receipt.outputs["files"] == 2
+        assert (await paid(world), await tasks_v1(world)) == (before, [])
+        assert (await only(world, WANTED)).action is Action.NOOP
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_what_was_started_and_is_gone_is_decided_by_a_person(tmp_path: Path) -> None:
+    """A tile that is not there may have failed, or was taken away: nobody knows."""
+
+    async def scenario(world: Bench) -> None:
+        task = {"id": await run_and_forgotten(world)}
+        (tile, *_) = sorted((world.buckets / "results").rglob(f"{EAST}/*.tif"))
+        tile.unlink()
+        change = await only(world, WANTED)
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
         hint = change.refusals[0].diagnostic.hint
         assert f"shplan import BatchProcess/ndvi {task['id']}" in hint
         shutil.rmtree(world.root / world.ledger_name)
-        change = await only(world, job_v1())
+        change = await only(world, WANTED)
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
 
     on_bench(tmp_path, scenario, **FORGETFUL)
