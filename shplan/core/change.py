@@ -64,6 +64,7 @@ class Reason(Enum):
     RENAMED = "`moved` gives it a new address"
     FORGOTTEN = "`forget` lists it"
     FOREIGN_MEMBERS = "it holds members that are not ours"
+    CONTENTS_CHANGED = "it holds something else than when its replacement was planned"
     IN_USE = "something refers to it, and the service does not delete it"
     NOT_OWNED = "it was adopted and not confirmed by `shplan import`"
     UNMANAGED = "`managed: false`"

@@ -12,7 +12,14 @@ from typing import cast
 
 from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost, calls
-from shplan.core.planner import Found, dependencies, judge_existing, judge_undeclared, with_verdict
+from shplan.core.planner import (
+    Found,
+    dependencies,
+    held_by_others,
+    judge_existing,
+    judge_undeclared,
+    with_verdict,
+)
 from shplan.core.refusals import ambiguous, same_key
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
@@ -152,6 +159,7 @@ def _found(one: Wanted, observed: Observed) -> Found:
         by_intent=observed.binding is Binding.INTENT,
         owned=observed.detail == OWN or (recorded is not None and recorded.owned),
         foreign_members=observed.foreign_members or 0,
+        strangers=observed.strangers,
     )
 
 
@@ -245,8 +253,16 @@ def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple
         current={"slot": "loser" if left.id == noted(recorded, "loser") else "deposed"},
     )
     if left.foreign_members and api.members is not None:
-        note = f"it holds {left.foreign_members} {api.members.noun} that are not ours"
+        note = held_by_others(left.foreign_members, api.members.noun, left.strangers)
+        note += "; they came after the plan of the replacement"
         return (change.blocked(Reason.FOREIGN_MEMBERS, note=note),)
+    if left.changed:
+        note = (
+            f"what {api.noun} {left.id} holds is not what it held when its replacement was planned:"
+            " somebody may use it. See whether it may go, and delete it there by hand; the next apply"
+            " notices"
+        )
+        return (change.blocked(Reason.CONTENTS_CHANGED, note=note),)
     return (_unless_used(api, change, left),)
 
 

@@ -340,6 +340,51 @@ async def test_what_somebody_deletes_meanwhile_is_told(world: Bench) -> None:
     assert [one["name"] for one in await cubes(world)] == ["New"]
 
 
+async def imported_meanwhile(world: Bench, *, replaced: bool) -> None:
+    """Delete or replace a collection that somebody adds an array to after the plan."""
+    group(world)
+    group(world, "other.zarr/")
+    await done(world, cube())
+    (one,) = await cubes(world)
+    wanted = [cube(path="other.zarr/")] if replaced else []
+
+    async def imported_more() -> None:
+        write_group(world.buckets / "cubes", bands=("B04", "B08", "B12"))
+        await world.call("PUT", f"{ZARRS}/{one['id']}/reingest")
+        await world.clock.sleep(60.0)
+
+    applied = await apply_after(world, imported_more, *wanted)
+    assert applied.report is not None
+    assert applied.report.exit_code() == 3
+    assert (
+        f"collection {one['id']} holds something else than when the plan was made"
+        in (messages(applied)[-1])
+    )
+    assert one["id"] in [left["id"] for left in await cubes(world)]
+    if replaced:
+        # The new one is there; of the old one the next plan says what is the matter, and no more.
+        left = (await world.plan(*wanted)).plan.changes[-1]
+        assert (left.action, left.reason) == (Action.BLOCKED, Reason.CONTENTS_CHANGED)
+        assert "delete it there by hand" in left.notes[-1]
+        await world.call("DELETE", f"{ZARRS}/{one['id']}")
+        await done(world, *wanted)
+    else:
+        await done(world)
+    assert len(await cubes(world)) == len(wanted)
+    await settled(world, *wanted)
+
+
+@on_sandbox()
+async def test_what_somebody_imports_meanwhile_is_not_deleted(world: Bench) -> None:
+    """The plan showed that these arrays go, and no others."""
+    await imported_meanwhile(world, replaced=False)
+
+
+@on_sandbox()
+async def test_nor_with_what_replaces_it(world: Bench) -> None:
+    await imported_meanwhile(world, replaced=True)
+
+
 # --- by hand --------------------------------------------------------------------------------------
 
 
