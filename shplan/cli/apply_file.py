@@ -19,6 +19,7 @@ from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
 from shplan.cli.session import open_session
+from shplan.cli.tile_files import refuse_bad_tiles
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import StalePlanError
 from shplan.core.saved import History, Telling, saved_text
@@ -74,6 +75,9 @@ def apply_file(options: Options, file: Path) -> int:
                     lambda: _past(opened.journal, saved, name=str(file)),
                     lock_timeout_s=chosen.lock_timeout_s,
                     interrupt=interrupt,
+                    examine=lambda planned: refuse_bad_tiles(
+                        planned, opened, chosen, applying=True
+                    ),
                 )
                 head = await head_after(opened.journal)
         return conclude(applied, chosen, opened.loaded, head=head)
