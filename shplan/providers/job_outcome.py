@@ -20,6 +20,7 @@ from shplan.core.paths import template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
+from shplan.providers.databases import opened
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task
 from shplan.providers.places import bucket_and_key, names_of
 from shplan.providers.reconciled import stated_record
@@ -73,15 +74,12 @@ def read_features(database: bytes) -> Features | None:
     """Read an execution database; None where it is none, or half written."""
     if not database:
         return None
-    connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(database)
-        rows = connection.execute("select name, status, error from features order by name, id")
-        found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
+        with opened(database) as read:
+            rows = read.rows("select name, status, error from features order by name, id")
+            found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
     except sqlite3.Error:
         return None
-    finally:
-        connection.close()
     failed = {name: error for name, status, error in found if status == "FATAL"}
     pending = sum(1 for _, status, _ in found if status not in ("DONE", "FATAL"))
     return Features(len(found), pending, failed)
