@@ -129,7 +129,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/script_images.py",
         "sandbox/warping.py",
     },
-    "re2": {"manifest/bucket_pattern.py"},
+    "re2": {"manifest/linear_regex.py"},
     "rich": {"views/progress.py"},
     "ruamel": {"manifest/rewrite.py", "manifest/yaml_tree.py"},
     # Equality, areas and cells are core's; reading GeoJSON and tables of places is the manifest's.

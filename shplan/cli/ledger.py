@@ -191,11 +191,12 @@ def recover(options: Options) -> int:
 def _beside_answers(root: Path) -> str:
     """Say how many answers have their receipt beside them: the next plan takes them for nothing."""
     from shplan.providers.answer_places import RECEIPT_SUFFIX  # noqa: PLC0415
-    from shplan.providers.immediate_receipt import read_receipt  # noqa: PLC0415
+    from shplan.providers.immediate_receipt import LONGEST_BYTES, read_receipt  # noqa: PLC0415
     from shplan.views.values import amount  # noqa: PLC0415
 
     found = (one for one in root.rglob(f"*{RECEIPT_SUFFIX}") if ".shplan" not in one.parts)
-    sound = sum(read_receipt(one.read_bytes()) is not None for one in found if one.is_file())
+    files = (one for one in found if one.is_file() and one.stat().st_size <= LONGEST_BYTES)
+    sound = sum(read_receipt(one.read_bytes()) is not None for one in files)
     if not sound:
         return ""
     have = "lies beside an answer" if sound == 1 else "lie beside answers"

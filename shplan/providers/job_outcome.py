@@ -9,7 +9,6 @@ DONE with a text.
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from shplan.core.paths import is_template, template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
+from shplan.providers.databases import opened
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task
 from shplan.providers.places import bucket_and_key, names_of
 from shplan.providers.reconciled import stated_record
@@ -76,15 +76,12 @@ def read_features(database: bytes) -> Features | None:
     """Read an execution database; None where it is none, or half written."""
     if not database:
         return None
-    connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(database)
-        rows = connection.execute("select name, status, error from features order by name, id")
-        found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
+        with opened(database) as read:
+            rows = read.rows("select name, status, error from features order by name, id")
+            found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
     except sqlite3.Error:
         return None
-    finally:
-        connection.close()
     failed = {name: error for name, status, error in found if status == "FATAL"}
     pending = sum(1 for _, status, _ in found if status not in ("DONE", "FATAL"))
     return Features(len(found), pending, failed)
@@ -155,11 +152,10 @@ def _of_task(files: Sequence[File], delivery: str, task: str) -> list[File]:
         own = f"{place}/{task}".lstrip("/")
         place = own if any(one.key.startswith(f"{own}/") for one in files) else place
     named = names_of(place)
-    kept = [one for one in files if named.fullmatch(one.key)]
+    kept = [one for one in files if named.fit(one.key)]
     if kept or not place:
         return kept or [*files]
-    below = re.compile(f"{named.pattern}/.*", re.DOTALL)
-    return [one for one in files if below.fullmatch(one.key)]
+    return [one for one in files if named.hold(one.key)]
 
 
 def receipt_of(
