@@ -148,6 +148,7 @@ class _Receipt(_Wire, frozen=True, gc=False):
     failed: dict[str, str] = {}
     account: str = ""
     estimate_pu: tuple[float, float, float] | None = None
+    estimate_terms: tuple[dict[str, Any], ...] = ()
 
 
 class _Attempt(_Wire, frozen=True, gc=False):
@@ -158,6 +159,7 @@ class _Attempt(_Wire, frozen=True, gc=False):
     ended: str = ""
     cause: str = ""
     stopped_over_pu: float | None = None
+    billed_pu: float = 0.0
 
 
 class _Run(_Wire, frozen=True, gc=False):
@@ -223,7 +225,16 @@ def _run_of(run: RunRecord) -> _Run:
 
 def _attempt_of(number: int, one: Attempt) -> _Attempt:
     started, confirmed = tuple(sorted(one.started)), tuple(sorted(one.confirmed))
-    return _Attempt(number, one.ids, started, confirmed, one.ended, one.cause, one.stopped_over_pu)
+    return _Attempt(
+        number,
+        one.ids,
+        started,
+        confirmed,
+        one.ended,
+        one.cause,
+        one.stopped_over_pu,
+        one.billed_pu,
+    )
 
 
 def _receipt_of(one: Receipt) -> _Receipt:
@@ -239,6 +250,7 @@ def _receipt_of(one: Receipt) -> _Receipt:
         dict(one.failed),
         one.account,
         one.estimate_pu,
+        one.estimate_terms,
     )
 
 
@@ -294,6 +306,7 @@ def _run(read: _Run) -> RunRecord:
             one.ended,
             one.cause,
             one.stopped_over_pu,
+            one.billed_pu,
         )
         for one in read.attempts
     }
@@ -314,4 +327,5 @@ def _receipt(read: _Receipt) -> Receipt:
         failed=read.failed,
         account=read.account,
         estimate_pu=read.estimate_pu,
+        estimate_terms=read.estimate_terms,
     )
