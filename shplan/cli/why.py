@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @takes("environment", "server", "format")
 def command(options: Options, address: str) -> int:
     """Explain what is planned for ADDRESS: the reason, the fields, each term of the cost."""
+    from shplan.cli.heads import say_asked  # noqa: PLC0415
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
@@ -40,6 +41,7 @@ def command(options: Options, address: str) -> int:
                 loaded, options, applying=False, listener=events, priced=frozenset({address})
             ) as opened:
                 planned = (await plan(opened.session)).plan
+                say_asked(opened.session.world)
         changes = found(planned, address)
         if options.output == "json":
             write_json([_with_key(change_json(change), change) for change in changes])
@@ -86,7 +88,7 @@ def explain(change: Change) -> str:
     lines += [f"  {refusal.diagnostic.what}" for refusal in change.refusals]
     if change.receipt is not None:
         lines += explain_receipt(change.receipt)
-    if change.action.changes:
+    if change.action.changes or change.cost.terms:
         lines += explain_cost(change.cost, is_known=not change.unpriced)
     return "\n".join(lines)
 

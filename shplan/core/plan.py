@@ -123,6 +123,11 @@ class Plan:
             change.action.changes or change.records or change.waits for change in self.changes
         )
 
+    @property
+    def reading_cost(self) -> Cost:
+        """What the data kinds pay each time that a command reads them; no part of `cost`."""
+        return total(change.cost for change in self.changes if change.action is Action.READ)
+
     def exit_code(self) -> int:
         """Return 7 for a question only a person answers, 5 for a protection, else 0."""
         kinds = {refusal.kind for refusal in self.refusals}

@@ -71,8 +71,8 @@ def _terms(terms: Iterable[CostTerm]) -> Iterator[str]:
 
 
 def _bounds(term: CostTerm) -> str:
-    """Say of a term at its most what it is at least, where that is another number."""
-    if term.least_pu == term.total_pu:
+    """Say of a term at its most what it is at least, where that is less."""
+    if term.least_pu >= term.total_pu:
         return ""
     return f": {range_text((term.least_pu, term.likely_pu, term.total_pu))}"
 

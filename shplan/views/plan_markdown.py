@@ -42,6 +42,7 @@ from shplan.views.plan_text import (
     jobs_under_way,
     next_command,
     plan_cost,
+    reading_costs,
     resources_of,
     sum_of,
     tiles_of,
@@ -126,6 +127,7 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         number = sum_of([one for one in plan.changes if one.action in QUIET], name)
         if number:
             yield f"- {amount(number, 'tile')} {told}"
+    yield from (f"- {line}" for line in reading_costs(plan))
     yield from (f"- {line}" for line in jobs_under_way(plan))
     yield from (f"- {line}" for line in answers_lost(plan))
 

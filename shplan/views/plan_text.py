@@ -247,6 +247,7 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
         if tiles:
             yield f"Tiles: {tiles}{f' of {declared:,} declared' if declared else ''}."
         yield f"Costs {plan_cost(plan)}."
+    yield from (f"{line}." for line in reading_costs(plan))
     quiet = [change for change in changes if change.action in QUIET]
     for name, told in FACTS.items():
         number = sum_of(quiet, name)
@@ -268,6 +269,12 @@ def jobs_under_way(plan: Plan) -> Iterator[str]:
     if number := quiet[Reason.IMPORTING]:
         verb, them = ("is", "it") if number == 1 else ("are", "them")
         yield f"{amount(number, 'import')} {verb} under way: apply waits for {them}"
+
+
+def reading_costs(plan: Plan) -> Iterator[str]:
+    """Yield what it costs to read data, which is no part of what the plan costs."""
+    if plan.reading_cost.maximum_pu:
+        yield f"Reading its data costs {total_cost(plan.reading_cost)} each time a command does so"
 
 
 def answers_lost(plan: Plan) -> Iterator[str]:
