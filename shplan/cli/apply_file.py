@@ -15,7 +15,7 @@ import orjson
 from shplan.cli.apply import conclude, listen_for_signals, until_cancelled
 from shplan.cli.evidence import saved_anchor
 from shplan.cli.given import read_given
-from shplan.cli.heads import head_after
+from shplan.cli.heads import head_after, say_asked
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
@@ -81,6 +81,7 @@ def apply_file(options: Options, file: Path) -> int:
                     ),
                 )
                 head = await head_after(opened.journal)
+                say_asked(opened.session.world)
         return conclude(applied, chosen, opened.loaded, head=head)
 
     return until_cancelled(run())

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from shplan.core.cost import Cost, pu_text, range_text
+from shplan.core.cost_form import levels_json, terms_json
 from shplan.core.errors import RefusedError
 from shplan.core.key_format import put_key
 from shplan.core.paths import is_template, template_root, with_minted
@@ -166,7 +168,7 @@ def receipt_of(
     attempt: int,
     features: Features | None,
     outputs: JsonObject,
-    estimate_pu: tuple[float, float, float] | None = None,
+    estimate: Cost | None = None,
 ) -> Receipt:
     """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
@@ -179,7 +181,7 @@ def receipt_of(
     named = dict(sorted(failed.items())[:MOST_NAMED])
     if len(failed) > len(named):
         named["..."] = f"{len(failed) - len(named)} more"
-    return Receipt(
+    receipt = Receipt(
         key.digest,
         attempt,
         task.id,
@@ -190,19 +192,32 @@ def receipt_of(
         outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=task.account,
-        estimate_pu=estimate_pu,
     )
+    return estimated(receipt, estimate)
+
+
+def estimated(receipt: Receipt, cost: Cost | None) -> Receipt:
+    """Put what a run was estimated to cost beside what it has cost, term by term."""
+    if cost is None:
+        return receipt
+    return replace(receipt, estimate_pu=cost.levels, estimate_terms=terms_json(cost.terms))
+
+
+def billed_so_far(task: Task) -> str:
+    """Say what a task that came to no good end has cost, nothing where the server does not say."""
+    return f"; {pu_text(task.cost_pu)} PU were billed" if task.cost_pu else ""
 
 
 def billed(receipt: Receipt) -> str:
     """Say what a run has cost, beside what it was estimated to cost."""
-    actual = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    actual = (
+        "what was billed is not known"
+        if receipt.cost_pu is None
+        else f"{pu_text(receipt.cost_pu)} PU"
+    )
     if receipt.estimate_pu is None:
         return actual
-    least, likely, most = receipt.estimate_pu
-    if least == most:
-        return f"{actual} (estimated {most:,g})"
-    return f"{actual} (estimated {least:,g} to {most:,g}, {likely:,g} expected)"
+    return f"{actual} (estimated {range_text(receipt.estimate_pu)})"
 
 
 def _named_collection(given: RunInput) -> str:
@@ -233,8 +248,7 @@ def attributes_of(receipt: Receipt) -> Object:
     if receipt.cost_pu is not None:
         seen["costPu"] = receipt.cost_pu
     if receipt.estimate_pu is not None:
-        names = ("minimum", "expected", "maximum")
-        seen["estimatePu"] = dict(zip(names, receipt.estimate_pu, strict=True))
+        seen["estimatePu"] = cast("Object", levels_json(receipt.estimate_pu))
     collection = receipt.outputs.get("collectionId")
     return {**seen, "collectionId": collection} if isinstance(collection, str) else seen
 
