@@ -186,7 +186,7 @@ class ObjectApi:
         stated = {
             name: value for name, value in self.contents(observed).items() if value is not None
         }
-        return Fingerprint([digest(stated)]).text
+        return Fingerprint([digest(cast("Value", stated))]).text
 
     def shown(self, listed: Object) -> JsonObject:
         """Return what tells one candidate from another."""
