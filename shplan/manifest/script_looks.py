@@ -89,14 +89,36 @@ def _seen(
         if keyed.failed < seen.failed and not keyed.sources[0].list_strays:
             seen, name = keyed, named
     wrong = amiss(Look(facts, reading, seen))
-    if not wrong or all(one.mosaicking == "SIMPLE" for one in facts.inputs):
-        return seen
+    if wrong and any(one.mosaicking != "SIMPLE" for one in facts.inputs):
+        more = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
+        seen, days, wrong = _better(
+            rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
+        )
+    if wrong:
+        # Bands of one's own are digital numbers as often as fractions.
+        seen, *_ = _better(
+            rendering, reading, known, days, keyed_by=name, unit="DN", than=(seen, days, wrong)
+        )
+    return seen
+
+
+def _better(
+    rendering: Rendering,
+    reading: Reading,
+    known: Sequence[Collection | None],
+    days: Sequence[str],
+    *,
+    keyed_by: str,
+    unit: str,
+    than: tuple[Seen, Sequence[str], int],
+) -> tuple[Seen, Sequence[str], int]:
+    """Return what is seen on other scenes or values, their days, and how much is wrong: if that is less."""
     try:
-        days = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
-        many = _watched(rendering, known, days, keyed_by=name)
+        seen = _watched(rendering, known, days, keyed_by=keyed_by, unit=unit)
     except ScriptError:
-        return seen
-    return many if amiss(Look(facts, reading, many)) < wrong else seen
+        return than
+    wrong = amiss(Look(rendering.facts, reading, seen))
+    return (seen, days, wrong) if wrong < than[-1] else than
 
 
 def _watched(
@@ -105,12 +127,13 @@ def _watched(
     days: Sequence[str],
     *,
     keyed_by: str,
+    unit: str = "",
 ) -> Seen:
     facts = rendering.facts
     scenes = [scenes_of(one.mosaicking, days) for one in facts.inputs]
     since, until = span_of(days)
     samples = [
-        samples_of(one, max(len(told), 1), collection, number=number)
+        samples_of(one, max(len(told), 1), collection, number=number, unit=unit)
         for number, (one, told, collection) in enumerate(
             zip(facts.inputs, scenes, known or [None] * len(scenes), strict=True)
         )

@@ -288,6 +288,8 @@ def _of_reads(look: Look, seen: Seen) -> _Remarks:
             f"`setup()` names {', '.join(f'`{one}`' for one in known)}.",
             _did_you_mean(name, known),
             _at(look.reading, name, place),
+            # What is undefined may be added to what nobody uses; for want of samples a script fails.
+            Severity.ERROR if seen.failed else Severity.WARNING,
         )
 
 
@@ -400,7 +402,7 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
         if not look.facts.is_simple:
             sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             yield from _of_lengths(one, reading, sure=sure)
-        yield from _of_values(one, reading)
+        yield from _of_values(one, look)
 
 
 def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> _Remarks:
@@ -431,8 +433,8 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> _Remarks:
         )
 
 
-def _of_values(one: Returned, reading: Reading) -> _Remarks:
-    name, listed = one.facts.id, sum(one.lengths.values())
+def _of_values(one: Returned, look: Look) -> _Remarks:
+    reading, name, listed = look.reading, one.facts.id, sum(one.lengths.values())
     if one.odd:
         yield Remark(
             "output-form",
@@ -453,12 +455,16 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
             why="The documentation asks for a list.",
         )
     if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
+        if _is_for_statistics(one, look):
+            return
         kind = one.facts.sample_type
         yield _warned(
             "sample-type",
             "Values outside of the sample type",
             f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
-            'write `sampleType: "FLOAT32"`, or scale the values',
+            "scale the values, or write a `setup()` with an output of another sample type"
+            if look.facts.is_simple
+            else 'write `sampleType: "FLOAT32"`, or scale the values',
             _declared(reading, name),
             why="AUTO takes values from 0 to 1."
             if kind == "AUTO"
@@ -478,6 +484,17 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
             _declared(reading, name),
             why="All that is left of them is 0 or 1.",
         )
+
+
+def _is_for_statistics(one: Returned, look: Look) -> bool:
+    """
+    Tell whether an output may well be for statistics alone, where what states no type is FLOAT32.
+
+    Source: documentation, "Statistical API", which wants a `dataMask` beside the data.
+    """
+    ids = {output.id for output in look.facts.outputs}
+    typed = {output.id for output in look.facts.outputs if output.is_typed}
+    return MASK in ids and one.facts.id not in (typed | {MASK, "default"})
 
 
 # --- failures ------------------------------------------------------------------------------
@@ -577,6 +594,8 @@ def _mosaicking_of(given: InputFacts, collection: Collection, reading: Reading) 
             f"It offers {', '.join(collection.mosaicking)}.",
             "",
             _first(reading.strings, given.mosaicking),
+            # What only a name suggests is in doubt; of a kind of one's own this much is sure without its bands.
+            Severity.ERROR if collection.complete or not collection.known else Severity.WARNING,
         )
 
 

@@ -44,6 +44,8 @@ _CLASSES: Mapping[str, int] = {
     "snow": 2,
     "light_haze": 2,
     "heavy_haze": 2,
+    "haze_light": 2,
+    "haze_heavy": 2,
 }
 _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLP": (0, 255),
@@ -94,7 +96,12 @@ _MASKED = 0.125
 
 
 def samples_of(
-    given: InputFacts, scenes: int, collection: Collection | None, *, number: int = 0
+    given: InputFacts,
+    scenes: int,
+    collection: Collection | None,
+    *,
+    number: int = 0,
+    unit: str = "",
 ) -> Samples:
     """
     Return the pixels of an input.
@@ -103,12 +110,13 @@ def samples_of(
         scenes: how many samples a pixel has
         collection: what it reads, where that is known
         number: which input it is: two that read the same band see two images
+        unit: of the bands of which nobody knows one; empty for fractions
     """
     bands = tuple(dict.fromkeys(given.bands))
     units = dict(zip(given.bands, given.units, strict=False))
     planes = [
         [
-            _plane(band, _range(band, units.get(band, ""), collection), f"{number}/{scene}")
+            _plane(band, _range(band, units.get(band, ""), collection, unit), f"{number}/{scene}")
             for band in bands
         ]
         for scene in range(scenes)
@@ -174,11 +182,11 @@ def _tile(number: int, day: str) -> dict[str, Json]:
     }
 
 
-def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, float]:
+def _range(name: str, unit: str, collection: Collection | None, other: str) -> tuple[float, float]:
     if name in _BY_NAME:
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)
-    unit = unit.upper() or (known[0] if known else _usual_unit(name))
+    unit = unit.upper() or (known[0] if known else _usual_unit(name)) or other
     return _BY_UNIT.get(unit, _FRACTION)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -114,6 +115,16 @@ LENIENT = {
     "radar, brightened": script(
         "return [12 * s.VH, 12 * s.HV];", bands='["VH", "HV"]', output="{bands: 2}"
     ),
+    "heights, for statistics alone": script(
+        "return {heights: [7 + s.DEM], dataMask: [s.dataMask]};",
+        bands='["DEM", "dataMask"]',
+        output='[{id: "heights", bands: 1}, {id: "dataMask", bands: 1}]',
+    ),
+    "digital numbers, scaled and darkened": script(
+        "return [s.Blue / 10000 - 0.01, s.NIR / 10000 - 0.01];",
+        bands='["Blue", "NIR"]',
+        output="{bands: 2}",
+    ),
     "heat in no unit": script("return [300 / s.F1];", bands='["F1"]', output="{bands: 1}"),
     "members that may be missing": script(
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
@@ -193,6 +204,12 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "samples[0].SCL",
         ),
         (script("return [s.a[0].B04 + s.c[0].VV];", bands=FUSED), ("error", "datasource"), "`b`"),
+        # Nothing is made of it, and the rest is right.
+        (
+            script("const mask = s.dataMask; return [s.a[0].B04 + s.b[0].VV];", bands=FUSED),
+            ("warning", "datasource"),
+            "dataMask",
+        ),
         (script("return [s.B04];"), ("warning", "band-unused"), "B08"),
         (script("return {index: [s.B04 + s.B08]};"), ("error", "output-unknown"), "default"),
         (
@@ -227,6 +244,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("warning", "sample-type"),
             "FLOAT32",
         ),
+        ("return [B04 * 900];", ("warning", "sample-type"), "or write a `setup()` with"),
         (
             script(NDVI, output='{bands: 1, sampleTYPE: "FLOAT32"}'),
             ("warning", "sample-type"),
@@ -422,6 +440,7 @@ def test_where_a_list_of_bands_may_be_incomplete_it_only_warns(worker: Worker) -
         ("landsat-etm-l2", "SR_CLOUD_QA"),
         ("landsat-mss-l1", "QA_RADSAT"),
         ("landsat-tm-l2", "ST_EMIS"),
+        ("sentinel-3-olci-l2", "IWV"),
         ("sentinel-3-olci-l2", "OTCI"),
     ],
 )
@@ -457,6 +476,21 @@ def test_mosaicking_that_a_collection_does_not_offer_is_an_error(worker: Worker)
     text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
     (one,) = on(worker, text, PUBLISHED["sentinel-1-grd"])
     assert one.rule == "mosaicking"
+
+
+def test_mosaicking_of_a_collection_that_is_guessed_is_no_error(worker: Worker) -> None:
+    text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
+    (one,) = on(worker, text, replace(PUBLISHED["sentinel-1-grd"], complete=False))
+    assert said([one]) == [("warning", "mosaicking")]
+
+
+def test_heights_in_the_main_output_are_outside_of_its_type(worker: Worker) -> None:
+    text = script(
+        "return {default: [7 + s.DEM], dataMask: [s.dataMask]};",
+        bands='["DEM", "dataMask"]',
+        output='[{id: "default", bands: 1}, {id: "dataMask", bands: 1}]',
+    )
+    assert said(remarks(look(worker, text))) == [("warning", "sample-type")]
 
 
 @pytest.mark.parametrize(
