@@ -66,6 +66,8 @@ _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
 _NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
+# A script that reads them may look for one that is called otherwise than what is made up.
+_NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
 # Where it has too few, a script may give up early, or miss what it looks for.
 _OF_SCENES = frozenset(
     [
@@ -337,6 +339,8 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> _Remarks:
             f"{why}, and the list may be empty.",
             f"read `samples[0].{name}` where `samples.length > 0`, or go through the list",
             _at(look.reading, name, place),
+            # A script that also reads what is in the list works, but for this.
+            Severity.WARNING if source.reads else Severity.ERROR,
         )
 
 
@@ -396,7 +400,8 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
-            yield from _of_lengths(one, reading, sure=not seen.unfed)
+            sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
+            yield from _of_lengths(one, reading, sure=sure)
         yield from _of_values(one, look)
 
 
