@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.request import Answer
 from shplan.providers.archives import ArchiveError, Member, OtherMemberError, plain_members
 
@@ -136,6 +137,9 @@ def read_json(content: bytes) -> object:
     Raises:
         BadAnswerError: it is none
     """
+    if holds_too_much(content):
+        msg = "the answer holds more values than any answer does"
+        raise BadAnswerError(msg)
     try:
         found: object = json.loads(content)
     except (ValueError, RecursionError) as error:
