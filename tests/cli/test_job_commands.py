@@ -142,7 +142,7 @@ def test_estimate_and_actual_stand_side_by_side(project: Project) -> None:
     told = "attempt 1 is done: 100 PU (estimated 100 PU)"
     why = project.run("why", "BatchProcess/ndvi").out
     assert told in why
-    assert "    billed: 100 PU\n    estimated: 100 PU\n      2 x " in why
+    assert "    billed: 100 PU\n    estimated: 100 PU\n      1 x " in why
     shown = json.loads(project.run("why", "BatchProcess/ndvi", "--format", "json").out)[0]
     assert shown["receipt"]["estimateTerms"] == receipts[0]["estimateTerms"]
     assert shown["receipt"]["costPU"] == 100
