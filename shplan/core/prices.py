@@ -23,6 +23,7 @@ from shplan.core.acquisitions import (
 from shplan.core.areas import DEGREES, NotAnAreaError, area_of
 from shplan.core.compare import instant
 from shplan.core.cost import Cost, CostTerm, exactly
+from shplan.core.delivery_price import delivery_cost
 from shplan.core.image_size import ASSUMED_PX, ImageSize, extent_km, image_size
 from shplan.core.job_cost import (
     ASYNC,
@@ -78,6 +79,7 @@ class PriceInput:
             cannot be read
         already_done: features that an earlier attempt delivered, with `skipExisting`
         catalogue: what it has said of acquisitions; where it was not asked, they are assumed
+        deployment: as run keys name it
         around: where the features of the file lie, as `input.bounds` says it; None: not known
     """
 
@@ -88,6 +90,7 @@ class PriceInput:
     already_done: int = 0
     catalogue: Catalogue = field(default_factory=Catalogue)
     around: Value = None
+    deployment: str = ""
 
 
 def process_cost(asked: PriceInput) -> Cost | None:
@@ -96,8 +99,10 @@ def process_cost(asked: PriceInput) -> Cost | None:
 
 
 def async_cost(asked: PriceInput) -> Cost | None:
-    """Return the price of an asynchronous Process request; it assumes no size."""
-    return _image(asked, ASYNC, assumed_px=None)
+    """Return the price of an asynchronous Process request, which assumes no size, and its delivery."""
+    image = _image(asked, ASYNC, assumed_px=None)
+    delivery = delivery_cost(asked.request, asked.script, asked.deployment)
+    return None if image is None or delivery is None else image + delivery
 
 
 def statistics_cost(asked: PriceInput) -> Cost | None:

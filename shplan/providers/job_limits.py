@@ -103,6 +103,7 @@ def _own_cost(case: Case) -> Cost | None:
         features=view.features,
         catalogue=view.catalogue,
         around=view.around,
+        deployment=case.surroundings.deployment,
     )
     return case.api.price(asked)
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shplan.core.acquisitions import Catalogue
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, CostTerm
 from shplan.core.image_size import statistics_sizing
 from shplan.core.job_cost import ASYNC, BATCH, BATCH_STATISTICS, PROCESS, STATISTICS, Tariff
 from shplan.core.prices import (
@@ -206,7 +206,11 @@ def delivered(draw: st.DrawFn) -> dict[str, Any]:
     """Asynchronous requests, of up to what the minimum does not hide."""
     request = draw(images())
     size = {"width": draw(st.integers(80, 700)), "height": draw(st.integers(80, 700))}
-    delivery = {"s3": {"url": "s3://results/<REQUEST_ID>/<OUTPUT>", **KEYS}}
+    place = {"url": "s3://results/<REQUEST_ID>/<OUTPUT>", **KEYS}
+    # What leaves the region of the deployment is paid by the megabyte.
+    if draw(st.booleans()):
+        place["region"] = draw(st.sampled_from(["eu-central-1", "us-east-1"]))
+    delivery = {"s3": place}
     output = {"responses": request["output"]["responses"], **size, "delivery": delivery}
     return {**request, "output": output}
 
@@ -261,15 +265,23 @@ def holds(cost: Cost | None, metered: float, tariff: Tariff) -> None:
     """The law."""
     assert cost is not None
     terms = [term for term in cost.terms if not term.label.startswith("reach the minimum")]
-    least, likely, most = (
-        sum(getattr(term, level) for term in terms)
-        for level in ("least_pu", "likely_pu", "total_pu")
-    )
+    # The minimum is that of the request; what is delivered abroad is paid besides.
+    abroad = added_up([term for term in terms if term.label.startswith("deliver")])
+    made = added_up([term for term in terms if not term.label.startswith("deliver")])
+    least, likely, most = (a + b for a, b in zip(made, abroad, strict=True))
     assert least <= likely <= most
     # Answers of batches are rounded.
     assert least - 1e-5 <= metered <= most + 1e-5
-    bounds = (cost.minimum_pu, cost.expected_pu, cost.maximum_pu)
-    assert bounds == pytest.approx([max(one, tariff.minimum_pu) for one in (least, likely, most)])
+    raised = [max(a, tariff.minimum_pu) + b for a, b in zip(made, abroad, strict=True)]
+    assert cost.levels == pytest.approx(raised)
+
+
+def added_up(terms: list[CostTerm]) -> tuple[float, float, float]:
+    return (
+        sum(term.least_pu for term in terms),
+        sum(term.likely_pu for term in terms),
+        sum(term.total_pu for term in terms),
+    )
 
 
 def asked_catalogue(api: Driver, asked: PriceInput) -> Catalogue:
@@ -369,7 +381,9 @@ def test_statistics(api: Driver, scripts: Scripts, request: Any) -> None:
 
 @given(request=delivered())
 def test_asynchronous_images(api: Driver, scripts: Scripts, request: Any) -> None:
-    cost = priced(scripts, async_cost, request, request["evalscript"])
+    cost = priced(
+        scripts, async_cost, request, request["evalscript"], deployment="aws-eu-central-1"
+    )
     before = meter(api)
     answer = api.login().post("/async/v1/process", request)
     assert answer.status_code == 200, answer.text
@@ -378,7 +392,7 @@ def test_asynchronous_images(api: Driver, scripts: Scripts, request: Any) -> Non
     holds(cost, meter(api) - before, ASYNC)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(request=measured())
 def test_statistics_of_features(api: Driver, scripts: Scripts, request: Any) -> None:
     place = {"s3": {"url": f"s3://{BUCKET}/fields.gpkg", **KEYS}}
