@@ -32,7 +32,7 @@ class Kept:
     def made(self, limits: Limits, engine: str | None) -> ChildProcess:
         """Return a process with these limits: one that waits, else another."""
         with self._lock:
-            for at, (its_limits, its_engine, child) in enumerate(self._waiting):
+            for at, (its_limits, its_engine, child) in reversed([*enumerate(self._waiting)]):
                 if (its_limits, its_engine) == (limits, engine):
                     del self._waiting[at]
                     if child._process.poll() is None:
@@ -46,9 +46,10 @@ class Kept:
         if not isinstance(child, _Noted) or child.ending is not None or child.is_asked:
             return False
         with self._lock:
-            if len(self._waiting) == _MOST:
-                return False
             self._waiting.append((child.limits, child.wanted, child))
+            if len(self._waiting) > _MOST:
+                # The one that nobody has wanted for the longest time.
+                self._waiting.pop(0)[-1].end()
         return True
 
     def end(self) -> None:
