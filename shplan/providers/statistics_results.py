@@ -72,8 +72,7 @@ def error_in(content: bytes | None) -> tuple[str, str] | None:
         told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
-    error = told.get("error") if isinstance(told, dict) else None
-    if not error:
+    if not isinstance(told, dict) or not (error := told.get("error")):
         return None
     name = told.get("identifier") or told.get("id")
     cause = error.get("message") if isinstance(error, dict) else error
