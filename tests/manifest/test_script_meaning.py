@@ -9,8 +9,10 @@ import pytest
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import Collection, own, published
+from shplan.manifest.script_inputs import remarks_on_input
 from shplan.manifest.script_looks import look
-from shplan.manifest.script_meaning import Look, Remark, remarks, remarks_on_input
+from shplan.manifest.script_meaning import remarks
+from shplan.manifest.script_remarks import Look, Remark
 from shplan.schema.store import table
 from shplan.script import Worker
 
