@@ -72,8 +72,9 @@ def error_in(content: bytes | None) -> tuple[str, str] | None:
         told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict) or not (error := told.get("error")):
+    if not isinstance(told, dict) or not told.get("error"):
         return None
+    error = told["error"]
     name = told.get("identifier") or told.get("id")
     cause = error.get("message") if isinstance(error, dict) else error
     return told_cause(name or ""), told_cause(cause or json.dumps(error, sort_keys=True))
