@@ -20,7 +20,6 @@ from shplan.providers.reconciled import read_or_none
 from shplan.providers.reconciled_api import ObjectApi, is_unmanaged
 from shplan.providers.steps import Flow, Rows, Scan, Together
 
-
 _NAMED = 3
 
 
