@@ -48,7 +48,7 @@ def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
 
 def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int:
     """Plan, show, ask, carry out; return the exit code."""
-    from shplan.cli.heads import head_after  # noqa: PLC0415
+    from shplan.cli.heads import head_after, say_asked  # noqa: PLC0415
     from shplan.cli.project import open_project, say_warnings  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
     from shplan.cli.tile_files import refuse_bad_tiles  # noqa: PLC0415
@@ -79,6 +79,7 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
                     interrupt=interrupt,
                 )
                 head = await head_after(opened.journal)
+                say_asked(opened.session.world)
         return conclude(applied, options, opened.loaded, head=head)
 
     return until_cancelled(run())

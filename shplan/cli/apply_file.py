@@ -14,7 +14,8 @@ import orjson
 
 from shplan.cli.apply import conclude, listen_for_signals, until_cancelled
 from shplan.cli.evidence import saved_anchor
-from shplan.cli.heads import head_after
+from shplan.cli.given import read_given
+from shplan.cli.heads import head_after, say_asked
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
@@ -45,7 +46,7 @@ def apply_file(options: Options, file: Path) -> int:
     if any((*given, options.select, options.exclude)):
         message = "a saved plan brings its own environment, variables and selection"
         raise click.UsageError(message)
-    saved = load_plan(file.read_bytes(), name=str(file)).document
+    saved = load_plan(read_given(file), name=str(file)).document
     inputs = cast("JsonObject", saved["inputs"])
     chosen = replace(
         options,
@@ -78,6 +79,7 @@ def apply_file(options: Options, file: Path) -> int:
                     examine=lambda planned: refuse_bad_tiles(planned, opened, chosen),
                 )
                 head = await head_after(opened.journal)
+                say_asked(opened.session.world)
         return conclude(applied, chosen, opened.loaded, head=head)
 
     return until_cancelled(run())

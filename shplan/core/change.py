@@ -15,6 +15,7 @@ from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.frozen import dataclass
 from shplan.core.request import ApiRequest
+from shplan.core.resource import Receipt
 from shplan.core.value import JsonObject, Object, Value
 
 
@@ -183,6 +184,7 @@ class Change:
         unpriced: it costs something, and nobody can say how much
         parts: what the key is made of, for people (`shplan why`)
         former: what the key of the run before was made of, where that was another one
+        receipt: of the last attempt of this run that has ended, None where there is none
     """
 
     address: Address
@@ -213,6 +215,7 @@ class Change:
     unpriced: bool = False
     parts: JsonObject = field(default_factory=dict)
     former: JsonObject = field(default_factory=dict)
+    receipt: Receipt | None = None
 
     def blocked(self, reason: Reason, *, note: str) -> Change:
         """Return the same change, refused for a reason that a person can remove."""

@@ -146,21 +146,22 @@ def batch_v1_cost(asked: PriceInput) -> Cost | None:
     return batch_v2_cost(replace(asked, request=request, features=None))
 
 
-def catalogue_cost(search: Object) -> Cost:
+def catalogue_cost(search: Object, *, pages: int = 1) -> Cost:
     """
-    Return the price of one page of a catalogue's search, at most.
+    Return the price of a catalogue's search, at most.
 
     Source: processing units: square kilometres over a million, at least 0.01, times the months
     that begin; at least 0.01 PU and at most 1. A search for ids has neither area nor time.
     """
     if search.get("ids"):
-        return exactly(CostTerm("search the catalogue for ids", 1, _SEARCH_LEAST, _SEARCH_SOURCE))
+        label = "read a page of the catalogue by ids"
+        return exactly(CostTerm(label, pages, _SEARCH_LEAST, _SEARCH_SOURCE))
     area = _square_km(search)
     months = _months(text_of(search.get("datetime")))
     pu = 1.0
     if area is not None and months is not None:
         pu = min(max(area / 1_000_000, 0.01) * months, pu)
-    return exactly(CostTerm("search a page of the catalogue", 1, pu, _SEARCH_SOURCE))
+    return exactly(CostTerm("read a page of the catalogue", pages, pu, _SEARCH_SOURCE))
 
 
 def _square_km(search: Object) -> float | None:

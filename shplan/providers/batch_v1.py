@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
-from shplan.core.cost import Cost, CostTerm
+from shplan.core.cost import Cost, CostTerm, pu_text
 from shplan.core.image_size import batch_sizing
 from shplan.core.key_format import put_key
 from shplan.core.paths import REQUEST_ID, is_template, template_root
@@ -170,7 +170,9 @@ def estimate_of(task: Task) -> Cost | None:
     if task.estimate_pu is None:
         return None
     cost = max(task.estimate_pu / _DISCOUNT, _MINIMUM_PU)
-    label = f"process it, as the service estimates: {task.estimate_pu:,.6g} PU before the discount"
+    label = (
+        f"process it, as the service estimates: {pu_text(task.estimate_pu)} PU before the discount"
+    )
     source = "`valueEstimate`, with the batch discount of a third and the minimum of a request"
     return Cost(cost, cost, cost, (CostTerm(label, 1, cost, source),))
 

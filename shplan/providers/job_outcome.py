@@ -9,18 +9,20 @@ DONE with a text.
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from shplan.core.cost import Cost, pu_text, range_text
+from shplan.core.cost_form import levels_json, terms_json
 from shplan.core.errors import RefusedError
 from shplan.core.key_format import put_key
 from shplan.core.paths import is_template, template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
+from shplan.providers.databases import opened
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task
 from shplan.providers.places import bucket_and_key, names_of
 from shplan.providers.reconciled import stated_record
@@ -76,15 +78,12 @@ def read_features(database: bytes) -> Features | None:
     """Read an execution database; None where it is none, or half written."""
     if not database:
         return None
-    connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(database)
-        rows = connection.execute("select name, status, error from features order by name, id")
-        found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
+        with opened(database) as read:
+            rows = read.rows("select name, status, error from features order by name, id")
+            found = [(str(name), str(status), str(error or "")) for name, status, error in rows]
     except sqlite3.Error:
         return None
-    finally:
-        connection.close()
     failed = {name: error for name, status, error in found if status == "FATAL"}
     pending = sum(1 for _, status, _ in found if status not in ("DONE", "FATAL"))
     return Features(len(found), pending, failed)
@@ -155,11 +154,10 @@ def _of_task(files: Sequence[File], delivery: str, task: str) -> list[File]:
         own = f"{place}/{task}".lstrip("/")
         place = own if any(one.key.startswith(f"{own}/") for one in files) else place
     named = names_of(place)
-    kept = [one for one in files if named.fullmatch(one.key)]
+    kept = [one for one in files if named.fit(one.key)]
     if kept or not place:
         return kept or [*files]
-    below = re.compile(f"{named.pattern}/.*", re.DOTALL)
-    return [one for one in files if below.fullmatch(one.key)]
+    return [one for one in files if named.hold(one.key)]
 
 
 def receipt_of(
@@ -170,7 +168,7 @@ def receipt_of(
     attempt: int,
     features: Features | None,
     outputs: JsonObject,
-    estimate_pu: tuple[float, float, float] | None = None,
+    estimate: Cost | None = None,
 ) -> Receipt:
     """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
@@ -183,7 +181,7 @@ def receipt_of(
     named = dict(sorted(failed.items())[:MOST_NAMED])
     if len(failed) > len(named):
         named["..."] = f"{len(failed) - len(named)} more"
-    return Receipt(
+    receipt = Receipt(
         key.digest,
         attempt,
         task.id,
@@ -194,19 +192,32 @@ def receipt_of(
         outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=task.account,
-        estimate_pu=estimate_pu,
     )
+    return estimated(receipt, estimate)
+
+
+def estimated(receipt: Receipt, cost: Cost | None) -> Receipt:
+    """Put what a run was estimated to cost beside what it has cost, term by term."""
+    if cost is None:
+        return receipt
+    return replace(receipt, estimate_pu=cost.levels, estimate_terms=terms_json(cost.terms))
+
+
+def billed_so_far(task: Task) -> str:
+    """Say what a task that came to no good end has cost, nothing where the server does not say."""
+    return f"; {pu_text(task.cost_pu)} PU were billed" if task.cost_pu else ""
 
 
 def billed(receipt: Receipt) -> str:
     """Say what a run has cost, beside what it was estimated to cost."""
-    actual = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    actual = (
+        "what was billed is not known"
+        if receipt.cost_pu is None
+        else f"{pu_text(receipt.cost_pu)} PU"
+    )
     if receipt.estimate_pu is None:
         return actual
-    least, likely, most = receipt.estimate_pu
-    if least == most:
-        return f"{actual} (estimated {most:,g})"
-    return f"{actual} (estimated {least:,g} to {most:,g}, {likely:,g} expected)"
+    return f"{actual} (estimated {range_text(receipt.estimate_pu)})"
 
 
 def _named_collection(given: RunInput) -> str:
@@ -237,8 +248,7 @@ def attributes_of(receipt: Receipt) -> Object:
     if receipt.cost_pu is not None:
         seen["costPu"] = receipt.cost_pu
     if receipt.estimate_pu is not None:
-        names = ("minimum", "expected", "maximum")
-        seen["estimatePu"] = dict(zip(names, receipt.estimate_pu, strict=True))
+        seen["estimatePu"] = cast("Object", levels_json(receipt.estimate_pu))
     collection = receipt.outputs.get("collectionId")
     return {**seen, "collectionId": collection} if isinstance(collection, str) else seen
 

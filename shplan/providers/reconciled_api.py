@@ -20,7 +20,7 @@ from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, PendingIntent, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, digest
+from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Value, digest
 from shplan.providers.base import Wanted
 from shplan.providers.observation import Binding, Observed
 from shplan.providers.reconciled import data_object
@@ -186,7 +186,7 @@ class ObjectApi:
         stated = {
             name: value for name, value in self.contents(observed).items() if value is not None
         }
-        return Fingerprint([digest(stated)]).text
+        return Fingerprint([digest(cast("Value", stated))]).text
 
     def shown(self, listed: Object) -> JsonObject:
         """Return what tells one candidate from another."""
