@@ -64,6 +64,15 @@ def patient_sandboxes() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def kept_workers() -> Iterator[None]:
+    """What runs the scripts of one test runs those of the next."""
+    from tests.support import workers
+
+    with workers.kept_workers():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def nobodys_buckets() -> Iterator[None]:
     """AWS variables open buckets: those of whoever runs the tests are not ours to read."""
     with pytest.MonkeyPatch.context() as patch:

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shplan.api.redaction import is_secret_name, may_hold_secrets, redact, scrub, scrub_value
+from shplan.api.echoes import scrub, scrub_value
+from shplan.api.redaction import is_secret_name, may_hold_secrets, redact
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 
@@ -187,8 +188,8 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-# What objects are found and ordered by; a list or a mapping in such a place is no answer.
-_NAMES = frozenset({"id", "name", "path", "status", "created", "userAction", "s3Bucket"})
+# What objects are found and ordered by; a list, a mapping or a secret in such a place is no answer.
+NAMES = frozenset({"id", "name", "path", "status", "created", "userAction", "s3Bucket"})
 Scalar: TypeAlias = str | int | float | bool | None
 
 
@@ -200,7 +201,7 @@ def _check_names(member: JsonValue) -> None:
         MalformedAnswerError: one of them is a list or a mapping
     """
     if isinstance(member, dict) and any(
-        isinstance(member.get(name), dict | list) for name in _NAMES
+        isinstance(member.get(name), dict | list) for name in NAMES
     ):
         msg = "the answer has lists or objects where names are due"
         raise MalformedAnswerError(msg)
@@ -254,7 +255,7 @@ def _row_type(columns: tuple[str, ...]) -> Any:
         members.setdefault(head, []).append(rest)
     fields: list[tuple[str, Any, Any]] = []
     for index, (name, rests) in enumerate(members.items()):
-        whole: Any = (Scalar if name in _NAMES else Any) if "" in rests else None
+        whole: Any = (Scalar if name in NAMES else Any) if "" in rests else None
         fields.append(
             (f"f{index}", whole if whole is not None else _row_type(tuple(rests)) | None, None)
         )

@@ -30,11 +30,18 @@ FORMAT: Final = 1
 
 
 class CheckpointState(Enum):
-    """What `ledger verify` says of a checkpoint; UNUSED ones cost time and harm nothing."""
+    """
+    What `ledger verify` says of a checkpoint.
+
+    UNUSED: it was written here, and another version of shplan made it: it costs time and harms
+    nothing. ALTERED: no entry vouches for it, so nobody uses it. WRONG: an entry does, and it is
+    not what the entries come to.
+    """
 
     NONE = "none"
     GOOD = "good"
     UNUSED = "unused"
+    ALTERED = "altered"
     WRONG = "wrong"
 
 

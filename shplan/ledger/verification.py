@@ -36,6 +36,7 @@ class Report:
         head_behind: entries behind that head, which a power cut can leave
         anchors: what became of each anchor
         checkpoint: whether there is one, and whether it is what the entries come to
+        flaws: what lies beside all that and is not as it was written
     """
 
     entries: int
@@ -48,6 +49,7 @@ class Report:
     head_behind: int = 0
     anchors: tuple[Finding, ...] = ()
     checkpoint: CheckpointState = CheckpointState.NONE
+    flaws: tuple[str, ...] = ()
 
     @property
     def head(self) -> str:
@@ -58,7 +60,8 @@ class Report:
     def proven(self) -> bool:
         """Nothing was changed, every anchor is met, and no reader is misled."""
         anchored = all(one.met for one in self.anchors)
-        return self.damage is None and anchored and self.checkpoint is not CheckpointState.WRONG
+        misled = self.checkpoint in (CheckpointState.WRONG, CheckpointState.ALTERED)
+        return self.damage is None and anchored and not misled and not self.flaws
 
 
 async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
@@ -90,7 +93,8 @@ async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
         head_kept=kept is not None,
         head_behind=0 if kept is None else max(end.sequence - kept.sequence, 0),
         anchors=watch.findings(end),
-        checkpoint=comparison.state,
+        checkpoint=comparison.state(is_whole=damage is None),
+        flaws=tuple(await backend.flaws()),
     )
 
 
@@ -106,13 +110,22 @@ class _Comparison:
     """Folds the entries up to a checkpoint again, and compares."""
 
     def __init__(self, content: bytes | None) -> None:
-        self.state = CheckpointState.UNUSED if content else CheckpointState.NONE
+        # Whoever wrote one had an entry vouch for it first: without that it is not what they wrote.
+        self._state = CheckpointState.ALTERED if content else CheckpointState.NONE
         self._content = content or b""
         self._saved = checkpoint.decode(self._content)
         self._known = Known()
         self._fence = 0
 
+    def state(self, *, is_whole: bool) -> CheckpointState:
+        """Return the judgement; of entries that were read to their end, or to the first damage."""
+        if self._state is CheckpointState.ALTERED and not is_whole:
+            return CheckpointState.UNUSED
+        return self._state
+
     def take(self, entry: LedgerEntry) -> None:
+        if self._state is CheckpointState.ALTERED and checkpoint.vouches(entry, self._content):
+            self._state = CheckpointState.UNUSED
         saved = self._saved
         if saved is None:
             return
@@ -122,7 +135,7 @@ class _Comparison:
             return
         self._saved = None
         if entry.previous == saved.head.hash and checkpoint.vouches(entry, self._content):
-            self.state = self._judged(saved, entry)
+            self._state = self._judged(saved, entry)
 
     def _judged(self, saved: Known, behind: LedgerEntry) -> CheckpointState:
         known, self._known = self._known, Known()

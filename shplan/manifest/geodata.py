@@ -47,8 +47,9 @@ _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[0-9.]*:)?([0-9]+)", re.IGNORE
 
 _DEEPEST = 4
 _LONGEST_BLOB = 64 << 20
-# Of ten thousand instructions of SQLite each: some seconds.
-_MOST_STEPS = 20_000
+# Of SQLite's own steps, of which a table takes less than one for each byte.
+_STEPS_AT_ONCE = 10_000
+_STEPS, _STEPS_PER_BYTE = 10_000_000, 5
 
 
 class GeometryError(Exception):
@@ -308,7 +309,7 @@ def opened_package(path: Path) -> Iterator[sqlite3.Connection]:
         msg = "cannot be opened as a GeoPackage."
         raise GeometryError(msg) from error
     try:
-        _restrain(connection)
+        _restrain(connection, path.stat().st_size)
         yield connection
     except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
         msg = f"is no GeoPackage: {error}."
@@ -317,15 +318,15 @@ def opened_package(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _restrain(connection: sqlite3.Connection) -> None:
+def _restrain(connection: sqlite3.Connection, size_bytes: int) -> None:
     """Bound what the file can make SQLite do: a table may be a view, which may go on for ever."""
     import sqlite3  # noqa: PLC0415 - as above
 
     connection.execute("pragma trusted_schema = off")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_BLOB)
-    steps = iter(range(_MOST_STEPS))
+    steps = iter(range((_STEPS + _STEPS_PER_BYTE * size_bytes) // _STEPS_AT_ONCE))
     # Anything but zero, also the end of the steps, ends the query.
-    connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
+    connection.set_progress_handler(lambda: next(steps, None) is None, _STEPS_AT_ONCE)
 
 
 def layer_of(connection: sqlite3.Connection, name: str = "") -> tuple[str, str, int]:

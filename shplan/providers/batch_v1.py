@@ -24,6 +24,7 @@ from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.batch_v1_body import delivery_of, in_version_2, skipping
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task, in_description
 from shplan.providers.job_outcome import Trace
+from shplan.providers.job_parts import whole_parts
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
 from shplan.providers.places import bucket_and_key
 from shplan.providers.steps import File, Flow, Look
@@ -213,16 +214,26 @@ def _price(asked: PriceInput) -> Cost | None:
 
 def _trace(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     """
-    Say what the bucket tells of a task that is gone: that it was started, never that it is done.
+    Say what the bucket tells of a task that is gone: that it was started, and what it delivered.
 
-    Version 1 leaves no execution database; how many tiles there were, nobody can say any more.
+    Version 1 leaves no execution database: whoever knows how many tiles there can be knows
+    whether all are there, and nobody whether one that is not has failed.
     """
     delivery = put_key(delivery_of(given.request), key.short).replace(REQUEST_ID, task)
     folder = delivery if is_template(delivery) else f"{delivery.rstrip('/')}/{task}/"
     bucket, prefix = bucket_and_key(template_root(folder) if is_template(folder) else folder)
     files: tuple[File, ...] | None = (yield Look(bucket, prefix)) if bucket else None
-    delivered = any(not copied_task(one.key.rpartition("/")[2]) for one in files or ())
-    return Trace(Phase.RUNNING) if delivered else None
+    delivered = [one.key for one in files or () if not copied_task(one.key.rpartition("/")[2])]
+    if not delivered:
+        return None
+    whole = whole_parts(
+        in_version_2(given.request),
+        delivery_of(given.request),
+        key=key.short,
+        task=task,
+        files=delivered,
+    )
+    return Trace(Phase.RUNNING, whole=whole)
 
 
 API = JobApi(

@@ -18,7 +18,8 @@ from shplan.core.acquisitions import Catalogue
 from shplan.core.cost import Cost
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
-from shplan.core.key_format import deliveries_of, holds_key
+from shplan.core.key_format import holds_key
+from shplan.core.key_tables import deliveries_of
 from shplan.core.marker import Marker, read_marker, with_marker
 from shplan.core.prices import PriceInput
 from shplan.core.request import ApiRequest

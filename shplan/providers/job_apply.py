@@ -101,8 +101,14 @@ def _refuse_run_before(job: Job, known: RunRecord | None) -> None:
 def _adopt_evidence(job: Job) -> Flow[Object]:
     """Write the receipt of a task that is gone, as the files that it left say."""
     task, attempt = str(job.change.current["evidence"]), job.mark.attempt
+    parts = job.change.current.get("parts")
     receipt: Receipt | None = yield from receipt_from_bucket(
-        job.api, job.given, job.key, task=task, attempt=attempt
+        job.api,
+        job.given,
+        job.key,
+        task=task,
+        attempt=attempt,
+        parts=parts if isinstance(parts, int) else 0,
     )
     if receipt is None:
         message = f"the files that task {task} left are no longer there"

@@ -205,9 +205,12 @@ def _lost_starts(case: Case) -> tuple[str, ...]:
 def _decide_lost(case: Case, lost: tuple[str, ...]) -> Change:
     found = case.view.evidence
     if found is not None:
+        from shplan.providers.job_parts import most_parts  # noqa: PLC0415 - rarely needed
+
         note = f"the files that task {found.id} left say that it finished"
         change = replace(case.base, id=found.id, attempt=found.attempt, notes=(note,))
-        current: Object = {**change.current, "evidence": found.id}
+        parts = most_parts(case.api, case.spec, case.surroundings.tables)
+        current: Object = {**change.current, "evidence": found.id, "parts": parts}
         change = replace(change, current=current)
         return replace(
             with_estimate(change, cost_of(case, None, 1.0)),

@@ -51,7 +51,7 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
         told = "its cost is not known"
         if case.api.estimate is not None:
-            told += " before its analysis"
+            told += " before its analysis: `run: {start: analyse}` has it estimated, for nothing"
         notes = (*change.notes, told)
         return _unless_taken(case, replace(change, notes=notes, unpriced=True))
     priced = with_estimate(replace(change, cost=cost), cost)

@@ -45,7 +45,7 @@ def refresh_jobs(
     for address, sought in seeking.items():
         evidence = sought.evidence
         if evidence is None and api.listing is not None:
-            evidence = yield from _evidence(api, sought)
+            evidence = yield from _evidence(api, sought, surroundings)
         view = JobView(
             sought.given,
             sought.key,
@@ -98,13 +98,14 @@ def _acquisitions(
     return (yield from ask_catalogue(asked, now=surroundings.now))
 
 
-def _evidence(api: JobApi, one: Sought) -> Flow[Receipt | None]:
+def _evidence(api: JobApi, one: Sought, surroundings: Surroundings) -> Flow[Receipt | None]:
     """
     Read how a task has ended that was started and is gone, from what it left in the bucket.
 
     A START without a receipt and without a task is never run again on a guess.
     """
     from shplan.providers.job_outcome import receipt_from_bucket  # noqa: PLC0415 - rarely needed
+    from shplan.providers.job_parts import most_parts  # noqa: PLC0415
 
     run = one.run
     if run is None or one.given is None or one.key is None:
@@ -114,8 +115,9 @@ def _evidence(api: JobApi, one: Sought) -> Flow[Receipt | None]:
         if attempt.ended or run.is_settled(number):
             continue
         for task in sorted(attempt.started - one.tasks.keys()):
+            parts = most_parts(api, one.given.request, surroundings.tables)
             found: Receipt | None = yield from receipt_from_bucket(
-                api, one.given, one.key, task=task, attempt=number
+                api, one.given, one.key, task=task, attempt=number, parts=parts
             )
             if found is not None:
                 return found

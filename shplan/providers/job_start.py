@@ -15,7 +15,7 @@ from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonValue
-from shplan.providers.base import ChangeFailedError
+from shplan.providers.base import ChangeFailedError, StillRunningError
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure
@@ -113,12 +113,17 @@ def _estimated(job: Job, task: Task) -> Flow[Task]:
 
     Raises:
         ChangeFailedError: it is above `maxPu`, or above what the plan has shown
+        StillRunningError: it is being analysed, and nobody waits for it
     """
     assert job.api.estimate is not None, "asked of an API that estimates"
     if not task.analysed:
         yield from act_once(job, ANALYSE, job.api.analyse(task.id), task)
     waited, looks = 0.0, 0
     while task.phase is Phase.WAITING and not _is_estimated(job, task):
+        if looks and not job.settings.waits_for_jobs:
+            # To start it before its price is known would be to pay without the limits.
+            message = f"task {task.id} is analysed; the next apply starts it"
+            raise StillRunningError(message)
         if job.options.timeout_s is not None and waited > job.options.timeout_s:
             message = f"task {task.id} is still analysed after `timeout`; the same command goes on"
             raise ChangeFailedError(message)

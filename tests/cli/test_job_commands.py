@@ -146,7 +146,9 @@ def test_estimate_and_actual_stand_side_by_side(project: Project) -> None:
     shown = json.loads(project.run("why", "BatchProcess/ndvi", "--format", "json").out)[0]
     assert shown["receipt"]["estimateTerms"] == receipts[0]["estimateTerms"]
     assert shown["receipt"]["costPU"] == 100
-    rows = {row["address"]: row for row in json.loads(project.run("status", "--format", "json").out)}
+    rows = {
+        row["address"]: row for row in json.loads(project.run("status", "--format", "json").out)
+    }
     assert told in rows["BatchProcess/ndvi"]["detail"]
     assert rows["BatchProcess/ndvi"]["costPU"] == 100
     assert rows["BatchProcess/ndvi"]["estimatePU"]["maximum"] == 100

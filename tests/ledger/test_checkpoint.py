@@ -286,7 +286,7 @@ def test_a_changed_byte_makes_it_worthless_and_harms_nobody(path: Path) -> None:
                 assert await ledger.recorded(HERE) == expected, (position, changed)
                 assert backend.from_the_beginning == 1, (position, changed)
         report = await journal(path).verify()
-        assert (report.checkpoint, report.proven) == (CheckpointState.UNUSED, True)
+        assert (report.checkpoint, report.proven) == (CheckpointState.ALTERED, False)
 
     asyncio.run(story())
 

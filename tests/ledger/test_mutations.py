@@ -196,9 +196,10 @@ def test_what_is_harmless_leaves_every_entry_as_it_was(small: Small) -> None:
         "a segment that was begun": ({"00000006.jsonl": b""}, None),
         "a head that is gone": ({HEAD: None}, "no head"),
         "a head from before": ({HEAD: small.history[0][HEAD]}, "head_behind"),
-        "who holds it": ({"holder.json": b"anything", "lock": b"anything"}, None),
+        "who holds it": ({"holder.json": b"", "lock": b"anything"}, None),
         "a file of nobody": ({"notes.txt": b"hello"}, None),
         "a checkpoint of nobody": ({"checkpoint.json": b"{}"}, "checkpoint"),
+        "a signature of nobody": ({"holder.json": b"anything"}, "flaws"),
     }
     for what, (changes, said) in harmless.items():
         files: dict[str, bytes | None] = {**small.files, **changes}
@@ -210,7 +211,8 @@ def test_what_is_harmless_leaves_every_entry_as_it_was(small: Small) -> None:
             "torn_bytes": report.torn_bytes > 0,
             "no head": not report.head_kept,
             "head_behind": report.head_behind == 3,
-            "checkpoint": report.checkpoint.value == "unused",
+            "checkpoint": report.checkpoint.value == "altered",
+            "flaws": bool(report.flaws),
         }
         assert [name for name, true in notes.items() if true] == ([said] if said else []), what
         run(write(journal(small.path), adopt(9)))
