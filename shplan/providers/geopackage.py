@@ -54,32 +54,36 @@ def bounds_of(content: bytes) -> Object | None:
     """
     if not content:
         return None
+    west = south = math.inf
+    east = north = -math.inf
+    codes: set[int] = set()
     try:
         with opened(content) as database:
-            boxes = list(_boxes(database))
-    except (sqlite3.Error, struct.error, ValueError, KeyError, IndexError):
+            for code, box in _boxes(database):
+                codes.add(code)
+                west, east = min(west, box[0]), max(east, box[1])
+                south, north = min(south, box[2]), max(north, box[3])
+    except (sqlite3.Error, struct.error, ArithmeticError, LookupError, ValueError):
         return None
-    codes = {code for code, _ in boxes}
     if len(codes) != 1:
         return None
-    west, east, south, north = zip(*(box for _, box in boxes), strict=True)
     crs = f"http://www.opengis.net/def/crs/EPSG/0/{codes.pop()}"
-    box = [min(west), min(south), max(east), max(north)]
-    return {"bbox": [*box], "properties": {"crs": crs}}
+    return {"bbox": [west, south, east, north], "properties": {"crs": crs}}
 
 
 def _boxes(database: Database) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
-    """Yield the EPSG code and the box of each feature."""
-    layers = (
+    """Yield the EPSG code and the box of each feature: west, east, south, north."""
+    systems = (
         "select g.table_name, g.column_name, s.organization_coordsys_id"
         " from gpkg_geometry_columns g join gpkg_spatial_ref_sys s on s.srs_id = g.srs_id"
         " where lower(s.organization) = 'epsg'"
     )
-    for table, column, code in list(database.rows(layers)):
-        query = f"select {_quoted(column)} from {_quoted(table)}"  # noqa: S608 - as above
+    for table, column, code in list(database.rows(systems)):
+        # Identifiers are quoted; there is no other way to name a table in SQL.
+        query = f"select {_quoted(column)} from {_quoted(table)}"  # noqa: S608
         for (blob,) in database.rows(query):
             box = _envelope(blob)
-            if all(math.isfinite(one) for one in box):
+            if isinstance(code, int) and all(math.isfinite(one) for one in box):
                 yield code, box
 
 
