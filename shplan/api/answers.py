@@ -20,8 +20,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shplan.api.redaction import is_secret_name, may_hold_secrets, redact, scrub, scrub_value
+from shplan.api.echoes import scrub, scrub_value
+from shplan.api.redaction import is_secret_name, may_hold_secrets, redact
 from shplan.core.frozen import dataclass
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.value import JsonValue
 
 Row: TypeAlias = tuple[JsonValue, ...]
@@ -59,6 +61,7 @@ def read_json(content: bytes) -> JsonValue:
     """
     if not content.strip():
         return None
+    _check_size(content)
     try:
         body = redact(msgspec.json.decode(content))
     except RecursionError as error:
@@ -187,8 +190,8 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-# What objects are found and ordered by; a list or a mapping in such a place is no answer.
-_NAMES = frozenset({"id", "name", "path", "status", "created", "userAction", "s3Bucket"})
+# What objects are found and ordered by; a list, a mapping or a secret in such a place is no answer.
+NAMES = frozenset({"id", "name", "path", "status", "created", "userAction", "s3Bucket"})
 Scalar: TypeAlias = str | int | float | bool | None
 
 
@@ -200,9 +203,21 @@ def _check_names(member: JsonValue) -> None:
         MalformedAnswerError: one of them is a list or a mapping
     """
     if isinstance(member, dict) and any(
-        isinstance(member.get(name), dict | list) for name in _NAMES
+        isinstance(member.get(name), dict | list) for name in NAMES
     ):
         msg = "the answer has lists or objects where names are due"
+        raise MalformedAnswerError(msg)
+
+
+def _check_size(content: bytes) -> None:
+    """
+    Check that an answer can be held in memory once it is read.
+
+    Raises:
+        MalformedAnswerError: it holds more values than any answer does
+    """
+    if holds_too_much(content):
+        msg = "the answer holds more values than any answer does"
         raise MalformedAnswerError(msg)
 
 
@@ -221,6 +236,7 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
     to_rows = _row_maker(columns)
 
     def read(content: bytes) -> Page:
+        _check_size(content)
         try:
             page: Any = decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -254,7 +270,7 @@ def _row_type(columns: tuple[str, ...]) -> Any:
         members.setdefault(head, []).append(rest)
     fields: list[tuple[str, Any, Any]] = []
     for index, (name, rests) in enumerate(members.items()):
-        whole: Any = (Scalar if name in _NAMES else Any) if "" in rests else None
+        whole: Any = (Scalar if name in NAMES else Any) if "" in rests else None
         fields.append(
             (f"f{index}", whole if whole is not None else _row_type(tuple(rests)) | None, None)
         )

@@ -15,9 +15,11 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from shplan.api.deployment import Deployment
+from shplan.api.echoes import SHORTEST_WITHIN
 from shplan.api.errors import Asked
 from shplan.api.ports import Secrets
-from shplan.core.errors import UnreachableError
+from shplan.core.diagnostic import Diagnostic
+from shplan.core.errors import SecretError, UnreachableError
 from shplan.core.frozen import dataclass
 from shplan.core.request import ApiRequest, Effect
 from shplan.core.value import (
@@ -112,23 +114,59 @@ def _fill(template: str, request: ApiRequest) -> str:
 
 
 def _encode(body: Value, secrets: Secrets) -> tuple[bytes, tuple[str, ...]]:
-    """Return the body's bytes and the secrets in them, revealed for this request only."""
+    """
+    Return the body's bytes and the secrets in them, revealed for this request only.
+
+    Raises:
+        SecretError: a secret is missing, or stands in the request in the open as well
+    """
     if body is None:
         return b"", ()
-    revealed: list[str] = []
+    revealed: dict[str, SecretReference | None] = {}
+    shown: list[str] = []
 
     def leaf(value: Value) -> Value:
         if isinstance(value, Sensitive):
             text = secrets.reveal(value)
-            parts = (part for part in value.parts if isinstance(part, SecretReference))
-            revealed.extend((text, *(secrets.reveal(Sensitive((part,))) for part in parts)))
+            revealed.setdefault(text, None)
+            for part in value.parts:
+                if isinstance(part, SecretReference):
+                    revealed[secrets.reveal(Sensitive((part,)))] = part
             return text
-        if isinstance(value, Unknown):
-            msg = f"{value.template} is not known yet. This is a bug in shplan."
-            raise TypeError(msg)
-        if isinstance(value, float) and not math.isfinite(value):
-            msg = f"{value} has no form in JSON"
-            raise NotCanonicalError(msg)
-        return value
+        if isinstance(value, str):
+            shown.append(value)
+        return _encodable(value)
 
-    return msgspec.json.encode(map_leaves(body, leaf)), tuple(dict.fromkeys(revealed))
+    content = msgspec.json.encode(map_leaves(body, leaf))
+    for secret, part in revealed.items():
+        if part is not None:
+            _require_hidden(secret, part, shown)
+    return content, tuple(revealed)
+
+
+def _encodable(value: Value) -> Value:
+    if isinstance(value, Unknown):
+        msg = f"{value.template} is not known yet. This is a bug in shplan."
+        raise TypeError(msg)
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = f"{value} has no form in JSON"
+        raise NotCanonicalError(msg)
+    return value
+
+
+def _require_hidden(secret: str, part: SecretReference, shown: list[str]) -> None:
+    """
+    Refuse a request that shows a secret: what it shows is in plans, in the ledger, and at the service.
+
+    Nor could an echo of the request be recognised without the secret that it repeats.
+    """
+    if len(secret) >= SHORTEST_WITHIN and any(secret in text for text in shown):
+        diagnostic = Diagnostic(
+            code="credentials/secret",
+            summary="Secret is in the open",
+            what=f"the value of secret('{part.text}') stands in the same request in the open as well.",
+            why="What is not said to be secret is written to plans and to the ledger.",
+            hint="take it out of the manifest and replace it where it was issued; a value that is "
+            "also the name of something, as of a bucket, is no secret",
+        )
+        raise SecretError(diagnostic.what, diagnostics=(diagnostic,))

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from shplan.api.echoes import scrub
 from shplan.api.lean_httpx import httpx
-from shplan.api.redaction import scrub
 from shplan.api.wire import Network, Received, Timeouts, TransportFault
 
 _Message: TypeAlias = MutableMapping[str, Any]

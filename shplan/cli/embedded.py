@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from shplan.cli.given import kept_place
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import PlanError
 
@@ -35,7 +36,7 @@ def open_sandbox(root: Path) -> tuple[Any, str, Callable[[], None]]:
     from shplan.sandbox.remote_buckets import from_environment  # noqa: PLC0415
     from shplan.sandbox.settings import FILE_NAME, Settings  # noqa: PLC0415
 
-    data = root / DATA
+    data = kept_place(root, DATA.as_posix())
     with readable(DATA):
         settings = None if (data / FILE_NAME).exists() else Settings(speed=SPEED)
         remote = from_environment(os.environ)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from shplan.cli.clock import SystemClock
+from shplan.cli.given import read_given
 from shplan.cli.signatures import sign, signer_of
 from shplan.core.anchors import Anchor, Finding
 from shplan.core.diagnostic import Diagnostic
@@ -65,7 +66,7 @@ def _anchor(text: str) -> Anchor:
 def _anchor_of(file: Path, loaded: Loaded) -> Anchor:
     from shplan.views.saved_plan import load_plan  # noqa: PLC0415 - only where one is named
 
-    saved = load_plan(file.read_bytes(), name=str(file)).document
+    saved = load_plan(read_given(file), name=str(file)).document
     environment = saved_text(saved, "environment")
     if environment != loaded.environment.name:
         message = f"{file} is a plan of {environment}, and this is {loaded.environment.name}"
@@ -100,16 +101,17 @@ def signed_heads(loaded: Loaded, files: Sequence[Path]) -> tuple[Signed, ...]:
         files: none for the environment's own file
 
     Raises:
-        LedgerError: there are none
+        LedgerError: there are none in one of them
     """
     chosen = files or (signatures_file(loaded),)
-    found = tuple(one for file in chosen if file.is_file() for one in _signed_in(file, loaded))
-    if found:
-        return found
+    found = [tuple(_signed_in(file, loaded)) if file.is_file() else () for file in chosen]
+    without = [_shown(file, loaded) for file, lines in zip(chosen, found, strict=True) if not lines]
+    if not without:
+        return tuple(line for lines in found for line in lines)
     diagnostic = Diagnostic(
         code="ledger/unsigned",
         summary="No signed heads",
-        what=f"there is no signed head in {', '.join(_shown(file, loaded) for file in chosen)}.",
+        what=f"there is no signed head in {', '.join(without)}.",
         why="Whoever asks for signatures wants to know when there are none.",
         hint="shplan ledger sign --key KEYFILE",
     )
@@ -117,7 +119,7 @@ def signed_heads(loaded: Loaded, files: Sequence[Path]) -> tuple[Signed, ...]:
 
 
 def _signed_in(file: Path, loaded: Loaded) -> Iterable[Signed]:
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_given(file).splitlines(), start=1):
         place = f"{_shown(file, loaded)}:{number}"
         try:
             yield Signed(place, parse(line))
@@ -209,7 +211,7 @@ async def add_signature(loaded: Loaded, journal: Journal, *, key: Path, file: Pa
 
 def _add_line(file: Path, line: bytes) -> None:
     """Add a line to a file, which is seen with it or without it."""
-    present = file.read_bytes() if file.is_file() else b""
+    present = read_given(file) if file.is_file() else b""
     if present and not present.endswith(b"\n"):
         present += b"\n"
     files = Files()

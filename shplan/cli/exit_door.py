@@ -144,8 +144,9 @@ def _bug(error: Exception) -> str:
         from shplan.manifest.writing import write_whole  # noqa: PLC0415
 
         CRASH_LOG.parent.mkdir(exist_ok=True)
-        write_whole(CRASH_LOG, crash_report(error).encode())
-        log = f"\n  The details are in {CRASH_LOG}; they name files and lines, no values."
+        if not CRASH_LOG.parent.is_symlink():
+            write_whole(CRASH_LOG, crash_report(error).encode())
+            log = f"\n  The details are in {CRASH_LOG}; they name files and lines, no values."
     except OSError:
         pass
     kind = type(error).__name__

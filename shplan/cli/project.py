@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from shplan.cli.given import read_given_text
 from shplan.cli.options import Options
 from shplan.core.diagnostic import Diagnostic, has_errors
 from shplan.core.errors import ManifestError
@@ -129,7 +130,7 @@ def variable_inputs(options: Options) -> VariableInputs:
         for name, value in os.environ.items()
         if name.startswith(ENVIRONMENT_PREFIX)
     }
-    files = tuple(VariableFile(str(path), path.read_text()) for path in options.variable_files)
+    files = tuple(VariableFile(str(path), read_given_text(path)) for path in options.variable_files)
     return VariableInputs(given, exported, files)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shplan import __version__
 from shplan.cli.checkout import commit
 from shplan.cli.clock import SystemClock
+from shplan.cli.given import kept_place
 from shplan.cli.options import Options
 from shplan.cli.project import in_ci
 from shplan.core.diagnostic import Diagnostic
@@ -97,14 +98,18 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
             hint="set `ledger:` of the environment to a place that stays",
         )
         raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
+    default = f".shplan/ledger/{environment.name}"
+    if not named:
+        kept_place(loaded.root, default)
     backend = open_backend(
         named,
         root=loaded.root,
-        default=f".shplan/ledger/{environment.name}",
+        default=default,
         environment=os.environ,
         span=environment.span,
     )
-    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root))
+    origin = {"project": loaded.project.name, "environment": environment.name}
+    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root), origin=origin)
 
 
 def actor(root: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from shplan.cli.given import read_given
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _show_file(options: Options, path: Path) -> int:
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.views.saved_plan import load_plan, markdown_saved, render_saved  # noqa: PLC0415
 
-    saved = load_plan(path.read_bytes(), name=str(path))
+    saved = load_plan(read_given(path), name=str(path))
     if options.output == "json":
         write_json(saved.document)
     elif options.output == "markdown":

@@ -56,8 +56,10 @@ def crs_code(name: str) -> str:
     """Read `urn:ogc:def:crs:EPSG::32633`, an OGC URL, `EPSG:32633` or a spelling of CRS84."""
     if "CRS84" in name.upper():
         return "EPSG:4326"
-    match = re.search(r"EPSG.*?[:/#](\d+)$", name, re.IGNORECASE)
-    return f"EPSG:{match[1]}" if match else name
+    match = re.search(r"[:/#](\d+)$", name)
+    if match is None or "EPSG" not in name[: match.start()].upper():
+        return name
+    return f"EPSG:{match[1]}"
 
 
 def _same_normal_form(left: Object, right: Object) -> bool:

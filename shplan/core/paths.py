@@ -252,7 +252,31 @@ def _may_meet(one: list[str], other: list[str]) -> bool:
     if len(one) > 1 and len(other) > 1:
         return True
     text, parts = (one[0], other) if len(one) == 1 else (other[0], one)
-    return re.fullmatch(".*".join(map(re.escape, parts)), text, re.DOTALL) is not None
+    return has_parts(text, parts)
+
+
+def has_parts(text: str, parts: Sequence[str], *, least: int = 0) -> bool:
+    """
+    Tell whether a text is these parts in this order, with any text between them.
+
+    The time grows with the lengths alone; a regular expression with many gaps may take for ever.
+
+    Args:
+        least: how many characters there are at least between two parts
+    """
+    first, *between = parts
+    if not between:
+        return text == first
+    *between, last = between
+    at, end = len(first), len(text) - len(last)
+    if not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in between:
+        found = text.find(part, at + least, max(end, 0))
+        if found < 0:
+            return False
+        at = found + len(part)
+    return end - at >= least
 
 
 def _fits(one: str, other: str, begins: Callable[[str, str], bool]) -> bool:

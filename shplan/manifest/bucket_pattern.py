@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from shplan.manifest.linear_regex import RegexError, compiled
+
 TILE, BAND, DATE, TIME, YEAR = "tile", "band", "date", "time", "year"
 _PARTS = ("month", "day", "hour", "minute", "second", "subsecond")
 _TIMES = (DATE, TIME, YEAR, *_PARTS)
 GROUPS = (TILE, BAND, DATE, TIME, YEAR, *_PARTS)
 _LONGEST = 2000
-_MOST_MEMORY = 8 << 20
 _NAMED = re.compile(r"\(\?P?<([A-Za-z_][A-Za-z0-9_]*)>")
-_LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\(\?>|\\[1-9]|\\k<|[*+?}]\+")
 _DATE = re.compile(
     r"(\d{4})[-_/.]?(\d{2})(?:[-_/.]?(\d{2}))?"
     r"(?:[T_ -]?(\d{2})[:-]?(\d{2})(?:[:-]?(\d{2})(?:[.,](\d{1,9}))?)?)?Z?"
@@ -139,21 +139,10 @@ def _check_groups(text: str, groups: tuple[str, ...]) -> None:
 
 
 def _compiled(text: str) -> Any:
-    import re2  # noqa: PLC0415 - only who lists a bucket needs it
-
-    options = re2.Options()
-    options.max_mem = _MOST_MEMORY
-    options.log_errors = False
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else ""
-        told = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        why = ""
-        if _LOOKS_AROUND.search(text):
-            why = "Backreferences, possessive repetitions and looking around are not offered: matching them may take for ever."
-        message = f"is no regular expression: {told[:200]}."
-        raise PatternError(message, why=why) from error
+        return compiled(text)
+    except RegexError as error:
+        raise PatternError(error.what, why=error.why) from error
 
 
 def _band(key: str, spans: dict[str, tuple[int, int]]) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.parse import kind_of
 from shplan.manifest.source import FileError
@@ -47,8 +48,11 @@ _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[0-9.]*:)?([0-9]+)", re.IGNORE
 
 _DEEPEST = 4
 _LONGEST_BLOB = 64 << 20
-# Of ten thousand instructions of SQLite each: some seconds.
-_MOST_STEPS = 20_000
+# A million tiles with covers hold half of it.
+_MOST_VALUES = 50_000_000
+# Of SQLite's own steps, of which a table takes less than one for each byte.
+_STEPS_AT_ONCE = 10_000
+_STEPS, _STEPS_PER_BYTE = 10_000_000, 5
 
 
 class GeometryError(Exception):
@@ -80,6 +84,9 @@ def load_json(content: bytes) -> JsonObject:
     Raises:
         GeometryError: it is none
     """
+    if holds_too_much(content, most=_MOST_VALUES):
+        msg = f"holds more than {_MOST_VALUES:,} values."
+        raise GeometryError(msg, hint="simplify the shapes, or divide the file")
     try:
         document = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
@@ -308,7 +315,7 @@ def opened_package(path: Path) -> Iterator[sqlite3.Connection]:
         msg = "cannot be opened as a GeoPackage."
         raise GeometryError(msg) from error
     try:
-        _restrain(connection)
+        _restrain(connection, path.stat().st_size)
         yield connection
     except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
         msg = f"is no GeoPackage: {error}."
@@ -317,15 +324,15 @@ def opened_package(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _restrain(connection: sqlite3.Connection) -> None:
+def _restrain(connection: sqlite3.Connection, size_bytes: int) -> None:
     """Bound what the file can make SQLite do: a table may be a view, which may go on for ever."""
     import sqlite3  # noqa: PLC0415 - as above
 
     connection.execute("pragma trusted_schema = off")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_BLOB)
-    steps = iter(range(_MOST_STEPS))
+    steps = iter(range((_STEPS + _STEPS_PER_BYTE * size_bytes) // _STEPS_AT_ONCE))
     # Anything but zero, also the end of the steps, ends the query.
-    connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
+    connection.set_progress_handler(lambda: next(steps, None) is None, _STEPS_AT_ONCE)
 
 
 def layer_of(connection: sqlite3.Connection, name: str = "") -> tuple[str, str, int]:

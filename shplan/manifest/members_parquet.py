@@ -72,7 +72,11 @@ def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
         table, problems = _opened(opened, file)
         if table is None:
             return no_rows(), problems
-        _read(opened, table)
+        # As the file has them: a value that stands there once may be meant by every row.
+        packed = [one for name, one in table.sources.items() if name != TIME]
+        opened = pq.ParquetFile(pa.BufferReader(content), read_dictionary=packed)
+        if not _read(opened, table):
+            return no_rows(), [_too_large(file)]
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         return no_rows(), [wrong_table(file, 1, f"this is not Parquet: {reason}.")]
@@ -144,7 +148,7 @@ def _type(schema: Any, name: str, source: str, file: str) -> Iterator[Diagnostic
     kind = schema.field(source).type
     if kinds.is_dictionary(kind):
         kind = kind.value_type
-    is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_null(kind)
+    is_text = _is_text(kind) or kinds.is_null(kind)
     fits = {
         PATH: is_text,
         TIME: is_text or kinds.is_timestamp(kind) or kinds.is_date(kind),
@@ -154,6 +158,12 @@ def _type(schema: Any, name: str, source: str, file: str) -> Iterator[Diagnostic
     if not fits:
         what = f"the column `{source}` holds {str(kind)[:80]}; it has to hold {wanted}."
         yield wrong_table(file, 1, what)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as kinds  # noqa: PLC0415
+
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
 
 
 def _bounds(metadata: Any, wanted: set[str], file: str) -> list[Diagnostic]:
@@ -169,10 +179,12 @@ def _bounds(metadata: Any, wanted: set[str], file: str) -> list[Diagnostic]:
             for one in columns
             if one.path_in_schema.partition(".")[0] in wanted
         )
-    if size > MAX_BYTES:
-        what = f"the table unpacks to more than {MAX_BYTES >> 30} GB."
-        return [wrong_table(file, 1, what, hint="simplify the covers, or divide the table")]
-    return []
+    return [_too_large(file)] if size > MAX_BYTES else []
+
+
+def _too_large(file: str) -> Diagnostic:
+    what = f"the table unpacks to more than {MAX_BYTES >> 30} GB."
+    return wrong_table(file, 1, what, hint="simplify the covers, or divide the table")
 
 
 def _crs(described: JsonObject, file: str) -> tuple[str, Diagnostic | None]:
@@ -195,18 +207,37 @@ def _object(value: object) -> JsonObject:
 # --- rows ----------------------------------------------------------------------------------
 
 
-def _read(opened: Any, table: _Table) -> None:
+def _read(opened: Any, table: _Table) -> bool:
+    """Read all rows; stop and tell where they take more than a table may."""
     columns: dict[str, list[str | None]] = {name: [] for name in table.sources}
     readers = {PATH: _texts, TIME: _times, COVER: _covers}
-    row = 1
+    row, left_bytes = 1, MAX_BYTES
     wanted = list(table.sources.values())
     for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=wanted, use_threads=False):
         for name, source in table.sources.items():
-            values = _plain(batch.column(batch.schema.get_field_index(source)))
-            columns[name] += readers[name](values, table, row)
+            packed = batch.column(batch.schema.get_field_index(source))
+            left_bytes -= _size_bytes(packed)
+            if left_bytes < 0:
+                return False
+            columns[name] += readers[name](_plain(packed), table, row)
         row += batch.num_rows
     table.columns = columns
     table.lines = array("q", range(1, row))
+    return True
+
+
+def _size_bytes(values: Any) -> int:
+    """Return what values take once each stands where it is meant."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if not pa.types.is_dictionary(values.type):
+        return int(values.nbytes)
+    kind = values.type.value_type
+    if not (_is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        return 8 * len(values)
+    lengths = pc.binary_length(values.dictionary).cast(pa.int64())
+    return int(pc.sum(pc.take(lengths, values.indices)).as_py() or 0)
 
 
 def _plain(values: Any) -> Any:

@@ -8,6 +8,7 @@ Evalscript V3, its functions, and the data collections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK, Collection
 from shplan.manifest.script_values import public_bands
 from shplan.script import InputFacts, ScriptError, ScriptFacts
+from shplan.script.names import WITHHELD
 from shplan.script.probing import Returned, Seen, Source
 from shplan.script.reading import Reading, Span
 
@@ -63,6 +65,16 @@ _MOST_OUTSIDE = 0.9
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 _ENOUGH_VALUES = 20
 _MOST_LISTED = 20
+_NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
+# A script that reads them may look for one that is called otherwise than what is made up.
+_NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
+# Where it has too few, a script may give up early, or miss what it looks for.
+_OF_SCENES = frozenset(
+    [
+        *("fails", "output-form", "output-missing", "output-short", "output-unknown"),
+        "sample-type",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,11 @@ def remarks(look: Look) -> list[Remark]:
     return found
 
 
+def amiss(look: Look) -> int:
+    """Return how many things are wrong with a script that may be so for want of scenes alone."""
+    return sum(one.rule in _OF_SCENES for one in remarks(look))
+
+
 def remarks_on_input(
     given: InputFacts, collection: Collection, *, deployment: str, reading: Reading
 ) -> list[Remark]:
@@ -153,13 +170,14 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
 
 def _of_version(look: Look) -> _Remarks:
     if not look.has_version and not look.facts.is_simple:
-        yield _warned(
+        yield Remark(
             "version",
             "No version line",
             "the first line does not say `//VERSION=3`.",
+            "Without it the service may take the script for one of an older dialect, and a batch request"
+            " does not take it.",
             "begin the file with a line //VERSION=3",
-            None,
-            why="Without it the service may take the script for one of an older dialect.",
+            severity=Severity.HINT,
         )
 
 
@@ -228,12 +246,14 @@ def _sample_types(reading: Reading) -> _Remarks:
 
 def _of_setup(look: Look) -> _Remarks:
     if "filterScenes" in look.facts.functions:
-        yield _warned(
+        yield Remark(
             "older-function",
             "Function no longer documented",
             "`filterScenes()` is of an older dialect; nobody says that it is still called.",
+            "",
             "filter in `preProcessScenes(collections)`",
-            _first(look.reading.strings, "filterScenes"),
+            look.reading.declared.get("filterScenes"),
+            Severity.HINT,
         )
     for given in look.facts.inputs:
         for band in sorted({one for one in given.bands if given.bands.count(one) > 1}):
@@ -268,6 +288,8 @@ def _of_reads(look: Look, seen: Seen) -> _Remarks:
             f"`setup()` names {', '.join(f'`{one}`' for one in known)}.",
             _did_you_mean(name, known),
             _at(look.reading, name, place),
+            # What is undefined may be added to what nobody uses; for want of samples a script fails.
+            Severity.ERROR if seen.failed else Severity.WARNING,
         )
 
 
@@ -317,6 +339,8 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> _Remarks:
             f"{why}, and the list may be empty.",
             f"read `samples[0].{name}` where `samples.length > 0`, or go through the list",
             _at(look.reading, name, place),
+            # A script that also reads what is in the list works, but for this.
+            Severity.WARNING if source.reads else Severity.ERROR,
         )
 
 
@@ -371,13 +395,14 @@ def _of_outputs(look: Look, seen: Seen) -> _Remarks:
             "Nothing returned on some path",
             f"`evaluatePixel()` returned nothing for {nothing} of {seen.pixels} made-up pixels.",
             "return a value on every path: no data as zeros, and a `dataMask` of 0",
-            None,
+            reading.declared.get("evaluatePixel"),
         )
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
-            yield from _of_lengths(one, reading, sure=not seen.unfed)
-        yield from _of_values(one, reading)
+            sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
+            yield from _of_lengths(one, reading, sure=sure)
+        yield from _of_values(one, look)
 
 
 def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> _Remarks:
@@ -408,8 +433,8 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> _Remarks:
         )
 
 
-def _of_values(one: Returned, reading: Reading) -> _Remarks:
-    name, listed = one.facts.id, sum(one.lengths.values())
+def _of_values(one: Returned, look: Look) -> _Remarks:
+    reading, name, listed = look.reading, one.facts.id, sum(one.lengths.values())
     if one.odd:
         yield Remark(
             "output-form",
@@ -430,12 +455,16 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
             why="The documentation asks for a list.",
         )
     if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
+        if _is_for_statistics(one, look):
+            return
         kind = one.facts.sample_type
         yield _warned(
             "sample-type",
             "Values outside of the sample type",
             f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
-            'write `sampleType: "FLOAT32"`, or scale the values',
+            "scale the values, or write a `setup()` with an output of another sample type"
+            if look.facts.is_simple
+            else 'write `sampleType: "FLOAT32"`, or scale the values',
             _declared(reading, name),
             why="AUTO takes values from 0 to 1."
             if kind == "AUTO"
@@ -457,12 +486,23 @@ def _of_values(one: Returned, reading: Reading) -> _Remarks:
         )
 
 
+def _is_for_statistics(one: Returned, look: Look) -> bool:
+    """
+    Tell whether an output may well be for statistics alone, where what states no type is FLOAT32.
+
+    Source: documentation, "Statistical API", which wants a `dataMask` beside the data.
+    """
+    ids = {output.id for output in look.facts.outputs}
+    typed = {output.id for output in look.facts.outputs if output.is_typed}
+    return MASK in ids and one.facts.id not in (typed | {MASK, "default"})
+
+
 # --- failures ------------------------------------------------------------------------------
 
 
 def _before_the_pixels(fault: ScriptError) -> Remark:
     """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
-    sure = fault.message.startswith("ReferenceError")
+    sure = _is_undefined(fault)
     return Remark(
         "fails",
         "Evalscript fails",
@@ -474,6 +514,14 @@ def _before_the_pixels(fault: ScriptError) -> Remark:
     )
 
 
+def _is_undefined(fault: ScriptError) -> bool:
+    """Tell whether a name is used that there is not, neither here nor where the service runs the script."""
+    found = _NOT_DEFINED.search(fault.message)
+    return fault.message.startswith("ReferenceError") and not (
+        found is not None and found[1] in WITHHELD
+    )
+
+
 def _word_at(line: int, column: int | None) -> Span:
     return Span(line, column or 1, (column or 1) + 1)
 
@@ -482,7 +530,7 @@ def _of_failures(look: Look, seen: Seen) -> _Remarks:
     first = seen.first
     if first is None:
         return
-    sure = first.message.startswith("ReferenceError") and not look.facts.is_simple
+    sure = _is_undefined(first) and not look.facts.is_simple
     every = seen.failed == seen.pixels
     where = "every made-up pixel" if every else f"{seen.failed} of {seen.pixels} made-up pixels"
     span = None if first.line is None else _word_at(first.line, first.column)
@@ -546,6 +594,8 @@ def _mosaicking_of(given: InputFacts, collection: Collection, reading: Reading) 
             f"It offers {', '.join(collection.mosaicking)}.",
             "",
             _first(reading.strings, given.mosaicking),
+            # What only a name suggests is in doubt; of a kind of one's own this much is sure without its bands.
+            Severity.ERROR if collection.complete or not collection.known else Severity.WARNING,
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import field
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue
+from shplan.manifest.linear_regex import RegexError, compiled
 from shplan.manifest.origin import Origin
 from shplan.manifest.parse import kind_of
 from shplan.manifest.project import Environment, Project, Variable
@@ -286,8 +287,8 @@ def _broken(rule: str, limit: JsonValue, value: JsonValue) -> str:
     size = len(value) if isinstance(value, str | list | dict) else None
     if rule == "enum" and isinstance(limit, list) and value not in limit:
         return f"it must be one of {', '.join(shown(one) for one in limit)}"
-    if rule == "pattern" and isinstance(value, str) and not re.search(str(limit), value):
-        return f"it must match the regular expression {limit}"
+    if rule == "pattern" and isinstance(value, str):
+        return _mismatch(str(limit), value)
     if rule == "minimum" and number is not None and number < bound:
         return f"it must be at least {limit}"
     if rule == "maximum" and number is not None and number > bound:
@@ -297,3 +298,11 @@ def _broken(rule: str, limit: JsonValue, value: JsonValue) -> str:
     if rule == "maxLength" and size is not None and size > bound:
         return f"its length must be at most {limit}"
     return ""
+
+
+def _mismatch(pattern: str, value: str) -> str:
+    try:
+        found = compiled(pattern).search(value)
+    except RegexError as error:
+        return f"the expression that it must match {error.what} {error.why}".rstrip(". ")
+    return "" if found else f"it must match the regular expression {pattern}"

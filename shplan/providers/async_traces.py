@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.marker import read_script_marker
 from shplan.core.paths import holds_minted, with_minted
@@ -34,7 +35,7 @@ COPY, ERROR = "request.json", "error.json"
 _ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # No request costs as much: what a file says beyond is no cost.
 _ABSURD_PU = 1e12
-_EXTENSION = r"(?:\.[A-Za-z0-9]+)?"
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]+")
 _ANY_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _IDS = ("id", "requestId", "request_id")
 
@@ -93,11 +94,6 @@ class _Layout:
         template = self.template if task == UNKNOWN_ID else with_minted(self.template, task)
         return replace(self, template=template)
 
-    def output(self, identifier: str) -> re.Pattern[str]:
-        """Return the pattern of the name of an output, with or without its extension."""
-        parts = [re.escape(part) for part in self.template.split(OUTPUT)]
-        return re.compile((re.escape(identifier) + _EXTENSION).join(parts))
-
     def id_in(self, key: str) -> str:
         """Return the id of the request that a file belongs to, where its place tells it."""
         if REQUEST_ID not in self.folder:
@@ -105,6 +101,24 @@ class _Layout:
         pattern = re.escape(self.folder).replace(re.escape(REQUEST_ID), f"({_ID})", 1)
         match = re.match(pattern.replace(re.escape(REQUEST_ID), _ID), key)
         return "" if match is None else match[1]
+
+
+def is_output(name: str, *, template: str, identifier: str) -> bool:
+    """Tell whether a name is that of an output, with or without its extension."""
+    first, *others = template.split(OUTPUT)
+    # Every place at which what was read may end: the time grows with the lengths alone.
+    ends = {len(first)} if name.startswith(first) else set()
+    for part in others:
+        starts = {end + len(identifier) for end in ends if name.startswith(identifier, end)}
+        starts |= {end for start in starts for end in _extension_ends(name, start)}
+        ends = {start + len(part) for start in starts if name.startswith(part, start)}
+    return len(name) in ends
+
+
+def _extension_ends(name: str, start: int) -> range:
+    """Return where an extension that begins at a place may end: after each of its letters."""
+    found = _EXTENSION.match(name, start)
+    return range(start + 2, found.end() + 1) if found else range(0)
 
 
 def _layout(given: RunInput, key: RunKey) -> _Layout | None:
@@ -147,9 +161,17 @@ def trace_of(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     files: tuple[File, ...] | None = yield Look(layout.bucket, layout.folder)
     if files is None:
         return None
-    outputs = [layout.output(one) for one in identifiers_of(given.request)]
+    found = {
+        name: {
+            file.key
+            for file in files
+            if is_output(file.key, template=layout.template, identifier=name)
+        }
+        for name in identifiers_of(given.request)
+    }
     # `userdata` is a JSON file as well, and the user's own.
-    beside = [one for one in files if not any(output.fullmatch(one.key) for output in outputs)]
+    outputs = set().union(*found.values())
+    beside = [one for one in files if one.key not in outputs]
     told = yield from _told_beside(layout, beside, task)
     paid = [one.cost_pu for one in told if one.cost_pu is not None]
     if paid:
@@ -157,8 +179,7 @@ def trace_of(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     errors = [one.error for one in told if one.error]
     if errors:
         return Trace(Phase.ENDED, cause=errors[0])
-    complete = all(any(output.fullmatch(one.key) for one in files) for output in outputs)
-    if complete and layout.is_own:
+    if all(found.values()) and layout.is_own:
         return Trace(Phase.DONE)
     return Trace(Phase.RUNNING) if told else None
 
@@ -189,7 +210,7 @@ def _may_tell(name: str, task: str, *, is_own: bool) -> bool:
 def read_beside(content: bytes | None) -> _Told | None:
     """Read a file beside the outputs; None where it is neither a copy of a request nor an error."""
     try:
-        told = json.loads(content or b"")
+        told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):

@@ -16,6 +16,8 @@ from typing import cast
 
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
+from shplan.core.value import Object
+from shplan.providers.databases import Database, opened
 
 # Length of the envelope in a blob's header by its indicator. Source: OGC 12-128r19, 2.1.3.
 _ENVELOPES = {1: 4, 2: 6, 3: 6, 4: 8}
@@ -32,14 +34,11 @@ def read_features(content: bytes, sizing: Sizing) -> tuple[Features, ...]:
     """
     if not content:
         return ()
-    connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(content)
-        sizes = Counter(_sizes(connection, sizing))
-    except (sqlite3.Error, struct.error, ValueError):
+        with opened(content) as database:
+            sizes = Counter(_sizes(database, sizing))
+    except (sqlite3.Error, struct.error, ArithmeticError, LookupError, ValueError):
         return ()
-    finally:
-        connection.close()
     counted = "features of the GeoPackage"
     if sizing.filtered:
         counted += ", at most: the area may leave some out"
@@ -49,17 +48,52 @@ def read_features(content: bytes, sizing: Sizing) -> tuple[Features, ...]:
     )
 
 
-def _sizes(connection: sqlite3.Connection, sizing: Sizing) -> Iterator[tuple[int, int]]:
+def bounds_of(content: bytes) -> Object | None:
+    """
+    Return where the features lie, as `input.bounds` of a request says it; None where nobody knows.
+    """
+    if not content:
+        return None
+    try:
+        with opened(content) as database:
+            boxes = list(_boxes(database))
+    except (sqlite3.Error, struct.error, ValueError, KeyError, IndexError):
+        return None
+    codes = {code for code, _ in boxes}
+    if len(codes) != 1:
+        return None
+    west, east, south, north = zip(*(box for _, box in boxes), strict=True)
+    crs = f"http://www.opengis.net/def/crs/EPSG/0/{codes.pop()}"
+    box = [min(west), min(south), max(east), max(north)]
+    return {"bbox": [*box], "properties": {"crs": crs}}
+
+
+def _boxes(database: Database) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
+    """Yield the EPSG code and the box of each feature."""
+    layers = (
+        "select g.table_name, g.column_name, s.organization_coordsys_id"
+        " from gpkg_geometry_columns g join gpkg_spatial_ref_sys s on s.srs_id = g.srs_id"
+        " where lower(s.organization) = 'epsg'"
+    )
+    for table, column, code in list(database.rows(layers)):
+        query = f"select {_quoted(column)} from {_quoted(table)}"  # noqa: S608 - as above
+        for (blob,) in database.rows(query):
+            box = _envelope(blob)
+            if all(math.isfinite(one) for one in box):
+                yield code, box
+
+
+def _sizes(database: Database, sizing: Sizing) -> Iterator[tuple[int, int]]:
     layers = "select table_name, column_name from gpkg_geometry_columns order by table_name"
-    for table, column in connection.execute(layers).fetchall():
-        known = {str(row[1]) for row in connection.execute(f"pragma table_info({_quoted(table)})")}
+    for table, column in list(database.rows(layers)):
+        known = {str(row[1]) for row in database.rows(f"pragma table_info({_quoted(table)})")}
         wanted = [
             _quoted(name) if name in known and sizing.has_columns else "null"
             for name in ("width", "height", "resolution")
         ]
         # Identifiers are quoted; there is no other way to name a table in SQL.
         query = f"select {', '.join(wanted)}, {_quoted(column)} from {_quoted(table)}"  # noqa: S608
-        for width, height, resolution, blob in connection.execute(query):
+        for width, height, resolution, blob in database.rows(query):
             yield _size(width, height, resolution, blob, sizing)
 
 
@@ -72,6 +106,10 @@ def _size(
 ) -> tuple[int, int]:
     """Width and height win over a resolution; what the file lacks the request's defaults have."""
     if isinstance(width, int) and isinstance(height, int):
+        if min(width, height) < 1:
+            # It would make the cost of the others smaller.
+            message = "a feature has no pixels"
+            raise ValueError(message)
         return width, height
     if isinstance(resolution, int | float) and resolution > 0:
         return _of_resolution(float(resolution), float(resolution), blob, sizing)
@@ -112,17 +150,20 @@ def _envelope(blob: object) -> tuple[float, float, float, float]:
     return min(xs), max(xs), min(ys), max(ys)
 
 
-def _points(blob: bytes, at: int) -> Iterator[tuple[float, float]]:
+def _points(blob: bytes, at: int, *, inner: bool = False) -> Iterator[tuple[float, float]]:
     """Yield the points of a Polygon or MultiPolygon. Source: OGC 06-103r4, well-known binary."""
     order = "<" if blob[at] else ">"
     (code, count) = struct.unpack_from(f"{order}II", blob, at + 1)
     at += 9
     dimensions = {0: 2, 1: 3, 2: 3, 3: 4}[code // 1000]
-    if code % 1000 == 6:
+    if code % 1000 == 6 and not inner:
         for _ in range(count):
-            yield from _points(blob, at)
+            yield from _points(blob, at, inner=True)
             at = _end(blob, at)
         return
+    if code % 1000 != 3:
+        message = "neither a Polygon nor a MultiPolygon of such"
+        raise ValueError(message)
     for _ in range(count):
         (number,) = struct.unpack_from(f"{order}I", blob, at)
         values = struct.unpack_from(f"{order}{number * dimensions}d", blob, at + 4)
@@ -146,17 +187,15 @@ def count_features(content: bytes) -> int | None:
     """Count the features of all layers; None where the file cannot be read as a GeoPackage."""
     if not content:
         return None
-    connection = sqlite3.connect(":memory:")
     try:
-        connection.deserialize(content)
-        layers = connection.execute("select distinct table_name from gpkg_geometry_columns")
-        # Identifiers are quoted; there is no other way to name a table in SQL.
-        counts = [
-            connection.execute(f"select count(*) from {_quoted(table)}").fetchone()[0]  # noqa: S608
-            for (table,) in layers.fetchall()
-        ]
+        with opened(content) as database:
+            layers = list(database.rows("select distinct table_name from gpkg_geometry_columns"))
+            # Identifiers are quoted; there is no other way to name a table in SQL.
+            counts = [
+                count
+                for (table,) in layers
+                for (count,) in database.rows(f"select count(*) from {_quoted(table)}")  # noqa: S608
+            ]
     except sqlite3.Error:
         return None
-    finally:
-        connection.close()
     return sum(int(count) for count in counts)

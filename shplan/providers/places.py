@@ -7,7 +7,9 @@ Source: schemas ObjectStorageInfoV2, ObjectStorageOutputInfoV2 and AsyncProcessO
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from shplan.core.paths import has_parts
 from shplan.core.value import Value
 
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
@@ -35,9 +37,34 @@ def placeholders_in(url: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(url)))
 
 
-def names_of(template: str) -> re.Pattern[str]:
-    """Return the pattern of the names that a template makes: a placeholder is any text but `/`."""
-    return re.compile("[^/]+".join(map(re.escape, _PLACEHOLDER.split(template))))
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    The names that a template makes: a placeholder is any text but `/`.
+
+    Args:
+        steps: each as the texts around its placeholders
+    """
+
+    steps: tuple[tuple[str, ...], ...]
+
+    def fit(self, name: str) -> bool:
+        """Tell whether a name is one of them."""
+        return self._begin(steps := name.split("/")) and len(steps) == len(self.steps)
+
+    def hold(self, name: str) -> bool:
+        """Tell whether a name lies below one of them, as in a folder."""
+        return self._begin(steps := name.split("/")) and len(steps) > len(self.steps)
+
+    def _begin(self, steps: list[str]) -> bool:
+        return len(steps) >= len(self.steps) and all(
+            has_parts(step, parts, least=1) for step, parts in zip(steps, self.steps, strict=False)
+        )
 
 
-__all__ = ["bucket_and_key", "names_of", "placeholders_in", "url_of"]
+def names_of(template: str) -> Names:
+    """Return the names that a template makes."""
+    return Names(tuple(tuple(_PLACEHOLDER.split(step)) for step in template.split("/")))
+
+
+__all__ = ["Names", "bucket_and_key", "names_of", "placeholders_in", "url_of"]

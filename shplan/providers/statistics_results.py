@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import cast
 
+from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.paths import holds_minted, template_root, with_minted
 from shplan.core.run_key import RunInput, RunKey
@@ -27,6 +29,7 @@ from shplan.providers.steps import Fetch, File, Flow, Look
 MOST_READ = 1_000
 UNREAD = "..."
 REQUEST_ID = "<REQUEST_ID>"
+_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def results_of(delivery: str, task: str) -> Flow[Features | None]:
@@ -60,17 +63,16 @@ def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
     if files is None:
         return None
     named = names_of(bucket_and_key(template)[1])
-    return tuple(file for file in files if named.fullmatch(file.key))
+    return tuple(file for file in files if named.fit(file.key))
 
 
 def error_in(content: bytes | None) -> tuple[str, str] | None:
     """Return feature and cause, where a file tells of a failure."""
     try:
-        told = json.loads(content or b"")
+        told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
-    error = told.get("error") if isinstance(told, dict) else None
-    if not error:
+    if not isinstance(told, dict) or not (error := told.get("error")):
         return None
     name = told.get("identifier") or told.get("id")
     cause = error.get("message") if isinstance(error, dict) else error
@@ -113,17 +115,36 @@ def witnesses_of(key: RunKey, known: AbstractSet[str], *, delivery: str) -> Flow
     template = put_key(delivery, key.short)
     bucket, root = bucket_and_key(template_root(template))
     files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
-    named = _named(bucket_and_key(template)[1])
-    matches = [match for file in files or () if (match := named.fullmatch(file.key))]
-    ids = {match.groupdict().get("id", UNKNOWN_ID) for match in matches} - known
+    key_template = bucket_and_key(template)[1]
+    found = {_task_of(file.key, key_template) for file in files or ()}
+    ids = {task for task in found if task is not None} - known
     tasks = (Task(one, "", Phase.ENDED, "") for one in sorted(ids))
     return Witnesses(tuple(tasks), is_complete=True)
 
 
-def _named(template: str) -> re.Pattern[str]:
-    """Return the pattern of the names of results; its group `id` is that of their task."""
-    first, *more = (names_of(part).pattern for part in template.split(REQUEST_ID))
-    return re.compile(first + ("(?P<id>[^/]+)" + "(?P=id)".join(more) if more else ""))
+def _task_of(name: str, template: str) -> str | None:
+    """Return the id of the task whose result has a name, None where it is the result of none."""
+    steps = template.split("/")
+    first = next((at for at, step in enumerate(steps) if REQUEST_ID in step), None)
+    given = name.split("/")
+    if first is None or len(given) != len(steps):
+        return UNKNOWN_ID if names_of(template).fit(name) else None
+    tried = (
+        task
+        for task in _ids_in(given[first], steps[first])
+        if names_of(template.replace(REQUEST_ID, task)).fit(name)
+    )
+    return next(tried, None)
+
+
+def _ids_in(step: str, template: str) -> Iterator[str]:
+    """Yield what may be the id in a step: what stands alone in its place, else what is of its form."""
+    before, *others = template.split(REQUEST_ID)
+    after = others[-1]
+    task = step[len(before) : len(step) - len(after)]
+    if task and step.startswith(before) and step.endswith(after) and len(others) == 1:
+        yield task
+    yield from (match[0] for match in _ID.finditer(step))
 
 
 def _expected(given: RunInput) -> Flow[int | None]:

@@ -4,13 +4,12 @@ What the sets of tiles of one project have to do with each other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from shplan.core.address import Address
 from shplan.core.compare import same_tile_path, tile_folder
 from shplan.core.diff import value_at
-from shplan.core.paths import PLACEHOLDER, REQUEST_ID, full_template
+from shplan.core.paths import PLACEHOLDER, REQUEST_ID, full_template, has_parts
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import Unknown, Value
 from shplan.providers.base import Surroundings
@@ -26,7 +25,7 @@ class Elsewhere:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._index: dict[tuple[str, str], list[tuple[Address, str]]] | None = None
-        self._produced: dict[str, list[re.Pattern[str]]] | None = None
+        self._produced: dict[str, list[list[str]]] | None = None
 
     def declares(self, address: Address, collection: Value, path: str) -> bool:
         """Tell whether a set other than `address` declares a path of a collection."""
@@ -70,7 +69,7 @@ class Elsewhere:
                 collection, pattern = ("", None) if run.receipt is None else _produce(run.receipt)
                 if pattern is not None:
                     self._produced.setdefault(collection, []).append(pattern)
-        return any(one.fullmatch(path) for one in self._produced.get(home, ()))
+        return any(has_parts(path, one, least=1) for one in self._produced.get(home, ()))
 
     def _sets(self) -> Iterator[Desired]:
         return (one for one in self._surroundings.declared if one.address.kind == KIND)
@@ -104,7 +103,7 @@ class Elsewhere:
         return next((one.spec.get("id") for one in stated if not one.lifecycle.managed), None)
 
 
-def _produce(receipt: Receipt) -> tuple[str, re.Pattern[str] | None]:
+def _produce(receipt: Receipt) -> tuple[str, list[str] | None]:
     """Return the collection that a run has filled, and what the paths of its tiles look like."""
     template = receipt.outputs.get("template")
     collection = receipt.outputs.get("collectionId")
@@ -112,8 +111,7 @@ def _produce(receipt: Receipt) -> tuple[str, re.Pattern[str] | None]:
         return "", None
     whole = full_template(template).replace(REQUEST_ID, receipt.id)
     _, _, key = whole.partition("://")[2].partition("/")
-    parts = (re.escape(part) for part in PLACEHOLDER.split(key))
-    return collection, re.compile(".+".join(parts), re.DOTALL)
+    return collection, PLACEHOLDER.split(key)
 
 
 def _collection_name(desired: Desired) -> object:

@@ -26,6 +26,7 @@ from shplan.core.errors import (
     CredentialsError,
     NoAnswerError,
     RefusedError,
+    SecretError,
     ThrottledError,
     UnreachableError,
 )
@@ -766,3 +767,26 @@ def test_cancelling_leaves_no_place_taken() -> None:
         return Reply(delay_s=5) if heard.method == "POST" else as_json({})
 
     play(handler, scene, tempo=Tempo(parallelism=1))
+
+
+def test_a_secret_that_stands_in_the_open_is_not_sent() -> None:
+    """What is not said to be secret is in plans and in the ledger; no echo could be recognised."""
+    key = Sensitive((SecretReference("env:KEY"),))
+    body = {"s3": {"url": "s3://canary-key-1/x", "secretAccessKey": key}}
+    request = ApiRequest("create", "POST", "/batch/v2/process", Effect.CREATE, body=body)
+
+    async def scene(_: Server, exchange: Exchange) -> None:
+        with pytest.raises(SecretError, match="in the open") as caught:
+            await exchange.send(request)
+        assert "canary" not in repr(caught.value.diagnostics)
+
+    server = play(
+        one_by_one(as_json({"id": "t"}, 201)), scene, secrets=FixedSecrets(KEY="canary-key-1")
+    )
+    assert not any(heard.body for heard in server.heard if b"s3" in heard.body)
+
+    async def short(_: Server, exchange: Exchange) -> None:
+        # A word of few letters stands in anything.
+        assert (await exchange.send(request)).body == {"id": "t"}
+
+    play(one_by_one(as_json({"id": "t"}, 201)), short, secrets=FixedSecrets(KEY="s3://"))

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import base64
 import json
-from urllib.parse import quote, quote_plus
 
 import orjson
 import pytest
@@ -10,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shplan.api.answers import MalformedAnswerError, read_json, read_page
-from shplan.api.redaction import (
-    SECRET_NAMES,
-    forms,
-    is_secret_name,
-    may_hold_secrets,
-    redact,
-    scrub,
-    scrub_value,
-)
+from shplan.api.redaction import SECRET_NAMES, is_secret_name, may_hold_secrets, redact
 from shplan.core.value import JsonValue
 
 SPELLINGS = st.sampled_from(
@@ -65,66 +55,6 @@ def test_the_quick_look_knows_every_secret_name() -> None:
 def test_paging_and_ordinary_members_stay() -> None:
     body: JsonValue = {"links": {"nextToken": "t"}, "data": [{"key": 1, "tokens": 2, "path": "p"}]}
     assert redact(body) == body
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("Authorization: Bearer abc.def-1=", "Authorization: Bearer (sensitive)"),
-        ("no access to s3 with canary-1", "no access to s3 with (sensitive)"),
-        ("at https://u:pw@host/x", "at https://(sensitive)@host/x"),
-        ("https://b/k?X-Amz-Signature=ab12&x=1", "https://b/k?X-Amz-Signature=(sensitive)&x=1"),
-        ('{"secretAccessKey": "abc", "a": 1}', '{"secretAccessKey": "(sensitive)", "a": 1}'),
-        ("client_secret=abc&x=1", "client_secret=(sensitive)&x=1"),
-        ("path x/(BAND).tiff not found", "path x/(BAND).tiff not found"),
-    ],
-)
-def test_texts_lose_their_secrets(text: str, shown: str) -> None:
-    assert scrub(text, ("canary-1", "x")) == shown
-
-
-def test_values_lose_known_secrets() -> None:
-    value: JsonValue = {"a": ["canary-1", 1, None], "b": {"c": "x canary-1"}}
-    assert scrub_value(value, ("canary-1",)) == {
-        "a": ["(sensitive)", 1, None],
-        "b": {"c": "x (sensitive)"},
-    }
-
-
-ECHOED = st.text(st.characters(min_codepoint=33, max_codepoint=0x17F), min_size=8, max_size=40)
-
-
-@given(ECHOED, st.text(max_size=5), st.text(max_size=5))
-def test_a_secret_is_found_in_every_form_of_an_echo(secret: str, before: str, after: str) -> None:
-    text = f"{before}{secret}{after}"
-    once = json.dumps(text)
-    echoes = (
-        text,
-        once,
-        json.dumps(once),
-        json.dumps(text, ensure_ascii=False),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        base64.b64encode(f"id:{secret}".encode()).decode(),
-        base64.b64encode(f"i:{secret}:x".encode()).decode(),
-        base64.urlsafe_b64encode(secret.encode()).decode(),
-    )
-    for echo in echoes:
-        assert not set(forms([secret])) & set(_parts(scrub(echo, [secret]), forms([secret]))), echo
-
-
-def _parts(text: str, found: tuple[str, ...]) -> list[str]:
-    return [one for one in found if one in text.replace("(sensitive)", "\0")]
-
-
-def test_base_64_of_a_secret_is_replaced_wherever_it_begins() -> None:
-    secret = "canary-in-base-64!"
-    for before in ("", "a", "ab", "abc", "id:"):
-        for after in ("", "x", "xy"):
-            echo = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
-            shown = scrub(f"Basic {echo}", [secret])
-            assert "(sensitive)" in shown
-            assert len(shown) < len(echo), shown
 
 
 def test_a_secret_member_of_json_in_a_text_is_removed() -> None:

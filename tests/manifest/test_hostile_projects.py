@@ -75,6 +75,29 @@ CASES: dict[str, tuple[Callable[[Path], str], str]] = {
         ),
         "manifest/expression-too-large",
     ),
+    "an expression that tries every way": (
+        lambda root: told(
+            root,
+            manifest("a", place("x")),
+            project=PROJECT.replace(
+                "{}",
+                '{variables: {v: {default: "'
+                + "a" * 5000
+                + '!", validation: {pattern: "^(([a-z])+.)+[A-Z]([a-z])+$"}}}}',
+            ),
+        ),
+        "it must match the regular expression",
+    ),
+    "an expression that looks around": (
+        lambda root: told(
+            root,
+            manifest("a", place("x")),
+            project=PROJECT.replace(
+                "{}", '{variables: {v: {default: x, validation: {pattern: "^(?!a).*(.)\\\\1$"}}}}'
+            ),
+        ),
+        "looking around are not offered",
+    ),
     "aliases in a chain": (
         lambda root: told(
             root,

@@ -164,3 +164,19 @@ def test_whatever_the_bytes_it_ends(content: bytes, data: st.DataObject) -> None
         rows, problems = read_parquet(bytes(broken), file="tiles.parquet")
     assert isinstance(rows, Rows)
     assert all(one.code == "manifest/table" for one in problems)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("column", ["path", "coverGeometry"])
+def test_a_value_that_every_row_shares_is_counted_for_each(column: str, *, stored: bool) -> None:
+    """A file of some hundred bytes can mean many gigabytes."""
+    shared = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(60_000, np.int32)), pa.array(["x" * 200_000])
+    )
+    columns = {"path": shared, column: shared}
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out, compression="zstd", store_schema=stored)
+    content = out.getvalue()
+    assert len(content) < 3000
+    told_of = in_bounds(lambda: "".join(told(content)), memory_bytes=1 << 30)
+    assert told_of == "the table unpacks to more than 2 GB."
