@@ -203,10 +203,10 @@ def _beside_answers(root: Path) -> str:
 
 
 def _open(options: Options) -> tuple[Loaded, Journal]:
-    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.project import open_settings  # noqa: PLC0415
     from shplan.cli.session import open_journal  # noqa: PLC0415
 
-    loaded = open_project(options, offline=True)
+    loaded = open_settings(options)
     return loaded, open_journal(loaded, applying=False)
 
 

@@ -72,6 +72,25 @@ def load_project(
     return checked(load_as(replace(order, listings=list_buckets(loaded))))
 
 
+def open_settings(options: Options) -> Loaded:
+    """
+    Load the project's own file alone: its environments, and where the ledger lies.
+
+    Manifests that are wrong, and variables without a value, keep nobody from the ledger.
+
+    Raises:
+        ProjectError: there is none, or its file is wrong
+    """
+    order = Order(
+        find_root(options.project),
+        PROVIDERS,
+        environment=options.environment or os.environ.get("SHPLAN_ENVIRONMENT") or None,
+        ci=in_ci(),
+        manifests=False,
+    )
+    return checked(load_as(order))
+
+
 def checked(loaded: Loaded) -> Loaded:
     """
     Return a project with which nothing is wrong.

@@ -15,6 +15,7 @@ from pathlib import Path
 import shplan
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.resource import Desired
+from shplan.core.value import Value
 from shplan.manifest.complaints import Complaints
 from shplan.manifest.data_questions import DataQuestions
 from shplan.manifest.declarations import Declarations
@@ -92,7 +93,7 @@ class _Loader:
         project = self._file.project(document, origin)
         chosen = self._chosen(project, origin)
         declarations = Declarations(state)
-        for found in self._file.manifests(project, origin):
+        for found in self._file.manifests(project, origin) if state.order.manifests else ():
             declarations.read(found)
         scope = self._begin(chosen)
         try:
@@ -100,9 +101,11 @@ class _Loader:
         finally:
             self._scripts.close()
         checks = ManifestChecks(state)
-        outputs = checks.outputs(project, document, origin, scope)
+        outputs: Mapping[str, Value] = {}
+        if state.order.manifests:
+            outputs = checks.outputs(project, document, origin, scope)
+            checks.addresses(project, resources)
         questions = self._questions.all(resources, chosen.name)
-        checks.addresses(project, resources)
         return Loaded(
             root=state.files.root,
             project=project,
@@ -133,7 +136,7 @@ class _Loader:
         if project.name:
             complaints.diagnostics += problems
             self._state.deployment = chosen.deployment
-            if not problems:
+            if not problems and order.manifests:
                 self._file.set_variables(project, chosen, order.variables, origin)
         return chosen
 

@@ -106,6 +106,7 @@ class Order:
         settled: no more will be read, so that what is unknown stays so while planning
         pulling: the address whose pins are about to be written: what is pinned of it now does not
             count, and a pin that is missing is no error; empty: none is written
+        manifests: they are read as well; otherwise the project's own file alone, without variables
     """
 
     root: Path
@@ -119,3 +120,4 @@ class Order:
     listings: Listings = field(default_factory=Listings)
     settled: bool = False
     pulling: str = ""
+    manifests: bool = True

@@ -99,6 +99,16 @@ def test_a_saved_plan_is_an_anchor(project, earlier) -> None:
     assert "Not anchored: by plan.json the ledger had the head" in said.out
 
 
+def test_manifests_that_are_wrong_keep_nobody_from_the_ledger(project, earlier) -> None:
+    head = printed(project.run("ledger", "verify").out)
+    rows = project.run("ledger", "export").out
+    project.manifest.write_text("kind: [")
+    assert project.run("plan").code == 1
+    assert printed(project.run("ledger", "verify").out) == head
+    assert project.run("ledger", "export").out == rows
+    assert project.run("ledger", "verify", "-e", "nowhere").code == 1
+
+
 @pytest.mark.parametrize("anchor", ["12", "12:abc", "sha256:", "x:" + "0" * 64])
 def test_what_is_no_head_is_wrong_usage(project, anchor: str) -> None:
     said = project.run("ledger", "verify", "--anchor", anchor)
