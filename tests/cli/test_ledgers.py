@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -298,6 +299,12 @@ def test_a_shared_ledger_that_is_damaged_is_recovered(shared: Project) -> None:
     recovered = shared.run("ledger", "recover")
     assert recovered.code == 0
     assert "The old ledger lies whole in " in recovered.out
+    assert re.search(r"^Kept \d+ intact lines; 1 damaged line left out:$", recovered.out, re.M)
+    assert re.search(r"^  \S+:\d+: \S", recovered.out, re.M)
+    assert re.search(
+        r"^Its head was sha256:[0-9a-f]{64}; entry 0 .* names it\.$", recovered.out, re.M
+    )
+    assert re.search(r"^ledger head \d+:[0-9a-f]{64}$", recovered.out, re.M)
     assert shared.run("ledger", "verify").code == 0
     assert shared.run("apply", "--auto-approve").code == 0
     assert shared.run("plan", "--detailed-exitcode").code == 0

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from shplan.core.anchors import Anchor, Finding
-from shplan.core.chain import Damage, DamageKind
+from shplan.core.chain import Damage, DamageKind, Head
 from shplan.core.signed_heads import SignatureFinding
 from shplan.ledger.checkpoint import CheckpointState
+from shplan.ledger.verification import Report
 from shplan.views.verification import (
     markdown_verification,
     printed_end,
@@ -33,6 +34,23 @@ class Found:
     head_behind: int = 0
     anchors: tuple[Finding, ...] = ()
     checkpoint: CheckpointState = CheckpointState.NONE
+    flaws: tuple[str, ...] = ()
+    origin: str = ""
+
+    @property
+    def proven(self) -> bool:
+        return Report(
+            self.entries,
+            self.segments,
+            Head(self.entries - 1, 1, self.head),
+            self.damage,
+            self.place,
+            self.torn_bytes,
+            anchors=self.anchors,
+            checkpoint=self.checkpoint,
+            flaws=self.flaws,
+            origin=self.origin,
+        ).proven
 
 
 ANCHOR = Anchor(f"sha256:{HEX}", 5, "--anchor")
@@ -123,8 +141,24 @@ def test_a_lost_anchor_names_who_has_it_and_what_it_was() -> None:
     assert markdown_verification(found).startswith("## The ledger is not what it was\n")
 
 
-def test_a_misleading_checkpoint_says_how_to_drop_it() -> None:
-    found = Found(checkpoint=CheckpointState.WRONG)
+def test_what_lies_beside_the_entries_and_was_changed_is_told() -> None:
+    found = Found(flaws=("lease.json is another", "a \x1b[31m"), origin="project a, environment b")
+    assert render_verification(found).splitlines()[:4] == [
+        "Intact: 6 entries in 1 file.",
+        "It is another ledger: that of project a, environment b.",
+        "Somebody was here: lease.json is another.",
+        "Somebody was here: a ?[31m.",
+    ]
+    document = verification_json(found)
+    assert (document["intact"], document["proven"]) == (True, False)
+    assert document["flaws"] == list(found.flaws)
+    assert document["origin"] == found.origin
+    assert markdown_verification(found).startswith("## The ledger is not what it was\n")
+
+
+@pytest.mark.parametrize("state", [CheckpointState.WRONG, CheckpointState.ALTERED])
+def test_a_misleading_checkpoint_says_how_to_drop_it(state: CheckpointState) -> None:
+    found = Found(checkpoint=state)
     assert render_verification(found).endswith("To drop it:\n  shplan ledger recover\n")
     assert markdown_verification(found).startswith("## The ledger is not what it was\n")
 
