@@ -21,6 +21,8 @@ from rasterio.transform import from_origin
 
 HERE = Path(__file__).parent
 SANDBOX = Path(".shplan/sandbox")
+# What starts the command line.
+SHPLAN = (sys.executable, "-m", "shplan")
 # A corner near Ljubljana in EPSG:32633, metres; 512 x 512 pixels of 10 m.
 WEST_M, NORTH_M, PIXEL_M, SIZE = 461_000.0, 5_101_000.0, 10.0, 512
 # What lies in the buckets of an example: bucket, folders, bands.
@@ -177,7 +179,7 @@ def run_shplan(home: Path, *arguments: str, code: int = 0) -> str:
         for key, value in os.environ.items()
         if not key.startswith(("SH_", "SHPLAN_")) and key != "CI"
     }
-    command = [sys.executable, "-m", "shplan", *arguments]
+    command = [*SHPLAN, *arguments]
     done = subprocess.run(  # noqa: S603 - our own program
         command, cwd=home, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import itertools
 import os
@@ -32,11 +33,18 @@ for profile, examples in (("shplan", 15), ("thorough", 100)):
     )
 settings.load_profile("shplan")
 
+# Nothing becomes garbage while thousands of tests are gathered, and to look for it takes seconds.
+gc.disable()
+
 # Ledgers and databases wait for the disk each time they are written, which protects from a loss of
 # power. No test causes one, so their files lie in memory where there is plenty.
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -60,6 +68,15 @@ def patient_sandboxes() -> Iterator[None]:
     """What a sandbox of this process answers does not depend on how busy the machine is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shplan.sandbox.settling.MOST_WAIT_S", 250.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kept_workers() -> Iterator[None]:
+    """What runs the scripts of one test runs those of the next."""
+    from tests.support import workers
+
+    with workers.kept_workers():
         yield
 
 

@@ -64,7 +64,7 @@ ONLY: dict[str, set[str]] = {
     "deepdiff": {"core/diff.py"},
     "httpx": {"api/lean_httpx.py"},
     "httpx_aiohttp": {"api/network.py"},
-    "jinja2": {"manifest/jinja.py"},
+    "jinja2": {"manifest/jinja.py", "manifest/jinja_filters.py"},
     # Twice, because the sandbox shares nothing with the client but the schemas.
     "jsonschema_rs": {
         "manifest/explain.py",
@@ -156,7 +156,7 @@ ONLY: dict[str, set[str]] = {
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.
-    "yaml": {"manifest/parse.py", "schema/extract.py"},
+    "yaml": {"manifest/parse.py", "manifest/yaml_places.py", "schema/extract.py"},
 }
 
 

@@ -182,6 +182,11 @@ def test_the_job_of_the_readme_costs_what_the_readme_prints_and_runs_once(tmp_pa
     section = README.split("## Jobs: run once, pay once", 1)[1].split("\n## ", 1)[0]
     (why, again) = blocks(section, "text")
     assert run_shplan(home, "why", "BatchProcess/ndvi") == why.split("\n", 1)[1]
+    # The run is another one at 60 m, with 36 times fewer pixels to make.
+    manifest = home / "manifests" / "ndvi.yaml"
+    text = manifest.read_text()
+    assert "resolution: 10}" in text
+    manifest.write_text(text.replace("resolution: 10}", "resolution: 60}"))
     run_shplan(home, "apply", "--auto-approve")
     script = home / "evalscripts" / "ndvi.js"
     script.write_text(script.read_text() + "// A new comment.\n")

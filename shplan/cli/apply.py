@@ -19,6 +19,7 @@ from shplan.cli.options import Options, takes
 from shplan.core.errors import LockedError, PlanError
 
 if TYPE_CHECKING:
+    from shplan.cli.session import Opened
     from shplan.engine.performer import Interrupt
     from shplan.engine.planning import Planned
     from shplan.engine.runs import Applied
@@ -47,9 +48,10 @@ def command(options: Options, file: Path | None, *, auto_approve: bool) -> int:
 
 def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int:
     """Plan, show, ask, carry out; return the exit code."""
-    from shplan.cli.heads import head_after  # noqa: PLC0415
+    from shplan.cli.heads import head_after, say_asked  # noqa: PLC0415
     from shplan.cli.project import open_project, say_warnings  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.cli.tile_files import refuse_bad_tiles  # noqa: PLC0415
     from shplan.engine.performer import Interrupt  # noqa: PLC0415
     from shplan.engine.runs import apply  # noqa: PLC0415
 
@@ -58,7 +60,8 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
     say_warnings(loaded)
     interrupt = Interrupt()
 
-    async def approve(planned: Planned) -> bool:
+    async def approve(planned: Planned, opened: Opened) -> bool:
+        await refuse_bad_tiles(planned, opened, options)
         show_plan(planned, options)
         quiet = not planned.plan.pending
         return auto_approve or quiet or ask(destroy=destroy)
@@ -71,11 +74,12 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
             ) as opened:
                 applied = await apply(
                     opened.session,
-                    approve,
+                    lambda planned: approve(planned, opened),
                     lock_timeout_s=options.lock_timeout_s,
                     interrupt=interrupt,
                 )
                 head = await head_after(opened.journal)
+                say_asked(opened.session.world)
         return conclude(applied, options, opened.loaded, head=head)
 
     return until_cancelled(run())

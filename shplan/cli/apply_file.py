@@ -15,11 +15,12 @@ import orjson
 from shplan.cli.apply import conclude, listen_for_signals, until_cancelled
 from shplan.cli.evidence import saved_anchor
 from shplan.cli.given import read_given
-from shplan.cli.heads import head_after
+from shplan.cli.heads import head_after, say_asked
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options
 from shplan.cli.project import load_project
 from shplan.cli.session import open_session
+from shplan.cli.tile_files import refuse_bad_tiles
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import StalePlanError
 from shplan.core.saved import History, Telling, saved_text
@@ -75,8 +76,10 @@ def apply_file(options: Options, file: Path) -> int:
                     lambda: _past(opened.journal, saved, name=str(file)),
                     lock_timeout_s=chosen.lock_timeout_s,
                     interrupt=interrupt,
+                    examine=lambda planned: refuse_bad_tiles(planned, opened, chosen),
                 )
                 head = await head_after(opened.journal)
+                say_asked(opened.session.world)
         return conclude(applied, chosen, opened.loaded, head=head)
 
     return until_cancelled(run())

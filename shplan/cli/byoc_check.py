@@ -77,7 +77,9 @@ def check_files(options: Options, names: Sequence[str]) -> int:
         return await asyncio.to_thread(_read_local, key, start, length)
 
     places = [Place(folder, files) for folder, files in folders.items()]
-    checked = asyncio.run(_check(places, read, {}, options, deployment=""))
+    checked = asyncio.run(
+        check_places(places, read, {}, parallelism=options.parallelism, deployment="")
+    )
     found = Checked(checked.tiles, checked.files, (*wrong, *checked.diagnostics))
     return told(options, found, texts={})
 
@@ -157,7 +159,9 @@ async def _check_set(
     home = declared_home(desired.spec, loaded.resources)
     bands = declared_bands(home.spec) if home is not None else {}
     deployment = loaded.environment.deployment
-    return await _check(places, read, bands, options, deployment=deployment)
+    return await check_places(
+        places, read, bands, parallelism=options.parallelism, deployment=deployment
+    )
 
 
 def _no_bucket(desired: Desired) -> PlanError:
@@ -173,17 +177,22 @@ def _no_bucket(desired: Desired) -> PlanError:
     return PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
 
-async def _check(
+async def check_places(
     places: Sequence[Place],
     read: Read,
     bands: Mapping[str, Object],
-    options: Options,
     *,
+    parallelism: int,
     deployment: str,
 ) -> Checked:
-    """Read the headers of some tiles at a time, and hold them against the rules in their order."""
+    """
+    Read the headers of some tiles at a time, and hold them against the rules in their order.
+
+    Raises:
+        StorageError: a file in a bucket cannot be read
+    """
     among, diagnostics, files = Tiles(bands), list[Diagnostic](), 0
-    gate = asyncio.Semaphore(options.parallelism)
+    gate = asyncio.Semaphore(parallelism)
     for start in range(0, len(places), _AT_ONCE):
         chunk = places[start : start + _AT_ONCE]
         read_of = await asyncio.gather(*(_headers(place, read, gate) for place in chunk))

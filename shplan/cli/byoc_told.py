@@ -37,7 +37,7 @@ def told(options: Options, checked: Checked, *, texts: Mapping[str, str]) -> int
         }
         write_json(document)
         return int(wrong)
-    grouped = _once(checked.diagnostics)
+    grouped = once(checked.diagnostics)
     if options.output == "markdown":
         write_text(_markdown(grouped, _summary(checked)))
         return int(wrong)
@@ -59,7 +59,7 @@ def _summary(checked: Checked) -> str:
     return f"Checked {amount(checked.files, 'file')} of {amount(checked.tiles, 'tile')}{found}."
 
 
-def _once(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+def once(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """Gather findings that differ in nothing but the file."""
     groups: dict[object, list[Diagnostic]] = {}
     for one in diagnostics:

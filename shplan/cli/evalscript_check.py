@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,9 @@ def told(
         say(render_all(diagnostics, texts).rstrip("\n"))
     if wrong:
         return 1
-    warnings = f", {amount(len(diagnostics), 'warning')}" if diagnostics else ""
-    write_text(f"Checked: {amount(count, 'script')}{warnings}.")
+    counts = Counter(one.severity.value for one in diagnostics)
+    parts = [amount(number, kind) for kind, number in sorted(counts.items(), reverse=True)]
+    write_text(f"Checked: {', '.join([amount(count, 'script'), *parts])}.")
     return 0
 
 

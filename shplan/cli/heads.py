@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shplan.engine.world import World
     from shplan.ledger.journal import Journal
 
 
@@ -36,6 +37,16 @@ async def head_of(journal: Journal, stated: str) -> str:
         return ""
     end = await journal.end()
     return str(Anchor(stated, end.sequence if end.hash == stated else None))
+
+
+def say_asked(world: World) -> None:
+    """Say on stderr what it has cost to ask: a plan changes nothing, and is not free of charge."""
+    from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.views.values import amount, pu  # noqa: PLC0415
+
+    if world.asked_pu:
+        pages = amount(len(world.paid), "page")
+        say(f"Asking the catalogue has cost {pu(world.asked_pu)} ({pages})")
 
 
 def say_head(head: str) -> None:

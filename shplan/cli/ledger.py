@@ -172,16 +172,15 @@ def export(options: Options, address: str | None, form: str, out: Path | None) -
 def recover(options: Options) -> int:
     """Set a damaged ledger aside whole and start a new one from its intact entries."""
     from shplan.cli.output import write_text  # noqa: PLC0415
-    from shplan.views.values import amount  # noqa: PLC0415
+    from shplan.views.recovery import render_recovery  # noqa: PLC0415
 
     loaded, journal = _open(options)
     done = asyncio.run(journal.recover(timeout_s=options.lock_timeout_s))
     if done is None:
         write_text("The ledger is intact; nothing was done.")
         return 0
+    write_text(render_recovery(done.findings, aside=done.aside, end=done.end))
     write_text(
-        f"Kept {amount(done.kept, 'intact line')}; {amount(len(done.lost), 'damaged line')} left out.\n"
-        f"The old ledger lies whole in {done.aside}.\n"
         f"{_beside_answers(loaded.root)}"
         "What was lost is found again on the server by the next plan:\n  shplan plan"
     )

@@ -32,11 +32,12 @@ def command(
 
     Reads the server, changes nothing, and needs no right to write.
     """
-    from shplan.cli.heads import head_of, say_head  # noqa: PLC0415
+    from shplan.cli.heads import head_of, say_asked, say_head  # noqa: PLC0415
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project, say_warnings  # noqa: PLC0415
     from shplan.cli.session import open_session  # noqa: PLC0415
+    from shplan.cli.tile_files import refuse_bad_tiles  # noqa: PLC0415
     from shplan.core.drift import drifted  # noqa: PLC0415
     from shplan.core.plan import plan_json  # noqa: PLC0415
     from shplan.engine.runs import plan  # noqa: PLC0415
@@ -54,8 +55,11 @@ def command(
             async with open_session(
                 loaded, options, applying=False, destroy=destroy, listener=events
             ) as opened:
-                planned = (await plan(opened.session)).plan
+                whole_plan = await plan(opened.session)
+                await refuse_bad_tiles(whole_plan, opened, options)
+                planned = whole_plan.plan
                 head = await head_of(opened.journal, planned.inputs.ledger_head)
+                say_asked(opened.session.world)
         shown = drifted(planned) if drift else planned
         if options.output == "json":
             write_json(plan_json(shown))

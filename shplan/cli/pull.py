@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,13 +15,23 @@ from shplan.cli.addresses import no_such
 from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from shplan.cli.session import Opened
     from shplan.core.address import Address
+    from shplan.core.errors import ManifestError
     from shplan.core.reading import Reading
     from shplan.core.value import JsonObject
     from shplan.manifest.load import Loaded
     from shplan.manifest.pulling import Pulled
     from shplan.manifest.readings import Question
+
+# Beside the project's other files that nobody commits; the lock itself is the system's.
+_TURN: Final = "pull.lock"
+# What is done in one's turn takes milliseconds.
+_PATIENCE_S: Final = 30.0
+_PAUSE_S: Final = 0.02
 
 
 @click.command("pull")
@@ -47,13 +59,14 @@ def command(options: Options, address: str) -> int:
                 questions = wanted(opened.loaded, address)
                 found = await _read(questions, opened)
                 service = opened.session.world.settings.deployment
-        pulled = pull(
-            opened.loaded.root,
-            [(question, found[question.address].content) for question in questions],
-            environment=loaded.environment.name,
-            deployment=service,
-            registry=loaded.order.registry,
-        )
+        with in_turn(opened.loaded.root):
+            pulled = pull(
+                opened.loaded.root,
+                [(question, found[question.address].content) for question in questions],
+                environment=loaded.environment.name,
+                deployment=service,
+                registry=loaded.order.registry,
+            )
         if options.output == "json":
             write_json([_json(one) for one in pulled])
         else:
@@ -61,6 +74,51 @@ def command(options: Options, address: str) -> int:
         return 0
 
     return asyncio.run(run())
+
+
+@contextlib.contextmanager
+def in_turn(root: Path, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+    """
+    Let nobody else pull between the reading of the file and its replacement.
+
+    Two that read the same file would each write it without the other's entry. The right to it ends
+    with the process, whatever ends it.
+
+    Raises:
+        ManifestError: somebody else keeps it, or the system gives nobody the right
+    """
+    from shplan.ledger.backends.lock import FileLock  # noqa: PLC0415
+
+    lock = FileLock(root / ".shplan" / _TURN)
+    until = time.monotonic() + patience_s
+    try:
+        (root / ".shplan").mkdir(exist_ok=True)
+        while not lock.acquire():
+            if time.monotonic() >= until:
+                busy = "another shplan pull is writing it, and does not end"
+                raise _not_written(busy)
+            time.sleep(_PAUSE_S)
+    except OSError as error:
+        raise _not_written(error.strerror or "the system refuses") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _not_written(reason: str) -> ManifestError:
+    from shplan.core.diagnostic import Diagnostic  # noqa: PLC0415
+    from shplan.core.errors import ManifestError  # noqa: PLC0415
+    from shplan.manifest.pins import LOCK_FILE  # noqa: PLC0415
+
+    diagnostic = Diagnostic(
+        "manifest/lock",
+        "Lock cannot be written",
+        f"{LOCK_FILE} cannot be written: {reason}.",
+        why="Who pulls while somebody else does could lose what the other has pinned.",
+        hint=f"end the other command, or see who holds .shplan/{_TURN}, and pull again",
+    )
+    return ManifestError(diagnostic.what, diagnostics=(diagnostic,))
 
 
 def wanted(loaded: Loaded, address: str) -> list[Question]:

@@ -15,8 +15,8 @@ from shplan.cli.options import Options, takes
 
 if TYPE_CHECKING:
     from shplan.core.change import Change
-    from shplan.core.cost import Cost
     from shplan.core.plan import Plan
+    from shplan.core.resource import Receipt
     from shplan.core.value import JsonObject, Value
 
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @takes("environment", "server", "format")
 def command(options: Options, address: str) -> int:
     """Explain what is planned for ADDRESS: the reason, the fields, each term of the cost."""
+    from shplan.cli.heads import say_asked  # noqa: PLC0415
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
     from shplan.cli.project import open_project  # noqa: PLC0415
@@ -40,6 +41,7 @@ def command(options: Options, address: str) -> int:
                 loaded, options, applying=False, listener=events, priced=frozenset({address})
             ) as opened:
                 planned = (await plan(opened.session)).plan
+                say_asked(opened.session.world)
         changes = found(planned, address)
         if options.output == "json":
             write_json([_with_key(change_json(change), change) for change in changes])
@@ -68,7 +70,9 @@ def found(plan: Plan, address: str) -> list[Change]:
 
 
 def explain(change: Change) -> str:
-    """Word one change: action, reason, place, fields, and the terms of its cost."""
+    """Word one change: action, reason, place, fields, what it has cost and what it would cost."""
+    from shplan.views.costs import explain_cost, explain_receipt  # noqa: PLC0415
+
     lines = [f"{change.address}: {change.action.value}, because {change.reason.value}."]
     if change.source is not None:
         lines.append(f"  declared at {change.source}")
@@ -82,44 +86,34 @@ def explain(change: Change) -> str:
     lines += [f"  {note}" for note in change.notes]
     lines += _key_lines(change)
     lines += [f"  {refusal.diagnostic.what}" for refusal in change.refusals]
-    if not change.action.changes:
-        return "\n".join(lines)
-    return "\n".join([*lines, *explain_cost(change.cost)])
-
-
-def explain_cost(cost: Cost) -> list[str]:
-    """
-    Word a cost: its bounds, then each term, at its most, with the factors of its price.
-
-        cost: 100 to 1,430 PU, 429 expected
-          140 x 10.213 PU to process tiles of 2004 x 2004 px (tiles of the UTM 20km grid)
-            = 15.32 x 2/3 x 3 x 1/3
-            15.32  area: 2004 x 2004 px over 262,144 (processing units: at least 0.01)
-    """
-    from shplan.views.values import pu  # noqa: PLC0415
-
-    said = pu(cost.maximum_pu)
-    if cost.minimum_pu != cost.maximum_pu:
-        least = pu(cost.minimum_pu).removesuffix(" PU")
-        said = f"{least} to {said}, {pu(cost.expected_pu)} expected"
-    lines = [f"  cost: {said}"]
-    for term in cost.terms:
-        lines.append(f"    {term.count:,} x {pu(term.each_pu)} to {term.label} ({term.source})")
-        if term.factors:
-            lines.append(f"      = {' x '.join(factor.shown for factor in term.factors)}")
-        width = max((len(factor.shown) for factor in term.factors), default=0)
-        lines += [
-            f"      {factor.shown:>{width}}  {factor.label} ({factor.source})"
-            for factor in term.factors
-        ]
-    return lines
+    if change.receipt is not None:
+        lines += explain_receipt(change.receipt)
+    if change.action.changes or change.cost.terms:
+        lines += explain_cost(change.cost, is_known=not change.unpriced)
+    return "\n".join(lines)
 
 
 def _with_key(shown: JsonObject, change: Change) -> JsonObject:
-    """Add what a run key is made of, and what the one before was made of."""
+    """Add what a run key is made of, what the one before was made of, and what the run has cost."""
     if not change.key:
         return shown
-    return {**shown, "key": change.key, "parts": change.parts, "formerParts": change.former}
+    receipt = None if change.receipt is None else _receipt_json(change.receipt)
+    parts: JsonObject = {"key": change.key, "parts": change.parts, "formerParts": change.former}
+    return {**shown, **parts, "receipt": receipt}
+
+
+def _receipt_json(receipt: Receipt) -> JsonObject:
+    from shplan.core.cost_form import levels_json  # noqa: PLC0415
+
+    estimate = None if receipt.estimate_pu is None else levels_json(receipt.estimate_pu)
+    return {
+        "attempt": receipt.attempt,
+        "id": receipt.id,
+        "status": receipt.status,
+        "costPU": receipt.cost_pu,
+        "estimatePU": estimate,
+        "estimateTerms": [*receipt.estimate_terms],
+    }
 
 
 def _key_lines(change: Change) -> list[str]:

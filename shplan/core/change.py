@@ -15,6 +15,7 @@ from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.frozen import dataclass
 from shplan.core.request import ApiRequest
+from shplan.core.resource import Receipt
 from shplan.core.value import JsonObject, Object, Value
 
 
@@ -64,6 +65,7 @@ class Reason(Enum):
     RENAMED = "`moved` gives it a new address"
     FORGOTTEN = "`forget` lists it"
     FOREIGN_MEMBERS = "it holds members that are not ours"
+    CONTENTS_CHANGED = "it holds something else than when its replacement was planned"
     IN_USE = "something refers to it, and the service does not delete it"
     NOT_OWNED = "it was adopted and not confirmed by `shplan import`"
     UNMANAGED = "`managed: false`"
@@ -83,6 +85,7 @@ class Reason(Enum):
     RUN_FAILED = "the run failed"
     RUN_STOPPED = "the run was stopped"
     PARTLY_DONE = "some features of the run failed"
+    REPEAT_UNKNOWN = "what failed was to be done once more, and nothing tells whether it was"
     OUTCOME_UNKNOWN = "it was started, and nothing tells how it ended"
     TOO_DEAR = "it can cost more than its `maxPu`"
     COST_UNKNOWN = "its cost cannot be computed, and there is a limit"
@@ -181,6 +184,7 @@ class Change:
         unpriced: it costs something, and nobody can say how much
         parts: what the key is made of, for people (`shplan why`)
         former: what the key of the run before was made of, where that was another one
+        receipt: of the last attempt of this run that has ended, None where there is none
     """
 
     address: Address
@@ -211,6 +215,7 @@ class Change:
     unpriced: bool = False
     parts: JsonObject = field(default_factory=dict)
     former: JsonObject = field(default_factory=dict)
+    receipt: Receipt | None = None
 
     def blocked(self, reason: Reason, *, note: str) -> Change:
         """Return the same change, refused for a reason that a person can remove."""

@@ -8,6 +8,7 @@ business of the sandbox's own code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from shplan.core.frozen import dataclass
 # Source: the documentation's page on processing units: each BYOC and Zarr call that is not a
 # GET costs one processing unit, and only successful calls are charged.
 BYOC_CALL_PU = 1.0
+# Sums of fractions differ from the same sum by less.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,32 @@ class Cost:
             self.maximum_pu + other.maximum_pu,
             self.terms + other.terms,
         )
+
+
+def is_over(cost_pu: float, limit_pu: float) -> bool:
+    """
+    Tell whether a price is above a limit, but for what adding fractions up has made of it.
+
+    What is no number is above every limit.
+    """
+    return not cost_pu <= limit_pu * (1 + _ROUNDING)
+
+
+def pu_text(number: float) -> str:
+    """Word processing units without their name, to a thousandth: `1,430.5`; of less, two digits."""
+    digits = 3
+    if 0 < number < 0.01:
+        digits = min(1 - math.floor(math.log10(number)), 12)
+    text = f"{number:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def range_text(levels: tuple[float, float, float]) -> str:
+    """Word the least, the most and the expected: `100 to 1,430 PU, 429 PU expected`."""
+    least, likely, most = (pu_text(one) for one in levels)
+    if levels[0] == levels[2]:
+        return f"{most} PU"
+    return f"{least} to {most} PU, {likely} PU expected"
 
 
 def exactly(*terms: CostTerm) -> Cost:

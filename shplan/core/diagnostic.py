@@ -16,10 +16,11 @@ from shplan.core.frozen import dataclass
 
 
 class Severity(Enum):
-    """How much a diagnostic weighs: an error stops the command, a warning does not."""
+    """How much a diagnostic weighs: an error stops the command, a warning does not; a hint is good to know."""
 
     ERROR = "error"
     WARNING = "warning"
+    HINT = "hint"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -74,7 +74,7 @@ class Fold:
             case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
                 pass
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
-                self._learn(draft.address, draft.settlement)
+                self._learn(draft.address, draft.settlement, confirmed=draft.event is Event.IMPORT)
             case Event.MOVE:
                 self._move(draft.data, draft.address)
             case Event.FORGET:
@@ -142,15 +142,26 @@ class Fold:
         else:
             record.pending[number] = left
 
-    def _learn(self, address: Address, settlement: Settlement | None) -> None:
+    def _learn(
+        self, address: Address, settlement: Settlement | None, *, confirmed: bool = False
+    ) -> None:
         before = self._records.get(address)
         record = Record() if before is None else before
         if settlement is not None:
+            if confirmed:
+                self._confirm(record, settlement.id)
             record = record.after(settlement)
         if not (record.known or record.pending):
             self._records.pop(address, None)
         elif record is not before:
             self._records[address] = record
+
+    def _confirm(self, record: Record, confirmed: str) -> None:
+        """Close what was open about an object that a person has looked at: that decides it."""
+        for number, intent in list(record.pending.items()):
+            if intent.data and intent.data.get("id") == confirmed:
+                del record.pending[number]
+                del self._open[number]
 
     def _move(self, data: JsonObject, target: Address) -> None:
         source = Address.parse(str(data["from"]))

@@ -143,6 +143,8 @@ def _receipt_record(receipt: Receipt) -> JsonObject:
         record["costPu"] = receipt.cost_pu
     if receipt.estimate_pu is not None:
         record["estimatePu"] = list(receipt.estimate_pu)
+    if receipt.estimate_terms:
+        record["estimateTerms"] = [*receipt.estimate_terms]
     return record
 
 
@@ -187,6 +189,7 @@ class _ReceiptLine(_Wire, frozen=True, gc=False):
     account: str = ""
     # Ledgers that were written before there was one have none.
     estimate_pu: tuple[float, float, float] | None = None
+    estimate_terms: tuple[dict[str, Any], ...] = ()
 
 
 class _SettlementLine(_Wire, frozen=True, gc=False):
@@ -290,6 +293,7 @@ def _receipt(line: _ReceiptLine) -> Receipt:
         failed=line.failed,
         account=line.account,
         estimate_pu=line.estimate_pu,
+        estimate_terms=line.estimate_terms,
     )
 
 

@@ -14,7 +14,8 @@ from typing import cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, FieldChange, MemberChange, Refusal, RefusalKind
-from shplan.core.cost import Cost, CostTerm, total
+from shplan.core.cost import Cost, total
+from shplan.core.cost_form import cost_json
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, JsonValue, Value, digest, printable
 
@@ -122,6 +123,11 @@ class Plan:
             change.action.changes or change.records or change.waits for change in self.changes
         )
 
+    @property
+    def reading_cost(self) -> Cost:
+        """What the data kinds pay each time that a command reads them; no part of `cost`."""
+        return total(change.cost for change in self.changes if change.action is Action.READ)
+
     def exit_code(self) -> int:
         """Return 7 for a question only a person answers, 5 for a protection, else 0."""
         kinds = {refusal.kind for refusal in self.refusals}
@@ -178,7 +184,7 @@ def summary_json(plan: Plan) -> JsonObject:
     return {
         "resources": len({change.address for change in plan.changes}),
         "counts": counts,
-        "costPU": _cost_json(plan.cost),
+        "costPU": cost_json(plan.cost),
         "refusals": [
             {
                 "kind": refusal.kind.value,
@@ -198,7 +204,7 @@ def change_json(change: Change) -> JsonObject:
         "reason": {"code": change.reason.name.lower(), "text": change.reason.value},
         "fields": [field_json(one) for one in change.fields],
         "members": [_member_json(member) for member in change.members],
-        "cost": _cost_json(change.cost),
+        "cost": cost_json(change.cost),
         "counts": {**change.counts},
         "notes": [*change.notes],
         "dependsOn": [str(address) for address in change.depends_on],
@@ -233,40 +239,6 @@ def _member_json(member: MemberChange) -> JsonObject:
         "detail": member.detail,
         "fields": [field_json(one) for one in member.fields],
     }
-
-
-def _cost_json(cost: Cost) -> JsonObject:
-    return {
-        "minimum": cost.minimum_pu,
-        "expected": cost.expected_pu,
-        "maximum": cost.maximum_pu,
-        "terms": [_term_json(term) for term in cost.terms],
-    }
-
-
-def _term_json(term: CostTerm) -> JsonObject:
-    """Return a summand; bounds and factors only where it has some, as most are calls."""
-    told: JsonObject = {
-        "label": term.label,
-        "count": term.count,
-        "each": term.each_pu,
-        "source": term.source,
-    }
-    if term.minimum_pu is not None or term.expected_pu is not None:
-        told |= {"minimum": term.least_pu, "expected": term.likely_pu}
-    if term.factors:
-        told["factors"] = [
-            {
-                "label": factor.label,
-                "minimum": factor.minimum,
-                "expected": factor.expected,
-                "maximum": factor.maximum,
-                "shown": factor.shown,
-                "source": factor.source,
-            }
-            for factor in term.factors
-        ]
-    return told
 
 
 def _is_told(change: Change) -> bool:

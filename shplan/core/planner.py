@@ -42,12 +42,14 @@ class Found:
         by_intent: an intent of ours made it, and no outcome was recorded
         owned: made by us, or confirmed by `shplan import`
         foreign_members: members that are not ours, 0 where the kind has none
+        strangers: the first of them, where they are known
     """
 
     by_ledger: bool
     by_intent: bool
     owned: bool
     foreign_members: int = 0
+    strangers: tuple[str, ...] = ()
 
 
 def judge_existing(
@@ -138,9 +140,20 @@ def _unless_foreign(verdict: Verdict, found: Found) -> Verdict:
         )
         return replace(verdict, action=Action.BLOCKED, reason=Reason.NOT_OWNED, notes=(note,))
     if found.foreign_members:
-        note = f"it holds {found.foreign_members} members that are not ours"
+        note = f"{held_by_others(found.foreign_members, 'members', found.strangers)}; or list it under `forget`, and it stays"
         return replace(verdict, action=Action.BLOCKED, reason=Reason.FOREIGN_MEMBERS, notes=(note,))
     return verdict
+
+
+def held_by_others(number: int, noun: str, first: tuple[str, ...]) -> str:
+    """Say what keeps an object from being deleted, and what a person does about it."""
+    more = ", ..." if number > len(first) else ""
+    named = f" ({', '.join(first)}{more})" if first else ""
+    verb = "is" if number == 1 else "are"
+    return (
+        f"it holds {number:,} {noun if number != 1 else noun.removesuffix('s')} that {verb} not"
+        f" ours{named}: delete what is there, or move it elsewhere, and plan again"
+    )
 
 
 def assemble(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shplan.core.change import Action, Change, Refusal, RefusalKind
-from shplan.core.cost import total
+from shplan.core.cost import is_over, pu_text, total
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.frozen import dataclass
 
@@ -76,14 +76,14 @@ def _over_budget(
         if change.unpriced and change.action.changes:
             return index, _refusal(change, _without_price(change, limit))
     cost = total(change.cost for change in changes if change.action.changes)
-    if spent_pu + cost.maximum_pu <= limit:
+    if not is_over(spent_pu + cost.maximum_pu, limit):
         return None
-    spent = f" beside the {spent_pu:g} PU that it has started" if spent_pu else ""
+    spent = f" beside the {pu_text(spent_pu)} PU that it has started" if spent_pu else ""
     at = max(range(len(changes)), key=lambda index: changes[index].cost.maximum_pu)
     diagnostic = Diagnostic(
         code="plan/budget",
         summary="Over the budget",
-        what=f"this plan can cost {cost.maximum_pu:g} PU{spent}; the budget is {limit:g} PU.",
+        what=f"this plan can cost {pu_text(cost.maximum_pu)} PU{spent}; the budget is {pu_text(limit)} PU.",
         why="The maximum counts, so that an apply can never spend more than was allowed.",
         hint="raise `budget: {maxPu: ...}` of the environment, or select a part of the plan",
     )
@@ -94,7 +94,7 @@ def _without_price(change: Change, limit: float) -> Diagnostic:
     return Diagnostic(
         code="plan/budget-unknown",
         summary="Within no budget",
-        what=f"the cost of {change.address} is not known; the budget is {limit:g} PU.",
+        what=f"the cost of {change.address} is not known; the budget is {pu_text(limit)} PU.",
         why="What is not known cannot be within a budget, and counting it as nothing would be.",
         hint="take `budget` out of the environment to run it, or select the rest of the plan",
     )

@@ -121,6 +121,7 @@ class Receipt:
         cost_pu: processing units as the server billed them, None where nobody said
         estimate_pu: what it was estimated to cost before: at least, as expected, at most; None
             where it was not
+        estimate_terms: what the estimate was made of, each with its factors (`cost_form`)
         outputs: the delivery: its template, and how many files of which size it holds
         failed: names of features that failed, with their causes
         account: whose task it was, as the server said, empty where it did not
@@ -137,6 +138,7 @@ class Receipt:
     failed: Mapping[str, str] = field(default_factory=dict)
     account: str = ""
     estimate_pu: tuple[float, float, float] | None = None
+    estimate_terms: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

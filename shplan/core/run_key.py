@@ -17,15 +17,8 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Final, TypeGuard, cast
 
-from shplan.core.key_format import (
-    KEY_FORMAT,
-    RUN_KEY_PLACEHOLDER,
-    NoFormError,
-    RequestForm,
-    UnknownPartError,
-    canonical_request,
-    form_of,
-)
+from shplan.core.key_format import RUN_KEY_PLACEHOLDER, UnknownPartError, canonical_request
+from shplan.core.key_tables import KEY_FORMAT, NoFormError, RequestForm, form_of
 from shplan.core.marker import script_without_marker
 from shplan.core.value import (
     JsonObject,

@@ -37,6 +37,7 @@ class Attempt:
         ended: how it ended, in the server's words (`FAILED`, `STOPPED`), empty while it has not
         cause: why, as the server said
         stopped_over_pu: the `maxPu` that it passed when shplan stopped it, None otherwise
+        billed_pu: what its task had cost when it ended without being done
     """
 
     ids: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Attempt:
     ended: str = ""
     cause: str = ""
     stopped_over_pu: float | None = None
+    billed_pu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class RunRecord:
     def started(self) -> frozenset[str]:
         """Every task for which a START was written down."""
         return frozenset[str]().union(*(one.started for one in self.attempts.values()))
+
+    def billed_pu(self, task: str) -> float:
+        """What a task has cost in all that ended before, done or not."""
+        receipt = self.receipt
+        own = receipt.cost_pu if receipt is not None and receipt.id == task else None
+        ended = (one.billed_pu for one in self.attempts.values() if task in one.ids)
+        return max((own or 0.0, *ended))
 
     @property
     def ids(self) -> frozenset[str]:
@@ -143,7 +152,13 @@ def _after(attempt: Attempt, entry: LedgerEntry) -> Attempt:
         known = _start_settled(known, settlement)
     ended, cause = settlement.data.get("ended"), settlement.data.get("cause")
     if isinstance(ended, str):
-        known = replace(known, ended=ended, cause=cause if isinstance(cause, str) else "")
+        billed = settlement.data.get("billedPu")
+        known = replace(
+            known,
+            ended=ended,
+            cause=cause if isinstance(cause, str) else "",
+            billed_pu=float(billed) if isinstance(billed, int | float) else 0.0,
+        )
     return known
 
 

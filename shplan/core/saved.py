@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange, Reason
-from shplan.core.cost import total
+from shplan.core.cost import pu_text, total
 from shplan.core.entry import EntryDraft, Event, LedgerEntry, Result, Settlement
 from shplan.core.fingerprint import Fingerprint
 from shplan.core.plan import Plan, change_essence, member_essence
@@ -161,7 +161,9 @@ def review(saved: JsonObject, plan: Plan, past: History) -> Review:
     spent_pu = _spent_pu(reviewed, admitted, past)
     cost_pu = spent_pu + total(one.cost for one in admitted if one.action.changes).maximum_pu
     if cost_pu > reviewed.maximum_pu * _ROUNDING:
-        moved.append(f"the cost is {cost_pu:g} PU now; {reviewed.maximum_pu:g} were reviewed")
+        moved.append(
+            f"the cost is {pu_text(cost_pu)} PU now; {pu_text(reviewed.maximum_pu)} were reviewed"
+        )
     return Review(_with_removals_blocked(tuple(admitted), past), tuple(moved), spent_pu)
 
 

@@ -46,7 +46,13 @@ async def ask(
         kind = world.registry[one.desired.address.kind]
         assert isinstance(kind, DataProvider), "only data kinds are asked"
         flows[one.desired.address] = kind.read(one.desired.spec, world.tables)
-    reader = Reader(world.api, world.clock, parallelism=world.parallelism, storage=world.storage)
+    reader = Reader(
+        world.api,
+        world.clock,
+        parallelism=world.parallelism,
+        storage=world.storage,
+        paid=world.paid,
+    )
     answers = await drive(side_by_side(flows), reader.perform)
     found: dict[Address, Reading] = {}
     failed: dict[Address, Exception] = {}

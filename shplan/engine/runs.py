@@ -50,6 +50,7 @@ class Session:
         selection: which addresses may change
         readings: what data kinds gave while the manifests were loaded
         priced: addresses, or all instances of one, whose price is wanted; None: of all
+        compares: what was known while loading, a pin for instance, is compared with the service
     """
 
     world: World
@@ -62,6 +63,7 @@ class Session:
     policies: Policies = field(default_factory=Policies)
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     priced: frozenset[str] | None = None
+    compares: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ async def subject_of(session: Session) -> Subject:
         asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
         priced=session.priced,
+        compares=session.compares,
     )
 
 
@@ -171,6 +174,7 @@ async def apply_saved(
     *,
     lock_timeout_s: float,
     interrupt: Interrupt,
+    examine: Callable[[Planned], Awaitable[None]] | None = None,
 ) -> Applied:
     """
     Plan again, and carry out what a saved plan has shown, if that is what would be done now.
@@ -178,6 +182,7 @@ async def apply_saved(
     Args:
         saved: the document of a saved plan
         past: reads from the ledger what was done under its digest
+        examine: looks at what is left to do, before anything is sent; it refuses by raising
 
     Raises:
         StalePlanError: something moved; its diagnostics name what
@@ -193,6 +198,8 @@ async def apply_saved(
             walked = replace(planned, plan=replace(planned.plan, changes=left))
             if any(change.refusals for change in left):
                 return Applied(walked)
+            if examine is not None:
+                await examine(walked)
             report = await _carry_out(
                 session, walked, str(saved["digest"]), holding=holding, interrupt=interrupt
             )
@@ -344,7 +351,9 @@ async def _learn(
     _refuse_bound(address, confirmed, planned, world)
     filled = world.resolver.fill(desired, planned.attributes)
     surroundings = Surroundings(
-        runs=await session.ledger.runs(world.deployment), deployment=world.settings.deployment
+        runs=await session.ledger.runs(world.deployment),
+        tables=world.tables,
+        deployment=world.settings.deployment,
     )
     flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
     noted: list[Note] = []

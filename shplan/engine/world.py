@@ -48,3 +48,8 @@ class World:
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     files: ProjectFiles | None = None
     paid: dict[str, Answer] = field(default_factory=dict)
+
+    @property
+    def asked_pu(self) -> float:
+        """What the service has billed for what is asked once, as it said itself."""
+        return sum(answer.spent_pu or 0.0 for answer in self.paid.values())

@@ -30,11 +30,18 @@ FORMAT: Final = 1
 
 
 class CheckpointState(Enum):
-    """What `ledger verify` says of a checkpoint; UNUSED ones cost time and harm nothing."""
+    """
+    What `ledger verify` says of a checkpoint.
+
+    UNUSED: it was written here, and another version of shplan made it: it costs time and harms
+    nothing. ALTERED: no entry vouches for it, so nobody uses it. WRONG: an entry does, and it is
+    not what the entries come to.
+    """
 
     NONE = "none"
     GOOD = "good"
     UNUSED = "unused"
+    ALTERED = "altered"
     WRONG = "wrong"
 
 
@@ -148,6 +155,7 @@ class _Receipt(_Wire, frozen=True, gc=False):
     failed: dict[str, str] = {}
     account: str = ""
     estimate_pu: tuple[float, float, float] | None = None
+    estimate_terms: tuple[dict[str, Any], ...] = ()
 
 
 class _Attempt(_Wire, frozen=True, gc=False):
@@ -158,6 +166,7 @@ class _Attempt(_Wire, frozen=True, gc=False):
     ended: str = ""
     cause: str = ""
     stopped_over_pu: float | None = None
+    billed_pu: float = 0.0
 
 
 class _Run(_Wire, frozen=True, gc=False):
@@ -223,7 +232,16 @@ def _run_of(run: RunRecord) -> _Run:
 
 def _attempt_of(number: int, one: Attempt) -> _Attempt:
     started, confirmed = tuple(sorted(one.started)), tuple(sorted(one.confirmed))
-    return _Attempt(number, one.ids, started, confirmed, one.ended, one.cause, one.stopped_over_pu)
+    return _Attempt(
+        number,
+        one.ids,
+        started,
+        confirmed,
+        one.ended,
+        one.cause,
+        one.stopped_over_pu,
+        one.billed_pu,
+    )
 
 
 def _receipt_of(one: Receipt) -> _Receipt:
@@ -239,6 +257,7 @@ def _receipt_of(one: Receipt) -> _Receipt:
         dict(one.failed),
         one.account,
         one.estimate_pu,
+        one.estimate_terms,
     )
 
 
@@ -294,6 +313,7 @@ def _run(read: _Run) -> RunRecord:
             one.ended,
             one.cause,
             one.stopped_over_pu,
+            one.billed_pu,
         )
         for one in read.attempts
     }
@@ -314,4 +334,5 @@ def _receipt(read: _Receipt) -> Receipt:
         failed=read.failed,
         account=read.account,
         estimate_pu=read.estimate_pu,
+        estimate_terms=read.estimate_terms,
     )

@@ -25,18 +25,24 @@ from shplan.ledger.tail import CHECKPOINT_BYTES, Tail, instant
 
 if TYPE_CHECKING:
     from shplan.core.anchors import Anchor, Finding
-    from shplan.ledger.recovery import Lost
+    from shplan.ledger.recovery import Findings, Place
     from shplan.ledger.verification import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What `recover` did: where the old ledger lies, what was kept, and what was not."""
+    """
+    What `recover` did.
+
+    Args:
+        aside: where the old ledger lies
+        findings: what was kept of it, and what was not
+        end: the head of the new one
+    """
 
     aside: str
-    kept: int
-    lost: tuple[Lost, ...]
-    head: str
+    findings: Findings
+    end: Head
 
 
 class Journal:
@@ -47,6 +53,7 @@ class Journal:
         backend: where the lines lie
         clock: for the time of entries and for waiting
         actor: who writes: user, CI run and commit, as far as known; no secrets
+        origin: whose ledger it is: project and environment; empty where that is not asked
         checkpoint_bytes: by how much it has to grow before a checkpoint is made of it
     """
 
@@ -56,11 +63,14 @@ class Journal:
         *,
         clock: Clock,
         actor: Mapping[str, str],
+        origin: Mapping[str, str] | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.private: bool = backend.private
         self._backend = backend
-        self._tail = Tail(backend, clock=clock, actor=actor, checkpoint_bytes=checkpoint_bytes)
+        self._tail = Tail(
+            backend, clock=clock, actor=actor, origin=origin, checkpoint_bytes=checkpoint_bytes
+        )
 
     async def head(self) -> str:
         """Return the hash of the last entry, the genesis hash of an empty ledger."""
@@ -149,7 +159,7 @@ class Journal:
         """
         from shplan.ledger.verification import verify  # noqa: PLC0415 - only `ledger` needs it
 
-        return await verify(self._backend, anchors)
+        return await verify(self._backend, anchors, origin=self._tail.origin)
 
     async def scan(
         self, take: Callable[[LedgerEntry], None], anchors: Iterable[Anchor] = ()
@@ -221,30 +231,31 @@ class Journal:
             await self._backend.release()
 
     async def _recover(self) -> Recovered | None:
-        from shplan.ledger.recovery import salvage  # noqa: PLC0415 - only a damaged ledger needs it
+        from shplan.ledger.checkpoint import CheckpointState  # noqa: PLC0415
+        from shplan.ledger.recovery import Rescue, find  # noqa: PLC0415 - only damage needs it
 
         reading = await read(self._backend, _ignore)
         damage = reading.verdict.damage
         if damage is None:
             # A checkpoint that misleads is dropped; the next writer makes another.
-            if not (await self.verify()).proven:
+            state = (await self.verify()).checkpoint
+            if state in (CheckpointState.WRONG, CheckpointState.ALTERED):
                 await self._backend.keep_checkpoint(b"")
             return None
         if damage.kind is DamageKind.NEWER:
             raise complaint(self._backend, reading, damage)
-        lines = [
-            (f"{segment.name}:{number}", line)
-            async for segment in self._backend.segments(None)
-            for number, line in enumerate(segment.lines, start=1)
-        ]
-        rescued = salvage(
-            lines,
-            acknowledged=reading.acknowledged,
-            time=instant(self._tail.clock.now()),
-            actor=self._tail.actor,
-        )
-        aside = await self._backend.replace(rescued.lines, rescued.head)
-        return Recovered(aside, rescued.kept, rescued.lost, rescued.head.hash)
+        findings = await find(self._places, reading.acknowledged)
+        time = instant(self._tail.clock.now())
+        rescue = Rescue(findings, self._places, time=time, actor=self._tail.actor)
+        aside = await self._backend.replace(rescue.lines(), rescue.head)
+        return Recovered(aside, findings, rescue.head())
+
+    async def _places(self) -> AsyncIterator[tuple[Place, bytes]]:
+        from shplan.ledger.recovery import Place  # noqa: PLC0415
+
+        async for segment in self._backend.segments(None):
+            for number, line in enumerate(segment.lines, start=1):
+                yield Place(segment.name, number), line
 
     async def _demand_intact(self) -> None:
         reading = await read(self._backend, _ignore)

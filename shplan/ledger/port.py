@@ -11,7 +11,7 @@ append is bound to what the lease or the next holder's first entry changed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -178,8 +178,14 @@ class Backend(Protocol):
         """
         ...
 
-    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
-        """Set everything aside whole, put these lines in its place, and say where it went."""
+    async def replace(self, lines: AsyncIterator[bytes], head: Callable[[], Head]) -> str:
+        """
+        Set everything aside whole, put these lines in its place, and say where it went.
+
+        Args:
+            lines: taken one by one, while what stands there is still read
+            head: of them, asked for when all are taken
+        """
         ...
 
     async def checkpoint(self) -> bytes | None:
@@ -195,5 +201,14 @@ class Backend(Protocol):
         Keep a checkpoint in the place of the last, whole or not at all.
 
         Only the holder of the lease calls it. `replace` takes the checkpoint away.
+        """
+        ...
+
+    async def flaws(self) -> Sequence[str]:
+        """
+        Say what lies beside lines, head and checkpoint and is not as it was written.
+
+        One sentence for each, without its end. None of it is part of the record, but whoever
+        changed it was here.
         """
         ...

@@ -6,11 +6,11 @@ It starts at no checkpoint and trusts none: it folds the entries again and compa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from shplan.core.anchors import Anchor, Finding, Watch
 from shplan.core.chain import Damage, Head
-from shplan.core.entry import LedgerEntry
+from shplan.core.entry import Event, LedgerEntry
 from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.ledger import checkpoint
@@ -36,6 +36,8 @@ class Report:
         head_behind: entries behind that head, which a power cut can leave
         anchors: what became of each anchor
         checkpoint: whether there is one, and whether it is what the entries come to
+        flaws: what lies beside all that and is not as it was written
+        origin: whose ledger it says it is, if that is not whose it should be
     """
 
     entries: int
@@ -48,6 +50,8 @@ class Report:
     head_behind: int = 0
     anchors: tuple[Finding, ...] = ()
     checkpoint: CheckpointState = CheckpointState.NONE
+    flaws: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def head(self) -> str:
@@ -58,25 +62,33 @@ class Report:
     def proven(self) -> bool:
         """Nothing was changed, every anchor is met, and no reader is misled."""
         anchored = all(one.met for one in self.anchors)
-        return self.damage is None and anchored and self.checkpoint is not CheckpointState.WRONG
+        misled = self.checkpoint in (CheckpointState.WRONG, CheckpointState.ALTERED)
+        foreign = bool(self.flaws or self.origin)
+        return self.damage is None and anchored and not misled and not foreign
 
 
-async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
+async def verify(
+    backend: Backend, anchors: Iterable[Anchor] = (), *, origin: Mapping[str, str]
+) -> Report:
     """
     Read everything anew and say what is there; damage is an answer, not an error.
 
     Args:
         anchors: heads that were written down elsewhere
+        origin: whose ledger it should be
 
     Raises:
         LedgerError: it cannot be read at all
     """
     watch = Watch(anchors)
     comparison = _Comparison(await _checkpoint(backend))
+    begun: list[LedgerEntry] = []
 
     def take(entry: LedgerEntry) -> None:
         watch.take(entry)
         comparison.take(entry)
+        if entry.draft.event is Event.GENESIS:
+            begun.append(entry)
 
     reading = await read(backend, take)
     end, damage, kept = reading.verdict.head, reading.verdict.damage, reading.acknowledged
@@ -90,8 +102,17 @@ async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
         head_kept=kept is not None,
         head_behind=0 if kept is None else max(end.sequence - kept.sequence, 0),
         anchors=watch.findings(end),
-        checkpoint=comparison.state,
+        checkpoint=comparison.state(is_whole=damage is None),
+        flaws=tuple(await backend.flaws()),
+        origin=_other_origin(begun[0], origin) if begun else "",
     )
+
+
+def _other_origin(genesis: LedgerEntry, expected: Mapping[str, str]) -> str:
+    """Say whose a ledger is, where that is somebody else's; older ones do not say it."""
+    said = genesis.draft.data
+    differs = any(name in said and said[name] != value for name, value in expected.items())
+    return ", ".join(f"{name} {said.get(name)}" for name in expected) if differs else ""
 
 
 async def _checkpoint(backend: Backend) -> bytes | None:
@@ -106,13 +127,22 @@ class _Comparison:
     """Folds the entries up to a checkpoint again, and compares."""
 
     def __init__(self, content: bytes | None) -> None:
-        self.state = CheckpointState.UNUSED if content else CheckpointState.NONE
+        # Whoever wrote one had an entry vouch for it first: without that it is not what they wrote.
+        self._state = CheckpointState.ALTERED if content else CheckpointState.NONE
         self._content = content or b""
         self._saved = checkpoint.decode(self._content)
         self._known = Known()
         self._fence = 0
 
+    def state(self, *, is_whole: bool) -> CheckpointState:
+        """Return the judgement; of entries that were read to their end, or to the first damage."""
+        if self._state is CheckpointState.ALTERED and not is_whole:
+            return CheckpointState.UNUSED
+        return self._state
+
     def take(self, entry: LedgerEntry) -> None:
+        if self._state is CheckpointState.ALTERED and checkpoint.vouches(entry, self._content):
+            self._state = CheckpointState.UNUSED
         saved = self._saved
         if saved is None:
             return
@@ -122,7 +152,7 @@ class _Comparison:
             return
         self._saved = None
         if entry.previous == saved.head.hash and checkpoint.vouches(entry, self._content):
-            self.state = self._judged(saved, entry)
+            self._state = self._judged(saved, entry)
 
     def _judged(self, saved: Known, behind: LedgerEntry) -> CheckpointState:
         known, self._known = self._known, Known()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from shplan.core.diagnostic import Diagnostic, SourceSpan, of_all_instances, ordered
 from shplan.core.value import JsonObject, JsonValue
 from shplan.core.value import Path as ValuePath
-from shplan.manifest.expressions import ExpressionError
+from shplan.manifest.expression_errors import ExpressionError
 from shplan.manifest.origin import Origin
 from shplan.manifest.resolve import FOLLOWS, diagnostic
 from shplan.manifest.scanner import holds_expression

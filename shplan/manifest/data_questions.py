@@ -10,7 +10,7 @@ from contextlib import suppress
 from shplan.core.address import Address
 from shplan.core.resource import Desired
 from shplan.core.value import Object
-from shplan.manifest.expressions import ExpressionError
+from shplan.manifest.expression_errors import ExpressionError
 from shplan.manifest.loading import Loading
 from shplan.manifest.readings import Question, missing_pin, one_form
 from shplan.manifest.resolve import evaluate_tree

@@ -13,10 +13,11 @@ from shplan.core.address import Address
 from shplan.core.value import Path as ValuePath
 from shplan.core.value import Reference, Value
 from shplan.manifest.expand import ExpandError, Instance, expand, keys_wait_for
-from shplan.manifest.expressions import ExpressionError, KeysUnknownError, Scope
+from shplan.manifest.expression_errors import ExpressionError, KeysUnknownError
 from shplan.manifest.loading import Loading, Manifest
 from shplan.manifest.readings import known_later
 from shplan.manifest.resolve import evaluate_tree
+from shplan.manifest.scope import Scope
 from shplan.providers.data import DataProvider
 
 MAX_RESOURCES = 100_000

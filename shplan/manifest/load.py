@@ -18,7 +18,6 @@ from shplan.core.resource import Desired
 from shplan.manifest.complaints import Complaints
 from shplan.manifest.data_questions import DataQuestions
 from shplan.manifest.declarations import Declarations
-from shplan.manifest.expressions import Scope
 from shplan.manifest.instances import Instances
 from shplan.manifest.load_checks import ManifestChecks
 from shplan.manifest.loaded import Kind, Loaded, Order
@@ -34,6 +33,7 @@ from shplan.manifest.project_file import ProjectFile
 from shplan.manifest.readings import Readings
 from shplan.manifest.resolve import PROJECT_SCOPE, Resolution
 from shplan.manifest.resources import Resources
+from shplan.manifest.scope import Scope
 from shplan.manifest.source import DiskReader, Files, Reader
 from shplan.manifest.variables import VariableInputs
 from shplan.providers.request_checks import check_requests

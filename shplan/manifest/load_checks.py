@@ -10,13 +10,14 @@ from shplan.core.address import Address
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Sensitive, Unknown, Value
 from shplan.core.value import Path as ValuePath
-from shplan.manifest.expressions import ExpressionError, Scope
+from shplan.manifest.expression_errors import ExpressionError
 from shplan.manifest.ignored import unknown_step
 from shplan.manifest.loading import Loading, Manifest
 from shplan.manifest.origin import Origin
 from shplan.manifest.parse import Document
 from shplan.manifest.project import Project
 from shplan.manifest.resolve import evaluate_tree
+from shplan.manifest.scope import Scope
 from shplan.manifest.wording import dotted, listed, nearest
 
 

@@ -12,12 +12,12 @@ from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject, Object, Reference, Unknown
 from shplan.manifest.complaints import Complaints
 from shplan.manifest.expand import Instance
-from shplan.manifest.expressions import Scope
 from shplan.manifest.loaded import Kind, Order
 from shplan.manifest.origin import Origin
 from shplan.manifest.parse import Document
 from shplan.manifest.readings import Readings
 from shplan.manifest.resolve import Resolution
+from shplan.manifest.scope import Scope
 from shplan.manifest.source import Files
 
 

@@ -16,7 +16,8 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Value
 from shplan.core.value import Path as ValuePath
-from shplan.manifest.expressions import ExpressionError, evaluate
+from shplan.manifest.expression_errors import ExpressionError
+from shplan.manifest.expressions import evaluate
 from shplan.manifest.geodata import sentence
 from shplan.manifest.loading import Loading, Manifest
 from shplan.manifest.scanner import holds_expression

@@ -15,8 +15,8 @@ from typing import Protocol
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.value import Path
 from shplan.manifest.lines import Lines
-from shplan.manifest.parse import places
 from shplan.manifest.positions import Place, find
+from shplan.manifest.yaml_places import places
 
 
 class Text:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
@@ -34,31 +33,14 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 from shplan.manifest.lines import Lines
-from shplan.manifest.positions import NO_CHILDREN, Children, Place
+from shplan.manifest.scalars import NUMERIC_START, WORDS, scalar
+from shplan.manifest.yaml_places import MAX_DEPTH, end_of, skip, start_of
 
 if TYPE_CHECKING:
     from shplan.manifest.yaml_errors import Problem
 
-MAX_DEPTH = 100
 # A document may repeat itself through aliases; this is how far that may go.
 MAX_EXPANDED_NODES = 5_000_000
-
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
-_WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(_NULL),
-    **dict.fromkeys(_TRUE, True),
-    **dict.fromkeys(_FALSE, False),
-}
-_NUMERIC_START = frozenset("0123456789+-.")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_LOWEST_INTEGER = -(2**63)
-_HIGHEST_INTEGER = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,123 +104,6 @@ def _problem(error: YAMLError) -> Problem:
     )
 
 
-def scalar(text: str) -> JsonValue:
-    """
-    Return the value of a plain scalar.
-
-    Source: YAML 1.2.2, section 10.3.2: so `yes`, `1:30`, `1_000` and dates are texts, `017` is 17.
-
-    Raises:
-        ValueError: a number that JSON cannot carry; the message says which
-    """
-    if text in _WORDS:
-        return _WORDS[text]
-    return _number(text) if text[0] in _NUMERIC_START else text
-
-
-def _number(text: str) -> JsonValue:
-    if _INTEGER.fullmatch(text):
-        return _bounded(text, 10)
-    if _FLOAT.fullmatch(text):
-        value = float(text)
-        if value in (float("inf"), float("-inf")):
-            msg = "is too large for a floating-point number"
-            raise ValueError(msg)
-        return value
-    if _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text):
-        return _bounded(text[2:], 8 if text[1] == "o" else 16)
-    if _NOT_FINITE.fullmatch(text):
-        msg = "is no number that JSON can carry"
-        raise ValueError(msg)
-    return text
-
-
-def _bounded(digits: str, base: int) -> int:
-    value = int(digits, base) if len(digits) < 100 else _HIGHEST_INTEGER + 1
-    if not _LOWEST_INTEGER <= value <= _HIGHEST_INTEGER:
-        msg = "does not fit into 64 bits"
-        raise ValueError(msg)
-    return value
-
-
-def places(text: str) -> list[Place]:
-    """Return where each document stands, empty ones included, as far as the file can be read."""
-    walk = _Walk(cast("Callable[[], Event]", CParser(text).get_event))
-    with suppress(YAMLError):
-        walk.stream()
-    return walk.roots
-
-
-@dataclass(slots=True)
-class _Walk:
-    """Reads the events a second time, for offsets only."""
-
-    following: Callable[[], Event]
-    roots: list[Place] = field(default_factory=list)
-    anchors: dict[str, Children] = field(default_factory=dict)
-
-    def stream(self) -> None:
-        while not isinstance(event := self.following(), StreamEndEvent):
-            if isinstance(event, DocumentStartEvent):
-                self.anchors = {}
-                self.roots.append(self.node(self.following(), (-1, -1), 0))
-
-    def node(self, event: Event, key: tuple[int, int], depth: int) -> Place:
-        first, last = _start(event), _end(event)
-        if isinstance(event, ScalarEvent):
-            return Place(first, last, *key, NO_CHILDREN, is_scalar=True)
-        if isinstance(event, AliasEvent):
-            # An alias is a place of its own; what lies below it stands at the anchor.
-            below = self.anchors.get(event.anchor or "", NO_CHILDREN)
-            return Place(first, last, *key, below, is_scalar=True)
-        if depth >= MAX_DEPTH:
-            _skip(self.following)
-            return Place(first, last, *key, NO_CHILDREN, is_scalar=True)
-        is_mapping = isinstance(event, MappingStartEvent)
-        children, end = self.mapping(depth) if is_mapping else self.sequence(depth)
-        if isinstance(event, NodeEvent) and event.anchor is not None:
-            self.anchors[event.anchor] = children
-        return Place(first, end, *key, children, is_scalar=False)
-
-    def mapping(self, depth: int) -> tuple[Children, int]:
-        members: dict[str, Place] = {}
-        while not isinstance(event := self.following(), MappingEndEvent):
-            key = (_start(event), _end(event))
-            if not isinstance(event, ScalarEvent):
-                self.node(event, (-1, -1), depth + 1)
-            place = self.node(self.following(), key, depth + 1)
-            if isinstance(event, ScalarEvent):
-                members[event.value] = place
-        return members, _end(event)
-
-    def sequence(self, depth: int) -> tuple[Children, int]:
-        items: list[Place] = []
-        while not isinstance(event := self.following(), SequenceEndEvent):
-            items.append(self.node(event, (-1, -1), depth + 1))
-        return items, _end(event)
-
-
-def _start(event: Event) -> int:
-    mark = event.start_mark
-    assert mark is not None
-    return mark.index
-
-
-def _end(event: Event) -> int:
-    mark = event.end_mark
-    assert mark is not None
-    return mark.index
-
-
-def _skip(following: Callable[[], Event]) -> None:
-    """Read to the end of a container whose start was just read, without recursion."""
-    depth = 1
-    while depth:
-        event = following()
-        depth += isinstance(event, MappingStartEvent | SequenceStartEvent)
-        depth -= isinstance(event, MappingEndEvent | SequenceEndEvent)
-
-
 class _Builder:
     """Builds values while it reads events; one file, once."""
 
@@ -270,7 +135,7 @@ class _Builder:
         self._anchors, self._open, self._dynamic = {}, set(), set()
         self._aliases = False
         event = self._next()
-        offset = _start(event)
+        offset = start_of(event)
         value = self._node(event, 0)
         end = self._next()
         assert isinstance(end, DocumentEndEvent)
@@ -281,7 +146,7 @@ class _Builder:
             self._complain(
                 "manifest/too-deep",
                 "Nesting too deep",
-                _start(start),
+                start_of(start),
                 offset + 1,
                 f"with its aliases written out, values are nested {depth:,} levels deep; "
                 f"{MAX_DEPTH} are the most.",
@@ -293,7 +158,7 @@ class _Builder:
             self._complain(
                 "manifest/too-large",
                 "Document too large",
-                _start(start),
+                start_of(start),
                 offset + 1,
                 f"with its aliases written out, this document has more than "
                 f"{MAX_EXPANDED_NODES:,} values.",
@@ -355,7 +220,7 @@ class _Builder:
                 node(following(), depth + 1)
                 continue
             if key in members:
-                self._duplicate(key, _start(first[key]), event)
+                self._duplicate(key, start_of(first[key]), event)
             first[key] = event
             members[key] = node(following(), depth + 1)
         return members
@@ -375,7 +240,7 @@ class _Builder:
         if key == "<<":
             self._refuse_merge(event)
             return None
-        if key in _WORDS or key[0] in _NUMERIC_START:
+        if key in WORDS or key[0] in NUMERIC_START:
             return self._number_key(event)
         return self._clean_key(event)
 
@@ -385,8 +250,8 @@ class _Builder:
             self._complain(
                 "manifest/expression-in-key",
                 "Expression in a key",
-                _start(event),
-                _end(event),
+                start_of(event),
+                end_of(event),
                 f"the key {_shown(key)} holds an expression.",
                 "Expressions stand only in values, so that a manifest's shape can be read from it.",
                 "write the key out, or use `metadata.forEach` for several resources",
@@ -404,8 +269,8 @@ class _Builder:
         self._complain(
             "manifest/key-not-text",
             "Key is not a text",
-            _start(event),
-            max(_end(event), _start(event) + 1),
+            start_of(event),
+            max(end_of(event), start_of(event) + 1),
             f"the key `{event.value}` is {kind_of(value)}; keys must be texts.",
             "JSON, which the API speaks, has no other keys.",
             f'write `"{event.value}":`' if event.value else "give the key a name",
@@ -430,8 +295,8 @@ class _Builder:
             self._complain(
                 "manifest/number",
                 "Number cannot be represented",
-                _start(event),
-                _end(event),
+                start_of(event),
+                end_of(event),
                 f"{text[:40]} {error}.",
                 "",
                 f'write "{text}" with quotes if a text is meant' if len(text) < 40 else "",
@@ -455,8 +320,8 @@ class _Builder:
         self._complain(
             "manifest/alias",
             "Alias cannot be resolved",
-            _start(event),
-            _end(event),
+            start_of(event),
+            end_of(event),
             what,
             "An alias repeats a value that was marked with `&name` earlier in the same document.",
             f'write "*{name}" with quotes if a text is meant',
@@ -467,22 +332,22 @@ class _Builder:
         self._complain(
             "manifest/too-deep",
             "Nesting too deep",
-            _start(event),
-            _start(event) + 1,
+            start_of(event),
+            start_of(event) + 1,
             f"values are nested more than {MAX_DEPTH} levels deep here.",
             "",
             "",
         )
-        _skip(self._next)
+        skip(self._next)
         return None
 
     def _no_scalar_key(self, event: Event, start: MappingStartEvent, depth: int) -> None:
-        first = _start(event)
+        first = start_of(event)
         unquoted = (
             isinstance(event, MappingStartEvent)
             and self._text[first : first + 1] == "{"
             and self._text[first - 1 : first] == "{"
-            and _start(start) == first - 1
+            and start_of(start) == first - 1
         )
         mute = len(self._parsed.diagnostics)
         if isinstance(event, AliasEvent):
@@ -519,7 +384,7 @@ class _Builder:
         )
 
     def _refuse_tag(self, event: NodeEvent) -> None:
-        first = _start(event)
+        first = start_of(event)
         self._complain(
             "manifest/tag",
             "Tag not supported",
@@ -538,15 +403,15 @@ class _Builder:
         self._complain(
             "manifest/merge-key",
             "Merge key not supported",
-            _start(event),
-            _end(event),
+            start_of(event),
+            end_of(event),
             "`<<` merges another mapping into this one.",
             "Merge keys were part of YAML 1.1; YAML 1.2 has none, and editors disagree about them.",
             "repeat the fields, use an alias for a whole value (`key: *name`), or `metadata.forEach`",
         )
 
     def _duplicate(self, key: str, first: int, event: Event) -> None:
-        here, there = _start(event), self.lines.span(self._file, first, first + len(key))
+        here, there = start_of(event), self.lines.span(self._file, first, first + len(key))
         self._parsed.diagnostics.append(
             Diagnostic(
                 "manifest/duplicate-key",
@@ -555,7 +420,7 @@ class _Builder:
                 f"{there.line} already.",
                 why="Only one of the two values could count.",
                 hint="remove one of them",
-                span=self.lines.span(self._file, here, _end(event)),
+                span=self.lines.span(self._file, here, end_of(event)),
                 related=(there,),
             )
         )

@@ -34,6 +34,7 @@ class Environment:
         variables: values of variables in this environment
         list_lag_s: None for the deployment's own value
         asks_catalogue: how many acquisitions a request reads is asked of the catalogue
+        checks_tiles: files of new tiles are held against the rules of ingestion
         span: where it is declared, None for the one that every project has
     """
 
@@ -47,6 +48,7 @@ class Environment:
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     list_lag_s: float | None = None
     asks_catalogue: bool = True
+    checks_tiles: bool = True
     span: SourceSpan | None = None
 
 
@@ -291,6 +293,7 @@ def _environment(name: str, spec: JsonObject, span: SourceSpan) -> Environment:
         variables=_object(spec.get("variables", {})),
         list_lag_s=seconds_of(lag) if isinstance(lag, str) else None,
         asks_catalogue=spec.get("acquisitions", "catalogue") == "catalogue",
+        checks_tiles=spec.get("tileFiles", "checked") == "checked",
         span=span,
     )
 

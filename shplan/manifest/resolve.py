@@ -27,7 +27,8 @@ from shplan.core.value import (
     is_known,
     walk,
 )
-from shplan.manifest.expressions import ExpressionError, Scope, evaluate, too_much
+from shplan.manifest.expression_errors import ExpressionError, too_much
+from shplan.manifest.expressions import evaluate
 from shplan.manifest.geodata import (
     GeometryError,
     geojson_bounds,
@@ -36,6 +37,7 @@ from shplan.manifest.geodata import (
     sentence,
 )
 from shplan.manifest.scanner import holds_expression
+from shplan.manifest.scope import Scope
 from shplan.manifest.source import FileError, Files
 from shplan.manifest.wording import listed, nearest
 from shplan.manifest.work import MAX_PROJECT_WORK, MEMBER, Meter, WorkError

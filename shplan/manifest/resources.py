@@ -19,7 +19,8 @@ from shplan.core.value import Path as ValuePath
 from shplan.manifest.collections import older_names
 from shplan.manifest.deprecated import deprecated_places
 from shplan.manifest.expand import Instance
-from shplan.manifest.expressions import ExpressionError, KeysUnknownError, evaluate
+from shplan.manifest.expression_errors import ExpressionError, KeysUnknownError
+from shplan.manifest.expressions import evaluate
 from shplan.manifest.instances import Instances
 from shplan.manifest.load_checks import ManifestChecks
 from shplan.manifest.loading import Loading, Manifest

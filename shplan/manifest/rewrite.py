@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from shplan.core.diagnostic import Diagnostic, SourceSpan, ordered
 from shplan.core.value import JsonValue
 from shplan.manifest.geodata import sentence
-from shplan.manifest.parse import Document, parse, places
+from shplan.manifest.parse import Document, parse
 from shplan.manifest.positions import Place
 from shplan.manifest.project import DEFAULT_MANIFESTS
 from shplan.manifest.source import (
@@ -31,6 +31,7 @@ from shplan.manifest.source import (
     find_manifests,
 )
 from shplan.manifest.writing import write_whole
+from shplan.manifest.yaml_places import places
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML

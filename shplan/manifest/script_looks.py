@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shplan.manifest.collections import MASK
-from shplan.manifest.script_meaning import Look
+from shplan.manifest.script_meaning import amiss
+from shplan.manifest.script_remarks import Look
 from shplan.manifest.script_values import (
     DAYS,
+    MANY_DAYS,
     days_of,
     public_bands,
     samples_of,
@@ -58,7 +60,7 @@ def look(
     with worker.begin(text, bands=bands or _variables(reading)) as rendering:
         facts = rendering.facts
         try:
-            seen = _seen(rendering, text, [] if reads is None else reads(facts))
+            seen = _seen(rendering, text, reading, [] if reads is None else reads(facts))
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
     return Look(facts, reading, seen, has_version=stated)
@@ -70,7 +72,9 @@ def _variables(reading: Reading) -> Iterable[str]:
     return (*sorted(public_bands()), MASK) if reading.assembled else reading.undeclared
 
 
-def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -> Seen:
+def _seen(
+    rendering: Rendering, text: str, reading: Reading, known: Sequence[Collection | None]
+) -> Seen:
     facts = rendering.facts
     days: Sequence[str] = DAYS
     seen = _watched(rendering, known, days, keyed_by="")
@@ -78,13 +82,44 @@ def _seen(rendering: Rendering, text: str, known: Sequence[Collection | None]) -
         # It chose none of the scenes of any summer: it may be made for days that it names.
         days = named_days
         seen = _watched(rendering, known, days, keyed_by="")
+    name = ""
     if len(facts.inputs) == 1 and seen.failed == seen.pixels:
         # A request with several collections keys its samples, by names that only the request says.
         named = next(iter(seen.sources[0].strays), "")
         keyed = _watched(rendering, known, days, keyed_by=named)
-        fits = keyed.failed < seen.failed and not keyed.sources[0].list_strays
-        return keyed if fits else seen
+        if keyed.failed < seen.failed and not keyed.sources[0].list_strays:
+            seen, name = keyed, named
+    wrong = amiss(Look(facts, reading, seen))
+    if wrong and any(one.mosaicking != "SIMPLE" for one in facts.inputs):
+        more = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
+        seen, days, wrong = _better(
+            rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
+        )
+    if wrong:
+        # Bands of one's own are digital numbers as often as fractions.
+        seen, *_ = _better(
+            rendering, reading, known, days, keyed_by=name, unit="DN", than=(seen, days, wrong)
+        )
     return seen
+
+
+def _better(
+    rendering: Rendering,
+    reading: Reading,
+    known: Sequence[Collection | None],
+    days: Sequence[str],
+    *,
+    keyed_by: str,
+    unit: str,
+    than: tuple[Seen, Sequence[str], int],
+) -> tuple[Seen, Sequence[str], int]:
+    """Return what is seen on other scenes or values, their days, and how much is wrong: if that is less."""
+    try:
+        seen = _watched(rendering, known, days, keyed_by=keyed_by, unit=unit)
+    except ScriptError:
+        return than
+    wrong = amiss(Look(rendering.facts, reading, seen))
+    return (seen, days, wrong) if wrong < than[-1] else than
 
 
 def _watched(
@@ -93,12 +128,13 @@ def _watched(
     days: Sequence[str],
     *,
     keyed_by: str,
+    unit: str = "",
 ) -> Seen:
     facts = rendering.facts
     scenes = [scenes_of(one.mosaicking, days) for one in facts.inputs]
     since, until = span_of(days)
     samples = [
-        samples_of(one, max(len(told), 1), collection, number=number)
+        samples_of(one, max(len(told), 1), collection, number=number, unit=unit)
         for number, (one, told, collection) in enumerate(
             zip(facts.inputs, scenes, known or [None] * len(scenes), strict=True)
         )

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 
 PIXELS: Final = 240
 DAYS: Final = ("2025-06-28", "2025-06-13", "2025-05-19")
+# The same day of each month of two years, for scripts that compare months or years.
+MANY_DAYS: Final = tuple(
+    f"{count // 12}-{count % 12 + 1:02}-28" for count in range(2025 * 12 + 5, 2023 * 12 + 4, -1)
+)
 _FIRST_DAY, _LAST_DAY = "2025-05-01", "2025-06-30"
 # A script that lists the days of ten years is told of the first of them.
 _MOST_DAYS = 60
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)", re.ASCII)
 # Source: documentation, "Sentinel-2 L2A"; Planet, "Usable Data Mask".
-_MASKS = frozenset(["dataMask", "CLM", "shadowMask", "clear"])
+_MASKS = frozenset(["dataMask", "clear"])
+_HIDDEN = frozenset(["CLM", "shadowMask"])
 _CLASSES: Mapping[str, int] = {
     "SCL": 12,
     "cloud_mask": 8,
@@ -39,6 +44,8 @@ _CLASSES: Mapping[str, int] = {
     "snow": 2,
     "light_haze": 2,
     "heavy_haze": 2,
+    "haze_light": 2,
+    "haze_heavy": 2,
 }
 _BY_NAME: Mapping[str, tuple[float, float]] = {
     "CLP": (0, 255),
@@ -89,7 +96,12 @@ _MASKED = 0.125
 
 
 def samples_of(
-    given: InputFacts, scenes: int, collection: Collection | None, *, number: int = 0
+    given: InputFacts,
+    scenes: int,
+    collection: Collection | None,
+    *,
+    number: int = 0,
+    unit: str = "",
 ) -> Samples:
     """
     Return the pixels of an input.
@@ -98,12 +110,13 @@ def samples_of(
         scenes: how many samples a pixel has
         collection: what it reads, where that is known
         number: which input it is: two that read the same band see two images
+        unit: of the bands of which nobody knows one; empty for fractions
     """
     bands = tuple(dict.fromkeys(given.bands))
     units = dict(zip(given.bands, given.units, strict=False))
     planes = [
         [
-            _plane(band, _range(band, units.get(band, ""), collection), f"{number}/{scene}")
+            _plane(band, _range(band, units.get(band, ""), collection, unit), f"{number}/{scene}")
             for band in bands
         ]
         for scene in range(scenes)
@@ -157,8 +170,8 @@ def scenes_of(mosaicking: str, days: Sequence[str] = DAYS) -> tuple[dict[str, Js
 
 
 def _tile(number: int, day: str) -> dict[str, Json]:
-    # As products are called: by the begin and the end of a pass, some of which are at night.
-    product = f"S3A_{day.replace('-', '')}T013000_T133000"
+    # As products are called: by one of two satellites, the begin and the end of a pass, also at night.
+    product = f"S3{'AB'[number % 2]}_{day.replace('-', '')}T013000_T133000"
     return {
         "date": f"{day}T10:00:00Z",
         "cloudCoverage": 7.5,
@@ -169,11 +182,11 @@ def _tile(number: int, day: str) -> dict[str, Json]:
     }
 
 
-def _range(name: str, unit: str, collection: Collection | None) -> tuple[float, float]:
+def _range(name: str, unit: str, collection: Collection | None, other: str) -> tuple[float, float]:
     if name in _BY_NAME:
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)
-    unit = unit.upper() or (known[0] if known else _usual_unit(name))
+    unit = unit.upper() or (known[0] if known else _usual_unit(name)) or other
     return _BY_UNIT.get(unit, _FRACTION)
 
 
@@ -198,6 +211,8 @@ def _plane(name: str, limits: tuple[float, float], image: str) -> list[float]:
     if name in _MASKS:
         # Mostly valid: a mask that is off in every second pixel would hide the rest.
         return [float(share >= _MASKED) for share in shares]
+    if name in _HIDDEN:
+        return [float(share < _MASKED) for share in shares]
     if name in _CLASSES:
         return [float(int(share * _CLASSES[name])) for share in shares]
     if name in _RADAR:

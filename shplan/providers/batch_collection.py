@@ -102,6 +102,9 @@ API = ObjectApi(
     update=_put,
     delete=_delete,
     object_of=_object_of,
+    contents=lambda collection: {
+        name: collection.get(name) for name in ("batchData", "additionalData")
+    },
     users=UserApi(
         "batch requests",
         listing=ApiRequest(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
-from shplan.core.cost import Cost, CostTerm
+from shplan.core.cost import Cost, CostTerm, pu_text
 from shplan.core.image_size import batch_sizing
 from shplan.core.key_format import put_key
 from shplan.core.paths import REQUEST_ID, is_template, template_root
@@ -24,6 +24,7 @@ from shplan.core.value import JsonObject, JsonValue, Object, Value
 from shplan.providers.batch_v1_body import delivery_of, in_version_2, skipping
 from shplan.providers.job import JobApi, Part, Parts, Phase, Task, in_description
 from shplan.providers.job_outcome import Trace
+from shplan.providers.job_parts import whole_parts
 from shplan.providers.job_witness import COPY_PREFIX, copied_task
 from shplan.providers.places import bucket_and_key
 from shplan.providers.steps import File, Flow, Look
@@ -169,7 +170,9 @@ def estimate_of(task: Task) -> Cost | None:
     if task.estimate_pu is None:
         return None
     cost = max(task.estimate_pu / _DISCOUNT, _MINIMUM_PU)
-    label = f"process it, as the service estimates: {task.estimate_pu:,.6g} PU before the discount"
+    label = (
+        f"process it, as the service estimates: {pu_text(task.estimate_pu)} PU before the discount"
+    )
     source = "`valueEstimate`, with the batch discount of a third and the minimum of a request"
     return Cost(cost, cost, cost, (CostTerm(label, 1, cost, source),))
 
@@ -211,16 +214,26 @@ def _price(asked: PriceInput) -> Cost | None:
 
 def _trace(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     """
-    Say what the bucket tells of a task that is gone: that it was started, never that it is done.
+    Say what the bucket tells of a task that is gone: that it was started, and what it delivered.
 
-    Version 1 leaves no execution database; how many tiles there were, nobody can say any more.
+    Version 1 leaves no execution database: whoever knows how many tiles there can be knows
+    whether all are there, and nobody whether one that is not has failed.
     """
     delivery = put_key(delivery_of(given.request), key.short).replace(REQUEST_ID, task)
     folder = delivery if is_template(delivery) else f"{delivery.rstrip('/')}/{task}/"
     bucket, prefix = bucket_and_key(template_root(folder) if is_template(folder) else folder)
     files: tuple[File, ...] | None = (yield Look(bucket, prefix)) if bucket else None
-    delivered = any(not copied_task(one.key.rpartition("/")[2]) for one in files or ())
-    return Trace(Phase.RUNNING) if delivered else None
+    delivered = [one.key for one in files or () if not copied_task(one.key.rpartition("/")[2])]
+    if not delivered:
+        return None
+    whole = whole_parts(
+        in_version_2(given.request),
+        delivery_of(given.request),
+        key=key.short,
+        task=task,
+        files=delivered,
+    )
+    return Trace(Phase.RUNNING, whole=whole)
 
 
 API = JobApi(

@@ -7,10 +7,13 @@ All pages are read. Source: operation `postCatalogItemSearch`; a page names the 
 
 from __future__ import annotations
 
+import math
 from typing import Final, cast
 
 from shplan.core.catalog_items import Difference, Findings, difference, worded
+from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
+from shplan.core.prices import catalogue_cost
 from shplan.core.request import Answer, ApiRequest, Effect
 from shplan.core.resource import Desired
 from shplan.core.value import JsonObject, JsonValue, Object, Value
@@ -110,6 +113,13 @@ class CatalogSearch(DataProvider):
         noun = "value" if found.values else "item"
         number = len(found.values) or len(found.items)
         return (f"{number:,} {noun}" + ("" if number == 1 else "s"),)
+
+    def price(self, spec: Object, content: JsonObject) -> Cost:
+        """Return the price of all its pages."""
+        stated = spec.get("limit")
+        size = stated if isinstance(stated, int) and stated > 0 else PAGE
+        pages = max(math.ceil(self.count(content) / size), 1)
+        return catalogue_cost(spec, pages=pages)
 
 
 def _request(spec: Object, offset: JsonValue) -> ApiRequest:

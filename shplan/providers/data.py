@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 from shplan.core.address import Address
 from shplan.core.catalog_items import Difference
 from shplan.core.change import Action, Change, Reason
+from shplan.core.cost import Cost
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import Settlement
 from shplan.core.errors import ApiError
@@ -114,6 +115,11 @@ class DataProvider(ABC):
         del content
         return ()
 
+    def price(self, spec: Object, content: JsonObject) -> Cost:
+        """Return what it costs to read an answer, which every command that does so pays."""
+        del spec, content
+        return Cost()
+
     # --- the provider ------------------------------------------------------------------------
 
     def refresh(
@@ -159,6 +165,7 @@ class DataProvider(ABC):
             held = observation.detail
             reason = Reason.ANSWER_DIFFERS if held.differs else Reason.READ
             notes = (*held.differs, *self.told(held.content))
+            cost = self.price(desired.spec, held.content)
             seen = digest(cast("Value", held.content))
             return (
                 Change(
@@ -166,6 +173,7 @@ class DataProvider(ABC):
                     Action.READ,
                     reason,
                     depends_on=needs,
+                    cost=cost,
                     notes=notes,
                     observed=seen,
                 ),
@@ -220,7 +228,7 @@ def _is_asked(desired: Desired, surroundings: Surroundings) -> bool:
         return False
     known = surroundings.readings.get(desired.address)
     if known is not None:
-        return not known.asked
+        return not known.asked and surroundings.compares
     # What this plan changes may be what is asked for: it is read when that is done.
     return surroundings.changing.isdisjoint(desired.depends_on)
 

@@ -29,6 +29,7 @@ from shplan.providers.immediate_receipt import (
     read_receipt,
     receipt_text,
 )
+from shplan.providers.job_outcome import estimated
 from shplan.providers.reconciled import failure, stated_record
 from shplan.providers.steps import Reply, RunMark
 
@@ -248,8 +249,7 @@ def settled(job: ImmediateJob, reply: Reply) -> Settlement:
 
 
 def _receipt(job: ImmediateJob, judged: Judged, answer: Answer, files: tuple[Kept, ...]) -> Receipt:
-    cost = job.change.cost
-    return Receipt(
+    receipt = Receipt(
         key=job.key.digest,
         attempt=job.attempt,
         id="",
@@ -259,8 +259,8 @@ def _receipt(job: ImmediateJob, judged: Judged, answer: Answer, files: tuple[Kep
         cost_pu=answer.spent_pu,
         outputs=outputs_with({}, files),
         failed=dict(judged.failed),
-        estimate_pu=cost.levels if cost.maximum_pu else None,
     )
+    return estimated(receipt, job.change.cost if job.change.cost.maximum_pu else None)
 
 
 def outputs_with(outputs: JsonObject, files: tuple[Kept, ...]) -> JsonObject:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import cast
 
 from shplan.core.change import Action, Change
+from shplan.core.cost import is_over, pu_text
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, OutputError
 from shplan.core.files import FileDraft, FileFound, Inspect, Prepare, Write
@@ -189,8 +190,11 @@ def _refuse_dear(job: ImmediateJob, lost: int) -> None:
         ChangeFailedError: so it is
     """
     limit, each = job.options.max_pu, job.change.cost.maximum_pu
-    if limit is not None and each * (lost + 1) > limit:
-        message = f"its answer was lost, and to pay {each:g} PU again would pass `maxPu: {limit:g}`"
+    if limit is not None and is_over(each * (lost + 1), limit):
+        message = (
+            f"its answer was lost, and to pay {pu_text(each)} PU again"
+            f" would pass `maxPu: {pu_text(limit)}`"
+        )
         raise ChangeFailedError(message)
 
 

@@ -4,7 +4,7 @@ One declared job that is answered at once, and everything that a decision about 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from shplan.core.change import Change
@@ -82,6 +82,7 @@ def case_of(
     }
     former = _former(wanted, view, surroundings)
     base = beginning(desired, key=view.key, current=current, former=former)
+    base = replace(base, receipt=view.receipt)
     return Case(
         api,
         wanted,

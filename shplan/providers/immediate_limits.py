@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import cast
 
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, is_over, pu_text
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.prices import PriceInput
 from shplan.providers.answer_places import Places
@@ -26,7 +26,7 @@ def priced(case: Case, change: Change) -> Change:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
         return replace(change, notes=(*change.notes, "its cost is not known"), unpriced=True)
     priced = replace(change, cost=cost)
-    if limit is None or cost.maximum_pu <= limit:
+    if limit is None or not is_over(cost.maximum_pu, limit):
         return priced
     return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
 
@@ -43,7 +43,8 @@ def _too_dear(case: Case, cost: Cost, limit: float) -> Refusal:
     diagnostic = Diagnostic(
         code="run/max-pu",
         summary="Dearer than its maxPu",
-        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
+        what=f"{case.wanted.address} can cost {pu_text(cost.maximum_pu)} PU; its `maxPu` is"
+        f" {pu_text(limit)}.",
         why="The maximum counts, so that a run can never spend more than was allowed.",
         hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time"
         " range or the image smaller",

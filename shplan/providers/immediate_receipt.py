@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from shplan.core.address import Address
+from shplan.core.cost_form import levels_json, levels_of, terms_json, terms_of
 from shplan.core.json_bounds import read_bounded
 from shplan.core.resource import Receipt
 from shplan.core.value import JsonObject, JsonValue, Object, digest
@@ -23,7 +24,6 @@ from shplan.providers.answer_places import Target
 FORMAT: Final = "shplan/receipt/v1"
 LONGEST_BYTES: Final = 1 << 24
 STATUSES: Final = frozenset({"DONE", "PARTIAL"})
-_LEVELS: Final = ("minimum", "expected", "maximum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +142,18 @@ def read_receipt(content: bytes | None) -> Receipt | None:
         cost_pu=float(cost) if isinstance(cost, int | float) else None,
         outputs=outputs,
         failed={str(k): str(v) for k, v in failed.items()} if isinstance(failed, dict) else {},
-        estimate_pu=_estimated(document.get("estimatePu")),
+        estimate_pu=levels_of(document.get("estimatePu")),
+        estimate_terms=terms_json(terms_of(document.get("estimateTerms"))),
     )
 
 
 def _estimate(receipt: Receipt) -> JsonObject:
     if receipt.estimate_pu is None:
         return {}
-    return {"estimatePu": dict(zip(_LEVELS, receipt.estimate_pu, strict=True))}
-
-
-def _estimated(stated: object) -> tuple[float, float, float] | None:
-    found = [stated.get(name) for name in _LEVELS] if isinstance(stated, dict) else []
-    if not found or not all(isinstance(one, int | float) for one in found):
-        return None
-    least, likely, most = (float(cast("float", one)) for one in found)
-    return least, likely, most
+    return {
+        "estimatePu": levels_json(receipt.estimate_pu),
+        "estimateTerms": [*receipt.estimate_terms],
+    }
 
 
 def _is_keyed(document: Mapping[str, object], parts: object) -> bool:

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import cast
 
 from shplan.core.change import Action, Change
+from shplan.core.cost import Cost, is_over, pu_text
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError
 from shplan.core.marker import read_marker
 from shplan.core.request import Answer
 from shplan.core.resource import Receipt
 from shplan.core.runs import CREATE, START, STOP, RunRecord
-from shplan.core.value import Object
+from shplan.core.value import JsonObject, Object
 from shplan.providers.base import ChangeFailedError, Settings, StillRunningError
 from shplan.providers.job import JobApi, Phase, Task, belongs
 from shplan.providers.job_files import with_late_files
@@ -27,6 +28,8 @@ from shplan.providers.job_late import heard_of_late
 from shplan.providers.job_outcome import (
     Features,
     attributes_of,
+    billed_so_far,
+    estimated,
     failed_features,
     features_of,
     outputs_of,
@@ -73,7 +76,7 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
     if task.phase is Phase.WAITING:
         return {"id": task.id, "key": job.key.digest}
     # What the task had cost before this attempt of it, which its own cost goes on from.
-    before = 0.0 if receipt is None or receipt.id != task.id else receipt.cost_pu or 0.0
+    before = 0.0 if known is None else known.billed_pu(task.id)
     return (yield from _follow(job, task, before_pu=before))
 
 
@@ -98,12 +101,19 @@ def _refuse_run_before(job: Job, known: RunRecord | None) -> None:
 def _adopt_evidence(job: Job) -> Flow[Object]:
     """Write the receipt of a task that is gone, as the files that it left say."""
     task, attempt = str(job.change.current["evidence"]), job.mark.attempt
+    parts = job.change.current.get("parts")
     receipt: Receipt | None = yield from receipt_from_bucket(
-        job.api, job.given, job.key, task=task, attempt=attempt
+        job.api,
+        job.given,
+        job.key,
+        task=task,
+        attempt=attempt,
+        parts=parts if isinstance(parts, int) else 0,
     )
     if receipt is None:
         message = f"the files that task {task} left are no longer there"
         raise ChangeFailedError(message)
+    receipt = estimated(receipt, job.estimate)
     yield Note(Event.RECEIPT, job.learnt(id=task, receipt=receipt), run=job.mark)
     return attributes_of(receipt)
 
@@ -251,7 +261,7 @@ def _follow(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     waited, looks = 0.0, 0
     while task.phase is Phase.RUNNING:
         if _is_too_dear(job, task):
-            task = yield from _stop(job, task)
+            task = yield from _stop(job, task, before_pu=before_pu)
             break
         if not job.settings.waits_for_jobs:
             message = f"task {task.id} runs; the next apply collects it"
@@ -298,10 +308,10 @@ def _look_at(job: Job, task: Task) -> Flow[Task]:
 
 def _is_too_dear(job: Job, task: Task) -> bool:
     limit = job.options.max_pu
-    return limit is not None and task.cost_pu is not None and task.cost_pu > limit
+    return limit is not None and task.cost_pu is not None and is_over(task.cost_pu, limit)
 
 
-def _stop(job: Job, task: Task) -> Flow[Task]:
+def _stop(job: Job, task: Task, *, before_pu: float) -> Flow[Task]:
     """
     Stop a task that has cost more than was allowed; return it if it has finished before that.
 
@@ -313,12 +323,25 @@ def _stop(job: Job, task: Task) -> Flow[Task]:
     now = yield from get_task(job, task.id)
     if now.phase in (Phase.DONE, Phase.PARTLY):
         return now
-    ended = job.learnt(id=task.id)
-    cause = f"it had cost {task.cost_pu:g} PU and `maxPu` is {limit:g}"
-    ended = replace(ended, data={**ended.data, "ended": job.api.stopped, "cause": cause})
-    yield outcome_of(job, RUN, ended)
+    assert limit is not None, "it was passed"
+    assert task.cost_pu is not None, "it was passed"
+    cause = f"it had cost {pu_text(task.cost_pu)} PU and `maxPu` is {pu_text(limit)}"
+    # What it has cost since it was last looked at counts as well.
+    task = replace(task, status=job.api.stopped, cost_pu=max(task.cost_pu, now.cost_pu or 0.0))
+    yield outcome_of(job, RUN, _ended(job, task, cause, before_pu=before_pu))
     message = f"task {task.id} was stopped: {cause}; it stays blocked until that is raised"
     raise ChangeFailedError(message)
+
+
+def _ended(job: Job, task: Task, cause: str, *, before_pu: float) -> Settlement:
+    """Return that a task came to no good end, and what it has cost all the same."""
+    billed_pu = task.cost_pu or 0.0
+    data: JsonObject = {"ended": task.status, "cause": cause}
+    if billed_pu:
+        data["billedPu"] = billed_pu
+    spent_pu = max(billed_pu - before_pu, 0.0) if job.starts else 0.0
+    learnt = job.learnt(id=task.id, cost_pu=spent_pu)
+    return replace(learnt, data={**learnt.data, **data})
 
 
 def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
@@ -328,12 +351,12 @@ def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     known: RunRecord | None = yield Claim(job.key.digest)
     if task.phase not in (Phase.DONE, Phase.PARTLY):
         cause = task.cause or "no cause given"
-        ended = job.learnt(id=task.id)
-        ended = replace(ended, data={**ended.data, "ended": task.status, "cause": cause})
+        if task.cost_pu is None and features is not None:
+            task = replace(task, cost_pu=features.cost_pu)
         if not _has_ended(job, known, task):
-            yield outcome_of(job, RUN, ended)
+            yield outcome_of(job, RUN, _ended(job, task, cause, before_pu=before_pu))
         failed = {} if features is None else features.failed
-        message = f"task {task.id}: {task.status}: {cause}{_named(failed)}"
+        message = f"task {task.id}: {task.status}: {cause}{billed_so_far(task)}{_named(failed)}"
         raise ChangeFailedError(message)
     if known is not None and known.receipt is not None and known.is_settled(job.mark.attempt):
         yield from bind(job, known.receipt.id)
@@ -346,7 +369,7 @@ def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
         attempt=job.mark.attempt,
         features=features,
         outputs=outputs,
-        estimate_pu=_estimated(job, task),
+        estimate=_estimated(job, task),
     )
     spent = receipt.cost_pu if job.starts and receipt.cost_pu is not None else 0.0
     spent = max(spent - before_pu, 0.0)
@@ -355,10 +378,10 @@ def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     return _concluded(job, receipt)
 
 
-def _estimated(job: Job, task: Task) -> tuple[float, float, float] | None:
+def _estimated(job: Job, task: Task) -> Cost | None:
     """Return what was estimated: by the service, where it has, of the whole task; else by the plan."""
     own = None if job.api.estimate is None else job.api.estimate(task)
-    return job.estimate_pu if own is None else own.levels
+    return job.estimate if own is None else own
 
 
 def _concluded(job: Job, receipt: Receipt) -> Object:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
+from shplan.core.cost import pu_text
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.paths import has_request_id
 from shplan.core.refusals import protected
@@ -21,8 +22,14 @@ from shplan.core.value import JsonObject, Object, Reference, Unknown
 from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase, Task, view_of
 from shplan.providers.job_case import Case, Options, beginning
-from shplan.providers.job_limits import cost_of, noun_of, priced, with_estimate
-from shplan.providers.job_outcome import UNREAD, billed, failed_features, named_causes
+from shplan.providers.job_limits import cost_of, noun_of, priced, unstarted, with_estimate
+from shplan.providers.job_outcome import (
+    UNREAD,
+    billed,
+    billed_so_far,
+    failed_features,
+    named_causes,
+)
 from shplan.providers.observation import Observation
 
 _STARTED = (Phase.RUNNING, Phase.DONE, Phase.PARTLY)
@@ -57,6 +64,9 @@ def _case(
     }
     former = _former(wanted, view, surroundings)
     base = beginning(desired, key=view.key, current=current, former=former)
+    receipt = None if view.run is None else view.run.receipt
+    if receipt is not None and _same_account(receipt, view):
+        base = replace(base, receipt=receipt)
     return Case(api, wanted, desired, view, surroundings, options, base)
 
 
@@ -157,8 +167,8 @@ def _decide_waiting(case: Case, task: Task) -> Change:
     change = case.task(replace(case.base, attempt=case.view.attempt_of(task)), task)
     start = case.options.start
     if start == "manual" or (start == "analyse" and task.analysed):
-        note = f"`start: {start}`: shplan does not start it"
-        return replace(change, reason=Reason.START_WAITS, notes=(note,), records=not _known(case))
+        change = replace(change, reason=Reason.START_WAITS, records=not _known(case))
+        return unstarted(case, change, task=task)
     analyse = start != "auto" or (case.api.estimate is not None and not task.analysed)
     requests = (
         *((case.api.analyse(task.id),) if analyse else ()),
@@ -167,7 +177,8 @@ def _decide_waiting(case: Case, task: Task) -> Change:
     change = replace(
         change, action=Action.RESUME, reason=Reason.NOT_STARTED, requests=requests, records=True
     )
-    return priced(case, change, task=task) if start == "auto" else change
+    add = priced if start == "auto" else unstarted
+    return add(case, change, task=task)
 
 
 def _known(case: Case) -> bool:
@@ -194,11 +205,18 @@ def _lost_starts(case: Case) -> tuple[str, ...]:
 def _decide_lost(case: Case, lost: tuple[str, ...]) -> Change:
     found = case.view.evidence
     if found is not None:
+        from shplan.providers.job_parts import most_parts  # noqa: PLC0415 - rarely needed
+
         note = f"the files that task {found.id} left say that it finished"
         change = replace(case.base, id=found.id, attempt=found.attempt, notes=(note,))
-        current: Object = {**change.current, "evidence": found.id}
+        parts = most_parts(case.api, case.spec, case.surroundings.tables)
+        current: Object = {**change.current, "evidence": found.id, "parts": parts}
+        change = replace(change, current=current)
         return replace(
-            change, action=Action.ADOPT, reason=Reason.NOT_RECORDED, records=True, current=current
+            with_estimate(change, cost_of(case, None, 1.0)),
+            action=Action.ADOPT,
+            reason=Reason.NOT_RECORDED,
+            records=True,
         )
     address = case.wanted.address
     which = f"task {lost[0]} was started, it is gone from the server"
@@ -247,8 +265,9 @@ def _decide_ended(case: Case, task: Task | None) -> Change:
         change = case.task(change, task)
     over = known.stopped_over_pu if known is not None else None
     if over is not None and (case.options.max_pu is None or case.options.max_pu <= over):
-        limit = f"it was stopped because it passed `maxPu: {over:g}`; raise that to go on"
+        limit = f"it was stopped because it passed `maxPu: {pu_text(over)}`; raise that to go on"
         return replace(change, action=Action.BLOCKED, notes=(f"it ended: {cause}", limit))
+    cause += "" if task is None else billed_so_far(task)
     if not case.options.reruns:
         ways = "`run: {onFailure: rerun}` tries again, `generation` makes another run of it"
         return replace(change, action=Action.BLOCKED, notes=(f"it ended: {cause}", ways))
@@ -302,6 +321,7 @@ def _decide_partial(case: Case, receipt: Receipt) -> Change:
     there, but only where it delivers to the same places.
     """
     note = f"{failed_features(receipt, case.api)}: {named_causes(receipt)}"
+    note += "" if receipt.cost_pu is None else f"; billed {billed(receipt)}"
     change = replace(
         case.base, id=receipt.id, attempt=receipt.attempt, reason=Reason.PARTLY_DONE, notes=(note,)
     )

@@ -138,10 +138,16 @@ def find_listed(api: JobApi, seeking: list[Sought], surroundings: Surroundings) 
     unheard = [one for one in seeking if one.is_unheard_of]
     if unheard:
         known = index.listed.union(*(run.ids for run in surroundings.runs.values()))
-        yield from ask_witnesses(api, unheard, known=known)
+        yield from ask_witnesses(api, unheard, known=known, tables=surroundings.tables)
 
 
-def ask_witnesses(api: JobApi, seeking: list[Sought], *, known: AbstractSet[str]) -> Flow[None]:
+def ask_witnesses(
+    api: JobApi,
+    seeking: list[Sought],
+    *,
+    known: AbstractSet[str],
+    tables: Mapping[str, JsonObject],
+) -> Flow[None]:
     """
     Look whether a run lies in its bucket, of which neither the ledger nor the server knows.
 
@@ -151,12 +157,14 @@ def ask_witnesses(api: JobApi, seeking: list[Sought], *, known: AbstractSet[str]
 
     Args:
         known: ids of tasks that the list or the ledger speaks of
+        tables: as in `Surroundings`
     """
     if api.witnesses is not None:
         for one in seeking:
             yield from _ask_results(api, one, known=known)
         return
     from shplan.providers.job_outcome import heard_of  # noqa: PLC0415 - rarely needed
+    from shplan.providers.job_parts import most_parts  # noqa: PLC0415
     from shplan.providers.job_witness import copies_below, place_of  # noqa: PLC0415
 
     places = {
@@ -178,8 +186,9 @@ def ask_witnesses(api: JobApi, seeking: list[Sought], *, known: AbstractSet[str]
             assert one.key is not None, "it was found by its key"
             marker = read_marker(copy.description)
             attempt = 1 if marker is None else marker.attempt
+            parts = most_parts(api, one.given.request, tables)
             receipt, started = yield from heard_of(
-                api, one.given, one.key, task=copy.id, attempt=attempt
+                api, one.given, one.key, task=copy.id, attempt=attempt, parts=parts
             )
             one.take_witness(receipt, copy.id if started else "")
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from shplan.core.change import Action, Change
+from shplan.core.cost import Cost
+from shplan.core.cost_form import cost_of
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.key_format import put_key
 from shplan.core.marker import Marker
 from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey, run_key
-from shplan.core.value import JsonValue, Object, Value, fill
+from shplan.core.value import JsonObject, JsonValue, Object, Value, fill
 from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.job import JobApi, Task, input_of
 from shplan.providers.job_case import Options
@@ -65,10 +67,10 @@ class Job:
         return self.change.action is Action.RUN and bool(self.planned_task)
 
     @property
-    def estimate_pu(self) -> tuple[float, float, float] | None:
+    def estimate(self) -> Cost | None:
         """What the plan has estimated, for what it starts and for what it finds started."""
         found = self.change.current.get("estimate")
-        return cast("tuple[float, float, float]", tuple(found)) if isinstance(found, list) else None
+        return cost_of(cast("JsonObject", found)) if isinstance(found, dict) else None
 
     @property
     def delivery(self) -> str:

@@ -30,7 +30,7 @@ def heard_of_late(job: Job, known: RunRecord | None) -> Flow[list[Task]]:
     if not one.is_unheard_of:
         return []
     listed: TaskIndex = yield Survey(job.api.listing, job.api.index)
-    yield from ask_witnesses(job.api, [one], known=listed.ids | ids)
+    yield from ask_witnesses(job.api, [one], known=listed.ids | ids, tables={})
     if one.evidence is not None:
         receipt = one.evidence
         yield Note(Event.RECEIPT, job.learnt(id=receipt.id, receipt=receipt), run=job.mark)

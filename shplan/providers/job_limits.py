@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import cast
 
 from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, is_over, pu_text, range_text
+from shplan.core.cost_form import cost_json
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.key_format import holds_key
 from shplan.core.paths import has_request_id
 from shplan.core.prices import PriceInput
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Receipt
+from shplan.core.value import Object
 from shplan.providers.job import JobApi, Task
 from shplan.providers.job_case import Case
 from shplan.providers.job_preview import preview
@@ -40,7 +43,7 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
         shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
     change = replace(change, notes=(*shown, *change.notes))
     if not any(pays(case.api, request) for request in change.requests):
-        return _unless_taken(case, change)
+        return _unless_taken(case, unstarted(case, change, task=task))
     cost = cost_of(case, task, share)
     limit = case.options.max_pu
     if cost is None:
@@ -48,20 +51,28 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
         told = "its cost is not known"
         if case.api.estimate is not None:
-            told += " before its analysis"
+            told += " before its analysis: `run: {start: analyse}` has it estimated, for nothing"
         notes = (*change.notes, told)
         return _unless_taken(case, replace(change, notes=notes, unpriced=True))
     priced = with_estimate(replace(change, cost=cost), cost)
-    if limit is not None and cost.maximum_pu > limit:
+    if limit is not None and is_over(cost.maximum_pu, limit):
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
     return _unless_taken(case, priced)
+
+
+def unstarted(case: Case, change: Change, *, task: Task | None) -> Change:
+    """Say what whoever starts a task pays, where shplan leaves that to others."""
+    cost = cost_of(case, task, 1.0)
+    told = "nobody can say what" if cost is None else range_text(cost.levels)
+    note = f"`start: {case.options.start}`: shplan does not start it; whoever does pays {told}"
+    return replace(change, notes=(*change.notes, note))
 
 
 def with_estimate(change: Change, cost: Cost | None) -> Change:
     """Have the estimate written into the receipt, beside what the run will have cost."""
     if cost is None:
         return change
-    return replace(change, current={**change.current, "estimate": list(cost.levels)})
+    return replace(change, current={**change.current, "estimate": cast("Object", cost_json(cost))})
 
 
 def pays(api: JobApi, request: ApiRequest) -> bool:
@@ -85,7 +96,15 @@ def _own_cost(case: Case) -> Cost | None:
     if script is None:
         return None
     view = case.view
-    asked = PriceInput(case.spec, script, tables, features=view.features, catalogue=view.catalogue)
+    asked = PriceInput(
+        case.spec,
+        script,
+        tables,
+        features=view.features,
+        catalogue=view.catalogue,
+        around=view.around,
+        deployment=case.surroundings.deployment,
+    )
     return case.api.price(asked)
 
 
@@ -93,7 +112,8 @@ def _too_dear(case: Case, cost: Cost, limit: float) -> Refusal:
     diagnostic = Diagnostic(
         code="run/max-pu",
         summary="Dearer than its maxPu",
-        what=f"{case.wanted.address} can cost {cost.maximum_pu:,.6g} PU; its `maxPu` is {limit:g}.",
+        what=f"{case.wanted.address} can cost {pu_text(cost.maximum_pu)} PU; its `maxPu` is"
+        f" {pu_text(limit)}.",
         why="The maximum counts, so that a run can never spend more than was allowed.",
         hint=f"raise it: run: {{maxPu: {math.ceil(cost.maximum_pu)}}}, or make the area, the time range"
         " or the resolution smaller",

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
+from shplan.core.cost import Cost, pu_text, range_text
+from shplan.core.cost_form import levels_json, terms_json
 from shplan.core.errors import RefusedError
 from shplan.core.key_format import put_key
-from shplan.core.paths import template_root, with_minted
+from shplan.core.paths import is_template, template_root, with_minted
 from shplan.core.resource import Receipt
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
@@ -62,12 +64,14 @@ class Trace:
         features: how its features ended
         cost_pu: what was billed, None where the files do not say
         cause: why it failed
+        whole: of how many parts every file lies there, where that is told by the files alone
     """
 
     phase: Phase
     features: Features = field(default_factory=lambda: Features(0, 0))
     cost_pu: float | None = None
     cause: str = ""
+    whole: int = 0
 
 
 def read_features(database: bytes) -> Features | None:
@@ -134,15 +138,26 @@ def outputs_of(api: JobApi, delivery: str, task: str) -> Flow[JsonObject]:
         return outputs
     kept = [one for one in files if not one.key.endswith(beside)]
     if api.trace is not None:
-        # A template that says every name: what else lies there is of others.
-        named = names_of(bucket_and_key(with_minted(delivery, task))[1])
-        kept = [one for one in kept if named.fit(one.key)]
+        kept = _of_task(kept, delivery, task)
     outputs["files"] = len(kept)
     outputs["bytes"] = sum(one.size_bytes for one in kept)
     outputs["first"] = [
         {"key": one.key, "size": one.size_bytes, "etag": one.etag} for one in kept[:MOST_NAMED]
     ]
     return outputs
+
+
+def _of_task(files: Sequence[File], delivery: str, task: str) -> list[File]:
+    """Return what is this task's own: a template says every name, or the folder that holds them."""
+    place = bucket_and_key(with_minted(delivery, task))[1].rstrip("/")
+    if not is_template(delivery):
+        own = f"{place}/{task}".lstrip("/")
+        place = own if any(one.key.startswith(f"{own}/") for one in files) else place
+    named = names_of(place)
+    kept = [one for one in files if named.fit(one.key)]
+    if kept or not place:
+        return kept or [*files]
+    return [one for one in files if named.hold(one.key)]
 
 
 def receipt_of(
@@ -153,7 +168,7 @@ def receipt_of(
     attempt: int,
     features: Features | None,
     outputs: JsonObject,
-    estimate_pu: tuple[float, float, float] | None = None,
+    estimate: Cost | None = None,
 ) -> Receipt:
     """Put a receipt together; what could not be read is said, never taken for success."""
     failed = {} if features is None else dict(features.failed)
@@ -166,7 +181,7 @@ def receipt_of(
     named = dict(sorted(failed.items())[:MOST_NAMED])
     if len(failed) > len(named):
         named["..."] = f"{len(failed) - len(named)} more"
-    return Receipt(
+    receipt = Receipt(
         key.digest,
         attempt,
         task.id,
@@ -177,19 +192,32 @@ def receipt_of(
         outputs=outputs if features is not None else {**outputs, "features": UNREAD},
         failed=named,
         account=task.account,
-        estimate_pu=estimate_pu,
     )
+    return estimated(receipt, estimate)
+
+
+def estimated(receipt: Receipt, cost: Cost | None) -> Receipt:
+    """Put what a run was estimated to cost beside what it has cost, term by term."""
+    if cost is None:
+        return receipt
+    return replace(receipt, estimate_pu=cost.levels, estimate_terms=terms_json(cost.terms))
+
+
+def billed_so_far(task: Task) -> str:
+    """Say what a task that came to no good end has cost, nothing where the server does not say."""
+    return f"; {pu_text(task.cost_pu)} PU were billed" if task.cost_pu else ""
 
 
 def billed(receipt: Receipt) -> str:
     """Say what a run has cost, beside what it was estimated to cost."""
-    actual = "billed nobody knows what" if receipt.cost_pu is None else f"{receipt.cost_pu:,g} PU"
+    actual = (
+        "what was billed is not known"
+        if receipt.cost_pu is None
+        else f"{pu_text(receipt.cost_pu)} PU"
+    )
     if receipt.estimate_pu is None:
         return actual
-    least, likely, most = receipt.estimate_pu
-    if least == most:
-        return f"{actual} (estimated {most:,g})"
-    return f"{actual} (estimated {least:,g} to {most:,g}, {likely:,g} expected)"
+    return f"{actual} (estimated {range_text(receipt.estimate_pu)})"
 
 
 def _named_collection(given: RunInput) -> str:
@@ -220,8 +248,7 @@ def attributes_of(receipt: Receipt) -> Object:
     if receipt.cost_pu is not None:
         seen["costPu"] = receipt.cost_pu
     if receipt.estimate_pu is not None:
-        names = ("minimum", "expected", "maximum")
-        seen["estimatePu"] = dict(zip(names, receipt.estimate_pu, strict=True))
+        seen["estimatePu"] = cast("Object", levels_json(receipt.estimate_pu))
     collection = receipt.outputs.get("collectionId")
     return {**seen, "collectionId": collection} if isinstance(collection, str) else seen
 
@@ -247,13 +274,18 @@ def named_causes(receipt: Receipt) -> str:
 
 
 def heard_of(
-    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
+    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int, parts: int = 0
 ) -> Flow[tuple[Receipt | None, bool]]:
-    """Return the receipt of a task that finished, and whether it was started at all."""
+    """
+    Return the receipt of a task that finished, and whether it was started at all.
+
+    Args:
+        parts: how many it has at most; 0: nobody can say
+    """
     delivery = put_key(api.delivery(given.request), key.short)
     trace: Trace | None = None
     if api.trace is not None:
-        trace = yield from api.trace(given, key, task)
+        trace = _counted_whole((yield from api.trace(given, key, task)), parts)
         features: Features | None = None if trace is None else trace.features
     else:
         features = yield from features_of(api, delivery, task)
@@ -268,9 +300,16 @@ def heard_of(
     return receipt, True
 
 
+def _counted_whole(trace: Trace | None, parts: int) -> Trace | None:
+    """Take a task for done that has delivered all the parts it can have."""
+    if trace is None or trace.phase is not Phase.RUNNING or not 0 < parts <= trace.whole:
+        return trace
+    return replace(trace, phase=Phase.DONE, features=Features(trace.whole, 0))
+
+
 def receipt_from_bucket(
-    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int
+    api: JobApi, given: RunInput, key: RunKey, *, task: str, attempt: int, parts: int = 0
 ) -> Flow[Receipt | None]:
-    """Make the receipt of a task that is gone, if its execution database says that it finished."""
-    receipt, _ = yield from heard_of(api, given, key, task=task, attempt=attempt)
+    """Make the receipt of a task that is gone, if the files that it left say that it finished."""
+    receipt, _ = yield from heard_of(api, given, key, task=task, attempt=attempt, parts=parts)
     return receipt

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, is_over, pu_text
 from shplan.core.entry import Result, Settlement
 from shplan.core.errors import NoAnswerError, RefusedError
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonValue
-from shplan.providers.base import ChangeFailedError
+from shplan.providers.base import ChangeFailedError, StillRunningError
 from shplan.providers.job import Phase, Task
 from shplan.providers.job_hand import SLOWEST_POLL, Job, bind, get_task, outcome_of
 from shplan.providers.reconciled import MAX_REPEATS, cost_of, failure
@@ -53,8 +53,10 @@ def _start(job: Job, task: Task) -> Flow[Task]:
         ChangeFailedError: it could cost more than `maxPu`
     """
     limit, cost = job.options.max_pu, job.change.cost.maximum_pu
-    if limit is not None and cost > limit:
-        message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not started"
+    if limit is not None and is_over(cost, limit):
+        message = (
+            f"it can cost {pu_text(cost)} PU and `maxPu` is {pu_text(limit)}; it was not started"
+        )
         raise ChangeFailedError(message)
     if job.api.estimate is not None and not job.restarts:
         task = yield from _estimated(job, task)
@@ -111,12 +113,17 @@ def _estimated(job: Job, task: Task) -> Flow[Task]:
 
     Raises:
         ChangeFailedError: it is above `maxPu`, or above what the plan has shown
+        StillRunningError: it is being analysed, and nobody waits for it
     """
     assert job.api.estimate is not None, "asked of an API that estimates"
     if not task.analysed:
         yield from act_once(job, ANALYSE, job.api.analyse(task.id), task)
     waited, looks = 0.0, 0
     while task.phase is Phase.WAITING and not _is_estimated(job, task):
+        if looks and not job.settings.waits_for_jobs:
+            # To start it before its price is known would be to pay without the limits.
+            message = f"task {task.id} is analysed; the next apply starts it"
+            raise StillRunningError(message)
         if job.options.timeout_s is not None and waited > job.options.timeout_s:
             message = f"task {task.id} is still analysed after `timeout`; the same command goes on"
             raise ChangeFailedError(message)
@@ -140,12 +147,12 @@ def _refuse_dearer(job: Job, task: Task, cost: Cost | None) -> None:
     if cost is None:
         # It was analysed and the service says no price: ours holds, if there is one.
         if limit is not None and job.change.unpriced:
-            message = f"nobody knows what task {task.id} costs, and `maxPu` is {limit:g}; it was not started"
+            message = f"nobody knows what task {task.id} costs, and `maxPu` is {pu_text(limit)}; it was not started"
             raise ChangeFailedError(message)
         return
-    told = f"the service estimates that task {task.id} costs {cost.maximum_pu:,.6g} PU"
-    if limit is not None and cost.maximum_pu > limit:
-        message = f"{told} and `maxPu` is {limit:g}; it was not started"
+    told = f"the service estimates that task {task.id} costs {pu_text(cost.maximum_pu)} PU"
+    if limit is not None and is_over(cost.maximum_pu, limit):
+        message = f"{told} and `maxPu` is {pu_text(limit)}; it was not started"
         raise ChangeFailedError(message)
     if not job.change.unpriced and cost.maximum_pu > planned * (1 + _ROUNDING):
         # No budget was asked for so much, and nobody has seen it.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from shplan.core.cost import is_over, pu_text
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, UndecidedError
 from shplan.core.marker import read_marker
@@ -282,8 +283,8 @@ def _attempt(view: JobView, task: Task) -> int:
 def _send(job: Hand, known: RunRecord | None) -> Flow[Task]:
     """Send the request, which is the payment; where no answer comes, look before it is repeated."""
     limit, cost = job.options.max_pu, job.change.cost.maximum_pu
-    if limit is not None and cost > limit:
-        message = f"it can cost {cost:g} PU and `maxPu` is {limit:g}; it was not sent"
+    if limit is not None and is_over(cost, limit):
+        message = f"it can cost {pu_text(cost)} PU and `maxPu` is {pu_text(limit)}; it was not sent"
         raise ChangeFailedError(message)
     request = replace(job.change.requests[0], body=job.body())
     act = Act(

@@ -22,6 +22,7 @@ class Observed:
         members: number of members, None where nobody asked
         foreign_members: members that are not ours, None where nobody asked
         held: the fingerprint of the members, empty where there are none or nobody asked
+        strangers: the first of the foreign members, where they can be told from the others
         left: what a replacement left behind
         others: ids of other objects that have the wanted natural key
         users: ids of what refers to it and keeps it from being deleted, as far as anybody asked
@@ -34,6 +35,7 @@ class Observed:
     members: int | None = None
     foreign_members: int | None = None
     held: str = ""
+    strangers: tuple[str, ...] = ()
     left: LeftBehind | None = None
     others: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -52,6 +54,8 @@ class LeftBehind:
         foreign_members: members that came after the replacement was planned
         held: the fingerprint of the members
         users: ids of what refers to it and keeps it from being deleted
+        strangers: the first of the foreign members, where they can be told from the others
+        changed: it holds other contents than the plan of the replacement saw
     """
 
     id: str
@@ -60,6 +64,8 @@ class LeftBehind:
     foreign_members: int = 0
     held: str = ""
     users: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    changed: bool = False
 
 
 class Binding(Enum):

@@ -50,9 +50,15 @@ class Names:
 
     def fit(self, name: str) -> bool:
         """Tell whether a name is one of them."""
-        steps = name.split("/")
-        return len(steps) == len(self.steps) and all(
-            has_parts(step, parts, least=1) for step, parts in zip(steps, self.steps, strict=True)
+        return self._begin(steps := name.split("/")) and len(steps) == len(self.steps)
+
+    def hold(self, name: str) -> bool:
+        """Tell whether a name lies below one of them, as in a folder."""
+        return self._begin(steps := name.split("/")) and len(steps) > len(self.steps)
+
+    def _begin(self, steps: list[str]) -> bool:
+        return len(steps) >= len(self.steps) and all(
+            has_parts(step, parts, least=1) for step, parts in zip(steps, self.steps, strict=False)
         )
 
 

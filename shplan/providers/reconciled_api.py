@@ -16,10 +16,11 @@ from shplan.core.change import FieldChange
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.diff import diff_object
 from shplan.core.fields import FieldRules
+from shplan.core.fingerprint import Fingerprint
 from shplan.core.frozen import dataclass
 from shplan.core.request import Answer, ApiRequest
 from shplan.core.resource import Desired, PendingIntent, Recorded
-from shplan.core.value import JsonObject, JsonValue, Object, Sensitive
+from shplan.core.value import JsonObject, JsonValue, Object, Sensitive, Value, digest
 from shplan.providers.base import Wanted
 from shplan.providers.observation import Binding, Observed
 from shplan.providers.reconciled import data_object
@@ -127,7 +128,8 @@ class ObjectApi:
         as_compared: fills in what the server may leave out of an object
         judge: settles which changes can be made in place, from what is stated and was observed
         attributes: what references see of an object
-        members: what objects hold; None where they hold nothing
+        members: what objects hold; None where they hold nothing that is an object itself
+        contents: what else tells that one holds what it held: looked at once more before it goes
         preparation: None where an object can be used as soon as it is made
         users: None where nothing keeps an object from being deleted
         call_pu: the price of each request with an effect, in processing units
@@ -148,6 +150,7 @@ class ObjectApi:
     judge: Callable[[Fields, Object, Observed], Fields] = _unjudged
     attributes: Callable[[Object], Object] = _as_it_is
     members: MemberApi | None = None
+    contents: Callable[[Object], Object] | None = None
     preparation: PreparationApi | None = None
     users: UserApi | None = None
     call_pu: float = 1.0
@@ -175,6 +178,15 @@ class ObjectApi:
             rules=self.rules,
             ignore=desired.lifecycle.ignore_changes,
         )
+
+    def held(self, observed: Object) -> str:
+        """Return the fingerprint of an object's contents; empty where nothing can be compared."""
+        if self.contents is None:
+            return ""
+        stated = {
+            name: value for name, value in self.contents(observed).items() if value is not None
+        }
+        return Fingerprint([digest(cast("Value", stated))]).text
 
     def shown(self, listed: Object) -> JsonObject:
         """Return what tells one candidate from another."""

@@ -91,7 +91,7 @@ def _made_ready(api: ObjectApi, change: Change, settings: Settings) -> Flow[Obje
     if api.preparation is None:
         return {**change.record, "id": change.id}
     if change.current.get("again") is True:
-        yield from begin_again(api, change)
+        yield from begin_again(api, change, settings)
     now = yield from await_ready(api, change.id, settings)
     return {**api.attributes(now), **change.record, "id": change.id}
 

@@ -10,9 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from shplan.core.change import Action, Change, FieldChange, Reason, Refusal
+from shplan.core.change import Action, Change, FieldChange, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost, calls
-from shplan.core.planner import Found, dependencies, judge_existing, judge_undeclared, with_verdict
+from shplan.core.planner import (
+    Found,
+    dependencies,
+    held_by_others,
+    judge_existing,
+    judge_undeclared,
+    with_verdict,
+)
 from shplan.core.refusals import ambiguous, same_key
 from shplan.core.resource import Desired, Recorded
 from shplan.core.value import JsonObject, Object, digest
@@ -27,6 +34,7 @@ from shplan.providers.observation import (
 )
 from shplan.providers.reconciled import stated_record
 from shplan.providers.reconciled_api import OWN, ObjectApi, Stage, is_unmanaged, noted
+from shplan.providers.reconciled_ready import failure_of, lost_again, undecided_again
 
 
 def decide_object(api: ObjectApi, one: Wanted, observation: Observation) -> tuple[Change, ...]:
@@ -141,7 +149,7 @@ def _decide_existing(api: ObjectApi, one: Wanted, observed: Observed, base: Chan
     same_as_applied = one.recorded is not None and one.recorded.spec == stated_record(base.record)
     judged = replace(with_verdict(base, verdict), drifted=bool(fields) and same_as_applied)
     worded = _worded(api, judged, desired, observed, one.recorded)
-    return _prepared(api, _unless_used(api, worded, observed), observed)
+    return _prepared(api, _unless_used(api, worded, observed), observed, one.recorded)
 
 
 def _found(one: Wanted, observed: Observed) -> Found:
@@ -151,6 +159,7 @@ def _found(one: Wanted, observed: Observed) -> Found:
         by_intent=observed.binding is Binding.INTENT,
         owned=observed.detail == OWN or (recorded is not None and recorded.owned),
         foreign_members=observed.foreign_members or 0,
+        strangers=observed.strangers,
     )
 
 
@@ -244,8 +253,16 @@ def _decide_left(api: ObjectApi, one: Wanted, observation: Observation) -> tuple
         current={"slot": "loser" if left.id == noted(recorded, "loser") else "deposed"},
     )
     if left.foreign_members and api.members is not None:
-        note = f"it holds {left.foreign_members} {api.members.noun} that are not ours"
+        note = held_by_others(left.foreign_members, api.members.noun, left.strangers)
+        note += "; they came after the plan of the replacement"
         return (change.blocked(Reason.FOREIGN_MEMBERS, note=note),)
+    if left.changed:
+        note = (
+            f"what {api.noun} {left.id} holds is not what it held when its replacement was planned:"
+            " somebody may use it. See whether it may go, and delete it there by hand; the next apply"
+            " notices"
+        )
+        return (change.blocked(Reason.CONTENTS_CHANGED, note=note),)
     return (_unless_used(api, change, left),)
 
 
@@ -264,7 +281,9 @@ def _unless_used(api: ObjectApi, change: Change, found: Observed | LeftBehind) -
     return change.blocked(Reason.IN_USE, note=note)
 
 
-def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
+def _prepared(
+    api: ObjectApi, change: Change, observed: Observed, recorded: Recorded | None
+) -> Change:
     """Wait for what the service is preparing; have it done once more where it has failed."""
     preparation = api.preparation
     if preparation is None or change.action not in (Action.NOOP, Action.UPDATE, Action.ADOPT):
@@ -277,6 +296,16 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
     if stage is Stage.READY:
         notes = (f"left out: {cause}",) if cause else ()
         return replace(change, notes=(*change.notes, *notes))
+    if lost_again(api, recorded, observed.attributes):
+        refusal = Refusal(RefusalKind.UNDECIDED, undecided_again(api, change.address, observed.id))
+        return replace(
+            change,
+            action=Action.BLOCKED,
+            reason=Reason.REPEAT_UNKNOWN,
+            requests=(),
+            cost=Cost(),
+            refusals=(*change.refusals, refusal),
+        )
     cause = cause or "no cause given"
     quiet = change.action is Action.NOOP
     return replace(
@@ -286,6 +315,10 @@ def _prepared(api: ObjectApi, change: Change, observed: Observed) -> Change:
         requests=(*change.requests, preparation.again(observed.id)),
         cost=change.cost + _calls(api, 1, f"repeat the {preparation.noun}"),
         notes=(*change.notes, f"its {preparation.noun} failed: {cause}", preparation.way_on),
-        current={**change.current, "again": True},
+        current={
+            **change.current,
+            "again": True,
+            "failed": failure_of(preparation, observed.attributes),
+        },
         records=True,
     )

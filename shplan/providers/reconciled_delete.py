@@ -58,9 +58,10 @@ def _refuse_newcomers(api: ObjectApi, change: Change) -> Flow[None]:
     Raises:
         ChangeFailedError: there are others than the plan has shown
     """
-    if api.members is None:
-        return
     planned = Fingerprint.read(change.held)
+    if api.members is None:
+        yield from _refuse_changed(api, change, planned)
+        return
     held = yield from _look_into(api, change.id)
     if not held.beyond(planned):
         return
@@ -68,7 +69,26 @@ def _refuse_newcomers(api: ObjectApi, change: Change) -> Flow[None]:
     told = f"{change.id} holds other {noun} than when the plan was made"
     if held.total > planned.total:
         told = f"{change.id} holds more {noun} than when the plan was made: {held.total}, not {planned.total}"
-    message = f"{told}; plan again"
+    message = f"{told}; nothing of it was deleted: plan again, and the plan says which are not ours"
+    raise ChangeFailedError(message)
+
+
+def _refuse_changed(api: ObjectApi, change: Change, planned: Fingerprint) -> Flow[None]:
+    """
+    Look at an object once more whose contents are no objects themselves.
+
+    Raises:
+        ChangeFailedError: they are others than the plan has shown
+    """
+    if api.contents is None or not change.held:
+        return
+    now = api.object_of((yield from read_or_none(api.get(change.id))))
+    if now is None or not Fingerprint.read(api.held(now)).beyond(planned):
+        return
+    message = (
+        f"{api.noun} {change.id} holds something else than when the plan was made; nothing of it was"
+        " deleted: see what was added, and plan again"
+    )
     raise ChangeFailedError(message)
 
 

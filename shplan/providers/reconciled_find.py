@@ -296,6 +296,12 @@ def _replaced(
     )
 
 
+def _with_earlier(left: str, held: str, planned: object) -> LeftBehind:
+    """Say whether what is to go holds what the plan of its replacement saw."""
+    changed = bool(planned) and Fingerprint.read(held).beyond(Fingerprint.read(planned)) > 0
+    return LeftBehind(left, exists=True, changed=changed, held=held)
+
+
 def _look_at_left(
     one: Wanted, observation: Observation, index: Index, surroundings: Surroundings
 ) -> Flow[LeftBehind | None]:
@@ -309,14 +315,19 @@ def _look_at_left(
         left = recorded.id or left
     if not left or left == bound:
         return None
-    if (yield from index.read(left)) is None:
+    found = yield from index.read(left)
+    if found is None:
         return LeftBehind(left, exists=False)
+    planned = recorded.data.get("deposedTiles") if left == noted(recorded, "deposed") else None
     members = index.api.members
     if members is None:
-        return LeftBehind(left, exists=True)
+        now = found
+        if index.api.contents is not None:
+            # In the way that it is looked into before it is deleted: a list may say less.
+            now = index.api.object_of((yield from read_or_none(index.api.get(left)))) or found
+        return _with_earlier(left, index.api.held(now), planned)
     count = MemberCount(left, surroundings.own_members.get(left, frozenset()))
     yield Scan(members.listing(left), count.take)
-    planned = recorded.data.get("deposedTiles") if left == noted(recorded, "deposed") else None
     # Ours are those that the plan of the replacement saw, or that a set has there to this day.
     foreign = min(count.held.beyond(Fingerprint.read(planned)), count.unknown.total)
     return LeftBehind(
@@ -325,4 +336,5 @@ def _look_at_left(
         members=count.total,
         foreign_members=foreign,
         held=count.held.text,
+        strangers=count.strangers(foreign),
     )

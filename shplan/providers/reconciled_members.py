@@ -16,8 +16,11 @@ from shplan.core.frozen import dataclass
 from shplan.core.value import JsonValue
 from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.observation import Observation, Observed
+from shplan.providers.reconciled import read_or_none
 from shplan.providers.reconciled_api import ObjectApi, is_unmanaged
 from shplan.providers.steps import Flow, Rows, Scan, Together
+
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class MemberCount:
     left: Fingerprint = field(default_factory=Fingerprint)
     held: Fingerprint = field(default_factory=Fingerprint)
     unknown: Fingerprint = field(default_factory=Fingerprint)
+    first: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -53,6 +57,12 @@ class MemberCount:
             self.held.add(str(member))
             if member not in self.ours:
                 self.unknown.add(str(member))
+                # A few names, the same whatever the order of the list.
+                self.first = sorted([*self.first, str(member)])[:_NAMED]
+
+    def strangers(self, foreign: int) -> tuple[str, ...]:
+        """Name the first that are not ours, where they can be told from what a set has left."""
+        return tuple(self.first) if foreign == self.unknown.total else ()
 
 
 def with_members(
@@ -64,7 +74,7 @@ def with_members(
     """Count what objects hold that may be deleted or replaced, all lists side by side."""
     members = api.members
     if members is None:
-        return found
+        return (yield from _with_contents(api, wanted, found))
     counted: dict[Address, MemberCount] = {}
     for one in wanted:
         observation = found[one.address]
@@ -80,11 +90,25 @@ def with_members(
             members=count.total,
             foreign_members=count.foreign,
             held=count.held.text,
+            strangers=count.strangers(count.foreign),
         )
         if (count := counted.get(address)) is not None
         else observation
         for address, observation in found.items()
     }
+
+
+def _with_contents(
+    api: ObjectApi, wanted: tuple[Wanted, ...], found: Mapping[Address, Observation]
+) -> Flow[dict[Address, Observation]]:
+    """Look into objects that may be deleted or replaced, in the way that they are looked into then."""
+    seen = dict(found)
+    for one in wanted if api.contents is not None else ():
+        observation = found[one.address]
+        if isinstance(observation, Observed) and _may_go(api, one, observation):
+            now = api.object_of((yield from read_or_none(api.get(observation.id))))
+            seen[one.address] = replace(observation, held="" if now is None else api.held(now))
+    return seen
 
 
 def _may_go(api: ObjectApi, one: Wanted, observed: Observed) -> bool:

@@ -116,6 +116,12 @@ def _bands(collection: Object) -> Object:
     return bands if isinstance(bands, dict) else {}
 
 
+def _contents(collection: Object) -> Object:
+    """Return what somebody may have imported since: arrays, and their extent in space."""
+    extent = {name: collection.get(name) for name in ("envelope", "width", "height")}
+    return {**extent, "bands": [*sorted(_bands(collection))]}
+
+
 def _with_arrays(collection: Object) -> Object:
     """Add the names of its arrays, which are its bands, where references find them at once."""
     bands = _bands(collection)
@@ -148,6 +154,7 @@ API = ObjectApi(
     delete=_delete,
     judge=_same_crs,
     attributes=_with_arrays,
+    contents=_contents,
     preparation=PreparationApi(
         "ingestion",
         stage=_stage,

@@ -14,95 +14,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shplan.script.names import GLOBALS, WITHHELD
 from shplan.script.source import line_starts
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-# Source: ECMA-262, "The Global Object", without what the engine's world lacks.
-_LANGUAGE = frozenset(
-    [
-        "Object",
-        "Function",
-        "Array",
-        "Number",
-        "Boolean",
-        "String",
-        "Symbol",
-        "BigInt",
-        "Math",
-        "JSON",
-        "Date",
-        "RegExp",
-        "Promise",
-        "Proxy",
-        "Reflect",
-        "Map",
-        "Set",
-        "WeakMap",
-        "WeakSet",
-        "WeakRef",
-        "FinalizationRegistry",
-        "Iterator",
-        "Intl",
-        "Error",
-        "AggregateError",
-        "EvalError",
-        "RangeError",
-        "ReferenceError",
-        "SyntaxError",
-        "TypeError",
-        "URIError",
-        "globalThis",
-        "Infinity",
-        "NaN",
-        "undefined",
-        "eval",
-        "isFinite",
-        "isNaN",
-        "parseFloat",
-        "parseInt",
-        "decodeURI",
-        "decodeURIComponent",
-        "encodeURI",
-        "encodeURIComponent",
-        "escape",
-        "unescape",
-        "arguments",
-    ]
-)
-# Source: documentation, "Evalscript functions", and what published scripts use besides.
-_HELPERS = frozenset(
-    [
-        "ColorGradientVisualizer",
-        "ColorMapVisualizer",
-        "ColorRampVisualizer",
-        "DefaultVisualizer",
-        "HighlightCompressVisualizer",
-        "HighlightCompressVisualizerSingle",
-        "Identity",
-        "JAVA_DOUBLE_MAX_VAL",
-        "Mosaicking",
-        "SampleType",
-        "blueRed",
-        "colorBlend",
-        "combine",
-        "decodeL8C2Qa",
-        "decodeS3OLCIQualityFlags",
-        "greenWhite",
-        "index",
-        "int2rgb",
-        "inverse",
-        "normalizeRGB",
-        "oceanColor",
-        "redTemperature",
-        "rgb2int",
-        "valueInterpolate",
-        "valueMap",
-        "console",
-    ]
-)
-GLOBALS = _LANGUAGE | _HELPERS
 _CONSTANTS = ("Mosaicking", "SampleType")
 _COMPARISONS = ("===", "!==", "==", "!=")
 _FUNCTIONS = (
@@ -143,10 +60,12 @@ class Reading:
         keys: the keys of object literals
         undeclared: names that are used and declared nowhere, each where it stands first; nothing is
             said of a name that a `typeof` asks about, nor where the text is put together at run time
+            or takes members for names (`with`)
         constants: members of the constant objects that are named, as (object, member)
         objects: the object literals, each by its keys
+        declared: names of variables, functions and arguments, each where it is declared first
         doubted: members that the text expects may be missing: compared with undefined or null, asked
-            for their type, or given another value by `??`
+            for their type, or given another value by `??`, `|| 1` or a default of a pattern
         assembled: more of the script is put together at run time, by `eval` or `Function`
     """
 
@@ -156,6 +75,7 @@ class Reading:
     undeclared: Mapping[str, Span]
     constants: Mapping[tuple[str, str], Span]
     objects: tuple[Mapping[str, Member], ...]
+    declared: Mapping[str, Span]
     doubted: frozenset[str] = frozenset()
     assembled: bool = False
 
@@ -204,10 +124,11 @@ class _Reader:
         self._keys: dict[str, list[Span]] = {}
         self._constants: dict[tuple[str, str], Span] = {}
         self._objects: list[Mapping[str, Member]] = []
-        self._declared: set[str] = set()
+        self._declared: dict[str, Span] = {}
         self._guarded: set[str] = set()
         self._doubted: set[str] = set()
         self._used: dict[str, Span] = {}
+        self._is_open = False
         self._takers: Mapping[str, Callable[[Node], None]] = {
             "member_expression": self._member,
             "subscript_expression": self._subscript,
@@ -216,6 +137,7 @@ class _Reader:
             "pair": self._pair,
             "pair_pattern": self._pair_pattern,
             "shorthand_property_identifier_pattern": self._shorthand,
+            "object_assignment_pattern": self._default,
             "shorthand_property_identifier": self._use,
             "variable_declarator": self._declarator,
             "assignment_expression": self._assignment,
@@ -232,15 +154,17 @@ class _Reader:
     def take(self, node: Node) -> None:
         if node.type in _FUNCTIONS:
             self._function(node)
+        elif node.type == "with_statement":
+            self._is_open = True
         taker = self._takers.get(node.type)
         if taker is not None:
             taker(node)
 
     def reading(self) -> Reading:
-        known = self._declared | self._guarded | GLOBALS
+        known = self._declared.keys() | self._guarded | GLOBALS | WITHHELD
         undeclared = {name: span for name, span in self._used.items() if name not in known}
         assembled = bool({"eval", "Function"} & self._used.keys())
-        if assembled:
+        if assembled or self._is_open:
             undeclared = {}
         return Reading(
             {name: tuple(spans) for name, spans in self._members.items()},
@@ -249,6 +173,7 @@ class _Reader:
             undeclared,
             self._constants,
             tuple(self._objects),
+            self._declared,
             frozenset(self._doubted),
             assembled,
         )
@@ -289,8 +214,17 @@ class _Reader:
     def _pair_pattern(self, node: Node) -> None:
         self._key(node, self._members)
         value = node.child_by_field_name("value")
-        if value is not None:
-            self._declare(value)
+        if value is None:
+            return
+        self._declare(value)
+        key = node.child_by_field_name("key")
+        if value.type == "assignment_pattern" and key is not None:
+            self._doubted.add(self._name(key))
+
+    def _default(self, node: Node) -> None:
+        name = node.child_by_field_name("left")
+        if name is not None:
+            self._doubted.add(self._word(name))
 
     def _key(self, node: Node, book: dict[str, list[Span]]) -> None:
         key = node.child_by_field_name("key")
@@ -302,7 +236,7 @@ class _Reader:
     def _shorthand(self, node: Node) -> None:
         name = self._word(node)
         self._members.setdefault(name, []).append(self._span(node))
-        self._declared.add(name)
+        self._declared.setdefault(name, self._span(node))
 
     def _use(self, node: Node) -> None:
         self._used.setdefault(self._word(node), self._span(node))
@@ -347,7 +281,7 @@ class _Reader:
         operator = node.child_by_field_name("operator")
         if left is None or right is None or operator is None:
             return
-        if operator.type == "??":
+        if operator.type == "??" or (operator.type == "||" and right.type == "number"):
             self._doubt(left)
         elif operator.type in _COMPARISONS:
             for one, other in ((left, right), (right, left)):
@@ -359,15 +293,14 @@ class _Reader:
             "property" if node.type == "member_expression" else "index"
         )
         if member is not None and node.type in ("member_expression", "subscript_expression"):
-            quoted = member.type == "string"
-            self._doubted.add(self._unquoted(member) if quoted else self._word(member))
+            self._doubted.add(self._name(member))
 
     def _declare(self, pattern: Node | None) -> None:
         """Take the names of a pattern as declared; what a default value uses is a use."""
         if pattern is None:
             return
         if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-            self._declared.add(self._word(pattern))
+            self._declared.setdefault(self._word(pattern), self._span(pattern))
         elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
             self._declare(pattern.child_by_field_name("left"))
         elif pattern.type == "pair_pattern":
@@ -375,6 +308,9 @@ class _Reader:
         elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
             for one in pattern.named_children:
                 self._declare(one)
+
+    def _name(self, node: Node) -> str:
+        return self._unquoted(node) if node.type == "string" else self._word(node)
 
     def _word(self, node: Node) -> str:
         return self._encoded[node.start_byte : node.end_byte].decode("utf-8", "replace")

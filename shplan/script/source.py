@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-# Source: Evalscript V3; published scripts also write a space after the slashes or a remark behind.
-_VERSION = re.compile(r"\ufeff?//[ \t]*VERSION=(\d+)(?![\d.])")
+# Source: Evalscript V3; published scripts also write spaces in it, a remark behind, and, where the text stands in a
+# program, white space before it.
+_VERSION = re.compile(r"\ufeff?[ \t\r\n]*//[ \t]*VERSION[ \t]*=[ \t]*(\d+)(?!\d|\.\d)")
 # Source: ECMA-262, "Line Terminators".
 _LINE_END = re.compile(r"\r\n|[\n\r\u2028\u2029]")
 # Comments go; a string stays, so that nothing in it is taken for a comment.
@@ -24,8 +25,8 @@ _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def version_of(text: str) -> int | None:
-    """Return the version that the first line says, None where it says none."""
-    found = _VERSION.match(_LINE_END.split(text, maxsplit=1)[0])
+    """Return the version that the first line that is not empty says, None where it says none."""
+    found = _VERSION.match(text)
     return int(found.group(1)) if found else None
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shplan.core.diagnostic import Diagnostic, SourceSpan
+from shplan.core.diagnostic import Diagnostic, Severity, SourceSpan
 from shplan.core.value import JsonValue
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.HINT: "notice"}
 
 
 def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> list[JsonValue]:
@@ -35,7 +37,7 @@ def github_annotations(diagnostics: Iterable[Diagnostic]) -> str:
     Return one workflow command a diagnostic, each on a line of its own, in their order.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions": `::error
-    file=...,line=...,col=...,endColumn=...,title=...::message`, with `%`, carriage return and
+    file=...,line=...,col=...,endColumn=...,title=...::message`, or `warning` or `notice`, with `%`, carriage return and
     line feed escaped everywhere, `:` and `,` in properties.
     """
     return "".join(f"{_annotation(one)}\n" for one in diagnostics)
@@ -53,7 +55,7 @@ def _annotation(one: Diagnostic) -> str:
     shown = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
     hint = f"hint: {one.hint}" if one.hint else ""
     message = "\n".join(part for part in (one.what, one.why, hint) if part)
-    return f"::{one.severity.value} {shown}::{_escaped(message)}"
+    return f"::{_COMMANDS[one.severity]} {shown}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:

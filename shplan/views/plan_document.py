@@ -20,7 +20,7 @@ from shplan.core.change import (
     Refusal,
     RefusalKind,
 )
-from shplan.core.cost import Cost, CostTerm, Factor
+from shplan.core.cost_form import cost_of
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.plan import Plan, PlanInputs
 from shplan.core.value import JsonObject, JsonValue, Sensitive, Unknown, Value
@@ -73,7 +73,7 @@ def _change(one: JsonObject) -> Change:
         Reason[str(reason["code"]).upper()],
         fields=_fields(one),
         members=tuple(_member(member) for member in _objects(one["members"])),
-        cost=_cost(cast("JsonObject", one["cost"])),
+        cost=cost_of(cast("JsonObject", one["cost"])),
         source=None if source is None else _span(str(source)),
         # What is declared and unchanged is not in the file, so no whole can be told.
         counts={name: number for name, number in counts.items() if name != "declared"},
@@ -121,35 +121,6 @@ def _revived(value: JsonValue) -> Value:
     if value.keys() == {"$secret"}:
         return Sensitive(())
     return {key: _revived(one) for key, one in value.items()}
-
-
-def _cost(cost: JsonObject) -> Cost:
-    minimum, expected, maximum = (
-        float(cast("float", cost[name])) for name in ("minimum", "expected", "maximum")
-    )
-    terms = tuple(_term(one) for one in _objects(cost["terms"]))
-    return Cost(minimum, expected, maximum, terms)
-
-
-def _term(one: JsonObject) -> CostTerm:
-    factors = _objects(one.get("factors", []))
-    return CostTerm(
-        str(one["label"]),
-        cast("int", one["count"]),
-        float(cast("float", one["each"])),
-        str(one["source"]),
-        tuple(_factor(factor) for factor in factors),
-        minimum_pu=cast("float | None", one.get("minimum")),
-        expected_pu=cast("float | None", one.get("expected")),
-    )
-
-
-def _factor(one: JsonObject) -> Factor:
-    minimum, expected, maximum = (
-        float(cast("float", one[name])) for name in ("minimum", "expected", "maximum")
-    )
-    label, shown, source = str(one["label"]), str(one["shown"]), str(one["source"])
-    return Factor(label, minimum, expected, maximum, shown, source)
 
 
 def _refusal(one: JsonObject) -> Refusal:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shplan.core.change import Action, Change, FieldChange, MemberChange, Reason
+from shplan.core.cost import is_over
 from shplan.core.plan import Plan
 from shplan.views.markdown import (
     LIMIT,
@@ -35,12 +36,13 @@ from shplan.views.plan_text import (
     action_of,
     answers_lost,
     by_operation,
-    cost_range,
     counted_actions,
     facts_of,
     is_told,
     jobs_under_way,
     next_command,
+    plan_cost,
+    reading_costs,
     resources_of,
     sum_of,
     tiles_of,
@@ -120,11 +122,12 @@ def _head(plan: Plan, known: Setting) -> Iterator[str]:
         tiles = tiles_of(plan.pending)
         if tiles:
             yield f"- **Tiles**: {tiles}{f', of {declared:,} declared' if declared else ''}"
-        yield f"- **Cost**: {total_cost(plan.cost)}{_of_budget(plan, known)}"
+        yield f"- **Cost**: {plan_cost(plan)}{_of_budget(plan, known)}"
     for name, told in FACTS.items():
         number = sum_of([one for one in plan.changes if one.action in QUIET], name)
         if number:
             yield f"- {amount(number, 'tile')} {told}"
+    yield from (f"- {line}" for line in reading_costs(plan))
     yield from (f"- {line}" for line in jobs_under_way(plan))
     yield from (f"- {line}" for line in answers_lost(plan))
 
@@ -133,7 +136,7 @@ def _of_budget(plan: Plan, known: Setting) -> str:
     limit = known.budget_max_pu
     if limit is None:
         return ""
-    over = " (**over**)" if plan.cost.maximum_pu > limit else ""
+    over = " (**over**)" if is_over(plan.cost.maximum_pu, limit) else ""
     return f", of a budget of {pu(limit)}{over}"
 
 
@@ -246,7 +249,7 @@ def _lines(change: Change) -> Iterator[str]:
     yield from (f"  {line}" for line in facts_of(change))
     yield from (f"! {note}" for note in change.notes)
     if change.action.changes and change.cost.maximum_pu:
-        yield f"  costs {cost_range(change.cost)}"
+        yield f"  costs {total_cost(change.cost)}"
 
 
 def _field(field: FieldChange, indent: str = "") -> Iterator[str]:

@@ -16,7 +16,7 @@ from shplan.core.cost import BYOC_CALL_PU
 from shplan.core.drift import has_drifted
 from shplan.core.plan import Plan
 from shplan.views.markdown import code, fenced, head_and_rest
-from shplan.views.plan_text import cost_range, stops_task
+from shplan.views.plan_text import stops_task, total_cost
 from shplan.views.snippet import render
 from shplan.views.values import amount, clip
 
@@ -115,7 +115,7 @@ def _dearest(plan: Plan) -> Group:
 
 
 def _dear(change: Change) -> str:
-    return f"**Costs** {cost_range(change.cost)}: {_named(change)}"
+    return f"**Costs** {total_cost(change.cost)}: {_named(change)}"
 
 
 def _drifted(change: Change) -> str:

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from shplan.core.change import Action, Change, FieldChange, MemberChange, Reason
-from shplan.core.cost import Cost
+from shplan.core.cost import Cost, range_text
 from shplan.core.plan import Plan
 from shplan.core.value import Value
 from shplan.views.snippet import render
-from shplan.views.values import Paint, amount, brief, clip, contrast, pairs, pu, safe
+from shplan.views.values import Paint, amount, brief, clip, contrast, pairs, safe
 
 SIGNS = {
     Action.CREATE: "+",
@@ -127,7 +127,7 @@ def _change(change: Change, paint: Paint, *, width: int) -> Iterator[str]:
     for note in change.notes:
         yield from prose(note, width=width)
     if change.action.changes and change.cost.maximum_pu:
-        yield paint(f"{_INDENT}costs {cost_range(change.cost)}", "dim")
+        yield paint(f"{_INDENT}costs {total_cost(change.cost)}", "dim")
 
 
 def _headline(change: Change) -> str:
@@ -246,7 +246,8 @@ def _summary(plan: Plan, paint: Paint) -> Iterator[str]:
         tiles = tiles_of(plan.pending)
         if tiles:
             yield f"Tiles: {tiles}{f' of {declared:,} declared' if declared else ''}."
-        yield f"Costs {total_cost(plan.cost)}."
+        yield f"Costs {plan_cost(plan)}."
+    yield from (f"{line}." for line in reading_costs(plan))
     quiet = [change for change in changes if change.action in QUIET]
     for name, told in FACTS.items():
         number = sum_of(quiet, name)
@@ -268,6 +269,12 @@ def jobs_under_way(plan: Plan) -> Iterator[str]:
     if number := quiet[Reason.IMPORTING]:
         verb, them = ("is", "it") if number == 1 else ("are", "them")
         yield f"{amount(number, 'import')} {verb} under way: apply waits for {them}"
+
+
+def reading_costs(plan: Plan) -> Iterator[str]:
+    """Yield what it costs to read data, which is no part of what the plan costs."""
+    if plan.reading_cost.maximum_pu:
+        yield f"Reading its data costs {total_cost(plan.reading_cost)} each time a command does so"
 
 
 def answers_lost(plan: Plan) -> Iterator[str]:
@@ -316,18 +323,19 @@ def sum_of(changes: Iterable[Change], name: str) -> int:
     return sum(number for number in found if isinstance(number, int))
 
 
-def cost_range(cost: Cost) -> str:
-    """Word what something costs, at least and at most."""
-    if cost.minimum_pu == cost.maximum_pu:
-        return pu(cost.maximum_pu)
-    return f"{pu(cost.minimum_pu).removesuffix(' PU')} to {pu(cost.maximum_pu)}"
-
-
 def total_cost(cost: Cost) -> str:
-    """Word the same with what is expected, where that is not known exactly."""
-    if cost.minimum_pu == cost.maximum_pu:
-        return pu(cost.maximum_pu)
-    return f"{cost_range(cost)}, {pu(cost.expected_pu)} expected"
+    """Word what something costs, at least, at most and as expected."""
+    return range_text(cost.levels)
+
+
+def plan_cost(plan: Plan) -> str:
+    """Word what a plan costs, and that nobody can say it of some changes."""
+    unknown = sum(1 for change in plan.pending if change.unpriced)
+    if not unknown:
+        return total_cost(plan.cost)
+    if not plan.cost.maximum_pu:
+        return f"nobody can say how much, for {amount(unknown, 'change')}"
+    return f"{total_cost(plan.cost)}, and nobody can say how much for {amount(unknown, 'change')}"
 
 
 def _next_step(plan: Plan, default_environment: str) -> Iterator[str]:

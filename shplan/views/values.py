@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import orjson
 
+from shplan.core.cost import pu_text
 from shplan.core.geometry import crs_of
 from shplan.core.value import (
     KNOWN_AFTER_APPLY,
@@ -95,7 +96,7 @@ def pairs(before: Value, after: Value, path: str) -> Iterator[tuple[str, Value, 
 
 def pu(number: float) -> str:
     """Word processing units, as exactly as they are billed: `1.5 PU`, `200,001 PU`."""
-    return f"{number:,.3f}".rstrip("0").rstrip(".") + " PU"
+    return f"{pu_text(number)} PU"
 
 
 def amount(number: int, noun: str) -> str:

@@ -66,7 +66,22 @@ class Verification(Protocol):
 
     @property
     def checkpoint(self) -> Enum:
-        """`none`, `good`, `unused` or `wrong`."""
+        """`none`, `good`, `unused`, `altered` or `wrong`."""
+        ...
+
+    @property
+    def flaws(self) -> Sequence[str]:
+        """What lies beside it and is not as it was written."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Whose ledger it says it is, if that is somebody else's."""
+        ...
+
+    @property
+    def proven(self) -> bool:
+        """Nothing was changed, and every anchor is met."""
         ...
 
 
@@ -77,8 +92,7 @@ def printed_end(report: Verification) -> str:
 
 def is_proven(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> bool:
     """Tell whether nothing was changed, and everything that was asked for holds."""
-    anchored = all(one.met for one in report.anchors) and all(one.holds for one in signatures)
-    return report.damage is None and anchored and report.checkpoint.value != "wrong"
+    return report.proven and all(one.holds for one in signatures)
 
 
 def render_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
@@ -101,6 +115,9 @@ def render_verification(report: Verification, signatures: Sequence[SignatureFind
         lines = [f"Intact: {_entries(report.entries)} in {files}."]
     lines += _anchored(report.anchors)
     lines += _signed(report, signatures)
+    if report.origin:
+        lines.append(f"It is another ledger: that of {safe(report.origin)}.")
+    lines += (f"Somebody was here: {safe(one)}." for one in report.flaws)
     if report.damage is None:
         lines += [f"ledger head {printed_end(report)}"] if report.entries else []
         lines += _notes(report)
@@ -132,6 +149,8 @@ def verification_json(
         "headKept": report.head_kept,
         "headBehind": report.head_behind,
         "checkpoint": str(report.checkpoint.value),
+        "flaws": list(report.flaws),
+        "origin": report.origin,
         "anchors": [
             {
                 "anchor": str(one.anchor),
@@ -200,6 +219,11 @@ def _notes(report: Verification) -> Iterator[str]:
         yield f"The head file is {behind} behind, as a power cut leaves it; the next writer mends it."
     if report.checkpoint.value == "unused":
         yield "The checkpoint is not one that this version trusts; the ledger is read whole instead."
+    elif report.checkpoint.value == "altered":
+        yield (
+            "The checkpoint is not one that was written here: no entry vouches for it, and no reader"
+            " uses it. Was the ledger rolled back? To drop it:\n  shplan ledger recover"
+        )
     elif report.checkpoint.value == "wrong":
         yield (
             "The checkpoint is not what the entries come to, and readers start there. To drop it:\n"

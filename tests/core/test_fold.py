@@ -123,6 +123,17 @@ def test_some_events_teach_without_an_intent(kind: Event) -> None:
     )
 
 
+def test_an_import_settles_what_was_open_about_the_object_that_it_confirms() -> None:
+    """A person has looked at this one; nothing was said of others."""
+    opened = (intent(data={"id": "c1"}), intent(data={"id": "c2"}), intent(data={"name": "c1"}))
+    found = record(*opened, event(Event.IMPORT, id="c1"))[FIELDS]
+    assert [pending.sequence for pending in found.pending] == [1, 2]
+    adopted = record(*opened, event(Event.ADOPT, id="c1"))[FIELDS]
+    assert [pending.sequence for pending in adopted.pending] == [0, 1, 2]
+    late = record(*opened, event(Event.IMPORT, id="c1"), outcome(0, id="c1"))[FIELDS]
+    assert [pending.sequence for pending in late.pending] == [1, 2]
+
+
 def test_what_a_settlement_leaves_out_stays() -> None:
     found = record(
         outcome(9, id="c1", spec={"a": 1}, owned=False, data={"x": 1, "y": 1}),

@@ -79,6 +79,8 @@ class Scenario:
             further payment of so many PU at most
         side_by_side: several are asked at once, so that a death anywhere may lose an answer
         reads_pu: what a command reads at a price at most: it reads again each time it is given
+        decides: what a person confirms where nothing tells whether the struck request was carried
+            out (exit 7): address, and name of the collection
         reads_buckets: the client may read them, as with AWS variables that are set
     """
 
@@ -89,6 +91,7 @@ class Scenario:
     pays_again: Mapping[str, float] = field(default_factory=dict)
     side_by_side: bool = False
     reads_pu: float = 0.0
+    decides: tuple[tuple[str, str], ...] = ()
     reads_buckets: bool = False
 
 
@@ -436,6 +439,7 @@ SCENARIOS: dict[str, Scenario] = {
         (("ZarrCollection", "update"),),
         (Step((cube(),), before=cube_unread), Step((cube(),), before=cube_repaired)),
         lost=Lost(imports=(("ZarrCollection/cube", "Cube"),)),
+        decides=(("ZarrCollection/cube", "Cube"),),
     ),
     "zarr-replace": Scenario(
         (("ZarrCollection", "replace"),),

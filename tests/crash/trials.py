@@ -28,6 +28,8 @@ from tests.crash.strikes import Boundary, Place, Strike
 MOST_RUNS = 4
 # Done; partly done, and the same command resumes; a server has not yet noticed that a lock is nobody's.
 _ON_THE_WAY = (0, 3, 6)
+# An outcome is unknown and a person must decide.
+UNDECIDED = 7
 
 
 class TrialError(AssertionError):
@@ -105,6 +107,8 @@ class Bench:
         commands = [self._command()]
         if lost:
             commands = self._after_loss()
+        elif self._scenario.decides and self._run([("plan",)]).code == UNDECIDED:
+            self._import(self._scenario.decides)
         again = self._run([*commands, *self._checks()], patience=len(commands) * (MOST_RUNS,))
         odd = [code for code in again.codes if code not in _ON_THE_WAY]
         if again.code != 0 or odd:
@@ -228,11 +232,14 @@ class Bench:
         self._ground.lose()
         after = self._scenario.lost
         assert isinstance(after, Lost)
+        self._import(after.imports)
+        return list(after.commands) or [self._command()]
+
+    def _import(self, those: tuple[tuple[str, str], ...]) -> None:
         names = self._names()
-        for address, name in after.imports:
+        for address, name in those:
             if f"{{{name}}}" in names:
                 self._run([("import", address, names[f"{{{name}}}"])])
-        return list(after.commands) or [self._command()]
 
     def _run(self, commands: list[tuple[str, ...]], **more: Any) -> Ended:
         return run(

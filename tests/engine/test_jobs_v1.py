@@ -14,6 +14,7 @@ import pytest
 
 from shplan.core.change import Action, Change, Reason
 from shplan.core.job_input import ScriptInput
+from shplan.core.policy import Policies
 from shplan.engine.executor import Ending
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
@@ -21,6 +22,7 @@ from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import OLDER, SHAPE, TWO_TILES, job, job_v1, tasks, tasks_v1
 from tests.support.phases import dying
 
+ANALYSIS_S = 600.0
 EAST = "33N_24_254"
 # Which request of an apply restarts the failed tiles: after two lists and the task itself, twice.
 RESTART = 4
@@ -58,6 +60,13 @@ async def applied(world: Bench, *wanted: Any, **more: Any) -> tuple[int, list[st
     assert found.report is not None
     said = [one.message for one in found.report.results if one.ending is Ending.FAILED]
     return found.report.exit_code(), said
+
+
+async def begin(world: Bench, *wanted: Any) -> None:
+    """Have them started by who never waits: their analysis first, then the payment."""
+    await world.apply(*wanted, wait=False)
+    await world.clock.sleep(60.0)
+    await world.apply(*wanted, wait=False)
 
 
 async def sent(world: Bench, end: str) -> int:
@@ -245,7 +254,7 @@ def test_an_analysis_that_fails_is_a_failed_run(tmp_path: Path) -> None:
 def test_a_cancelled_task_is_never_taken_up_again(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         wanted = job_v1(area=TWO_TILES, url="s3://results/x/<tileName>.tif")
-        await world.apply(wanted, wait=False)
+        await begin(world, wanted)
         (task,) = await tasks_v1(world)
         await world.call("POST", f"{OLDER}/{task['id']}/cancel")
         await world.clock.sleep(60.0)
@@ -288,7 +297,7 @@ def test_a_task_that_was_never_started_is_deleted_with_its_manifest(
 def test_a_running_task_is_cancelled_and_stays_if_tiles_were_processed(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         wanted = job_v1(area=TWO_TILES, run={"onRemove": "delete"})
-        await world.apply(wanted, wait=False)
+        await begin(world, wanted)
         await world.clock.sleep(8.0)
         assert "deleted if no tile" in (await only(world)).notes[0]
         assert await applied(world) == (0, [])
@@ -338,25 +347,107 @@ def test_two_appliers_without_a_common_ledger_start_one_task(tmp_path: Path) -> 
     on_bench(tmp_path, scenario)
 
 
+def test_who_does_not_wait_does_not_wait_for_the_analysis(tmp_path: Path) -> None:
+    """Its price is not known before, so that it is the next apply that starts it."""
+
+    async def scenario(world: Bench) -> None:
+        before = world.clock.now()
+        report = (await world.apply(job_v1(), wait=False)).report
+        assert report is not None
+        assert [one.ending for one in report.results] == [Ending.RUNNING]
+        assert (report.exit_code(), await sent(world, "/start")) == (0, 0)
+        assert "the next apply starts it" in report.results[0].message
+        # The list of tasks has its lag; nothing else was waited for.
+        assert (world.clock.now() - before).total_seconds() < ANALYSIS_S
+        # Still under way: nothing is sent again.
+        assert await applied(world, job_v1(), wait=False) == (0, [])
+        assert (await sent(world, "/analyse"), await sent(world, "/start")) == (1, 0)
+        await world.clock.sleep(2 * ANALYSIS_S)
+        change = await only(world, job_v1())
+        assert (change.action, change.reason) == (Action.RESUME, Reason.NOT_STARTED)
+        assert await applied(world, job_v1(), wait=False) == (0, [])
+        assert (len(await tasks_v1(world)), await sent(world, "/start")) == (1, 1)
+        assert await applied(world, job_v1()) == (0, [])
+        assert (await only(world, job_v1())).action is Action.NOOP
+
+    on_bench(tmp_path, scenario, batch_analysing_s=ANALYSIS_S)
+
+
+def test_within_a_budget_what_has_no_price_is_analysed_first(tmp_path: Path) -> None:
+    """Nobody can compute it here; the service's estimate tells whether the budget holds it."""
+
+    async def scenario(world: Bench) -> None:
+        silent = replace(job_v1(), script=None)
+        planned = await world.plan(silent, policies=Policies(1000.0))
+        assert [one.diagnostic.code for one in planned.plan.refusals] == ["plan/budget-unknown"]
+        assert "`run: {start: analyse}`" in planned.plan.changes[0].notes[-1]
+        analysed = replace(job_v1(run={"start": "analyse"}), script=None)
+        assert await applied(world, analysed, policies=Policies(1000.0)) == (0, [])
+        await world.clock.sleep(60.0)
+        change = await only(world, silent, policies=Policies(1000.0))
+        assert (change.unpriced, change.cost.maximum_pu > 0, change.refusals) == (False, True, ())
+        price = change.cost.maximum_pu
+        refused = (await world.plan(silent, policies=Policies(price - 1))).plan.refusals
+        assert [one.diagnostic.code for one in refused] == ["plan/budget"]
+        assert await applied(world, silent, policies=Policies(price)) == (0, [])
+        assert await sent(world, "/start") == 1
+
+    on_bench(tmp_path, scenario)
+
+
 FORGETFUL = {f"expire_{name}_s": 600.0 for name in ("created", "analysed", "done", "failed")}
 
 
-def test_what_was_started_and_is_gone_is_decided_by_a_person(tmp_path: Path) -> None:
+WANTED = job_v1(area=TWO_TILES)
+
+
+async def run_and_forgotten(world: Bench) -> str:
+    """A task that was started, ended while nobody looked, and was cleared away."""
+    await begin(world, WANTED)
+    (task,) = await tasks_v1(world)
+    await world.clock.sleep(60.0)
+    await tasks_v1(world)
+    await world.clock.sleep(7200.0)
+    assert await tasks_v1(world) == []
+    return str(task["id"])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_has_delivered_every_tile_and_is_gone_is_done(tmp_path: Path, lost: bool) -> None:
     """With the ledger the START is known; without it, the files that were delivered."""
 
     async def scenario(world: Bench) -> None:
-        await world.apply(job_v1(), wait=False)
-        (task,) = await tasks_v1(world)
-        await world.clock.sleep(60.0)
-        await tasks_v1(world)
-        await world.clock.sleep(7200.0)
-        assert await tasks_v1(world) == []
-        change = await only(world, job_v1())
+        task = await run_and_forgotten(world)
+        if lost:
+            shutil.rmtree(world.root / world.ledger_name)
+        change = await only(world, WANTED)
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.NOT_RECORDED)
+        assert (change.id, change.cost.maximum_pu) == (task, 0)
+        before = await paid(world)
+        assert await applied(world, WANTED) == (0, [])
+        (run,) = (await world.journal().runs("sandbox")).values()
+        assert run.receipt is not None
+        assert (run.receipt.id, run.receipt.status, run.receipt.cost_pu) == (task, "DONE", None)
+        assert run.receipt.outputs["files"] == 2
+        assert (await paid(world), await tasks_v1(world)) == (before, [])
+        assert (await only(world, WANTED)).action is Action.NOOP
+
+    on_bench(tmp_path, scenario, **FORGETFUL)
+
+
+def test_what_was_started_and_is_gone_is_decided_by_a_person(tmp_path: Path) -> None:
+    """A tile that is not there may have failed, or was taken away: nobody knows."""
+
+    async def scenario(world: Bench) -> None:
+        task = {"id": await run_and_forgotten(world)}
+        (tile, *_) = sorted((world.buckets / "results").rglob(f"{EAST}/*.tif"))
+        tile.unlink()
+        change = await only(world, WANTED)
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
         hint = change.refusals[0].diagnostic.hint
         assert f"shplan import BatchProcess/ndvi {task['id']}" in hint
         shutil.rmtree(world.root / world.ledger_name)
-        change = await only(world, job_v1())
+        change = await only(world, WANTED)
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.OUTCOME_UNKNOWN)
 
     on_bench(tmp_path, scenario, **FORGETFUL)
@@ -444,13 +535,13 @@ def test_a_person_confirms_a_task_by_its_id(tmp_path: Path) -> None:
     """One that lives is believed by its echo; one that is gone, if the ledger has started it."""
 
     async def scenario(world: Bench) -> None:
-        await world.apply(job_v1(), wait=False)
+        await begin(world, job_v1())
         (task,) = await tasks_v1(world)
         await world.clock.sleep(60.0)
         await world.confirm("BatchProcess/ndvi", task["id"], job_v1())
         assert (await only(world, job_v1())).action is Action.NOOP
         other = job_v1("other", day="2025-07-01")
-        await world.apply(job_v1(), other, wait=False)
+        await begin(world, job_v1(), other)
         gone = next(one for one in await tasks_v1(world) if one["id"] != task["id"])
         await world.clock.sleep(7200.0)
         assert await tasks_v1(world) == []
@@ -473,7 +564,7 @@ def test_progress_and_cost_are_read_from_the_tiles(tmp_path: Path) -> None:
 
     async def scenario(world: Bench) -> None:
         wanted = job_v1(area=WIDE)
-        await world.apply(wanted, wait=False)
+        await begin(world, wanted)
         await world.clock.sleep(40.0)
         limited = replace(wanted, run={"api": "v1", "maxPu": 5})
         code, (message,) = await applied(world, limited)

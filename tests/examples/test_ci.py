@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.clock import SystemClock
 from tests.support.cogs import write_tile
+from tests.support.program import shplan
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "examples" / "ci"
@@ -104,9 +105,9 @@ class Runner:
 def runner(tmp_path: Path) -> Runner:
     programs = tmp_path / "bin"
     programs.mkdir()
-    shplan = programs / "shplan"
-    shplan.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m shplan "$@"\n')
-    shplan.chmod(0o755)
+    command = programs / "shplan"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(shplan())} "$@"\n')
+    command.chmod(0o755)
     environment = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -126,6 +127,10 @@ def runner(tmp_path: Path) -> Runner:
     shutil.copytree(CI, home, ignore=shutil.ignore_patterns(".shplan", ".venv", "*.json", "*.md"))
     for day in ("01", "11"):
         write_tile(home / ".shplan" / "sandbox" / "buckets", "acme-fields", f"2025/06/{day}")
+    # A tile of this resolution costs as much, and has 36 times fewer pixels that nobody looks at.
+    job = home / "manifests" / "ndvi.yaml"
+    assert "resolution: 10}" in job.read_text()
+    job.write_text(job.read_text().replace("resolution: 10}", "resolution: 60}"))
     made = Runner(home, environment)
     made.git("init", "--quiet", "--initial-branch", "main")
     made.git("add", "--all")
@@ -160,6 +165,7 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
     assert runner.git("status", "--porcelain") == "", "what the scripts write is ignored"
 
 
+@pytest.mark.slow
 def test_a_main_that_changed_in_between_is_refused_with_four_and_named(runner: Runner) -> None:
     runner.branch("season")
     runner.edit('2025-06-01T10:00:00Z"}\n', '2025-06-01T10:00:00Z"}\n' + TILE, message="More")
@@ -180,6 +186,7 @@ def test_a_main_that_changed_in_between_is_refused_with_four_and_named(runner: R
     runner.script("drift")
 
 
+@pytest.mark.slow
 def test_what_a_plan_of_another_branch_would_do_is_not_done(runner: Runner) -> None:
     """Two pull requests, both planned from the same main: the second is planned again."""
     runner.script("plan")

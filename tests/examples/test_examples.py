@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from examples.prepare import IMAGERY, main, prepare, run_shplan
+from tests.support.program import shplan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What a person may have left there by trying an example.
+# Their results have millions of pixels, or they have many; what their kind is asked is asked by others.
+LARGE = {"08-evalscript-and-batch", "10-many-jobs", "11-rerun-and-limits"}
 LEFTOVERS = shutil.ignore_patterns(".shplan", "out")
 
 
@@ -33,11 +36,21 @@ def test_its_readme_has_five_lines(name: str) -> None:
     assert len([line for line in lines if line]) <= 5
 
 
-@pytest.mark.parametrize("name", sorted(IMAGERY))
-def test_example(name: str, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("examples.prepare.SHPLAN", shplan())
+
+
+def laid_out(name: str, tmp_path: Path) -> Path:
     home = tmp_path / name
     shutil.copytree(EXAMPLES / name, home, ignore=LEFTOVERS)
     prepare(name, home)
+    return home
+
+
+@pytest.mark.parametrize("name", sorted(IMAGERY))
+def test_it_is_valid_and_planned_as_its_golden_says(name: str, tmp_path: Path) -> None:
+    home = laid_out(name, tmp_path)
     run_shplan(home, "validate")
     run_shplan(home, "fmt", "--check")
     text = run_shplan(home, "plan")
@@ -45,6 +58,14 @@ def test_example(name: str, tmp_path: Path) -> None:
     if os.environ.get("SHPLAN_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in sorted(IMAGERY)],
+)
+def test_once_applied_nothing_is_left_to_do(name: str, tmp_path: Path) -> None:
+    home = laid_out(name, tmp_path)
     run_shplan(home, "apply", "--auto-approve")
     again = run_shplan(home, "plan", "--detailed-exitcode")
     assert again.startswith("No changes.")

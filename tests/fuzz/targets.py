@@ -41,7 +41,8 @@ from shplan.core.tiff_header import NotATiffError, read_header
 from shplan.core.tokens import token_digest
 from shplan.core.value import Value, canonical
 from shplan.manifest.bucket_pattern import PatternError, TilePattern
-from shplan.manifest.expressions import ExpressionError, Scope, evaluate
+from shplan.manifest.expression_errors import ExpressionError
+from shplan.manifest.expressions import evaluate
 from shplan.manifest.geodata import GeometryError, geojson_bounds, geopackage_bounds, read_geojson
 from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
@@ -50,6 +51,7 @@ from shplan.manifest.members_parquet import read_parquet
 from shplan.manifest.migration import migrate_batch_v1
 from shplan.manifest.parse import parse
 from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
+from shplan.manifest.scope import Scope
 from shplan.manifest.source import FileError, decode
 from shplan.providers.archives import ArchiveError, OtherMemberError, plain_members
 from shplan.providers.async_traces import read_beside

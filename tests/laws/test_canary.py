@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from shplan.core.errors import ShplanError
 from tests.cli.conftest import MANIFEST
 from tests.support.canaries import planted
 from tests.support.cogs import write_tile
+from tests.support.program import shplan
 from tests.support.served import serving
 
 SECRET = "canary-4f1a7c-client-secret"
@@ -180,7 +180,7 @@ def test_no_secret_is_in_any_artefact_of_any_command(tmp_path: Path) -> None:
         def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
             secrets = {"SH_CLIENT_SECRET": SECRET, "REFERRED": REFERRED, **more}
             done = subprocess.run(
-                [sys.executable, "-m", "shplan", *arguments],
+                [*shplan(), *arguments],
                 cwd=root,
                 env=environment(home, **secrets),
                 capture_output=True,
@@ -220,7 +220,7 @@ def test_a_secret_in_a_manifest_is_an_error_that_does_not_repeat_it(tmp_path: Pa
     (tmp_path / "manifests" / "fields.yaml").write_text(manifest)
     for arguments in (("validate",), ("plan", "-v"), ("apply", "--auto-approve"), ("status",)):
         done = subprocess.run(
-            [sys.executable, "-m", "shplan", *arguments],
+            [*shplan(), *arguments],
             cwd=tmp_path,
             env=environment(tmp_path, SH_CLIENT_SECRET=SECRET, REFERRED=REFERRED),
             capture_output=True,

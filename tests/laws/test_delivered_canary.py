@@ -7,7 +7,6 @@ As `test_job_canary` has it for batch tasks; here the marker is in the script, a
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.laws.test_job_canary import ACCESS, CANARIES, KEY, hidden
 from tests.support import geopackages
 from tests.support.canaries import planted
 from tests.support.delivered import STATISTICS_SCRIPT
+from tests.support.program import shplan
 from tests.support.served import serving
 
 PROJECT = """\
@@ -100,7 +100,7 @@ def test_no_key_of_a_bucket_is_in_any_artefact_of_any_command(tmp_path: Path) ->
         }
         for arguments, code in COMMANDS:
             told = subprocess.run(
-                [sys.executable, "-m", "shplan", *arguments],
+                [*shplan(), *arguments],
                 cwd=root,
                 env=environment(home, **client, **buckets, ACCESS=ACCESS, KEY=KEY),
                 capture_output=True,

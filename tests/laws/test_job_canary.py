@@ -7,7 +7,6 @@ Also where the service echoes them: not into the ledger, a saved plan, a receipt
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.laws.test_canary import environment
 from tests.support.canaries import planted
+from tests.support.program import shplan
 from tests.support.served import serving
 
 ACCESS = "canary-5a90e2-access-key"
@@ -105,7 +105,7 @@ def test_no_key_of_a_bucket_is_in_any_artefact_of_any_command(tmp_path: Path, ec
             client = {"SH_CLIENT_ID": "sandbox", "SH_CLIENT_SECRET": "sandbox"}
             secrets = {**client, "ACCESS": ACCESS, "KEY": KEY, **more}
             done = subprocess.run(
-                [sys.executable, "-m", "shplan", *arguments],
+                [*shplan(), *arguments],
                 cwd=root,
                 env=environment(home, **secrets),
                 capture_output=True,

@@ -7,7 +7,6 @@ The server that gets the secrets echoes them. Rotating one changes no plan, what
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from shplan.cli.exit_door import crash_report, through
 from tests.laws.test_canary import environment
 from tests.laws.test_job_canary import MANIFEST, PROJECT
 from tests.support.canaries import leaks, planted
+from tests.support.program import shplan
 from tests.support.served import serving
 
 PLACES = {
@@ -61,7 +61,7 @@ def test_a_secret_of_each_place_reaches_the_service_and_nothing_else(
         def run(*arguments: str, word: str = "first") -> subprocess.CompletedProcess[str]:
             client = {"SH_CLIENT_ID": "sandbox", "SH_CLIENT_SECRET": "sandbox"}
             done = subprocess.run(
-                [sys.executable, "-m", "shplan", *arguments],
+                [*shplan(), *arguments],
                 cwd=root,
                 env=environment(home, **client, **place(home, root, name, word)),
                 capture_output=True,
@@ -94,7 +94,7 @@ def test_a_plan_and_what_is_offline_need_no_secret(tmp_path: Path) -> None:
     codes = {}
     for command in (["validate"], ["plan"], ["apply", "--auto-approve"]):
         done = subprocess.run(
-            [sys.executable, "-m", "shplan", *command],
+            [*shplan(), *command],
             cwd=root,
             env=environment(home),
             capture_output=True,

@@ -52,6 +52,9 @@ RECEIPT = Receipt(
     failed={"33TVM_1": "no data"},
     account="account-1",
     estimate_pu=(10.0, 11.5, 30.0),
+    estimate_terms=(
+        {"label": "process tiles", "count": 2, "each": 15.0, "source": "tiles of the grid"},
+    ),
 )
 
 

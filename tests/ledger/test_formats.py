@@ -79,7 +79,7 @@ def test_it_is_recovered_when_it_breaks(copied: Path) -> None:
     before = run(read(journal(copied)))
     segment.write_bytes(b"".join(lines[:2] + lines[3:]))
     done = run(journal(copied).recover(timeout_s=0))
-    assert done.kept == len(before) - 1
+    assert done.findings.kept == len(before) - 1
     assert run(journal(copied).verify()).damage is None
 
 

@@ -19,9 +19,10 @@ from shplan.core.anchors import Anchor
 from shplan.core.chain import DamageKind, Head
 from shplan.core.errors import LedgerError
 from shplan.ledger.journal import Journal
+from shplan.ledger.port import Holder
 from shplan.ledger.verification import Report
 
-from .support import adopt, content, intent, journal, run, write
+from .support import adopt, backend, content, intent, journal, run, write
 
 HEAD = "head.json"
 PARTS = ("lock", "checkpoint.json", HEAD)
@@ -111,6 +112,32 @@ def test_every_changed_byte_of_every_file_is_reported(small: Small, which: int |
     assert asyncio.run(story()) > 12 * len(whole)
 
 
+def test_every_changed_byte_of_what_lies_beside_is_reported(small: Small) -> None:
+    """A checkpoint, and the signature of somebody who died: nobody believes either."""
+
+    async def story() -> int:
+        await write(journal(small.path, checkpoint_bytes=1), adopt(4))
+        dead = backend(small.path)
+        assert await dead.acquire(Holder(7, "bob", "old", "2025-05-31T10:00:00.000Z")) is None
+        dead._lock.release()
+        assert (await verify(small.path)).proven
+        count = 0
+        for name in ("checkpoint.json", "holder.json"):
+            whole = (small.path / name).read_bytes()
+            for what, changed in itertools.islice(mutations(whole), 0, None, 5):
+                if changed == whole:
+                    continue
+                count += 1
+                (small.path / name).write_bytes(changed)
+                report = await verify(small.path)
+                assert report.damage is None
+                assert not report.proven, (name, what)
+            (small.path / name).write_bytes(whole)
+        return count
+
+    assert asyncio.run(story()) > 1200
+
+
 def test_whatever_stands_behind_the_last_line_is_a_torn_tail_or_damage(small: Small) -> None:
     """The one place where bytes may be added without damage: what a power cut leaves there."""
     name = small.segments[-1]
@@ -196,9 +223,10 @@ def test_what_is_harmless_leaves_every_entry_as_it_was(small: Small) -> None:
         "a segment that was begun": ({"00000006.jsonl": b""}, None),
         "a head that is gone": ({HEAD: None}, "no head"),
         "a head from before": ({HEAD: small.history[0][HEAD]}, "head_behind"),
-        "who holds it": ({"holder.json": b"anything", "lock": b"anything"}, None),
+        "who holds it": ({"holder.json": b"", "lock": b"anything"}, None),
         "a file of nobody": ({"notes.txt": b"hello"}, None),
         "a checkpoint of nobody": ({"checkpoint.json": b"{}"}, "checkpoint"),
+        "a signature of nobody": ({"holder.json": b"anything"}, "flaws"),
     }
     for what, (changes, said) in harmless.items():
         files: dict[str, bytes | None] = {**small.files, **changes}
@@ -210,7 +238,8 @@ def test_what_is_harmless_leaves_every_entry_as_it_was(small: Small) -> None:
             "torn_bytes": report.torn_bytes > 0,
             "no head": not report.head_kept,
             "head_behind": report.head_behind == 3,
-            "checkpoint": report.checkpoint.value == "unused",
+            "checkpoint": report.checkpoint.value == "altered",
+            "flaws": bool(report.flaws),
         }
         assert [name for name, true in notes.items() if true] == ([said] if said else []), what
         run(write(journal(small.path), adopt(9)))

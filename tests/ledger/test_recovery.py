@@ -52,7 +52,7 @@ def recover_without(path: Path, *lost: int) -> None:
     assert first.draft.event is Event.RECOVER
     assert str(first.draft.data["head"]).startswith("sha256:")
     assert run(journal(path).verify()).damage is None
-    assert run(journal(path).head()) == done.head
+    assert run(journal(path).head()) == done.end.hash
     assert done.aside == ".shplan/ledger/damaged-1"
     assert content(path / "damaged-1") == old
     run(write(journal(path), adopt(9)))
@@ -110,10 +110,10 @@ def test_what_was_lost_is_named(path: Path) -> None:
     (path / SEGMENT).write_bytes(b"".join(lines(path)).replace(b"id-2", b"id-x"))
     done = run(journal(path).recover(timeout_s=0))
     assert done is not None
-    assert [(lost.place, lost.why) for lost in done.lost] == [
+    assert [(lost.place, lost.why) for lost in done.findings.lost] == [
         ("00000000.jsonl:4", "nothing confirms entry 3")
     ]
-    assert done.kept == 5
+    assert done.findings.kept == 5
     assert run(read(journal(path)))[0].draft.data["lostAt"] == ["00000000.jsonl:4"]
 
 
@@ -160,7 +160,7 @@ def test_a_last_entry_that_fits_nothing_is_lost_even_without_a_head(path: Path) 
     (path / "head.json").unlink()
     done = run(journal(path).recover(timeout_s=0))
     assert done is not None
-    assert [lost.place for lost in done.lost] == ["00000000.jsonl:6"]
+    assert [lost.place for lost in done.findings.lost] == ["00000000.jsonl:6"]
     assert drafts_of(run(read(journal(path)))) == [adopt(number) for number in range(4)]
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.value import JsonValue, Object
-from shplan.manifest.expressions import ExpressionError, Scope, evaluate
+from shplan.manifest.expression_errors import ExpressionError
+from shplan.manifest.expressions import evaluate
 from shplan.manifest.jinja import MAX_NESTING
+from shplan.manifest.scope import Scope
 from shplan.manifest.work import MAX_PROJECT_WORK, Meter
 from tests.support.bounded import in_bounds
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import Collection, own, published
+from shplan.manifest.script_inputs import remarks_on_input
 from shplan.manifest.script_looks import look
-from shplan.manifest.script_meaning import Look, Remark, remarks, remarks_on_input
+from shplan.manifest.script_meaning import remarks
+from shplan.manifest.script_remarks import Look, Remark
 from shplan.schema.store import table
 from shplan.script import Worker
 
@@ -114,10 +117,49 @@ LENIENT = {
     "radar, brightened": script(
         "return [12 * s.VH, 12 * s.HV];", bands='["VH", "HV"]', output="{bands: 2}"
     ),
+    "heights, for statistics alone": script(
+        "return {heights: [7 + s.DEM], dataMask: [s.dataMask]};",
+        bands='["DEM", "dataMask"]',
+        output='[{id: "heights", bands: 1}, {id: "dataMask", bands: 1}]',
+    ),
+    "digital numbers, scaled and darkened": script(
+        "return [s.Blue / 10000 - 0.01, s.NIR / 10000 - 0.01];",
+        bands='["Blue", "NIR"]',
+        output="{bands: 2}",
+    ),
     "heat in no unit": script("return [300 / s.F1];", bands='["F1"]', output="{bands: 1}"),
     "members that may be missing": script(
         "if (s.CLM !== undefined) return [0]; if (typeof s['SCL'] === 'number') return [1];"
         " return [s.B04 * (s.dataMask ?? 1) + s.B08];"
+    ),
+    "members for names": script("with (s) { return [B04 + B08]; }"),
+    "defaults for members": script(
+        "const {CLM = 0, SCL: scene = 4} = s; return [CLM || scene === 3 ? 0 : s.B04 / (s.mask || 1) + s.B08];"
+    ),
+    "a version line in a text of a program": script(NDVI).replace(
+        "//VERSION=3", "\n  // VERSION = 3"
+    ),
+    "a fourth scene": script("return [s[3].B04 + s[3].B08];", more=', mosaicking: "ORBIT"'),
+    "scenes enough for a mean": script(
+        "if (s.length < 7) return [0];"
+        " return [0, 1].map((k) => s.reduce((sum, one) => sum + one.B04 * k + one.B08, 0) / s.length);",
+        output=TWO,
+        more=TILE,
+    ),
+    "a day of each source": script(
+        "const day = new Date('2020-07-07T10:00:00Z').getTime();"
+        " const at = (id) => told[id].scenes.find((one) => one.date.getTime() === day).idx;"
+        " return [s.a[at('a')].B04 + s.b[at('b')].VV];",
+        argument="s, told",
+        bands=FUSED,
+        more=TILE,
+    ),
+    "the same day of years before": script(
+        "const years = told.orbits.map((one) => one.dateFrom.slice(0, 4));"
+        " const past = years.map((year, k) => [year, s[k].B08 - s[k].B04]).filter(([year]) => year < years[0]);"
+        " return [past[0][1] - past[past.length - 1][1]];",
+        argument="s, told",
+        more=', mosaicking: "ORBIT"',
     ),
     "inputs of one source": script(
         "return [s.SCL === 3 ? 0 : s.B04];",
@@ -157,7 +199,19 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "samples[0].B04",
         ),
         (script("return [s.a.B04 + s.b[0].VV];", bands=FUSED), ("error", "mosaicking"), "[0].B04"),
+        # It works, only that it asks a cloud of no sample.
+        (
+            script("return [s.SCL === 9 ? NaN : s[0].B04];", bands='["B04", "SCL"]', more=TILE),
+            ("warning", "mosaicking"),
+            "samples[0].SCL",
+        ),
         (script("return [s.a[0].B04 + s.c[0].VV];", bands=FUSED), ("error", "datasource"), "`b`"),
+        # Nothing is made of it, and the rest is right.
+        (
+            script("const mask = s.dataMask; return [s.a[0].B04 + s.b[0].VV];", bands=FUSED),
+            ("warning", "datasource"),
+            "dataMask",
+        ),
         (script("return [s.B04];"), ("warning", "band-unused"), "B08"),
         (script("return {index: [s.B04 + s.B08]};"), ("error", "output-unknown"), "default"),
         (
@@ -172,6 +226,17 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("warning", "output-short"),
             "2 values",
         ),
+        # Of another satellite there may be one.
+        (
+            script(
+                "return s.filter((one, k) => told.tiles[k].tileOriginalId.slice(43, 46) === 'S3B')"
+                ".map((one) => one.B04 + one.B08).slice(0, 1);",
+                argument="s, told",
+                more=TILE,
+            ),
+            ("warning", "output-short"),
+            "0 values",
+        ),
         (script("return [s.B04, s.B08];"), ("warning", "output-long"), "bands: 2"),
         (script("if (s.B04 > 0.5) return [s.B08];"), ("warning", "nothing-returned"), "no data"),
         (script("return 'red' + s.B04 + s.B08;"), ("error", "output-form"), "[value]"),
@@ -181,6 +246,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("warning", "sample-type"),
             "FLOAT32",
         ),
+        ("return [B04 * 900];", ("warning", "sample-type"), "or write a `setup()` with"),
         (
             script(NDVI, output='{bands: 1, sampleTYPE: "FLOAT32"}'),
             ("warning", "sample-type"),
@@ -207,6 +273,12 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "Mosaicking.ORBIT",
         ),
         (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
+        # The service's engine has them.
+        (
+            script("return [new Float32Array([s.B04 + s.B08])[0]];"),
+            ("warning", "fails"),
+            "Float32Array",
+        ),
         (
             script("if (s.B04 > 7) other(); return [s.B04 + s.B08];"),
             ("warning", "undeclared"),
@@ -215,7 +287,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         (script(NDVI, bands='["B04", "B08", "B04"]'), ("warning", "band-twice"), "B04"),
         (
             script(NDVI) + "function filterScenes(a) { return a; }\n",
-            ("warning", "older-function"),
+            ("hint", "older-function"),
             "preProcessScenes",
         ),
     ],
@@ -227,6 +299,25 @@ def test_what_is_wrong_is_said(
     assert expected in said(found), found
     (first, *_) = [one for one in found if (one.severity.value, one.rule) == expected]
     assert words in f"{first.what} {first.why} {first.hint}"
+
+
+def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
+    text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
+    assert said(remarks(look(worker, text))) == [("hint", "version")]
+
+
+def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) -> None:
+    text = script("if (s.B04 > 0.5) return [s.B08];")
+    (one,) = remarks(look(worker, text))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (3, 10)
+
+
+@pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
+def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
+    (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
+    assert one.span is not None
+    assert (one.span.line, one.span.column) == (5, form.index("filterScenes") + 1)
 
 
 def test_a_misspelt_band_is_shown_where_it_is_read(worker: Worker) -> None:
@@ -351,6 +442,7 @@ def test_where_a_list_of_bands_may_be_incomplete_it_only_warns(worker: Worker) -
         ("landsat-etm-l2", "SR_CLOUD_QA"),
         ("landsat-mss-l1", "QA_RADSAT"),
         ("landsat-tm-l2", "ST_EMIS"),
+        ("sentinel-3-olci-l2", "IWV"),
         ("sentinel-3-olci-l2", "OTCI"),
     ],
 )
@@ -386,6 +478,21 @@ def test_mosaicking_that_a_collection_does_not_offer_is_an_error(worker: Worker)
     text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
     (one,) = on(worker, text, PUBLISHED["sentinel-1-grd"])
     assert one.rule == "mosaicking"
+
+
+def test_mosaicking_of_a_collection_that_is_guessed_is_no_error(worker: Worker) -> None:
+    text = script("return [s.length];", bands='["VV"]', more=', mosaicking: "TILE"')
+    (one,) = on(worker, text, replace(PUBLISHED["sentinel-1-grd"], complete=False))
+    assert said([one]) == [("warning", "mosaicking")]
+
+
+def test_heights_in_the_main_output_are_outside_of_its_type(worker: Worker) -> None:
+    text = script(
+        "return {default: [7 + s.DEM], dataMask: [s.dataMask]};",
+        bands='["DEM", "dataMask"]',
+        output='[{id: "default", bands: 1}, {id: "dataMask", bands: 1}]',
+    )
+    assert said(remarks(look(worker, text))) == [("warning", "sample-type")]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from shplan.core.errors import NoAnswerError
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.core.value import Object, Sensitive
-from shplan.providers.base import Settings, Surroundings, Wanted
+from shplan.providers.base import ChangeFailedError, Settings, Surroundings, Wanted
 from shplan.providers.batch_collection import BatchCollection
 from shplan.providers.observation import Binding, LeftBehind, Observed
-from shplan.providers.steps import Act
+from shplan.providers.steps import Act, Read
 from tests.providers.support import (
     ByHand,
     codes,
@@ -173,6 +173,21 @@ def test_what_a_replacement_left_behind_stays_while_a_request_refers_to_it() -> 
     _, change = decided(found, out())
     assert (change.action, change.reason, change.id) == (Action.BLOCKED, Reason.IN_USE, "c0")
     assert "(r1 and 1 more)" in change.notes[-1]
+
+
+def test_one_that_a_request_has_filled_since_the_plan_is_not_deleted() -> None:
+    """As it was planned it held nothing; what requests have put there is somebody's."""
+    empty = {"id": "c1", **BODY, "additionalData": {"bands": {}}}
+    found = Observed("c1", empty, Binding.RECORDED, held=RESULTS.api.held(empty))
+    (change, *_) = decided(found, None)
+    assert change.action is Action.DELETE
+    hand = ByHand(RESULTS.apply(change, Settings()))
+    assert isinstance(hand.step, Read)
+    filled = {**empty, "additionalData": {"bands": {"B04": {}}}}
+    with pytest.raises(ChangeFailedError, match="holds something else than when the plan was made"):
+        hand.reply(Answer(200, {"data": filled}))
+    hand = ByHand(RESULTS.apply(change, Settings()))
+    assert isinstance(hand.reply(Answer(200, {"data": {**empty, "name": "New"}})), Act)
 
 
 @pytest.mark.parametrize("content", [{"data": {"id": "c5", **BODY}}, {"id": "c5", **BODY}])

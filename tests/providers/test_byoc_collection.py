@@ -365,7 +365,10 @@ async def test_a_band_added_to_a_collection_with_a_strangers_tile_is_blocked(wor
     applied = await world.apply(grown, tiles("a"))
     change = the(applied, "ByocCollection")
     assert (change.action, change.reason) == (Action.BLOCKED, Reason.FOREIGN_MEMBERS)
-    assert change.notes == ("it holds 1 members that are not ours",)
+    (note,) = change.notes
+    stranger = (await listed_tiles(world, home))["theirs/(BAND).tiff"]["id"]
+    assert note.startswith(f"it holds 1 member that is not ours ({stranger}): delete what is there")
+    assert note.endswith("or list it under `forget`, and it stays")
     assert set(await listed_tiles(world, home)) == {"a/(BAND).tiff", "theirs/(BAND).tiff"}
 
 
@@ -816,11 +819,17 @@ def test_a_left_over_is_deleted_only_with_what_the_replacement_saw(
 @pytest.mark.parametrize(
     ("listed_now", "told"),
     [
-        (("t1", "stranger"), "c1 holds other tiles than when the plan was made; plan again"),
-        (("t1",), "c1 holds other tiles than when the plan was made; plan again"),
+        (
+            ("t1", "stranger"),
+            "c1 holds other tiles than when the plan was made; nothing of it was deleted: plan again",
+        ),
+        (
+            ("t1",),
+            "c1 holds other tiles than when the plan was made; nothing of it was deleted: plan again",
+        ),
         (
             ("t1", "t2", "stranger"),
-            "c1 holds more tiles than when the plan was made: 3, not 2; plan again",
+            "c1 holds more tiles than when the plan was made: 3, not 2; nothing of it was deleted: plan again",
         ),
     ],
 )

@@ -12,11 +12,11 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import has_drifted
 from shplan.core.entry import Event, Result
-from shplan.core.errors import NoAnswerError
+from shplan.core.errors import NoAnswerError, UndecidedError
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.core.status import statuses
-from shplan.core.value import Object, Reference, Sensitive, Unknown
+from shplan.core.value import Object, Reference, Sensitive, Unknown, digest
 from shplan.engine.runs import Applied
 from shplan.providers.base import ChangeFailedError, Settings, Surroundings, Wanted
 from shplan.providers.observation import Absent, Binding, Observed
@@ -340,6 +340,51 @@ async def test_what_somebody_deletes_meanwhile_is_told(world: Bench) -> None:
     assert [one["name"] for one in await cubes(world)] == ["New"]
 
 
+async def imported_meanwhile(world: Bench, *, replaced: bool) -> None:
+    """Delete or replace a collection that somebody adds an array to after the plan."""
+    group(world)
+    group(world, "other.zarr/")
+    await done(world, cube())
+    (one,) = await cubes(world)
+    wanted = [cube(path="other.zarr/")] if replaced else []
+
+    async def imported_more() -> None:
+        write_group(world.buckets / "cubes", bands=("B04", "B08", "B12"))
+        await world.call("PUT", f"{ZARRS}/{one['id']}/reingest")
+        await world.clock.sleep(60.0)
+
+    applied = await apply_after(world, imported_more, *wanted)
+    assert applied.report is not None
+    assert applied.report.exit_code() == 3
+    assert (
+        f"collection {one['id']} holds something else than when the plan was made"
+        in (messages(applied)[-1])
+    )
+    assert one["id"] in [left["id"] for left in await cubes(world)]
+    if replaced:
+        # The new one is there; of the old one the next plan says what is the matter, and no more.
+        left = (await world.plan(*wanted)).plan.changes[-1]
+        assert (left.action, left.reason) == (Action.BLOCKED, Reason.CONTENTS_CHANGED)
+        assert "delete it there by hand" in left.notes[-1]
+        await world.call("DELETE", f"{ZARRS}/{one['id']}")
+        await done(world, *wanted)
+    else:
+        await done(world)
+    assert len(await cubes(world)) == len(wanted)
+    await settled(world, *wanted)
+
+
+@on_sandbox()
+async def test_what_somebody_imports_meanwhile_is_not_deleted(world: Bench) -> None:
+    """The plan showed that these arrays go, and no others."""
+    await imported_meanwhile(world, replaced=False)
+
+
+@on_sandbox()
+async def test_nor_with_what_replaces_it(world: Bench) -> None:
+    await imported_meanwhile(world, replaced=True)
+
+
 # --- by hand --------------------------------------------------------------------------------------
 
 
@@ -359,13 +404,17 @@ def answer(status: str, **fields: Any) -> Answer:
     return Answer(200, {"data": {"id": "c1", **BODY, "status": status, **fields}})
 
 
+CAUSE = "no group there"
+
+
 def repeating() -> ByHand:
-    change = decided(cube(), observed("FAILED", ingestionErrors="no group there"))
+    change = decided(cube(), observed("FAILED", ingestionErrors=CAUSE))
     hand = ByHand(ZARR.apply(change, Settings(list_lag_s=0)))
     # What is recorded is told first: nothing of it is lost if the request is.
     assert isinstance(hand.step, Note)
     assert isinstance(hand.reply(), Act)
-    assert (hand.step.operation, hand.step.data) == ("reingest", {"id": "c1"})
+    assert hand.step.operation == "reingest"
+    assert hand.step.data == {"id": "c1", "failed": digest({"cause": CAUSE})}
     return hand
 
 
@@ -379,12 +428,51 @@ def test_a_lost_answer_is_looked_for_and_paid_once(status: str) -> None:
     assert isinstance(hand.reply(), Read)
 
 
-def test_one_that_is_failed_still_is_sent_once_more() -> None:
+def test_another_cause_shows_that_it_was_tried_again() -> None:
     hand = repeating()
     hand.reply((NoAnswerError("lost"),))
-    note = hand.reply(answer("FAILED"))
-    assert note.settlement.result is Result.FAILED
-    assert isinstance(hand.reply(), Act)
+    note = hand.reply(answer("FAILED", ingestionErrors="an array is broken"))
+    assert (note.event, note.settlement.result) == (Event.OUTCOME, Result.DONE)
+    hand.reply()
+    with pytest.raises(ChangeFailedError, match="an array is broken"):
+        hand.reply(answer("FAILED", ingestionErrors="an array is broken"))
+
+
+def test_one_that_fails_as_before_is_not_sent_again_but_asked_about() -> None:
+    hand = repeating()
+    hand.reply((NoAnswerError("lost"),))
+    failed = answer("FAILED", ingestionErrors=CAUSE)
+    assert isinstance(hand.reply(failed), Wait)
+    assert isinstance(hand.reply(), Read)
+    with pytest.raises(UndecidedError, match="shplan import 'ZarrCollection/fields' c1"):
+        hand.reply(failed)
+
+
+@on_sandbox(zarr_ingesting_s=0.0)
+async def test_a_lost_repetition_that_fails_again_is_paid_once_and_then_decided(
+    world: Bench,
+) -> None:
+    """The answer is lost and the group is broken still: nothing is sent until a person has looked."""
+    await world.apply(cube())
+    await world.call("POST", "/_sandbox/faults", {"kind": "lost-answer", "path": ".*/reingest"})
+    applied = await world.apply(cube())
+    assert applied.report is not None
+    assert applied.report.exit_code() == 7
+    assert await meter_pu(world) == 2
+    for _ in range(2):
+        planned = await world.plan(cube())
+        change = the(planned, KIND)
+        assert (change.action, change.reason) == (Action.BLOCKED, Reason.REPEAT_UNKNOWN)
+        assert (planned.plan.exit_code(), change.requests, change.cost.maximum_pu) == (7, (), 0)
+        await world.apply(cube())
+    assert await meter_pu(world) == 2
+    (one,) = await cubes(world)
+    group(world)
+    await imported(world, cube(), one["id"])
+    assert the(await world.plan(cube()), KIND).reason is Reason.IMPORT_FAILED
+    await done(world, cube())
+    assert await meter_pu(world) == 3
+    await settled(world, cube())
 
 
 def test_who_waits_for_an_import_lets_go_of_the_ledger() -> None:

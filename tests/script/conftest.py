@@ -8,6 +8,14 @@ import pytest
 
 from shplan.script import Limits, Worker
 from tests.script.scripts import ENGINES
+from tests.support.workers import own_workers
+
+
+@pytest.fixture(autouse=True, scope="package")
+def processes_of_their_own() -> Iterator[None]:
+    """How they start and end is what is tested here."""
+    with own_workers():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -197,7 +197,7 @@ BAD: dict[str, tuple[str, Fault, int | None]] = {
     "no version": (script().replace("//VERSION=3", "//"), Fault.VERSION, 1),
     "version 2": (script().replace("=3", "=2"), Fault.VERSION, 1),
     "version 30": (script().replace("=3", "=30"), Fault.VERSION, 1),
-    "version on line 2": ("\n" + script(), Fault.VERSION, 1),
+    "version on line 2": ("// mine\n" + script(), Fault.VERSION, 1),
     "legacy": (
         "function setup(ds) { setInputComponents([ds.B04]); setOutputComponentCount(1); }\n"
         + PIXEL,

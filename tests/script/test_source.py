@@ -24,22 +24,24 @@ from shplan.script.source import (
         ("//VERSION=3", 3),
         ("//VERSION=3 (auto-converted from 1)", 3),
         ("// VERSION=3", 3),
-        ("//VERSION = 3", None),
-        ("  //VERSION=3", None),
+        ("//VERSION = 3", 3),
+        ("  //VERSION=3", 3),
         ("//version=3", None),
         ("\ufeff//VERSION=3\r\n", 3),
         ("//VERSION=2", 2),
         ("//VERSION=30", 30),
         ("//VERSION=3.1", None),
+        ("//VERSION=3.Snow of mine", 3),
         ("//VERSION=", None),
         ("//VERSION 3", None),
         ("/*VERSION=3*/", None),
-        ("\n//VERSION=3", None),
+        ("\n \r\n\t//VERSION=3", 3),
+        ("// of mine\n//VERSION=3", None),
         ("var a; //VERSION=3", None),
         ("", None),
     ],
 )
-def test_the_first_line_says_the_version(line: str, version: int | None) -> None:
+def test_the_first_line_that_is_not_empty_says_the_version(line: str, version: int | None) -> None:
     assert version_of(line) == version
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,9 +48,13 @@ def test_an_annotation_stands_at_its_place() -> None:
     )
 
 
-def test_an_annotation_without_a_place_is_one_of_the_run() -> None:
-    warning = Diagnostic("c/d", "s", "w", severity=Severity.WARNING)
-    assert github_annotations([warning]) == "::warning title=s [c/d]::w\n"
+@pytest.mark.parametrize(
+    ("severity", "command"),
+    [(Severity.ERROR, "error"), (Severity.WARNING, "warning"), (Severity.HINT, "notice")],
+)
+def test_an_annotation_without_a_place_is_one_of_the_run(severity: Severity, command: str) -> None:
+    one = Diagnostic("c/d", "s", "w", severity=severity)
+    assert github_annotations([one]) == f"::{command} title=s [c/d]::w\n"
 
 
 @given(st.text(), st.text())

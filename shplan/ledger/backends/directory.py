@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ import msgspec
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
 from shplan.ledger.backends import holders
+from shplan.ledger.backends.directory_recovery import Recovery
 from shplan.ledger.backends.files import Files
 from shplan.ledger.backends.lock import FileLock, lives
 from shplan.ledger.port import HeadMovedError, Holder, Mark, MarkLostError, Segment
@@ -36,8 +37,6 @@ _HEAD_FORMAT = 1
 _HOLDER = "holder.json"
 _CHECKPOINT = "checkpoint.json"
 _LOCK = "lock"
-_RECOVERY = "recovery.json"
-_RECOVERING = "recovering"
 
 
 class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,11 +48,6 @@ class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _HeadVersion(msgspec.Struct, frozen=True):
     v: int
-
-
-class _RecoveryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    aside: str
-    files: tuple[str, ...]
 
 
 class DirectoryBackend:
@@ -83,6 +77,7 @@ class DirectoryBackend:
         self._segment_bytes = segment_bytes
         self._files = Files() if files is None else files
         self._lock = FileLock(path / _LOCK)
+        self._recovery = Recovery(path, self._files, segment_bytes=segment_bytes)
         self._end: Mark | None = None
         self._me: Holder | None = None
         self._dead: tuple[Holder, ...] = ()
@@ -116,7 +111,7 @@ class DirectoryBackend:
             LedgerError: it cannot be read, or a recovery was interrupted
         """
         with self._reading():
-            if (self._path / _RECOVERY).exists():
+            if self._recovery.is_interrupted:
                 msg = (
                     f"a recovery of the ledger {self._name} was interrupted; "
                     "run `shplan ledger recover` to finish it"
@@ -149,7 +144,7 @@ class DirectoryBackend:
             try:
                 self._dead = holders.left_behind(self._signed())
                 self._sign(holders.sign(holder, self._dead))
-                self._finish_recovery()
+                self._recovery.finish()
             except BaseException:
                 self._lock.release()
                 raise
@@ -221,23 +216,12 @@ class DirectoryBackend:
             self._end = Mark(end.segment, end.offset + len(content))
             return self._end
 
-    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
+    async def replace(self, lines: AsyncIterator[bytes], head: Callable[[], Head]) -> str:
         """Set everything aside whole, put these lines in its place, and say where it went."""
         with self._writing():
-            fresh = self._path / _RECOVERING
-            self._files.make_directory(fresh)
-            for path in fresh.iterdir():
-                self._files.remove(path)
-            self._files.write_at(fresh / f"{0:08d}.jsonl", 0, b"".join(lines))
-            self._write_head(fresh, head)
-            self._files.sync_directory(fresh)
-            aside = self._free_name()
-            old = (*self._segment_names(), _HEAD, _CHECKPOINT)
-            present = [name for name in old if self._has(name)]
-            plan = _RecoveryFile(aside=aside, files=tuple(present))
-            self._files.replace_content(self._path / _RECOVERY, msgspec.json.encode(plan))
-            self._files.sync_directory(self._path)
-            self._finish_recovery()
+            fresh = await self._recovery.write(lines, _named)
+            self._write_head(fresh, head())
+            aside = self._recovery.exchange((*self._segment_names(), _HEAD, _CHECKPOINT))
             self._end = None
             return f"{self._name}/{aside}"
 
@@ -254,33 +238,17 @@ class DirectoryBackend:
         with self._writing():
             self._files.replace_content(self._path / _CHECKPOINT, content)
 
-    def _finish_recovery(self) -> None:
-        # Each move is made once: a file that lies aside already is not moved again, so that
-        # the new file of the same name stays.
-        record = self._path / _RECOVERY
-        if not record.exists():
-            return
-        plan = msgspec.json.decode(record.read_bytes(), type=_RecoveryFile)
-        aside, fresh = self._path / plan.aside, self._path / _RECOVERING
-        self._files.make_directory(aside)
-        for name in plan.files:
-            if not (aside / name).exists():
-                self._files.rename(self._path / name, aside / name)
-        self._files.sync_directory(aside)
-        for path in sorted(fresh.iterdir(), reverse=True):
-            self._files.rename(path, self._path / path.name)
-        self._files.sync_directory(self._path)
-        self._files.remove(record)
-        self._files.sync_directory(self._path)
-
-    def _free_name(self) -> str:
-        number = 1
-        while self._has(f"damaged-{number}"):
-            number += 1
-        return f"damaged-{number}"
-
-    def _has(self, name: str) -> bool:
-        return (self._path / name).exists()
+    async def flaws(self) -> Sequence[str]:
+        """Say what beside lines and head is not as it was written."""
+        with self._reading():
+            try:
+                content = (self._path / _HOLDER).read_bytes()
+            except FileNotFoundError:
+                return ()
+        # It is not synced: a power cut leaves its name, and nothing in it.
+        if holders.signed(content) is None and content.strip(b"\0"):
+            return (f"{_HOLDER} does not say as it was written who holds the ledger",)
+        return ()
 
     def _read_head(self) -> Head | None:
         try:

@@ -1,40 +1,34 @@
 """
 A ledger in PostgreSQL: rows, and one row that is the head.
 
-The lease is an advisory lock: it ends with the session that holds it, and so with the process, the
-machine or the way between. Besides it has a number, in the head's row, and every append is bound to
-it: whoever takes the lease raises it, so a session that does not know yet that it lost the lock
-cannot write any more.
+Who may write is `postgres_lease.py`, the statements are `postgres_tables.py`. Every append is one
+statement that moves the head, and only from where its writer last saw it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from shplan.core.chain import Head, line_hash
+from shplan.core.chain import Head
 from shplan.core.errors import DamagedLedgerError, LedgerError
 from shplan.ledger.backends import holders
+from shplan.ledger.backends.postgres_lease import PostgresLease
 from shplan.ledger.backends.postgres_session import Server, Session, SessionLostError, is_missing
-from shplan.ledger.backends.postgres_tables import HEAD, VERSION, Tables
-from shplan.ledger.port import (
-    HeadMovedError,
-    Holder,
-    LeaseLostError,
-    Mark,
-    MarkLostError,
-    Segment,
-)
+from shplan.ledger.backends.postgres_tables import HEAD, UNSEALED, VERSION, Tables
+from shplan.ledger.port import Holder, Mark, MarkLostError, Segment
 
 if TYPE_CHECKING:
     from shplan.ledger.backends.postgres_session import Cursor_
 
-T = TypeVar("T")
 PAGE_ROWS: Final = 2000
+_AT_ONCE: Final = 5000
 _SEGMENT = re.compile(r"entries-([0-9]{1,18})")
 _EMPTIED = b"\0"
+
+Row = tuple[int, bytes]
+T = TypeVar("T")
 
 
 class PostgresBackend:
@@ -54,14 +48,10 @@ class PostgresBackend:
     def __init__(
         self, server: Server, schema: str, *, name: str, page_rows: int = PAGE_ROWS
     ) -> None:
-        self._server = server
         self._name = name
         self._tables = Tables(schema, name=name)
         self._page_rows = page_rows
-        self._session: Session | None = None
-        self._lease = 0
-        self._me = holders.UNKNOWN
-        self._dead: tuple[Holder, ...] = ()
+        self._lease = PostgresLease(server, self._tables, name=name)
 
     @property
     def name(self) -> str:
@@ -76,32 +66,31 @@ class PostgresBackend:
     @property
     def fence(self) -> int:
         """Number of the lease that is held."""
-        return self._lease
+        return self._lease.number
 
     @property
     def dead(self) -> tuple[Holder, ...]:
         """Earlier holders whose session ended, and of whom no entry tells yet."""
-        return self._dead
+        return self._lease.dead
 
     async def head(self) -> Head | None:
         """
         Return the head, None where there is none yet.
 
         Raises:
-            DamagedLedgerError: it is no head
+            DamagedLedgerError: it is no head, or there are several
             LedgerError: it cannot be read
         """
-        async with self._reading() as session:
-            try:
-                row = await session.run(self._tables.head)
-            except LedgerError as error:
-                if is_missing(error):
-                    return None
-                raise
+        async with self._lease.reading() as session:
+            row = await _unless_missing(session, self._tables.head)
         if row is None:
             return None
-        if row.version != VERSION:
-            msg = f"the table {self._name}/{HEAD} has version {row.version}, which there never was"
+        table = f"the table {self._name}/{HEAD}"
+        if row.version not in (UNSEALED, VERSION):
+            msg = f"{table} has version {row.version}, which there never was"
+            raise DamagedLedgerError(msg)
+        if row.rows > 1:
+            msg = f"{table} has more than one row"
             raise DamagedLedgerError(msg)
         return row.head
 
@@ -112,22 +101,20 @@ class PostgresBackend:
         Raises:
             MarkLostError: `start` is not there
         """
-        first, skipped_bytes = (0, 0) if start is None else (_first(start), start.offset)
-        async with self._reading() as session:
-            while True:
-                rows = await self._page(session, first)
-                skipped = _skipped([line for _, line in rows], skipped_bytes)
-                taken = rows[skipped:]
-                if start is not None and not taken:
-                    yield Segment(_segment(first), [])
-                for run in _runs(taken):
-                    # A row that somebody emptied is a line without its end, and no line at all.
-                    lines = [line or _EMPTIED for _, line in run]
-                    name = _segment(first if run[0] is taken[0] else run[0][0])
-                    yield Segment(name, lines, run[0][0])
-                if len(rows) < self._page_rows:
-                    return
-                first, start, skipped_bytes = rows[-1][0] + 1, None, 0
+        async with self._lease.reading() as session:
+            if start is None:
+                async for segment in self._pages(session, None, 0):
+                    yield segment
+                return
+            # Behind what the mark has counted; what follows is read by number.
+            first = _first(start)
+            rows = await self._page(session, first, 0)
+            taken = rows[_skipped([line for _, line in rows], start.offset) :]
+            for segment in _segments(taken, name=start.segment) or [Segment(start.segment, [])]:
+                yield segment
+            if len(rows) == self._page_rows:
+                async for segment in self._pages(session, *_behind(rows, first, 0)):
+                    yield segment
 
     async def acquire(self, holder: Holder) -> Holder | None:
         """
@@ -136,15 +123,7 @@ class PostgresBackend:
         Raises:
             LedgerError: they cannot be made or written
         """
-        session = await self._server.open()
-        try:
-            other = await self._take(session, holder)
-        except BaseException:
-            await session.close()
-            raise
-        if other is not None:
-            await session.close()
-        return other
+        return await self._lease.acquire(holder)
 
     async def holder(self) -> Holder | None:
         """Return who signed last, where a session has the lock."""
@@ -154,13 +133,8 @@ class PostgresBackend:
             told = None if row is None else holders.signed(row.signature)
             return told.holder if told is not None and self._tables.is_locked(cursor) else None
 
-        async with self._reading() as session:
-            try:
-                return await session.run(work)
-            except LedgerError as error:
-                if is_missing(error):
-                    return None
-                raise
+        async with self._lease.reading() as session:
+            return await _unless_missing(session, work)
 
     async def beat(self) -> None:
         """
@@ -169,26 +143,15 @@ class PostgresBackend:
         Raises:
             LeaseLostError: it is not
         """
-        row = await self._run(self._tables.head)
-        if row is None or row.lease != self._lease:
-            raise LeaseLostError(await self._lost())
+        await self._lease.beat()
 
     async def bury(self) -> None:
         """Forget the dead: entries tell of them now."""
-        if self._dead:
-            await self._sign(holders.sign(self._me))
-            self._dead = ()
+        await self._lease.bury()
 
     async def release(self) -> None:
         """Let others write: the lock ends with the session."""
-        session, self._session = self._session, None
-        if session is None:
-            return
-        lease, left = self._lease, holders.testament(self._dead)
-        self._lease, self._dead = 0, ()
-        with contextlib.suppress(LedgerError):
-            await session.run(lambda cursor: self._tables.sign(cursor, lease, left))
-        await session.close()
+        await self._lease.release()
 
     async def repair(self, end: Mark | None, head: Head) -> None:
         """Remove what follows `end`, and keep `head`."""
@@ -197,13 +160,13 @@ class PostgresBackend:
         first, offset = _first(end), end.offset
 
         def work(cursor: Cursor_) -> None:
-            self._demand_lease(cursor)
+            self._lease.check(cursor)
             rows = self._tables.read(cursor, first, self._page_rows)
             intact = _skipped([line for _, line in rows], offset)
             self._tables.cut(cursor, rows[intact - 1][0] + 1 if intact else first)
             self._tables.keep(cursor, head)
 
-        await self._run(work)
+        await self._lease.run(work)
 
     async def append(self, lines: Sequence[bytes], *, expected: Head, head: Head) -> Mark:
         """
@@ -214,43 +177,50 @@ class PostgresBackend:
             LeaseLostError: the lease is not ours any more; what was written is said
             LedgerError: it is unknown what was kept
         """
-        lease = self._lease
+        lease = self._lease.number
 
         def work(cursor: Cursor_) -> bool:
             return self._tables.append(cursor, lines, expected=expected, head=head, lease=lease)
 
-        session = self._held()
+        session = self._lease.held()
         try:
             written = await session.run(work)
         except SessionLostError as error:
-            await self._settle(head, error)
+            await self._lease.settle(head, error)
         else:
             if not written:
-                await self._explain()
+                await self._lease.explain()
         return Mark(_segment(head.sequence + 1), 0)
 
-    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
-        """Copy the tables whole, put these lines in their place, and name the copies."""
-        kept = list(lines)
+    async def replace(self, lines: AsyncIterator[bytes], head: Callable[[], Head]) -> str:
+        """
+        Copy the tables whole, put these lines in their place, and name the copies.
+
+        The lines are gathered in a table of their own first: what stands in the ledger is read
+        meanwhile, and is changed by one transaction at the end.
+        """
+        await self._lease.run(self._tables.gather)
+        first, some = 0, list[bytes]()
+        async for line in lines:
+            some.append(line)
+            if len(some) == _AT_ONCE:
+                await self._add(first, some)
+                first, some = first + len(some), []
+        await self._add(first, some)
 
         def work(cursor: Cursor_) -> str:
-            self._demand_lease(cursor)
+            self._lease.check(cursor)
             aside = self._tables.set_aside(cursor)
-            self._tables.fill(cursor, kept)
-            self._tables.keep(cursor, head)
+            self._tables.take_gathered(cursor)
+            self._tables.keep(cursor, head())
             return aside
 
-        return f"the tables {await self._run(work)} of {self._name}"
+        return f"the tables {await self._lease.run(work)} of {self._name}"
 
     async def checkpoint(self) -> bytes | None:
         """Return what `keep_checkpoint` kept last, None where there is nothing."""
-        async with self._reading() as session:
-            try:
-                return await session.run(self._tables.checkpoint)
-            except LedgerError as error:
-                if is_missing(error):
-                    return None
-                raise
+        async with self._lease.reading() as session:
+            return await _unless_missing(session, self._tables.checkpoint)
 
     async def keep_checkpoint(self, content: bytes) -> None:
         """
@@ -259,160 +229,89 @@ class PostgresBackend:
         Raises:
             LeaseLostError: the lease is not ours any more
         """
-        lease = self._lease
-        if not await self._run(lambda cursor: self._tables.keep_checkpoint(cursor, lease, content)):
-            raise LeaseLostError(await self._lost())
+        lease = self._lease.number
+        await self._lease.demand(
+            lambda cursor: self._tables.keep_checkpoint(cursor, lease, content)
+        )
 
-    async def _take(self, session: Session, holder: Holder) -> Holder | None:
-        def work(cursor: Cursor_) -> tuple[int, tuple[Holder, ...]] | Holder:
-            self._tables.make(cursor)
-            if not self._tables.lock(cursor):
-                row = self._tables.head(cursor)
-                told = None if row is None else holders.signed(row.signature)
-                # It took the lock a moment ago and has not yet said who it is.
-                return holders.UNKNOWN if told is None else told.holder
-            row = self._tables.head(cursor, update=True)
-            if row is None:
-                msg = f"the head of the ledger {self._name} was removed in this moment"
-                raise LedgerError(msg)
-            dead = holders.left_behind(holders.signed(row.signature))
-            lease = max(row.lease, 0 if row.head is None else row.head.fence) + 1
-            self._tables.take(cursor, lease, holders.sign(holder, dead))
-            return lease, dead
+    async def flaws(self) -> Sequence[str]:
+        """Say what beside lines and head is not as it was written."""
+        async with self._lease.reading() as session:
+            return await _unless_missing(session, self._flaws) or ()
 
-        taken = await session.run(work)
-        if isinstance(taken, Holder):
-            return taken
-        self._session, self._me = session, holder
-        self._lease, self._dead = taken
-        return None
+    def _flaws(self, cursor: Cursor_) -> Sequence[str]:
+        row = self._tables.head(cursor)
+        if row is None:
+            return ()
+        found = list(self._tables.flaws(cursor))
+        told = holders.signed(row.signature)
+        is_sealed = told is not None and told.v > holders.UNSEALED and told.lease == row.lease
+        if is_sealed != (row.version == VERSION):
+            found.append(f"{HEAD} does not say as it was written who took which lease last")
+        return found
 
-    async def _settle(self, head: Head, error: SessionLostError) -> None:
-        """
-        Find out whether an append was carried out whose answer was lost.
+    async def _add(self, first: int, some: Sequence[bytes]) -> None:
+        await self._lease.run(lambda cursor: self._tables.add(cursor, first, some))
 
-        Another session takes the lease's next number, which waits for a transaction that is on
-        its way and makes one that arrives later futile: what is read then stays so. Where the
-        lock is free again, nobody else was here meanwhile, and the lease goes on.
+    async def _pages(
+        self, session: Session, first: int | None, skipped: int
+    ) -> AsyncIterator[Segment]:
+        """Yield rows from a number on; of those with this number some were read before."""
+        while True:
+            rows = await self._page(session, first, skipped)
+            for segment in _segments(rows):
+                yield segment
+            if len(rows) < self._page_rows:
+                return
+            first, skipped = _behind(rows, first, skipped)
 
-        Raises:
-            LeaseLostError: the lease is lost; whether the lines are there is said
-            LedgerError: nobody answers
-        """
-        old, self._session = self._session, None
-        lease, self._lease = self._lease, 0
-        if old is not None:
-            await old.close()
-        session = await self._server.open()
-        try:
-            kept, ours = await session.run(lambda cursor: self._look(cursor, lease, head))
-            goes_on = kept and ours and await self._take_again(session, lease + 1)
-        except BaseException:
-            await session.close()
-            raise
-        if goes_on:
-            self._session, self._lease = session, lease + 1
-            return
-        await session.close()
-        told = "the entry is there" if kept else "nothing was written"
-        msg = f"{error}; {told}, and the lease is lost"
-        raise LeaseLostError(msg) from error
+    async def _page(self, session: Session, first: int | None, skipped: int) -> list[Row]:
+        def work(cursor: Cursor_) -> list[Row]:
+            return self._tables.read(cursor, first, self._page_rows, skipped=skipped)
 
-    def _look(self, cursor: Cursor_, lease: int, head: Head) -> tuple[bool, bool]:
-        row = self._tables.head(cursor, update=True)
-        ours = row is not None and row.lease == lease
-        if ours:
-            self._tables.take(cursor, lease + 1, holders.sign(self._me, self._dead))
-        rows = self._tables.read(cursor, head.sequence, 1)
-        kept = [(number, line_hash(line)) for number, line in rows]
-        return kept == [(head.sequence, head.hash)], ours
+        return await _unless_missing(session, work) or []
 
-    async def _take_again(self, session: Session, lease: int) -> bool:
-        def work(cursor: Cursor_) -> bool:
-            self._tables.await_lock(cursor)
-            row = self._tables.head(cursor)
-            return row is not None and row.lease == lease
 
-        try:
-            return await session.run(work)
-        except LedgerError:
-            # The old session is not found to be dead yet, or somebody else was faster.
-            return False
+async def _unless_missing(session: Session, work: Callable[[Cursor_], T]) -> T | None:
+    """Do some work, or nothing where there are no tables yet."""
+    try:
+        return await session.run(work)
+    except LedgerError as error:
+        if is_missing(error):
+            return None
+        raise
 
-    async def _explain(self) -> None:
-        row = await self._run(self._tables.head)
-        if row is None or row.lease != self._lease:
-            raise LeaseLostError(await self._lost())
-        msg = f"somebody else wrote to the ledger {self._name} while it was held here"
-        raise HeadMovedError(msg)
 
-    async def _sign(self, signature: bytes) -> None:
-        lease = self._lease
-        if not await self._run(lambda cursor: self._tables.sign(cursor, lease, signature)):
-            raise LeaseLostError(await self._lost())
+def _behind(rows: Sequence[Row], first: int | None, skipped: int) -> tuple[int, int]:
+    """
+    Return the last number of a page, and how many rows with it were read.
 
-    def _demand_lease(self, cursor: Cursor_) -> None:
-        row = self._tables.head(cursor, update=True)
-        if row is None or row.lease != self._lease:
-            msg = f"the lease of the ledger {self._name} is lost"
-            raise LeaseLostError(msg)
-
-    async def _lost(self) -> str:
-        msg = f"the lease of the ledger {self._name} was taken over"
-        with contextlib.suppress(LedgerError):
-            row = await self._held().run(self._tables.head)
-            told = None if row is None else holders.signed(row.signature)
-            if told is not None:
-                msg += f" by {told.holder}"
-        await self._drop()
-        return msg
-
-    async def _run(self, work: Callable[[Cursor_], T]) -> T:
-        session = self._held()
-        try:
-            return await session.run(work)
-        except SessionLostError as error:
-            await self._drop()
-            msg = f"{error}; with the connection the lease is lost"
-            raise LeaseLostError(msg) from error
-
-    async def _drop(self) -> None:
-        session, self._session = self._session, None
-        self._lease = 0
-        if session is not None:
-            await session.close()
-
-    def _held(self) -> Session:
-        if self._session is None:
-            msg = f"the lease of the ledger {self._name} is not held here"
-            raise LeaseLostError(msg)
-        return self._session
-
-    @contextlib.asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Session]:
-        """The session that holds the lease, else one for this reading."""
-        if self._session is not None:
-            yield self._session
-            return
-        session = await self._server.open()
-        try:
-            yield session
-        finally:
-            await session.close()
-
-    async def _page(self, session: Session, first: int) -> list[tuple[int, bytes]]:
-        try:
-            return await session.run(
-                lambda cursor: self._tables.read(cursor, first, self._page_rows)
-            )
-        except LedgerError as error:
-            if is_missing(error):
-                return []
-            raise
+    A number is there once. Where it is not (a table that was restored without its key), the page
+    may end between two rows of one number, and both are to be seen.
+    """
+    last = rows[-1][0]
+    before = skipped if first == last else 0
+    return last, before + sum(number == last for number, _ in rows)
 
 
 def _segment(first: int) -> str:
     return f"entries-{first}"
+
+
+def _segments(rows: Sequence[Row], *, name: str = "") -> list[Segment]:
+    """
+    Return the rows as segments of neighbouring numbers: behind a gap the number is compared again.
+
+    Args:
+        name: of the first segment, where it has one already
+    """
+    segments = []
+    for run in _runs(rows):
+        # A row that somebody emptied is a line without its end, and no line at all.
+        lines = [line or _EMPTIED for _, line in run]
+        own = name if name and run[0] is rows[0] else _segment(run[0][0])
+        segments.append(Segment(own, lines, run[0][0]))
+    return segments
 
 
 def _runs(rows: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

@@ -3,6 +3,7 @@ The tables of a ledger in PostgreSQL, and the statements over them; each returns
 
     ledger_entry      one row an entry: its number and its line, byte by byte
     ledger_head       one row: the last entry, the number of the lease, who holds it, a checkpoint
+    ledger_gathered   while a ledger is recovered: the lines that will be the entries
 
 Whoever appends changes the head's row, only while it names the expected entry and the appender's
 own lease. So the row decides who wins, and who has lost.
@@ -17,14 +18,17 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, cast
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
+from shplan.ledger.backends.holders import UNKNOWN, sign
 
 if TYPE_CHECKING:
     from shplan.ledger.backends.postgres_session import Cursor_
 
-VERSION: Final = 1
+# In version 1 the holder did not seal the number of the lease.
+UNSEALED: Final = 1
+VERSION: Final = 2
 ENTRIES: Final = "ledger_entry"
 HEAD: Final = "ledger_head"
-_AT_ONCE = 5000
+_LOWEST: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,16 @@ class HeadRow:
     Args:
         head: None before the first entry
         lease: number of the lease that was taken last
-        signature: of who holds it, or empty
+        signature: of who holds it, or held it last
         version: of the tables
+        rows: how many there are: one, unless the table lost its key
     """
 
     head: Head | None
     lease: int
     signature: bytes
     version: int = VERSION
+    rows: int = 1
 
 
 class Tables:
@@ -83,12 +89,15 @@ class Tables:
             )
         self._do(
             cursor,
-            "INSERT INTO {s}.ledger_head (version, sequence, fence, hash, lease)"
-            " VALUES (%s, %s, %s, %s, 0) ON CONFLICT DO NOTHING",
+            # Without its key nothing would conflict.
+            "INSERT INTO {s}.ledger_head (version, sequence, fence, hash, lease, holder)"
+            " SELECT %s, %s, %s, %s, 0, %s WHERE NOT EXISTS (SELECT FROM {s}.ledger_head)"
+            " ON CONFLICT DO NOTHING",
             VERSION,
             EMPTY.sequence,
             EMPTY.fence,
             EMPTY.hash,
+            sign(UNKNOWN),
         )
 
     def lock(self, cursor: Cursor_) -> bool:
@@ -118,12 +127,13 @@ class Tables:
         """
         query: LiteralString = (
             "SELECT version, sequence, fence, hash, lease, holder FROM {s}.ledger_head"
+            " ORDER BY sequence DESC LIMIT 2"
         )
         self._do(cursor, query + " FOR UPDATE" if update else query)
-        row = cursor.fetchone()
-        if row is None:
+        rows = cursor.fetchall()
+        if not rows:
             return None
-        version, sequence, fence, digest, lease, holder = row
+        version, sequence, fence, digest, lease, holder = rows[0]
         if version > VERSION:
             msg = (
                 f"the ledger {self._name} has tables of version {version} and this shplan knows "
@@ -131,11 +141,21 @@ class Tables:
             )
             raise LedgerError(msg)
         head = Head(sequence, fence, digest)
-        return HeadRow(None if head == EMPTY else head, lease, bytes(holder or b""), version)
+        kept = None if head == EMPTY else head
+        return HeadRow(kept, lease, bytes(holder or b""), version, len(rows))
 
     def take(self, cursor: Cursor_, lease: int, signature: bytes) -> None:
         """Write down a new lease, its number and its holder."""
-        self._do(cursor, "UPDATE {s}.ledger_head SET lease = %s, holder = %s", lease, signature)
+        self._do(
+            cursor,
+            # Of a version that never was the next reader tells.
+            "UPDATE {s}.ledger_head SET lease = %s, holder = %s,"
+            " version = CASE version WHEN %s THEN %s ELSE version END",
+            lease,
+            signature,
+            UNSEALED,
+            VERSION,
+        )
 
     def sign(self, cursor: Cursor_, lease: int, signature: bytes | None) -> bool:
         """Write down who holds this lease; False when it is another by now."""
@@ -177,16 +197,39 @@ class Tables:
             > 0
         )
 
-    def read(self, cursor: Cursor_, first: int, most: int) -> list[tuple[int, bytes]]:
-        """Return rows from a number on, in order."""
+    def read(
+        self, cursor: Cursor_, first: int | None, most: int, *, skipped: int = 0
+    ) -> list[tuple[int, bytes]]:
+        """
+        Return rows in order.
+
+        Args:
+            first: from this number on; None: from the lowest
+            most: how many
+            skipped: how many of them are left out before
+        """
         self._do(
             cursor,
-            "SELECT sequence, line FROM {s}.ledger_entry WHERE sequence >= %s"
-            " ORDER BY sequence LIMIT %s",
-            first,
+            "SELECT sequence, COALESCE(line, '') FROM {s}.ledger_entry WHERE sequence >= %s"
+            " ORDER BY sequence, line OFFSET %s LIMIT %s",
+            _LOWEST if first is None else first,
+            skipped,
             most,
+            # As text a line is twice as long, and has to be decoded.
+            is_binary=True,
         )
-        return [(number, bytes(line)) for number, line in cursor.fetchall()]
+        return cursor.fetchall()
+
+    def flaws(self, cursor: Cursor_) -> Iterator[str]:
+        """Say what is wrong with the tables themselves, as a restore can leave them."""
+        for table in (ENTRIES, HEAD):
+            if not self._has_key(cursor, table):
+                yield f"the table {table} has lost its primary key"
+        unnumbered = self._one(
+            cursor, "SELECT count(*) FROM {s}.ledger_entry WHERE sequence IS NULL"
+        )
+        if unnumbered != (0,):
+            yield f"the table {ENTRIES} has rows without a number: {unnumbered[0]}"
 
     def cut(self, cursor: Cursor_, first: int) -> None:
         """Remove the rows from a number on."""
@@ -198,6 +241,22 @@ class Tables:
             "UPDATE {s}.ledger_head SET version = %s, sequence = %s, fence = %s, hash = %s"
         )
         self._do(cursor, query, VERSION, head.sequence, head.fence, head.hash)
+
+    def gather(self, cursor: Cursor_) -> None:
+        """Make an empty table for lines that are to take the place of all others."""
+        self._do(cursor, "DROP TABLE IF EXISTS {s}.ledger_gathered")
+        self._do(cursor, "CREATE TABLE {s}.ledger_gathered (sequence bigint, line bytea)")
+
+    def add(self, cursor: Cursor_, first: int, lines: Sequence[bytes]) -> None:
+        """Put lines there, numbered from `first` on."""
+        self._do(
+            cursor,
+            "INSERT INTO {s}.ledger_gathered (sequence, line)"
+            " SELECT %s + added.number - 1, added.line"
+            " FROM unnest(%s::bytea[]) WITH ORDINALITY AS added (line, number)",
+            first,
+            list(lines),
+        )
 
     def set_aside(self, cursor: Cursor_) -> str:
         """Copy both tables whole, empty that of the entries, and say where the copies are."""
@@ -215,17 +274,24 @@ class Tables:
         self._do(cursor, "UPDATE {s}.ledger_head SET checkpoint = NULL")
         return f"{self._schema}.{ENTRIES}_{number} and {self._schema}.{HEAD}_{number}"
 
-    def fill(self, cursor: Cursor_, lines: Sequence[bytes]) -> None:
-        """Write lines into the empty table."""
-        for first, some in _slices(lines):
-            self._do(
-                cursor,
-                "INSERT INTO {s}.ledger_entry (sequence, line)"
-                " SELECT %s + added.number - 1, added.line"
-                " FROM unnest(%s::bytea[]) WITH ORDINALITY AS added (line, number)",
-                first,
-                some,
-            )
+    def take_gathered(self, cursor: Cursor_) -> None:
+        """Make the gathered lines the entries, in tables that are as they were made."""
+        # Of several heads one stays, whichever: the head is written next.
+        self._do(
+            cursor,
+            "DELETE FROM {s}.ledger_head WHERE ctid <> (SELECT ctid FROM {s}.ledger_head LIMIT 1)",
+        )
+        for table, key in ((ENTRIES, "sequence"), (HEAD, "one")):
+            if not self._has_key(cursor, table):
+                self._do(cursor, "ALTER TABLE {s}.{t} ADD PRIMARY KEY ({k})", t=table, k=key)
+        self._do(cursor, "INSERT INTO {s}.ledger_entry SELECT * FROM {s}.ledger_gathered")
+        self._do(cursor, "DROP TABLE {s}.ledger_gathered")
+
+    def _has_key(self, cursor: Cursor_, table: str) -> bool:
+        query: LiteralString = (
+            "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass(%s) AND indisprimary"
+        )
+        return self._one(cursor, query, self._quoted(table)) != (0,)
 
     def _both(self) -> tuple[str, str]:
         return self._quoted(ENTRIES), self._quoted(HEAD)
@@ -237,15 +303,17 @@ class Tables:
         self._do(cursor, query, *values)
         return cast("tuple[Any, ...]", cursor.fetchone())
 
-    def _do(self, cursor: Cursor_, query: LiteralString, *values: object, **names: str) -> int:
+    def _do(
+        self,
+        cursor: Cursor_,
+        query: LiteralString,
+        *values: object,
+        is_binary: bool = False,
+        **names: str,
+    ) -> int:
         from psycopg import sql  # noqa: PLC0415 - a cursor is there, so is it
 
         identifiers = {key: sql.Identifier(name) for key, name in names.items()}
         made = sql.SQL(query).format(s=sql.Identifier(self._schema), **identifiers)
-        cursor.execute(made, values or None)
+        cursor.execute(made, values or None, binary=is_binary)
         return cursor.rowcount
-
-
-def _slices(lines: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    for first in range(0, len(lines), _AT_ONCE):
-        yield first, list(lines[first : first + _AT_ONCE])

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
-
-import msgspec
 
 from shplan.core.chain import EMPTY, Head
 from shplan.core.errors import DamagedLedgerError, LedgerError, StorageError
 from shplan.ledger.backends import parts as layout
+from shplan.ledger.backends import s3_head
 from shplan.ledger.backends.s3_lease import TTL_S, S3Lease
 from shplan.ledger.backends.s3_lines import Lines
-from shplan.ledger.backends.settling import demand_conditions, put
+from shplan.ledger.backends.settling import demand_conditions, has_asked, put
 from shplan.ledger.port import HeadMovedError, Holder, LeaseLostError, Mark, Segment
 from shplan.storage.objects import Found, Objects
 from shplan.storage.port import ConditionError
@@ -37,22 +36,9 @@ FAN: Final = 64
 _HEAD = "head.json"
 _CHECKPOINT = "checkpoint.json"
 _ENTRIES = "entries"
-_HEAD_FORMAT = 1
+_PROBE = "probe.txt"
 _CANNOT_READ = "read"
 _CANNOT_WRITE = "written"
-
-
-class _HeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    fence: int
-    hash: str
-    sequence: int
-    # Of the lease under which it was written: no two writers write the same head.
-    token: str
-    v: int
-
-
-class _HeadVersion(msgspec.Struct, frozen=True):
-    v: int
 
 
 class S3Backend:
@@ -126,7 +112,8 @@ class S3Backend:
             self._folder = await self._newest_folder()
             found = await self._objects.get(self._head_key())
         try:
-            head = None if found is None else self._decode(found.content)
+            place = f"{self._name}/{self.head_name}"
+            head = None if found is None else s3_head.decode(found.content, place=place)
         except DamagedLedgerError:
             # Whoever recovers the ledger writes over this version.
             self._remember(None, found)
@@ -156,7 +143,7 @@ class S3Backend:
         """
         with self._translated(_CANNOT_WRITE):
             if not self._obeys:
-                await demand_conditions(self._objects, f"{self._root}probe.txt")
+                await demand_conditions(self._objects, f"{self._root}{_PROBE}")
                 self._obeys = True
             self._kept = None
             try:
@@ -210,7 +197,7 @@ class S3Backend:
         with self._translated(_CANNOT_WRITE):
             return await whole(self._append(b"".join(lines), expected, head))
 
-    async def replace(self, lines: Iterable[bytes], head: Head) -> str:
+    async def replace(self, lines: AsyncIterator[bytes], head: Callable[[], Head]) -> str:
         """
         Write these lines into a folder of their own, which is the ledger from then on.
 
@@ -219,27 +206,7 @@ class S3Backend:
         """
         with self._translated(_CANNOT_WRITE):
             await self._lease.refresh()
-            return await whole(self._replace(list(lines), head))
-
-    def _decode(self, content: bytes) -> Head:
-        place = f"{self._name}/{self.head_name}"
-        try:
-            version = msgspec.json.decode(content, type=_HeadVersion).v
-            if version > _HEAD_FORMAT:
-                msg = (
-                    f"the object {place} has format {version} and this shplan knows "
-                    f"{_HEAD_FORMAT}: it was written by a newer shplan"
-                )
-                raise LedgerError(msg)
-            record = msgspec.json.decode(content, type=_HeadFile)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            msg = f"the object {place} is not the head of a ledger: {error}"
-            raise DamagedLedgerError(msg) from error
-        if version != _HEAD_FORMAT or content != _head_line(record):
-            # It says the same in other bytes: shplan did not write them.
-            msg = f"the object {place} is not as shplan writes it"
-            raise DamagedLedgerError(msg)
-        return Head(record.sequence, record.fence, record.hash)
+            return await whole(self._replace(lines, head))
 
     def _remember(self, head: Head | None, found: Found | None) -> None:
         self._reach = -1 if head is None else head.sequence
@@ -258,6 +225,15 @@ class S3Backend:
         with self._translated(_CANNOT_WRITE):
             await self._lease.refresh()
             await whole(self._keep_checkpoint(content))
+
+    async def flaws(self) -> Sequence[str]:
+        """Say what beside lines, head and checkpoint is not as it was written."""
+        with self._translated(_CANNOT_READ):
+            self._folder = self._folder or await self._newest_folder()
+            found = [*await self._lease.flaws(), *await self._lines().flaws()]
+            if not await has_asked(self._objects, f"{self._root}{_PROBE}"):
+                found.append(f"{_PROBE} is not what was written there")
+        return found
 
     async def _keep_checkpoint(self, content: bytes) -> None:
         key = self._checkpoint_key()
@@ -291,28 +267,43 @@ class S3Backend:
     async def _keep(self, head: Head) -> None:
         etag = None if self._kept is None else self._kept[1]
         try:
-            etag = await put(self._objects, self._head_key(), self._head_file(head), over=etag)
+            etag = await put(
+                self._objects,
+                self._head_key(),
+                s3_head.encode(head, token=self._lease.token),
+                over=etag,
+            )
         except ConditionError as error:
             self._lease.lose()
             msg = f"{self._moved()}; the lease is lost"
             raise LeaseLostError(msg) from error
         self._kept = (head, etag)
 
-    async def _replace(self, lines: list[bytes], head: Head) -> str:
-        old = self._folder
-        if self._kept is not None and self._kept[1] is not None:
-            await self._seal(self._kept[1])
+    async def _replace(self, lines: AsyncIterator[bytes], head: Callable[[], Head]) -> str:
+        old, kept = self._folder, self._kept
+        if kept is not None and kept[1] is not None:
+            await self._shut(kept[1])
         # Whatever an attempt that died has left behind lies in a folder that nobody takes.
-        self._folder = max(old, *(await self._folders())) + 1
-        self._kept = None
-        for first, chunk in reversed(list(_chunks(lines, self._pack_bytes))):
-            name = layout.pack_name(first, first + len(chunk) - 1, 1)
-            await put(self._objects, self._entry_key(name), b"".join(chunk), over=None)
-        await self._keep(head)
-        self._loose = 0
+        new = max(old, *(await self._folders())) + 1
+        beginning: list[bytes] = []
+        async for first, chunk in _chunks(lines, self._pack_bytes):
+            if first:
+                await self._lease.refresh()
+                await self._put_pack(new, first, chunk)
+            else:
+                beginning = chunk
+        # Last: with its beginning a folder is the ledger.
+        await self._put_pack(new, 0, beginning)
+        self._folder, self._kept, self._loose = new, None, 0
+        await self._keep(head())
         return f"{self._name}/{old}"
 
-    async def _seal(self, etag: str) -> None:
+    async def _put_pack(self, folder: int, first: int, lines: Sequence[bytes]) -> None:
+        name = layout.pack_name(first, first + len(lines) - 1, 1)
+        key = f"{self._root}{folder}/{_ENTRIES}/{name}"
+        await put(self._objects, key, b"".join(lines), over=None)
+
+    async def _shut(self, etag: str) -> None:
         found = await self._objects.get(self._head_key())
         if found is None or found.etag != etag:
             self._lease.lose()
@@ -349,16 +340,6 @@ class S3Backend:
     def _entry_key(self, name: str) -> str:
         return f"{self._root}{max(self._folder, 1)}/{_ENTRIES}/{name}"
 
-    def _head_file(self, head: Head) -> bytes:
-        record = _HeadFile(
-            fence=head.fence,
-            hash=head.hash,
-            sequence=head.sequence,
-            token=self._lease.token,
-            v=_HEAD_FORMAT,
-        )
-        return _head_line(record)
-
     def _moved(self) -> str:
         return f"somebody else wrote to the ledger {self._name} while it was held here"
 
@@ -371,19 +352,18 @@ class S3Backend:
             raise LedgerError(msg) from error
 
 
-def _head_line(record: _HeadFile) -> bytes:
-    return msgspec.json.encode(record) + b"\n"
-
-
-def _chunks(lines: Sequence[bytes], most_bytes: int) -> Iterator[tuple[int, list[bytes]]]:
+async def _chunks(
+    lines: AsyncIterator[bytes], most_bytes: int
+) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Yield runs of lines of limited size, each with the number of its first line."""
-    first, size = 0, 0
+    first = number = size = 0
     chunk: list[bytes] = []
-    for number, line in enumerate(lines):
+    async for line in lines:
         if chunk and size + len(line) > most_bytes:
             yield first, chunk
             first, chunk, size = number, [], 0
         chunk.append(line)
         size += len(line)
+        number += 1
     if chunk:
         yield first, chunk

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from shplan.core.errors import LedgerError, StorageError
 from shplan.ledger.backends.holders import UNKNOWN
+from shplan.ledger.backends.seals import seal, unseal
 from shplan.ledger.backends.settling import put
 from shplan.ledger.port import Holder, LeaseLostError
 from shplan.storage.objects import Found, Objects
@@ -25,6 +26,7 @@ from shplan.storage.port import ConditionError
 TTL_S: Final = 60.0
 # The store tells its time in whole seconds, twice.
 _GRAIN_S = 2.0
+_UNSEALED, _FORMAT = 1, 2
 _ATTEMPTS = 5
 
 
@@ -126,6 +128,22 @@ class S3Lease:
         record = self._decode(found)
         return record.holder if found.age_s <= record.ttl_s + _GRAIN_S else None
 
+    async def flaws(self) -> Sequence[str]:
+        """
+        Say what of it is not as it was written.
+
+        Raises:
+            StorageError: it cannot be read
+        """
+        found = await self._objects.get(self._key)
+        try:
+            if found is not None:
+                self._decode(found)
+        except LedgerError:
+            name = self._key.rpartition("/")[2]
+            return (f"{name} does not say as it was written who holds the ledger",)
+        return ()
+
     async def beat(self) -> None:
         """
         Write it again.
@@ -220,8 +238,8 @@ class S3Lease:
 
     def _decode(self, found: Found) -> _LeaseFile:
         try:
-            return msgspec.json.decode(found.content, type=_LeaseFile)
-        except msgspec.MsgspecError as error:
+            return _read(found.content)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             msg = (
                 f"the object {self._objects.name}/{self._key} is not the lease of a ledger; "
                 "remove it once nobody writes there"
@@ -235,8 +253,23 @@ def _next(record: _LeaseFile | None, holder: Holder, ttl_s: float) -> _LeaseFile
     if record is not None and record.holder is not None:
         dead = (*dead, record.holder)
     token = secrets.token_hex(16)
-    return _LeaseFile(token=token, fence=fence, beat=0, ttl_s=ttl_s, v=1, holder=holder, dead=dead)
+    return _LeaseFile(token, fence, 0, ttl_s, _FORMAT, holder, dead)
 
 
 def _encode(record: _LeaseFile) -> bytes:
-    return msgspec.json.encode(record) + b"\n"
+    return seal(msgspec.json.encode(record))
+
+
+def _read(content: bytes) -> _LeaseFile:
+    """
+    Read a lease; format 1 had no digest.
+
+    Raises:
+        ValueError: it is none, or not as shplan wrote it
+    """
+    sealed = unseal(content)
+    record = msgspec.json.decode(content if sealed is None else sealed, type=_LeaseFile)
+    if record.v != (_UNSEALED if sealed is None else _FORMAT):
+        msg = f"format {record.v}"
+        raise ValueError(msg)
+    return record

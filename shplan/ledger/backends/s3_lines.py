@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from shplan.core.errors import StorageError
@@ -69,9 +70,12 @@ class Lines:
                 if content is None:
                     continue
                 overlap = max(due - part.first, 0) if part.last >= 0 else 0
-                lines = list(io.BytesIO(content))[overlap:]
-                yield Segment(part.name, lines, max(part.first, due))
-                due = part.last + 1 if part.last >= 0 else part.first + len(lines)
+                # Bytes are counted from where the lines begin, so the name has to say where.
+                name = layout.append_name(due) if overlap else part.name
+                # One by one: the object is in memory already, and once is enough.
+                lines = itertools.islice(io.BytesIO(content), overlap, None)
+                yield Segment(name, lines, max(part.first, due))
+                due = part.last + 1 if part.last >= 0 else part.first + _count(content)
             if not gap and (due > reach or doubted == due):
                 return
             # It is looked at a second time; what is missing then is missing.
@@ -136,23 +140,40 @@ class Lines:
         with contextlib.suppress(StorageError):
             await self._objects.delete(keys)
 
+    async def flaws(self) -> Sequence[str]:
+        """Say which objects beside the ledger's own hold something else than these."""
+        taken, spare = await self._listed()
+        if not spare:
+            return ()
+        found = []
+        async for part, is_same in self._compared(taken, spare):
+            if not is_same:
+                found.append(f"{part.name} does not hold what the entries of its number are")
+        return found
+
     async def _sweep(self, taken: Sequence[Part], spare: Sequence[Part]) -> None:
         """Remove what somebody put together and did not live to remove, byte by byte the same."""
         # Where nobody may remove anything it becomes more and more: the last are enough.
         late = spare[-_SWEPT:]
+        same = [part async for part, is_same in self._compared(taken, late) if is_same]
+        if same:
+            await self._remove([self._folder + part.name for part in same])
+
+    async def _compared(
+        self, taken: Sequence[Part], spare: Sequence[Part]
+    ) -> AsyncIterator[tuple[Part, bool]]:
+        """Tell of what stands beside what was put together whether it is the same, byte by byte."""
         for whole in taken:
-            inner = [part for part in late if whole.first <= part.first <= whole.last]
+            inner = [part for part in spare if whole.first <= part.first <= whole.last]
             if not inner:
                 continue
-            keys = [self._folder + part.name for part in (whole, *inner)]
-            outer, *contents = await self._objects.get_many(keys)
-            lines = [] if outer is None else list(io.BytesIO(outer))
-            same = [
-                key
-                for key, part, content in zip(keys[1:], inner, contents, strict=True)
-                if content and _stands(content, lines[part.first - whole.first :])
-            ]
-            await self._remove(same)
+            outer = await self._objects.get(self._folder + whole.name)
+            lines = [] if outer is None else list(io.BytesIO(outer.content))
+            async for part, content in self._contents(inner):
+                # What is gone meanwhile was somebody's to remove.
+                if content is not None and outer is not None:
+                    stands = _stands(content, lines[part.first - whole.first :])
+                    yield part, bool(content) and stands
 
     async def _resume(self, start: Mark) -> tuple[Segment, int]:
         part, lines, skipped = await self._find(start)
@@ -200,6 +221,11 @@ class Lines:
             keys = [self._folder + part.name for part in batch]
             for part, content in zip(batch, await self._objects.get_many(keys), strict=True):
                 yield part, content
+
+
+def _count(content: bytes) -> int:
+    """Return how many lines there are, one without its end included."""
+    return content.count(b"\n") + (content[-1:] not in (b"", b"\n"))
 
 
 def _is_ahead(part: Part, due: int) -> bool:

@@ -15,6 +15,7 @@ from shplan.storage.objects import Objects
 from shplan.storage.port import ConditionError
 
 _ATTEMPTS: Final = 3
+_QUESTION: Final = b"Does this store obey the conditions of writes?\n"
 
 
 async def put(objects: Objects, key: str, content: bytes, *, over: str | None) -> str:
@@ -61,6 +62,12 @@ async def demand_conditions(objects: Objects, key: str) -> None:
     await _demand(objects, key, "0" * 32)
 
 
+async def has_asked(objects: Objects, key: str) -> bool:
+    """Tell whether nothing lies there but the question that `demand_conditions` asks."""
+    found = await objects.get(key)
+    return found is None or found.content == _QUESTION
+
+
 async def _demand(objects: Objects, key: str, over: str | None) -> None:
     if not await _refuses(objects, key, over):
         msg = (
@@ -72,7 +79,7 @@ async def _demand(objects: Objects, key: str, over: str | None) -> None:
 
 async def _refuses(objects: Objects, key: str, over: str | None) -> bool:
     try:
-        await objects.put(key, b"Does this store obey the conditions of writes?\n", over=over)
+        await objects.put(key, _QUESTION, over=over)
     except ConditionError:
         return True
     return False

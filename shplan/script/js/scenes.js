@@ -37,14 +37,16 @@
     define(target, name, { value, writable: true, configurable: true, enumerable: false });
   }
 
-  function dated(scene) {
+  // `idx` is where its samples stand among those of its source.
+  function dated(scene, idx) {
     const from = scene.date === undefined ? scene.dateFrom : scene.date;
-    return from === undefined ? assign({}, scene) : assign({}, scene, { date: new Instant(from) });
+    const told = assign({ idx }, scene);
+    return from === undefined ? told : assign(told, { date: new Instant(from) });
   }
 
   function listForm(scenes) {
     const told = create(listLike);
-    for (let i = 0; i < scenes.length; i++) hidden(told, i, dated(scenes[i]));
+    for (let i = 0; i < scenes.length; i++) hidden(told, i, dated(scenes[i], i));
     hidden(told, "length", scenes.length);
     return told;
   }

@@ -101,7 +101,7 @@ class PostgresPlace:
 
     async def die(self, holder: PostgresBackend) -> None:
         await self._terminate(holder)
-        holder._session._connection.close()
+        holder._lease._session._connection.close()
 
     async def lose(self, holder: PostgresBackend) -> None:
         await self._terminate(holder)
@@ -109,8 +109,8 @@ class PostgresPlace:
     async def _terminate(self, holder: PostgresBackend) -> None:
         import psycopg
 
-        assert holder._session is not None
-        pid = holder._session._connection.info.backend_pid
+        assert holder._lease._session is not None
+        pid = holder._lease._session._connection.info.backend_pid
         with psycopg.connect(autocommit=True, **self.parameters) as other:
             gone = other.execute("SELECT pg_terminate_backend(%s, 60000)", (pid,)).fetchone()
         # A server that is busy may take its time; its locks are free only then.

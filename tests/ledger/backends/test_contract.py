@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -305,13 +305,18 @@ def test_a_heart_that_beats_for_somebody_else_stops(place: Place) -> None:
 # Recovery.
 
 
+async def one_by_one(lines: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for line in lines:
+        yield line
+
+
 def test_recovery_sets_everything_aside_and_the_lease_goes_on(place: Place) -> None:
     async def story() -> None:
         backend = await held(place)
         written, after = chained(EMPTY, 1, 2, 3)
         await backend.append(written, expected=EMPTY, head=after)
         fresh, end = chained(EMPTY, 7, 8, fence=9)
-        aside = await backend.replace(fresh, end)
+        aside = await backend.replace(one_by_one(fresh), lambda: end)
         assert await lines(place) == list(fresh)
         assert await kept(place) == end
         more, last = chained(end, 9, fence=9)
@@ -333,7 +338,7 @@ def test_a_ledger_is_recovered_more_than_once(place: Place) -> None:
         for number in range(3):
             backend = await held(place)
             fresh, end = chained(EMPTY, number)
-            asides.add(await backend.replace(fresh, end))
+            asides.add(await backend.replace(one_by_one(fresh), lambda end=end: end))
             await backend.release()
             assert await lines(place) == list(fresh)
         assert len(asides) == 3
@@ -376,7 +381,7 @@ def test_a_checkpoint_is_kept_in_the_place_of_the_last_until_a_recovery(place: P
             await backend.keep_checkpoint(content)
             assert await place.backend().checkpoint() == content
         fresh, end = chained(EMPTY, 7)
-        await backend.replace(fresh, end)
+        await backend.replace(one_by_one(fresh), lambda: end)
         await backend.release()
         assert not await place.backend().checkpoint()
 

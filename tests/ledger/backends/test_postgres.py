@@ -147,7 +147,7 @@ def test_a_lock_that_a_pooler_loses_is_no_right_to_write(table: PostgresPlace) -
             timeout_s=0
         ) as lease:
             await lease.append([adopt(1)])
-            backend._session._connection.execute("SELECT pg_advisory_unlock_all()")
+            backend._lease._session._connection.execute("SELECT pg_advisory_unlock_all()")
             async with journal(table, "bob").lease(timeout_s=0) as other:
                 with pytest.raises(LeaseLostError, match="taken over by process .* of bob"):
                     await lease.append([adopt(2)])
@@ -273,7 +273,7 @@ def test_a_reader_makes_nothing(table: PostgresPlace) -> None:
 def test_tables_of_a_newer_shplan_are_left_alone(table: PostgresPlace) -> None:
     run(write(journal(table), adopt(1)))
     with psycopg.connect(autocommit=True, **table.parameters) as connection:
-        connection.execute("UPDATE ledger.ledger_head SET version = 2")
+        connection.execute("UPDATE ledger.ledger_head SET version = 3")
     for work in (read(journal(table)), write(journal(table), adopt(2))):
         with pytest.raises(LedgerError, match="written by a newer shplan"):
             run(work)

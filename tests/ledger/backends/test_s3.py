@@ -15,6 +15,7 @@ from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError, LockedError, StorageError
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import LeaseLostError
+from shplan.ledger.reading import read as read_from
 from tests.ledger.backends.memory import Bucket, KilledError, MemoryObjects, Trouble
 from tests.ledger.backends.places import TTL_S, BucketPlace, journal, lines
 from tests.ledger.backends.turns import Turns
@@ -526,7 +527,7 @@ def test_a_lease_that_is_none_says_what_to_do() -> None:
     ("change", "error"),
     [
         (lambda head: head + b" ", "is not as shplan writes it"),
-        (lambda head: head.replace(b'"v":1', b'"v":2'), "written by a newer shplan"),
+        (lambda head: head.replace(b'"v":2', b'"v":3'), "written by a newer shplan"),
         (lambda head: b"[" * 10**5, "is not the head of a ledger"),
         (lambda head: b"", "is not the head of a ledger"),
     ],
@@ -539,3 +540,26 @@ def test_a_head_in_other_bytes_is_found(change, error: str) -> None:
     place.bucket.objects[key] = (change(content), version, now)
     with pytest.raises(LedgerError, match=error):
         run(journal(place).recorded("sandbox:1"))
+
+
+def test_a_mark_behind_what_two_have_put_together_is_where_the_lines_end() -> None:
+    """Two writers each put some together, and both parts hold some entries."""
+    place = BucketPlace(fan=100)
+    run(append_all(journal(place), [[adopt(number)] for number in range(12)]))
+    every = run(lines(place))
+    folder = "ledgers/prod/1/entries/"
+    for key in [key for key in place.bucket.objects if key.startswith(folder)]:
+        del place.bucket.objects[key]
+    for first, last in ((0, 7), (4, 12)):
+        name = f"{folder}{first:020d}-{last:020d}.1.jsonl"
+        place.bucket.objects[name] = (b"".join(every[first : last + 1]), 1, 0.0)
+    assert run(lines(place)) == every
+    reading = run(read_from(place.backend(), lambda _: None))
+    assert reading.end is not None
+    assert run(lines(place, reading.end)) == []
+    del place.bucket.objects["ledgers/prod/1/head.json"]
+    # Whoever comes next finds no head, and repairs: nothing is cut off.
+    run(write(journal(place), adopt(99)))
+    assert run(lines(place))[: len(every)] == every
+    assert len(run(lines(place, reading.end))) == 1
+    assert run(journal(place).verify()).proven
