@@ -91,7 +91,7 @@ def _opened(opened: Any, file: str) -> tuple[_Table | None, list[Diagnostic]]:
         problem for name, source in sources.items() for problem in _type(schema, name, source, file)
     ]
     if not problems:
-        problems += _bounds(opened.metadata, set(sources.values()), file)
+        problems += _bounds(opened.metadata, file)
     if problems:
         return None, problems
     described = _object(_object(geo.get("columns")).get(sources.get(COVER, "")))
@@ -166,19 +166,13 @@ def _is_text(kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
 
 
-def _bounds(metadata: Any, wanted: set[str], file: str) -> list[Diagnostic]:
+def _bounds(metadata: Any, file: str) -> list[Diagnostic]:
     if metadata.num_rows > MAX_ROWS:
         what = f"the table has {metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read."
         return [wrong_table(file, 1, what, hint="divide it into several sets")]
-    size = 0
-    for group in range(metadata.num_row_groups):
-        rows = metadata.row_group(group)
-        columns = (rows.column(at) for at in range(rows.num_columns))
-        size += sum(
-            one.total_uncompressed_size
-            for one in columns
-            if one.path_in_schema.partition(".")[0] in wanted
-        )
+    groups = range(metadata.num_row_groups)
+    # Not column by column: what is wrong with one of them ends the whole process there.
+    size = sum(metadata.row_group(group).total_byte_size for group in groups)
     return [_too_large(file)] if size > MAX_BYTES else []
 
 

@@ -180,3 +180,16 @@ def test_a_value_that_every_row_shares_is_counted_for_each(column: str, *, store
     assert len(content) < 3000
     told_of = in_bounds(lambda: "".join(told(content)), memory_bytes=1 << 30)
     assert told_of == "the table unpacks to more than 2 GB."
+
+
+@pytest.mark.parametrize("value", [0x22, 0x00])
+def test_no_byte_of_a_file_ends_the_process(value: int) -> None:
+    """The library aborts where it looks at some columns by themselves; a message is due."""
+    content = parquet(path=["a", "b"], sensingTime=["2025-06-01T10:00:00Z", None])
+
+    def read_all() -> str:
+        for at in range(len(content)):
+            told(content[:at] + bytes([value]) + content[at + 1 :])
+        return "read"
+
+    assert in_bounds(read_all, memory_bytes=2 << 30) == "read"
