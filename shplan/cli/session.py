@@ -108,7 +108,8 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
         environment=os.environ,
         span=environment.span,
     )
-    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root))
+    origin = {"project": loaded.project.name, "environment": environment.name}
+    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root), origin=origin)
 
 
 def actor(root: Path) -> dict[str, str]:

@@ -27,6 +27,8 @@ SETTLED_AFTER = timedelta(days=30)
 _OWN = ("byoc-", "batch-", "zarr-")
 _TIMELESS = ("dem",)
 _M_PER_DEGREE = 111_320.0
+# What a pass of Sentinel-2 sees from side to side.
+_PASS_M = 290_000.0
 _SOURCE = "data samples per pixel; acquisitions as the catalogue lists them"
 
 
@@ -41,6 +43,7 @@ class Search:
         until: the end of the time that is asked about
         exact: the area is that of the request, and no larger
         at_least: what the number cannot fall short of: the service's own estimate for batch
+        wide: what is read at once is a small part of the area
     """
 
     body: JsonObject
@@ -48,6 +51,7 @@ class Search:
     until: datetime
     exact: bool = False
     at_least: int = 0
+    wide: bool = False
 
     @property
     def key(self) -> str:
@@ -63,10 +67,12 @@ class Catalogue:
     Args:
         days: by search: how many scenes each day of UTC has; a search without answer is missing
         now: the server's `Date`, ISO 8601, or empty
+        at_most: searches of which more was asked than is read: of a larger area, under any clouds
     """
 
     days: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     now: str = ""
+    at_most: frozenset[str] = frozenset()
 
     def is_settled(self, search: Search) -> bool:
         """Tell whether no more acquisitions will come."""
@@ -112,7 +118,8 @@ def search_of(
         body |= {"filter": f"eo:cloud_cover <= {cloud:g}", "filter-lang": "cql2-text"}
     days = (until.date() - since.date()).days + 1
     least = math.ceil(days / 3) if estimated else 0
-    return Search(body, kind.startswith(_OWN), until, exact and not margin_m, least)
+    is_wide = bool(margin_m) and _reaches_far(box)
+    return Search(body, kind.startswith(_OWN), until, exact and not margin_m, least, is_wide)
 
 
 def margin_of(request: Object, table: JsonObject) -> float | None:
@@ -213,7 +220,12 @@ def _settled(
         expected = min(max(number, assumed.expected), most)
     elif search.at_least > number:
         source = f"{_SOURCE}; the service itself estimates one for 3 days"
-    least = number if whole and search.exact and catalogue.is_settled(search) else 0
+    loose = search.wide or search.key in catalogue.at_most
+    if loose and number > assumed.expected:
+        source = f"{source}; of more than is read, so that as many are expected as are assumed"
+        expected = min(assumed.expected, most)
+    exact = whole and search.exact and not loose
+    least = number if exact and catalogue.is_settled(search) else 0
     return replace(
         assumed, minimum=least, expected=expected, maximum=most, label=label, source=source
     )
@@ -227,6 +239,14 @@ def days_of(features: list[JsonValue]) -> Iterator[str]:
         at = instant(text) if isinstance(text, str) else None
         if at is not None:
             yield at.date().isoformat()
+
+
+def _reaches_far(box: list[float]) -> bool:
+    """Tell whether a box is wider or higher than one pass sees."""
+    west, south, east, north = (math.radians(one) for one in box)
+    nearest = 0.0 if south <= 0 <= north else min(abs(south), abs(north))
+    across, down = (east - west) * math.cos(nearest), north - south
+    return max(math.degrees(across), math.degrees(down)) * _M_PER_DEGREE > _PASS_M
 
 
 def _place(bounds: Value, margin_m: float) -> tuple[list[float], bool] | None:

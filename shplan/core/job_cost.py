@@ -34,6 +34,7 @@ MOST_WIDE_TILES_PER_DAY = 48
 _TILES_EVERY_KM = 100
 # Source: API reference of Batch V1, `valueEstimate`.
 DAYS_PER_SAMPLE = 3
+_ASSUMED = f"data samples per pixel; expected is one for {DAYS_PER_SAMPLE} days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Samples:
     expected: int = 1
     maximum: int = 1
     label: str = "samples: one with mosaicking SIMPLE"
-    source: str = f"data samples per pixel; expected is one for {DAYS_PER_SAMPLE} days"
+    source: str = "data samples per pixel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +210,13 @@ def samples_factor(
     if since is None or until is None or until < since:
         return None
     days = (until.astimezone(UTC).date() - since.astimezone(UTC).date()).days + 1
-    expected = math.ceil(days / DAYS_PER_SAMPLE)
+    expected = _expected(days)
     label = f"samples with mosaicking {mosaicking} over {days} {'day' if days == 1 else 'days'}"
     if mosaicking == "ORBIT":
-        return Samples(0, expected, days, f"{label}: one a day at most")
+        return Samples(0, expected, days, f"{label}: one a day at most", _ASSUMED)
     most = days * tiles_a_day
-    return Samples(0, expected, most, f"{label}: assumed {tiles_a_day} a day at most")
+    told = f"{label}: assumed {tiles_a_day} a day at most"
+    return Samples(0, expected, most, told, _ASSUMED)
 
 
 def interval_samples(
@@ -233,15 +235,25 @@ def interval_samples(
     intervals = f"{cut.count} {'interval' if cut.count == 1 else 'intervals'}"
     if timeless:
         return Samples(0, cut.count, cut.count, f"samples: one for each of {intervals}")
-    expected = math.ceil(cut.days / DAYS_PER_SAMPLE)
+    expected = min(_expected(cut.days), cut.days)
     if mosaicking not in ("ORBIT", "TILE"):
         label = f"samples with mosaicking SIMPLE: one for each of {intervals} at most"
-        return Samples(0, min(expected, cut.count), cut.count, label)
+        return Samples(0, min(expected, cut.count), cut.count, label, _ASSUMED)
     label = f"samples with mosaicking {mosaicking} over {cut.days} days in {intervals}"
     if mosaicking == "ORBIT":
-        return Samples(0, expected, cut.days, f"{label}: one a day at most")
+        return Samples(0, expected, cut.days, f"{label}: one a day at most", _ASSUMED)
     most = cut.days * tiles_a_day
-    return Samples(0, expected, most, f"{label}: assumed {tiles_a_day} a day at most")
+    told = f"{label}: assumed {tiles_a_day} a day at most"
+    return Samples(0, expected, most, told, _ASSUMED)
+
+
+def _expected(days: int) -> int:
+    """
+    Return how many samples so many days are expected to give.
+
+    Source: API reference of Batch V1, `valueEstimate`: January, to its 31st, counts as 10.
+    """
+    return max(days // DAYS_PER_SAMPLE, 1)
 
 
 def tiles_a_day(extent_km: tuple[float, float] | None) -> int:

@@ -109,6 +109,10 @@ def _format(given: CostInput) -> Factor:
         source += "; nothing is said of Zarr, so that the least is 1"
     if any(not one.format for one in images) and most > 1:
         source += "; where no format is stated the least is 1"
+    if min(lower) < max(lower):
+        source += (
+            "; whether it counts for all responses is not said, so that the least is the cheapest"
+        )
     return Factor(f"format: {told}", min(lower), most, most, f"{most:g}", source)
 
 

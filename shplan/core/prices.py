@@ -23,6 +23,7 @@ from shplan.core.acquisitions import (
 from shplan.core.areas import DEGREES, NotAnAreaError, area_of
 from shplan.core.compare import instant
 from shplan.core.cost import Cost, CostTerm, exactly
+from shplan.core.delivery_price import delivery_cost
 from shplan.core.image_size import ASSUMED_PX, ImageSize, extent_km, image_size
 from shplan.core.job_cost import (
     ASYNC,
@@ -59,6 +60,8 @@ from shplan.core.value import JsonObject, Object, Value, is_known
 
 _SEARCH_LEAST = 0.01
 _SEARCH_SOURCE = "processing units: area by months, from 0.01 to 1"
+# Rasters of features begin and end with whole pixels.
+_FEATURE_MARGIN_M = 1_000.0
 _EARTH_RADIUS_KM = 6_371.0088
 _JSON = (Output("FLOAT32", "application/json"),)
 
@@ -76,6 +79,8 @@ class PriceInput:
             cannot be read
         already_done: features that an earlier attempt delivered, with `skipExisting`
         catalogue: what it has said of acquisitions; where it was not asked, they are assumed
+        deployment: as run keys name it
+        around: where the features of the file lie, as `input.bounds` says it; None: not known
     """
 
     request: Object
@@ -84,6 +89,8 @@ class PriceInput:
     features: tuple[Features, ...] | None = None
     already_done: int = 0
     catalogue: Catalogue = field(default_factory=Catalogue)
+    around: Value = None
+    deployment: str = ""
 
 
 def process_cost(asked: PriceInput) -> Cost | None:
@@ -92,8 +99,10 @@ def process_cost(asked: PriceInput) -> Cost | None:
 
 
 def async_cost(asked: PriceInput) -> Cost | None:
-    """Return the price of an asynchronous Process request; it assumes no size."""
-    return _image(asked, ASYNC, assumed_px=None)
+    """Return the price of an asynchronous Process request, which assumes no size, and its delivery."""
+    image = _image(asked, ASYNC, assumed_px=None)
+    delivery = delivery_cost(asked.request, asked.script, asked.deployment)
+    return None if image is None or delivery is None else image + delivery
 
 
 def statistics_cost(asked: PriceInput) -> Cost | None:
@@ -238,7 +247,7 @@ def _statistics(asked: PriceInput, *, tiles: int) -> CostInput | None:
         assumed = interval_samples(
             mosaicking, intervals, timeless=timeless, tiles_a_day=most_tiles(data, tiles)
         )
-        search = _statistics_search(asked.request, data, intervals)
+        search = _statistics_search(asked, data, intervals)
         fused = len(data_of(asked.request)) > 1
         return counted_intervals(
             assumed, mosaicking, search, asked.catalogue, intervals, fused=fused
@@ -269,43 +278,45 @@ def _direct_searches(asked: PriceInput) -> Iterator[Search | None]:
     intervals = intervals_of(request) if "aggregation" in request else None
     for data in data_of(request):
         if intervals is not None:
-            yield _statistics_search(request, data, intervals)
+            yield _statistics_search(asked, data, intervals)
         elif "aggregation" not in request and _many(asked.script):
             yield search_of(bounds, data, _span_of(data))
 
 
 def _batch_searches(asked: PriceInput, process: Object) -> Iterator[Search | None]:
-    table = asked.tables.get("tiling-grids")
+    if _many(asked.script):
+        for data in data_of(process):
+            yield _batch_search(asked, process, data)
+
+
+def _batch_search(asked: PriceInput, process: Object, data: Object) -> Search | None:
+    """Ask about all that may be read: beyond the area as far as tiles reach, or around features."""
+    table, bounds = asked.tables.get("tiling-grids"), object_of(process.get("input")).get("bounds")
     margin_m = None if table is None else margin_of(asked.request, table)
-    if margin_m is None or not _many(asked.script):
-        return
-    bounds = object_of(process.get("input")).get("bounds")
-    for data in data_of(process):
-        yield search_of(bounds, data, _span_of(data), margin_m=margin_m, estimated=True)
+    if margin_m is None:
+        bounds, margin_m = asked.around, _FEATURE_MARGIN_M
+    return search_of(bounds, data, _span_of(data), margin_m=margin_m, estimated=True)
 
 
 def _batch_sampling(asked: PriceInput, process: Object) -> Sampling:
-    table = asked.tables["tiling-grids"]
-    margin_m = margin_of(asked.request, table)
-    bounds = object_of(process.get("input")).get("bounds")
-
     def sampling(mosaicking: str, data: Object) -> Samples | None:
         assumed = samples_of(mosaicking, data)
-        if assumed is None or margin_m is None:
-            return assumed
-        search = search_of(bounds, data, _span_of(data), margin_m=margin_m, estimated=True)
+        if assumed is None:
+            return None
+        search = _batch_search(asked, process, data)
         return counted(assumed, mosaicking, search, asked.catalogue, whole=False)
 
     return sampling
 
 
-def _statistics_search(request: Object, data: Object, intervals: Intervals) -> Search | None:
+def _statistics_search(asked: PriceInput, data: Object, intervals: Intervals) -> Search | None:
     """Ask about whole days: an interval may begin or end within one."""
     if not intervals.spans:
         return None
-    bounds = object_of(request.get("input")).get("bounds")
     span = (f"{intervals.spans[0][0]}T00:00:00Z", f"{intervals.spans[-1][1]}T23:59:59Z")
-    return search_of(bounds, data, span)
+    if asked.around is not None:
+        return search_of(asked.around, data, span, margin_m=_FEATURE_MARGIN_M)
+    return search_of(object_of(asked.request.get("input")).get("bounds"), data, span)
 
 
 def _span_of(data: Object) -> tuple[str, str]:

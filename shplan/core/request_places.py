@@ -26,6 +26,8 @@ REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         CDSE: ("waw3-1", "waw3-2", "waw4-1"),
     }
 )
+# The sandbox says that it is where most of the imagery is.
+SANDBOX_REGIONS: Final = {"sandbox": REGIONS["aws-eu-central-1"]}
 _S3 = re.compile(r"s3://([^/]+)(/.*)?", re.DOTALL)
 _HOSTED = (
     re.compile(r"https?://([^./]+)\.s3[.-][^/]*/(.*)", re.DOTALL),

@@ -10,6 +10,7 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import has_drifted
 from shplan.core.plan import Plan
+from shplan.core.resource import Receipt
 from shplan.core.value import JsonObject
 
 
@@ -26,6 +27,7 @@ class Status:
         id: the server's id, empty where there is none
         counts: of the members of a set
         waits: something runs on the server that ends by itself
+        receipt: of a run that has ended, which says what it has cost; None for others
     """
 
     address: Address
@@ -34,6 +36,7 @@ class Status:
     id: str
     counts: JsonObject
     waits: bool = False
+    receipt: Receipt | None = None
 
 
 def statuses(plan: Plan) -> tuple[Status, ...]:
@@ -50,6 +53,7 @@ def _status(change: Change) -> Status:
         change.id,
         {**change.counts},
         waits=change.waits and change.action is not Action.READ,
+        receipt=change.receipt,
     )
 
 

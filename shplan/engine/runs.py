@@ -351,7 +351,9 @@ async def _learn(
     _refuse_bound(address, confirmed, planned, world)
     filled = world.resolver.fill(desired, planned.attributes)
     surroundings = Surroundings(
-        runs=await session.ledger.runs(world.deployment), deployment=world.settings.deployment
+        runs=await session.ledger.runs(world.deployment),
+        tables=world.tables,
+        deployment=world.settings.deployment,
     )
     flow = world.registry[address.kind].confirm(filled, confirmed, surroundings)
     noted: list[Note] = []

@@ -16,6 +16,7 @@ from typing import cast
 
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
+from shplan.core.value import Object
 from shplan.providers.databases import Database, opened
 
 # Length of the envelope in a blob's header by its indicator. Source: OGC 12-128r19, 2.1.3.
@@ -45,6 +46,45 @@ def read_features(content: bytes, sizing: Sizing) -> tuple[Features, ...]:
         Features(count, width, height, 0 if sizing.filtered else count, counted, "features")
         for (width, height), count in sorted(sizes.items())
     )
+
+
+def bounds_of(content: bytes) -> Object | None:
+    """
+    Return where the features lie, as `input.bounds` of a request says it; None where nobody knows.
+    """
+    if not content:
+        return None
+    west = south = math.inf
+    east = north = -math.inf
+    codes: set[int] = set()
+    try:
+        with opened(content) as database:
+            for code, box in _boxes(database):
+                codes.add(code)
+                west, east = min(west, box[0]), max(east, box[1])
+                south, north = min(south, box[2]), max(north, box[3])
+    except (sqlite3.Error, struct.error, ArithmeticError, LookupError, ValueError):
+        return None
+    if len(codes) != 1:
+        return None
+    crs = f"http://www.opengis.net/def/crs/EPSG/0/{codes.pop()}"
+    return {"bbox": [west, south, east, north], "properties": {"crs": crs}}
+
+
+def _boxes(database: Database) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
+    """Yield the EPSG code and the box of each feature: west, east, south, north."""
+    systems = (
+        "select g.table_name, g.column_name, s.organization_coordsys_id"
+        " from gpkg_geometry_columns g join gpkg_spatial_ref_sys s on s.srs_id = g.srs_id"
+        " where lower(s.organization) = 'epsg'"
+    )
+    for table, column, code in list(database.rows(systems)):
+        # Identifiers are quoted; there is no other way to name a table in SQL.
+        query = f"select {_quoted(column)} from {_quoted(table)}"  # noqa: S608
+        for (blob,) in database.rows(query):
+            box = _envelope(blob)
+            if isinstance(code, int) and all(math.isfinite(one) for one in box):
+                yield code, box
 
 
 def _sizes(database: Database, sizing: Sizing) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from shplan.core.entry import Result, Settlement
 from shplan.core.files import FileFound, Inspect
+from shplan.core.prices import PriceInput
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import run_key
 from shplan.core.value import is_known
@@ -19,6 +20,7 @@ from shplan.providers.answers import BadAnswerError, check_form
 from shplan.providers.base import ChangeFailedError, Surroundings
 from shplan.providers.immediate import ImmediateApi, directory_of, input_of, label_of
 from shplan.providers.immediate_receipt import Kept
+from shplan.providers.job_outcome import estimated
 from shplan.providers.reconciled import stated_record
 from shplan.providers.steps import Flow
 
@@ -63,6 +65,9 @@ def confirm_immediate(
         request=stated_record(desired.spec),
         outputs={"files": [*shown]},
     )
+    if desired.script is not None:
+        asked = PriceInput(desired.spec, desired.script, surroundings.tables)
+        receipt = estimated(receipt, api.price(asked))
     return Settlement(
         Result.DONE,
         owned=True,

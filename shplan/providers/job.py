@@ -221,6 +221,7 @@ class JobView:
         evidence: how a task that is gone has ended, from the files that it left
         features: those of the file that the request names, None where it names none or it
             cannot be read
+        around: where these features lie, as `input.bounds` says it, None where nobody knows
         unfinished: a task that is gone and was started, as the files that it left say
         lost: where creating starts, ids of what was started and of which nothing tells what became;
             an empty one is that of a request whose answer was lost
@@ -238,6 +239,7 @@ class JobView:
     lost: tuple[str, ...] = ()
     catalogue: Catalogue = field(default_factory=Catalogue)
     files: Mapping[str, Value] = field(default_factory=dict)
+    around: Value = None
 
     def attempt_of(self, task: Task) -> int:
         """Return which attempt a task is: a stopped one may have been started again."""

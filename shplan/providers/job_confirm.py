@@ -16,6 +16,7 @@ from shplan.core.entry import Event, Result, Settlement
 from shplan.core.key_format import put_key
 from shplan.core.marker import read_marker
 from shplan.core.planner import dependencies
+from shplan.core.prices import PriceInput
 from shplan.core.request import Answer
 from shplan.core.resource import Desired, Receipt
 from shplan.core.run_key import RunInput, RunKey, run_key
@@ -23,8 +24,8 @@ from shplan.core.runs import START, RunRecord
 from shplan.core.value import JsonObject, is_known
 from shplan.providers.base import ChangeFailedError, Surroundings
 from shplan.providers.job import JobApi, JobView, Phase, Task, belongs, input_of
-from shplan.providers.job_files import file_digests
-from shplan.providers.job_outcome import features_of, outputs_of, receipt_of
+from shplan.providers.job_files import feature_files, features_in, file_digests
+from shplan.providers.job_outcome import estimated, features_of, outputs_of, receipt_of
 from shplan.providers.reconciled import read_or_none, stated_record
 from shplan.providers.steps import Flow, Note, RunMark
 
@@ -51,20 +52,44 @@ def confirm_job(
     key = run_key(given)
     run = surroundings.runs.get(key.digest)
     if api.listing is None:
-        return (yield from _confirm_unlisted(api, desired, given, key, confirmed, run=run))
+        settled = yield from _confirm_unlisted(api, desired, given, key, confirmed, run=run)
+        task = Task(confirmed, "", Phase.DONE, "DONE")
+        return (yield from _priced(api, desired, surroundings, settled, task=task))
     answer: Answer | None = yield from read_or_none(api.get(confirmed))
     if answer is not None and isinstance(answer.body, dict):
         task = api.task_of(answer.body)
         if not belongs(task, given, key):
             raise ChangeFailedError(_another(desired, given, task))
-        return (yield from _living(api, desired, given, key, task, run=run))
+        settled = yield from _living(api, desired, given, key, task, run=run)
+        return (yield from _priced(api, desired, surroundings, settled, task=task))
     if run is None or confirmed not in run.started:
         message = f"there is no task {confirmed}, and the ledger did not start one of that id"
         raise ChangeFailedError(message)
     attempt = max(number for number, one in run.attempts.items() if confirmed in one.ids)
     gone = Task(confirmed, "", Phase.DONE, "DONE")
     receipt = yield from _receipt(api, given, key, gone, attempt=attempt)
-    return _settled(api, desired, key, confirmed, receipt)
+    settled = _settled(api, desired, key, confirmed, receipt)
+    return (yield from _priced(api, desired, surroundings, settled, task=gone))
+
+
+def _priced(
+    api: JobApi, desired: Desired, surroundings: Surroundings, settled: Settlement, *, task: Task
+) -> Flow[Settlement]:
+    """Put beside a receipt what the run would be estimated to cost, with acquisitions assumed."""
+    if settled.receipt is None or desired.script is None:
+        return settled
+    cost = None if api.estimate is None else api.estimate(task)
+    if cost is None:
+        files = yield from feature_files(api, (desired.spec,))
+        asked = PriceInput(
+            desired.spec,
+            desired.script,
+            surroundings.tables,
+            features=features_in(api, desired.spec, files),
+            deployment=surroundings.deployment,
+        )
+        cost = api.price(asked)
+    return replace(settled, receipt=estimated(settled.receipt, cost))
 
 
 def _another(desired: Desired, given: RunInput, task: Task) -> str:

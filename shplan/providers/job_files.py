@@ -120,4 +120,12 @@ def features_in(
     return read_features(files[url], api.sizing(request)) or None
 
 
+def around_in(api: JobApi, request: Object | None, files: Mapping[str, bytes]) -> Value:
+    """Return where the features of a job's file lie, as `input.bounds` says it, else None."""
+    from shplan.providers.geopackage import bounds_of  # noqa: PLC0415 - rarely needed
+
+    url = "" if request is None else api.feature_file(request)
+    return bounds_of(files[url]) if url in files else None
+
+
 __all__ = ["feature_files", "features_in", "file_digests", "identified", "with_late_files"]

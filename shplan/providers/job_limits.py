@@ -96,7 +96,15 @@ def _own_cost(case: Case) -> Cost | None:
     if script is None:
         return None
     view = case.view
-    asked = PriceInput(case.spec, script, tables, features=view.features, catalogue=view.catalogue)
+    asked = PriceInput(
+        case.spec,
+        script,
+        tables,
+        features=view.features,
+        catalogue=view.catalogue,
+        around=view.around,
+        deployment=case.surroundings.deployment,
+    )
     return case.api.price(asked)
 
 

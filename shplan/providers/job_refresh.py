@@ -12,7 +12,7 @@ from shplan.core.prices import PriceInput
 from shplan.core.resource import Receipt
 from shplan.providers.base import Surroundings, Wanted
 from shplan.providers.job import JobApi, JobView, Phase
-from shplan.providers.job_files import feature_files, features_in, file_digests
+from shplan.providers.job_files import around_in, feature_files, features_in, file_digests
 from shplan.providers.job_find import Sought, find_listed, sought_for
 from shplan.providers.observation import Absent, Binding, Observation, Observed
 from shplan.providers.steps import Flow
@@ -40,7 +40,7 @@ def refresh_jobs(
         yield from find_listed(api, open_, surroundings)
     priced = [one for one in seeking.values() if one.is_open or one.key is None]
     files = yield from feature_files(api, [one.request for one in priced])
-    catalogue = yield from _acquisitions(api, wanted, seeking, surroundings)
+    catalogue = yield from _acquisitions(api, wanted, seeking, surroundings, files)
     found: dict[Address, Observation] = {}
     for address, sought in seeking.items():
         evidence = sought.evidence
@@ -57,6 +57,7 @@ def refresh_jobs(
             tuple(sought.lost),
             catalogue,
             sought.files,
+            around_in(api, sought.request, files),
         )
         found[address] = Absent() if _is_empty(sought) else _observed(view)
     return found
@@ -77,6 +78,7 @@ def _acquisitions(
     wanted: tuple[Wanted, ...],
     seeking: Mapping[Address, Sought],
     surroundings: Surroundings,
+    files: Mapping[str, bytes],
 ) -> Flow[Catalogue]:
     """Ask the catalogue about the jobs that may be started, whose price depends on it."""
     if not surroundings.asks_catalogue:
@@ -91,7 +93,8 @@ def _acquisitions(
             continue
         if sought.is_open or sought.key is None:
             request = api.in_common_words(desired.spec)
-            asked.append(PriceInput(request, desired.script, surroundings.tables))
+            around = around_in(api, sought.request, files)
+            asked.append(PriceInput(request, desired.script, surroundings.tables, around=around))
     return (yield from ask_catalogue(asked, now=surroundings.now))
 
 

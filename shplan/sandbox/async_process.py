@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shplan.sandbox import async_files, async_requests, metering, units
 from shplan.sandbox import async_rows as rows
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shplan.sandbox.settings import Settings
     from shplan.sandbox.storage import Storage
     from shplan.sandbox.store import Store
+    from shplan.sandbox.wire import JsonObject
     from shplan.sandbox.world import World
 
 OUT_OF_PU = "There are insufficient processing units available in your account."
@@ -48,6 +49,7 @@ def _begin(world: World, request: Request, at_ms: int) -> Step[_Over]:
         storage=world.storage,
         left_pu=units.left(world, request.account),
         has_discount=world.settings.async_discount,
+        location=world.settings.location,
     )
 
     def store(over: _Over) -> None:
@@ -100,6 +102,7 @@ class _Job:
     storage: Storage
     left_pu: float
     has_discount: bool
+    location: str
 
     def done(self) -> _Over:
         """Compute it, and write its files; for a thread, and never raises."""
@@ -111,6 +114,11 @@ class _Job:
             width=self.asked.grid.width,
             height=self.asked.grid.height,
             has_discount=self.has_discount,
+        )
+        cost_pu += metering.delivery_pu(
+            cast("JsonObject", cast("JsonObject", self.request.content["output"])["delivery"]),
+            location=self.location,
+            delivered_bytes=sum(len(one.content) for one in delivered.files),
         )
         if self.left_pu < cost_pu:
             return self._failed(OUT_OF_PU)

@@ -32,6 +32,13 @@ DISCOUNT = 1 / 3
 ASYNC_DISCOUNT = 2 / 3
 # Source: the page on processing units, the factor of the format.
 FLOAT_TIFF, RAW = 2.0, 1.4
+# A megabyte that is delivered to another region.
+ABROAD_MB_PU = 0.03
+_REGIONS = {
+    "aws-eu-central-1": ("eu-central-1",),
+    "aws-us-west-2": ("us-west-2",),
+    "cdse": ("waw3-1", "waw3-2", "waw4-1"),
+}
 # Smaller images get no discount.
 DISCOUNT_FROM_PIXELS = 10_000
 
@@ -151,6 +158,19 @@ def async_pu(full_pu: float, *, width: int, height: int, has_discount: bool) -> 
     """
     is_large = width * height >= DISCOUNT_FROM_PIXELS
     return max(full_pu * (ASYNC_DISCOUNT if has_discount and is_large else 1.0), ASYNC_MINIMUM_PU)
+
+
+def delivery_pu(delivery: JsonObject, *, location: str, delivered_bytes: int) -> float:
+    """
+    The units of what leaves the region of a deployment; a region that is not stated is its own.
+
+    Source: the page on processing units, asynchronous requests. Of Google Cloud it tells nothing.
+    """
+    place = delivery.get("s3")
+    region = place.get("region") if isinstance(place, dict) else None
+    if not isinstance(region, str) or region.lower() in _REGIONS.get(location, ()):
+        return 0.0
+    return delivered_bytes / 1e6 * ABROAD_MB_PU
 
 
 def _paired(

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from shplan.core.cost_form import levels_json
 from shplan.core.entry import Event, LedgerEntry, Result, Settlement
+from shplan.core.resource import Receipt
 from shplan.core.status import Status
 from shplan.core.value import JsonObject, JsonValue
 from shplan.views.values import Paint, amount, clip, pu, safe
@@ -94,7 +96,17 @@ def row_json(row: Status) -> JsonObject:
         "detail": row.detail,
         "id": row.id,
         "counts": {**row.counts},
+        **_billed(row.receipt),
     }
+
+
+def _billed(receipt: Receipt | None) -> JsonObject:
+    """Return what a run has cost beside its estimate, each null where nobody has said it."""
+    if receipt is None:
+        return {}
+    estimate = receipt.estimate_pu
+    levels = None if estimate is None else levels_json(estimate)
+    return {"costPU": receipt.cost_pu, "estimatePU": levels}
 
 
 def _members(row: Status) -> str:

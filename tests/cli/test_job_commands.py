@@ -142,11 +142,17 @@ def test_estimate_and_actual_stand_side_by_side(project: Project) -> None:
     told = "attempt 1 is done: 100 PU (estimated 100 PU)"
     why = project.run("why", "BatchProcess/ndvi").out
     assert told in why
-    assert "    billed: 100 PU\n    estimated: 100 PU\n      2 x " in why
+    assert "    billed: 100 PU\n    estimated: 100 PU\n      1 x " in why
     shown = json.loads(project.run("why", "BatchProcess/ndvi", "--format", "json").out)[0]
     assert shown["receipt"]["estimateTerms"] == receipts[0]["estimateTerms"]
     assert shown["receipt"]["costPU"] == 100
-    assert told in project.run("status", "--format", "json").out
+    rows = {
+        row["address"]: row for row in json.loads(project.run("status", "--format", "json").out)
+    }
+    assert told in rows["BatchProcess/ndvi"]["detail"]
+    assert rows["BatchProcess/ndvi"]["costPU"] == 100
+    assert rows["BatchProcess/ndvi"]["estimatePU"]["maximum"] == 100
+    assert "costPU" not in rows["Evalscript/ndvi"]
     output = json.loads(project.run("output", "collection").out)
     assert output == {"expected": 100, "maximum": 100, "minimum": 100}
 

@@ -40,8 +40,8 @@ def test_a_job_is_the_product_of_its_factors() -> None:
         "        2/3  bands: 2 input bands over 3 (processing units: dataMask is free unless alone)",
         "          2  format: 32-bit float (processing units: 2 for TIFF of 32-bit floats)",
         (
-            "         30  samples over 30 days; 0 at least, 10 expected (processing units: data samples per pixel; expected is"
-            " one for 3 days)"
+            "         30  samples over 30 days; 0 at least, 10 expected (processing units: data"
+            " samples per pixel)"
         ),
         "        1/3  batch discount (processing units: a third from 10,000 pixels a tile)",
     ]

@@ -149,10 +149,18 @@ def at(text: str) -> datetime:
 def test_orbits_are_days_of_utc(since: str, until: str, days: int) -> None:
     found = samples_factor("ORBIT", at(since), at(until))
     assert found is not None
-    assert (found.minimum, found.expected, found.maximum) == (0, math.ceil(days / 3), days)
+    assert (found.minimum, found.expected, found.maximum) == (0, max(days // 3, 1), days)
     tiles = samples_factor("TILE", at(since), at(until))
     assert tiles is not None
     assert (tiles.expected, tiles.maximum) == (found.expected, days * MOST_TILES_PER_DAY)
+
+
+@pytest.mark.parametrize("until", ["2021-01-31T00:00:00Z", "2021-01-31T23:59:59Z"])
+def test_the_published_number_of_samples_of_a_month(until: str) -> None:
+    """Source: API reference of Batch V1, `valueEstimate`: 2021-01-01 to 2021-01-31 counts as 10."""
+    found = samples_factor("ORBIT", at("2021-01-01T00:00:00Z"), at(until))
+    assert found is not None
+    assert found.expected == 10
 
 
 def test_simple_mosaicking_gives_one_sample_over_any_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -167,6 +168,35 @@ def test_an_asynchronous_image_has_its_discount_and_its_minimum() -> None:
     full = 5000 * 5000 / 262_144
     assert exact(async_cost(PriceInput(image(5000, 5000), large))) == pytest.approx(full * 2 / 3)
     assert exact(async_cost(PriceInput(image(512, 512), large))) == 10
+
+
+DELIVERED = {"url": "s3://results/<REQUEST_ID>/<OUTPUT>"}
+
+
+def abroad(deployment: str = "aws-eu-central-1", **place: Any) -> Cost | None:
+    request = image(2000, 2000, kind=TIFF, delivery=place)
+    return async_cost(PriceInput(request, NDVI, deployment=deployment))
+
+
+def test_what_leaves_the_region_is_paid_by_the_megabyte() -> None:
+    """Source: the page on processing units: 0.03 PU a megabyte; 16-bit pixels are 8 MB, at most."""
+    here = levels(abroad(s3=DELIVERED))
+    least, likely, most = levels(abroad(s3={**DELIVERED, "region": "us-east-1"}))
+    assert least == here[0] == here[2]
+    assert likely == most == pytest.approx(here[2] + 0.03 * 8, rel=0.02)
+    assert levels(abroad(s3={**DELIVERED, "region": "eu-central-1"})) == here
+    # Of Google Cloud nothing is said; where a deployment of no name lies, nobody knows.
+    assert levels(abroad(gs={"url": "gs://results"}))[2] == most
+    assert (
+        levels(abroad("https://example.com", s3={**DELIVERED, "region": "eu-central-1"}))[2] == most
+    )
+    assert levels(abroad("sandbox", s3={**DELIVERED, "region": "eu-central-1"})) == here
+
+
+def test_outputs_that_a_script_changes_have_no_price_abroad() -> None:
+    request = image(2000, 2000, kind=TIFF, delivery={"s3": {**DELIVERED, "region": "us-east-1"}})
+    script = replace(NDVI, changes=True)
+    assert async_cost(PriceInput(request, script, deployment="aws-eu-central-1")) is None
 
 
 def test_only_a_process_request_assumes_a_size() -> None:

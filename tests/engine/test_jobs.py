@@ -399,7 +399,10 @@ def test_a_task_that_is_gone_and_left_nothing_is_for_a_person_to_decide(tmp_path
                 await confirm(session, NDVI, "another", lock_timeout_s=0.0)
             settled = await confirm(session, NDVI, task["id"], lock_timeout_s=0.0)
         assert settled.receipt is not None
+        # Nobody can say what it was billed; what it would be estimated to cost is said all the same.
         assert settled.receipt.cost_pu is None
+        assert settled.receipt.estimate_pu == (100, 100, 100)
+        assert settled.receipt.estimate_terms
         assert (await only(world, job())).action is Action.NOOP
 
     on_bench(tmp_path, scenario, expire_done_s=60.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from shplan.core.acquisitions import Catalogue, search_of
 from shplan.core.cost import Cost
 from shplan.core.errors import NoAnswerError, RefusedError
+from shplan.core.job_cost import Features
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
 from shplan.core.prices import (
     PriceInput,
+    batch_statistics_cost,
     batch_v2_cost,
     process_cost,
     searches,
@@ -204,8 +207,63 @@ def of_areas(number: int) -> list[PriceInput]:
 
 
 def test_few_questions_are_asked() -> None:
-    found, _ = asking(of_areas(100), *[page("2025-06-01")] * MOST_SEARCHES)
-    assert len(found.days) == MOST_SEARCHES
+    far = [one for one in of_areas(120) if one.request["input"]["bounds"]["bbox"][0] % 2 == 0]  # type: ignore[index,call-overload]
+    found, sent = asking(far, *[page("2025-06-01")] * MOST_SEARCHES)
+    assert len(found.days) == len(sent) == MOST_SEARCHES
+    assert not found.at_most
+
+
+def test_neighbours_are_asked_about_together_where_they_are_many() -> None:
+    """Then the answer is of more than each reads: no more is sure, and no more is expected."""
+    fields = []
+    for n in range(200):
+        request = image()
+        west = 14.5 + n / 500
+        bounds = {"bbox": [west, 46.1, west + 0.001, 46.101]}
+        request["input"] = {**request["input"], "bounds": bounds}
+        fields.append(PriceInput(request, script()))
+    found, (body,) = asking(fields, page(*(f"2025-06-{day:02}" for day in range(1, 21))))
+    assert body["bbox"] == [14.5, 46.1, 14.899, 46.101]
+    assert len(found.days) == 200
+    for one in fields[:3]:
+        told = process_cost(replace(one, catalogue=found))
+        assert levels(told) == (0.005, 10, 20)
+
+
+def test_a_catalogue_that_knows_no_clouds_is_asked_without() -> None:
+    chosen = {"timeRange": JUNE, "maxCloudCoverage": 20}
+    one = PriceInput(image(dataFilter=chosen), script())
+    refused = RefusedError("filter names 'eo:cloud_cover'", status=400)
+    found, (first, second) = asking([one], refused, page("2025-06-01", "2025-06-06"))
+    assert "filter" in first and not {name for name in second if name.startswith("filter")}  # noqa: PT018
+    assert levels(process_cost(replace(one, catalogue=found))) == (0.005, 2, 2)
+    # Another refusal is not about the clouds.
+    gone, _ = asking([one], RefusedError("no such collection", status=404))
+    assert gone.days == {}
+
+
+def test_features_of_a_file_are_asked_about_where_they_lie() -> None:
+    crs = {"crs": "http://www.opengis.net/def/crs/EPSG/0/32633"}
+    request = {
+        "input": {"data": [DATA]},
+        "aggregation": {
+            "timeRange": {"from": JUNE["from"], "to": "2025-07-01T00:00:00Z"},
+            "aggregationInterval": {"of": "P1D"},
+        },
+    }
+    features = (Features(4000, 512, 512),)
+    blind = PriceInput(request, script("SIMPLE"), features=features)
+    assert searches(blind) == ()
+    assert levels(batch_statistics_cost(blind)) == (100, 40_000, 120_000)
+    around = {"bbox": [480_000, 5_100_000, 500_000, 5_120_000], "properties": crs}
+    known = replace(blind, around=around)
+    found, (body,) = asking([known], page(*FIVE))
+    assert body["bbox"] == pytest.approx([14.727, 46.042, 15.013, 46.241], abs=5e-3)
+    assert levels(batch_statistics_cost(replace(known, catalogue=found))) == (100, 20_000, 20_000)
+    # Over a whole country each day may show some of them, and none of them all.
+    wide = replace(known, around={**around, "bbox": [200_000, 5_000_000, 800_000, 5_400_000]})
+    found, _ = asking([wide], page(*(f"2025-06-{day:02}" for day in range(1, 31))))
+    assert levels(batch_statistics_cost(replace(wide, catalogue=found))) == (100, 40_000, 120_000)
 
 
 def test_a_refusal_costs_its_own_answer_and_silence_all_that_follow() -> None:

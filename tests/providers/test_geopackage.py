@@ -8,7 +8,7 @@ import pytest
 
 from shplan.core.image_size import Sizing
 from shplan.core.job_cost import Features
-from shplan.providers.geopackage import read_features
+from shplan.providers.geopackage import bounds_of, read_features
 from tests.support.geopackages import write
 
 BOX = (500_000, 5_150_000, 501_000, 5_152_000)
@@ -58,3 +58,22 @@ def test_what_is_no_geopackage_tells_nothing(content: bytes) -> None:
 def test_a_feature_without_any_size_tells_nothing(tmp_path: Path) -> None:
     content = write(tmp_path / "a.gpkg", [{"identifier": "a", "box": BOX}])
     assert read_features(content, Sizing({}, filtered=False)) == ()
+
+
+def test_where_features_lie_is_the_box_of_all(tmp_path: Path) -> None:
+    boxes = [
+        {"box": (500_000, 5_000_000, 500_100, 5_000_200)},
+        {"box": (499_000, 5_001_000, 499_500, 5_002_000)},
+    ]
+    for envelopes in (True, False):
+        found = bounds_of(write(tmp_path / "f.gpkg", boxes, envelopes=envelopes))
+        assert found == {
+            "bbox": [499_000, 5_000_000, 500_100, 5_002_000],
+            "properties": {"crs": "http://www.opengis.net/def/crs/EPSG/0/32633"},
+        }
+
+
+@pytest.mark.parametrize("content", [b"", b"no database"])
+def test_where_nothing_lies_nobody_knows(content: bytes, tmp_path: Path) -> None:
+    assert bounds_of(content) is None
+    assert bounds_of(write(tmp_path / "f.gpkg", [])) is None

@@ -17,6 +17,7 @@ import importlib
 import os
 import pkgutil
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,8 +57,7 @@ def shplan() -> list[str]:
 def _address() -> str:
     """Start the process that is forked, once in a session; return where it listens."""
     # The name of a socket is short, and a directory of pytest is not.
-    home = tempfile.TemporaryDirectory(prefix="shplan-")
-    address = f"{home.name}/door"
+    address = f"{tempfile.mkdtemp(prefix='shplan-')}/door"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
@@ -74,7 +74,6 @@ def _address() -> str:
         assert forking.stdin is not None
         forking.stdin.close()
         forking.wait(_ENDS_S)
-        home.cleanup()
 
     atexit.register(end)
     return address
@@ -86,6 +85,9 @@ class Command:
 
     Args:
         door: to the client, which has just come
+
+    Raises:
+        OSError, ValueError: it was killed before it had said what it wants
     """
 
     def __init__(self, door: socket.socket) -> None:
@@ -94,6 +96,8 @@ class Command:
         size, parts = int(header), []
         while size:
             part = door.recv(size)
+            if not part:
+                raise ConnectionError
             parts.append(part)
             size -= len(part)
         count, *rest = b"".join(parts).split(b"\0")
@@ -158,7 +162,11 @@ def serve(listener: socket.socket) -> Command | None:
         for key, _ in sources.select():
             if key.fileobj is listener:
                 door = listener.accept()[0]
-                command = Command(door)
+                try:
+                    command = Command(door)
+                except (OSError, ValueError):
+                    door.close()
+                    continue
                 pid = os.fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
@@ -216,8 +224,11 @@ def _run(command: Command) -> int:
 
 def main() -> None:
     prepare()
-    command = serve(socket.socket(fileno=int(sys.argv[1])))
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    door = Path(listener.getsockname())
+    command = serve(listener)
     if command is None:
+        shutil.rmtree(door.parent)
         return
     code = _run(command)
     # What the end of an interpreter does, except to take everything apart.
