@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import itertools
 import os
@@ -32,11 +33,18 @@ for profile, examples in (("shplan", 15), ("thorough", 100)):
     )
 settings.load_profile("shplan")
 
+# Nothing becomes garbage while thousands of tests are gathered, and to look for it takes seconds.
+gc.disable()
+
 # Ledgers and databases wait for the disk each time they are written, which protects from a loss of
 # power. No test causes one, so their files lie in memory where there is plenty.
 MEMORY = Path("/dev/shm")
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -23,6 +23,7 @@ import msgspec
 from shplan.api.echoes import scrub, scrub_value
 from shplan.api.redaction import is_secret_name, may_hold_secrets, redact
 from shplan.core.frozen import dataclass
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.value import JsonValue
 
 Row: TypeAlias = tuple[JsonValue, ...]
@@ -60,6 +61,7 @@ def read_json(content: bytes) -> JsonValue:
     """
     if not content.strip():
         return None
+    _check_size(content)
     try:
         body = redact(msgspec.json.decode(content))
     except RecursionError as error:
@@ -207,6 +209,18 @@ def _check_names(member: JsonValue) -> None:
         raise MalformedAnswerError(msg)
 
 
+def _check_size(content: bytes) -> None:
+    """
+    Check that an answer can be held in memory once it is read.
+
+    Raises:
+        MalformedAnswerError: it holds more values than any answer does
+    """
+    if holds_too_much(content):
+        msg = "the answer holds more values than any answer does"
+        raise MalformedAnswerError(msg)
+
+
 class _Links(msgspec.Struct, gc=False):
     nextToken: Any = None  # noqa: N815  the service's spelling
 
@@ -222,6 +236,7 @@ def _reader(columns: tuple[str, ...]) -> Callable[[bytes], Page]:
     to_rows = _row_maker(columns)
 
     def read(content: bytes) -> Page:
+        _check_size(content)
         try:
             page: Any = decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

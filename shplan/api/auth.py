@@ -27,6 +27,8 @@ _MARGIN_SHARE = 0.1
 _LEAST_PRIVATE = 8
 # Source: RFC 6750 section 2.1, the characters of a bearer token.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# No server takes a longer header.
+_LONGEST_TOKEN = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ def _read(content: bytes, asked_at_s: float) -> Token:
         answer = msgspec.json.decode(content, type=_TokenAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
         answer = None
-    if answer is None or not _TOKEN.fullmatch(answer.access_token):
+    token = "" if answer is None else answer.access_token
+    if answer is None or len(token) > _LONGEST_TOKEN or not _TOKEN.fullmatch(token):
         msg = "The token endpoint's answer holds no token."
         hint = "check that tokenUrl is an OAuth token endpoint"
         raise CredentialsError(

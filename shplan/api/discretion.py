@@ -107,9 +107,7 @@ class Discretion:
         Raises:
             MalformedAnswerError: it repeats a secret that this run has used
         """
-        if repeats(received.content, self._private):
-            msg = "the answer repeats a secret, and is not written to a file"
-            raise MalformedAnswerError(msg)
+        self._require_none(received.content)
         return Answer(
             status=received.status,
             server_time=read_date(received.headers.get("date")),
@@ -118,6 +116,21 @@ class Discretion:
             media_type=self.text(_media_type(received)),
         )
 
+    def fetched(self, received: Received) -> Fetched:
+        """
+        Return an answer as the file that it is.
+
+        Raises:
+            MalformedAnswerError: it repeats a secret that this run has used
+        """
+        self._require_none(received.content)
+        return Fetched(received.content, _spent_pu(received))
+
+    def _require_none(self, content: bytes) -> None:
+        if repeats(content, self._private):
+            msg = "the answer repeats a secret, and is not written to a file"
+            raise MalformedAnswerError(msg)
+
     def _without_secrets(self, value: T, content: bytes) -> T:
         """Replace what an answer repeats of the secrets that this run has used."""
         return scrub_all(value, self._private) if may_repeat(content, self._private) else value
@@ -125,11 +138,6 @@ class Discretion:
     @property
     def _private(self) -> tuple[str, ...]:
         return (*self._revealed, *self._auth.private)
-
-
-def fetched(received: Received) -> Fetched:
-    """Return an answer as the file that it is."""
-    return Fetched(received.content, _spent_pu(received))
 
 
 def _require_names(before: JsonValue, after: JsonValue) -> None:

@@ -12,6 +12,7 @@ import binascii
 import html
 import json
 import re
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
@@ -37,6 +38,9 @@ _ROUNDS = 3
 _LONGEST_ROUNDS = 1 << 16
 _MARKS = (b"\\", b"%", b"&")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
+_REFERENCE = re.compile(
+    r"&(?:#(?:[xX]0*([0-9A-Fa-f]{1,6})|0*([0-9]{1,7}))|[A-Za-z][A-Za-z0-9]{1,31});?", re.ASCII
+)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SPACE = b" \t\r\n"
 
@@ -175,11 +179,24 @@ def _unescaped_one(match: re.Match[str]) -> str:
     return chr(int(code, 16)) if code else _LETTERS.get(match[3], match[3])
 
 
+def _from_page(text: str) -> str:
+    """Read references to characters as pages have them; one of any length is none."""
+    return _REFERENCE.sub(_referenced, text)
+
+
+def _referenced(match: re.Match[str]) -> str:
+    hexadecimal, decimal = match[1], match[2]
+    if not hexadecimal and not decimal:
+        return html.unescape(match[0])
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
+    return chr(code) if code <= sys.maxunicode else match[0]
+
+
 _WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("\\", _unescaped),
     ("%", unquote),
     ("+", unquote_plus),
-    ("&", html.unescape),
+    ("&", _from_page),
 )
 
 

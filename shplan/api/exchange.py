@@ -25,7 +25,7 @@ from shplan.api.answers import Complaint, MalformedAnswerError, Page, read_date,
 from shplan.api.auth import Authenticator
 from shplan.api.credentials import Access, require_allowed
 from shplan.api.deployment import Deployment
-from shplan.api.discretion import Discretion, Fetched, fetched
+from shplan.api.discretion import Discretion, Fetched
 from shplan.api.errors import FailedAttempt, error_of, failure_of_status
 from shplan.api.pages import page_query, read_pages
 from shplan.api.ports import Clock, Secrets
@@ -120,7 +120,7 @@ class Exchange:
             ApiError: as `send`
         """
         prepared = replace(self._prepare(request, request.query), accept=media_type)
-        return await self._until_answered(prepared, fetched)
+        return await self._until_answered(prepared, self._discretion.fetched)
 
     async def scan(
         self, request: ApiRequest, sink: Callable[[tuple[tuple[JsonValue, ...], ...]], None]

@@ -22,6 +22,7 @@ _HASHES: Final = (20, 32)
 _EXTENDED: Final = 0x4000
 _PREFIXED_VERSION: Final = 4
 _VERSIONS: Final = (2, 3, 4)
+_AS_THEY_ARE: Final = (b"DIRC\0\0\0\2", b"DIRC\0\0\0\3")
 
 
 class UnreadableIndexError(ValueError):
@@ -38,18 +39,41 @@ def is_tracked(path: Path) -> bool:
     Raises:
         UnreadableIndexError: there is a repository, and its index cannot be understood
     """
+    name, content = _index_around(path)
+    return bool(content) and name in set(names(content))
+
+
+def tracks_below(directory: Path) -> bool:
+    """
+    Tell whether the index of the nearest repository around a directory names a file in it.
+
+    Args:
+        directory: absolute, without symbolic links
+
+    Raises:
+        UnreadableIndexError: there is a repository, and its index cannot be understood
+    """
+    name, content = _index_around(directory)
+    prefix = name + b"/"
+    # In the forms that are usual every name stands as it is, and looking is much cheaper than reading.
+    if not content or (content[:8] in _AS_THEY_ARE and prefix not in content):
+        return False
+    return any(one.startswith(prefix) for one in names(content))
+
+
+def _index_around(path: Path) -> tuple[bytes, bytes]:
+    """Return the name of a path in the nearest repository, and its index, empty where there is none."""
     for directory in path.parents:
         index = _index_of(directory)
         if index is None:
             continue
         if not index.is_file():
-            return False
+            break
         if index.stat().st_size > _MOST_BYTES:
             message = "its index is too large"
             raise UnreadableIndexError(message)
-        name = os.fsencode(path.relative_to(directory).as_posix())
-        return name in set(names(index.read_bytes()))
-    return False
+        return os.fsencode(path.relative_to(directory).as_posix()), index.read_bytes()
+    return b"", b""
 
 
 def names(content: bytes) -> Iterator[bytes]:

@@ -98,6 +98,11 @@ class SecretSources:
                 why="A file that Git tracks is no place for a secret; whether it does is not known.",
                 hint="keep the secret outside of the repository",
             ) from None
+        except (OSError, RuntimeError) as error:
+            # A directory that may not be looked into, a link that leads to itself.
+            told = error.strerror if isinstance(error, OSError) else None
+            what = f"cannot be read: {(told or 'a link leads back to itself').lower()}"
+            raise _missing(part, what, hint="name a file that may be read") from None
         if tracked:
             raise _missing(
                 part,

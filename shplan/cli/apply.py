@@ -61,7 +61,7 @@ def apply_project(options: Options, *, auto_approve: bool, destroy: bool) -> int
     interrupt = Interrupt()
 
     async def approve(planned: Planned, opened: Opened) -> bool:
-        await refuse_bad_tiles(planned, opened, options, applying=True)
+        await refuse_bad_tiles(planned, opened, options)
         show_plan(planned, options)
         quiet = not planned.plan.pending
         return auto_approve or quiet or ask(destroy=destroy)

@@ -76,9 +76,7 @@ def apply_file(options: Options, file: Path) -> int:
                     lambda: _past(opened.journal, saved, name=str(file)),
                     lock_timeout_s=chosen.lock_timeout_s,
                     interrupt=interrupt,
-                    examine=lambda planned: refuse_bad_tiles(
-                        planned, opened, chosen, applying=True
-                    ),
+                    examine=lambda planned: refuse_bad_tiles(planned, opened, chosen),
                 )
                 head = await head_after(opened.journal)
                 say_asked(opened.session.world)

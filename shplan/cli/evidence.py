@@ -101,16 +101,17 @@ def signed_heads(loaded: Loaded, files: Sequence[Path]) -> tuple[Signed, ...]:
         files: none for the environment's own file
 
     Raises:
-        LedgerError: there are none
+        LedgerError: there are none in one of them
     """
     chosen = files or (signatures_file(loaded),)
-    found = tuple(one for file in chosen if file.is_file() for one in _signed_in(file, loaded))
-    if found:
-        return found
+    found = [tuple(_signed_in(file, loaded)) if file.is_file() else () for file in chosen]
+    without = [_shown(file, loaded) for file, lines in zip(chosen, found, strict=True) if not lines]
+    if not without:
+        return tuple(line for lines in found for line in lines)
     diagnostic = Diagnostic(
         code="ledger/unsigned",
         summary="No signed heads",
-        what=f"there is no signed head in {', '.join(_shown(file, loaded) for file in chosen)}.",
+        what=f"there is no signed head in {', '.join(without)}.",
         why="Whoever asks for signatures wants to know when there are none.",
         hint="shplan ledger sign --key KEYFILE",
     )

@@ -36,7 +36,9 @@ def command(options: Options, address: str, object_id: str) -> int:
     loaded = open_project(options)
 
     async def run() -> int:
-        async with open_session(loaded, options, applying=True, priced=frozenset()) as opened:
+        async with open_session(
+            loaded, options, applying=True, priced=frozenset(), compares=False
+        ) as opened:
             learnt = await confirm(
                 opened.session, wanted, object_id, lock_timeout_s=options.lock_timeout_s
             )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from shplan.api.git_index import UnreadableIndexError, tracks_below
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.errors import CredentialsError, LedgerError
 from shplan.storage.access import may_ask_the_machine, region_of, why_closed
@@ -53,7 +54,7 @@ def open_backend(
     """
     scheme, mark, _ = text.partition("://")
     if not mark or scheme == "file":
-        return _directory(text.removeprefix("file://") or default, root)
+        return _directory(text.removeprefix("file://") or default, root, span)
     if scheme == "s3":
         return _bucket(text, environment, span)
     if scheme in ("postgresql", "postgres"):
@@ -98,10 +99,28 @@ def demand_package(package: str, extra: str, *, span: SourceSpan | None) -> None
         )
 
 
-def _directory(home: str, root: Path) -> Backend:
+def _directory(home: str, root: Path, span: SourceSpan | None) -> Backend:
     from shplan.ledger.backends.directory import DirectoryBackend  # noqa: PLC0415
 
+    if _is_committed(root / home):
+        # Who may change the repository could say what was made, and by whom it may be deleted.
+        raise refusal(
+            what=f"the ledger in {home} is committed to Git.",
+            why="A ledger says which objects are ours: it comes from those who applied, and from "
+            "nobody who sends a change.",
+            hint=f"take it out (git rm -r --cached {home}), and ignore it; to share a ledger, "
+            "write `ledger: s3://BUCKET/PREFIX` or postgresql://",
+            span=span,
+        )
     return DirectoryBackend(root / home, name=home)
+
+
+def _is_committed(directory: Path) -> bool:
+    try:
+        return tracks_below(directory.resolve())
+    except (UnreadableIndexError, OSError, RuntimeError):
+        # Whoever sends a change sends no index of Git's.
+        return False
 
 
 def _bucket(text: str, environment: Mapping[str, str], span: SourceSpan | None) -> Backend:

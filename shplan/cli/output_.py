@@ -41,7 +41,12 @@ def command(options: Options, name: str | None) -> int:
     async def run() -> int:
         with Listening(options) as events:
             async with open_session(
-                loaded, options, applying=False, listener=events, priced=frozenset()
+                loaded,
+                options,
+                applying=False,
+                listener=events,
+                priced=frozenset(),
+                compares=False,
             ) as opened:
                 planned = await plan(opened.session)
         values = {

@@ -56,7 +56,7 @@ def command(
                 loaded, options, applying=False, destroy=destroy, listener=events
             ) as opened:
                 whole_plan = await plan(opened.session)
-                await refuse_bad_tiles(whole_plan, opened, options, applying=False)
+                await refuse_bad_tiles(whole_plan, opened, options)
                 planned = whole_plan.plan
                 head = await head_of(opened.journal, planned.inputs.ledger_head)
                 say_asked(opened.session.world)

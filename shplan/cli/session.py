@@ -108,7 +108,8 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
         environment=os.environ,
         span=environment.span,
     )
-    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root))
+    origin = {"project": loaded.project.name, "environment": environment.name}
+    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root), origin=origin)
 
 
 def actor(root: Path) -> dict[str, str]:
@@ -138,6 +139,7 @@ async def open_session(
     destroy: bool = False,
     listener: EventSink | None = None,
     priced: frozenset[str] | None = None,
+    compares: bool = True,
 ) -> AsyncIterator[Opened]:
     """
     Open everything that a plan or an apply needs, and close it afterwards.
@@ -146,6 +148,7 @@ async def open_session(
         applying: something will be written
         destroy: no resource is wanted any more
         priced: whose price is wanted, by address; None: of everything. To know one is paid as well
+        compares: pins and published tables are compared with what the service says now
 
     Raises:
         CredentialsError: there are none, or they may not go to this host
@@ -182,6 +185,7 @@ async def open_session(
                 policies=_policies(project),
                 readings=_readings(project),
                 priced=priced,
+                compares=compares,
             )
 
         if loaded.questions and not destroy:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # Headers that one command reads: more tiles than these take a command of their own.
 MOST_TILES: Final = 1000
-_NO_FILES: Final = "tile/no-files"
+# Files may be on their way, and of files that differ between tiles the service takes what it needs.
+_UNSURE: Final = frozenset({"tile/no-files", "tile/file-names"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,9 @@ class _NewTiles:
     home: Object
 
 
-async def refuse_bad_tiles(
-    planned: Planned, opened: Opened, options: Options, *, applying: bool
-) -> None:
+async def refuse_bad_tiles(planned: Planned, opened: Opened, options: Options) -> None:
     """
     Look at the files of the tiles that a plan creates.
-
-    Args:
-        applying: they have to be there now; until then they may still be uploaded
 
     Raises:
         ProjectError: some break a rule; each is told, with the place of its tile
@@ -66,14 +62,29 @@ async def refuse_bad_tiles(
         return
     found: list[Diagnostic] = []
     left = MOST_TILES
-    for new in _new_tiles(planned, loaded.resources):
+    created = _new_tiles(planned, loaded.resources)
+    _tell_the_rest(sum(len(new.members) for new in created))
+    for new in created:
         looked_at = replace(new, members=new.members[:left])
         left -= len(looked_at.members)
         found += await _look(looked_at, opened, options)
-    told = [one if applying else _awaited(one) for one in found]
-    told = [one for one in told if one.severity is Severity.ERROR or one.code == _NO_FILES]
+    told = [
+        replace(one, severity=Severity.WARNING) if one.code in _UNSURE else one
+        for one in found
+        if one.severity is Severity.ERROR
+    ]
     if told:
         _tell(told, loaded.texts)
+
+
+def _tell_the_rest(total: int) -> None:
+    if total > MOST_TILES:
+        from shplan.cli.output import say  # noqa: PLC0415 - as above
+
+        say(
+            f"The files of the first {MOST_TILES:,} of {total:,} new tiles are looked at;"
+            " shplan byoc check looks at all."
+        )
 
 
 def _tell(found: list[Diagnostic], texts: Mapping[str, str]) -> None:
@@ -86,13 +97,6 @@ def _tell(found: list[Diagnostic], texts: Mapping[str, str]) -> None:
         message = "files of new tiles break the service's rules; nothing was sent"
         raise ProjectError(message, diagnostics=tuple(once(found)), texts=texts)
     say(render_all(once(found), texts).rstrip("\n"))
-
-
-def _awaited(one: Diagnostic) -> Diagnostic:
-    if one.code != _NO_FILES:
-        return one
-    why = f"{one.why} Until apply they can still be uploaded."
-    return replace(one, severity=Severity.WARNING, why=why)
 
 
 def _new_tiles(planned: Planned, resources: Sequence[Desired]) -> list[_NewTiles]:

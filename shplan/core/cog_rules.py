@@ -26,7 +26,9 @@ _COMPRESSIONS: Final = {
 }  # fmt: skip
 _TAKEN: Final = frozenset({1, 5, 8, 32946, 32773, 32909, 50000})
 _FOR_ANY_COLOUR: Final = frozenset({1, 8, 32946, 50000})
-_NORTH_OF_A_ZONE_M: Final = 9_998_000.0
+# Source: PROJ: northing of the poles in a UTM zone, from the equator, and both poles in EPSG:3035.
+_TO_POLE_M: Final = 9_997_964.943
+_POLES_OF_EUROPE: Final = ((4_321_000.0, 7_369_716.255), (4_321_000.0, -8_828_174.511))
 _COG: Final = "gdal_translate {name} fixed.tif -of COG -co COMPRESS=DEFLATE -co BLOCKSIZE=1024"
 
 
@@ -59,10 +61,10 @@ def file_findings(header: Header, *, deployment: str = "") -> Findings:
         deployment: a built-in name; CDSE takes one reference system more
     """
     yield from _layout(header)
-    yield from _tiling(header.full)
+    yield from _tiling(header)
     yield from _overviews(header)
     yield from _samples(header.full)
-    yield from _compression(header.full)
+    yield from _compression(header)
     yield from _place(header, deployment)
     yield from _no_data(header)
 
@@ -101,23 +103,29 @@ def _is_scattered(header: Header) -> bool:
     return bool(starts) and starts < header.header_bytes
 
 
-def _tiling(image: Image) -> Findings:
-    if image.tile is None:
-        yield Finding(
-            "cog/tiling",
-            "its pixels are stored in strips, not in tiles.",
-            "The service reads single tiles; a file in strips is no cloud-optimised GeoTIFF.",
-            _COG,
-        )
-        return
-    width, height = image.tile
-    if not all(LEAST_TILE_PX <= side <= MOST_TILE_PX for side in image.tile):
-        yield Finding(
-            "cog/block-size",
-            f"its internal tiles are {width} by {height} pixels.",
-            f"They have to be {LEAST_TILE_PX} to {MOST_TILE_PX} pixels on each side; 1024 is advised.",
-            _COG,
-        )
+def _tiling(header: Header) -> Findings:
+    """Look at the image, and where it keeps the rules at its overviews, which are read alike."""
+    for image in (header.full, *header.overviews):
+        whose = "its" if image is header.full else f"the overview of {image.width} pixels has its"
+        if image.tile is None:
+            stored = "pixels are" if image is header.full else "pixels"
+            yield Finding(
+                "cog/tiling",
+                f"{whose} {stored} stored in strips, not in tiles.",
+                "The service reads single tiles; a file in strips is no cloud-optimised GeoTIFF.",
+                _COG,
+            )
+            return
+        width, height = image.tile
+        if not all(LEAST_TILE_PX <= side <= MOST_TILE_PX for side in image.tile):
+            has = "internal tiles are" if image is header.full else "internal tiles in"
+            yield Finding(
+                "cog/block-size",
+                f"{whose} {has} {width} by {height} pixels.",
+                f"They have to be {LEAST_TILE_PX} to {MOST_TILE_PX} pixels on each side; 1024 is advised.",
+                _COG,
+            )
+            return
 
 
 def _overviews(header: Header) -> Findings:
@@ -183,7 +191,15 @@ def sample_type(image: Image) -> str:
     return f"{names.get(image.formats[0], 'complex')} {image.bits[0]}-bit"
 
 
-def _compression(image: Image) -> Findings:
+def _compression(header: Header) -> Findings:
+    for image in (header.full, *header.overviews):
+        found = [*_compression_of(image)]
+        if found:
+            yield from found
+            return
+
+
+def _compression_of(image: Image) -> Findings:
     name = _COMPRESSIONS.get(image.compression, f"number {image.compression}")
     if image.compression not in _TAKEN:
         yield Finding(
@@ -257,17 +273,27 @@ def is_supported(epsg: int, deployment: str = "") -> bool:
 
 def _pole(header: Header) -> Findings:
     assert header.box is not None, "a file without a place was told before"
-    _, south, _, north = header.box
+    west, south, east, north = header.box
     slack = header.scale[1] / 2 if header.scale is not None else 0.0
     beyond = header.epsg == 4326 and (south < -90 - slack or north > 90 + slack)
-    zone = header.epsg is not None and 32601 <= header.epsg <= 32660
-    if beyond or (zone and north > _NORTH_OF_A_ZONE_M):
+    poles = _poles(header.epsg)
+    if beyond or any(west <= x <= east and south <= y <= north for x, y in poles):
         yield Finding(
             "cog/pole",
             "it reaches over a pole.",
             "Tiles may not cross the North or the South Pole.",
             "cut it off there: gdalwarp -te WEST -90 EAST 90 {name} fixed.tif -of COG",
         )
+
+
+def _poles(epsg: int | None) -> tuple[tuple[float, float], ...]:
+    """Return where the poles lie in a reference system, as x and y in metres."""
+    if epsg == 3035:
+        return _POLES_OF_EUROPE
+    if epsg is None or not (32601 <= epsg <= 32660 or 32701 <= epsg <= 32760):
+        return ()
+    equator = 0.0 if epsg < 32700 else 10_000_000.0
+    return ((500_000.0, equator + _TO_POLE_M), (500_000.0, equator - _TO_POLE_M))
 
 
 def _no_data(header: Header) -> Findings:

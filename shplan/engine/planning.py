@@ -54,6 +54,7 @@ class Subject:
         asks_catalogue: as in `Surroundings`
         readings: what data kinds gave while the manifests were loaded
         priced: addresses, or all instances of one, whose price is wanted; None: of all
+        compares: what was known while loading, a pin for instance, is compared with the service
     """
 
     resources: tuple[Desired, ...]
@@ -71,6 +72,7 @@ class Subject:
     asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     priced: frozenset[str] | None = None
+    compares: bool = True
 
     def prices(self, address: Address) -> bool:
         """Tell whether anybody wants to know what an address costs."""
@@ -220,6 +222,7 @@ class _State:
             now=self._now,
             asks_catalogue=self._subject.asks_catalogue,
             readings=self._subject.readings,
+            compares=self._subject.compares,
             changing=self._changing,
         )
 

@@ -50,6 +50,7 @@ class Session:
         selection: which addresses may change
         readings: what data kinds gave while the manifests were loaded
         priced: addresses, or all instances of one, whose price is wanted; None: of all
+        compares: what was known while loading, a pin for instance, is compared with the service
     """
 
     world: World
@@ -62,6 +63,7 @@ class Session:
     policies: Policies = field(default_factory=Policies)
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     priced: frozenset[str] | None = None
+    compares: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ async def subject_of(session: Session) -> Subject:
         asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
         priced=session.priced,
+        compares=session.compares,
     )
 
 

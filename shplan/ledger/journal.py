@@ -53,6 +53,7 @@ class Journal:
         backend: where the lines lie
         clock: for the time of entries and for waiting
         actor: who writes: user, CI run and commit, as far as known; no secrets
+        origin: whose ledger it is: project and environment; empty where that is not asked
         checkpoint_bytes: by how much it has to grow before a checkpoint is made of it
     """
 
@@ -62,11 +63,14 @@ class Journal:
         *,
         clock: Clock,
         actor: Mapping[str, str],
+        origin: Mapping[str, str] | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.private: bool = backend.private
         self._backend = backend
-        self._tail = Tail(backend, clock=clock, actor=actor, checkpoint_bytes=checkpoint_bytes)
+        self._tail = Tail(
+            backend, clock=clock, actor=actor, origin=origin, checkpoint_bytes=checkpoint_bytes
+        )
 
     async def head(self) -> str:
         """Return the hash of the last entry, the genesis hash of an empty ledger."""
@@ -155,7 +159,7 @@ class Journal:
         """
         from shplan.ledger.verification import verify  # noqa: PLC0415 - only `ledger` needs it
 
-        return await verify(self._backend, anchors)
+        return await verify(self._backend, anchors, origin=self._tail.origin)
 
     async def scan(
         self, take: Callable[[LedgerEntry], None], anchors: Iterable[Anchor] = ()

@@ -19,6 +19,7 @@ from shplan.core.entry import EntryDraft, Event, LedgerEntry
 from shplan.core.errors import LedgerError
 from shplan.core.fold import Fold
 from shplan.core.line import decode
+from shplan.core.value import JsonValue
 from shplan.ledger.known import Known
 from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
 from shplan.ledger.reading import Reading, complaint, read
@@ -35,6 +36,7 @@ class Tail:
         backend: where the lines lie
         clock: for the time of entries
         actor: who writes
+        origin: whose ledger it is, for the first entry of a new one
 
     Attributes:
         turn: of whoever reads or writes: where that takes time, others would see half of it
@@ -47,11 +49,13 @@ class Tail:
         *,
         clock: Clock,
         actor: Mapping[str, str],
+        origin: Mapping[str, str] | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.backend = backend
         self.clock = clock
         self.actor = dict(actor)
+        self.origin = dict(origin or {})
         self.turn = asyncio.Lock()
         self._checkpoint_bytes = checkpoint_bytes
         self._known: Known | None = None
@@ -90,7 +94,7 @@ class Tail:
         if known is None:
             await self._read_up()
             return await self.append(drafts, fence=fence)
-        added = drafts if known.head != EMPTY else (EntryDraft(Event.GENESIS), *drafts)
+        added = drafts if known.head != EMPTY else (self._genesis(), *drafts)
         entries, lines, head = chain.append(
             known.head, added, fence=fence, time=instant(self.clock.now()), actor=self.actor
         )
@@ -103,6 +107,10 @@ class Tail:
         for entry in as_read:
             known.take(entry)
         return entries[len(added) - len(drafts) :]
+
+    def _genesis(self) -> EntryDraft:
+        # A ledger that lies where another one belongs is whole; only this tells.
+        return EntryDraft(Event.GENESIS, data=dict[str, JsonValue](self.origin))
 
     async def save(self, *, fence: int) -> None:
         """

@@ -6,11 +6,11 @@ It starts at no checkpoint and trusts none: it folds the entries again and compa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from shplan.core.anchors import Anchor, Finding, Watch
 from shplan.core.chain import Damage, Head
-from shplan.core.entry import LedgerEntry
+from shplan.core.entry import Event, LedgerEntry
 from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.ledger import checkpoint
@@ -37,6 +37,7 @@ class Report:
         anchors: what became of each anchor
         checkpoint: whether there is one, and whether it is what the entries come to
         flaws: what lies beside all that and is not as it was written
+        origin: whose ledger it says it is, if that is not whose it should be
     """
 
     entries: int
@@ -50,6 +51,7 @@ class Report:
     anchors: tuple[Finding, ...] = ()
     checkpoint: CheckpointState = CheckpointState.NONE
     flaws: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def head(self) -> str:
@@ -61,25 +63,32 @@ class Report:
         """Nothing was changed, every anchor is met, and no reader is misled."""
         anchored = all(one.met for one in self.anchors)
         misled = self.checkpoint in (CheckpointState.WRONG, CheckpointState.ALTERED)
-        return self.damage is None and anchored and not misled and not self.flaws
+        foreign = bool(self.flaws or self.origin)
+        return self.damage is None and anchored and not misled and not foreign
 
 
-async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
+async def verify(
+    backend: Backend, anchors: Iterable[Anchor] = (), *, origin: Mapping[str, str]
+) -> Report:
     """
     Read everything anew and say what is there; damage is an answer, not an error.
 
     Args:
         anchors: heads that were written down elsewhere
+        origin: whose ledger it should be
 
     Raises:
         LedgerError: it cannot be read at all
     """
     watch = Watch(anchors)
     comparison = _Comparison(await _checkpoint(backend))
+    begun: list[LedgerEntry] = []
 
     def take(entry: LedgerEntry) -> None:
         watch.take(entry)
         comparison.take(entry)
+        if entry.draft.event is Event.GENESIS:
+            begun.append(entry)
 
     reading = await read(backend, take)
     end, damage, kept = reading.verdict.head, reading.verdict.damage, reading.acknowledged
@@ -95,7 +104,15 @@ async def verify(backend: Backend, anchors: Iterable[Anchor] = ()) -> Report:
         anchors=watch.findings(end),
         checkpoint=comparison.state(is_whole=damage is None),
         flaws=tuple(await backend.flaws()),
+        origin=_other_origin(begun[0], origin) if begun else "",
     )
+
+
+def _other_origin(genesis: LedgerEntry, expected: Mapping[str, str]) -> str:
+    """Say whose a ledger is, where that is somebody else's; older ones do not say it."""
+    said = genesis.draft.data
+    differs = any(name in said and said[name] != value for name, value in expected.items())
+    return ", ".join(f"{name} {said.get(name)}" for name in expected) if differs else ""
 
 
 async def _checkpoint(backend: Backend) -> bytes | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.parse import kind_of
 from shplan.manifest.source import FileError
@@ -47,6 +48,8 @@ _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[0-9.]*:)?([0-9]+)", re.IGNORE
 
 _DEEPEST = 4
 _LONGEST_BLOB = 64 << 20
+# A million tiles with covers hold half of it.
+_MOST_VALUES = 50_000_000
 # Of SQLite's own steps, of which a table takes less than one for each byte.
 _STEPS_AT_ONCE = 10_000
 _STEPS, _STEPS_PER_BYTE = 10_000_000, 5
@@ -81,6 +84,9 @@ def load_json(content: bytes) -> JsonObject:
     Raises:
         GeometryError: it is none
     """
+    if holds_too_much(content, most=_MOST_VALUES):
+        msg = f"holds more than {_MOST_VALUES:,} values."
+        raise GeometryError(msg, hint="simplify the shapes, or divide the file")
     try:
         document = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shplan.manifest.collections import Collection
-    from shplan.manifest.script_meaning import Remark
+    from shplan.manifest.script_remarks import Remark
     from shplan.script import InputFacts, ScriptFacts
 
 
@@ -146,7 +146,7 @@ class ScriptChecks:
     def _of_input(
         self, text: str, given: InputFacts, number: int, data: Sequence[Data], *, several: bool
     ) -> list[Remark]:
-        from shplan.manifest.script_meaning import (  # noqa: PLC0415 - as above
+        from shplan.manifest.script_inputs import (  # noqa: PLC0415 - as above
             remarks_on_input,
             without_data,
         )
@@ -216,8 +216,9 @@ class FileChecks:
 
         More is taken than a batch request takes: simple scripts, and those without a version line.
         """
-        from shplan.manifest.script_looks import look  # noqa: PLC0415 - good scripts only
-        from shplan.manifest.script_meaning import remarks, remarks_on_input  # noqa: PLC0415
+        from shplan.manifest.script_inputs import remarks_on_input  # noqa: PLC0415 - good scripts only
+        from shplan.manifest.script_looks import look  # noqa: PLC0415
+        from shplan.manifest.script_meaning import remarks  # noqa: PLC0415
 
         bands = (*self._collection.bands, MASK) if self._collection else ()
         try:

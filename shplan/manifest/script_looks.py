@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shplan.manifest.collections import MASK
-from shplan.manifest.script_meaning import Look, amiss
+from shplan.manifest.script_meaning import amiss
+from shplan.manifest.script_remarks import Look
 from shplan.manifest.script_values import (
     DAYS,
     MANY_DAYS,

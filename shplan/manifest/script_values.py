@@ -170,8 +170,8 @@ def scenes_of(mosaicking: str, days: Sequence[str] = DAYS) -> tuple[dict[str, Js
 
 
 def _tile(number: int, day: str) -> dict[str, Json]:
-    # As products are called: by the begin and the end of a pass, some of which are at night.
-    product = f"S3A_{day.replace('-', '')}T013000_T133000"
+    # As products are called: by one of two satellites, the begin and the end of a pass, also at night.
+    product = f"S3{'AB'[number % 2]}_{day.replace('-', '')}T013000_T133000"
     return {
         "date": f"{day}T10:00:00Z",
         "cloudCoverage": 7.5,

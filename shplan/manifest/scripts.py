@@ -18,7 +18,7 @@ from shplan.script import Fault, ScriptError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shplan.manifest.script_meaning import Look, Remark
+    from shplan.manifest.script_remarks import Look, Remark
     from shplan.script import ScriptFacts, Worker
 
 _SUMMARIES = {

@@ -8,13 +8,13 @@ own descriptions: PNG (W3C, section 5), JPEG (ITU T.81, annex B), TIFF 6.0 secti
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Mapping
 from typing import Final
 
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.request import Answer
+from shplan.providers.archives import ArchiveError, Member, OtherMemberError, plain_members
 
 TAR: Final = "application/tar"
 MEDIA_TYPES: Final[Mapping[str, str]] = {
@@ -68,24 +68,12 @@ def members(answer: Answer) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         # Without compression: what it holds is no larger than what came.
-        with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if not member.isreg() or member.issparse() or not name or "/" in name:
-                    msg = f"the archive holds {name!r}, which is no plain file"
-                    raise BadAnswerError(msg)
-                if len(found) >= _MOST_MEMBERS:
-                    msg = f"the archive holds more than {_MOST_MEMBERS} files"
-                    raise BadAnswerError(msg)
-                stream = archive.extractfile(member)
-                content = b"" if stream is None else stream.read()
-                if len(content) != member.size:
-                    msg = f"the archive is cut off in {name}"
-                    raise CutOffError(msg)
-                found[name.rpartition(".")[0] or name] = content
-    except (tarfile.TarError, ValueError, OSError, EOFError) as error:
-        if isinstance(error, BadAnswerError):
-            raise
+        for member in plain_members(answer.content):
+            _add(found, member)
+    except OtherMemberError as error:
+        msg = f"the archive holds {error.name[:_SHOWN]!r}, which is no plain file"
+        raise BadAnswerError(msg) from error
+    except ArchiveError as error:
         # Its name says tar: it is one that ends too early.
         msg = f"the tar archive cannot be read: {error}"
         raise CutOffError(msg) from error
@@ -93,6 +81,23 @@ def members(answer: Answer) -> dict[str, bytes]:
         msg = "the archive is empty"
         raise CutOffError(msg)
     return found
+
+
+def _add(found: dict[str, bytes], member: Member) -> None:
+    name = member.name.removeprefix("./")
+    if not name or "/" in name:
+        raise OtherMemberError(name)
+    if not member.is_whole:
+        msg = f"the archive is cut off in {name[:_SHOWN]}"
+        raise CutOffError(msg)
+    identifier = name.rpartition(".")[0] or name
+    if identifier in found:
+        msg = f"the archive holds {identifier[:_SHOWN]!r} twice"
+        raise BadAnswerError(msg)
+    if len(found) >= _MOST_MEMBERS:
+        msg = f"the archive holds more than {_MOST_MEMBERS} files"
+        raise BadAnswerError(msg)
+    found[identifier] = member.content
 
 
 def check_form(content: bytes, form: str) -> None:
@@ -132,6 +137,9 @@ def read_json(content: bytes) -> object:
     Raises:
         BadAnswerError: it is none
     """
+    if holds_too_much(content):
+        msg = "the answer holds more values than any answer does"
+        raise BadAnswerError(msg)
     try:
         found: object = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.marker import read_script_marker
 from shplan.core.paths import holds_minted, with_minted
@@ -209,7 +210,7 @@ def _may_tell(name: str, task: str, *, is_own: bool) -> bool:
 def read_beside(content: bytes | None) -> _Told | None:
     """Read a file beside the outputs; None where it is neither a copy of a request nor an error."""
     try:
-        told = json.loads(content or b"")
+        told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):

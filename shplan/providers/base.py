@@ -113,6 +113,7 @@ class Surroundings:
         now: the server's `Date`, ISO 8601 in UTC, empty before its first answer
         asks_catalogue: how many acquisitions a request reads may be asked of the catalogue
         readings: what data kinds gave while the manifests were loaded
+        compares: what was known while loading, a pin for instance, is compared with the service
         changing: addresses that this plan changes, of those that were decided so far
     """
 
@@ -134,6 +135,7 @@ class Surroundings:
     now: str = ""
     asks_catalogue: bool = False
     readings: Mapping[Address, Reading] = field(default_factory=dict)
+    compares: bool = True
     changing: AbstractSet[Address] = frozenset()
 
 

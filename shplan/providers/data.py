@@ -228,7 +228,7 @@ def _is_asked(desired: Desired, surroundings: Surroundings) -> bool:
         return False
     known = surroundings.readings.get(desired.address)
     if known is not None:
-        return not known.asked
+        return not known.asked and surroundings.compares
     # What this plan changes may be what is asked for: it is read when that is done.
     return surroundings.changing.isdisjoint(desired.depends_on)
 

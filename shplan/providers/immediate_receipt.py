@@ -16,6 +16,7 @@ from typing import Final, cast
 
 from shplan.core.address import Address
 from shplan.core.cost_form import levels_json, levels_of, terms_json, terms_of
+from shplan.core.json_bounds import read_bounded
 from shplan.core.resource import Receipt
 from shplan.core.value import JsonObject, JsonValue, Object, digest
 from shplan.providers.answer_places import Target
@@ -117,7 +118,7 @@ def is_receipt(content: bytes | None) -> bool:
 def read_receipt(content: bytes | None) -> Receipt | None:
     """Read a receipt file; None where it is none, or does not hold what its key is made of."""
     try:
-        document = json.loads(content or b"")
+        document = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or document.get("format") != FORMAT:

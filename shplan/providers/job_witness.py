@@ -8,11 +8,11 @@ documentation of Batch V2, "the request's copy"; its name and form are assumptio
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
+from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import put_key
 from shplan.core.paths import template_root
 from shplan.core.run_key import RunInput, RunKey
@@ -72,7 +72,7 @@ def copies_below(
 
 def _request_in(content: bytes) -> JsonObject | None:
     try:
-        told = json.loads(content)
+        told = read_bounded(content)
     except (ValueError, RecursionError):
         return None
     request = told.get("request", told) if isinstance(told, dict) else None

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import cast
 
+from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import holds_key, put_key
 from shplan.core.paths import holds_minted, template_root, with_minted
 from shplan.core.run_key import RunInput, RunKey
@@ -68,12 +69,12 @@ def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
 def error_in(content: bytes | None) -> tuple[str, str] | None:
     """Return feature and cause, where a file tells of a failure."""
     try:
-        told = json.loads(content or b"")
+        told = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
-    error = told.get("error") if isinstance(told, dict) else None
-    if not error:
+    if not isinstance(told, dict) or not told.get("error"):
         return None
+    error = told["error"]
     name = told.get("identifier") or told.get("id")
     cause = error.get("message") if isinstance(error, dict) else error
     return told_cause(name or ""), told_cause(cause or json.dumps(error, sort_keys=True))

@@ -40,8 +40,12 @@ COLUMNS: Final = (
     "previous",
     "hash",
 )
-# A spreadsheet takes a cell that begins so for a formula, and a server's words may begin so.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet takes a cell that begins so for a formula, and a server's words may begin so. East
+# Asian ones take the wide forms as well; blanks before it may be trimmed on the way there.
+# Source: OWASP, "CSV Injection".
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What spreadsheets show as text begins so; so whoever reads by program takes exactly one away.
+_TEXT: Final = "'"
 
 
 def csv_header() -> str:
@@ -105,4 +109,5 @@ def _row(cells: tuple[object, ...]) -> str:
 
 def _cell(value: object) -> str:
     shown = "" if value is None else str(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    is_risky = shown.startswith((*_FORMULA, _TEXT)) or shown.lstrip().startswith(_FORMULA)
+    return _TEXT + shown if is_risky else shown

@@ -25,6 +25,7 @@ from shplan.core.address import Address
 from shplan.core.change import Action, Reason, RefusalKind
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import PlanError, StalePlanError
+from shplan.core.json_bounds import holds_too_much
 from shplan.core.plan import PLAN_FORMAT, Plan, PlanInputs, plan_json
 from shplan.core.value import (
     JsonObject,
@@ -265,6 +266,8 @@ def load_plan(content: bytes, *, name: str) -> SavedPlan:
         PlanError: it is no plan, or one of another format
         StalePlanError: it was changed after it was made
     """
+    if holds_too_much(content, most=_MOST_VALUES):
+        raise _wrong(name, f"it holds more than {_MOST_VALUES:,} values")
     try:
         document = cast("JsonValue", orjson.loads(content))
     except orjson.JSONDecodeError as error:
@@ -347,6 +350,8 @@ def _digest(plan: JsonObject) -> str:
     return digest(cast("Value", essence))
 
 
+# A thousand for each of many thousand changes.
+_MOST_VALUES = 50_000_000
 _ESSENCE = (
     "address",
     "adopts",

@@ -75,6 +75,11 @@ class Verification(Protocol):
         ...
 
     @property
+    def origin(self) -> str:
+        """Whose ledger it says it is, if that is somebody else's."""
+        ...
+
+    @property
     def proven(self) -> bool:
         """Nothing was changed, and every anchor is met."""
         ...
@@ -110,6 +115,8 @@ def render_verification(report: Verification, signatures: Sequence[SignatureFind
         lines = [f"Intact: {_entries(report.entries)} in {files}."]
     lines += _anchored(report.anchors)
     lines += _signed(report, signatures)
+    if report.origin:
+        lines.append(f"It is another ledger: that of {safe(report.origin)}.")
     lines += (f"Somebody was here: {safe(one)}." for one in report.flaws)
     if report.damage is None:
         lines += [f"ledger head {printed_end(report)}"] if report.entries else []
@@ -143,6 +150,7 @@ def verification_json(
         "headBehind": report.head_behind,
         "checkpoint": str(report.checkpoint.value),
         "flaws": list(report.flaws),
+        "origin": report.origin,
         "anchors": [
             {
                 "anchor": str(one.anchor),

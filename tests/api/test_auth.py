@@ -113,6 +113,7 @@ def test_a_refused_client_is_told_what_to_do(status: int) -> None:
         b"{}",
         b'{"access_token":1}',
         b'{"access_token":"a\\r\\nX: y"}',
+        b'{"access_token":"' + b"a" * 100_000 + b'"}',
         b"[]",
         b"\xff",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shplan.api import secrets
 from shplan.api.git_index import is_tracked, names
 from shplan.api.secrets import MOST_BYTES, SecretSources
 from shplan.core.errors import CredentialsError
@@ -274,3 +276,18 @@ def test_a_relative_path_leads_from_the_manifest_and_stays_in_the_project() -> N
 
 def test_the_bound_of_a_file_is_small() -> None:
     assert MOST_BYTES <= 1 << 20
+
+
+@pytest.mark.parametrize("name", ["loop", "loop/x", "dir/x", "closed/x"])
+def test_a_file_that_cannot_be_reached_is_said(
+    name: str, sources: SecretSources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project" / "loop").symlink_to("loop")
+
+    def looked(path: Path) -> bool:
+        if "closed" in path.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return False
+
+    monkeypatch.setattr(secrets, "is_tracked", looked)
+    assert "cannot be read" in refused(sources, f"file:{name}")

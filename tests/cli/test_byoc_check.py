@@ -73,6 +73,64 @@ def test_declared_bands_are_compared(project, bucket: Path) -> None:
     assert "a: it has no file B8A for the declared band NIR." in said.err
 
 
+def test_a_tile_that_breaks_a_rule_is_an_error_before_any_request(project, bucket: Path) -> None:
+    kept = (bucket / "b/B08.tiff").read_bytes()
+    assert project.run("plan", "-o", str(project.root / "plan.json")).code == 0
+    write(bucket / "b/B08.tiff", driver="GTiff")
+    for command in (("plan",), ("apply", "--auto-approve"), ("apply", "plan.json")):
+        said = project.run(*command)
+        assert (said.code, said.out) == (1, "")
+        assert "error[cog/tiling]: No internal tiles\n  manifests/fields.yaml:" in said.err
+        assert "hint: gdal_translate B08.tiff fixed.tif -of COG" in said.err
+    assert project.run("ledger", "show").out == "The ledger is empty.\n"
+    # Who only deletes, or looks, is not asked about files.
+    assert project.run("status").code == 0
+    assert project.run("plan", "--destroy").code == 0
+    (bucket / "b/B08.tiff").write_bytes(kept)
+    assert project.run("apply", "plan.json").code == 0
+    # What is there already is the business of its ingestion.
+    write(bucket / "b/B08.tiff", driver="GTiff")
+    assert project.run("plan").code == 0
+
+
+def test_what_is_not_sure_is_said_and_hinders_nobody(project, bucket: Path) -> None:
+    for path in (bucket / "b").iterdir():
+        path.unlink()
+    said = project.run("plan")
+    assert said.code == 0
+    assert "warning[tile/no-files]: No files" in said.err
+    assert project.run("apply", "--auto-approve").code == 3
+
+
+def test_an_environment_may_leave_the_looking_to_the_service(project, bucket: Path) -> None:
+    write(bucket / "b/B08.tiff", driver="GTiff")
+    file = project.root / "shplan.yaml"
+    environment = "{sandbox: {deployment: sandbox, tileFiles: unchecked}}"
+    file.write_text(f"{file.read_text()}  environments: {environment}\n")
+    assert project.run("plan").code == 0
+    assert project.run("apply", "--auto-approve").code == 3
+
+
+def test_observed_bands_count_where_none_are_declared(project, bucket: Path) -> None:
+    """The first tile has configured the collection; the next ones have to fit."""
+    assert project.run("apply", "--auto-approve").code == 0
+    (bucket / "c").mkdir(exist_ok=True)
+    write(bucket / "c/B04.tiff", dtype="uint8")
+    text = project.manifest.read_text()
+    project.manifest.write_text(f'{text}    - {{path: c, sensingTime: "2025-06-03T10:00:00Z"}}\n')
+    said = project.run("plan")
+    assert said.code == 1
+    assert "c: the band B04 is declared with 16 bit UINT; B04 holds unsigned 8-bit" in said.err
+    assert "c: it has no file B08 for the declared band B08." in said.err
+
+
+def test_a_bucket_that_cannot_be_read_hinders_nobody(project, bucket: Path) -> None:
+    project.replace("s3Bucket: fields", "s3Bucket: elsewhere")
+    said = project.run("plan")
+    assert said.code == 0
+    assert "there is no bucket elsewhere" in said.err
+
+
 def test_files_on_this_machine(project, tmp_path: Path) -> None:
     good = write(tmp_path / "good.tif")
     assert project.run("byoc", "check", str(good)).code == 0

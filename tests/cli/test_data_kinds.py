@@ -162,6 +162,17 @@ def test_a_pin_comes_from_pull_and_from_nowhere_else(pinned: Project) -> None:
     assert (pinned.root / LOCK_FILE).read_bytes() == before
 
 
+def test_outputs_of_what_is_pinned_ask_the_catalogue_nothing(pinned: Project) -> None:
+    """A question has its price, and the pin is the answer; who plans is told how it differs."""
+    assert pinned.run("pull", "CatalogSearch/scenes").code == 0
+    before = asked(pinned)
+    said = pinned.run("output", "ids")
+    assert (said.code, len(json.loads(said.out))) == (0, 6)
+    assert asked(pinned) == before
+    assert pinned.run("plan").code == 0
+    assert asked(pinned) > before
+
+
 def test_another_search_is_not_answered_by_an_old_pin(pinned: Project) -> None:
     assert pinned.run("pull", "CatalogSearch/scenes").code == 0
     pinned.replace("< 50", "< 60")
@@ -269,7 +280,7 @@ def test_a_saved_plan_goes_on_when_its_data_is_known(project: Project) -> None:
     bucket = project.root / ".shplan" / "sandbox" / "buckets" / "fields"
     kept = {path: path.read_bytes() for path in bucket.rglob("*.tif*") if "/b/" in str(path)}
     for path in kept:
-        path.write_bytes(b"not a raster")
+        path.unlink()
     assert project.run("apply", "plan.json").code == 3
     for path, content in kept.items():
         path.write_bytes(content)

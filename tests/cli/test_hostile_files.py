@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +94,26 @@ def test_nothing_but_a_commit_is_taken_from_a_repository(head: str, tmp_path: Pa
     (git / "HEAD").unlink()
     (git / "HEAD").symlink_to("/dev/zero")
     assert commit(tmp_path / "project") == ""
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+@pytest.mark.parametrize("version", ["2", "4"])
+@pytest.mark.parametrize("named", [".shplan/ledger/sandbox", "kept/here"])
+def test_a_ledger_that_came_with_the_repository_is_not_believed(
+    named: str, version: str, project: Project
+) -> None:
+    """It could say that anything on the server is ours, and no manifest declares it: delete."""
+    settings = project.root / "shplan.yaml"
+    if not named.startswith("."):
+        more = f"  environments: {{sandbox: {{deployment: sandbox, ledger: {named}}}}}\n"
+        settings.write_text(settings.read_text() + more)
+    assert project.run("apply", "--auto-approve").code == 0
+    for arguments in (["init", "-q"], ["add", "shplan.yaml", "manifests"]):
+        subprocess.run(["git", *arguments], cwd=project.root, check=True, timeout=60)
+    assert project.run("plan").code == 0
+    for arguments in (["add", "-f", named], ["update-index", "--index-version", version]):
+        subprocess.run(["git", *arguments], cwd=project.root, check=True, timeout=60)
+    for command in (("plan",), ("apply", "--auto-approve"), ("destroy", "--auto-approve")):
+        said = project.run(*command)
+        assert said.code == 1, said
+        assert f"the ledger in {named} is committed to Git" in said.err

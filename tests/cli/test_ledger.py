@@ -256,6 +256,61 @@ def test_a_key_that_nobody_allowed_does_not_count(project, keys: Path) -> None:
 
 
 @needs_ssh
+@pytest.mark.parametrize(
+    ("who", "signer"),
+    [
+        ("ada@example.org,bob@example.org", "ada@example.org"),
+        ("!eve@example.org,bob@example.org", "bob@example.org"),
+        ("*@example.org", "*@example.org"),
+        ('"Ada L."', "Ada L."),
+    ],
+)
+def test_a_key_of_several_names_is_allowed_by_any(
+    project, keys: Path, who: str, signer: str
+) -> None:
+    project.run("apply", "--auto-approve")
+    sign(project, keys)
+    allow(keys, who, "ada")
+    checked = check(project, keys)
+    assert checked.code == 0
+    assert f" by {signer} at " in checked.out
+
+
+@needs_ssh
+def test_an_older_signature_does_not_hide_what_was_rolled_back(
+    project, earlier, keys: Path
+) -> None:
+    """Both were signed; whoever rolls back to the first cannot take the second line away."""
+    project.run("apply", "--auto-approve")
+    now = {file.name: file.read_bytes() for file in (project.root / LEDGER).iterdir()}
+    roll_back(project, earlier)
+    sign(project, keys)
+    assert check(project, keys).code == 0
+    for name, data in now.items():
+        (project.root / LEDGER / name).write_bytes(data)
+    sign(project, keys)
+    assert check(project, keys).code == 0
+    roll_back(project, earlier)
+    checked = check(project, keys)
+    assert checked.code == 1
+    assert "Signed up to entry" in checked.out
+    assert "the ledger does not reach entry" in checked.out
+
+
+def test_the_ledger_of_another_project_or_environment_is_told(project) -> None:
+    """It is whole, and its entries are chained: only its beginning says whose it is."""
+    project.run("apply", "--auto-approve")
+    assert verified(project)["origin"] == ""
+    file = project.root / "shplan.yaml"
+    file.write_text(file.read_text().replace("{name: ", "{name: other-"))
+    said = project.run("ledger", "verify")
+    assert said.code == 1
+    told = r"^It is another ledger: that of project [\w-]+, environment sandbox\.$"
+    assert re.search(told, said.out, re.MULTILINE)
+    assert verified(project)["proven"] is False
+
+
+@needs_ssh
 def test_a_signature_made_for_another_purpose_does_not_count(project, keys: Path) -> None:
     """Who gets a signature for a file or for Git cannot pass it off as one for a ledger."""
     project.run("apply", "--auto-approve")
@@ -347,6 +402,13 @@ def test_signatures_that_are_asked_for_and_not_there_are_an_error(project, keys:
     allowed = str(keys / "allowed")
     named = project.run("ledger", "verify", "--allowed-signers", allowed, "--signatures", str(out))
     assert named.code == 0
+    empty = keys / "empty.jsonl"
+    empty.touch()
+    both = ("--signatures", str(out), "--signatures", str(empty))
+    one_without = project.run("ledger", "verify", "--allowed-signers", allowed, *both)
+    assert (one_without.code, "no signed head in" in one_without.err) == (1, True)
+    assert str(empty) in one_without.err
+    assert str(out) not in one_without.err
     alone = project.run("ledger", "verify", "--signatures", str(out))
     assert (alone.code, "--allowed-signers" in alone.err) == (1, True)
 

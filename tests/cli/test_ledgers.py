@@ -190,7 +190,7 @@ def test_a_connection_to_elsewhere_knows_whom_it_talks_to(
     vouched = {"PGHOST": "db.example.org"}
 
     def parameters(text: str, **environment: str) -> Mapping[str, str]:
-        return opened(text, {**vouched, **environment})._server._parameters
+        return opened(text, {**vouched, **environment})._lease._server._parameters
 
     far = "postgresql://db.example.org/ledgers"
     assert parameters(far)["sslmode"] == "verify-full"

@@ -18,6 +18,7 @@ from tests.support import geopackages
 from tests.support.bench import Bench
 from tests.support.delivered import STATISTICS_SCRIPT, statistics, write_fields
 from tests.support.dying import Death, Fate, Moment
+from tests.support.jobs import SHAPE
 from tests.support.phases import dying, never
 
 ADDRESS = "BatchStatistics/fields"
@@ -91,6 +92,7 @@ def test_features_that_failed_are_named_and_another_attempt_pays_for_all(
     tmp_path: Path, partial: bool
 ) -> None:
     async def scenario(world: Bench) -> None:
+        first = await only(world, replace(statistics(), script=SHAPE))
         await world.call(
             "POST", "/_sandbox/batch", {"features": ["f1"], "cause": "no imagery there"}
         )
@@ -99,12 +101,14 @@ def test_features_that_failed_are_named_and_another_attempt_pays_for_all(
         assert "no imagery there" in message
         change = await only(world, statistics())
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.PARTLY_DONE)
-        assert change.notes[0] == "1 feature failed: f1 (no imagery there)"
+        assert change.notes[0].startswith("1 feature failed: f1 (no imagery there)")
         await world.call("DELETE", "/_sandbox/batch")
         again = statistics(run={"onFailure": "rerun"})
         change = await only(world, again)
         assert (change.action, change.attempt) == (Action.RUN, 2)
         assert "everything is made and paid again" in " ".join(change.notes)
+        known = await only(world, replace(again, script=SHAPE))
+        assert known.cost.maximum_pu == first.cost.maximum_pu > 0
         await done(world, again)
         assert (await only(world, again)).action is Action.NOOP
         assert await starts(world) == 2

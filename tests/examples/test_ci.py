@@ -165,6 +165,7 @@ def test_from_a_branch_to_the_server_and_nothing_is_left(runner: Runner) -> None
     assert runner.git("status", "--porcelain") == "", "what the scripts write is ignored"
 
 
+@pytest.mark.slow
 def test_a_main_that_changed_in_between_is_refused_with_four_and_named(runner: Runner) -> None:
     runner.branch("season")
     runner.edit('2025-06-01T10:00:00Z"}\n', '2025-06-01T10:00:00Z"}\n' + TILE, message="More")
@@ -185,6 +186,7 @@ def test_a_main_that_changed_in_between_is_refused_with_four_and_named(runner: R
     runner.script("drift")
 
 
+@pytest.mark.slow
 def test_what_a_plan_of_another_branch_would_do_is_not_done(runner: Runner) -> None:
     """Two pull requests, both planned from the same main: the second is planned again."""
     runner.script("plan")

@@ -13,8 +13,8 @@ from tests.support.program import shplan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What a person may have left there by trying an example.
-# Their results have millions of pixels.
-LARGE = {"08-evalscript-and-batch", "10-many-jobs"}
+# Their results have millions of pixels, or they have many; what their kind is asked is asked by others.
+LARGE = {"08-evalscript-and-batch", "10-many-jobs", "11-rerun-and-limits"}
 LEFTOVERS = shutil.ignore_patterns(".shplan", "out")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from shplan.api.answers import (
     read_spent_pu,
 )
 from shplan.api.credentials import read_profile
+from shplan.api.echoes import scrub
 from shplan.api.hosts import AllowedHosts, may_receive
 from shplan.core import chain
 from shplan.core.address import Address
@@ -32,6 +34,7 @@ from shplan.core.cql2_text import Cql2Error, parse_text
 from shplan.core.diagnostic import SourceSpan
 from shplan.core.entry import EntryDraft, Event, Result, Settlement
 from shplan.core.errors import CredentialsError, LedgerError, ManifestError, PlanError
+from shplan.core.image_size import Sizing
 from shplan.core.line import decode as read_line
 from shplan.core.secret_places import SecretPlaceError, read_secret_place
 from shplan.core.tiff_header import NotATiffError, read_header
@@ -50,7 +53,9 @@ from shplan.manifest.parse import parse
 from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.scope import Scope
 from shplan.manifest.source import FileError, decode
+from shplan.providers.archives import ArchiveError, OtherMemberError, plain_members
 from shplan.providers.async_traces import read_beside
+from shplan.providers.geopackage import read_features as read_sizes
 from shplan.providers.registry import PROVIDERS
 from shplan.providers.statistics_results import error_in
 from shplan.schema.store import table
@@ -190,6 +195,16 @@ def _packages() -> tuple[bytes, ...]:
         return (geopackages.write(Path(name) / "a.gpkg", [{"box": (0, 0, 10, 10)}]),)
 
 
+def _archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("default.tif", "é" * 80):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+    return out.getvalue()
+
+
 def _parquet() -> bytes:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -326,6 +341,18 @@ TARGETS: dict[str, Target] = {
         lambda content: canonical(list(error_in(content) or ())),
     ),
     "answers": Target((ANSWER, GEOJSON), _answer, (MalformedAnswerError,)),
+    "echoes": Target(
+        (b'{"told": "\\u0063anary\\/key &#43; %2f"}', b"canary/key +"),
+        lambda content: scrub(_text(content), ("canary/key + /",)),
+    ),
+    "archives": Target(
+        (_archive(),),
+        lambda content: list(plain_members(content)),
+        (ArchiveError, OtherMemberError),
+    ),
+    "features of jobs": Target(
+        _packages(), lambda content: read_sizes(content, Sizing({"resolution": 10.0}))
+    ),
     "profiles": Target(
         (CONFIG,), lambda content: read_profile(_text(content), "x"), (CredentialsError,)
     ),

@@ -123,6 +123,9 @@ def full_pages(harm: Harm) -> None:
 ANSWERS: dict[str, Callable[[Harm], None]] = {
     "an answer without an end": endless,
     "a small answer that unpacks to a large one": packed,
+    "a small answer that unpacks to many values": lambda harm: harm.give(
+        gzip.compress(b'{"data": [' + b"[]," * 80_000_000 + b"0]}", 1), Content_Encoding="gzip"
+    ),
     "an answer that is packed twice": lambda harm: packed(harm, 2),
     "pages without an end": endless_pages,
     "full pages without an end": full_pages,

@@ -344,10 +344,10 @@ def test_one_of_a_journal_that_was_rolled_back_is_not_used(path: Path) -> None:
     for name in (SEGMENT, "head.json"):
         (path / name).write_bytes(before[name])
     assert run(journal(path).recorded(HERE))[FIELDS].id == "id-1"
-    assert state(path) is CheckpointState.UNUSED
+    assert state(path) is CheckpointState.ALTERED
     run(write(journal(path), adopt(3), adopt(4), adopt(5)))
     assert run(journal(path).recorded(HERE))[FIELDS].id == "id-5"
-    assert state(path) is CheckpointState.UNUSED
+    assert state(path) is CheckpointState.ALTERED
 
 
 def test_damage_before_it_is_found_by_verify(path: Path) -> None:

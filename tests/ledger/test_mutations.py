@@ -19,9 +19,10 @@ from shplan.core.anchors import Anchor
 from shplan.core.chain import DamageKind, Head
 from shplan.core.errors import LedgerError
 from shplan.ledger.journal import Journal
+from shplan.ledger.port import Holder
 from shplan.ledger.verification import Report
 
-from .support import adopt, content, intent, journal, run, write
+from .support import adopt, backend, content, intent, journal, run, write
 
 HEAD = "head.json"
 PARTS = ("lock", "checkpoint.json", HEAD)
@@ -109,6 +110,32 @@ def test_every_changed_byte_of_every_file_is_reported(small: Small, which: int |
         return count
 
     assert asyncio.run(story()) > 12 * len(whole)
+
+
+def test_every_changed_byte_of_what_lies_beside_is_reported(small: Small) -> None:
+    """A checkpoint, and the signature of somebody who died: nobody believes either."""
+
+    async def story() -> int:
+        await write(journal(small.path, checkpoint_bytes=1), adopt(4))
+        dead = backend(small.path)
+        assert await dead.acquire(Holder(7, "bob", "old", "2025-05-31T10:00:00.000Z")) is None
+        dead._lock.release()
+        assert (await verify(small.path)).proven
+        count = 0
+        for name in ("checkpoint.json", "holder.json"):
+            whole = (small.path / name).read_bytes()
+            for what, changed in itertools.islice(mutations(whole), 0, None, 5):
+                if changed == whole:
+                    continue
+                count += 1
+                (small.path / name).write_bytes(changed)
+                report = await verify(small.path)
+                assert report.damage is None
+                assert not report.proven, (name, what)
+            (small.path / name).write_bytes(whole)
+        return count
+
+    assert asyncio.run(story()) > 1200
 
 
 def test_whatever_stands_behind_the_last_line_is_a_torn_tail_or_damage(small: Small) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import Collection, own, published
+from shplan.manifest.script_inputs import remarks_on_input
 from shplan.manifest.script_looks import look
-from shplan.manifest.script_meaning import Look, Remark, remarks, remarks_on_input
+from shplan.manifest.script_meaning import remarks
+from shplan.manifest.script_remarks import Look, Remark
 from shplan.schema.store import table
 from shplan.script import Worker
 
@@ -197,6 +199,12 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "samples[0].B04",
         ),
         (script("return [s.a.B04 + s.b[0].VV];", bands=FUSED), ("error", "mosaicking"), "[0].B04"),
+        # It works, only that it asks a cloud of no sample.
+        (
+            script("return [s.SCL === 9 ? NaN : s[0].B04];", bands='["B04", "SCL"]', more=TILE),
+            ("warning", "mosaicking"),
+            "samples[0].SCL",
+        ),
         (script("return [s.a[0].B04 + s.c[0].VV];", bands=FUSED), ("error", "datasource"), "`b`"),
         # Nothing is made of it, and the rest is right.
         (
@@ -217,6 +225,17 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             + "function preProcessScenes(c) { c.scenes.tiles = []; return c; }\n",
             ("warning", "output-short"),
             "2 values",
+        ),
+        # Of another satellite there may be one.
+        (
+            script(
+                "return s.filter((one, k) => told.tiles[k].tileOriginalId.slice(43, 46) === 'S3B')"
+                ".map((one) => one.B04 + one.B08).slice(0, 1);",
+                argument="s, told",
+                more=TILE,
+            ),
+            ("warning", "output-short"),
+            "0 values",
         ),
         (script("return [s.B04, s.B08];"), ("warning", "output-long"), "bands: 2"),
         (script("if (s.B04 > 0.5) return [s.B08];"), ("warning", "nothing-returned"), "no data"),

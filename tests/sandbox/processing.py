@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import tarfile
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
-from rasterio.transform import from_origin
+from rasterio.transform import Affine, from_origin
 
 from .support import Driver
 
@@ -23,6 +23,7 @@ EPSG = "http://www.opengis.net/def/crs/EPSG/0/{}"
 WEST, NORTH, PIXEL, SIZE = 500_000, 5_200_000, 10, 512
 # All of a tile that `write` makes.
 WHOLE = [WEST, NORTH - SIZE * PIXEL, WEST + SIZE * PIXEL, NORTH]
+_LARGE_BYTES = 1 << 20
 TIFF, PNG, JPEG, JSON = "image/tiff", "image/png", "image/jpeg", "application/json"
 
 
@@ -44,23 +45,39 @@ def write(
     """A COG of these numbers, (row, column) or (band, row, column), with overviews of its own."""
     stack = data[np.newaxis] if data.ndim == 2 else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        path,
-        "w",
-        driver="COG",
-        count=len(stack),
-        height=stack.shape[1],
-        width=stack.shape[2],
-        dtype=stack.dtype,
-        crs=CRS.from_epsg(epsg),
-        transform=from_origin(west, north, pixel, pixel),
-        nodata=nodata,
-        blocksize=256,
-        compress="deflate",
-        overview_resampling="NEAREST",
-    ) as raster:
-        raster.write(stack)
+    place = (from_origin(west, north, pixel, pixel), epsg, nodata)
+    make = _cog if stack.nbytes < _LARGE_BYTES else _cog.__wrapped__
+    path.write_bytes(make(stack.tobytes(), stack.dtype.str, stack.shape, *place))
     return path
+
+
+@lru_cache(maxsize=32)
+def _cog(
+    numbers: bytes,
+    dtype: str,
+    shape: tuple[int, int, int],
+    transform: Affine,
+    epsg: int,
+    nodata: float | None,
+) -> bytes:
+    # The same few are written for hundreds of tests.
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="COG",
+            count=shape[0],
+            height=shape[1],
+            width=shape[2],
+            dtype=dtype,
+            crs=CRS.from_epsg(epsg),
+            transform=transform,
+            nodata=nodata,
+            blocksize=256,
+            compress="deflate",
+            overview_resampling="NEAREST",
+        ) as raster:
+            raster.write(np.frombuffer(numbers, dtype).reshape(shape))
+        content: bytes = memory.read()
+        return content
 
 
 def collection(api: Driver, tiles: dict[str, str | None], **body: Any) -> str:

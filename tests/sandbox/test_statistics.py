@@ -13,9 +13,11 @@ import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from shplan.script import Limits
+
 from . import processing as p
 from . import statistical as s
-from .support import BUCKET, Driver, sandbox
+from .support import BUCKET, Driver, sandbox, shared_scripts
 
 DAYS = {
     "one": "2025-06-01T10:00:00Z",
@@ -445,11 +447,13 @@ def test_where_every_interval_fails_all_failed(api: Driver, many: str) -> None:
     assert len(content["data"]) == 3
 
 
-def test_a_script_without_end_is_not_run_for_every_interval(api: Driver, many: str) -> None:
-    api.configure(pixels_s=0.2)
+def test_a_script_without_end_is_not_run_for_every_interval(
+    api: Driver, many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine is that of all sandboxes here, whose own settings it does not ask.
+    monkeypatch.setattr(shared_scripts(), "_limits", lambda: Limits(pixels_s=0.2))
     text = s.script("for (;;) ; return {raw: [1], dataMask: [1]};")
     content = s.answered(api, s.body(many, text, size=(4, 4)))
-    api.configure(pixels_s=5.0)
     assert content["status"] == "FAILED"
     told = [one["error"] for one in content["data"]]
     assert [one["type"] for one in told] == ["TIMEOUT"] * 3

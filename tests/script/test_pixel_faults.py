@@ -11,7 +11,6 @@ from shplan.script import Fault, Limits, ScriptError, Worker
 from shplan.script.rendering import Collection
 from tests.script.pixel_cases import BOTH, FUSED, ORBIT, S1, S2
 from tests.script.pixels import planes, render, stacked, v3
-from tests.script.scripts import ENGINES
 from tests.script.test_attacks import MEMORY, TIME
 
 HERE = planes(1, 1, B04=0.25, B08=0.75)
@@ -193,7 +192,8 @@ BUFFERS = {
 }
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+# What ends the other engine is shown by `test_attacks` in `setup()`, and in pixels by CI.
+@pytest.fixture(scope="module", params=["v8", pytest.param("quickjs", marks=pytest.mark.slow)])
 def quick(request: pytest.FixtureRequest):
     with Worker(limits=QUICK, engine=request.param) as worker:
         yield worker

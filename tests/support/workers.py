@@ -7,6 +7,7 @@ that met a limit is ended, as ever; tests of the processes themselves (`tests/sc
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,13 +27,17 @@ class Kept:
     """The processes that wait for the next test."""
 
     def __init__(self) -> None:
+        # One that is forked from this process has none of them: two would hear the answers of each.
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self._waiting: list[tuple[Limits, str | None, ChildProcess]] = []
 
     def made(self, limits: Limits, engine: str | None) -> ChildProcess:
         """Return a process with these limits: one that waits, else another."""
+        if os.getpid() != self._owner:
+            return ChildProcess(limits, engine)
         with self._lock:
-            for at, (its_limits, its_engine, child) in enumerate(self._waiting):
+            for at, (its_limits, its_engine, child) in reversed([*enumerate(self._waiting)]):
                 if (its_limits, its_engine) == (limits, engine):
                     del self._waiting[at]
                     if child._process.poll() is None:
@@ -43,12 +48,14 @@ class Kept:
 
     def keep(self, child: ChildProcess) -> bool:
         """Take a process that nobody asks; false for one that must end."""
-        if not isinstance(child, _Noted) or child.ending is not None or child.is_asked:
+        is_free = isinstance(child, _Noted) and child.ending is None and not child.is_asked
+        if not is_free or os.getpid() != self._owner:
             return False
         with self._lock:
-            if len(self._waiting) == _MOST:
-                return False
             self._waiting.append((child.limits, child.wanted, child))
+            if len(self._waiting) > _MOST:
+                # The one that nobody has wanted for the longest time.
+                self._waiting.pop(0)[-1].end()
         return True
 
     def end(self) -> None:

@@ -215,8 +215,10 @@ class Tables:
             _LOWEST if first is None else first,
             skipped,
             most,
+            # As text a line is twice as long, and has to be decoded.
+            is_binary=True,
         )
-        return [(number, bytes(line)) for number, line in cursor.fetchall()]
+        return cursor.fetchall()
 
     def flaws(self, cursor: Cursor_) -> Iterator[str]:
         """Say what is wrong with the tables themselves, as a restore can leave them."""
@@ -301,10 +303,17 @@ class Tables:
         self._do(cursor, query, *values)
         return cast("tuple[Any, ...]", cursor.fetchone())
 
-    def _do(self, cursor: Cursor_, query: LiteralString, *values: object, **names: str) -> int:
+    def _do(
+        self,
+        cursor: Cursor_,
+        query: LiteralString,
+        *values: object,
+        is_binary: bool = False,
+        **names: str,
+    ) -> int:
         from psycopg import sql  # noqa: PLC0415 - a cursor is there, so is it
 
         identifiers = {key: sql.Identifier(name) for key, name in names.items()}
         made = sql.SQL(query).format(s=sql.Identifier(self._schema), **identifiers)
-        cursor.execute(made, values or None)
+        cursor.execute(made, values or None, binary=is_binary)
         return cursor.rowcount

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from shplan.core.errors import StorageError
@@ -69,11 +70,12 @@ class Lines:
                 if content is None:
                     continue
                 overlap = max(due - part.first, 0) if part.last >= 0 else 0
-                lines = list(io.BytesIO(content))[overlap:]
                 # Bytes are counted from where the lines begin, so the name has to say where.
                 name = layout.append_name(due) if overlap else part.name
+                # One by one: the object is in memory already, and once is enough.
+                lines = itertools.islice(io.BytesIO(content), overlap, None)
                 yield Segment(name, lines, max(part.first, due))
-                due = part.last + 1 if part.last >= 0 else part.first + len(lines)
+                due = part.last + 1 if part.last >= 0 else part.first + _count(content)
             if not gap and (due > reach or doubted == due):
                 return
             # It is looked at a second time; what is missing then is missing.
@@ -219,6 +221,11 @@ class Lines:
             keys = [self._folder + part.name for part in batch]
             for part, content in zip(batch, await self._objects.get_many(keys), strict=True):
                 yield part, content
+
+
+def _count(content: bytes) -> int:
+    """Return how many lines there are, one without its end included."""
+    return content.count(b"\n") + (content[-1:] not in (b"", b"\n"))
 
 
 def _is_ahead(part: Part, due: int) -> bool:

@@ -1,0 +1,95 @@
+"""What is said of the inputs of a script by what is known of the collections that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shplan.core.diagnostic import Severity
+from shplan.manifest.collections import MASK, Collection
+from shplan.manifest.script_remarks import (
+    Remark,
+    Remarks,
+    did_you_mean,
+    first_place,
+    names_text,
+)
+from shplan.script import InputFacts
+from shplan.script.reading import Reading
+
+
+def remarks_on_input(
+    given: InputFacts, collection: Collection, *, deployment: str, reading: Reading
+) -> list[Remark]:
+    """
+    Return what does not fit between an input of a script and the collection that it reads.
+
+    Args:
+        deployment: its built-in name, empty where it is none
+    """
+    return [
+        *_bands_of(given, collection, deployment, reading),
+        *_units_of(given, collection, reading),
+        *_mosaicking_of(given, collection, reading),
+    ]
+
+
+def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Remark:
+    """Return what is to be said of an input that the request gives nothing to."""
+    known = list(ids)
+    return Remark(
+        "datasource",
+        "No such datasource",
+        f"`setup()` reads the datasource `{given.datasource}`, which the request does not have.",
+        f"Its `input.data` have the ids {', '.join(f'`{one}`' for one in known)}.",
+        did_you_mean(given.datasource, known),
+        first_place(reading.strings, given.datasource),
+    )
+
+
+def _bands_of(
+    given: InputFacts, collection: Collection, deployment: str, reading: Reading
+) -> Remarks:
+    for band in dict.fromkeys(given.bands) if collection.known else ():
+        if collection.has(band, deployment=deployment):
+            continue
+        elsewhere = collection.has(band)
+        where = f" on {deployment}" if elsewhere else ""
+        yield Remark(
+            "band-unknown",
+            "No such band",
+            f"{collection.name} has no band `{band}`{where}.",
+            "" if elsewhere else f"It has {names_text(collection.bands)}.",
+            did_you_mean(band, collection.bands) if not elsewhere else "",
+            first_place(reading.strings, band),
+            Severity.ERROR if collection.complete or elsewhere else Severity.WARNING,
+        )
+
+
+def _units_of(given: InputFacts, collection: Collection, reading: Reading) -> Remarks:
+    for band, unit in zip(given.bands, given.units, strict=False):
+        units = collection.units(band)
+        if band == MASK or not units or unit.upper() in units:
+            continue
+        yield Remark(
+            "units",
+            "Unit not offered",
+            f"band `{band}` of {collection.name} cannot be had in `{unit}`.",
+            f"It comes in {' or '.join(units)}.",
+            f'write "{units[0]}"; bands with other units take `units` as a list, one for each band',
+            first_place(reading.strings, unit),
+            Severity.ERROR if collection.complete else Severity.WARNING,
+        )
+
+
+def _mosaicking_of(given: InputFacts, collection: Collection, reading: Reading) -> Remarks:
+    if given.mosaicking not in collection.mosaicking:
+        yield Remark(
+            "mosaicking",
+            "Mosaicking not offered",
+            f"{collection.name} cannot be read with mosaicking {given.mosaicking}.",
+            f"It offers {', '.join(collection.mosaicking)}.",
+            "",
+            first_place(reading.strings, given.mosaicking),
+            # What only a name suggests is in doubt; of a kind of one's own this much is sure without its bands.
+            Severity.ERROR if collection.complete or not collection.known else Severity.WARNING,
+        )

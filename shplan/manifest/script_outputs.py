@@ -1,0 +1,162 @@
+"""What is said of what a script returned for made-up pixels."""
+
+from __future__ import annotations
+
+from shplan.core.diagnostic import Severity
+from shplan.manifest.collections import MASK
+from shplan.manifest.script_remarks import (
+    Look,
+    Remark,
+    Remarks,
+    did_you_mean,
+    first_place,
+    last_place,
+    output_place,
+    warned,
+)
+from shplan.script.probing import Returned, Seen
+from shplan.script.reading import Reading
+
+# A script that reads them may look for one that is called otherwise than what is made up.
+_NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
+_MOST_OUTSIDE = 0.9
+
+
+_WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
+
+
+_ENOUGH_VALUES = 20
+
+
+def of_outputs(look: Look, seen: Seen) -> Remarks:
+    """Compare what was returned with the outputs of `setup()`."""
+    reading = look.reading
+    returned = seen.pixels - seen.failed - seen.empty
+    lacking = [one for one in seen.outputs if returned and one.missing == returned]
+    for name in seen.stray_ids:
+        ids = [one.facts.id for one in seen.outputs]
+        yield Remark(
+            "output-unknown",
+            "No such output",
+            f"`evaluatePixel()` returns `{name}`, and `setup()` has no such output.",
+            f"`setup()` names {', '.join(f'`{one}`' for one in ids)}.",
+            did_you_mean(name, [one.facts.id for one in lacking] or ids),
+            last_place(reading.keys, name),
+            Severity.ERROR if lacking else Severity.WARNING,
+        )
+    for one in lacking:
+        if not seen.stray_ids:
+            yield warned(
+                "output-missing",
+                "Output never returned",
+                f"`setup()` has an output `{one.facts.id}`, which `evaluatePixel()` never returned.",
+                "return it, or remove it from `setup()`",
+                first_place(reading.strings, one.facts.id),
+            )
+    nothing = seen.empty + max((one.nothing for one in seen.outputs), default=0)
+    if nothing and returned:
+        yield warned(
+            "nothing-returned",
+            "Nothing returned on some path",
+            f"`evaluatePixel()` returned nothing for {nothing} of {seen.pixels} made-up pixels.",
+            "return a value on every path: no data as zeros, and a `dataMask` of 0",
+            reading.declared.get("evaluatePixel"),
+        )
+    for one in seen.outputs:
+        # A simple script declares no output: what it returns is right.
+        if not look.facts.is_simple:
+            sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
+            yield from _of_lengths(one, reading, sure=sure)
+        yield from _of_values(one, look)
+
+
+def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> Remarks:
+    bands, name = one.facts.bands, one.facts.id
+    listed = sum(one.lengths.values())
+    shorter = sorted(length for length in one.lengths if length < bands)
+    longer = sorted(length for length in one.lengths if length > bands)
+    if shorter:
+        always = sure and sum(one.lengths[length] for length in shorter) == listed
+        yield Remark(
+            "output-short",
+            "Too few values returned",
+            f"output `{name}` has {bands} bands, and `evaluatePixel()` returned {shorter[0]}"
+            f" {'value' if shorter[0] == 1 else 'values'}.",
+            "What is missing is no data.",
+            f"return {bands} values, or write `bands: {shorter[0]}`" if shorter[0] else "",
+            output_place(reading, name),
+            Severity.ERROR if always else Severity.WARNING,
+        )
+    if longer:
+        yield warned(
+            "output-long",
+            "Too many values returned",
+            f"output `{name}` has {bands} {'band' if bands == 1 else 'bands'}, and `evaluatePixel()`"
+            f" returned {longer[-1]} values: the last are dropped.",
+            f"write `bands: {longer[-1]}`, or return {bands}",
+            output_place(reading, name),
+        )
+
+
+def _of_values(one: Returned, look: Look) -> Remarks:
+    reading, name, listed = look.reading, one.facts.id, sum(one.lengths.values())
+    if one.odd:
+        yield Remark(
+            "output-form",
+            "Not a list of numbers",
+            f"for output `{name}` something was returned that is neither a list nor a number.",
+            "The service wants a list with a number for each band.",
+            "return [value]",
+            output_place(reading, name),
+            Severity.ERROR if one.odd and not listed and not one.bare else Severity.WARNING,
+        )
+    elif one.bare and not listed:
+        yield warned(
+            "output-form",
+            "Number in no list",
+            f"for output `{name}` a bare number is returned.",
+            "return [value]",
+            output_place(reading, name),
+            why="The documentation asks for a list.",
+        )
+    if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
+        if _is_for_statistics(one, look):
+            return
+        kind = one.facts.sample_type
+        yield warned(
+            "sample-type",
+            "Values outside of the sample type",
+            f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
+            "scale the values, or write a `setup()` with an output of another sample type"
+            if look.facts.is_simple
+            else 'write `sampleType: "FLOAT32"`, or scale the values',
+            output_place(reading, name),
+            why="AUTO takes values from 0 to 1."
+            if kind == "AUTO"
+            else "They are cut off at its ends.",
+        )
+    elif (
+        one.facts.sample_type not in _WITH_FRACTIONS
+        and one.values >= _ENOUGH_VALUES
+        and one.fractions > _MOST_OUTSIDE * one.values
+    ):
+        yield warned(
+            "sample-type",
+            "Fractions in whole numbers",
+            f"{one.fractions} of {one.values} values of output `{name}` lie between 0 and 1, and"
+            f" {one.facts.sample_type} has whole numbers.",
+            'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
+            output_place(reading, name),
+            why="All that is left of them is 0 or 1.",
+        )
+
+
+def _is_for_statistics(one: Returned, look: Look) -> bool:
+    """
+    Tell whether an output may well be for statistics alone, where what states no type is FLOAT32.
+
+    Source: documentation, "Statistical API", which wants a `dataMask` beside the data.
+    """
+    ids = {output.id for output in look.facts.outputs}
+    typed = {output.id for output in look.facts.outputs if output.is_typed}
+    return MASK in ids and one.facts.id not in (typed | {MASK, "default"})
