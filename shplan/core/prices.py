@@ -8,9 +8,10 @@ The formula stands in `job_cost` and `job_terms`, what a body says about it in `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
+from functools import wraps
+from typing import TypeAlias, cast
 
 from shplan.core.acquisitions import (
     Catalogue,
@@ -58,6 +59,8 @@ from shplan.core.job_terms import cost_of
 from shplan.core.statistic_intervals import Intervals, cut
 from shplan.core.value import JsonObject, Object, Value, is_known
 
+Price: TypeAlias = "Callable[[PriceInput], Cost | None]"
+
 _SEARCH_LEAST = 0.01
 _SEARCH_SOURCE = "processing units: area by months, from 0.01 to 1"
 # Rasters of features begin and end with whole pixels.
@@ -93,11 +96,27 @@ class PriceInput:
     deployment: str = ""
 
 
+def _within_reason(price: Price) -> Price:
+    """Have what no computer counts with make a price unknown, as what is missing does."""
+
+    @wraps(price)
+    def guarded(asked: PriceInput) -> Cost | None:
+        try:
+            cost = price(asked)
+        except OverflowError:
+            return None
+        return cost if cost is None or math.isfinite(cost.maximum_pu) else None
+
+    return guarded
+
+
+@_within_reason
 def process_cost(asked: PriceInput) -> Cost | None:
     """Return the price of a Process request."""
     return _image(asked, PROCESS, assumed_px=ASSUMED_PX)
 
 
+@_within_reason
 def async_cost(asked: PriceInput) -> Cost | None:
     """Return the price of an asynchronous Process request, which assumes no size, and its delivery."""
     image = _image(asked, ASYNC, assumed_px=None)
@@ -105,6 +124,7 @@ def async_cost(asked: PriceInput) -> Cost | None:
     return None if image is None or delivery is None else image + delivery
 
 
+@_within_reason
 def statistics_cost(asked: PriceInput) -> Cost | None:
     """Return the price of a Statistical request: of its area, over all intervals."""
     bounds = object_of(asked.request.get("input")).get("bounds")
@@ -117,6 +137,7 @@ def statistics_cost(asked: PriceInput) -> Cost | None:
     return cost_of(replace(given, features=(area,)), STATISTICS)
 
 
+@_within_reason
 def batch_statistics_cost(asked: PriceInput) -> Cost | None:
     """Return the price of a Batch Statistical request: of each feature, over all intervals."""
     given = _statistics(asked, tiles=MOST_TILES_PER_DAY)
@@ -127,6 +148,7 @@ def batch_statistics_cost(asked: PriceInput) -> Cost | None:
     return cost_of(given, BATCH_STATISTICS)
 
 
+@_within_reason
 def batch_v2_cost(asked: PriceInput) -> Cost | None:
     """Return the price of a Batch V2 request: of each tile of its grid, or of each feature."""
     table = asked.tables.get("tiling-grids")
@@ -180,7 +202,7 @@ def _square_km(search: Object) -> float | None:
         return None
     try:
         shape = area_of(cast("Object | list[float]", area), crs=DEGREES).degrees
-    except NotAnAreaError:
+    except (NotAnAreaError, OverflowError):
         return None
     west, south, east, north = (math.radians(one) for one in shape.bounds)
     return float(_EARTH_RADIUS_KM**2 * (east - west) * (math.sin(north) - math.sin(south)))
@@ -269,7 +291,11 @@ def searches(asked: PriceInput) -> tuple[Search, ...]:
         found = _direct_searches(asked)
     else:
         found = _batch_searches(asked, object_of(request["processRequest"]))
-    return tuple({one.key: one for one in found if one is not None}.values())
+    try:
+        return tuple({one.key: one for one in found if one is not None}.values())
+    except OverflowError:
+        # It has no price either.
+        return ()
 
 
 def _direct_searches(asked: PriceInput) -> Iterator[Search | None]:

@@ -277,8 +277,8 @@ class Performer:
                 note.event, settlement=note.settlement, data=note.data, run=note.run
             )
             draft = replace(draft, operation=note.operation)
-            if note.settlement is not None:
-                self.cost_pu += note.settlement.cost_pu
+        if note.settlement is not None:
+            self.cost_pu += note.settlement.cost_pu
         if not mine:
             draft = replace(draft, address=None, settlement=of_run_alone(draft.settlement))
         await self._append([draft])

@@ -92,7 +92,8 @@ class Settings:
         foreign_objects: status for what belongs to another account
         browsers: which pages of other places may ask from within a browser
         nan_nodata: whether a file whose nodata is NaN is refused
-        location: deployment on which collections are said to live, and its region
+        location: deployment on which collections are said to live; what asynchronous requests
+            deliver to another region than its own is charged by the megabyte
         numeric_instants: whether a tile's sensing time may be seconds since 1970 with a fraction
         tile_files: which tiles have a listing of their files
         zarr_created_s: how long a Zarr collection is CREATED

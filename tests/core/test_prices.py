@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shplan.core.cost import Cost
 from shplan.core.image_size import batch_sizing, extent_km, image_size, statistics_sizing
@@ -22,6 +25,7 @@ from shplan.core.prices import (
     batch_v2_cost,
     catalogue_cost,
     process_cost,
+    searches,
     statistics_cost,
 )
 from shplan.core.statistic_intervals import cut
@@ -335,6 +339,52 @@ def test_what_is_no_request_has_no_price(
     price: Callable[[PriceInput], Cost | None], request_: Any
 ) -> None:
     assert price(PriceInput(request_, RGB, TABLES)) is None
+
+
+JUNK = [None, True, 0, -1, 10**400, -(10**400), 5e-324, "", "..", [], {}, [None], UNKNOWN, 2**63]
+JUNK += ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "P999999Y", "PT999999999H"]
+BATCH = {
+    "processRequest": image(1, 1, kind=TIFF),
+    "input": {"type": "tiling-grid", "id": 2, "resolution": 60, "bufferX": 3, "bufferY": 3},
+    "output": {"type": "raster"},
+}
+PRICED: list[tuple[Callable[[PriceInput], Cost | None], dict[str, Any]]] = [
+    (process_cost, image(512, 512)),
+    (async_cost, image(512, 512, resx=10, resy=10)),
+    (statistics_cost, statistics()),
+    (batch_statistics_cost, statistics(resx=10)),
+    (batch_v2_cost, BATCH),
+    (batch_v1_cost, {**BATCH, "tilingGrid": BATCH["input"]}),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    found = [(*path, step) for step, _ in members]
+    for step, member in value.items() if isinstance(value, dict) else enumerate(value):
+        found += places(member, (*path, step)) if isinstance(member, dict | list) else []
+    return found
+
+
+@given(st.data(), st.sampled_from(PRICED), st.sampled_from(["SIMPLE", "ORBIT", "TILE"]))
+def test_whatever_a_request_says_it_has_a_price_or_none(
+    data: st.DataObject, case: Any, mosaicking: str
+) -> None:
+    """Unknown is what no computer counts with; never a fault, and never a price below another."""
+    price, request = case[0], copy.deepcopy(case[1])
+    path = data.draw(st.sampled_from(places(request)))
+    at = request
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = data.draw(st.sampled_from(JUNK))
+    asked = PriceInput(
+        request, shape(bands("B02", mosaicking=mosaicking)), TABLES, features=(Features(3, 9, 9),)
+    )
+    searches(asked)
+    cost = price(asked)
+    if cost is not None:
+        least, likely, most = cost.levels
+        assert 0 <= least <= likely <= most < math.inf
 
 
 # --- sizes ---------------------------------------------------------------------------------

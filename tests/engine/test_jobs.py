@@ -336,8 +336,13 @@ def test_a_running_task_that_passes_its_limit_is_stopped_and_stays_blocked(tmp_p
         wanted.spec["processRequest"]["input"]["bounds"] = {"geometry": area}  # type: ignore[index, call-overload]
         year = {"from": "2005-06-01T00:00:00Z", "to": "2006-05-31T00:00:00Z"}
         wanted.spec["processRequest"]["input"]["data"][0]["dataFilter"] = {"timeRange": year}  # type: ignore[index, call-overload]
-        message = await failed(world, wanted)
-        assert "was stopped" in message
+        before = await paid(world)
+        stopped = (await world.apply(wanted)).report
+        assert stopped is not None
+        assert "was stopped" in stopped.results[0].message
+        # What it has cost all the same is spent.
+        assert stopped.cost_pu == pytest.approx(await paid(world) - before)
+        assert stopped.cost_pu > 400
         again = replace(wanted, run={"maxPu": 400, "onFailure": "rerun"})
         change = await only(world, again)
         assert change.action is Action.BLOCKED
@@ -345,6 +350,11 @@ def test_a_running_task_that_passes_its_limit_is_stopped_and_stays_blocked(tmp_p
         await world.clock.sleep(1900.0)
         raised = replace(wanted, run={"maxPu": 40_000, "onFailure": "rerun"})
         assert (await only(world, raised)).action is Action.RUN
+        goes_on = (await world.apply(raised)).report
+        assert goes_on is not None
+        # And no part of it is spent again.
+        both = stopped.cost_pu + goes_on.cost_pu
+        assert both == pytest.approx(await paid(world) - before)
 
     on_bench(tmp_path, scenario, batch_processing_s=3600.0)
 
