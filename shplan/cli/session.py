@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from shplan.core.address import Address
     from shplan.core.reading import Reading
     from shplan.engine.ports import EventSink, Storage
+    from shplan.engine.receipts import ReceiptFiles
     from shplan.ledger.journal import Journal
     from shplan.storage.told import Inner
 
@@ -158,6 +159,7 @@ async def open_session(
     journal = open_journal(loaded, applying=applying)
     async with _connected(loaded, options, Ears(listener)) as (exchange, deployment):
         settings = _settings(loaded, deployment, options, private=journal.private)
+        files = ProjectFiles(loaded.root)
         world = World(
             exchange,
             SystemClock(),
@@ -169,7 +171,8 @@ async def open_session(
             parallelism=options.parallelism,
             storage=_storage(loaded, Ears(listener)),
             tables=tables(),
-            files=ProjectFiles(loaded.root),
+            files=files,
+            receipts=_receipts(loaded, deployment, files, Ears(listener)),
         )
 
         def session_of(project: Loaded) -> Session:
@@ -293,6 +296,25 @@ class _transport:  # noqa: N801 - reads as a function at its only use
 
         app, instance, self._close = open_sandbox(self._loaded.root)
         return in_process_transport(app), instance
+
+
+def _receipts(
+    loaded: Loaded, deployment: Deployment, files: ProjectFiles, ears: Ears
+) -> ReceiptFiles | None:
+    """Return the receipt files of the environment, where the project keeps some."""
+    if not loaded.project.receipts:
+        return None
+    from shplan.engine.receipts import ReceiptFiles  # noqa: PLC0415 - few projects keep them
+    from shplan.manifest.receipts_place import receipts_directory  # noqa: PLC0415
+    from shplan.providers.receipt_file import Scope  # noqa: PLC0415
+
+    scope = Scope(
+        loaded.project.name,
+        loaded.environment.name,
+        deployment.identity,
+        replace(deployment, instance="").identity,
+    )
+    return ReceiptFiles(files, receipts_directory(loaded.project.receipts), scope, ears)
 
 
 def _storage(loaded: Loaded, ears: Ears) -> Storage:

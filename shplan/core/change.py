@@ -80,6 +80,7 @@ class Reason(Enum):
     RUNNING = "it is running"
     START_WAITS = "its task waits to be started by somebody"
     NOT_RECORDED = "it has finished and has no receipt yet"
+    RECEIPT_FILE = "a receipt file says so, and the ledger does not know it"
     OTHERS_TASK = "a task with the same request exists"
     SAME_RUN = "another address asks for the same"
     RUN_FAILED = "the run failed"

@@ -78,6 +78,14 @@ class BucketUnreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptFileNotice:
+    """A receipt file does not count, or cannot be written; `message` says why. Told once for each."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerHeld:
     """Somebody else writes to the ledger, and is waited for, at most so long."""
 
@@ -92,5 +100,6 @@ Event: TypeAlias = (
     | ChangeFinished
     | Retrying
     | BucketUnreadable
+    | ReceiptFileNotice
     | LedgerHeld
 )

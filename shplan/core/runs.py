@@ -113,7 +113,7 @@ class RunFold:
             self._attempted(draft.key, draft.attempt, entry)
         if receipt is not None:
             known = self._runs.get(receipt.key) or RunRecord(receipt.key)
-            if known.receipt is None or _rank(receipt) >= _rank(known.receipt):
+            if known.receipt is None or rank(receipt) >= rank(known.receipt):
                 self._runs[receipt.key] = RunRecord(
                     known.key, known.attempts, receipt, known.started_at
                 )
@@ -135,9 +135,14 @@ class RunFold:
         self._runs[key] = RunRecord(key, attempts, known.receipt, started_at)
 
 
-def _rank(receipt: Receipt) -> tuple[bool, int]:
+def rank(receipt: Receipt) -> tuple[bool, int]:
     """Order receipts: what is wholly done stays so, whatever is learnt of other attempts."""
     return (receipt.status == "DONE", receipt.attempt)
+
+
+def outranks(receipt: Receipt, known: RunRecord | None) -> bool:
+    """Tell whether a receipt says more of its run than is known."""
+    return known is None or known.receipt is None or rank(receipt) > rank(known.receipt)
 
 
 def _after(attempt: Attempt, entry: LedgerEntry) -> Attempt:

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from shplan.core.address import Address
 from shplan.core.change import Action, Change, MemberChange
@@ -47,6 +48,9 @@ from shplan.engine.performer import (
 from shplan.engine.ports import Resolver
 from shplan.engine.world import World
 from shplan.providers.base import ChangeFailedError, Fault, StillRunningError
+
+if TYPE_CHECKING:
+    from shplan.engine.receipts import Witnesses
 
 
 class Ending(Enum):
@@ -136,6 +140,7 @@ async def execute(
     attributes: Mapping[Address, Object],
     runs: Runs,
     interrupt: Interrupt,
+    witnesses: Witnesses | None = None,
 ) -> Report:
     """
     Carry out the changes of a plan.
@@ -147,6 +152,7 @@ async def execute(
         recorded: what the ledger says, with intents that are still open
         attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
+        witnesses: what receipt files say that the ledger does not
 
     Raises:
         OutrunError: others have touched what was about to be the first change
@@ -164,6 +170,7 @@ async def execute(
         SharedLists(world.api),
         dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
+        {} if witnesses is None else witnesses.receipts,
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
     return await nodes.run()

@@ -20,7 +20,7 @@ from shplan.core.events import ChangeProgress, Waiting
 from shplan.core.files import Inspect, Prepare, Write
 from shplan.core.others import of_run_alone, staleness, told
 from shplan.core.request import ApiRequest
-from shplan.core.runs import RunRecord
+from shplan.core.runs import RunRecord, outranks
 from shplan.core.value import digest
 from shplan.engine.drive import Reader, SharedLists
 from shplan.engine.edges import removes
@@ -44,7 +44,9 @@ from shplan.providers.steps import (
 )
 
 if TYPE_CHECKING:
+    from shplan.core.resource import Receipt
     from shplan.engine.holding import Holding, Turn
+    from shplan.engine.receipts import Witness
 
 # What is over before others could do anything is no time to let go of the ledger.
 _BRIEF_S: Final = 1.0
@@ -97,6 +99,7 @@ class Walk:
         holding: the lease, shared
         needs: everything that an address depends on, directly or not
         running: which run each address is known to be about
+        witnesses: what receipt files say that the ledger did not, by run key
         runs: what the ledger knows of runs by now, what this apply has written included
         slots: bounds the requests with an effect that are under way
         lists: lists that many changes ask for at once
@@ -113,6 +116,7 @@ class Walk:
     lists: SharedLists
     needs: Callable[[Address], frozenset[Address]]
     running: dict[Address, str]
+    witnesses: Mapping[str, Witness] = field(default_factory=dict)
     claims: dict[str, asyncio.Lock] = field(default_factory=dict)
     in_flight: set[Address] = field(default_factory=set)
 
@@ -333,7 +337,18 @@ class Performer:
             await lock.acquire()
             self._claimed.append(lock)
         await self._turn.take()
+        run = (await self._walk.runs()).get(key)
+        witness = self._walk.witnesses.get(key)
+        if witness is None or not outranks(witness.receipt, run):
+            return run
+        await self._append([self._of_witness(witness.receipt)])
         return (await self._walk.runs()).get(key)
+
+    def _of_witness(self, receipt: Receipt) -> EntryDraft:
+        """Return the entry of what a receipt file says: of the run alone, whoever asks for it."""
+        settlement = Settlement(Result.DONE, id=receipt.id, receipt=receipt)
+        run = RunMark(receipt.key, receipt.attempt)
+        return replace(self._draft(Event.RECEIPT, settlement=settlement, run=run), address=None)
 
     def release(self) -> None:
         """Give up what was claimed: the change has ended."""
@@ -353,7 +368,17 @@ class Performer:
         ]
         self._open = []
         entries = await self._walk.holding.append([*drafts, *closing])
+        self._keep_receipts(drafts)
         return [entry.sequence for entry in entries]
+
+    def _keep_receipts(self, drafts: list[EntryDraft]) -> None:
+        """Write receipts as files as well, after the ledger: it is what counts first."""
+        if self._world.receipts is None:
+            return
+        settled = (draft.settlement for draft in drafts)
+        for receipt in (one.receipt for one in settled if one is not None):
+            if receipt is not None:
+                self._world.receipts.keep(self._change.address, receipt)
 
     def _draft(
         self,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shplan.core.places import TakenPlaces
     from shplan.core.reading import Reading
     from shplan.engine.ports import Resolver
+    from shplan.engine.receipts import Witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Subject:
         readings: what data kinds gave while the manifests were loaded
         priced: addresses, or all instances of one, whose price is wanted; None: of all
         compares: what was known while loading, a pin for instance, is compared with the service
+        witnesses: what receipt files say that the ledger does not; `runs` has it already
     """
 
     resources: tuple[Desired, ...]
@@ -73,6 +75,7 @@ class Subject:
     readings: Mapping[Address, Reading] = field(default_factory=dict)
     priced: frozenset[str] | None = None
     compares: bool = True
+    witnesses: Witnesses | None = None
 
     def prices(self, address: Address) -> bool:
         """Tell whether anybody wants to know what an address costs."""
@@ -87,12 +90,14 @@ class Planned:
     Args:
         attributes: what is known of each address already, for references
         recorded: by address, moves carried out
+        witnesses: what receipt files say that the ledger does not
     """
 
     plan: Plan
     attributes: Mapping[Address, Object]
     recorded: Mapping[Address, Recorded]
     observed: Mapping[Address, Observation]
+    witnesses: Witnesses | None = None
 
 
 async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Planned:
@@ -115,7 +120,7 @@ async def make_plan(subject: Subject, inputs: PlanInputs, reader: Reader) -> Pla
         natural_keys={kind: subject.registry[kind].natural_key for kind in kinds},
     )
     plan = Plan(inputs, apply_policies((*ledger_only, *ordered), subject.policies))
-    return Planned(plan, state.attributes, recorded, state.observed)
+    return Planned(plan, state.attributes, recorded, state.observed, subject.witnesses)
 
 
 class _State:
@@ -137,6 +142,7 @@ class _State:
         self.attributes: dict[Address, Object] = {}
         self.observed: dict[Address, Observation] = {}
         self.changes: list[Change] = []
+        self._witnesses = subject.witnesses
 
     async def take_level(self, level: list[Wanted], reader: Reader) -> None:
         """Refresh and decide one level: each kind by itself, all kinds side by side."""
@@ -176,6 +182,8 @@ class _State:
         for change in changes:
             # An intent without an outcome is settled by what this refresh has found.
             settled = replace(change, records=True) if pending else change
+            if self._witnesses is not None:
+                settled = self._witnesses.told(settled)
             self.changes.append(self._told(_placed(settled, one.desired), one.desired))
             if _sends(change) or change.action is Action.BLOCKED or change.waits:
                 self._changing.add(change.address)

@@ -140,7 +140,11 @@ class Storage(Protocol):
 
 
 class ProjectFiles(Protocol):
-    """The files of the project that answers go to."""
+    """The files of the project that answers and receipts go to."""
+
+    def below(self, directory: str) -> tuple[str, ...]:
+        """Return the paths of all regular files below a directory, sorted; no link is followed."""
+        ...
 
     def inspect(self, step: Inspect) -> Mapping[str, FileFound]:
         """Look at files; writes nothing."""

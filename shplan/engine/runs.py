@@ -105,6 +105,8 @@ async def subject_of(session: Session) -> Subject:
     """
     ledger = session.ledger
     world = session.world
+    runs = await ledger.runs(world.deployment)
+    witnesses = None if world.receipts is None else world.receipts.witnesses(runs)
     return Subject(
         session.resources,
         await ledger.recorded(world.deployment),
@@ -115,13 +117,14 @@ async def subject_of(session: Session) -> Subject:
         selection=session.selection,
         list_lag_s=world.settings.list_lag_s,
         policies=session.policies,
-        runs=await ledger.runs(world.deployment),
+        runs=runs if witnesses is None else witnesses.over(runs),
         deployment=world.settings.deployment,
         tables=world.tables,
         asks_catalogue=world.settings.asks_catalogue,
         readings=session.readings,
         priced=session.priced,
         compares=session.compares,
+        witnesses=witnesses,
     )
 
 
@@ -153,6 +156,8 @@ async def apply(
     for _ in range(MAX_REPLANS):
         planned = await plan(session)
         if planned.plan.refusals or not planned.plan.can_apply():
+            if not planned.plan.refusals:
+                await _keep_receipts(session, planned)
             return Applied(planned)
         if not await approve(planned):
             return Applied(planned, declined=True)
@@ -238,7 +243,7 @@ async def _carry_out(
     from shplan.engine.performer import OutrunError  # noqa: PLC0415
 
     try:
-        return await execute(
+        report = await execute(
             planned.plan.changes,
             plan_digest=digest,
             holding=holding,
@@ -247,9 +252,20 @@ async def _carry_out(
             attributes=planned.attributes,
             runs=lambda: session.ledger.runs(session.world.deployment),
             interrupt=interrupt,
+            witnesses=planned.witnesses,
         )
     except OutrunError:
         return None
+    await _keep_receipts(session, planned)
+    return report
+
+
+async def _keep_receipts(session: Session, planned: Planned) -> None:
+    """Write receipt files that are missing: an earlier apply may have died before it wrote them."""
+    world = session.world
+    if world.receipts is not None:
+        runs = await session.ledger.runs(world.deployment)
+        world.receipts.keep_all(planned.plan.changes, runs)
 
 
 def _holding(session: Session, timeout_s: float, interrupt: Interrupt) -> Holding:
@@ -313,8 +329,17 @@ async def confirm(
             # What others have written since may bind the object elsewhere.
             if await session.ledger.head() == planned.plan.inputs.ledger_head:
                 await lease.append(drafts)
+                _keep_noted(session.world, address, drafts)
                 return settlement
     raise _moving()
+
+
+def _keep_noted(world: World, address: Address, drafts: list[EntryDraft]) -> None:
+    """Write the receipts that were recorded as files as well, where the project keeps them."""
+    settled = (draft.settlement for draft in drafts)
+    for receipt in (one.receipt for one in settled if one is not None):
+        if receipt is not None and world.receipts is not None:
+            world.receipts.keep(address, receipt)
 
 
 def _draft_of(note: Note, address: Address, world: World) -> EntryDraft:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Resolver,
         Storage,
     )
+    from shplan.engine.receipts import ReceiptFiles
     from shplan.providers.base import Provider, Settings
 
 
@@ -33,6 +34,7 @@ class World:
         storage: the buckets, None where they cannot be read
         tables: published tables of the service by name, as data
         files: those of the project, None where answers go nowhere
+        receipts: receipt files of this environment, None where the project keeps none
         paid: answers to what is asked once in a command, by the digest of the request
     """
 
@@ -47,6 +49,7 @@ class World:
     storage: Storage | None = None
     tables: Mapping[str, JsonObject] = field(default_factory=dict)
     files: ProjectFiles | None = None
+    receipts: ReceiptFiles | None = None
     paid: dict[str, Answer] = field(default_factory=dict)
 
     @property

@@ -32,6 +32,7 @@ from shplan.manifest.produced import without_collection
 from shplan.manifest.project import Environment, Project, check_version, select_environment
 from shplan.manifest.project_file import ProjectFile
 from shplan.manifest.readings import Readings
+from shplan.manifest.receipts_place import check_receipts
 from shplan.manifest.resolve import PROJECT_SCOPE, Resolution
 from shplan.manifest.resources import Resources
 from shplan.manifest.scope import Scope
@@ -129,6 +130,7 @@ class _Loader:
         """Choose the environment, and give variables their values."""
         order, complaints = self._state.order, self._state.complaints
         complaints.diagnostics += check_version(project, order.version, origin)
+        complaints.diagnostics += check_receipts(project.receipts, origin)
         chosen, problems = select_environment(
             project, order.environment, ci=order.ci, origin=origin
         )

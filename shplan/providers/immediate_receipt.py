@@ -18,7 +18,7 @@ from shplan.core.address import Address
 from shplan.core.cost_form import levels_json, levels_of, terms_json, terms_of
 from shplan.core.json_bounds import read_bounded
 from shplan.core.resource import Receipt
-from shplan.core.value import JsonObject, JsonValue, Object, digest
+from shplan.core.value import JsonObject, Object, digest
 from shplan.providers.answer_places import Target
 
 FORMAT: Final = "shplan/receipt/v1"
@@ -94,7 +94,18 @@ def written_by_us(receipts: Iterable[Receipt | None]) -> Mapping[str, frozenset[
 
 def receipt_text(address: Address, receipt: Receipt) -> bytes:
     """Return the content of a receipt file: for people, and to be found again."""
-    document: JsonObject = {
+    document = document_of(address, receipt, receipt.outputs)
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def document_of(address: Address, receipt: Receipt, outputs: JsonObject) -> JsonObject:
+    """
+    Return the form of every receipt file.
+
+    Args:
+        outputs: what it says of the outputs, as fields of its own
+    """
+    return {
         "format": FORMAT,
         "address": str(address),
         "key": receipt.key,
@@ -102,12 +113,11 @@ def receipt_text(address: Address, receipt: Receipt) -> bytes:
         "status": receipt.status,
         "costPu": receipt.cost_pu,
         **_estimate(receipt),
-        **receipt.outputs,
+        **outputs,
         **({"failed": dict(receipt.failed)} if receipt.failed else {}),
         "parts": receipt.parts,
         "request": receipt.request,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def is_receipt(content: bytes | None) -> bool:
@@ -117,21 +127,31 @@ def is_receipt(content: bytes | None) -> bool:
 
 def read_receipt(content: bytes | None) -> Receipt | None:
     """Read a receipt file; None where it is none, or does not hold what its key is made of."""
+    document = read_document(content)
+    if document is None or not kept_of(document.get("files")):
+        return None
+    outputs: JsonObject = {name: document[name] for name in ("files", "answer") if name in document}
+    return receipt_of(document, outputs)
+
+
+def read_document(content: bytes | None) -> JsonObject | None:
+    """Read what was written as a receipt file; None for anything else."""
     try:
         document = read_bounded(content or b"")
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return None
+    return cast("JsonObject", document)
+
+
+def receipt_of(document: JsonObject, outputs: JsonObject) -> Receipt | None:
+    """Return the receipt that a document tells of, None where its parts do not give its key."""
     parts, request, failed = (document.get(name) for name in ("parts", "request", "failed"))
     cost, attempt = document.get("costPu"), document.get("attempt")
-    files = kept_of(document.get("files"))
-    sound = isinstance(parts, dict) and isinstance(attempt, int) and attempt > 0 and bool(files)
+    sound = isinstance(parts, dict) and isinstance(attempt, int) and attempt > 0
     if not sound or document.get("status") not in STATUSES or not _is_keyed(document, parts):
         return None
-    outputs: JsonObject = {
-        name: cast("JsonValue", document[name]) for name in ("files", "answer") if name in document
-    }
     return Receipt(
         key=str(document["key"]),
         attempt=cast("int", attempt),

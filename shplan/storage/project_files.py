@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +45,15 @@ class ProjectFiles:
             if one is not None:
                 found[path] = one
         return found
+
+    def below(self, directory: str) -> tuple[str, ...]:
+        """Return the paths of all regular files below a directory, sorted; no link is followed."""
+        try:
+            if self._obstacle(f"{directory}/file") is not None:
+                return ()
+        except OSError:
+            return ()
+        return tuple(sorted(self._listed(directory)))
 
     def prepare(self, step: Prepare) -> None:
         """
@@ -105,6 +114,19 @@ class ProjectFiles:
             return FileFound(obstacle=f"cannot be read ({error.strerror})")
         finally:
             os.close(descriptor)
+
+    def _listed(self, directory: str) -> Iterator[str]:
+        try:
+            with os.scandir(self._root / directory) as entries:
+                found = sorted(entries, key=lambda one: one.name)
+        except OSError:
+            return
+        for one in found:
+            path = f"{directory}/{one.name}"
+            if one.is_dir(follow_symlinks=False):
+                yield from self._listed(path)
+            elif one.is_file(follow_symlinks=False) and one.name.isprintable():
+                yield path
 
     def _obstacle(self, path: str) -> str | None:
         """Say why no file of ours can lie at a path, None where one can."""

@@ -19,6 +19,7 @@ from shplan.core.events import (
     ChangeStarted,
     Event,
     LedgerHeld,
+    ReceiptFileNotice,
     Retrying,
     Waiting,
 )
@@ -145,7 +146,7 @@ class PlainLines:
 
 
 # Said once, and no line of a change that goes on.
-_Passing = Retrying | BucketUnreadable | LedgerHeld
+_Passing = Retrying | BucketUnreadable | ReceiptFileNotice | LedgerHeld
 
 
 class Live:
@@ -227,7 +228,7 @@ def _worded(event: Event) -> str:
             return f"{address}: waiting: {reason}"
         case Retrying(operation=operation, reason=reason, seconds=seconds):
             return f"{operation}: {reason}; again in {seconds:.1f} s"
-        case BucketUnreadable(message=message):
+        case BucketUnreadable(message=message) | ReceiptFileNotice(message=message):
             return message
         case LedgerHeld(holder=holder, seconds=seconds):
             return f"waiting for the ledger, at most {seconds:,.0f} s: it is held by {holder}"

@@ -29,11 +29,13 @@ from shplan.core.value import Object, Reference, Unknown, Value, fill
 from shplan.core.value import Path as FieldPath
 from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
+from shplan.engine.receipts import ReceiptFiles
 from shplan.engine.runs import Applied, Session, apply, confirm, plan
 from shplan.engine.world import World
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.journal import Journal
 from shplan.providers.base import Settings
+from shplan.providers.receipt_file import Scope
 from shplan.providers.registry import PROVIDERS
 from shplan.sandbox.app import close_app, create_app
 from shplan.sandbox.scripts import WorkerScripts
@@ -117,6 +119,7 @@ class Bench:
     clock: ManualClock = field(default_factory=ManualClock)
     app: Any = None
     poll_s: float = 2.0
+    receipts: Scope | None = None
 
     def __post_init__(self) -> None:
         if self.app is None:
@@ -169,10 +172,13 @@ class Bench:
         )
 
     def session(self, exchange: Exchange, resources: Iterable[Desired], **more: Any) -> Session:
+        events = more.pop("events", None) or Recorder()
+        files = more.pop("files", None) or ProjectFiles(self.project)
+        scope = more.pop("receipts", self.receipts)
         world = World(
             exchange,
             self.clock,
-            more.pop("events", Recorder()),
+            events,
             PROVIDERS,
             more.pop("resolver", None) or FlatResolver(),
             Settings(
@@ -184,10 +190,11 @@ class Bench:
                 waits_for_jobs=more.pop("wait", True),
                 asks_catalogue=more.pop("asks_catalogue", False),
             ),
-            deployment="sandbox",
+            deployment="sandbox" if scope is None else scope.deployment,
             storage=DirectoryStorage(self.buckets),
             tables=tables(),
-            files=more.pop("files", None) or ProjectFiles(self.project),
+            files=files,
+            receipts=None if scope is None else ReceiptFiles(files, "receipts", scope, events),
         )
         inputs = PlanInputs("test", "sandbox", "sandbox", "", "0")
         return Session(world, more.pop("ledger", self.journal()), inputs, tuple(resources), **more)
