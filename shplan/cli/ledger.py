@@ -182,6 +182,7 @@ def recover(options: Options) -> int:
     write_text(render_recovery(done.findings, aside=done.aside, end=done.end))
     write_text(
         f"{_beside_answers(loaded.root)}"
+        f"{_kept_as_files(loaded)}"
         "What was lost is found again on the server by the next plan:\n  shplan plan"
     )
     return 0
@@ -200,6 +201,29 @@ def _beside_answers(root: Path) -> str:
         return ""
     have = "lies beside an answer" if sound == 1 else "lie beside answers"
     return f"{amount(sound, 'receipt file')} {have}: nothing of them is paid again.\n"
+
+
+def _kept_as_files(loaded: Loaded) -> str:
+    """Say how many receipt files this environment has: the next plan takes from them what is lost."""
+    from shplan.core.files import Inspect  # noqa: PLC0415
+    from shplan.manifest.receipts_place import receipts_directory  # noqa: PLC0415
+    from shplan.providers.immediate_receipt import LONGEST_BYTES  # noqa: PLC0415
+    from shplan.providers.receipt_file import folder_of, is_sound, short_key_of  # noqa: PLC0415
+    from shplan.storage.project_files import ProjectFiles  # noqa: PLC0415
+    from shplan.views.values import amount  # noqa: PLC0415
+
+    if not loaded.project.receipts:
+        return ""
+    directory = receipts_directory(loaded.project.receipts)
+    folder = folder_of(directory, loaded.environment.name)
+    files = ProjectFiles(loaded.root)
+    paths = tuple(path for path in files.below(folder) if short_key_of(path))
+    found = files.inspect(Inspect(paths, frozenset(paths), LONGEST_BYTES))
+    count = sum(is_sound(one.content) for one in found.values())
+    if not count:
+        return ""
+    lies = "lies" if count == 1 else "lie"
+    return f"{amount(count, 'receipt file')} {lies} in {folder}/: what they say is paid is not paid again.\n"
 
 
 def _open(options: Options) -> tuple[Loaded, Journal]:

@@ -97,7 +97,11 @@ class ReceiptFiles:
     """
 
     def __init__(
-        self, files: ProjectFiles, directory: str, scope: Scope, events: EventSink
+        self,
+        files: ProjectFiles,
+        directory: str,
+        scope: Scope,
+        events: EventSink,
     ) -> None:
         self._files = files
         self._folder = folder_of(directory, scope.environment)

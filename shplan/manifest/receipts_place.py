@@ -49,7 +49,7 @@ def _complaint(stated: str) -> tuple[str, str]:
         why = "Receipts are written into the project and nowhere else, to be committed with it."
         return f"`receipts` is {stated}, which lies outside the project.", why
     if path == ".":
-        why = "They have a directory for themselves, below which everything is a receipt."
+        why = "They have a directory for themselves, to be committed and reviewed."
         return f"`receipts` is {stated}, which is the project's own directory.", why
     # Names of Windows end before dots and blanks at their end.
     kept = next((step for step in steps if step.lower().rstrip(". ") in _KEPT), "")

@@ -123,6 +123,12 @@ def kept_text(address: Address, receipt: Receipt, scope: Scope) -> bytes:
     return json.dumps(shown, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
+def is_sound(content: bytes | None) -> bool:
+    """Tell whether a file is a receipt whose parts give its key, wherever it holds."""
+    document = read_document(content)
+    return document is not None and receipt_of(document, {}) is not None
+
+
 def read_kept(content: bytes | None, scope: Scope, *, short: str) -> Told:
     """
     Read a receipt file.
@@ -164,6 +170,7 @@ __all__ = [
     "Scope",
     "Told",
     "folder_of",
+    "is_sound",
     "kept_text",
     "path_of",
     "read_kept",

@@ -180,3 +180,15 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(os, "write", full)
     else:
         monkeypatch.setattr(os, "open", open_only_what_is_read)
+
+
+def test_the_files_below_a_directory_are_listed_and_no_link_is_followed(tmp_path: Path) -> None:
+    for path in ("r/a/1.json", "r/2.json", "r/.b/3.json", "s/4.json"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"{}")
+    (tmp_path / "r/link").symlink_to(tmp_path / "s")
+    (tmp_path / "r/5.json").symlink_to(tmp_path / "s/4.json")
+    (tmp_path / "t").symlink_to(tmp_path / "r")
+    files = ProjectFiles(tmp_path)
+    assert files.below("r") == ("r/.b/3.json", "r/2.json", "r/a/1.json")
+    assert files.below("t") == files.below("t/a") == files.below("absent/here") == ()

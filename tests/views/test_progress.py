@@ -15,6 +15,7 @@ from shplan.core.events import (
     ChangeProgress,
     ChangeStarted,
     Event,
+    ReceiptFileNotice,
     Retrying,
     Waiting,
 )
@@ -49,6 +50,10 @@ EVENTS: list[tuple[Event, str]] = [
     (
         BucketUnreadable("results", "s3://results/a cannot be read: no permission"),
         "s3://results/a cannot be read: no permission",
+    ),
+    (
+        ReceiptFileNotice("receipts/a.json", "receipts/a.json is no receipt file"),
+        "receipts/a.json is no receipt file",
     ),
     (
         ChangeFinished(TILES, Action.CREATE, "done", cost_pu=1200, seconds=61.04),
