@@ -611,6 +611,11 @@ SCENARIOS: dict[str, Scenario] = {
     "job-run": Scenario(
         (("BatchProcess", "run"), ("Evalscript", "read")), steps((script(), job()))
     ),
+    # With the ledger lost, and with a death between its entry and the receipt file.
+    "job-kept": Scenario(
+        (("BatchProcess", "run"), ("BatchProcess", "adopt")),
+        (Step((script(), job()), project={"receipts": "receipts/"}),),
+    ),
     "job-two": Scenario(
         (("BatchProcess", "run"),), steps((script(), job("a", year=1985), job("b", year=1986)))
     ),

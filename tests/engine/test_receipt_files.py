@@ -15,9 +15,12 @@ import pytest
 
 from shplan.core.change import Action, Change, Reason
 from shplan.core.entry import Event
+from shplan.core.errors import OutputError
 from shplan.core.events import ReceiptFileNotice
+from shplan.core.files import Write
 from shplan.providers.receipt_file import Scope
 from shplan.sandbox.settings import Settings as SandboxSettings
+from shplan.storage.project_files import ProjectFiles
 from tests.engine.test_immediate import DeathError, Dying
 from tests.engine.test_jobs import done, failed, only, paid
 from tests.support.bench import Bench, Recorder, collection, tiles
@@ -430,5 +433,68 @@ def test_twins_have_a_file_each_and_are_paid_once(tmp_path: Path) -> None:
         await done(world, *both)
         assert await paid(world) == cost
         assert files(world) == written
+
+    on_bench(tmp_path, scenario)
+
+
+def test_an_answer_that_is_gone_is_not_asked_for_again_where_its_receipt_is_there(
+    tmp_path: Path,
+) -> None:
+    """The receipts are committed, the answers are not: what was paid is said to be missing."""
+
+    async def scenario(world: Bench) -> None:
+        await done(world, process())
+        cost = await paid(world)
+        shutil.rmtree(world.root / "ledger")
+        shutil.rmtree(world.project / "out")
+        change = await only(world, process())
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.RECEIPT_FILE)
+        assert any(note.endswith(" is missing") for note in change.notes)
+        await done(world, process())
+        change = await only(world, process())
+        assert (change.action, change.reason) == (Action.NOOP, Reason.ANSWER_LOST)
+        assert await paid(world) == cost
+        again = process(run={"materialize": True})
+        assert (await only(world, again)).action is Action.RUN
+        await done(world, again)
+        assert await paid(world) == 2 * cost
+        told = json.loads(the_file(world).read_bytes())
+        assert told["attempt"] == 2
+
+    on_bench(tmp_path, scenario)
+
+
+def test_a_receipt_that_cannot_be_written_fails_nothing_and_is_written_later(
+    tmp_path: Path,
+) -> None:
+    class Full(ProjectFiles):
+        def write(self, step: Write) -> None:
+            message = f"{step.files[0].path} cannot be written: No space left on device"
+            raise OutputError(message)
+
+    async def scenario(world: Bench) -> None:
+        heard = Recorder()
+        await done(world, job(), files=Full(world.project), events=heard)
+        (notice,) = [one for one in heard.events if isinstance(one, ReceiptFileNotice)]
+        assert notice.message.endswith(
+            "No space left on device; the receipt is in the ledger alone"
+        )
+        assert files(world) == {}
+        assert (await world.apply(job())).report is None
+        assert the_file(world).exists()
+
+    on_bench(tmp_path, scenario)
+
+
+def test_receipts_are_kept_of_a_project_that_begins_to_keep_them(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        silent = replace(world, receipts=None)
+        await done(silent, job(), image())
+        assert files(world) == {}
+        # The same deployment; without files it is the bench's plain one.
+        plain = replace(world, receipts=replace(OURS, deployment="sandbox"))
+        assert (await plain.apply(job(), image())).report is None
+        kinds = {name.split("/")[1] for name in files(world)}
+        assert kinds == {"BatchProcess", "AsyncProcess"}
 
     on_bench(tmp_path, scenario)

@@ -31,6 +31,7 @@ apiVersion: shplan/v1
 kind: Project
 metadata: {{name: canary}}
 spec:
+  receipts: receipts/
   environments:
     served:
       baseUrl: http://127.0.0.1:{port}
@@ -225,6 +226,8 @@ def test_no_secret_is_in_any_artefact_of_any_kind(
         made = {"out/figure.tif", "out/series.csv", "shplan.lock", "report.xml", "plan.json"}
         assert all((root / name).stat().st_size for name in made)
         assert (root / "out" / "figure.tif.receipt.json").exists()
+        jobs = {"Process", "Statistics", "BatchProcess", "AsyncProcess", "BatchStatistics"}
+        assert {one.name for one in (root / "receipts" / "served").iterdir()} == jobs
         stored = b"".join(one.read_bytes() for one in data.rglob("*") if one.is_file())
         assert ACCESS.encode() in stored
         assert KEY.encode() in stored
