@@ -44,7 +44,6 @@ from shplan.providers.steps import (
 )
 
 if TYPE_CHECKING:
-    from shplan.core.resource import Receipt
     from shplan.engine.holding import Holding, Turn
     from shplan.engine.receipts import Witness
 
@@ -341,14 +340,17 @@ class Performer:
         witness = self._walk.witnesses.get(key)
         if witness is None or not outranks(witness.receipt, run):
             return run
-        await self._append([self._of_witness(witness.receipt)])
+        await self._append([self._of_witness(witness)])
         return (await self._walk.runs()).get(key)
 
-    def _of_witness(self, receipt: Receipt) -> EntryDraft:
+    def _of_witness(self, witness: Witness) -> EntryDraft:
         """Return the entry of what a receipt file says: of the run alone, whoever asks for it."""
+        receipt = witness.receipt
         settlement = Settlement(Result.DONE, id=receipt.id, receipt=receipt)
         run = RunMark(receipt.key, receipt.attempt)
-        return replace(self._draft(Event.RECEIPT, settlement=settlement, run=run), address=None)
+        data = {"receiptFile": witness.path}
+        draft = self._draft(Event.RECEIPT, settlement=settlement, data=data, run=run)
+        return replace(draft, address=None)
 
     def release(self) -> None:
         """Give up what was claimed: the change has ended."""

@@ -189,6 +189,7 @@ def test_an_adoption_that_dies_is_repeated(tmp_path: Path) -> None:
         entries = [entry async for entry in world.journal().entries()]
         events = [(one.draft.event, str(one.draft.address)) for one in entries]
         assert events[-2:] == [(Event.RECEIPT, "None"), (Event.ADOPT, "BatchProcess/ndvi")]
+        assert entries[-2].draft.data == {"receiptFile": f"receipts/{next(iter(files(world)))}"}
         assert await paid(world) == cost
 
     on_bench(tmp_path, scenario)
