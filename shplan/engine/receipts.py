@@ -76,7 +76,10 @@ class Witnesses:
             return change
         witness = self.receipts.get(change.key)
         if witness is not None:
-            note = f"{witness.path} has its receipt: nothing is paid again"
+            # What failed in part, or whose answer is gone, may be made and paid again.
+            pays = bool(change.requests) or change.action is Action.BLOCKED
+            paid = f"attempt {witness.receipt.attempt}" if pays else "nothing is paid again"
+            note = f"{witness.path} has its receipt: {paid}"
             told = replace(change, notes=(note, *change.notes))
             if change.action is not Action.NOOP:
                 return told

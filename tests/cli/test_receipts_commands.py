@@ -134,3 +134,20 @@ def test_a_recovered_ledger_says_how_many_receipts_lie_there(project: Project) -
     assert f"{kept.relative_to(project.root).as_posix()} has its receipt" in " ".join(
         project.run("plan").out.split()
     )
+
+
+def test_a_sandbox_that_was_reset_has_forgotten_its_receipts(project: Project) -> None:
+    """What is in the files is of another instance: history, and no reason for a warning."""
+    prepared(project)
+    applied(project)
+    (kept,) = files(project)
+    before = kept.read_bytes()
+    shutil.rmtree(project.root / ".shplan")
+    prepared(project)
+    said = project.run("plan")
+    assert "run: this request never ran" in said.out
+    assert "receipt" not in said.out + said.err
+    applied(project)
+    (after,) = files(project)
+    assert after == kept
+    assert json.loads(after.read_text())["deployment"] != json.loads(before)["deployment"]

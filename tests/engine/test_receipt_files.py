@@ -367,10 +367,11 @@ def test_a_partial_receipt_says_what_has_failed_and_the_whole_one_takes_its_plac
         shutil.rmtree(world.root / "ledger")
         change = await only(world, wanted)
         assert (change.action, change.reason) == (Action.BLOCKED, Reason.PARTLY_DONE)
-        assert "has its receipt" in change.notes[0]
+        assert change.notes[0].endswith("has its receipt: attempt 1")
         again = job_v1(area=TWO_TILES, run={"onFailure": "rerun"})
         change = await only(world, again)
         assert (change.action, change.attempt) == (Action.RUN, 2)
+        assert change.notes[0].endswith("has its receipt: attempt 1")
         await done(world, again)
         whole = json.loads(the_file(world).read_bytes())
         assert (whole["status"], whole["attempt"]) == ("DONE", 2)
