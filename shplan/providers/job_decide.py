@@ -110,7 +110,8 @@ def _decide_known(case: Case) -> Change:
 def _told(receipt: Receipt) -> tuple[str, ...]:
     """Say what a receipt says, for people who ask why nothing is planned."""
     files = receipt.outputs.get("files")
-    delivered = f", {files:,} files" if isinstance(files, int) else ""
+    noun = "file" if files == 1 else "files"
+    delivered = f", {files:,} {noun}" if isinstance(files, int) else ""
     told = (f"attempt {receipt.attempt} is done: {billed(receipt)}{delivered}",)
     unread = "its bucket could not be read, so nobody knows whether features failed"
     return told if receipt.outputs.get("features") != UNREAD else (*told, unread)
