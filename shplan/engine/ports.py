@@ -143,7 +143,7 @@ class ProjectFiles(Protocol):
     """The files of the project that answers and receipts go to."""
 
     def below(self, directory: str) -> tuple[str, ...]:
-        """Return the paths of all regular files below a directory, sorted; no link is followed."""
+        """Return what lies below a directory and is none, sorted; no link is followed."""
         ...
 
     def inspect(self, step: Inspect) -> Mapping[str, FileFound]:

@@ -119,6 +119,7 @@ class ReceiptFiles:
         Those of runs that the ledger knows to be done are not even read.
         """
         done = {_short(run.key) for run in runs.values() if _is_done(run)}
+        self._tell_obstacle()
         listed = self._files.below(self._folder)
         keyed = ((path, short_key_of(path)) for path in listed)
         wanted = tuple(path for path, short in keyed if short and short not in done)
@@ -175,6 +176,13 @@ class ReceiptFiles:
             run = runs.get(change.key) if change.key else None
             if run is not None and run.receipt is not None and change.action not in _GONE:
                 self.keep(change.address, run.receipt)
+
+    def _tell_obstacle(self) -> None:
+        """Say that the folder is not even looked into, where it lies behind a link."""
+        inside = f"{self._folder}/receipts"
+        there = self._inspected((inside,)).get(inside)
+        if there is not None and there.obstacle:
+            self._tell(inside, f"{self._folder} holds no receipts: what is in it {there.obstacle}")
 
     def _inspected(self, paths: tuple[str, ...]) -> Mapping[str, FileFound]:
         return self._files.inspect(Inspect(paths, frozenset(paths), LONGEST_BYTES))

@@ -47,7 +47,7 @@ class ProjectFiles:
         return found
 
     def below(self, directory: str) -> tuple[str, ...]:
-        """Return the paths of all regular files below a directory, sorted; no link is followed."""
+        """Return what lies below a directory and is none, sorted; no link is followed."""
         try:
             if self._obstacle(f"{directory}/file") is not None:
                 return ()
@@ -125,7 +125,7 @@ class ProjectFiles:
             path = f"{directory}/{one.name}"
             if one.is_dir(follow_symlinks=False):
                 yield from self._listed(path)
-            elif one.is_file(follow_symlinks=False) and one.name.isprintable():
+            elif one.name.isprintable():
                 yield path
 
     def _obstacle(self, path: str) -> str | None:

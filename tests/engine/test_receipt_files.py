@@ -309,7 +309,7 @@ def test_what_lies_in_the_place_and_is_no_receipt_stays(tmp_path: Path, kind: st
         heard = Recorder()
         await done(world, job(), events=heard)
         notices = {one.message for one in heard.events if isinstance(one, ReceiptFileNotice)}
-        about = [one for one in notices if "written" in one or "ledger alone" in one]
+        about = [one for one in notices if "written over" in one or "ledger alone" in one]
         assert len(about) == 1, notices
         assert f"receipts/sandbox/BatchProcess/ndvi/{key}.json" in about[0]
         assert {path.name: path.read_text() for path in outside.iterdir()} == {"mine": "mine"}
@@ -498,5 +498,24 @@ def test_receipts_are_kept_of_a_project_that_begins_to_keep_them(tmp_path: Path)
         assert (await plain.apply(job(), image())).report is None
         kinds = {name.split("/")[1] for name in files(world)}
         assert kinds == {"BatchProcess", "AsyncProcess"}
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("linked", ["receipts", "receipts/sandbox", "the file"])
+def test_what_is_reached_through_a_link_does_not_count_and_is_told(
+    tmp_path: Path, linked: str
+) -> None:
+    async def scenario(world: Bench) -> None:
+        await done(world, job())
+        place = the_file(world) if linked == "the file" else world.project / linked
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+        shutil.rmtree(world.root / "ledger")
+        change, heard = await told(world, job())
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.OTHERS_TASK)
+        (said,) = heard
+        assert "a link, and nothing is written through links" in said
+        assert said.startswith("receipts/sandbox")
 
     on_bench(tmp_path, scenario)

