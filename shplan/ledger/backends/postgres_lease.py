@@ -100,7 +100,7 @@ class PostgresLease:
             self._dead = ()
 
     async def release(self) -> None:
-        """Let others write: the lock ends with the session."""
+        """Let others write: the lock ends here, or with the session at the latest."""
         session, self._session = self._session, None
         if session is None:
             return
@@ -108,6 +108,8 @@ class PostgresLease:
         self._number, self._dead = 0, ()
         with contextlib.suppress(LedgerError):
             await session.run(lambda cursor: self._tables.sign(cursor, lease, left))
+            # A server notices a while after we have left that a session has ended.
+            await session.run(_unlock)
         await session.close()
 
     async def run(self, work: Callable[[Cursor_], T]) -> T:
@@ -278,3 +280,7 @@ class PostgresLease:
         self._number = 0
         if session is not None:
             await session.close()
+
+
+def _unlock(cursor: Cursor_) -> None:
+    cursor.execute("select pg_advisory_unlock_all()")
