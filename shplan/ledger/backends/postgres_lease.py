@@ -109,7 +109,7 @@ class PostgresLease:
         with contextlib.suppress(LedgerError):
             await session.run(lambda cursor: self._tables.sign(cursor, lease, left))
             # A server notices a while after we have left that a session has ended.
-            await session.run(_unlock)
+            await session.run(self._tables.unlock)
         await session.close()
 
     async def run(self, work: Callable[[Cursor_], T]) -> T:
@@ -280,7 +280,3 @@ class PostgresLease:
         self._number = 0
         if session is not None:
             await session.close()
-
-
-def _unlock(cursor: Cursor_) -> None:
-    cursor.execute("select pg_advisory_unlock_all()")

@@ -104,6 +104,10 @@ class Tables:
         """Take the lock that ends with the session; False when another session has it."""
         return bool(self._one(cursor, "SELECT pg_try_advisory_lock(%s)", self._lock)[0])
 
+    def unlock(self, cursor: Cursor_) -> None:
+        """Give the lock back, and no other that the session may have."""
+        self._do(cursor, "SELECT pg_advisory_unlock(%s)", self._lock)
+
     def is_locked(self, cursor: Cursor_) -> bool:
         """Tell whether a session has the lock, without trying it."""
         # Source: PostgreSQL, pg_locks: a bigint key is shown as its two halves, objsubid 1.
