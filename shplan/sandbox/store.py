@@ -13,6 +13,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from shplan.sandbox.clock import Anchor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "sandbox.sqlite"
 KEPT_REQUESTS = 100_000
+# For another process to end what it writes.
+WAIT_S = 60.0
 
 Value: TypeAlias = "str | int | float | None"
 
@@ -69,7 +72,7 @@ class Family(Protocol):
 
 def discard_damaged(data: Path) -> None:
     """Delete the state of a directory if it is no database any more; else leave it alone."""
-    connection = sqlite3.connect(data / FILE_NAME, timeout=60.0)
+    connection = sqlite3.connect(data / FILE_NAME, timeout=WAIT_S)
     try:
         connection.execute("pragma quick_check").fetchall()
     except sqlite3.OperationalError:
@@ -79,6 +82,26 @@ def discard_damaged(data: Path) -> None:
             (data / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
     finally:
         connection.close()
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """
+    Put a file into write-ahead mode, or wait until another process has.
+
+    Of several that begin on a new file each reads it and wants to write: as none would ever give
+    way, SQLite refuses all but one at once, however long it may wait for a lock otherwise.
+    https://www.sqlite.org/c3ref/busy_handler.html
+    """
+    last = monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("pragma journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > last:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 class Store:
@@ -91,18 +114,15 @@ class Store:
         for family in families:
             self._tables |= family.TABLES
         self._connection = sqlite3.connect(
-            data / FILE_NAME, timeout=60.0, isolation_level=None, check_same_thread=False
+            data / FILE_NAME, timeout=WAIT_S, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
         self._depth = 0
         self._known: dict[str, str | None] | None = None
         # Of a new file: a tile fits into a page, whose quarter is what a row may take without overflow.
-        for pragma in (
-            "page_size=8192",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "cache_size=-131072",
-        ):
+        self._connection.execute("pragma page_size=8192")
+        _write_ahead(self._connection)
+        for pragma in ("synchronous=NORMAL", "cache_size=-131072"):
             self._connection.execute(f"pragma {pragma}")
         version = zlib.crc32(schema.encode()) >> 1  # a positive 32-bit integer
         if self._connection.execute("pragma user_version").fetchone()[0] != version:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shplan.sandbox.store import discard_damaged
+from shplan.sandbox.store import FILE_NAME, Store, discard_damaged
 from tests.support.served import Served, serving
 
 from . import batches
@@ -287,6 +287,21 @@ def test_servers_that_begin_at_once_on_a_new_directory_agree(tmp_path: Path) -> 
     assert [process.returncode for process in running] == [0] * 4
     assert len({instance for instance, _ in told}) == 1
     assert len({minted for _, minted in told}) == 4
+
+
+def test_one_that_begins_while_another_writes_the_new_file_waits_for_it(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    other.execute("begin immediate")
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(lambda: Store(tmp_path).close())
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.2)
+        other.execute("commit")
+        other.close()
+        opening.result(timeout=30)
+    assert sqlite3.connect(tmp_path / FILE_NAME).execute("pragma journal_mode").fetchone() == (
+        "wal",
+    )
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"speed": 0}', b"\xff"])
