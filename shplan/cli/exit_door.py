@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from shplan import __version__
 from shplan.core.errors import (
@@ -56,8 +57,8 @@ def through(program: click.Command, arguments: Sequence[str]) -> int:
         say("interrupted")
         return INTERRUPTED
     except click.ClickException as wrong:
+        _say_wrong(wrong, say)
         # click's own 2 would read as "changes are pending".
-        wrong.show(sys.stderr)
         return 1
     except ShplanError as error:
         say(message(error))
@@ -71,6 +72,16 @@ def through(program: click.Command, arguments: Sequence[str]) -> int:
         say(_bug(error))
         return BUG
     return result if isinstance(result, int) else 0
+
+
+def _say_wrong(wrong: click.ClickException, say: Callable[[str], None]) -> None:
+    """Say what is wrong with a command line; a group without a command shows its help."""
+    if isinstance(wrong, click.UsageError) and not isinstance(wrong, NoArgsIsHelpError):
+        from shplan.cli import usage  # noqa: PLC0415
+
+        say(usage.message(wrong))
+    else:
+        wrong.show(sys.stderr)
 
 
 def code_of(error: ShplanError) -> int:

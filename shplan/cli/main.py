@@ -7,6 +7,7 @@ Only click is imported here, so that `shplan --help` answers at once.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 import click
@@ -38,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+# With one dash, what Terraform's people write for a long option.
+_LONG = re.compile(r"-[a-z][a-z]")
+
+
 class Commands(click.Group):
     """A group whose commands are imported only when they are used."""
 
@@ -56,14 +61,17 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; a near miss is answered with the nearest name."""
+        """Find a command; a near miss, or another tool's word, is answered with what is meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415
+            from shplan.cli.usage import UnknownCommandError  # noqa: PLC0415
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean `shplan {near[0]}`?" if near else ""
-            ctx.fail(f"There is no command `{args[0]}`.{hint}")
-        return super().resolve_command(ctx, args)
+            raise UnknownCommandError(args[0], COMMANDS, ctx)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and any(_LONG.match(one) for one in rest):
+            from shplan.cli.usage import refuse_one_dash  # noqa: PLC0415
+
+            refuse_one_dash(rest, command, click.Context(command, ctx, name))
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""

@@ -127,10 +127,20 @@ def _required(case: Case) -> list[Violation]:
             "Field missing",
             f"{case.name} has no `{missing}`, which is required.",
             why=told,
-            hint=f"rename `{similar}` to `{missing}`" if similar else f"add `{missing}: ...`",
+            hint=(
+                f"rename `{similar}` to `{missing}`"
+                if similar
+                else f"add `{missing}: {_only_value(properties(node).get(missing))}`"
+            ),
             missing=missing,
         )
     ]
+
+
+def _only_value(member: JsonValue) -> str:
+    """Return what alone can stand in a field; `...` where there is a choice."""
+    only = member.get("const") if isinstance(member, dict) else None
+    return only if isinstance(only, str) else "..."
 
 
 def _guarded(case: Case) -> str:

@@ -248,7 +248,7 @@ def _unknown_environment(
         "Environment unknown",
         f"this project has no environment `{name}`; it has {listed(sorted(project.environments))}.",
         "",
-        f"did you mean `{similar}`?" if similar else "",
+        f"did you mean `{similar}`?" if similar else f"add `{name}` under `spec.environments`",
         span or origin.key(("spec", "environments")),
     )
 
