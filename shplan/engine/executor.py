@@ -46,11 +46,12 @@ from shplan.engine.performer import (
     Walk,
 )
 from shplan.engine.ports import Resolver
+from shplan.engine.purse import Purse
 from shplan.engine.world import World
 from shplan.providers.base import ChangeFailedError, Fault, StillRunningError
 
 if TYPE_CHECKING:
-    from shplan.engine.receipts import Witnesses
+    from shplan.engine.planning import Planned
 
 
 class Ending(Enum):
@@ -131,33 +132,30 @@ class Report:
 
 
 async def execute(
-    changes: Sequence[Change],
+    planned: Planned,
     *,
     plan_digest: str,
     holding: Holding,
     world: World,
-    recorded: Mapping[Address, Recorded],
-    attributes: Mapping[Address, Object],
     runs: Runs,
     interrupt: Interrupt,
-    witnesses: Witnesses | None = None,
+    purse: Purse,
 ) -> Report:
     """
     Carry out the changes of a plan.
 
     Args:
-        changes: all changes in the plan's order, blocked and quiet ones included
+        planned: what to do, with what planning has learnt
         plan_digest: the name of the plan, written into every entry
         holding: the lease, held
-        recorded: what the ledger says, with intents that are still open
-        attributes: what is known of each address before the first change
         runs: what the ledger knows of runs by now
-        witnesses: what receipt files say that the ledger does not
+        purse: what may be paid beside what the plan has counted
 
     Raises:
         OutrunError: others have touched what was about to be the first change
         LedgerError: the ledger cannot be written
     """
+    changes, recorded = planned.plan.changes, planned.recorded
     # A ledger that was lost is like one that has not begun.
     settings = replace(world.settings, new_ledger=not recorded)
     walk = Walk(
@@ -170,9 +168,10 @@ async def execute(
         SharedLists(world.api),
         dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
-        {} if witnesses is None else witnesses.receipts,
+        purse,
+        {} if planned.witnesses is None else planned.witnesses.receipts,
     )
-    nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(attributes))
+    nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(planned.attributes))
     return await nodes.run()
 
 

@@ -24,6 +24,7 @@ from shplan.core.runs import RunRecord, outranks
 from shplan.core.value import digest
 from shplan.engine.drive import Reader, SharedLists
 from shplan.engine.edges import removes
+from shplan.engine.purse import Purse
 from shplan.engine.world import World
 from shplan.providers.base import ChangeFailedError
 from shplan.providers.steps import (
@@ -32,6 +33,7 @@ from shplan.providers.steps import (
     Fetch,
     Look,
     Note,
+    PayAgain,
     Progress,
     Read,
     Reply,
@@ -98,6 +100,7 @@ class Walk:
         holding: the lease, shared
         needs: everything that an address depends on, directly or not
         running: which run each address is known to be about
+        purse: what may be paid beside what the plan has counted
         witnesses: what receipt files say that the ledger did not, by run key
         runs: what the ledger knows of runs by now, what this apply has written included
         slots: bounds the requests with an effect that are under way
@@ -115,6 +118,7 @@ class Walk:
     lists: SharedLists
     needs: Callable[[Address], frozenset[Address]]
     running: dict[Address, str]
+    purse: Purse = field(default_factory=Purse)
     witnesses: Mapping[str, Witness] = field(default_factory=dict)
     claims: dict[str, asyncio.Lock] = field(default_factory=dict)
     in_flight: set[Address] = field(default_factory=set)
@@ -166,6 +170,8 @@ class Performer:
                 return await self._reader.perform(step)
             case Claim(key=key):
                 return await self._claim(key)
+            case PayAgain(pu=pu):
+                return self._walk.purse.refusal(pu)
             case Act():
                 return await self._act(step)
             case Write() | Prepare():

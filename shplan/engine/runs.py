@@ -21,6 +21,7 @@ from shplan.core.resource import Desired
 from shplan.core.selection import Selection
 from shplan.engine.drive import Reader, drive
 from shplan.engine.planning import Planned, Subject, make_plan
+from shplan.engine.purse import Purse
 from shplan.providers.base import Nature, Surroundings
 from shplan.providers.steps import Note, Step
 
@@ -199,14 +200,19 @@ async def apply_saved(
             planned = await plan(session)
             if planned.plan.refusals:
                 return Applied(planned)
-            left = await _left(session, saved, planned, past)
+            left, spent_pu = await _left(session, saved, planned, past)
             walked = replace(planned, plan=replace(planned.plan, changes=left))
             if any(change.refusals for change in left):
                 return Applied(walked)
             if examine is not None:
                 await examine(walked)
             report = await _carry_out(
-                session, walked, str(saved["digest"]), holding=holding, interrupt=interrupt
+                session,
+                walked,
+                str(saved["digest"]),
+                holding=holding,
+                interrupt=interrupt,
+                spent_pu=spent_pu,
             )
         if report is not None:
             return Applied(planned, report)
@@ -218,9 +224,11 @@ async def _left(
     saved: JsonObject,
     planned: Planned,
     past: Callable[[], Awaitable[History]],
-) -> tuple[Change, ...]:
+) -> tuple[tuple[Change, ...], float]:
     """
     Return what of a saved plan is left to do, with the refusals of the budget.
+
+    With it comes what was started already of what the budget is for, in processing units.
 
     Raises:
         StalePlanError: it is not what would be done now
@@ -232,11 +240,18 @@ async def _left(
         raise _stale(reviewed.moved)
     budget = Policies(session.policies.budget_max_pu)
     within = apply_policies(reviewed.changes, budget, spent_pu=reviewed.spent_pu)
-    return within if any(change.refusals for change in within) else reviewed.changes
+    refused = any(change.refusals for change in within)
+    return within if refused else reviewed.changes, reviewed.spent_pu
 
 
 async def _carry_out(
-    session: Session, planned: Planned, digest: str, *, holding: Holding, interrupt: Interrupt
+    session: Session,
+    planned: Planned,
+    digest: str,
+    *,
+    holding: Holding,
+    interrupt: Interrupt,
+    spent_pu: float = 0.0,
 ) -> Report | None:
     """Walk the plan; None where others were faster, before anything was sent."""
     from shplan.engine.executor import execute  # noqa: PLC0415 - a plan does not need it
@@ -244,15 +259,13 @@ async def _carry_out(
 
     try:
         report = await execute(
-            planned.plan.changes,
+            planned,
             plan_digest=digest,
             holding=holding,
             world=session.world,
-            recorded=planned.recorded,
-            attributes=planned.attributes,
             runs=lambda: session.ledger.runs(session.world.deployment),
             interrupt=interrupt,
-            witnesses=planned.witnesses,
+            purse=Purse(session.policies.budget_max_pu, spent_pu + planned.plan.cost.maximum_pu),
         )
     except OutrunError:
         return None

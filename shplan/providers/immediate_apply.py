@@ -35,7 +35,7 @@ from shplan.providers.immediate_answer import (
 )
 from shplan.providers.immediate_receipt import Kept, files_of
 from shplan.providers.reconciled import MAX_REPEATS, stated_record
-from shplan.providers.steps import Act, Claim, Flow, Note, Reply, RunMark
+from shplan.providers.steps import Act, Claim, Flow, Note, PayAgain, Reply, RunMark
 
 
 def apply_immediate(api: ImmediateApi, change: Change, settings: Settings) -> Flow[Object]:
@@ -177,14 +177,14 @@ def _ask(
                 raise ChangeFailedError(str(reply))
         elif not isinstance(reply, Answer):
             raise reply
-        _refuse_dear(job, number)
+        yield from _refuse_dear(job, number)
     message = f"its answer was lost {MAX_REPEATS} times; each of them may have been paid"
     raise ChangeFailedError(message)
 
 
-def _refuse_dear(job: ImmediateJob, lost: int) -> None:
+def _refuse_dear(job: ImmediateJob, lost: int) -> Flow[None]:
     """
-    Stop asking where one more answer could pass the limit.
+    Stop asking where one more answer could pass the limit of the job, or of the whole apply.
 
     Raises:
         ChangeFailedError: so it is
@@ -194,6 +194,15 @@ def _refuse_dear(job: ImmediateJob, lost: int) -> None:
         message = (
             f"its answer was lost, and to pay {pu_text(each)} PU again"
             f" would pass `maxPu: {pu_text(limit)}`"
+        )
+        raise ChangeFailedError(message)
+    if lost == MAX_REPEATS:
+        return
+    budget: float | None = yield PayAgain(each)
+    if budget is not None:
+        message = (
+            f"its answer was lost, and to pay {pu_text(each)} PU again"
+            f" would pass the budget of {pu_text(budget)} PU for one apply; the next apply asks again"
         )
         raise ChangeFailedError(message)
 

@@ -110,6 +110,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class PayAgain:
+    """
+    Be allowed to pay what the plan has not counted: a lost answer that is asked for once more.
+
+    Reply: None, and it is counted from then on; or the budget of this apply that would be passed,
+    in processing units.
+    """
+
+    pu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Read and scan side by side. Reply: the tuple of replies, an `ApiError` where one failed."""
 
@@ -211,6 +223,7 @@ Step: TypeAlias = (
     | Fetch
     | Inspect
     | Claim
+    | PayAgain
     | Together
     | Act
     | Prepare

@@ -21,6 +21,7 @@ from shplan.core.change import Action, Change, Reason
 from shplan.core.drift import drifted
 from shplan.core.errors import OutputError
 from shplan.core.files import FileDraft, Prepare
+from shplan.core.policy import Policies
 from shplan.core.status import statuses
 from shplan.engine.executor import Ending
 from shplan.providers.base import ChangeFailedError
@@ -495,6 +496,40 @@ def test_a_lost_answer_is_paid_once_more_and_no_oftener(tmp_path: Path) -> None:
         told = receipt(world.project, "out/ndvi.png")
         assert await paid(world) == pytest.approx(2 * told["costPu"])
         await settled(world, process())
+
+    on_bench(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(("answers", "asked_for"), [(1.5, 1), (2.0, 2), (5.0, 3)])
+def test_lost_answers_are_never_paid_past_the_budget_of_an_apply(
+    tmp_path: Path, answers: float, asked_for: int
+) -> None:
+    async def scenario(world: Bench) -> None:
+        await strike(world, "lost-answer", count=3)
+        each = (await only(world, process())).cost.maximum_pu
+        budget = Policies(budget_max_pu=answers * each)
+        message = await failed(world, process(), policies=budget)
+        assert ("would pass the budget of" in message) == (asked_for < 3)
+        assert await asked(world) == asked_for
+        assert await paid(world) <= answers * each
+        # What a later apply pays is its own budget's.
+        await world.call("DELETE", "/_sandbox/faults")
+        await done(world, process(), policies=budget)
+        await settled(world, process())
+
+    on_bench(tmp_path, scenario)
+
+
+def test_two_that_lose_their_answers_share_what_is_left_of_the_budget(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = [
+            process(f"out/{name}.png", name=name, spec=picture(year=year))
+            for name, year in (("a", 1985), ("b", 1986))
+        ]
+        await strike(world, "lost-answer", count=2)
+        each = (await only(world, wanted[0])).cost.maximum_pu
+        await failed(world, *wanted, policies=Policies(budget_max_pu=3 * each))
+        assert await asked(world) == 3
 
     on_bench(tmp_path, scenario)
 
