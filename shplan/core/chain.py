@@ -16,7 +16,7 @@ from typing import Final
 from shplan.core.entry import EntryDraft, LedgerEntry
 from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
-from shplan.core.line import NewerFormatError, UnreadableLineError, decode, encode
+from shplan.core.line import NewerFormatError, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,22 +166,30 @@ class Chain:
     def feed(self, line: bytes) -> LedgerEntry | None:
         """Return the entry of the next line, or None once the intact part has ended."""
         index = self._lines
-        self._lines += 1
-        if self._damage is not None:
-            self._look_for_the_missing(line)
+        self._lines = index + 1
+        if self._damage is not None or self._torn or not line.endswith(b"\n"):
+            self._pass(line, index)
             return None
-        if self._torn:
-            self._damage = Damage(
-                DamageKind.CHANGED,
-                self._sequence + 1,
-                index - 1,
-                f"entry {self._sequence + 1} ends in the middle and others follow it",
-            )
+        try:
+            entry = decode(line)
+        except LedgerError as error:
+            self._damage = _unreadable(error, self._sequence + 1, index)
             return None
-        if not line.endswith(b"\n"):
-            self._torn = line
-            return None
-        return self._follow(line, index)
+        sequence, fence = entry.sequence, entry.fence
+        if (
+            sequence != self._sequence + 1
+            or entry.previous != self._hash
+            or fence < self._fence
+            or self._promised is not None
+        ):
+            damage = self._misplaced(entry, index)
+            if damage is not None:
+                self._damage = damage
+                return None
+        self._sequence, self._fence, self._hash = sequence, fence, line_hash(line)
+        if sequence == self._wanted:
+            self._met = self.head
+        return entry
 
     def finish(self) -> Verdict:
         """Compare the end with the head that was kept, and say what was found."""
@@ -189,30 +197,27 @@ class Chain:
             self._damage = self._end_damage()
         return Verdict(self.head, self._damage, len(self._torn))
 
-    def _follow(self, line: bytes, index: int) -> LedgerEntry | None:
-        expected = self._sequence + 1
-        try:
-            entry = decode(line)
-        except NewerFormatError as error:
-            self._damage = Damage(DamageKind.NEWER, expected, index, str(error))
-            return None
-        except UnreadableLineError as error:
-            self._damage = Damage(DamageKind.CHANGED, expected, index, str(error))
-            return None
-        sequence, fence = entry.sequence, entry.fence
-        if sequence != expected or entry.previous != self._hash or fence < self._fence:
-            self._damage = _link_damage(self.head, entry, index)
-            return None
-        if self._promised is not None:
-            promised, self._promised = self._promised, None
-            if promised != sequence:
-                what = f"entry {sequence} stands where the name says entry {promised}"
-                self._damage = Damage(DamageKind.RENAMED, sequence, index, what)
-                return None
-        self._sequence, self._fence, self._hash = sequence, fence, line_hash(line)
-        if sequence == self._wanted:
-            self._met = self.head
-        return entry
+    def _pass(self, line: bytes, index: int) -> None:
+        """Take a line that does not go on with the intact part."""
+        if self._damage is not None:
+            self._look_for_the_missing(line)
+        elif self._torn:
+            what = f"entry {self._sequence + 1} ends in the middle and others follow it"
+            self._damage = Damage(DamageKind.CHANGED, self._sequence + 1, index - 1, what)
+        else:
+            self._torn = line
+
+    def _misplaced(self, entry: LedgerEntry, index: int) -> Damage | None:
+        """Compare an entry with the one before it, and with what its segment's name says."""
+        sequence = entry.sequence
+        is_next = sequence == self._sequence + 1 and entry.fence >= self._fence
+        if not is_next or entry.previous != self._hash:
+            return _link_damage(self.head, entry, index)
+        promised, self._promised = self._promised, None
+        if promised is not None and promised != sequence:
+            what = f"entry {sequence} stands where the name says entry {promised}"
+            return Damage(DamageKind.RENAMED, sequence, index, what)
+        return None
 
     def _look_for_the_missing(self, line: bytes) -> None:
         # A gap is a dropped line, unless the line turns up later: then somebody moved it.
@@ -251,6 +256,11 @@ class Chain:
             )
             return Damage(DamageKind.CHANGED, kept.sequence, line, what)
         return None
+
+
+def _unreadable(error: LedgerError, expected: int, index: int) -> Damage:
+    newer = isinstance(error, NewerFormatError)
+    return Damage(DamageKind.NEWER if newer else DamageKind.CHANGED, expected, index, str(error))
 
 
 def _link_damage(head: Head, entry: LedgerEntry, index: int) -> Damage:

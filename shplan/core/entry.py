@@ -12,7 +12,7 @@ from dataclasses import field
 from enum import Enum
 
 from shplan.core.address import Address
-from shplan.core.frozen import dataclass
+from shplan.core.frozen import unguarded
 from shplan.core.resource import MemberRecord, Receipt
 from shplan.core.value import JsonObject
 
@@ -43,7 +43,7 @@ class Result(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@unguarded(frozen=True, slots=True)
 class Settlement:
     """
     What an outcome (or an adoption) teaches the ledger about its address.
@@ -83,7 +83,7 @@ class Settlement:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@unguarded(frozen=True, slots=True)
 class EntryDraft:
     """
     An entry before the ledger gives it its number, fence, time, actor and hash.
@@ -123,7 +123,7 @@ class EntryDraft:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@unguarded(frozen=True, slots=True)
 class LedgerEntry:
     """
     An entry as it stands in the ledger.

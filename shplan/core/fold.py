@@ -59,7 +59,8 @@ class Fold:
         draft = entry.draft
         if draft.deployment != self._deployment:
             return
-        if draft.key or draft.settlement is not None:
+        settlement = draft.settlement
+        if draft.key or (settlement is not None and settlement.receipt is not None):
             self._runs.add(entry)
         if draft.address is None:
             self._of_run_alone(draft)
@@ -70,11 +71,12 @@ class Fold:
                 self._intend(entry, draft.address)
             case Event.OUTCOME:
                 self._settle_intent(entry, draft.address)
-                self._note_change(entry, draft.address)
             case Event.GENESIS | Event.RECOVER | Event.TAKEOVER | Event.CHECKPOINT:
                 pass
             case Event.ADOPT | Event.IMPORT | Event.PROTECT | Event.RECEIPT:
-                self._learn(draft.address, draft.settlement, confirmed=draft.event is Event.IMPORT)
+                before = self._records.get(draft.address)
+                confirmed = draft.event is Event.IMPORT
+                self._learn(draft.address, before, settlement, confirmed=confirmed)
             case Event.MOVE:
                 self._move(draft.data, draft.address)
             case Event.FORGET:
@@ -99,8 +101,9 @@ class Fold:
     def _of_run_alone(self, draft: EntryDraft) -> None:
         # Whoever wrote it had lost the address to others; the intent is still its own.
         address = None if draft.intent is None else self._open.get(draft.intent)
-        if draft.event is Event.OUTCOME and draft.intent is not None and address is not None:
-            self._close(draft.intent, address, draft.settlement)
+        record = None if address is None else self._records.get(address)
+        if draft.event is Event.OUTCOME and draft.intent is not None and record is not None:
+            self._close(draft.intent, record, draft.settlement)
 
     def _intend(self, entry: LedgerEntry, address: Address) -> None:
         draft = entry.draft
@@ -117,23 +120,23 @@ class Fold:
         )
         self._open[entry.sequence] = address
 
-    def _settle_intent(self, entry: LedgerEntry, address: Address) -> None:
-        settlement = entry.draft.settlement
-        if entry.draft.intent is not None:
-            # A MOVE between intent and outcome takes the intent along.
-            address = self._open.get(entry.draft.intent, address)
-            self._close(entry.draft.intent, address, settlement)
-        self._learn(address, settlement)
-
-    def _note_change(self, entry: LedgerEntry, address: Address) -> None:
-        settlement, record = entry.draft.settlement, self._records.get(address)
-        if record is not None and settlement is not None and settlement.result is Result.DONE:
-            record.changed = entry.sequence
-
-    def _close(self, number: int, address: Address, settlement: Settlement | None) -> None:
+    def _settle_intent(self, entry: LedgerEntry, stated: Address) -> None:
+        # Each look-up hashes an address: with one of them an outcome takes half the time.
+        number, settlement = entry.draft.intent, entry.draft.settlement
+        # A MOVE between intent and outcome takes the intent along.
+        address = stated if number is None else self._open.get(number, stated)
         record = self._records.get(address)
-        intent = None if record is None else record.pending.get(number)
-        if record is None or intent is None:
+        if number is not None and record is not None:
+            self._close(number, record, settlement)
+        learnt = self._learn(address, record, settlement)
+        if settlement is not None and settlement.result is Result.DONE:
+            changed = learnt if address is stated else self._records.get(stated)
+            if changed is not None:
+                changed.changed = entry.sequence
+
+    def _close(self, number: int, record: Record, settlement: Settlement | None) -> None:
+        intent = record.pending.get(number)
+        if intent is None:
             return
         left = _left_open(intent, settlement)
         if left is None:
@@ -143,9 +146,14 @@ class Fold:
             record.pending[number] = left
 
     def _learn(
-        self, address: Address, settlement: Settlement | None, *, confirmed: bool = False
-    ) -> None:
-        before = self._records.get(address)
+        self,
+        address: Address,
+        before: Record | None,
+        settlement: Settlement | None,
+        *,
+        confirmed: bool = False,
+    ) -> Record | None:
+        """Return the record that an address has then, None where nothing is recorded of it."""
         record = Record() if before is None else before
         if settlement is not None:
             if confirmed:
@@ -153,8 +161,10 @@ class Fold:
             record = record.after(settlement)
         if not (record.known or record.pending):
             self._records.pop(address, None)
-        elif record is not before:
+            return None
+        if record is not before:
             self._records[address] = record
+        return record
 
     def _confirm(self, record: Record, confirmed: str) -> None:
         """Close what was open about an object that a person has looked at: that decides it."""

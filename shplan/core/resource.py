@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shplan.core.address import Address
 from shplan.core.diagnostic import SourceSpan
-from shplan.core.frozen import dataclass
+from shplan.core.frozen import dataclass, unguarded
 from shplan.core.value import JsonObject, Object, Path, Reference
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Desired:
     script: ScriptShape | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@unguarded(frozen=True, slots=True)
 class MemberRecord:
     """
     What the ledger knows of one member of a set.
@@ -141,7 +141,7 @@ class Receipt:
     estimate_terms: tuple[JsonObject, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@unguarded(frozen=True, slots=True)
 class PendingIntent:
     """
     An intent without an outcome: something that may have happened.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
+# A step is handed from task to task before its thread begins.
+_TURNS = 4
 
 
 class Threads:
@@ -83,3 +85,37 @@ async def whole(step: Coroutine[object, object, U]) -> U:
             task.exception()
         raise
     return task.result()
+
+
+async def ahead(steps: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """
+    Yield what `steps` yields; the next is on its way already while one is used.
+
+    One, so that no more than two lie in memory. Whoever uses it may keep the loop to itself for as
+    long: the waiting is done by threads.
+    """
+    coming = _following(steps)
+    try:
+        while True:
+            try:
+                here = await coming
+            except StopAsyncIteration:
+                return
+            coming = _following(steps)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            yield here
+    finally:
+        coming.cancel()
+        await asyncio.wait((coming,))
+        # What it raised is of no use to who does not go on; asked for, so that nobody complains.
+        if not coming.cancelled():
+            coming.exception()
+        await steps.aclose()
+
+
+def _following(steps: AsyncGenerator[T, None]) -> asyncio.Future[T]:
+    async def step() -> T:
+        return await anext(steps)
+
+    return asyncio.ensure_future(step())

@@ -20,6 +20,10 @@ def quick(plain: type) -> Any:
     return frozen.dataclass(frozen=True, slots=True)(plain)
 
 
+def unguarded(plain: type) -> Any:
+    return frozen.unguarded(frozen=True, slots=True)(plain)
+
+
 def usual(plain: type) -> Any:
     return dataclasses.dataclass(frozen=True, slots=True)(plain)
 
@@ -42,9 +46,10 @@ def make(decorate: Callable[[type], Any]) -> Any:
 
 
 both = pytest.mark.parametrize("decorate", [quick, usual])
+every = pytest.mark.parametrize("decorate", [quick, unguarded, usual])
 
 
-@both
+@every
 def test_values_are_compared_and_printed_by_their_fields(decorate: Callable[[type], Any]) -> None:
     pair = make(decorate)
     one = pair(1, many=[2], quiet=3)
@@ -55,6 +60,14 @@ def test_values_are_compared_and_printed_by_their_fields(decorate: Callable[[typ
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
     assert pair.__match_args__ == ("left", "right", "many", "quiet", "checked")
+
+
+def test_of_an_unguarded_value_only_the_type_checker_is_in_the_way() -> None:
+    """A million are made while a ledger is read: each field is set as any attribute is."""
+    one = make(unguarded)(1)
+    one.left = 2
+    assert one.left == 2
+    assert not hasattr(one, "__dict__")
 
 
 @both
@@ -70,7 +83,7 @@ def test_values_do_not_change(decorate: Callable[[type], Any]) -> None:
     assert not hasattr(one, "__dict__")
 
 
-@both
+@every
 def test_values_are_made_as_stated(decorate: Callable[[type], Any]) -> None:
     pair = make(decorate)
     assert pair(1).many is not pair(1).many
@@ -86,7 +99,7 @@ def test_values_are_made_as_stated(decorate: Callable[[type], Any]) -> None:
         dataclasses.replace(pair(1), left=-1)
 
 
-@both
+@every
 def test_what_a_class_says_of_itself_stays(decorate: Callable[[type], Any]) -> None:
     class Secret:
         text: str

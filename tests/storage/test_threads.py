@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import pytest
 
-from shplan.storage.threads import Threads
+from shplan.storage.threads import Threads, ahead
 
 
 def test_what_a_call_returns_or_raises_comes_back() -> None:
@@ -88,3 +91,51 @@ def test_one_loop_after_another_may_be_crowded() -> None:
 
     for _ in range(2):
         assert asyncio.run(crowd()) == [1] * 8
+
+
+def test_the_next_step_is_on_its_way_while_one_is_used() -> None:
+    """Whoever uses one keeps the loop busy; the thread of the next does not wait for it."""
+    begun = [threading.Event() for _ in range(3)]
+
+    async def steps() -> AsyncGenerator[int, None]:
+        threads = Threads(1)
+        for number, event in enumerate(begun):
+            await threads.run(event.set)
+            yield number
+
+    async def run() -> list[int]:
+        used = []
+        async for number in ahead(steps()):
+            if number + 1 < len(begun):
+                # Without giving way to the loop.
+                assert begun[number + 1].wait(10)
+            # And no further than that.
+            assert not any(event.is_set() for event in begun[number + 2 :])
+            used.append(number)
+        return used
+
+    assert asyncio.run(run()) == [0, 1, 2]
+
+
+def test_who_does_not_go_on_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    ended = []
+
+    async def steps() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            raise KeyError
+        finally:
+            ended.append("closed")
+
+    async def run() -> None:
+        async with aclosing(ahead(steps())) as some:
+            assert await anext(some) == 1
+        async with aclosing(ahead(steps())) as some:
+            assert await anext(some) == 1
+            with pytest.raises(KeyError):
+                await anext(some)
+
+    asyncio.run(run())
+    gc.collect()
+    assert ended == ["closed", "closed"]
+    assert caplog.text == ""

@@ -16,7 +16,8 @@ from typing import Final
 
 from shplan.core.frozen import dataclass
 
-PACK_BYTES: Final = 32 * 2**20
+# A reader holds some of them in memory; ten million entries are a thousand objects.
+PACK_BYTES: Final = 8 * 2**20
 _DIGITS = 20
 _NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20})\.([1-9][0-9]?))?\.jsonl")
 

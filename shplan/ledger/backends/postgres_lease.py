@@ -15,7 +15,7 @@ from shplan.core.chain import Head, line_hash
 from shplan.core.errors import LedgerError
 from shplan.ledger.backends import holders
 from shplan.ledger.backends.postgres_session import Server, Session, SessionLostError
-from shplan.ledger.backends.postgres_tables import Tables
+from shplan.ledger.backends.postgres_tables import Most, Tables
 from shplan.ledger.port import HeadMovedError, Holder, LeaseLostError
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class PostgresLease:
         if ours:
             signature = holders.sign(self._me, self._dead, lease=lease + 1)
             self._tables.take(cursor, lease + 1, signature)
-        rows = self._tables.read(cursor, head.sequence, 1)
+        rows = self._tables.read(cursor, head.sequence, Most(1))
         kept = [(number, line_hash(line)) for number, line in rows]
         return kept == [(head.sequence, head.hash)], ours
 

@@ -73,14 +73,31 @@ class Session:
         """
 
         def call() -> T:
-            with (
-                translated(self._name),
-                self._connection.transaction(),
-                self._connection.cursor() as cursor,
-            ):
-                return work(cursor)
+            with self._connection.transaction():
+                return self._with_cursor(work)
 
-        return await whole(self._threads.run(call))
+        return await self._whole(call)
+
+    async def ask(self, work: Callable[[Cursor_], T]) -> T:
+        """
+        Do work that is one statement: a transaction of its own, in one way there and back.
+
+        Raises:
+            SessionLostError: the connection ended
+            LedgerError: the server refused
+        """
+        return await self._whole(lambda: self._with_cursor(work))
+
+    async def _whole(self, call: Callable[[], T]) -> T:
+        def named() -> T:
+            with translated(self._name):
+                return call()
+
+        return await whole(self._threads.run(named))
+
+    def _with_cursor(self, work: Callable[[Cursor_], T]) -> T:
+        with self._connection.cursor() as cursor:
+            return work(cursor)
 
     async def close(self) -> None:
         """End it, and with it whatever it locks."""

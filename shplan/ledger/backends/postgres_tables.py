@@ -51,6 +51,22 @@ class HeadRow:
     rows: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Most:
+    """
+    How much is read at a time: so many rows, or as many as have so many bytes together.
+
+    A line is half a kilobyte, or a hundred tiles long: of either some lie in memory.
+    """
+
+    rows: int = 2000
+    size_bytes: int = 8 * 2**20
+
+    def may_go_on(self, rows: Sequence[tuple[int, bytes]]) -> bool:
+        """Tell whether others may follow these."""
+        return len(rows) == self.rows or sum(len(line) for _, line in rows) >= self.size_bytes
+
+
 class Tables:
     """
     The tables in one schema.
@@ -202,23 +218,28 @@ class Tables:
         )
 
     def read(
-        self, cursor: Cursor_, first: int | None, most: int, *, skipped: int = 0
+        self, cursor: Cursor_, first: int | None, most: Most, *, skipped: int = 0
     ) -> list[tuple[int, bytes]]:
         """
         Return rows in order.
 
         Args:
             first: from this number on; None: from the lowest
-            most: how many
+            most: how many; one is returned, however long it is
             skipped: how many of them are left out before
         """
         self._do(
             cursor,
-            "SELECT sequence, COALESCE(line, '') FROM {s}.ledger_entry WHERE sequence >= %s"
-            " ORDER BY sequence, line OFFSET %s LIMIT %s",
+            "SELECT sequence, line FROM"
+            " (SELECT sequence, line, sum(octet_length(line)) OVER (ORDER BY sequence, line"
+            " ROWS UNBOUNDED PRECEDING) - octet_length(line) AS before FROM"
+            " (SELECT sequence, COALESCE(line, '') AS line FROM {s}.ledger_entry"
+            " WHERE sequence >= %s ORDER BY sequence, line OFFSET %s LIMIT %s) AS taken) AS counted"
+            " WHERE before < %s ORDER BY sequence, line",
             _LOWEST if first is None else first,
             skipped,
-            most,
+            most.rows,
+            most.size_bytes,
             # As text a line is twice as long, and has to be decoded.
             is_binary=True,
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 from shplan.core.errors import StorageError
 from shplan.ledger.backends import parts as layout
@@ -21,6 +21,7 @@ from shplan.ledger.backends.settling import put
 from shplan.ledger.port import Mark, MarkLostError, Segment
 from shplan.storage.objects import Objects
 from shplan.storage.port import ConditionError
+from shplan.storage.threads import ahead
 
 _BATCH_OBJECTS = 32
 _BATCH_BYTES = 8 * 2**20
@@ -61,21 +62,22 @@ class Lines:
             segment, due = await self._resume(start)
             yield segment
         while True:
-            ahead = [part for part in await self._arranged() if _is_ahead(part, due)]
+            listed = [part for part in await self._arranged() if _is_ahead(part, due)]
             gap = False
-            async for part, content in self._contents(ahead):
-                gap = (content is None or part.first > due) and doubted != due
-                if gap:
-                    break
-                if content is None:
-                    continue
-                overlap = max(due - part.first, 0) if part.last >= 0 else 0
-                # Bytes are counted from where the lines begin, so the name has to say where.
-                name = layout.append_name(due) if overlap else part.name
-                # One by one: the object is in memory already, and once is enough.
-                lines = itertools.islice(io.BytesIO(content), overlap, None)
-                yield Segment(name, lines, max(part.first, due))
-                due = part.last + 1 if part.last >= 0 else part.first + _count(content)
+            async with contextlib.aclosing(self._contents(listed)) as contents:
+                async for part, content in contents:
+                    gap = (content is None or part.first > due) and doubted != due
+                    if gap:
+                        break
+                    if content is None:
+                        continue
+                    overlap = max(due - part.first, 0) if part.last >= 0 else 0
+                    # Bytes are counted from where the lines begin, so the name has to say where.
+                    name = layout.append_name(due) if overlap else part.name
+                    # One by one: the object is in memory already, and once is enough.
+                    lines = itertools.islice(io.BytesIO(content), overlap, None)
+                    yield Segment(name, lines, max(part.first, due))
+                    due = part.last + 1 if part.last >= 0 else part.first + _count(content)
             if not gap and (due > reach or doubted == due):
                 return
             # It is looked at a second time; what is missing then is missing.
@@ -216,11 +218,20 @@ class Lines:
         self.loose = sum(part.tier == 0 for part in taken)
         return taken, spare
 
-    async def _contents(self, listed: Sequence[Part]) -> AsyncIterator[tuple[Part, bytes | None]]:
+    async def _contents(
+        self, listed: Sequence[Part]
+    ) -> AsyncGenerator[tuple[Part, bytes | None], None]:
+        async with contextlib.aclosing(ahead(self._batched(listed))) as batches:
+            async for batch in batches:
+                for part, content in batch:
+                    yield part, content
+
+    async def _batched(
+        self, listed: Sequence[Part]
+    ) -> AsyncGenerator[list[tuple[Part, bytes | None]], None]:
         for batch in _batches(listed):
-            keys = [self._folder + part.name for part in batch]
-            for part, content in zip(batch, await self._objects.get_many(keys), strict=True):
-                yield part, content
+            contents = await self._objects.get_many([self._folder + part.name for part in batch])
+            yield list(zip(batch, contents, strict=True))
 
 
 def _count(content: bytes) -> int:

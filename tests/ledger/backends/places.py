@@ -11,6 +11,7 @@ from shplan.core.chain import Head
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.postgres_session import Server
+from shplan.ledger.backends.postgres_tables import Most
 from shplan.ledger.backends.s3 import S3Backend
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import Backend, Mark
@@ -97,7 +98,7 @@ class PostgresPlace:
 
     def backend(self) -> PostgresBackend:
         server = Server(self.parameters, name="the ledger")
-        return PostgresBackend(server, self.schema, name="the ledger", page_rows=4)
+        return PostgresBackend(server, self.schema, name="the ledger", page=Most(4))
 
     async def die(self, holder: PostgresBackend) -> None:
         await self._terminate(holder)

@@ -12,13 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError
 from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.postgres_session import Server
+from shplan.ledger.backends.postgres_tables import Most
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import LeaseLostError
-from tests.ledger.backends.places import PostgresPlace, Schemas, journal
+from tests.ledger.backends.places import PostgresPlace, Schemas, journal, lines
 from tests.ledger.support import HandClock, adopt, drafts_of, read, run, write
 from tests.support.proxies import Break, Proxy, proxied
 
@@ -30,7 +32,7 @@ EVERYTHING = [draft for batches in LEASES for batch in batches for draft in batc
 def through(proxy: Proxy, place: PostgresPlace) -> Journal:
     plain = {"port": str(proxy.port), "sslmode": "disable", "gssencmode": "disable"}
     server = Server({**place.parameters, **plain}, name="the ledger")
-    backend = PostgresBackend(server, place.schema, name="the ledger", page_rows=4)
+    backend = PostgresBackend(server, place.schema, name="the ledger", page=Most(4))
     return Journal(backend, clock=HandClock(), actor={"user": "ada"})
 
 
@@ -98,8 +100,8 @@ def test_an_append_whose_answer_was_lost_is_found_and_the_lease_goes_on(
         async def story() -> None:
             async with through(proxy, table).lease(timeout_s=0) as lease:
                 await lease.append([adopt(1)])
-                # Begin, the statement, commit: the answer to the last one is lost.
-                proxy.kind, proxy.break_at = Break.AFTER, proxy.requests + 2
+                # One statement, and its answer is lost.
+                proxy.kind, proxy.break_at = Break.AFTER, proxy.requests
                 await lease.append([adopt(2)])
                 await lease.append([adopt(3)])
 
@@ -108,6 +110,26 @@ def test_an_append_whose_answer_was_lost_is_found_and_the_lease_goes_on(
         assert proxy.requests > proxy.break_at
     assert drafts_of(run(read(journal(table)))) == [adopt(1), adopt(2), adopt(3)]
     run(write(journal(table), adopt(4)))
+
+
+@pytest.mark.parametrize("most", [Most(1), Most(2), Most(100, size_bytes=1), Most(3, 1000)])
+def test_entries_are_read_some_at_a_time_whatever_their_length(
+    table: PostgresPlace, most: Most
+) -> None:
+    """So many rows or so many bytes, whichever are less, and all of them in the end."""
+    drafts = [adopt(number, Address("A", "x" * 400 * (number % 4) + "y")) for number in range(12)]
+    run(write(journal(table), *drafts))
+    server = Server(table.parameters, name="the ledger")
+    backend = PostgresBackend(server, table.schema, name="the ledger", page=most)
+
+    async def pages() -> list[list[bytes]]:
+        return [list(one.lines) async for one in backend.segments(None)]
+
+    found = run(pages())
+    assert [line for page in found for line in page] == run(lines(table))
+    assert max(map(len, found)) <= most.rows
+    # One line may be longer than that; two are not read beyond it.
+    assert all(sum(map(len, page[:-1])) < most.size_bytes for page in found)
 
 
 def test_a_connection_that_ended_ends_the_lease(table: PostgresPlace) -> None:
