@@ -18,7 +18,7 @@ import pytest
 from shplan.engine.performer import Interrupt
 from tests.support.bench import Bench
 from tests.support.dying import Fate, Moment
-from tests.support.phases import PHASES, SETTINGS, bench, ended, never, prepared, struck
+from tests.support.phases import PHASES, ended, never, ready, struck
 
 
 def places(last: int, *, every: int, first: int) -> list[int]:
@@ -109,9 +109,8 @@ class _Stopping(Bench):
 
 
 async def interrupted(home: Path, phase: str, at: int, times: int) -> tuple[Any, Stop]:
-    world = bench(home, SETTINGS["plain"])
+    world = await ready(home, phase, "plain")
     try:
-        await prepared(world, PHASES[phase])
         last = PHASES[phase][-1]
         stop = Stop(at, times, Interrupt())
         stopping = _Stopping(**world.__dict__, stop=stop)
@@ -181,9 +180,8 @@ async def control(world: Bench, method: str, path: str, body: Any = None) -> Non
 
 
 async def unlucky(home: Path, phase: str, setting: str, fault: dict[str, Any] | None) -> Any:
-    world = bench(home, SETTINGS[setting])
+    world = await ready(home, phase, setting)
     try:
-        await prepared(world, PHASES[phase])
         last = PHASES[phase][-1]
         if fault is not None:
             await control(world, "POST", "/_sandbox/faults", fault)

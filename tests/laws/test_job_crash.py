@@ -23,7 +23,7 @@ from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import IMAGERY, job, job_on, tasks
-from tests.support.phases import dying, never
+from tests.support.phases import copied, dying, never
 
 ON = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY, run={"maxPu": 500}))
 
@@ -98,10 +98,12 @@ def lose(world: Bench) -> None:
 async def struck(
     home: Path, case: Case, setting: str, fate: Fate, *, after: Callable[[Bench], None] | None
 ) -> Any:
-    world = world_of(home, SETTINGS[setting])
-    try:
+    async def begin(world: Bench) -> None:
         for wanted in case.before:
             await world.apply(*wanted)
+
+    world = await copied(home, setting, lambda kept: world_of(kept, SETTINGS[setting]), begin)
+    try:
         with contextlib.suppress(Death):
             await dying(world, fate).apply(*case.wanted)
         if after is not None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,17 @@ import httpx
 import pytest
 
 from shplan.sandbox.store import FILE_NAME, Store, discard_damaged
+from tests.support.once import own_stores
 from tests.support.served import Served, serving
 
 from . import batches
 from .support import BUCKET, COLLECTIONS, sandbox
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stores_of_their_own() -> Iterator[None]:
+    with own_stores():
+        yield
 
 
 @dataclass(slots=True)
