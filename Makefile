@@ -44,7 +44,7 @@ crash: $(STAMP)  ## Kill the client at every boundary (ONLY='tiles-* job-run/pla
 	    $(foreach one,$(ONLY),'$(one)')
 
 slow: $(STAMP)  ## Run what takes minutes: every request, many interleavings, more examples of each law
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or hypothesis" \
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "slow or sampled or hypothesis" \
 	    --hypothesis-profile=thorough
 
 test-all: $(STAMP)  ## Run all tests once, the slow ones too

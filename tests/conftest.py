@@ -81,6 +81,15 @@ def kept_workers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def one_of_each() -> Iterator[None]:
+    """What every test would make alike is made once."""
+    from tests.support import once
+
+    with once.made_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def nobodys_buckets() -> Iterator[None]:
     """AWS variables open buckets: those of whoever runs the tests are not ours to read."""
     with pytest.MonkeyPatch.context() as patch:

@@ -26,6 +26,7 @@ LEAKS = {
     "a file deep below": "d = tmp_path / 'a' / '.b'; d.mkdir(parents=True); (d / 'x').write_text(CANARY)",
     "the end of a large file": "(tmp_path / 'x').write_bytes(b'x' * (16 * 2**20 - 3) + CANARY.encode())",
     "base 64": "(tmp_path / 'x').write_bytes(base64.b64encode(b'id:' + CANARY.encode()))",
+    "UTF-16": "(tmp_path / 'x').write_bytes(bytes(1001) + CANARY.encode('utf-16-le'))",
     "stdout": "print(CANARY)",
     "stderr": "print(CANARY, file=sys.stderr)",
     "a log": "import logging; logging.warning(CANARY)",

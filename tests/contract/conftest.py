@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +11,22 @@ from sentinelhub.download.sentinelhub_client import SentinelHubDownloadClient
 from tests.support.served import Served, serving
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One process for the tests of a module."""
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One process for the modules that want no other."""
     data = tmp_path_factory.mktemp("served")
     # The package remembers each collection that it was told of, and refuses another of one identifier.
     with serving(data, seed=str(data)) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def server(process: Served) -> Iterator[Served]:
+    """A sandbox for the tests of a module: as empty as a new one, its buckets too."""
+    yield process
+    process.fresh()
+    for bucket in (process.data / "buckets").iterdir():
+        shutil.rmtree(bucket)
 
 
 @pytest.fixture

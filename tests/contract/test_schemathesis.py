@@ -24,6 +24,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from shplan.schema import store
+from tests.support.samples import some
 from tests.support.served import Served
 
 from .document import OPEN, document, operations
@@ -149,7 +150,9 @@ def test_every_operation(label: str, server: Served, http: httpx.Client) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("label", LABELS)
 def test_every_operation_at_length(label: str, server: Served, http: httpx.Client) -> None:
-    examine(label, server, http, planned=100, drawn=6)
+    """The first forty cases of the plan and a few drawn ones; in `make slow` a hundred, and more."""
+    planned, drawn = some(40, thorough=100), some(3, thorough=6)
+    examine(label, server, http, planned=planned, drawn=drawn)
 
 
 def test_created_objects_are_followed(server: Served, http: httpx.Client) -> None:
@@ -159,7 +162,7 @@ def test_created_objects_are_followed(server: Served, http: httpx.Client) -> Non
 
 @pytest.mark.slow
 def test_created_objects_are_followed_at_length(server: Served, http: httpx.Client) -> None:
-    follow(server, http, examples=10, steps=20)
+    follow(server, http, examples=some(5, thorough=10), steps=20)
 
 
 def follow(server: Served, http: httpx.Client, *, examples: int, steps: int) -> None:

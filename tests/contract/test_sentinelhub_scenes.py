@@ -42,7 +42,7 @@ def local(config: SHConfig) -> Any:
     def define(collection: DataCollection) -> DataCollection:
         # The package refuses a second name of one definition, and a second definition of one name.
         port = config.sh_base_url.rpartition(":")[2]
-        name = f"{collection.name}_AT_{port}"
+        name = f"{collection.name}_{port}"
         return collection.define_from(name, service_url=config.sh_base_url)
 
     return define

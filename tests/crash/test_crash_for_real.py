@@ -24,6 +24,7 @@ from tests.crash.judging import differences
 from tests.crash.scenarios import SCENARIOS, SETTINGS
 from tests.crash.stand import NO_OBJECTS, OWNERS, TASKS, EndState
 from tests.crash.strikes import Boundary, Place, Strike, read_trace
+from tests.support.samples import some
 
 ROOT = Path(__file__).parents[2]
 # What can be done with a kind, so that a scenario does it.
@@ -63,15 +64,20 @@ def crashes(*arguments: str) -> int:
     return int(found[1])
 
 
+@pytest.mark.sampled
 @pytest.mark.timeout(900)
 def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_happened() -> None:
-    assert crashes("*/directory/*", "--sample", "9", "--most", "4") >= 25
+    """Two deaths of each of nine cases; four in `make slow`."""
+    most = some(2, thorough=4)
+    assert crashes("*/directory/*", "--sample", "9", "--most", str(most)) >= 6 * most
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_so_it_is_wherever_the_ledger_lies() -> None:
-    assert crashes("--sample", "10", "--most", "3") >= 20
+    """Two deaths of each of ten cases; three in `make slow`."""
+    most = some(2, thorough=3)
+    assert crashes("--sample", "10", "--most", str(most)) >= 7 * most - 1
 
 
 def test_where_there_is_no_time_nothing_is_called_survived() -> None:

@@ -1,7 +1,8 @@
 """
 Two appliers that share no ledger end with one collection, whoever is first at each request.
 
-Each has a transport that lets the other go first as often as a seeded generator says.
+Each has a transport that lets the other go first as often as a seeded generator says: for a few seeds by
+default, and for more in `make slow`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import pytest
 from shplan.core.compare import tile_folder
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
+from tests.support.samples import some
+
+pytestmark = pytest.mark.sampled
 
 WANTED = (collection(), tiles("a", "b"))
 LAGS = {
@@ -114,14 +118,14 @@ def together(home: Path, lag: str, seeds: range) -> set[str]:
 def test_two_appliers_without_a_common_ledger_end_with_one_collection(
     tmp_path: Path, lag: str
 ) -> None:
-    orders = together(tmp_path, lag, range(8))
+    orders = together(tmp_path, lag, range(some(5, thorough=8)))
     assert len(orders) > 1, "the seeds gave no two interleavings"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lag", LAGS)
 def test_two_appliers_in_many_interleavings(tmp_path: Path, lag: str) -> None:
-    together(tmp_path, lag, range(100, 110))
+    together(tmp_path, lag, range(100, some(106, thorough=110)))
 
 
 @pytest.mark.parametrize("lag", LAGS)

@@ -3,8 +3,9 @@ The promise: cut the power before, during or after any request; run again; nothi
 changed or paid for twice, and the result is as if nothing had happened.
 
 Every request of a run is struck in each of its moments, under each value of the sandbox's
-uncertain settings; by default a thinned set of these, the same in every run, and all of them
-where slow tests run.
+uncertain settings; by default a thinned set of these, the same in every run: each phase and each
+setting is struck, in each of the moments. `make slow` tries more, `make crash` kills real processes,
+and SHPLAN_CRASH_STEP=1 strikes everywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import pytest
 
 from tests.support.dying import Death, Fate, Moment
 from tests.support.phases import PAIRS, PHASES, SETTINGS, bench, dying, ended, never, struck
+from tests.support.samples import is_thorough, some
+
+pytestmark = pytest.mark.sampled
 
 
 def moments(last: int, *, every: int, first: int) -> Iterator[tuple[int, Moment]]:
@@ -36,6 +40,8 @@ def crash(home: Path, name: str, setting: str, *, every: int, most: int | None =
         # Another thinning for each pair, so that together they strike everywhere.
         shift = sorted(PHASES).index(name) + sorted(SETTINGS).index(setting)
         step = every if most is None else max(every, len(Moment) * calm.seen // most)
+        # A multiple of the moments would strike in one of them alone.
+        step += step > every and step % len(Moment) == 0
         for at, moment in moments(calm.seen, every=step, first=shift):
             fate = Fate(at, moment)
             state = await struck(home / f"{at}-{moment.name}", name, setting, fate)
@@ -46,18 +52,25 @@ def crash(home: Path, name: str, setting: str, *, every: int, most: int | None =
 
 # With 1 every request of every pair is struck in each moment, which takes many minutes.
 STEP = int(os.environ.get("SHPLAN_CRASH_STEP", "30"))
-# Every phase and every setting, in a fifth of their pairs.
-SOME_PAIRS = [
-    (phase, setting)
-    for phase, setting in PAIRS
-    if (list(PHASES).index(phase) + list(SETTINGS).index(setting)) % 5 == 0
-]
+
+
+def every_fifth(*which: int) -> list[tuple[str, str]]:
+    """Every phase and every setting, in a fifth of their pairs; which fifths."""
+    return [
+        (phase, setting)
+        for phase, setting in PAIRS
+        if (list(PHASES).index(phase) + list(SETTINGS).index(setting)) % 5 in which
+    ]
+
+
+# Those that are struck as often by the quick tests need no second time.
+MORE_PAIRS = PAIRS if is_thorough() or STEP != 30 else every_fifth(2, 4)
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_crash_at_any_request_changes_nothing(tmp_path: Path, phase: str) -> None:
-    """Every request of a short run comes up, each in one of the three moments."""
-    crash(tmp_path, phase, "plain", every=3, most=20)
+    """Some requests of each run, in all of the three moments; where there is time, every one."""
+    crash(tmp_path, phase, "plain", every=3, most=some(8, thorough=20))
 
 
 @pytest.mark.slow
@@ -66,7 +79,7 @@ def test_a_crash_at_any_request_of_a_long_run_changes_nothing(tmp_path: Path, ph
     crash(tmp_path, phase, "plain", every=7)
 
 
-@pytest.mark.parametrize(("phase", "setting"), SOME_PAIRS)
+@pytest.mark.parametrize(("phase", "setting"), every_fifth(0))
 def test_a_crash_changes_nothing_whatever_the_service_is_unsure_of(
     tmp_path: Path, phase: str, setting: str
 ) -> None:
@@ -99,8 +112,9 @@ def test_a_ledger_lost_before_lists_show_what_was_made_makes_nothing_twice(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("phase", "setting"), PAIRS)
+@pytest.mark.parametrize(("phase", "setting"), MORE_PAIRS)
 def test_a_crash_at_any_request_under_any_setting_changes_nothing(
     tmp_path: Path, phase: str, setting: str
 ) -> None:
+    """Further fifths of the pairs; where there is time, all of them."""
     crash(tmp_path, phase, setting, every=STEP)

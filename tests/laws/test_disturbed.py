@@ -1,7 +1,8 @@
 """
 Whatever disturbs an apply, the next one ends where an undisturbed one ends, at the same price.
 
-Two deaths in a row, interrupts, and the sandbox's own misfortunes, with the client's real patience.
+Two deaths in a row, interrupts, and the sandbox's own misfortunes, with the client's real patience. In
+each phase some requests are struck, others in each; `make slow` strikes more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ import pytest
 from shplan.engine.performer import Interrupt
 from tests.support.bench import Bench
 from tests.support.dying import Fate, Moment
-from tests.support.phases import PHASES, SETTINGS, bench, ended, never, prepared, struck
+from tests.support.phases import PHASES, ended, never, ready, struck
+from tests.support.samples import some
+
+pytestmark = pytest.mark.sampled
 
 
 def places(last: int, *, every: int, first: int) -> list[int]:
@@ -52,14 +56,14 @@ def twice(home: Path, phase: str, setting: str, *, every: int) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_dying_in_the_run_after_a_death_changes_nothing(tmp_path: Path, phase: str) -> None:
-    twice(tmp_path, phase, "plain", every=14)
+    twice(tmp_path, phase, "plain", every=some(19, thorough=14))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["plain", "lagging lists"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_dying_twice_anywhere_changes_nothing(tmp_path: Path, phase: str, setting: str) -> None:
-    twice(tmp_path, phase, setting, every=14)
+    twice(tmp_path, phase, setting, every=some(17, thorough=11))
 
 
 # --- interrupts -----------------------------------------------------------------------------
@@ -109,9 +113,8 @@ class _Stopping(Bench):
 
 
 async def interrupted(home: Path, phase: str, at: int, times: int) -> tuple[Any, Stop]:
-    world = bench(home, SETTINGS["plain"])
+    world = await ready(home, phase, "plain")
     try:
-        await prepared(world, PHASES[phase])
         last = PHASES[phase][-1]
         stop = Stop(at, times, Interrupt())
         stopping = _Stopping(**world.__dict__, stop=stop)
@@ -133,7 +136,7 @@ def test_an_interrupt_at_any_request_changes_nothing(
 ) -> None:
     async def scenario() -> None:
         undisturbed, calm = await interrupted(tmp_path / "calm", phase, 0, times)
-        for at in places(calm.seen, every=4, first=shift(phase) + times):
+        for at in places(calm.seen, every=some(7, thorough=4), first=shift(phase) + times):
             state, _ = await interrupted(tmp_path / str(at), phase, at, times)
             assert state == undisturbed, f"interrupted at request {at}"
 
@@ -181,9 +184,8 @@ async def control(world: Bench, method: str, path: str, body: Any = None) -> Non
 
 
 async def unlucky(home: Path, phase: str, setting: str, fault: dict[str, Any] | None) -> Any:
-    world = bench(home, SETTINGS[setting])
+    world = await ready(home, phase, setting)
     try:
-        await prepared(world, PHASES[phase])
         last = PHASES[phase][-1]
         if fault is not None:
             await control(world, "POST", "/_sandbox/faults", fault)
@@ -226,7 +228,7 @@ def test_a_misfortune_at_any_request_changes_nothing(tmp_path: Path, phase: str,
         calm = never()
         await struck(tmp_path / "calm", phase, "plain", calm)
         undisturbed = await unlucky(tmp_path / "lucky", phase, "plain", None)
-        for at in places(calm.seen, every=3, first=shift(phase)):
+        for at in places(calm.seen, every=some(7, thorough=3), first=shift(phase)):
             fault = {"kind": kind, "path": API, "nth": at}
             state = await unlucky(tmp_path / str(at), phase, "plain", fault)
             assert state == undisturbed, at

@@ -3,7 +3,7 @@ Appliers that share no ledger make one run of one request, whoever is first at e
 
 Each has a transport that lets the others go first as often as a seeded generator says; some die
 on the way. One START for each key and attempt, one payment, and every ledger ends with the same
-receipt, or with the same failure.
+receipt, or with the same failure. A few seeds by default, and more in `make slow`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
 from tests.support.dying import Death, DyingLedger, DyingTransport, Fate, Moment
 from tests.support.jobs import body, job, tasks
+from tests.support.samples import some
+
+pytestmark = pytest.mark.sampled
 
 SETTINGS: dict[str, tuple[dict[str, Any], float]] = {
     "lists at once": ({}, 0.0),
@@ -179,18 +182,18 @@ def anywhere(dice: random.Random) -> Fate | None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_two_appliers_without_a_common_ledger_start_one_task(tmp_path: Path, setting: str) -> None:
-    orders = together(tmp_path, setting, range(10))
+    orders = together(tmp_path, setting, range(some(4, thorough=10)))
     assert len(orders) > 1, "the seeds gave no two interleavings"
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_three_appliers_start_one_task(tmp_path: Path, setting: str) -> None:
-    together(tmp_path, setting, range(6), number=3)
+    together(tmp_path, setting, range(some(2, thorough=6)), number=3)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_appliers_that_die_on_the_way_start_one_task(tmp_path: Path, setting: str) -> None:
-    together(tmp_path, setting, range(8), number=3, fates=anywhere)
+    together(tmp_path, setting, range(some(4, thorough=8)), number=3, fates=anywhere)
 
 
 @pytest.mark.slow
@@ -198,7 +201,8 @@ def test_appliers_that_die_on_the_way_start_one_task(tmp_path: Path, setting: st
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_many_interleavings(tmp_path: Path, setting: str, number: int, fates: Any) -> None:
-    together(tmp_path, setting, range(100, 110), number=number, fates=fates)
+    seeds = range(100, some(105, thorough=110))
+    together(tmp_path, setting, seeds, number=number, fates=fates)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -206,7 +210,7 @@ def test_a_run_that_fails_fails_for_everybody(tmp_path: Path, setting: str) -> N
     """What failed was started: nobody starts his own task in its place."""
 
     async def scenario() -> None:
-        for seed in range(8):
+        for seed in range(some(3, thorough=8)):
             wanted = job(script=WRONG)
             ran = race(tmp_path / str(seed), setting, seed)
             for applied in await ran.run(wanted):
@@ -225,7 +229,7 @@ def test_a_task_that_somebody_starts_by_hand_is_the_run(tmp_path: Path, setting:
     """A person starts, in the dashboard, a task that need not be the oldest."""
 
     async def scenario() -> None:
-        for seed in range(8):
+        for seed in range(some(3, thorough=8)):
             ran = race(tmp_path / str(seed), setting, seed)
             before = (await ran.world.call("GET", "/_sandbox/meter"))["pu"]
             dice = random.Random(seed)

@@ -3,6 +3,8 @@ The promise for jobs: stop anywhere, run again, and each run is started once and
 
 Every request of a run is struck in each of its moments, with the ledger there and with the ledger
 lost; the same outputs, one START for each key and attempt, and the meter of the undisturbed run.
+By default a thinned set of these, in every case and setting; `make slow` strikes more, and
+`make crash` kills real processes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import IMAGERY, job, job_on, tasks
-from tests.support.phases import dying, never
+from tests.support.phases import copied, dying, never
+from tests.support.samples import some
+
+pytestmark = pytest.mark.sampled
 
 ON = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY, run={"maxPu": 500}))
 
@@ -98,10 +103,12 @@ def lose(world: Bench) -> None:
 async def struck(
     home: Path, case: Case, setting: str, fate: Fate, *, after: Callable[[Bench], None] | None
 ) -> Any:
-    world = world_of(home, SETTINGS[setting])
-    try:
+    async def begin(world: Bench) -> None:
         for wanted in case.before:
             await world.apply(*wanted)
+
+    world = await copied(home, setting, lambda kept: world_of(kept, SETTINGS[setting]), begin)
+    try:
         with contextlib.suppress(Death):
             await dying(world, fate).apply(*case.wanted)
         if after is not None:
@@ -135,7 +142,7 @@ def crash(home: Path, name: str, setting: str, *, every: int, after: Any = None)
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_crash_at_any_request_starts_and_pays_nothing_twice(tmp_path: Path, name: str) -> None:
-    crash(tmp_path, name, "plain", every=4)
+    crash(tmp_path, name, "plain", every=some(7, thorough=4))
 
 
 # With its ledger lost, nothing tells that a collection of the same name is ours, and a job that
@@ -145,7 +152,7 @@ LOST = ["one", "two", "twins", "changed", "another generation"]
 
 @pytest.mark.parametrize("name", LOST)
 def test_a_crash_and_a_lost_ledger_start_and_pay_nothing_twice(tmp_path: Path, name: str) -> None:
-    crash(tmp_path, name, "plain", every=4, after=lose)
+    crash(tmp_path, name, "plain", every=some(7, thorough=4), after=lose)
 
 
 @pytest.mark.parametrize("setting", [one for one in SETTINGS if one != "plain"])
@@ -171,7 +178,7 @@ def test_more_crashes_and_a_lost_ledger(
 @pytest.mark.parametrize("name", CASES)
 def test_a_crash_in_any_case_under_any_setting(tmp_path: Path, name: str, setting: str) -> None:
     # What the service is unsure of changes few of the requests: of those a smaller share.
-    crash(tmp_path, name, setting, every=2 if setting == "plain" else 10)
+    crash(tmp_path, name, setting, every=some(5, thorough=2) if setting == "plain" else 10)
 
 
 def test_the_cases_differ() -> None:

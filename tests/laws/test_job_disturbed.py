@@ -1,7 +1,7 @@
 """
 Whatever disturbs a run, the next apply ends where an undisturbed one ends, at the same price.
 
-The sandbox's own misfortunes with the client's real patience, tokens that expire, interrupts.
+The sandbox's own misfortunes (more of them in `make slow`) with the client's real patience, tokens that expire, interrupts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from shplan.engine.performer import Interrupt
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
 from tests.support.jobs import IMAGERY, job, job_on, tasks
+from tests.support.samples import some
+
+pytestmark = pytest.mark.sampled
 
 ON = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY, run={"maxPu": 500}))
 CASES = {
@@ -186,7 +189,7 @@ async def interrupted(home: Path, name: str, at: int, times: int) -> tuple[Any, 
 def test_an_interrupt_at_any_request_changes_nothing(tmp_path: Path, name: str, times: int) -> None:
     async def scenario() -> None:
         undisturbed, seen = await interrupted(tmp_path / "calm", name, 0, times)
-        for at in range(1 + times, seen + 1, 3):
+        for at in range(1 + times, seen + 1, some(4, thorough=3)):
             found, _ = await interrupted(tmp_path / str(at), name, at, times)
             assert found == undisturbed, f"interrupted at request {at}"
 

@@ -696,7 +696,7 @@ def test_whatever_happens_the_model_holds() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=45 if is_thorough else 10,
+            max_examples=45 if is_thorough else 7,
             stateful_step_count=50 if is_thorough else 30,
             derandomize=True,
             database=None,

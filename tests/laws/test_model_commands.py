@@ -809,7 +809,7 @@ def _tree(home: Path) -> dict[str, bytes]:
 def test_every_command_ends_as_foretold() -> None:
     """A few lives by default, more and longer ones where laws are thorough."""
     is_thorough = settings.default.max_examples >= 100
-    lives = int(os.environ.get("MODEL_LIVES", "0")) or (60 if is_thorough else 8)
+    lives = int(os.environ.get("MODEL_LIVES", "0")) or (60 if is_thorough else 5)
     Commands.totals.clear()
     run_state_machine_as_test(
         Commands,

@@ -27,15 +27,16 @@ from shplan.manifest.rewrite import format_project
 from shplan.providers.base import Nature
 from shplan.providers.registry import PROVIDERS
 from shplan.schema.store import manifest_kinds
+from tests.support.samples import is_thorough
 from tests.support.schemas import optional_properties, sightings
 from tests.support.stage import Stage, bytes_of, essence_of, ledger_agrees
 from tests.support.strategies import PLAIN, Project, histories, projects
 
 
-def drawn(number: int, *, thorough: int = 2) -> Any:
+def drawn(number: int, *, thorough: int = 4) -> Any:
     """A fixed number of the same examples in every run; so many times as many where laws are thorough."""
     return settings(
-        max_examples=number * (thorough if settings.default.max_examples >= 100 else 1),
+        max_examples=number * (thorough if is_thorough() else 1),
         derandomize=True,
         database=None,
         deadline=None,
@@ -98,7 +99,7 @@ def test_every_optional_property_of_every_kind_occurs_set_and_unset(tmp_path: Pa
 def test_apply_then_plan_is_empty_and_every_tile_is_ingested() -> None:
     ended: Counter[str] = Counter()
 
-    @drawn(12)
+    @drawn(9, thorough=3)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -143,7 +144,7 @@ async def as_declared(stage: Stage, loaded: Loaded) -> None:
 
 
 def test_planning_twice_gives_the_same_bytes_in_any_order_of_files_and_keys() -> None:
-    @drawn(9)
+    @drawn(5)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -164,7 +165,7 @@ def test_planning_twice_gives_the_same_bytes_in_any_order_of_files_and_keys() ->
 def test_normalising_twice_is_normalising_once() -> None:
     """Of files, of values, and of what the server makes of them."""
 
-    @drawn(9)
+    @drawn(5)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -222,7 +223,7 @@ async def from_answers(stage: Stage, loaded: Loaded) -> list[Desired]:
 
 
 def test_a_lost_ledger_is_found_again_without_sending_anything() -> None:
-    @drawn(8)
+    @drawn(5)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -244,7 +245,7 @@ def test_a_lost_ledger_is_found_again_without_sending_anything() -> None:
 def test_destroy_leaves_nothing_of_ours_and_everything_of_others() -> None:
     ended: Counter[str] = Counter()
 
-    @drawn(12)
+    @drawn(9)
     @given(projects())
     def law(project: Project) -> None:
         async def play(stage: Stage, loaded: Loaded) -> None:
@@ -301,12 +302,12 @@ def edited(number: int) -> None:
 
 
 def test_any_sequence_of_edits_ends_where_the_last_one_alone_ends() -> None:
-    edited(8)
+    edited(5)
 
 
 @pytest.mark.slow
 def test_many_sequences_of_edits_end_where_the_last_one_alone_ends() -> None:
-    edited(25)
+    edited(12)
 
 
 async def stated_state(stage: Stage, loaded: Loaded) -> list[Any]:

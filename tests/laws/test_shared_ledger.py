@@ -3,7 +3,7 @@ Two appliers with one ledger: whoever is where, one payment for a run, no object
 
 The lease is free while one only waits, so the other gets in. What it has touched is then not sent
 by the first; everything else is. Each passes a gate at every request, wait and touch of the lease,
-and a drawn schedule says who goes on; one may die at a gate.
+and a drawn schedule says who goes on; one may die at a gate. `make slow` draws more of them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tests.support.bench import collection, tiles
 from tests.support.dying import Death
 from tests.support.gates import Gate, GatedApplier, Sharer, appliers
 from tests.support.jobs import IMAGERY, job, job_on
+from tests.support.samples import some
 
 FIRST = (collection(), tiles("a", "b"), job_on(depends_on=IMAGERY))
 BESIDE = replace(collection("beside"), spec={"name": "Beside", "s3Bucket": "fields"})
@@ -223,14 +224,14 @@ def test_also_where_one_or_both_die_on_the_way(case: Case) -> None:
 
 @pytest.mark.slow
 @given(_CASES)
-@drawn(60)
+@drawn(some(30, thorough=60))
 def test_in_many_interleavings(case: Case) -> None:
     holds(case)
 
 
 @pytest.mark.slow
 @given(_DEADLY)
-@drawn(40)
+@drawn(some(20, thorough=40))
 def test_in_many_deaths(case: Case) -> None:
     holds(case)
 

@@ -16,6 +16,7 @@ from shplan.sandbox.bucket_files import LocalFile
 from shplan.sandbox.buckets import IngestionError
 from shplan.sandbox.ingestion import UNFORESEEN, UNREADABLE
 from tests.support.bounded import bounded
+from tests.support.samples import some
 
 from .support import BUCKET, Driver, sandbox, write_cog
 
@@ -159,9 +160,10 @@ def fuzz(ingester: Ingester, numbers: range, **options: Any) -> None:
     assert ingester.ingest(ingester.valid)[0] == "INGESTED"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("options", [{}, {"nodata": 0, "bigtiff": "yes"}])
 def test_mutated_files(ingester: Ingester, options: dict[str, Any]) -> None:
-    fuzz(ingester, range(120), **options)
+    fuzz(ingester, range(some(60, thorough=120)), **options)
 
 
 @pytest.mark.slow
@@ -175,7 +177,8 @@ def test_mutated_files(ingester: Ingester, options: dict[str, Any]) -> None:
     ],
 )
 def test_many_mutated_files(ingester: Ingester, options: dict[str, Any]) -> None:
-    fuzz(ingester, range(120, 1500), **options)
+    """A few hundred of each; `make slow` tries five times as many."""
+    fuzz(ingester, range(120, some(400, thorough=1500)), **options)
 
 
 def test_neighbours_of_broken_files_are_ingested(ingester: Ingester) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,18 @@ import httpx
 import pytest
 
 from shplan.sandbox.store import FILE_NAME, Store, discard_damaged
+from tests.support.once import own_stores
+from tests.support.samples import some
 from tests.support.served import Served, serving
 
 from . import batches
 from .support import BUCKET, COLLECTIONS, sandbox
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stores_of_their_own() -> Iterator[None]:
+    with own_stores():
+        yield
 
 
 @dataclass(slots=True)
@@ -125,7 +134,7 @@ def test_two_servers_on_one_directory_lose_and_double_nothing(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_two_servers_on_one_directory_under_load(tmp_path: Path) -> None:
-    two_servers(tmp_path, most=400)
+    two_servers(tmp_path, most=some(150, thorough=400))
 
 
 def test_two_servers_start_a_task_once(tmp_path: Path) -> None:
@@ -191,7 +200,8 @@ def test_killed_servers_keep_what_they_acknowledged(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nobody is killed here")
 def test_servers_killed_many_times_keep_what_they_acknowledged(tmp_path: Path) -> None:
-    kills(tmp_path, count=25, seed="many")
+    """Killed eight times; in `make slow` twenty-five times."""
+    kills(tmp_path, count=some(8, thorough=25), seed="many")
 
 
 # What a process that died leaves behind.

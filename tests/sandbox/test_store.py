@@ -4,9 +4,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import shplan
+from tests.support.once import own_stores
 
 from .support import COLLECTIONS, Driver, sandbox
 
@@ -34,6 +38,12 @@ async def main(data, one, name):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stores_of_their_own() -> Iterator[None]:
+    with own_stores():
+        yield
 
 
 def test_two_processes_write_one_directory(tmp_path: Path) -> None:

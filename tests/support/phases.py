@@ -5,6 +5,7 @@ The runs that laws disturb: what is applied in which order, under which settings
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from shplan.core.address import Address
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench, collection, tiles
+from tests.support.clock import ManualClock
 from tests.support.cogs import cog_bytes
 from tests.support.dying import Death, DyingLedger, DyingTransport, Fate, Moment
 
@@ -176,6 +178,32 @@ def bench(home: Path, settings: dict[str, Any]) -> Bench:
     return made
 
 
+# Closed worlds: where their time stood, and how they were made.
+_BEGUN: dict[Path, Bench] = {}
+
+
+async def copied(
+    home: Path, name: str, make: Callable[[Path], Bench], begin: Callable[[Bench], Awaitable[None]]
+) -> Bench:
+    """
+    A world in which something was done already.
+
+    It is done once for all worlds that lie beside each other, under a name that no other has there;
+    then each of them is a copy, as the same commands would make it.
+    """
+    kept = home.parent / f"before {name}"
+    if not kept.exists():
+        world = make(kept)
+        try:
+            await begin(world)
+        finally:
+            world.close()
+        _BEGUN[kept] = world
+    shutil.copytree(kept, home)
+    begun = _BEGUN[kept]
+    return replace(begun, root=home, clock=ManualClock(begun.clock.at_s), app=None)
+
+
 async def end_state(world: Bench) -> Any:
     await world.clock.sleep(120)
     found = await world.call("GET", "/byoc/v1/collections")
@@ -218,6 +246,17 @@ async def prepared(world: Bench, phase: tuple[Run, ...]) -> None:
         await last.before(world)
 
 
+async def ready(home: Path, name: str, setting: str) -> Bench:
+    """A world up to the apply that is struck."""
+
+    async def begin(world: Bench) -> None:
+        await prepared(world, PHASES[name])
+
+    return await copied(
+        home, f"{name}, {setting}", lambda kept: bench(kept, SETTINGS[setting]), begin
+    )
+
+
 async def ended(world: Bench, last: Run) -> Any:
     """Run again, undisturbed; the end state, after which nothing is left to do."""
     again = await world.apply(*last.wanted, **last.more)
@@ -236,11 +275,9 @@ async def ended(world: Bench, last: Run) -> Any:
 
 async def struck(home: Path, name: str, setting: str, *fates: Fate) -> Any:
     """One run that dies as often as there are fates, each time a new process."""
-    world = bench(home, SETTINGS[setting])
-    phase = PHASES[name]
+    world = await ready(home, name, setting)
     try:
-        await prepared(world, phase)
-        last = phase[-1]
+        last = PHASES[name][-1]
         for fate in fates:
             with contextlib.suppress(Death):
                 await dying(world, fate).apply(*last.wanted, **last.more)

@@ -19,6 +19,7 @@ from shplan.ledger.tail import CHECKPOINT_BYTES
 from tests.ledger.backends.places import BucketPlace, Place, PostgresPlace, journal
 from tests.ledger.support import HandClock, adopt, intent, read, run, write
 from tests.ledger.test_mutations import mutations
+from tests.support.samples import some
 
 
 async def three_leases(place: Place) -> None:
@@ -47,9 +48,14 @@ async def is_reported(place: Place) -> bool:
         return True
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
-def test_every_changed_byte_of_every_object_is_reported(step: int) -> None:
-    """Whatever it is: lines, head, checkpoint, lease, the question to the store."""
+@pytest.mark.sampled
+def test_every_changed_byte_of_every_object_is_reported() -> None:
+    """
+    Whatever it is: lines, head, checkpoint, lease, the question to the store.
+
+    Each byte in some ways, and the next one in others; in `make slow` each in all of them.
+    """
+    step = some(5, thorough=1)
     place = BucketPlace(fan=100)
 
     async def story() -> int:
