@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from shplan.core.value import JsonValue
+from shplan.core.value import JsonValue, Path
 from shplan.manifest.collection_fields import owners_of
 from shplan.manifest.forms import explain_format, explain_key, explain_pattern
 from shplan.manifest.parse import kind_of
@@ -181,7 +181,7 @@ def _unknown_fields(case: Case) -> list[Violation]:
 
 def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> Violation:
     similar = nearest(name, free) or nearest(name, known)
-    elsewhere = place_of(case.schema, name) if similar is None else ""
+    elsewhere = place_of(case.schema, name) if similar is None else None
     owners = owners_of(case.schema, (*case.path, name))
     if owners:
         hint = f"remove it: it is an option of {owners}"
@@ -190,7 +190,7 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
     elif similar:
         hint = f"`{similar}` is given already; remove `{name}`"
     elif elsewhere:
-        hint = elsewhere
+        hint = f"`{name}` belongs {_below(elsewhere)}"
     else:
         hint = (
             f"the fields here are {listed(known)}" if known else "remove it: no fields belong here"
@@ -208,7 +208,12 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
         at_key=True,
     )
     meant = similar if similar in free and not owners else ""
-    return replace(found, meant=meant or "", misplaced=bool(elsewhere) and not owners)
+    return replace(found, meant=meant or "", belongs=None if owners else elsewhere)
+
+
+def _below(place: Path) -> str:
+    above = dotted(place[:-1])
+    return f"below `{above}`" if above else "at the top level of the document"
 
 
 _MISPLACED = {

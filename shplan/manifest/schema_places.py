@@ -70,29 +70,28 @@ def _member(node: Schema, name: str) -> Schema:
     return found
 
 
-def place_of(schema: Schema, name: str) -> str:
-    """Say where in the document a field of this name does belong."""
-    top = properties(schema)
-    if name in top:
-        return f"`{name}` belongs at the top level of the document"
+def place_of(schema: Schema, name: str) -> Path | None:
+    """Return where in the document a field of this name does belong; None where nothing has one."""
+    if name in properties(schema):
+        return (name,)
     for part in ("metadata", "spec", "run"):
-        for holder, node in _members(schema, dict(_member(schema, part)), part):
+        for holder, node in _members(schema, dict(_member(schema, part)), (part,)):
             if name in properties(node):
-                return f"`{name}` belongs below `{holder}`"
-    return ""
+                return (*holder, name)
+    return None
 
 
 def _members(
-    schema: Schema, node: JsonValue, name: str, depth: int = 0
-) -> Iterator[tuple[str, Schema]]:
-    """Yield the objects of the document's skeleton with their dotted names, three levels deep."""
+    schema: Schema, node: JsonValue, path: Path, depth: int = 0
+) -> Iterator[tuple[Path, Schema]]:
+    """Yield the objects of the document's skeleton with their places, three levels deep."""
     if not isinstance(node, dict) or depth > 3:
         return
     target = followed(schema, node)
     if target:
-        yield name, target
+        yield path, target
     for key, member in properties(target).items():
-        yield from _members(schema, member, f"{name}.{key}", depth + 1)
+        yield from _members(schema, member, (*path, key), depth + 1)
 
 
 def followed(schema: Schema, node: Schema) -> Schema:

@@ -2,8 +2,9 @@
 What is sound of a document that its schema refuses, so that all its faults are told at once.
 
 A value that is refused counts as one that is not known yet: of those nothing is held against a document. A misspelt field
-has the name that was meant, what has no place is left out, and what is lacking counts as not known. If the document is
-refused all the same, or a field stands elsewhere, there is nothing to go on with: what follows from a fault is not told.
+has the name that was meant, what has no place is left out, and what is lacking counts as not known, as does the place
+of a field that stands elsewhere. If the document is refused all the same, there is nothing to go on with: what follows
+from a fault is not told.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from shplan.manifest.resolve import note_containers
 from shplan.manifest.validate import violations
 from shplan.manifest.violation import Violation
 
-# In these nothing may be unknown; what is wrong there is left out.
-_KNOWN = ("run", "metadata")
+# In it nothing may be unknown; what is wrong there is left out.
+_KNOWN = "metadata"
+_RUN = "run"
+# Of what a job's options say, the one that is checked together with its request.
+_OUTPUT: Path = (_RUN, "output")
 # Of a document with more faults nobody reads the rest, and each takes a copy of the lists above it.
 _MOST_FAULTS = 100
 
@@ -32,10 +36,18 @@ def sound_parts(
         wrong: what its schema forbids
         fresh: ids of the containers that may hold unknowns and secrets; those that are made here are added
     """
-    if len(wrong) > _MOST_FAULTS:
+    if len(wrong) > _MOST_FAULTS or any(_is_all(one) for one in wrong):
         return None
-    if any(one.misplaced or len(one.path) < 1 + (not one.missing) for one in wrong):
-        return None
+    made = _mended(document, wrong)
+    if not any(_is_run(one) for one in wrong):
+        return _judged(kind, made, subject, fresh)
+    made = _without(made, (_RUN,))
+    # Not every kind has an answer that goes somewhere.
+    found = _judged(kind, _put(made, _OUTPUT), subject, fresh)
+    return found or _judged(kind, made, subject, fresh)
+
+
+def _mended(document: Object, wrong: Sequence[Violation]) -> Value:
     made: Value = document
     for one in wrong:
         if one.at_key:
@@ -45,12 +57,35 @@ def sound_parts(
         if one.missing:
             made = _put(made, (*one.path, one.missing), replaces=False)
         elif not one.at_key:
-            leaves = one.path[0] in _KNOWN
-            made = _without(made, one.path) if leaves else _put(made, one.path)
+            made = _without(made, one.path) if _leaves(one.path) else _put(made, one.path)
+    for one in wrong:
+        if one.belongs is not None and one.belongs[0] != _KNOWN:
+            made = _put(made, one.belongs, replaces=False)
+    return made
+
+
+def _is_run(one: Violation) -> bool:
+    """Tell whether the options of a job are wrong as a whole: no mapping, or elsewhere."""
+    return one.belongs == (_RUN,) or (one.path == (_RUN,) and not one.missing)
+
+
+def _is_all(one: Violation) -> bool:
+    """Tell whether so much is wrong that nothing is left: the document, or a part that it cannot do without."""
+    return not one.path or (
+        len(one.path) == 1 and not one.missing and not one.at_key and one.path != (_RUN,)
+    )
+
+
+def _leaves(path: Path) -> bool:
+    return path[0] == _KNOWN or (path[0] == _RUN and path[:2] != _OUTPUT)
+
+
+def _judged(kind: str, made: Value, subject: str, fresh: set[int]) -> Object | None:
+    """Return a document that nothing is held against any more."""
     found = cast(Object, made)
     note_containers(found, fresh)
     spec = found.get("spec")
-    if not isinstance(spec, dict) or not all(is_known(found.get(name, {})) for name in _KNOWN):
+    if not isinstance(spec, dict) or not is_known(found.get(_KNOWN, {})):
         return None
     return None if violations(kind, found, subject=subject, fresh=fresh) else found
 
@@ -82,6 +117,8 @@ def _put(value: Value, path: Path, *, replaces: bool = True) -> Value:
     if not path:
         return Unknown("", "", ())
     step, rest = path[0], path[1:]
+    if value is None and isinstance(step, str):
+        value = {}
     if isinstance(value, dict):
         if not replaces and not rest and step in value:
             return value

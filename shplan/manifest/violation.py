@@ -25,7 +25,7 @@ class Violation:
         at_key: the key is at fault, not its value
         missing: the field that is lacking there, or empty
         meant: the field that a misspelt one was to be, or empty
-        misplaced: the field belongs elsewhere
+        belongs: the place of a field that stands elsewhere
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Violation:
     at_key: bool = False
     missing: str = ""
     meant: str = ""
-    misplaced: bool = False
+    belongs: Path | None = None
 
 
 class Case:

@@ -109,6 +109,9 @@ def project_path(text: Value, *, directory: str, at: Path = ()) -> str:
     Raises:
         PlaceError: it is none, or leads out of the project
     """
+    if text is None:
+        msg = "it is not stated."
+        raise PlaceError(msg, path=at, hint="say where the answer goes: `run: {output: out/FILE}`")
     if not isinstance(text, str) or not text.strip() or text != text.strip():
         msg = f"{text!r} is no path of a file."
         raise PlaceError(msg, path=at)

@@ -205,6 +205,8 @@ def _by_version(kind: str, declaration: Schema) -> Schema:
     chain = _of_version(f"{kind}Spec", as_object(restricted.get("v2", {})))
     for version in sorted(as_object(declaration[BY_API]), reverse=True):
         named: Schema = {"properties": {"api": {"const": version}}, "required": ["api"]}
+        # What is no mapping names no version.
+        named = {"type": "object", **named}
         condition: Schema = {"type": "object", "properties": {"run": named}, "required": ["run"]}
         then = _of_version(_spec_of(kind, version), as_object(restricted.get(version, {})))
         chain = {"if": condition, "then": then, "else": chain}

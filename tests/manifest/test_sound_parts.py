@@ -158,8 +158,62 @@ def test_what_is_lacking_is_not_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"width": 100}, {"bbox": [1, 2, 3, 4]}],
+    ("change", "wanted"),
+    [
+        # What stands there already stays, and decides.
+        ({"width": 100}, {}),
+        (
+            {"width": 100, "output": {"height": 100}},
+            {"output": {"width": UNKNOWN, "height": 100}},
+        ),
+        ({"mosaickingOrder": "leastCC"}, {}),
+    ],
 )
-def test_a_field_that_stands_elsewhere_leaves_nothing_to_go_on_with(change: Any) -> None:
-    assert _sound(body(**change)) is None
+def test_the_place_of_a_field_that_stands_elsewhere_is_not_known(change: Any, wanted: Any) -> None:
+    assert _sound(body(**change)) == body(**wanted)
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted"),
+    [
+        ("out.png", {"output": UNKNOWN}),
+        (["out.png"], {"output": UNKNOWN}),
+        ({}, {"output": UNKNOWN}),
+        ({"output": 7, "maxPu": "much"}, {"output": UNKNOWN}),
+        ({"output": "out.png", "maxpu": 5}, {"output": "out.png", "maxPu": 5}),
+        ({"output": {"file": 7}}, {"output": {"file": UNKNOWN}}),
+    ],
+)
+def test_what_is_wrong_in_the_options_of_a_job_leaves_its_request(run: Any, wanted: Any) -> None:
+    assert _sound({**body(), "run": run}) == {**body(), "run": wanted}
+
+
+def test_options_of_a_job_in_its_request_are_not_known() -> None:
+    document = body(run={"output": "out.png"})
+    del document["run"]
+    assert _sound(document) == {**body(), "run": {"output": UNKNOWN}}
+    assert _sound({**body(), "maxPu": 5})["run"] == {"output": "out.png", "maxPu": UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (5, {"Value of the wrong type"}),
+        ({"maxPu": 5}, {"Field missing"}),
+        ({"output": 5}, {"Value of the wrong type"}),
+    ],
+)
+def test_a_fault_in_the_options_of_a_job_hides_none_of_its_request(
+    run: Any, told: set[str]
+) -> None:
+    area = {"bounds": {"bbox": [14.6, 46.05, 14.5, 46.1]}, "data": [{"type": "sentinel-2-l2a"}]}
+    document = {**body(input=area), "run": run}
+    del document["spec"]["evalscript"]
+    assert _told(document) == {"Box without an area", "Field missing", *told}
+
+
+def test_options_that_are_no_mapping_name_no_version_of_an_api() -> None:
+    (document, *_) = copy.deepcopy(DOCUMENTS["BatchProcess"])
+    document["run"] = "v1"  # Expressions of the request are told as well.
+    wrong = violations("BatchProcess", document, subject="it", fresh=set())
+    assert [one.path for one in wrong if one.at_key or one.path == ("run",)] == [("run",)]
