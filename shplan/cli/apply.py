@@ -16,7 +16,7 @@ import click
 from shplan.cli.exit_door import INTERRUPTED, message
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options, takes
-from shplan.core.errors import LockedError, PlanError
+from shplan.core.errors import LedgerError, LockedError, PlanError
 
 if TYPE_CHECKING:
     from shplan.cli.session import Opened
@@ -166,6 +166,9 @@ def conclude(applied: Applied, options: Options, loaded: Loaded, *, head: str) -
     if applied.report.locked:
         say(message(LockedError(applied.report.locked)))
         # It ends the command where it is: what a person must decide is told by the next one.
+        return applied.report.exit_code()
+    if applied.report.unusable:
+        say(message(LedgerError(applied.report.unusable)))
         return applied.report.exit_code()
     return plan.exit_code() or applied.report.exit_code()
 

@@ -137,6 +137,7 @@ def report_json(applied: Applied, loaded: Loaded, *, head: str) -> JsonObject:
         "applied": report is not None,
         "interrupted": report is not None and report.interrupted,
         "locked": None if report is None else report.locked or None,
+        "ledgerFailed": None if report is None else report.unusable or None,
         "results": [
             {
                 "address": str(result.change.address),

@@ -16,7 +16,8 @@ The errors of shplan.
     │   └── SecretError          a secret of one request cannot be had: that one never left
     ├── LedgerError          the ledger cannot be read or written
     │   ├── DamagedLedgerError   an entry was changed, dropped, reordered or cut off
-    │   └── LockedError          somebody else holds the ledger
+    │   ├── LockedError          somebody else holds the ledger
+    │   └── LeaseEndedError      the lease ended with the way to the ledger; it may be free
     ├── OutputError          a file of the project cannot be written
     └── StorageError         a bucket cannot be read or written
 """
@@ -142,6 +143,10 @@ class DamagedLedgerError(LedgerError):
 
 class LockedError(LedgerError):
     """Somebody else holds the ledger."""
+
+
+class LeaseEndedError(LedgerError):
+    """The lease ended with the way to the ledger: it may be free, and is not held here."""
 
 
 class StorageError(ShplanError):

@@ -20,6 +20,7 @@ from shplan.core.change import Action, Change, MemberChange
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import (
     ApiError,
+    LedgerError,
     LockedError,
     ManifestError,
     NoAnswerError,
@@ -101,11 +102,13 @@ class Report:
 
     Args:
         locked: who holds the ledger, where it could not be had again; empty otherwise
+        unusable: why the ledger could not be used any more once something was sent; else empty
     """
 
     results: tuple[ChangeResult, ...]
     interrupted: bool = False
     locked: str = ""
+    unusable: str = ""
 
     @property
     def cost_pu(self) -> float:
@@ -116,13 +119,16 @@ class Report:
         """
         Return how the command leaves.
 
-        130 when interrupted, 6 where the ledger could not be had again, 7 where a person must
-        decide, 4 where something is stale, 3 when something failed or was skipped, else 0.
+        130 when interrupted, 6 where the ledger could not be had again, 3 where it could not be
+        used any more, 7 where a person must decide, 4 where something is stale, 3 when something
+        failed or was skipped, else 0.
         """
         if self.interrupted:
             return 130
         if self.locked:
             return 6
+        if self.unusable:
+            return 3
         endings = {result.ending for result in self.results}
         if Ending.UNDECIDED in endings:
             return 7
@@ -153,7 +159,7 @@ async def execute(
 
     Raises:
         OutrunError: others have touched what was about to be the first change
-        LedgerError: the ledger cannot be written
+        LedgerError: the ledger cannot be used, and nothing was sent
     """
     changes, recorded = planned.plan.changes, planned.recorded
     # A ledger that was lost is like one that has not begun.
@@ -211,9 +217,15 @@ class _Nodes:
             raise
         except LockedError as error:
             # It could not be had again while all only waited, or it was lost on the way.
-            return await self._locked(tasks, error)
+            return Report(await self._left(tasks, _HELD), locked=str(error))
+        except LedgerError as error:
+            # Nobody may go on sending. What was sent is told: it may have been carried out.
+            told = await self._left(tasks, _UNUSABLE)
+            if all(one.ending is Ending.LEFT for one in told):
+                raise
+            return Report(told, unusable=str(error))
         except BaseException:
-            # The ledger failed, or this is a bug: nobody may go on sending without the lease.
+            # This is a bug: nobody may go on sending without the lease.
             await _cancel(tasks)
             raise
         told = tuple(r for r in results if _is_told(r))
@@ -234,12 +246,12 @@ class _Nodes:
     async def _lost(self) -> list[ChangeResult]:
         await self._walk.holding.lost()
 
-    async def _locked(
-        self, tasks: Sequence[asyncio.Task[ChangeResult]], error: LockedError
-    ) -> Report:
+    async def _left(
+        self, tasks: Sequence[asyncio.Task[ChangeResult]], why: str
+    ) -> tuple[ChangeResult, ...]:
         """End the walk: what was done is told, the rest is left for a later apply."""
         await _cancel(tasks)
-        message = "the ledger is held by others; a later apply goes on from there"
+        message = f"{why}; a later apply goes on from there"
         results = []
         for at, node in enumerate(self._nodes):
             ending = self._endings[at]
@@ -249,8 +261,7 @@ class _Nodes:
                 results.append(ChangeResult(node, Ending.UNKNOWN, "the ledger was lost meanwhile"))
             elif node.action.changes or node.records or node.waits:
                 results.append(ChangeResult(node, Ending.LEFT, message))
-        told = tuple(result for result in results if _is_told(result))
-        return Report(told, locked=str(error))
+        return tuple(result for result in results if _is_told(result))
 
     async def _node(self, at: int, needs: set[int], after: set[int]) -> ChangeResult:
         change = self._nodes[at]
@@ -352,6 +363,8 @@ class _Nodes:
             self._attributes[change.address] = known
 
 
+_HELD = "the ledger is held by others"
+_UNUSABLE = "the ledger cannot be used"
 _TOLD = (InterruptedApplyError, ChangeFailedError, UndecidedError, ManifestError, ApiError)
 _ENDINGS = {
     InterruptedApplyError: Ending.INTERRUPTED,

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
 
 from shplan.core.entry import EntryDraft, Event, LedgerEntry
-from shplan.core.errors import LedgerError, LockedError
+from shplan.core.errors import LeaseEndedError, LedgerError, LockedError
 from shplan.core.others import Others
 from shplan.engine.edges import Edges
 from shplan.engine.performer import Interrupt, InterruptedApplyError
@@ -74,8 +74,9 @@ class Holding:
         self._lease: Lease | None = None
         self._moving = asyncio.Lock()
         self._turns = 0
-        self._refused: LockedError | None = None
+        self._refused: LedgerError | None = None
         self._beat_s = beat_s
+        self._sure_s = min(2 * beat_s, ledger.sure_s)
         self._heart: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._waiting = waiting
@@ -102,6 +103,7 @@ class Holding:
 
         Raises:
             LockedError: it is; the message names who has it
+            LeaseEndedError: it ended, and nobody need have it
         """
         await self._lost.wait()
         assert self._refused is not None, "a lease that is lost without an error"
@@ -126,13 +128,15 @@ class Holding:
         """
         Make sure that the lease is held by now; after a sleep it may be another's.
 
+        How long an answer about that is good, is the ledger's to say (`sure_s`).
+
         Raises:
             LockedError: it is
-            LedgerError: nobody knows
+            LedgerError: nobody knows, or it ended
         """
         if self._refused is not None:
             raise self._refused
-        if self._passed() - self._sure_at > 2 * self._beat_s and not await self._look():
+        if self._passed() - self._sure_at > self._sure_s and not await self._look():
             message = "the ledger does not say whether it is still held; nothing more is sent"
             raise LedgerError(message)
 
@@ -185,14 +189,14 @@ class Holding:
             await asyncio.sleep(self._beat_s)
             try:
                 await self._look()
-            except LockedError:
+            except LedgerError:
                 return
 
     async def _look(self) -> bool:
         began = self._passed()
         try:
             known = await self._ledger.beat()
-        except LockedError as error:
+        except (LockedError, LeaseEndedError) as error:
             self._refused = error
             self._lost.set()
             raise

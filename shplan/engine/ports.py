@@ -69,9 +69,16 @@ class Lease(Protocol):
 
 
 class Ledger(Protocol):
-    """The ledger of one environment."""
+    """
+    The ledger of one environment.
+
+    Attributes:
+        private: only this machine can see it
+        sure_s: for how long after a beat nobody else acts under another lease
+    """
 
     private: bool
+    sure_s: float
 
     async def head(self) -> str:
         """Return the hash of the last entry, the genesis hash of an empty ledger."""

@@ -151,6 +151,7 @@ async def apply(
 
     Raises:
         LockedError: somebody else holds the ledger
+        LedgerError: it cannot be used, and nothing was sent
         StalePlanError: the ledger kept moving
         InterruptedApplyError: while waiting for the ledger; nothing was sent
     """
@@ -269,7 +270,8 @@ async def _carry_out(
         )
     except OutrunError:
         return None
-    await _keep_receipts(session, planned)
+    if not report.unusable:
+        await _keep_receipts(session, planned)
     return report
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shplan.core.address import Address
 from shplan.core.chain import DamageKind, Head
 from shplan.core.entry import LedgerEntry
-from shplan.core.errors import LedgerError
+from shplan.core.errors import LeaseEndedError, LedgerError
 from shplan.core.frozen import dataclass
 from shplan.core.line import decode
 from shplan.core.resource import Recorded
@@ -67,6 +67,7 @@ class Journal:
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.private: bool = backend.private
+        self.sure_s: float = backend.sure_s
         self._backend = backend
         self._tail = Tail(
             backend, clock=clock, actor=actor, origin=origin, checkpoint_bytes=checkpoint_bytes
@@ -139,12 +140,13 @@ class Journal:
 
         Raises:
             LeaseLostError: somebody else has it by now
+            LeaseEndedError: it ended with the way to the ledger
         """
         # An append says the same, and both write it in the place of its last version.
         async with self._tail.turn:
             try:
                 await self._backend.beat()
-            except LeaseLostError:
+            except (LeaseLostError, LeaseEndedError):
                 raise
             except LedgerError:
                 return False

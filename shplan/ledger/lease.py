@@ -98,7 +98,9 @@ class JournalLease:
             if batch in self._waiting:
                 self._waiting.remove(batch)
         if batch.error is not None:
-            raise LedgerError(str(batch.error)) from batch.error
+            # Of the same kind: a lease that is lost is so for all who wrote together.
+            kind = type(batch.error) if isinstance(batch.error, LedgerError) else LedgerError
+            raise kind(str(batch.error)) from batch.error
         return batch.entries
 
     async def _write(self) -> None:

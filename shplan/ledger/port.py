@@ -100,6 +100,9 @@ class Backend(Protocol):
     poll_s: float
     """How long to wait before another `acquire`."""
 
+    sure_s: float
+    """For how long after a beat nobody else acts under another lease, whatever happens to ours."""
+
     @property
     def fence(self) -> int:
         """Number of the lease that is held, above every earlier one; 0: entries alone count."""
@@ -152,6 +155,7 @@ class Backend(Protocol):
 
         Raises:
             LeaseLostError: the lease is not this holder's any more
+            LeaseEndedError: it ended with the way to the place; nobody else need have it
         """
         ...
 
@@ -174,6 +178,7 @@ class Backend(Protocol):
         Raises:
             HeadMovedError: the head is not `expected`; nothing was written
             LeaseLostError: the lease is not this holder's any more
+            LeaseEndedError: it ended with the way to the place; the message says what was kept
             LedgerError: it is unknown what was kept
         """
         ...

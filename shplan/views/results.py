@@ -46,6 +46,9 @@ class Report(Protocol):
     def locked(self) -> str: ...
 
     @property
+    def unusable(self) -> str: ...
+
+    @property
     def cost_pu(self) -> float: ...
 
 
@@ -99,7 +102,7 @@ def ending_of(report: Report, left: Sequence[Result]) -> str:
     """Word the end of an apply in one or two words."""
     if report.interrupted:
         return "Interrupted"
-    if report.locked:
+    if report.locked or report.unusable:
         return "Stopped"
     if not left:
         return "Done"
@@ -182,6 +185,11 @@ def next_steps(report: Report, left: Sequence[Result]) -> Iterator[str]:
         yield (
             "Others hold the ledger. What was started runs on; the same command goes on from there, "
             "and pays for nothing twice."
+        )
+    elif report.unusable:
+        yield (
+            "The ledger failed, so nothing more was sent. What was started runs on; the same command goes on "
+            "from there once the ledger can be used, and pays for nothing twice."
         )
     elif endings and not endings - _LATER and not report.interrupted:
         yield "What runs on is watched with `shplan status`; the next apply collects it."

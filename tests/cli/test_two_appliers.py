@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -164,6 +167,63 @@ def test_of_two_that_start_in_the_same_second_one_works(
     code, out, err = ran(roots[codes.index(max(codes))], *APPLY)
     assert code == 0, out + err
     paid_once(roots[0], served, pu=_price(served))
+
+
+TILES = (
+    BESIDE.removeprefix("---\n")
+    + """\
+---
+apiVersion: shplan/v1
+kind: ByocTiles
+metadata: {name: beside}
+spec:
+  collection: "{{ ref('ByocCollection/beside').id }}"
+  tiles: [{path: a/(BAND).tiff}, {path: b/(BAND).tiff}]
+"""
+)
+
+
+def _end_the_session(url: str) -> None:
+    """Once the intent of the tiles is written, the database ends the session that has the lease."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as other:
+        written = "SELECT count(*) FROM shplan.ledger_entry WHERE encode(line, 'escape') ~ %s"
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(psycopg.errors.UndefinedTable):
+                if other.execute(written, ['"ByocTiles/beside".*"intent"']).fetchone() == (1,):
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        locks = "FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        ended = other.execute(f"SELECT pg_terminate_backend(pid, 60000) {locks}").fetchall()
+        assert ended == [(True,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
+def test_what_the_database_ends_stops_before_its_next_request(
+    checkout: Checkout, served: Served, ledger: str
+) -> None:
+    """Somebody else may have the lease at once: nothing is sent on the strength of an old look."""
+    served.fault("latency", method="POST", path=".*/tiles", seconds=2.0)
+    root = checkout("one", TILES)
+    first = started(root, *APPLY, "--parallelism", "1", "--format", "json")
+    _end_the_session(ledger)
+    out, err = first.communicate(timeout=120)
+    assert first.returncode == 3, out + err
+    report = json.loads(out)
+    assert [(one["address"], one["ending"]) for one in report["results"]] == [
+        ("ByocCollection/beside", "done"),
+        ("ByocTiles/beside", "unknown"),
+    ]
+    assert "the lease is lost" in report["ledgerFailed"]
+    assert "ledger/unusable" in err
+    assert len([one for one in served.requests("/tiles") if one["method"] == "POST"]) == 1
+    code, out, err = ran(root, *APPLY)
+    assert code == 3, out + err
+    assert served.control("meter", method="GET")["pu"] == 3.0
 
 
 def _price(served: Served) -> float:

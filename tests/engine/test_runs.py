@@ -11,6 +11,7 @@ import pytest
 
 from shplan.core.change import Reason
 from shplan.core.errors import LedgerError
+from shplan.engine.executor import Ending
 from tests.support.bench import Bench, collection, tiles
 from tests.support.cogs import cog_bytes
 
@@ -102,8 +103,17 @@ def test_nothing_more_is_sent_once_the_ledger_cannot_be_written(tmp_path: Path) 
                 replace(collection(f"c{n}"), spec={"name": f"Fields {n}", "s3Bucket": "fields"})
                 for n in range(4)
             ]
-            with pytest.raises(LedgerError, match="disk is full"):
-                await bench.apply(*wanted, ledger=_Broken(bench.journal(), left))
+            if left == 0:
+                # Nothing was sent: there is nothing to report but the error.
+                with pytest.raises(LedgerError, match="disk is full"):
+                    await bench.apply(*wanted, ledger=_Broken(bench.journal(), left))
+            else:
+                done = await bench.apply(*wanted, ledger=_Broken(bench.journal(), left))
+                assert done.report is not None
+                assert (done.report.unusable, done.report.exit_code()) == ("the disk is full", 3)
+                endings = {one.ending for one in done.report.results}
+                assert endings <= {Ending.DONE, Ending.UNKNOWN, Ending.LEFT}
+                assert Ending.UNKNOWN in endings
             asked = len((await bench.call("GET", "/_sandbox/requests"))["requests"])
             for _ in range(200):
                 await asyncio.sleep(0)

@@ -76,6 +76,7 @@ class DyingLedger:
         self._inner = inner
         self._fate = fate
         self.private = inner.private
+        self.sure_s = inner.sure_s
 
     async def head(self) -> str:
         return await self._inner.head()

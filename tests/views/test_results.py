@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,14 +47,15 @@ class Whole:
     interrupted: bool = False
     cost_pu: float = 0.0
     locked: str = ""
+    unusable: str = ""
 
 
 def change(address: Address, action: Action = Action.CREATE) -> Change:
     return Change(address, action, Reason.NOT_FOUND)
 
 
-def told(*results: One, interrupted: bool = False, cost_pu: float = 0.0, locked: str = "") -> str:
-    return render_results(Whole(results, interrupted, cost_pu, locked), color=False)
+def told(*results: One, **whole: Any) -> str:
+    return render_results(Whole(results, **whole), color=False)
 
 
 def test_what_is_done_is_one_line() -> None:
@@ -169,6 +171,23 @@ def test_a_ledger_that_cannot_be_had_again_ends_the_apply_and_nothing_else() -> 
         "Stopped: 1 created, 1 left for later; 0 PU spent.\n"
         "Others hold the ledger. What was started runs on; the same command goes on from there,"
         " and pays for nothing twice.\n"
+    )
+
+
+def test_a_ledger_that_fails_ends_the_apply_and_says_what_is_in_doubt() -> None:
+    dear = replace(RUN, cost=Cost(maximum_pu=100.0))
+    report = told(
+        One(change(FIELDS)),
+        One(dear, Ending.UNKNOWN, "the ledger was lost meanwhile"),
+        unusable="the ledger s3://ledgers/demo cannot be written",
+        cost_pu=1,
+    )
+    assert report == (
+        "  BatchProcess/ndvi: unknown: the ledger was lost meanwhile\n"
+        "Stopped: 1 created, 1 unknown; 1 PU spent for sure, and up to 100 PU for 1 unknown.\n"
+        "No answer came for what is unknown: it is looked up before anything is repeated.\n"
+        "The ledger failed, so nothing more was sent. What was started runs on; the same command"
+        " goes on from there once the ledger can be used, and pays for nothing twice.\n"
     )
 
 

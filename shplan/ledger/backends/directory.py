@@ -15,6 +15,7 @@ that is ahead proves a cut.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -63,6 +64,8 @@ class DirectoryBackend:
 
     private = True
     poll_s = 0.1
+    # The operating system takes no lock away from who lives.
+    sure_s = math.inf
 
     def __init__(
         self,
@@ -310,7 +313,12 @@ class DirectoryBackend:
     def _lines(self, segment: str, offset: int) -> Iterator[bytes]:
         with self._reading(), (self._path / segment).open("rb") as file:
             file.seek(offset)
-            yield from file
+            for line in file:
+                yield line
+                if not line.endswith(b"\n"):
+                    # Somebody is writing it. What comes behind would be the rest of it, and
+                    # neither half is an entry.
+                    return
 
     def _place(self, expected: Head) -> Mark:
         names = self._segment_names()

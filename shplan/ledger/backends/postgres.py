@@ -46,6 +46,9 @@ class PostgresBackend:
 
     private = False
     poll_s = 0.5
+    # A session can end at any moment, and we are the last to know. Whoever gets the lock then has
+    # to read and to plan first, which takes longer.
+    sure_s = 0.5
 
     def __init__(self, server: Server, schema: str, *, name: str, page: Most = PAGE) -> None:
         self._name = name
@@ -141,7 +144,8 @@ class PostgresBackend:
         Look whether the session lives and the lease is still ours.
 
         Raises:
-            LeaseLostError: it is not
+            LeaseLostError: somebody else has it
+            LeaseEndedError: the connection ended
         """
         await self._lease.beat()
 

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from shplan.core.chain import Head, line_hash
-from shplan.core.errors import LedgerError
+from shplan.core.errors import LeaseEndedError, LedgerError
 from shplan.ledger.backends import holders
 from shplan.ledger.backends.postgres_session import Server, Session, SessionLostError
-from shplan.ledger.backends.postgres_tables import Most, Tables
+from shplan.ledger.backends.postgres_tables import HeadRow, Most, Tables
 from shplan.ledger.port import HeadMovedError, Holder, LeaseLostError
 
 if TYPE_CHECKING:
@@ -80,10 +80,18 @@ class PostgresLease:
         Look whether the session lives and the lease is still ours.
 
         Raises:
-            LeaseLostError: it is not
+            LeaseLostError: somebody else has it
+            LeaseEndedError: the connection ended
         """
-        row = await self.run(self._tables.head)
-        if row is None or row.lease != self._number:
+        number = self._number
+        try:
+            row = await self.run(self._tables.head)
+        except LeaseEndedError as error:
+            msg = await self._taken_since(number)
+            if not msg:
+                raise
+            raise LeaseLostError(msg) from error
+        if row is None or row.lease != number:
             raise LeaseLostError(await self._lost())
 
     async def bury(self) -> None:
@@ -117,7 +125,7 @@ class PostgresLease:
         Do some work in one transaction of the session that has the lease.
 
         Raises:
-            LeaseLostError: the connection ended, and the lease with it
+            LeaseEndedError: the connection ended, and the lease with it
             LedgerError: the server refused
         """
         session = self.held()
@@ -126,7 +134,7 @@ class PostgresLease:
         except SessionLostError as error:
             await self._drop()
             msg = f"{error}; with the connection the lease is lost"
-            raise LeaseLostError(msg) from error
+            raise LeaseEndedError(msg) from error
 
     async def demand(self, work: Callable[[Cursor_], bool]) -> None:
         """
@@ -197,7 +205,8 @@ class PostgresLease:
         lock is free again, nobody else was here meanwhile, and the lease goes on.
 
         Raises:
-            LeaseLostError: the lease is lost; whether the lines are there is said
+            LeaseLostError: somebody else has it by now; whether the lines are there is said
+            LeaseEndedError: it cannot be had again; the same
             LedgerError: nobody answers
         """
         old, self._session = self._session, None
@@ -217,7 +226,7 @@ class PostgresLease:
         await session.close()
         told = "the entry is there" if kept else "nothing was written"
         msg = f"{error}; {told}, and the lease is lost"
-        raise LeaseLostError(msg) from error
+        raise (LeaseEndedError if ours else LeaseLostError)(msg) from error
 
     async def _take(self, session: Session, holder: Holder) -> Holder | None:
         def work(cursor: Cursor_) -> tuple[int, tuple[Holder, ...]] | Holder:
@@ -266,14 +275,25 @@ class PostgresLease:
             return False
 
     async def _lost(self) -> str:
-        msg = f"the lease of the ledger {self._name} was taken over"
+        row = None
         with contextlib.suppress(LedgerError):
             row = await self.held().run(self._tables.head)
-            told = None if row is None else holders.signed(row.signature)
-            if told is not None and told.pid:
-                msg += f" by {told.holder}"
         await self._drop()
-        return msg
+        return self._taken(row)
+
+    async def _taken_since(self, number: int) -> str:
+        """Say who took it over when our session had ended; empty where nobody did, or can tell."""
+        with contextlib.suppress(LedgerError):
+            async with self.reading() as session:
+                row = await session.run(self._tables.head)
+            if row is not None and row.lease != number:
+                return self._taken(row)
+        return ""
+
+    def _taken(self, row: HeadRow | None) -> str:
+        msg = f"the lease of the ledger {self._name} was taken over"
+        told = None if row is None else holders.signed(row.signature)
+        return f"{msg} by {told.holder}" if told is not None and told.pid else msg
 
     async def _drop(self) -> None:
         session, self._session = self._session, None

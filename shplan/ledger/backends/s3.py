@@ -73,6 +73,8 @@ class S3Backend:
         self._fan = fan
         self._pack_bytes = pack_bytes
         self._lease = S3Lease(objects, f"{self._root}lease.json", monotonic=monotonic, ttl_s=ttl_s)
+        # What leaves then is there before anybody takes over.
+        self.sure_s = ttl_s / 2
         self._obeys = False
         self._folder = 0
         # The head as the holder of the lease first read it, or wrote it last, and its ETag.
@@ -253,6 +255,8 @@ class S3Backend:
         except ConditionError as error:
             # The head is read anew before this holder writes again.
             self._kept = None
+            # Whoever wrote has most likely taken the lease over: then a beat says who that is.
+            await self._lease.beat()
             raise HeadMovedError(self._moved()) from error
         await self._keep(head)
         self._loose += 1

@@ -161,6 +161,27 @@ def test_other_files_in_the_directory_are_no_segments(tmp_path: Path) -> None:
     assert drafts_of(run(read(journal(tmp_path)))) == [adopt(1)]
 
 
+def test_who_reads_while_an_entry_is_written_sees_no_half_of_it(tmp_path: Path) -> None:
+    """The file of a long entry grows by pages, and a reader may come between two of them."""
+    run(write(journal(tmp_path), adopt(1)))
+    run(write(journal(tmp_path), adopt(2)))
+    (segment,) = tmp_path.glob("0*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-20])
+
+    async def meanwhile() -> list[bytes]:
+        found: list[bytes] = []
+        async for part in backend(tmp_path).segments(None):
+            for line in part.lines:
+                found.append(line)
+                if not line.endswith(b"\n"):
+                    segment.write_bytes(whole)
+        return found
+
+    assert run(meanwhile()) == whole[:-20].splitlines(keepends=True)
+    assert content(tmp_path)[segment.name] == whole
+
+
 CHILD = textwrap.dedent(
     """
     import asyncio, sys, time

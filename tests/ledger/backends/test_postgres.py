@@ -14,7 +14,7 @@ import pytest
 
 from shplan.core.address import Address
 from shplan.core.entry import EntryDraft, Event
-from shplan.core.errors import LedgerError
+from shplan.core.errors import LeaseEndedError, LedgerError
 from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.postgres_session import Server
 from shplan.ledger.backends.postgres_tables import Most
@@ -138,7 +138,7 @@ def test_a_connection_that_ended_ends_the_lease(table: PostgresPlace) -> None:
         async with Journal(backend, clock=HandClock(), actor={}).lease(timeout_s=0) as lease:
             await lease.append([adopt(1)])
             await table.lose(backend)
-            with pytest.raises(LeaseLostError, match="with the connection the lease is lost"):
+            with pytest.raises(LeaseEndedError, match="with the connection the lease is lost"):
                 await backend.beat()
             with pytest.raises(LedgerError):
                 await lease.append([adopt(2)])
@@ -153,7 +153,7 @@ def test_an_append_that_never_arrived_says_so(table: PostgresPlace) -> None:
         async with Journal(backend, clock=HandClock(), actor={}).lease(timeout_s=0) as lease:
             await lease.append([adopt(1)])
             await table.lose(backend)
-            with pytest.raises(LeaseLostError, match="nothing was written, and the lease is lost"):
+            with pytest.raises(LeaseEndedError, match="nothing was written, and the lease is lost"):
                 await lease.append([adopt(2)])
 
     run(story())
