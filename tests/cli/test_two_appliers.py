@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_job_commands import JOB, until_running
-from tests.support.postgres import cluster
 from tests.support.s3 import make_bucket, moto_served, no_aws, with_keys
 from tests.support.served import Served, serving
 
@@ -62,9 +61,8 @@ def ledger(
             make_bucket(endpoint, "ledgers")
             yield "s3://ledgers/demo"
     else:
-        with cluster(tmp_path) as server:
-            port = server.parameters("postgres")["port"]
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        where = request.getfixturevalue("database")
+        yield "postgresql://{user}@{host}:{port}/{dbname}".format_map(where)
 
 
 Checkout = Callable[[str, str], Path]

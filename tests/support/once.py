@@ -1,9 +1,9 @@
 """
 What tests of one process need again and again, and need make but once.
 
-None of it is ours to try: the certificates of this machine, the tables that botocore ships, and the
-tables of an empty sandbox (`tests/sandbox/test_store.py` makes its own, as do sandboxes in
-processes of their own).
+The certificates of this machine, the tables that botocore ships, the patterns of a sandbox's
+paths, and the tables of an empty one. Tests of those tables make their own (`own_stores`), as do
+sandboxes in processes of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+import starlette.routing
 from botocore.loaders import Loader, create_loader
 
 from shplan.sandbox.store import FILE_NAME, Store
@@ -33,6 +34,7 @@ def made_once() -> Iterator[None]:
         patch.setattr("httpx._transports.default.create_ssl_context", _trusting)
         patch.setattr("botocore.session.create_loader", _loader)
         patch.setattr(Store, "__init__", _opened)
+        patch.setattr("starlette.routing.compile_path", cache(starlette.routing.compile_path))
         yield
 
 
