@@ -152,7 +152,7 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
-    "tree_sitter": {"script/coverage.py", "script/reading.py"},
+    "tree_sitter": {"script/coverage.py", "script/reading.py", "script/tracing.py"},
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.

@@ -36,6 +36,8 @@ _HOSTED = (
 )
 # Source: Amazon S3 User Guide, "Bucket naming rules".
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# Source: AWS IAM User Guide, "IAM identifiers".
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d+:role/\S+")
 _LONGEST = 400
 
 
@@ -131,6 +133,15 @@ def _not_s3(url: str, path: Path) -> Fault:
         if found is not None and found[2]:
             hint = f"write `url: s3://{found[1]}/{found[2]}`"
             break
+    if url.startswith("s3://"):
+        return Fault(
+            path,
+            "place",
+            "Bucket not named",
+            "the address names no bucket.",
+            "The service writes and reads with the API of S3, and names places as s3://BUCKET/PATH.",
+            f"write `url: s3://BUCKET/{url.removeprefix('s3://').strip('/')[:80]}`",
+        )
     # Not the whole of it: an address with a query may be signed.
     shown = url.partition("://")[0][:20]
     return Fault(
@@ -189,6 +200,16 @@ def _bucket_faults(bucket: str, path: Path, deployment: str) -> Faults:
 
 def _key_faults(place: Object, path: Path, deployment: str) -> Faults:
     """A key pair is a pair, and a role is instead of it. Source: schema S3BucketInfo."""
+    role = place.get("iamRoleARN")
+    if isinstance(role, str) and deployment != CDSE and not _ROLE.fullmatch(role):
+        yield Fault(
+            (*path, "iamRoleARN"),
+            "place",
+            "Not the name of a role",
+            f"`{role[:80]}` is no ARN of a role.",
+            "It is what AWS shows of a role: arn:aws:iam::ACCOUNT:role/NAME.",
+            sure=False,
+        )
     stated = {"accessKey", "secretAccessKey"} & place.keys()
     if "iamRoleARN" in place and deployment == CDSE:
         yield Fault(

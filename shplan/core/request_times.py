@@ -21,6 +21,8 @@ _PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
 _CLOCK = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?")
 # Longer than any archive; more is no number of months that a calendar could add.
 _MOST_UNITS: Final = 100_000
+# An instant by its form, be there such a day or not; other words are judged by the schema.
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT", re.IGNORECASE)
 _SECOND: Final = timedelta(seconds=1)
 # Of an interval: less than that at the end of a time range is not told.
 _WORTH_TELLING: Final = 0.25
@@ -50,6 +52,17 @@ class Span:
 def range_faults(within: Value, path: Path) -> Faults:
     """Return what is wrong with a time range by itself."""
     since, until = ends_of(within)
+    for name, read in (("from", since), ("to", until)):
+        stated = at(within, name)
+        if isinstance(stated, str) and read is None and _WRITTEN.match(stated):
+            yield Fault(
+                (*path, name),
+                "time",
+                "No such instant",
+                f"`{name}` is `{stated[:40]}`, which no calendar has.",
+                "The service refuses a time that it cannot read.",
+                'write an instant, e.g. "2025-06-30T23:59:59Z"',
+            )
     if since is None or until is None:
         return
     if since > until:

@@ -44,8 +44,8 @@ class LocalScripts:
         for desired in resources:
             kind = self._state.order.registry[desired.address.kind]
             text = _text_at(desired.spec, kind.script_path)
-            if text is not None:
-                self.script_checks.serves(text)
+            if text is not None and kind.script_path is not None:
+                self.script_checks.serves(text, desired, kind.script_path)
         found = [self.looked_at(one) for one in resources]
         self.check_inputs(found)
         return found
@@ -168,15 +168,19 @@ class LocalScripts:
     def check_inputs(self, resources: list[Desired]) -> None:
         """Compare the inputs of scripts with the collections that requests name."""
         declared = {one.address: one.spec for one in resources}
+        requests = []
         for desired in resources:
             path = self._state.order.registry[desired.address.kind].script_path
             text = _text_at(desired.spec, path)
             if text is not None and path is not None:
+                requests.append((text, desired, path))
                 self._state.complaints.add(
                     self.script_checks.of_inputs(text, desired, path, declared)
                 )
                 if self.script_checks.reads_others(desired, path):
                     self._scripted[desired.address] = (text, desired, path)
+        if requests:
+            self._state.complaints.add(self.script_checks.of_asked(requests))
 
     def check_observed(
         self, address: Address, attributes: Mapping[Address, Object]

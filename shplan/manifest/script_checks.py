@@ -14,8 +14,9 @@ from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.frozen import dataclass
+from shplan.core.request_formats import USERDATA
 from shplan.core.resource import Desired
-from shplan.core.value import Object, Path, Unknown, Value
+from shplan.core.value import Object, Path, Unknown, Value, is_known
 from shplan.manifest.collections import MASK
 from shplan.manifest.scripts import Scripts, complaint, remarked
 from shplan.schema.store import table
@@ -59,11 +60,12 @@ class ScriptChecks:
         self._deployment = deployment
         # Texts of which something was said that keeps them from serving.
         self._faulty: set[str] = set()
-        self._serving: set[str] = set()
+        # How many collections the requests read that have a script.
+        self._serving: dict[str, set[int]] = {}
 
-    def serves(self, text: str) -> None:
+    def serves(self, text: str, desired: Desired, path: Path) -> None:
         """Take note that a request has this script, before anything is said of it."""
-        self._serving.add(text)
+        self._serving.setdefault(text, set()).add(len(data_of(desired.spec, path)))
 
     def of_file(self, text: str, desired: Desired) -> list[Diagnostic]:
         """Return what is wrong with a script in a file of its own, or else what is to be said of it."""
@@ -95,7 +97,8 @@ class ScriptChecks:
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415 - only good scripts
 
         look = self._scripts.look(text)
-        said = [] if look is None else remarks(look)
+        alone = self._serving.get(text) == {1}
+        said = [] if look is None else remarks(look, alone=alone)
         # A job that needs a version line says so; one for single images needs none.
         said = [one for one in said if one.rule != "version"]
         return self._told(said, text, desired, inline)
@@ -134,10 +137,59 @@ class ScriptChecks:
             return []
         # Where the script stands in a file of its own, what fits it not is said there, for each request.
         inline = None if text in self._scripts.files else desired.source.span(("spec", *path))
-        found: list[Remark] = []
+        found = self._of_data(text, facts, data)
+        served = _served(facts.inputs, data)
         for number, given in enumerate(facts.inputs):
-            found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
+            if given in served:
+                found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
         return self._told(found, text, desired, inline)
+
+    def _of_data(self, text: str, facts: ScriptFacts, data: Sequence[Data]) -> list[Remark]:
+        """Return what does not fit between all that a script reads and all that a request has."""
+        from shplan.manifest.script_inputs import (  # noqa: PLC0415 - as above
+            too_few_data,
+            unnamed_data,
+            unread_data,
+        )
+
+        look = self._scripts.look(text)
+        if look is None:
+            return []
+        ids = [one.id for one in data]
+        wanted = [*dict.fromkeys(one.datasource for one in facts.inputs if one.datasource)]
+        if len(data) == 1:
+            return [too_few_data(wanted, ids, look.reading)] if len(wanted) > 1 else []
+        if len(facts.inputs) < len(data) and not wanted:
+            return [unnamed_data(ids, look.reading)]
+        if not all(ids) or not wanted:
+            return []
+        numbers = {str(number) for number in range(len(data))}
+        unread = [] if numbers & set(wanted) else [one for one in ids if one not in wanted]
+        # Of a request that lacks one, too, it is said that it has another name.
+        lacks = any(one not in ids for one in wanted)
+        return [] if lacks else [unread_data(one, wanted, look.reading) for one in unread]
+
+    def of_asked(self, requests: Iterable[tuple[str, Desired, Path]]) -> list[Diagnostic]:
+        """Return which outputs of the scripts no request asks for."""
+        from shplan.manifest.script_outputs import unasked  # noqa: PLC0415 - as above
+
+        asked: dict[str, set[str] | None] = {}
+        owners: dict[str, tuple[Desired, Path]] = {}
+        for text, desired, path in requests:
+            wanted, before = asked_of(desired.spec, path), asked.get(text, set())
+            asked[text] = None if wanted is None or before is None else before | wanted
+            owners.setdefault(text, (desired, path))
+        found: list[Diagnostic] = []
+        for text, names in asked.items():
+            look = self._scripts.look(text)
+            if names is None or look is None or self._scripts.fault(text) is not None:
+                continue
+            if names - {one.id for one in look.facts.outputs} - {USERDATA}:
+                continue  # it is said that there is none of that name
+            desired, path = owners[text]
+            inline = None if text in self._scripts.files else desired.source.span(("spec", *path))
+            found += self._told(unasked(look, names), text, desired, inline)
+        return found
 
     def reads_others(self, desired: Desired, path: Path) -> bool:
         """Tell whether a request reads a collection that is known only once the server was asked."""
@@ -225,7 +277,8 @@ class FileChecks:
             seen = look(self._worker, text, bands=bands, reads=self._reads)
         except ScriptError as error:
             return [complaint(error, file=name, text=text, address="")]
-        found = remarks(seen)
+        alone = self._collection is not None and len(seen.facts.inputs) == 1
+        found = remarks(seen, alone=alone)
         for given, collection in zip(seen.facts.inputs, self._reads(seen.facts), strict=True):
             if collection is not None:
                 found += remarks_on_input(given, collection, deployment="", reading=seen.reading)
@@ -279,6 +332,19 @@ def data_of(spec: Object, path: Path) -> list[Object]:
     return []
 
 
+def asked_of(spec: Object, path: Path) -> set[str] | None:
+    """Return the outputs that a request asks for; None where that is all of them, or is not known."""
+    above: Value = spec
+    for step in path[:-1]:
+        above = above.get(str(step)) if isinstance(above, dict) else None
+    output = above.get("output") if isinstance(above, dict) else None
+    stated = output.get("responses") if isinstance(output, dict) else None
+    if not isinstance(stated, list) or not is_known(stated):
+        return None
+    named = [one.get("identifier", "default") for one in stated if isinstance(one, dict)]
+    return {str(name) for name in named}
+
+
 def _data_of(one: Object, declared: Mapping[Address, Object]) -> Data:
     name, kind = one.get("id"), one.get("type")
     if isinstance(kind, str):
@@ -306,6 +372,15 @@ def _of_ones_own(
         if isinstance(bands, dict) and bands:
             return own(str(address), prefix, tuple(str(name) for name in bands))
     return own(str(addresses[0]) if addresses else kind, prefix, ())
+
+
+def _served(inputs: Sequence[InputFacts], data: Sequence[Data]) -> Sequence[InputFacts]:
+    """Return the inputs that may find something in a request: of several names one data set has one."""
+    wanted = [*dict.fromkeys(one.datasource for one in inputs if one.datasource)]
+    if len(data) > 1 or len(wanted) < 2:
+        return inputs
+    name = data[0].id if data[0].id in wanted else wanted[0]
+    return [one for one in inputs if one.datasource == name]
 
 
 def _matching(given: InputFacts, number: int, data: Sequence[Data]) -> Data | None:

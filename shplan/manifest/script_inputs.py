@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import MASK, Collection
@@ -46,6 +46,48 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
     )
 
 
+def too_few_data(wanted: Sequence[str], ids: Iterable[str], reading: Reading) -> Remark:
+    """Return what is to be said of a script of several datasources where the request has one input."""
+    known = [one for one in ids if one]
+    lacking = next(one for one in (wanted if known else wanted[1:]) if one not in known)
+    has = f"one, `{known[0]}`" if known else "one, without an id"
+    return Remark(
+        "datasource",
+        "No such datasource",
+        f"`setup()` reads {len(wanted)} datasources, and the `input.data` of the request have {has}.",
+        f"`setup()` names {', '.join(f'`{one}`' for one in wanted)}.",
+        f"add `{{id: {lacking}, type: ...}}` to `input.data`",
+        first_place(reading.strings, lacking),
+    )
+
+
+def unnamed_data(ids: Iterable[str], reading: Reading) -> Remark:
+    """Return what is to be said of a script that does not say which inputs of a request it reads."""
+    known = [one for one in ids if one]
+    return Remark(
+        "datasource",
+        "Datasource not stated",
+        "the request has several `input.data`, and `setup()` does not say which of them it reads.",
+        "Where there are several, samples are keyed by datasource, and what is not read is paid as well.",
+        f'write `datasource: "{known[0]}"` beside the bands' if known else "give each an `id`",
+        first_place(reading.keys, "input"),
+        Severity.WARNING,
+    )
+
+
+def unread_data(id_: str, wanted: Iterable[str], reading: Reading) -> Remark:
+    """Return what is to be said of an input of a request that no input of the script reads."""
+    return Remark(
+        "datasource",
+        "Input not read",
+        f"the request has the input `{id_}`, and `setup()` has no datasource of that name.",
+        f"It names {', '.join(f'`{one}`' for one in wanted)}; what is not read is paid as well.",
+        "remove it from `input.data`, or add it to `setup()`",
+        first_place(reading.keys, "datasource"),
+        Severity.WARNING,
+    )
+
+
 def _bands_of(
     given: InputFacts, collection: Collection, deployment: str, reading: Reading
 ) -> Remarks:
@@ -66,15 +108,18 @@ def _bands_of(
 
 
 def _units_of(given: InputFacts, collection: Collection, reading: Reading) -> Remarks:
+    wrong: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for band, unit in zip(given.bands, given.units, strict=False):
         units = collection.units(band)
-        if band == MASK or not units or unit.upper() in units:
-            continue
+        if band != MASK and units and unit.upper() not in units:
+            wrong.setdefault((unit, units), []).append(band)
+    for (unit, units), bands in wrong.items():
+        names = ", ".join(f"`{one}`" for one in dict.fromkeys(bands))
         yield Remark(
             "units",
             "Unit not offered",
-            f"band `{band}` of {collection.name} cannot be had in `{unit}`.",
-            f"It comes in {' or '.join(units)}.",
+            f"{'band' if len(bands) == 1 else 'bands'} {names} of {collection.name} cannot be had in `{unit}`.",
+            f"{'It comes' if len(bands) == 1 else 'They come'} in {' or '.join(units)}.",
             f'write "{units[0]}"; bands with other units take `units` as a list, one for each band',
             first_place(reading.strings, unit),
             Severity.ERROR if collection.complete else Severity.WARNING,

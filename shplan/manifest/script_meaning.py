@@ -12,9 +12,13 @@ import re
 from collections.abc import Mapping
 
 from shplan.core.diagnostic import Severity
+from shplan.core.nearest import nearest
 from shplan.manifest.collections import MASK
+from shplan.manifest.script_echoes import without_echoes
 from shplan.manifest.script_outputs import of_outputs
+from shplan.manifest.script_paths import of_paths
 from shplan.manifest.script_remarks import (
+    OF_LISTS,
     Look,
     Remark,
     Remarks,
@@ -26,50 +30,18 @@ from shplan.manifest.script_remarks import (
     warned,
 )
 from shplan.script import InputFacts, ScriptError
-from shplan.script.names import WITHHELD
+from shplan.script.names import HELPERS, WITHHELD
 from shplan.script.probing import Seen, Source
 from shplan.script.reading import Reading, Span
+from shplan.script.rendering import Place
 
-# What scripts do with a list, and with a single sample only by mistake.
-_OF_LISTS = frozenset(
-    [
-        "length",
-        "forEach",
-        "map",
-        "filter",
-        "reduce",
-        "reduceRight",
-        "sort",
-        "slice",
-        "splice",
-        "push",
-        "pop",
-        "shift",
-        "unshift",
-        "concat",
-        "find",
-        "findIndex",
-        "some",
-        "every",
-        "reverse",
-        "entries",
-        "keys",
-        "values",
-        "indexOf",
-        "includes",
-        "flat",
-        "flatMap",
-        "at",
-        "fill",
-        "join",
-    ]
-)
 _CONSTANTS: Mapping[str, tuple[str, ...]] = {
     "Mosaicking": ("SIMPLE", "ORBIT", "TILE"),
     "SampleType": ("AUTO", "INT8", "UINT8", "INT16", "UINT16", "FLOAT32"),
 }
 _SAMPLE_TYPE = "sampleType"
 _NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
+_KEYWORDS = ("return", "function", "const", "throw", "typeof", "Math", "undefined", "NaN")
 # Where it has too few, a script may give up early, or miss what it looks for.
 _OF_SCENES = frozenset(
     [
@@ -79,14 +51,23 @@ _OF_SCENES = frozenset(
 )
 
 
-def remarks(look: Look) -> list[Remark]:
-    """Return what is to be said of a script, whatever it is used for."""
+def remarks(look: Look, *, alone: bool = False) -> list[Remark]:
+    """
+    Return what is to be said of a script, whatever it is used for.
+
+    Args:
+        alone: whoever uses it reads a single collection with it
+    """
+    return without_echoes([*_seen(look, alone=alone), *of_paths(look)], look)
+
+
+def _seen(look: Look, *, alone: bool = False) -> list[Remark]:
     found = [*_of_version(look), *_of_text(look), *_of_setup(look)]
     if look.fault is not None:
-        found.append(_before_the_pixels(look.fault))
+        found.append(_before_the_pixels(look, look.fault))
     if look.seen is not None:
         found += [
-            *_of_reads(look, look.seen),
+            *_of_reads(look, look.seen, alone=alone),
             *of_outputs(look, look.seen),
             *_of_failures(look, look.seen),
         ]
@@ -95,7 +76,7 @@ def remarks(look: Look) -> list[Remark]:
 
 def amiss(look: Look) -> int:
     """Return how many things are wrong with a script that may be so for want of scenes alone."""
-    return sum(one.rule in _OF_SCENES for one in remarks(look))
+    return sum(one.rule in _OF_SCENES for one in without_echoes(_seen(look), look))
 
 
 # --- the text ------------------------------------------------------------------------------
@@ -125,7 +106,7 @@ def _of_text(look: Look) -> Remarks:
                 did_you_mean(name, _CONSTANTS[owner], prefix=f"{owner}."),
                 span,
             )
-    thrown = look.seen.first if look.seen is not None else None
+    thrown = look.fault if look.seen is None else look.seen.first
     for name, span in look.reading.undeclared.items():
         # A simple script has every band as a variable.
         if look.facts.is_simple or (thrown is not None and name in thrown.message):
@@ -135,7 +116,7 @@ def _of_text(look: Look) -> Remarks:
             "Name not declared",
             f"`{name}` is used and declared nowhere.",
             "Where it is reached, the script fails with a ReferenceError.",
-            "",
+            _meant(look, name),
             span,
             Severity.WARNING,
         )
@@ -202,34 +183,49 @@ def _of_setup(look: Look) -> Remarks:
 # --- what is read --------------------------------------------------------------------------
 
 
-def _of_reads(look: Look, seen: Seen) -> Remarks:
+def _of_reads(look: Look, seen: Seen, *, alone: bool) -> Remarks:
     for given, source in zip(look.facts.inputs, seen.sources, strict=True):
-        yield from _strays(look, seen, given, source)
+        yield from _strays(look, seen, given, source, alone=alone)
         yield from _list_strays(look, given, source)
         yield from _unused(look, given, source)
-    known = [one.datasource or str(number) for number, one in enumerate(look.facts.inputs)]
+    known = [one.datasource for one in look.facts.inputs if one.datasource]
     # Inputs without a name are one source where the request has one: then its samples have all their bands.
-    unnamed = not any(one.datasource for one in look.facts.inputs)
-    bands = {band for one in look.facts.inputs for band in one.bands} if unnamed else set()
+    bands = set() if known else {band for one in look.facts.inputs for band in one.bands}
+    if bands:
+        yield from _unnamed_list(look, seen, bands)
     for name, place in seen.stray_sources.items():
-        if name in _OF_LISTS or name in bands:
+        if name in OF_LISTS or name in bands:
             continue
+        names = ", ".join(f"`{one}`" for one in known)
         yield Remark(
             "datasource",
             "No such datasource",
             f"the samples have no member `{name}`: with several inputs they are keyed by datasource.",
-            f"`setup()` names {', '.join(f'`{one}`' for one in known)}.",
-            did_you_mean(name, known),
+            f"`setup()` names {names}." if known else "`setup()` names none.",
+            did_you_mean(name, known)
+            if known
+            else f'write `datasource: "{name}"` beside the bands of that input',
             read_place(look.reading, name, place),
             # What is undefined may be added to what nobody uses; for want of samples a script fails.
             Severity.ERROR if seen.failed else Severity.WARNING,
         )
 
 
-def _strays(look: Look, seen: Seen, given: InputFacts, source: Source) -> Remarks:
-    as_list = [name for name in source.strays if name in _OF_LISTS or name.isdigit()]
+def _unnamed_list(look: Look, seen: Seen, bands: set[str]) -> Remarks:
+    """With several inputs of one source there is one list of samples, whose items have the bands of all."""
+    kinds = {one.mosaicking for one in look.facts.inputs}
+    read = {name: place for name, place in seen.stray_sources.items() if name in bands}
+    if read and "SIMPLE" not in kinds:
+        yield _list_used(look, read, f"Mosaicking is {min(kinds)}", Severity.ERROR)
+
+
+def _strays(look: Look, seen: Seen, given: InputFacts, source: Source, *, alone: bool) -> Remarks:
+    as_list = [name for name in source.strays if name in OF_LISTS or name.isdigit()]
     for name, place in source.strays.items():
-        if name in as_list or name in look.reading.doubted or name.startswith("__"):
+        doubted = name in look.reading.doubted
+        if name in as_list or (doubted and name not in look.reading.chained):
+            continue
+        if name.startswith("__"):
             continue
         bands = tuple(dict.fromkeys(given.bands))
         yield Remark(
@@ -239,11 +235,12 @@ def _strays(look: Look, seen: Seen, given: InputFacts, source: Source) -> Remark
             f"`setup()` asks for {', '.join(bands)}.",
             missing_band(name, bands),
             read_place(look.reading, name, place),
+            Severity.WARNING if doubted else Severity.ERROR,
         )
     if as_list:
         name = as_list[0]
         # By a number: a request with several collections would key the samples like that.
-        fatal = seen.failed == seen.pixels and not name.isdigit()
+        fatal = seen.failed == seen.pixels and (alone or not name.isdigit())
         shown = f"[{name}]" if name.isdigit() else f".{name}"
         yield Remark(
             "mosaicking",
@@ -257,24 +254,31 @@ def _strays(look: Look, seen: Seen, given: InputFacts, source: Source) -> Remark
 
 
 def _list_strays(look: Look, given: InputFacts, source: Source) -> Remarks:
-    for name, place in source.list_strays.items():
-        if name not in given.bands:
-            continue
+    read = {name: place for name, place in source.list_strays.items() if name in given.bands}
+    if read:
         why = (
             f"Mosaicking is {given.mosaicking}"
             if given.mosaicking != "SIMPLE"
             else "With several inputs each of them gives a list"
         )
-        yield Remark(
-            "mosaicking",
-            "List used as a sample",
-            f"`{name}` is read of the list of samples: its value is undefined.",
-            f"{why}, and the list may be empty.",
-            f"read `samples[0].{name}` where `samples.length > 0`, or go through the list",
-            read_place(look.reading, name, place),
-            # A script that also reads what is in the list works, but for this.
-            Severity.WARNING if source.reads else Severity.ERROR,
-        )
+        # A script that also reads what is in the list works, but for this.
+        yield _list_used(look, read, why, Severity.WARNING if source.reads else Severity.ERROR)
+
+
+def _list_used(look: Look, read: Mapping[str, Place], why: str, severity: Severity) -> Remark:
+    name = next(iter(read))
+    *others, last = (f"`{one}`" for one in read)
+    names = f"{', '.join(others)} and {last}" if others else last
+    are, values = ("is", "its value is") if len(read) == 1 else ("are", "their values are")
+    return Remark(
+        "mosaicking",
+        "List used as a sample",
+        f"{names} {are} read of the list of samples: {values} undefined.",
+        f"{why}, and the list may be empty.",
+        f"read `samples[0].{name}` where `samples.length > 0`, or go through the list",
+        read_place(look.reading, name, read[name]),
+        severity,
+    )
 
 
 def _unused(look: Look, given: InputFacts, source: Source) -> Remarks:
@@ -297,7 +301,7 @@ def _unused(look: Look, given: InputFacts, source: Source) -> Remarks:
 # --- failures ------------------------------------------------------------------------------
 
 
-def _before_the_pixels(fault: ScriptError) -> Remark:
+def _before_the_pixels(look: Look, fault: ScriptError) -> Remark:
     """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
     sure = _is_undefined(fault)
     return Remark(
@@ -305,8 +309,8 @@ def _before_the_pixels(fault: ScriptError) -> Remark:
         "Evalscript fails",
         f"before any pixel it failed with made-up scenes: {fault.message.rstrip('.')}.",
         "What fails there fails the whole request.",
-        "",
-        None if fault.line is None else _word_at(fault.line, fault.column),
+        _meant_by(look, fault),
+        _failed_at(look, fault),
         Severity.ERROR if sure else Severity.WARNING,
     )
 
@@ -319,8 +323,30 @@ def _is_undefined(fault: ScriptError) -> bool:
     )
 
 
-def _word_at(line: int, column: int | None) -> Span:
-    return Span(line, column or 1, (column or 1) + 1)
+def _failed_at(look: Look, fault: ScriptError) -> Span | None:
+    """Return where a script failed: a name that there is not is a whole word, and more certain than a column."""
+    name = _NOT_DEFINED.search(fault.message)
+    if fault.line is None:
+        return None
+    if name is not None:
+        span = look.reading.undeclared.get(name[1])
+        if span is not None and span.line == fault.line:
+            return span
+    width = len(name[1]) if name is not None else 1
+    return Span(fault.line, fault.column or 1, (fault.column or 1) + width)
+
+
+def _meant_by(look: Look, fault: ScriptError) -> str:
+    name = _NOT_DEFINED.search(fault.message)
+    return "" if name is None else _meant(look, name[1])
+
+
+def _meant(look: Look, name: str) -> str:
+    """Return a hint with the name that one which there is not was meant to be."""
+    if name in look.facts.inputs[0].bands and look.facts.inputs[0].mosaicking == "SIMPLE":
+        return f"read it of the sample: `sample.{name}`"
+    near = nearest(name, [*look.reading.declared, *HELPERS, *_KEYWORDS], cutoff=0.7)
+    return f"did you mean `{near}`?" if near and near != name else ""
 
 
 def _of_failures(look: Look, seen: Seen) -> Remarks:
@@ -330,7 +356,6 @@ def _of_failures(look: Look, seen: Seen) -> Remarks:
     sure = _is_undefined(first) and not look.facts.is_simple
     every = seen.failed == seen.pixels
     where = "every made-up pixel" if every else f"{seen.failed} of {seen.pixels} made-up pixels"
-    span = None if first.line is None else _word_at(first.line, first.column)
     # Where it chose none of the scenes, it may fail for want of them.
     if sure or (every and not seen.unfed):
         yield Remark(
@@ -338,7 +363,7 @@ def _of_failures(look: Look, seen: Seen) -> Remarks:
             "Evalscript fails",
             f"`evaluatePixel()` failed at {where}: {first.message.rstrip('.')}.",
             "A script that throws at one pixel fails the whole request.",
-            "",
-            span,
+            _meant_by(look, first),
+            _failed_at(look, first),
             Severity.ERROR if sure else Severity.WARNING,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import MASK
 from shplan.manifest.script_remarks import (
@@ -20,6 +22,8 @@ from shplan.script.reading import Reading
 # A script that reads them may look for one that is called otherwise than what is made up.
 _NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
 _MOST_OUTSIDE = 0.9
+# Outputs that browsers of imagery and the Statistical API ask for, of a script that others use as well.
+_OF_OTHERS = frozenset([MASK, "index", "eobrowserStats"])
 
 
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
@@ -62,12 +66,41 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             "return a value on every path: no data as zeros, and a `dataMask` of 0",
             reading.declared.get("evaluatePixel"),
         )
+    elif seen.empty == seen.pixels and any(one.facts.bands for one in seen.outputs):
+        yield Remark(
+            "nothing-returned",
+            "Nothing returned",
+            "`evaluatePixel()` returned nothing at any made-up pixel.",
+            "The service wants a list with a number for each band.",
+            "return [value]",
+            reading.declared.get("evaluatePixel"),
+            # With other scenes it might have returned something; or user data are all that it is for.
+            Severity.WARNING
+            if seen.unfed or "updateOutputMetadata" in look.facts.functions
+            else Severity.ERROR,
+        )
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
             sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             yield from _of_lengths(one, reading, sure=sure)
         yield from _of_values(one, look)
+
+
+def unasked(look: Look, asked: AbstractSet[str]) -> Remarks:
+    """Return what is to be said of outputs that are in no response."""
+    for one in look.facts.outputs:
+        if one.id in asked or one.id in _OF_OTHERS or not asked:
+            continue
+        yield Remark(
+            "output-unasked",
+            "Output not asked for",
+            f"`setup()` has an output `{one.id}`, and no request asks for it.",
+            "It is calculated for every pixel, and thrown away.",
+            f"add `{{identifier: {one.id}, format: ...}}` to `output.responses`, or remove it",
+            output_place(look.reading, one.id),
+            Severity.HINT,
+        )
 
 
 def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> Remarks:
@@ -137,13 +170,14 @@ def _of_values(one: Returned, look: Look) -> Remarks:
         )
     elif (
         one.facts.sample_type not in _WITH_FRACTIONS
-        and one.values >= _ENOUGH_VALUES
-        and one.fractions > _MOST_OUTSIDE * one.values
+        and one.of_band >= _ENOUGH_VALUES
+        and one.fractions > _MOST_OUTSIDE * one.of_band
     ):
+        of = f"a band of output `{name}`" if one.facts.bands > 1 else f"output `{name}`"
         yield warned(
             "sample-type",
             "Fractions in whole numbers",
-            f"{one.fractions} of {one.values} values of output `{name}` lie between 0 and 1, and"
+            f"{one.fractions} of {one.of_band} values of {of} lie between -1 and 1, and"
             f" {one.facts.sample_type} has whole numbers.",
             'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
             output_place(reading, name),

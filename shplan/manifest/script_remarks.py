@@ -15,6 +15,40 @@ from shplan.script.probing import Seen
 from shplan.script.reading import Reading, Span
 
 _MOST_LISTED = 20
+# What scripts do with a list, and with a single sample only by mistake.
+OF_LISTS = frozenset(
+    [
+        "length",
+        "forEach",
+        "map",
+        "filter",
+        "reduce",
+        "reduceRight",
+        "sort",
+        "slice",
+        "splice",
+        "push",
+        "pop",
+        "shift",
+        "unshift",
+        "concat",
+        "find",
+        "findIndex",
+        "some",
+        "every",
+        "reverse",
+        "entries",
+        "keys",
+        "values",
+        "indexOf",
+        "includes",
+        "flat",
+        "flatMap",
+        "at",
+        "fill",
+        "join",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

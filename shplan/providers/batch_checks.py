@@ -184,8 +184,10 @@ def _check_places(desired: Desired, placeholders: Sequence[str]) -> _Found:
     form = forms.get(str(_at(desired.spec, "output", "type")))
     for store in ("s3", "gs"):
         url = _at(desired.spec, "output", "delivery", store, "url")
-        # What is no address at all is said of the places of every kind.
+        # What is no address at all, or has no bucket, is said of the places of every kind.
         if not isinstance(url, str) or form is None or not url.startswith(_SCHEMES):
+            continue
+        if url.startswith("s3:///"):
             continue
         outputs = _identifiers(desired.spec)
         for problem in template_problems(url, outputs, delivery=form, placeholders=placeholders):

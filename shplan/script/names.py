@@ -57,7 +57,7 @@ _LANGUAGE = frozenset(
     ]
 )
 # Source: documentation, "Evalscript functions", and what published scripts use besides.
-_HELPERS = frozenset(
+HELPERS = frozenset(
     [
         "ColorGradientVisualizer",
         "ColorMapVisualizer",
@@ -95,4 +95,4 @@ WITHHELD = frozenset(
         *("BigInt64Array", "BigUint64Array"),
     ]
 )
-GLOBALS = _LANGUAGE | _HELPERS
+GLOBALS = _LANGUAGE | HELPERS

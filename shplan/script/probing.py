@@ -8,7 +8,7 @@ only what was seen. The values are the caller's, because only who knows the imag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from shplan.script.errors import Fault, ScriptError
@@ -75,7 +75,8 @@ class Returned:
         lengths: pixels by the length of their list
         values: finite numbers
         outside: of these, the ones that the sample type cannot hold
-        fractions: of these, the ones between 0 and 1
+        fractions: of the values of the band that has most of them, the ones between -1 and 1 that are not 0
+        of_band: the finite numbers of that band
         not_finite: NaN and infinities
         odd_values: members of lists that are no numbers
     """
@@ -91,6 +92,7 @@ class Returned:
     fractions: int
     not_finite: int
     odd_values: int
+    of_band: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Seen:
         first: what it threw first
         stray_ids: members of what was returned that are no outputs
         stray_sources: members of the samples that are no input, where there are several
+        keyed: a single input stood below a name, as where a request has several
     """
 
     pixels: int
@@ -115,6 +118,7 @@ class Seen:
     first: ScriptError | None
     stray_ids: tuple[str, ...]
     stray_sources: Mapping[str, Place] = field(default_factory=dict)
+    keyed: bool = False
 
     @property
     def unfed(self) -> bool:
@@ -177,7 +181,8 @@ def watch(
         "main": next((n for n, one in enumerate(outputs) if one.id == "default"), 0),
     }
     unfed = [bool(of) and not kept for of, kept in zip(told, prepared.kept, strict=True)]
-    return _seen(rendering.watched(request), outputs, count, unfed)
+    seen = _seen(rendering.watched(request), outputs, count, unfed)
+    return replace(seen, keyed=bool(keyed_by))
 
 
 def _told(output: OutputFacts) -> dict[str, object]:
@@ -217,6 +222,7 @@ def _returned(told: Mapping[str, object], facts: OutputFacts) -> Returned:
         return cast("int", told[name])
 
     lengths = cast("dict[str, int]", told["lengths"])
+    fractions, of_band = cast("tuple[int, int]", told["fractions"])
     return Returned(
         facts,
         missing=number("missing"),
@@ -226,9 +232,10 @@ def _returned(told: Mapping[str, object], facts: OutputFacts) -> Returned:
         lengths={int(length): times for length, times in lengths.items()},
         values=number("values"),
         outside=number("outside"),
-        fractions=number("fractions"),
+        fractions=fractions,
         not_finite=number("notFinite"),
         odd_values=number("oddValues"),
+        of_band=of_band,
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from shplan.script.names import GLOBALS, WITHHELD
 from shplan.script.source import line_starts
+from shplan.script.tracing import Traced, trace
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -67,6 +68,9 @@ class Reading:
         doubted: members that the text expects may be missing: compared with undefined or null, asked
             for their type, or given another value by `??`, `|| 1` or a default of a pattern
         assembled: more of the script is put together at run time, by `eval` or `Function`
+        chained: of the doubted, those that may have been meant to be there: `samples[0]?.B04 ?? 0` doubts the sample
+        computed: members are read by names that are put together
+        traced: what is done with the samples, and what is returned
     """
 
     members: Mapping[str, tuple[Span, ...]]
@@ -78,14 +82,18 @@ class Reading:
     declared: Mapping[str, Span]
     doubted: frozenset[str] = frozenset()
     assembled: bool = False
+    chained: frozenset[str] = frozenset()
+    computed: bool = False
+    traced: Traced = field(default_factory=Traced)
 
 
 def read(text: str) -> Reading:
     """Read a text; one that is no JavaScript gives what can be made out of it."""
     reader = _Reader(text)
-    for node in _nodes(syntax_tree(text)):
+    root = syntax_tree(text)
+    for node in _nodes(root):
         reader.take(node)
-    return reader.reading()
+    return reader.reading(root)
 
 
 def syntax_tree(text: str) -> Node:
@@ -129,6 +137,9 @@ class _Reader:
         self._doubted: set[str] = set()
         self._used: dict[str, Span] = {}
         self._is_open = False
+        self._computed = False
+        self._chained: set[str] = set()
+        self._plainly_doubted: set[str] = set()
         self._takers: Mapping[str, Callable[[Node], None]] = {
             "member_expression": self._member,
             "subscript_expression": self._subscript,
@@ -160,7 +171,7 @@ class _Reader:
         if taker is not None:
             taker(node)
 
-    def reading(self) -> Reading:
+    def reading(self, root: Node) -> Reading:
         known = self._declared.keys() | self._guarded | GLOBALS | WITHHELD
         undeclared = {name: span for name, span in self._used.items() if name not in known}
         assembled = bool({"eval", "Function"} & self._used.keys())
@@ -176,6 +187,9 @@ class _Reader:
             self._declared,
             frozenset(self._doubted),
             assembled,
+            frozenset(self._chained - self._plainly_doubted),
+            self._computed,
+            trace(root, word=self._word, span=self._place),
         )
 
     def _member(self, node: Node) -> None:
@@ -189,6 +203,8 @@ class _Reader:
 
     def _subscript(self, node: Node) -> None:
         index = node.child_by_field_name("index")
+        if index is not None and index.type not in ("string", "number"):
+            self._computed = True
         if index is not None and index.type == "string":
             name = self._unquoted(index)
             self._members.setdefault(name, []).append(self._span(index, quotes=1))
@@ -293,7 +309,10 @@ class _Reader:
             "property" if node.type == "member_expression" else "index"
         )
         if member is not None and node.type in ("member_expression", "subscript_expression"):
-            self._doubted.add(self._name(member))
+            name = self._name(member)
+            self._doubted.add(name)
+            chained = any(one.type == "optional_chain" for one in node.children)
+            (self._chained if chained else self._plainly_doubted).add(name)
 
     def _declare(self, pattern: Node | None) -> None:
         """Take the names of a pattern as declared; what a default value uses is a use."""
@@ -323,6 +342,10 @@ class _Reader:
         line = bisect_right(self._lines, first)
         column = first - self._lines[line - 1] + 1
         return Span(line, column, column + max(last - first, 1))
+
+    def _place(self, node: Node) -> Span:
+        """Return the place of a word, without its quotes."""
+        return self._span(node, quotes=int(node.type == "string"))
 
     def _offset(self, units: int) -> int:
         """Return how many characters so many bytes are."""

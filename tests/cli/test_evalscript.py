@@ -132,7 +132,7 @@ def test_a_refusal_of_the_service_leaves_no_file(run, farm: Path) -> None:
     script.write_text(script.read_text().replace("sample.dataMask", "sample.nothing.there"))
     said = run("evalscript", "render", JOB, "-o", "a.png")
     assert said.code == 1
-    assert "TypeError" in said.err
+    assert "evalscript/band-not-asked" in said.err
     assert not (farm / "a.png").exists()
 
 

@@ -290,6 +290,106 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("hint", "older-function"),
             "preProcessScenes",
         ),
+        # Nothing at all comes back.
+        (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
+        (
+            script("if (s.B04 === 7) return [0]; const sum = s.B04 + s.B08; [sum];"),
+            ("error", "nothing-returned"),
+            "any made-up pixel",
+        ),
+        # Only the text says so: no made-up pixel came by.
+        (
+            script("if (s.B04 === 7) return [s.B05]; return [s.B04 + s.B08];"),
+            ("warning", "band-not-asked"),
+            'add "B05"',
+        ),
+        (
+            script("const far = (one) => one.B88; return [s.B04 > 7 ? far(s) : s.B04 + s.B08];"),
+            ("warning", "band-not-asked"),
+            'add "B88"',
+        ),
+        (
+            script(
+                "const best = s.filter((one) => one.B04 > 7);"
+                " for (const one of best) return [one.B03]; return [s[0].B04 + s[0].B08];",
+                more=TILE,
+            ),
+            ("warning", "band-not-asked"),
+            "B03",
+        ),
+        (
+            script("return [(s[3]?.B03 ?? 0) + s[0].B04 + s[0].B08];", more=TILE),
+            ("warning", "band-not-asked"),
+            "B03",
+        ),
+        (
+            script("if (!s.length) return [0, 0]; return [s[0].B04 + s[0].B08];", more=TILE),
+            ("warning", "output-long"),
+            "here are 2 values",
+        ),
+        (
+            script("return s[9] ? [s[9].B04] : [s[0].B04, s[0].B08];", output=TWO, more=TILE),
+            ("warning", "output-short"),
+            "return 2",
+        ),
+        (
+            script("if (s.B04 > 7) return NaN; return [s.B04 + s.B08];"),
+            ("warning", "output-form"),
+            "[value]",
+        ),
+        (
+            script("if (s.B04 > 7) return {index: [1]}; return [s.B04 + s.B08];"),
+            ("warning", "output-unknown"),
+            "default",
+        ),
+        (
+            script("if (s.B04 < 7) return [s.B04 + s.B08]; const sum = 7;"),
+            ("warning", "nothing-returned"),
+            "ends here",
+        ),
+        (
+            script("let sum = 0; for (const k in s) sum += s[k].B04 + s[k].B08; return [sum];"),
+            ("warning", "mosaicking"),
+            "is no list",
+        ),
+        # With several inputs of one source there is one list.
+        (
+            script(
+                "return [s.B04 + s.SCL];",
+                bands='[{bands: ["B04"]}, {bands: ["SCL"], units: "DN"}]',
+                more=TILE,
+            ),
+            ("error", "mosaicking"),
+            "`B04` and `SCL` are read",
+        ),
+        (
+            script(
+                "return [s.radar[0].VV + s.B04[0].B04];",
+                bands='[{bands: ["B04"]}, {bands: ["VV"]}]',
+            ),
+            ("error", "datasource"),
+            'write `datasource: "radar"`',
+        ),
+        # An index is between -1 and 1, and a band of several is as lost as the only one.
+        (
+            script(NDVI, output='{bands: 1, sampleType: "UINT8"}'),
+            ("warning", "sample-type"),
+            "whole numbers",
+        ),
+        (
+            script(
+                "return [(s.B08 - s.B04) / (s.B08 + s.B04), s.B04 > 0.5 ? 1 : 0];",
+                output='{bands: 2, sampleType: "UINT8"}',
+            ),
+            ("warning", "sample-type"),
+            "a band of output",
+        ),
+        (
+            script("retrun [s.B04 + s.B08];").replace("retrun", "throw retrun,"),
+            ("error", "fails"),
+            "`return`",
+        ),
+        (script("return [B04 + s.B08];"), ("error", "fails"), "`sample.B04`"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -338,6 +438,93 @@ def test_a_band_that_there_is_was_not_meant_for_another(
     text = script(f"return [s.{read} + s.B04 + s.B08];")
     (one,) = [one for one in remarks(look(worker, text)) if one.rule == "band-not-asked"]
     assert hint in one.hint
+
+
+# What the text alone says is said of nothing that may be right.
+UNTOUCHED = {
+    "a member that a script gives its samples": script(
+        "for (const one of s) Object.assign(one, {ndvi: one.B08 - one.B04});"
+        " return [s.reduce((sum, one) => sum + one.ndvi, 0)];",
+        more=TILE,
+    ),
+    "members by names that are put together": script(
+        "for (const name of ['x', 'y']) s[name] = s.B04 + s.B08; return [s.B04 > 7 ? s.x : s.y];"
+    ),
+    "a name that is something else as well": script(
+        "const sum = (one) => one.total === undefined ? one.B04 : one.total;"
+        " const far = (one) => one.B88; if (s.B04 > 7) return [far(s) + far({B88: 1})];"
+        " return [sum({total: 1}) + sum(s) + s.B08];"
+    ),
+    "a name of another function": script(
+        "const found = [{a: 1}].map((s) => s.a); if (s.B04 > 7) return [found[0]];"
+        " return [s.B04 + s.B08];"
+    ),
+    "no data in one value": script(
+        "if (!s.length) return [NaN]; return [s[0].B04, s[0].B08];", output=TWO, more=TILE
+    ),
+    "a list in a list that is spread": script(
+        "if (s.B04 > 7) return [...[s.B04, s.B08]]; return [s.B04, s.B08];", output=TWO
+    ),
+    "an end that is never come by": script(
+        "if (s.B04 < 7) return [s.B04 + s.B08]; throw new Error('no reflectance');"
+    ),
+    "samples by a name that the request says": script(
+        "const a = s.S2; if (a[0].B04 > 7) return [a[0].B08]; return [a[0].B04 + a[0].B08];"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_what_may_be_right_is_not_read_out_of_a_text(worker: Worker, name: str) -> None:
+    found = remarks(look(worker, UNTOUCHED[name]))
+    assert not found, found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # What comes of a misspelt name: one band nobody reads, and one that is not asked for.
+        (script("return [s.dataMsk * s.B04];", bands='["B04", "dataMask"]'), "band-not-asked"),
+        # A list has no such function, and a sample is no list.
+        (script("return [s.filter((one) => one.B04)[0].B08];"), "mosaicking"),
+        (script("return [s.B04 + s.B08];", more=TILE), "mosaicking"),
+        (
+            script("return [s[0].B04 + s[0].B08];", more=", mosaicking: Mosaicking.ORBITS"),
+            "constant",
+        ),
+        (
+            script("const x = s.aa;\nreturn [x[0].B04 + s.b[0].VV];", bands=FUSED),
+            "datasource",
+        ),
+        (
+            script("return ['B04', 'B08'].map((name) => sum[name]);"),
+            "fails",
+        ),
+        (
+            script(NDVI) + "function preProcessScenes(c) { return known(c); }\n",
+            "fails",
+        ),
+    ],
+)
+def test_a_fault_is_told_once(worker: Worker, text: str, expected: str) -> None:
+    found = remarks(look(worker, text))
+    assert [one.rule for one in found] == [expected], found
+
+
+def test_a_sample_read_by_a_number_is_sure_where_one_collection_is_read(worker: Worker) -> None:
+    """A request with several collections would key the samples."""
+    seen = look(worker, script("return [s[0].B04 + s[0].B08];"))
+    assert said(remarks(seen)) == [("warning", "mosaicking")]
+    assert said(remarks(seen, alone=True)) == [("error", "mosaicking")]
+
+
+def test_what_no_pixel_came_by_is_shown_where_it_stands(worker: Worker) -> None:
+    text = script("if (!s.length) return [0, 0];\n  return [s[0].B04 + s[9].B03];", more=TILE)
+    found = {one.rule: one.span for one in remarks(look(worker, text))}
+    spans = [found["output-long"], found["band-not-asked"]]
+    lines = text.splitlines()
+    shown = [lines[one.line - 1][one.column - 1 : one.end_column - 1] for one in spans if one]
+    assert shown == ["[0, 0]", "B03"]
 
 
 # --- mutations -----------------------------------------------------------------------------

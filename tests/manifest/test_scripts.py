@@ -45,7 +45,7 @@ spec:
     input:
       bounds: {bbox: [14.5, 46.0, 14.6, 46.1]}
       data: [{type: sentinel-2-l2a, id: a}, {type: sentinel-1-grd, id: b}]
-    output: {responses: [{identifier: ndvi, format: {type: image/tiff}}]}
+    output: {responses: [{identifier: ndvi, format: {type: image/tiff}}, {identifier: mask, format: {type: image/tiff}}]}
     evalscript: "{{ ref('Evalscript/ndvi') }}"
   input: {type: tiling-grid, id: 0, resolution: 10}
   output:

@@ -203,6 +203,11 @@ def test_degrees_that_were_meant_as_metres() -> None:
             "warning",
             "Time range before the mission",
         ),
+        (
+            {"from": "2025-06-01T00:00:00Z", "to": "2025-06-31T00:00:00Z"},
+            "error",
+            "No such instant",
+        ),
     ],
 )
 def test_each_fault_of_a_time_range(within: Any, severity: str, summary: str) -> None:
@@ -247,6 +252,8 @@ def test_the_time_range_of_an_input_is_not_that_of_statistics() -> None:
     ("place", "deployment", "expected"),
     [
         ({"url": "https://out.s3.eu-central-1.amazonaws.com/a"}, "", "Not a place on S3"),
+        ({"url": "s3:///a"}, "", "Bucket not named"),
+        ({"url": "s3://out/a", "iamRoleARN": "role/r"}, "", "Not the name of a role"),
         ({"url": "s3://out/a//b"}, "", "Empty name in a path"),
         ({"url": "s3://out/a/"}, "", "Slash at the end"),
         ({"url": "s3://ab12:out/a"}, "aws-eu-central-1", "Bucket of another deployment"),

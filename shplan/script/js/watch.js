@@ -20,6 +20,7 @@
   const call = Reflect.apply;
   const owns = uncurry(Object.prototype.hasOwnProperty);
   const MOST_NAMES = 200;
+  const MOST_BANDS = 64;
   let noted = null;
 
   function fresh() {
@@ -99,22 +100,24 @@
   function tell(output, value) {
     const kind = typeof value;
     if (value === undefined || value === null) output.nothing++;
-    else if (kind === "number" || kind === "boolean") { output.bare++; weigh(output, value); }
+    else if (kind === "number" || kind === "boolean") { output.bare++; weigh(output, value, 0); }
     else if (isArray(value)) {
       const length = value.length;
       output.lengths[length] = (output.lengths[length] || 0) + 1;
-      for (let k = 0; k < length && k < output.bands; k++) weigh(output, value[k]);
+      for (let k = 0; k < length && k < output.bands; k++) weigh(output, value[k], k);
     } else output.odd++;
   }
 
-  function weigh(output, value) {
+  function weigh(output, value, band) {
     const kind = typeof value;
     if (kind === "boolean") return;
     if (kind !== "number") { output.oddValues++; return; }
     if (!isFinite(value)) { output.notFinite++; return; }
     output.values++;
     if (value < output.least || value > output.greatest) output.outside++;
-    if (value > 0 && value < 1) output.fractions++;
+    if (band >= MOST_BANDS) return;
+    output.ofBand[band] = (output.ofBand[band] || 0) + 1;
+    if (value > -1 && value < 1 && value !== 0) output.fractions[band] = (output.fractions[band] || 0) + 1;
   }
 
   function judge(outputs, main, value) {
@@ -161,6 +164,16 @@
     return "[" + body + "]";
   }
 
+  // Of the band that has the largest share of them: [fractions, values].
+  function most(output) {
+    let fractions = 0, values = 0;
+    for (const band in output.ofBand) {
+      const own = output.fractions[band] || 0, all = output.ofBand[band];
+      if (!values || own * values > fractions * all) { fractions = own; values = all; }
+    }
+    return `[${fractions},${values}]`;
+  }
+
   function outputsTold(outputs) {
     let body = "";
     for (let o = 0; o < outputs.length; o++) {
@@ -169,7 +182,7 @@
       for (const length in one.lengths) lengths += (lengths ? "," : "") + quote(length) + ":" + one.lengths[length];
       body += (body ? "," : "") + `{"missing":${one.missing},"nothing":${one.nothing},"bare":${one.bare},` +
         `"odd":${one.odd},"oddValues":${one.oddValues},"notFinite":${one.notFinite},` +
-        `"values":${one.values},"outside":${one.outside},"fractions":${one.fractions},"lengths":{${lengths}}}`;
+        `"values":${one.values},"outside":${one.outside},"fractions":${most(one)},"lengths":{${lengths}}}`;
     }
     return "[" + body + "]";
   }
@@ -191,7 +204,7 @@
       const { id, bands, least, greatest } = request.outputs[o];
       outputs[o] = {
         id, bands, least, greatest, missing: 0, nothing: 0, bare: 0, odd: 0, oddValues: 0, notFinite: 0,
-        values: 0, outside: 0, fractions: 0, lengths: create(null),
+        values: 0, outside: 0, ofBand: create(null), fractions: create(null), lengths: create(null),
       };
     }
     outputs.length = request.outputs.length;

@@ -1,0 +1,107 @@
+"""Samples are followed through a text as far as it is certain, and what is written out where it is returned is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from shplan.script.reading import read
+
+
+def uses(body: str, *, argument: str = "s", more: str = "") -> list[tuple[str, str]]:
+    text = f"{more}\nfunction evaluatePixel({argument}) {{ {body} }}\n"
+    return [(one.kind.value, one.name) for one in read(text).traced.uses]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("s.a; s['b'];", [("all", "a"), ("all", "b")]),
+        ("const t = s; t.a;", [("all", "a")]),
+        ("const {a, b: c} = s; a + c;", [("all", "a"), ("all", "b")]),
+        ("s[0].a; s[k].b; s.at(0).c;", [("item", "a"), ("item", "b"), ("item", "c")]),
+        ("const one = s[0]; one?.a;", [("item", "a")]),
+        ("for (const one of s.slice(1)) one.a;", [("item", "a")]),
+        ("s.filter((x) => x.a).map((x) => x.b);", [("item", "a"), ("item", "b")]),
+        ("s.reduce((sum, x) => sum.c + x.a, 0);", [("item", "a")]),
+        ("let best = null; for (const x of s) best = x; best.a;", [("item", "a")]),
+        ("if (f(s)) return (s).a;", [("all", "a")]),
+        # What may be something else is not followed.
+        ("let t = s; t = {a: 1}; t.a;", []),
+        ("[1].map((s) => s.a);", []),
+        ("for (const k in s) k.a;", []),
+        ("s[name].a; s[`b`].c;", [("item", "a")]),
+        ("s.a.b; s.c(); s.d = 1; s.e[0];", []),
+        ("s.a += 1;", []),
+    ],
+)
+def test_members_of_samples_are_found(body: str, expected: list[tuple[str, str]]) -> None:
+    assert uses(body) == expected
+
+
+def test_arguments_of_a_function_are_followed_where_all_calls_agree() -> None:
+    helper = "const f = (one) => one.a;"
+    assert uses("f(s); f(s);", more=helper) == [("all", "a")]
+    assert uses("f(s); f({a: 1});", more=helper) == []
+    assert uses("s.map(f); f(s[0]);", more=helper) == []
+    assert uses("f(...s);", more=helper) == []
+    assert uses("f(s);", more=f"{helper} function g() {{ const f = 1; }}") == [("all", "a")]
+
+
+def test_an_argument_that_is_a_pattern_is_read() -> None:
+    assert uses("a;", argument="{a, b: {c}, d = 1, e: f}") == [("all", "a"), ("all", "e")]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return [1, s.a];", [("", 2)]),
+        ("return s.a ? [1] : s.b ? [1, 2] : (x);", [("", 1), ("", 2)]),
+        ("return {a: [1], 'b': [1, 2], c: 3 * s.a, ...d};", [("a", 1), ("b", 2), ("c", None)]),
+        ("return NaN;", [("", None)]),
+        ("return [...a, 1]; return []; return [, 1]; return f(s); return s.a + 1;", []),
+        ("const f = () => { return [1]; }; return [1 /* one */, 2];", [("", 2)]),
+    ],
+)
+def test_what_is_written_out_is_counted(body: str, expected: list[tuple[str, int | None]]) -> None:
+    found = read(f"function evaluatePixel(s) {{ {body} }}").traced.given
+    assert [(one.output, one.length) for one in found] == expected
+
+
+def test_the_body_of_an_arrow_is_what_it_returns() -> None:
+    (one,) = read("const evaluatePixel = (s) => [s.a, s.b];").traced.given
+    assert (one.length, one.plain) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "ends"),
+    [
+        ("if (s.a) return [1]; [2];", True),
+        ("if (s.a) return [1]; const x = [2];", True),
+        ("if (s.a) return [1]; return [2]; x();", False),
+        ("if (s.a) return [1]; else return [2];", False),
+        ("if (s.a) return [1]; throw new Error();", False),
+        ("if (s.a) return; x();", False),
+        ("x();", False),
+    ],
+)
+def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
+    found = read(f"function evaluatePixel(s) {{ {body} }}").traced.ends
+    assert (found is not None) is ends
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "function evaluatePixel() {}",
+        "function evaluatePixel(s) { s = s; s.a; }",
+        "function evaluatePixel(s) { const a = b, b = a; a.c; }",
+        "function f(x) { f(x); return x.a; } function evaluatePixel(s) { return f(s); }",
+        "function evaluatePixel(s) { return " + "(" * 500 + "s" + ")" * 500 + ".a; }",
+        "const evaluatePixel = (s) => s" + ".filter(Boolean)" * 300 + "[0].a;",
+        "function evaluatePixel(s) {} function evaluatePixel(t) { t.a; }",
+        "function evaluatePixel(s { return [s.a; }",
+    ],
+)
+def test_any_text_is_read(text: str) -> None:
+    read(text)
