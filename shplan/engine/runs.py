@@ -253,7 +253,7 @@ async def _carry_out(
             attributes=planned.attributes,
             runs=lambda: session.ledger.runs(session.world.deployment),
             interrupt=interrupt,
-            witnesses=planned.witnesses,
+            witnesses=planned.witnesses and planned.witnesses.counting(planned.plan.changes),
         )
     except OutrunError:
         return None
