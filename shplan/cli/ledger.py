@@ -231,7 +231,7 @@ def _open(options: Options) -> tuple[Loaded, Journal]:
     from shplan.cli.session import open_journal  # noqa: PLC0415
 
     loaded = open_settings(options)
-    return loaded, open_journal(loaded, applying=False)
+    return loaded, open_journal(loaded, applying=False, own_only=False)
 
 
 def _no_entry(address: str, known: set[str]) -> PlanError:

@@ -76,9 +76,13 @@ class Ears:
             self._listener.emit(event)
 
 
-def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
+def open_journal(loaded: Loaded, *, applying: bool, own_only: bool = True) -> Journal:
     """
     Open the ledger of the environment.
+
+    Args:
+        own_only: refuse one that began as another project's or environment's. Not asked in the
+            sandbox, where a name that changes costs nothing.
 
     Raises:
         LedgerError: with `CI` set, an apply would write to a directory that vanishes; or there is
@@ -109,8 +113,14 @@ def open_journal(loaded: Loaded, *, applying: bool) -> Journal:
         environment=os.environ,
         span=environment.span,
     )
-    origin = {"project": loaded.project.name, "environment": environment.name}
-    return Journal(backend, clock=SystemClock(), actor=actor(loaded.root), origin=origin)
+    project, name = environment.ledger_of or (loaded.project.name, environment.name)
+    return Journal(
+        backend,
+        clock=SystemClock(),
+        actor=actor(loaded.root),
+        origin={"project": project, "environment": name},
+        own_only=own_only and environment.deployment != SANDBOX,
+    )
 
 
 def actor(root: Path) -> dict[str, str]:

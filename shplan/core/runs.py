@@ -74,6 +74,13 @@ class RunRecord:
         """Tell whether an attempt, or a later one, has its receipt."""
         return self.receipt is not None and number <= self.receipt.attempt
 
+    def seen_by(self, account: str) -> RunRecord:
+        """Return what counts for an account: not the receipt of a task that is known to be another's."""
+        receipt = self.receipt
+        if receipt is None or not account or receipt.account in ("", account):
+            return self
+        return replace(self, receipt=None)
+
     @property
     def started(self) -> frozenset[str]:
         """Every task for which a START was written down."""

@@ -175,7 +175,7 @@ async def execute(
         dependencies_of(changes, recorded),
         {change.address: change.key for change in changes if change.key},
         purse,
-        {} if planned.witnesses is None else planned.witnesses.receipts,
+        {} if planned.witnesses is None else planned.witnesses.counting(changes).receipts,
     )
     nodes = _Nodes(changes, walk, recorded=recorded, attributes=dict(planned.attributes))
     return await nodes.run()

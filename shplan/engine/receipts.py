@@ -75,6 +75,10 @@ class Witnesses:
         if not change.key or change.action in _GONE:
             return change
         witness = self.receipts.get(change.key)
+        if witness is not None and _is_foreign(witness, change):
+            whose = f"it is of account {witness.receipt.account}, and this is {change.current['account']}"
+            note = f"{witness.path} does not count as a receipt: {whose}"
+            return replace(change, notes=(note, *change.notes))
         if witness is not None:
             # What failed in part, or whose answer is gone, may be made and paid again.
             pays = bool(change.requests) or change.action is Action.BLOCKED
@@ -88,6 +92,21 @@ class Witnesses:
         if ignored is None or change.action is not Action.RUN:
             return change
         return replace(change, notes=(ignored, *change.notes))
+
+    def counting(self, changes: Iterable[Change]) -> Witnesses:
+        """Leave out what is another account's, as these changes know."""
+        foreign = {
+            change.key
+            for change in changes
+            if change.key in self.receipts and _is_foreign(self.receipts[change.key], change)
+        }
+        kept = {key: one for key, one in self.receipts.items() if key not in foreign}
+        return replace(self, receipts=kept)
+
+
+def _is_foreign(witness: Witness, change: Change) -> bool:
+    """Tell whether the tasks of the run are seen in another account than the receipt's."""
+    return change.current.get("account") not in (None, witness.receipt.account)
 
 
 class ReceiptFiles:

@@ -26,7 +26,8 @@ from shplan.core.runs import Attempt, RunRecord
 from shplan.ledger.known import Known
 from shplan.ledger.port import Mark
 
-FORMAT: Final = 1
+# Format 1 did not hold whose ledger it is.
+FORMAT: Final = 2
 
 
 class CheckpointState(Enum):
@@ -59,7 +60,8 @@ def encode(known: Known) -> bytes:
         if fold.records() or fold.runs()
     }
     end = _End(known.end.segment, known.end.offset)
-    return msgspec.json.encode(_Content(FORMAT, __version__, known.head, end, folds))
+    origin = None if known.origin is None else dict(known.origin)
+    return msgspec.json.encode(_Content(FORMAT, __version__, known.head, end, folds, origin))
 
 
 def decode(content: bytes) -> Known | None:
@@ -74,7 +76,7 @@ def decode(content: bytes) -> Known | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     end = Mark(read.end.segment, read.end.offset)
-    return Known(read.head, end, folds, saved_bytes=len(content))
+    return Known(read.head, end, folds, saved_bytes=len(content), origin=read.origin)
 
 
 def draft(content: bytes) -> EntryDraft:
@@ -192,6 +194,7 @@ class _Content(_Wire, frozen=True, gc=False):
     head: Head
     end: _End
     folds: dict[str, _Fold]
+    origin: dict[str, Any] | None = None
 
 
 def _fold_record(fold: Fold) -> _Fold:

@@ -54,6 +54,8 @@ class Journal:
         clock: for the time of entries and for waiting
         actor: who writes: user, CI run and commit, as far as known; no secrets
         origin: whose ledger it is: project and environment; empty where that is not asked
+        own_only: refuse to go by a ledger that says it is somebody else's; `verify`, `export` and
+            `recover` take any
         checkpoint_bytes: by how much it has to grow before a checkpoint is made of it
     """
 
@@ -64,13 +66,19 @@ class Journal:
         clock: Clock,
         actor: Mapping[str, str],
         origin: Mapping[str, str] | None = None,
+        own_only: bool = False,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.private: bool = backend.private
         self.sure_s: float = backend.sure_s
         self._backend = backend
         self._tail = Tail(
-            backend, clock=clock, actor=actor, origin=origin, checkpoint_bytes=checkpoint_bytes
+            backend,
+            clock=clock,
+            actor=actor,
+            origin=origin,
+            own_only=own_only,
+            checkpoint_bytes=checkpoint_bytes,
         )
 
     async def head(self) -> str:

@@ -15,12 +15,13 @@ from typing import Final
 
 from shplan.core import chain
 from shplan.core.chain import EMPTY, Head
+from shplan.core.diagnostic import Diagnostic
 from shplan.core.entry import EntryDraft, Event, LedgerEntry
 from shplan.core.errors import LedgerError
 from shplan.core.fold import Fold
 from shplan.core.line import decode
 from shplan.core.value import JsonValue
-from shplan.ledger.known import Known
+from shplan.ledger.known import Known, other_origin
 from shplan.ledger.port import Backend, Clock, Mark, MarkLostError
 from shplan.ledger.reading import Reading, complaint, read
 
@@ -37,6 +38,7 @@ class Tail:
         clock: for the time of entries
         actor: who writes
         origin: whose ledger it is, for the first entry of a new one
+        own_only: refuse one that says it is somebody else's
 
     Attributes:
         turn: of whoever reads or writes: where that takes time, others would see half of it
@@ -50,12 +52,14 @@ class Tail:
         clock: Clock,
         actor: Mapping[str, str],
         origin: Mapping[str, str] | None = None,
+        own_only: bool = False,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         self.backend = backend
         self.clock = clock
         self.actor = dict(actor)
         self.origin = dict(origin or {})
+        self._own_only = own_only
         self.turn = asyncio.Lock()
         self._checkpoint_bytes = checkpoint_bytes
         self._known: Known | None = None
@@ -166,6 +170,13 @@ class Tail:
         self._known = None
 
     async def _read_up(self) -> tuple[Known, Reading]:
+        known, reading = await self._read_anything()
+        whose = other_origin(known.origin or {}, self.origin) if self._own_only else ""
+        if whose:
+            raise _foreign(self.backend.name, whose, self.origin)
+        return known, reading
+
+    async def _read_anything(self) -> tuple[Known, Reading]:
         known, self._known = self._known, None
         if known is not None:
             reading = await self._read_on(known)
@@ -232,6 +243,19 @@ class _Behind:
     def take(self, entry: LedgerEntry) -> None:
         self.first = self.first or entry
         self._known.take(entry)
+
+
+def _foreign(name: str, whose: str, ours: Mapping[str, str]) -> LedgerError:
+    diagnostic = Diagnostic(
+        code="ledger/foreign",
+        summary="The ledger of somebody else",
+        what=f"{name} is the ledger of {whose}; this is "
+        f"{', '.join(f'{part} {value}' for part, value in ours.items())}.",
+        why="What it records is theirs: it would be changed, and deleted, as if it were yours.",
+        hint="give this environment a `ledger:` of its own. If it is yours and has another name by now, "
+        "say under which it began: `ledgerOf: PROJECT/ENVIRONMENT` beside `ledger:`",
+    )
+    return LedgerError(f"{diagnostic.what} {diagnostic.why}", diagnostics=(diagnostic,))
 
 
 def _advance(known: Known, reading: Reading) -> None:

@@ -15,7 +15,7 @@ from shplan.core.errors import LedgerError
 from shplan.core.frozen import dataclass
 from shplan.ledger import checkpoint
 from shplan.ledger.checkpoint import CheckpointState
-from shplan.ledger.known import Known
+from shplan.ledger.known import Known, other_origin
 from shplan.ledger.port import Backend
 from shplan.ledger.reading import read
 
@@ -104,15 +104,8 @@ async def verify(
         anchors=watch.findings(end),
         checkpoint=comparison.state(is_whole=damage is None),
         flaws=tuple(await backend.flaws()),
-        origin=_other_origin(begun[0], origin) if begun else "",
+        origin=other_origin(begun[0].draft.data, origin) if begun else "",
     )
-
-
-def _other_origin(genesis: LedgerEntry, expected: Mapping[str, str]) -> str:
-    """Say whose a ledger is, where that is somebody else's; older ones do not say it."""
-    said = genesis.draft.data
-    differs = any(name in said and said[name] != value for name, value in expected.items())
-    return ", ".join(f"{name} {said.get(name)}" for name in expected) if differs else ""
 
 
 async def _checkpoint(backend: Backend) -> bytes | None:

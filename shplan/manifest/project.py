@@ -30,6 +30,7 @@ class Environment:
     Args:
         deployment: a built-in deployment, or empty where `base_url` and `token_url` stand
         ledger: where the ledger is kept, or empty for the default
+        ledger_of: project and environment under which it began, None for these
         budget_max_pu: processing units that one apply may cost, None without a limit
         variables: values of variables in this environment
         list_lag_s: None for the deployment's own value
@@ -44,6 +45,7 @@ class Environment:
     token_url: str = ""
     profile: str = ""
     ledger: str = ""
+    ledger_of: tuple[str, str] | None = None
     budget_max_pu: float | None = None
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     list_lag_s: float | None = None
@@ -282,6 +284,8 @@ def _environments(spec: JsonObject, origin: Origin) -> dict[str, Environment]:
 def _environment(name: str, spec: JsonObject, span: SourceSpan) -> Environment:
     budget = _object(spec.get("budget", {})).get("maxPu")
     lag = spec.get("listLag")
+    begun = spec.get("ledgerOf")
+    project, _, environment = begun.partition("/") if isinstance(begun, str) else ("", "", "")
     return Environment(
         name=name,
         deployment=str(spec.get("deployment", "")),
@@ -289,6 +293,7 @@ def _environment(name: str, spec: JsonObject, span: SourceSpan) -> Environment:
         token_url=str(spec.get("tokenUrl", "")),
         profile=str(spec.get("profile", "")),
         ledger=str(spec.get("ledger", "")),
+        ledger_of=(project, environment) if project else None,
         budget_max_pu=float(budget) if isinstance(budget, int | float) else None,
         variables=_object(spec.get("variables", {})),
         list_lag_s=seconds_of(lag) if isinstance(lag, str) else None,

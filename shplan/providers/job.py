@@ -249,6 +249,11 @@ class JobView:
         return max(counted, default=1 if marker is None else marker.attempt)
 
     @property
+    def account(self) -> str:
+        """Whose the tasks of this run are, as the server says; empty where it shows none."""
+        return next((task.account for task in self.tasks if task.account), "")
+
+    @property
     def latest(self) -> int:
         """The number of the latest attempt, 0 where there was none."""
         known = {} if self.run is None else self.run.attempts

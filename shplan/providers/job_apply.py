@@ -62,7 +62,7 @@ def apply_job(api: JobApi, change: Change, settings: Settings) -> Flow[Object]:
         return (yield from end_removed(api, change, settings))
     change = yield from with_late_files(api, change)
     job = Job.of(api, change, settings)
-    known: RunRecord | None = yield Claim(job.key.digest)
+    known = job.counted((yield Claim(job.key.digest)))
     receipt = None if known is None else known.receipt
     if receipt is not None and receipt.status == "DONE":
         yield from bind(job, receipt.id)
@@ -348,7 +348,7 @@ def _conclude(job: Job, task: Task, *, before_pu: float = 0.0) -> Flow[Object]:
     """Write down how a task has ended; what was not wholly done is a failed change."""
     features = yield from _features(job, task)
     # Others who have waited for the same run may have written it down: that is done once.
-    known: RunRecord | None = yield Claim(job.key.digest)
+    known = job.counted((yield Claim(job.key.digest)))
     if task.phase not in (Phase.DONE, Phase.PARTLY):
         cause = task.cause or "no cause given"
         if task.cost_pu is None and features is not None:

@@ -41,10 +41,15 @@ def decide_job(
     api: JobApi, wanted: Wanted, observation: Observation, surroundings: Surroundings
 ) -> Change:
     """Decide about one address."""
-    view = view_of(observation)
+    seen = view_of(observation)
+    view = _own(seen)
     if wanted.desired is None:
         return _decide_removed(api, wanted, view)
     case = _case(api, wanted, wanted.desired, view, surroundings)
+    if view is not seen:
+        # So that an apply leaves the same receipt out.
+        current: Object = {**case.base.current, "account": view.account}
+        case = replace(case, base=replace(case.base, current=current))
     if view.key is None:
         return priced(case, _run(case, attempt=1, reason=Reason.KEY_UNKNOWN))
     decided = _decide_known(case)
@@ -65,7 +70,7 @@ def _case(
     former = _former(wanted, view, surroundings)
     base = beginning(desired, key=view.key, current=current, former=former)
     receipt = None if view.run is None else view.run.receipt
-    if receipt is not None and _same_account(receipt, view):
+    if receipt is not None:
         base = replace(base, receipt=receipt)
     return Case(api, wanted, desired, view, surroundings, options, base)
 
@@ -82,7 +87,7 @@ def _former(wanted: Wanted, view: JobView, surroundings: Surroundings) -> JsonOb
 def _decide_known(case: Case) -> Change:
     receipt = None if case.view.run is None else case.view.run.receipt
     latest = case.view.latest
-    if receipt is not None and receipt.status == "DONE" and _same_account(receipt, case.view):
+    if receipt is not None and receipt.status == "DONE":
         change = replace(case.base, id=receipt.id, attempt=receipt.attempt)
         return _bound(case, replace(change, notes=(*_told(receipt), *_stale_inputs(case))))
     tasks = case.view.of_attempt(latest)
@@ -128,10 +133,10 @@ def _stale_inputs(case: Case) -> tuple[str, ...]:
     )
 
 
-def _same_account(receipt: Receipt, view: JobView) -> bool:
-    """A receipt counts unless it is known to be another account's."""
-    shown = {task.account for task in view.tasks if task.account}
-    return not receipt.account or not shown or receipt.account in shown
+def _own(view: JobView) -> JobView:
+    """Leave out a receipt that is known to be another account's than the tasks of this run."""
+    run = None if view.run is None else view.run.seen_by(view.account)
+    return view if run is view.run else replace(view, run=run)
 
 
 # --- the cases -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from shplan.core.key_format import put_key
 from shplan.core.marker import Marker
 from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey, run_key
+from shplan.core.runs import RunRecord
 from shplan.core.value import JsonObject, JsonValue, Object, Value, fill
 from shplan.providers.base import ChangeFailedError, Settings
 from shplan.providers.job import JobApi, Task, input_of
@@ -49,6 +50,11 @@ class Job:
         files = cast("dict[str, str]", change.current.get("files") or {})
         given = input_of(api, change.record, run, deployment=settings.deployment, files=files)
         return cls(api, change, settings, Options.of(run), given, run_key(given))
+
+    def counted(self, known: RunRecord | None) -> RunRecord | None:
+        """Return what the ledger knows of the run, without a receipt that is another account's."""
+        account = self.change.current.get("account")
+        return known.seen_by(account) if known is not None and isinstance(account, str) else known
 
     @property
     def mark(self) -> RunMark:

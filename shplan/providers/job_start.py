@@ -68,7 +68,7 @@ def _start(job: Job, task: Task) -> Flow[Task]:
         # Nobody has seen its price, and no budget was asked.
         message = f"task {task.id} is not started, and the plan did not say that it would be"
         raise ChangeFailedError(message)
-    known: RunRecord | None = yield Claim(job.key.digest)
+    known = job.counted((yield Claim(job.key.digest)))
     now = yield from get_task(job, task.id)
     before = task.phase if job.restarts else Phase.WAITING
     if now.phase is before and _is_started(job, known, task):

@@ -167,6 +167,31 @@ def test_of_two_that_start_in_the_same_second_one_works(
     paid_once(roots[0], served, pu=_price(served))
 
 
+@pytest.mark.parametrize("ledger", ["directory"], indirect=True)
+def test_of_two_projects_that_name_one_place_the_second_is_refused(
+    checkout: Checkout, served: Served
+) -> None:
+    """To the second, everything of the first would be something that no manifest declares."""
+    one, two = checkout("one", BESIDE), checkout("two", BESIDE.replace("beside", "mine"))
+    assert ran(one, *APPLY)[0] == 0
+    settings = two / "shplan.yaml"
+    settings.write_text(settings.read_text().replace("name: demo", "name: other"))
+    for command in (("plan",), ("status",), APPLY, ("destroy", "--auto-approve")):
+        code, out, err = ran(two, *command)
+        assert code == 1, (command, out, err)
+        assert "ledger/foreign" in err
+        assert "is the ledger of project demo, environment near" in err
+    assert served.control("meter", method="GET")["pu"] == 1.0
+    assert ran(two, "ledger", "verify")[0] == 1
+    # A project that has another name by now says so, and it is its own.
+    renamed = settings.read_text().replace("near: {", "near: {ledgerOf: demo/near, ")
+    settings.write_text(renamed)
+    (two / "manifests" / "all.yaml").write_text(BESIDE)
+    code, out, err = ran(two, "plan", "--detailed-exitcode")
+    assert code == 0, out + err
+    assert ran(two, "ledger", "verify")[0] == 0
+
+
 TILES = (
     BESIDE.removeprefix("---\n")
     + """\

@@ -381,6 +381,43 @@ def test_a_partial_receipt_says_what_has_failed_and_the_whole_one_takes_its_plac
     on_bench(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("account", ["other", ""])
+def test_a_file_counts_unless_the_tasks_of_its_run_are_another_accounts(
+    tmp_path: Path, account: str
+) -> None:
+    """Who is known to have run it themselves needs no receipt of others, and pays nothing for it."""
+
+    async def scenario(world: Bench) -> None:
+        await done(world, job())
+        cost = await paid(world)
+        ours = the_file(world).read_bytes()
+        changed(the_file(world), account=account, status="PARTIAL")
+        shutil.rmtree(world.root / "ledger")
+        change = await only(world, job())
+        path = f"receipts/{next(iter(files(world)))}"
+        if not account:
+            # Nobody knows whose it is.
+            assert (change.action, change.reason) == (Action.BLOCKED, Reason.PARTLY_DONE)
+            return
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.OTHERS_TASK)
+        mine = json.loads(ours)["account"]
+        why = f"it is of account other, and this is {mine}"
+        assert change.notes[0] == f"{path} does not count as a receipt: {why}"
+        await done(world, job())
+        assert (await only(world, job())).action is Action.NOOP
+        assert await paid(world) == cost
+        entries = [entry async for entry in world.journal().entries()]
+        assert not [one for one in entries if "receiptFile" in one.draft.data]
+        assert the_file(world).read_bytes() == ours
+        # Of one that is wholly done no task is asked for, so nobody knows either: it counts.
+        changed(the_file(world), account="other")
+        shutil.rmtree(world.root / "ledger")
+        change = await only(world, job())
+        assert (change.action, change.reason) == (Action.ADOPT, Reason.RECEIPT_FILE)
+
+    on_bench(tmp_path, scenario)
+
+
 def test_a_ledger_that_knows_less_than_a_file_goes_by_the_file(tmp_path: Path) -> None:
     """A colleague's receipt of the whole run came with a pull; the own ledger ends with a part."""
 

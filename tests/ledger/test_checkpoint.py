@@ -297,7 +297,7 @@ def test_one_of_another_version_is_ignored(path: Path, name: str) -> None:
     run(write(journal(path), adopt(1)))
     known = known_of(path)
     record = json.loads(checkpoint.encode(known))
-    record[name] = 2 if name == "format" else "0.0.0"
+    record[name] = 99 if name == "format" else "0.0.0"
     forge(path, json.dumps(record).encode())
     ledger, backend = counted(path)
     assert run(ledger.recorded(HERE))[FIELDS].id == "id-1"

@@ -53,6 +53,14 @@ class _LeaseFile(msgspec.Struct, frozen=True, omit_defaults=True):
     dead: tuple[Holder, ...] = ()
 
 
+class _LeaseVersion(msgspec.Struct, frozen=True):
+    v: int
+
+
+class _NewerLeaseError(Exception):
+    """The lease was written by a newer shplan."""
+
+
 class S3Lease:
     """
     The lease.
@@ -138,8 +146,10 @@ class S3Lease:
         found = await self._objects.get(self._key)
         try:
             if found is not None:
-                self._decode(found)
-        except LedgerError:
+                _read(found.content)
+        except _NewerLeaseError:
+            return ()
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             name = self._key.rpartition("/")[2]
             return (f"{name} does not say as it was written who holds the ledger",)
         return ()
@@ -239,6 +249,9 @@ class S3Lease:
     def _decode(self, found: Found) -> _LeaseFile:
         try:
             return _read(found.content)
+        except _NewerLeaseError as error:
+            msg = f"the object {self._objects.name}/{self._key} {error}"
+            raise LedgerError(msg) from error
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             msg = (
                 f"the object {self._objects.name}/{self._key} is not the lease of a ledger; "
@@ -265,10 +278,19 @@ def _read(content: bytes) -> _LeaseFile:
     Read a lease; format 1 had no digest.
 
     Raises:
+        _NewerLeaseError: whoever wrote it knows more than we do
         ValueError: it is none, or not as shplan wrote it
     """
     sealed = unseal(content)
-    record = msgspec.json.decode(content if sealed is None else sealed, type=_LeaseFile)
+    plain = content if sealed is None else sealed
+    version = msgspec.json.decode(plain, type=_LeaseVersion).v
+    if sealed is not None and version > _FORMAT:
+        msg = (
+            f"has format {version} and this shplan knows {_FORMAT}: a newer shplan holds the ledger, "
+            "or held it last"
+        )
+        raise _NewerLeaseError(msg)
+    record = msgspec.json.decode(plain, type=_LeaseFile)
     if record.v != (_UNSEALED if sealed is None else _FORMAT):
         msg = f"format {record.v}"
         raise ValueError(msg)

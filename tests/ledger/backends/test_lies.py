@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from shplan.core.anchors import Anchor
 from shplan.core.chain import DamageKind, Head
 from shplan.core.entry import LedgerEntry
+from shplan.core.errors import LedgerError
 from shplan.ledger import checkpoint
 from shplan.ledger.checkpoint import CheckpointState
 from shplan.ledger.journal import Journal
@@ -33,7 +35,7 @@ from tests.ledger.support import HandClock, adopt, run, write
 OURS = {"project": "fields", "environment": "prod"}
 
 
-def of_project(place: Place, project: str = "fields", **options: int) -> Journal:
+def of_project(place: Place, project: str = "fields", **options: Any) -> Journal:
     origin = {**OURS, "project": project}
     return Journal(
         place.backend(), clock=HandClock(), actor={"user": "ada"}, origin=origin, **options
@@ -161,6 +163,27 @@ def test_the_ledger_of_another_project_is_told(place: Place) -> None:
     assert run(of_project(place, "other").verify()).proven
     # Of a ledger that nobody asked about, and of one from before, nothing is said.
     assert run(journal(place).verify()).proven
+
+
+@pytest.mark.parametrize("checkpoint_bytes", [1, 10**6])
+def test_nobody_goes_by_the_ledger_of_another_project(place: Place, checkpoint_bytes: int) -> None:
+    """It says what to change and to delete; also where only its checkpoint is read."""
+    run(write(of_project(place, "other", checkpoint_bytes=checkpoint_bytes), adopt(1)))
+    before = run(lines(place))
+    guarded = of_project(place, own_only=True)
+    for asked in (guarded.head(), guarded.recorded("sandbox"), write(guarded, adopt(2))):
+        with pytest.raises(LedgerError, match="is the ledger of project other, environment prod"):
+            run(asked)
+    # Nobody is in its way, either.
+    theirs = of_project(place, "other", own_only=True)
+    run(write(theirs, adopt(3)))
+    assert run(lines(place))[: len(before)] == before
+    assert [one.draft for one in run(_all(theirs)) if one.draft.address] == [adopt(1), adopt(3)]
+    assert run(_all(guarded))
+
+
+async def _all(ledger: Journal) -> list[LedgerEntry]:
+    return [entry async for entry in ledger.entries()]
 
 
 def test_a_ledger_that_does_not_say_whose_it_is_is_taken_as_it_is(place: Place) -> None:

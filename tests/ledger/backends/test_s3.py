@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterable
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from shplan.core.chain import DamageKind
 from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError, LockedError, StorageError
+from shplan.ledger.backends.seals import seal
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import LeaseLostError
 from shplan.ledger.reading import read as read_from
@@ -521,6 +523,22 @@ def test_a_lease_that_is_none_says_what_to_do() -> None:
     place.bucket.objects["ledgers/prod/lease.json"] = (b"?", 1, 0.0)
     with pytest.raises(LedgerError, match=r"lease.json is not the lease of a ledger; remove it"):
         run(write(journal(place), adopt(1)))
+
+
+def test_a_lease_of_a_newer_shplan_is_left_alone() -> None:
+    """Whoever would remove it could take the ledger from somebody who lives."""
+    place = BucketPlace()
+    run(write(journal(place), adopt(1)))
+    content, *more = place.bucket.objects["ledgers/prod/lease.json"]
+    record = json.loads(content)
+    del record["digest"]
+    newer = seal(json.dumps({**record, "v": 3, "zone": "b"}, separators=(",", ":")).encode())
+    place.bucket.objects["ledgers/prod/lease.json"] = (newer, *more)
+    with pytest.raises(LedgerError, match="a newer shplan holds the ledger") as refused:
+        run(write(journal(place), adopt(2)))
+    assert "remove" not in str(refused.value)
+    assert run(journal(place).verify()).flaws == ()
+    assert drafts_of(run(read(journal(place)))) == [adopt(1)]
 
 
 @pytest.mark.parametrize(
