@@ -1,7 +1,8 @@
 """
 Members of a set from a Parquet file: the columns of a table as CSV has them, typed.
 
-pyarrow reads it, a piece at a time, and only columns that tiles have. A time may be a timestamp (without a time
+pyarrow reads it, a piece at a time, and only columns that tiles have, once it is known to fit into memory
+(`parquet_probe.py`). A time may be a timestamp (without a time
 zone it is in UTC), a cover WKB, GeoJSON or WKT; the geometry column of a GeoParquet file is the cover, in the
 reference system that its metadata name. Sources: the Parquet format's logical types; GeoParquet 1.1.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,13 +22,14 @@ from shplan.core.diagnostic import Diagnostic
 from shplan.core.value import JsonObject, JsonValue
 from shplan.manifest.geodata import GeometryError, check_geometry
 from shplan.manifest.members import COLUMNS, CRS84_URN, Rows, geometry_text, no_rows, wrong_table
+from shplan.manifest.parquet_probe import MOST_AT_ONCE, Reading, probe
 from shplan.manifest.wording import listed, nearest
 
 COVER, TIME, PATH = "coverGeometry", "sensingTime", "path"
 MAX_ROWS = 5_000_000
 # Of the columns that are read, unpacked: a small file can hold the same value a billion times.
 MAX_BYTES = 2 << 30
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 13
 _MOST_PROBLEMS = 100
 # What pandas writes beside the columns of a table.
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -64,18 +67,21 @@ def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
         content: of the file
         file: relative to the project, for messages; rows are counted from 1, as its lines
     """
+    reading = probe(content)
+    if reading is Reading.BEYOND:
+        return no_rows(), [_beyond_memory(file)]
+    return read_as(content, reading, file=file)
+
+
+def read_as(content: bytes, reading: Reading, *, file: str) -> tuple[Rows, list[Diagnostic]]:
+    """Read the rows of a file that is known to fit, as `read_parquet`; here, whatever it takes."""
     import pyarrow as pa  # noqa: PLC0415 - only who has such a table pays for it
-    import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        opened = pq.ParquetFile(pa.BufferReader(content))
-        table, problems = _opened(opened, file)
+        table, problems = _opened(content, file)
         if table is None:
             return no_rows(), problems
-        # As the file has them: a value that stands there once may be meant by every row.
-        packed = [one for name, one in table.sources.items() if name != TIME]
-        opened = pq.ParquetFile(pa.BufferReader(content), read_dictionary=packed)
-        if not _read(opened, table):
+        if not _read(_batches(content, table, reading), table):
             return no_rows(), [_too_large(file)]
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -83,7 +89,31 @@ def read_parquet(content: bytes, *, file: str) -> tuple[Rows, list[Diagnostic]]:
     return Rows(table.columns, table.lines), table.problems
 
 
-def _opened(opened: Any, file: str) -> tuple[_Table | None, list[Diagnostic]]:
+def pass_over(content: bytes, reading: Reading) -> bool:
+    """
+    Read a file as `read_parquet` does, keep nothing, and tell whether it could be read.
+
+    Raises:
+        MemoryError: there is not as much as it takes
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        table, _ = _opened(content, "")
+        if table is not None:
+            deque(_batches(content, table, reading), maxlen=0)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return False
+    return True
+
+
+def _opened(content: bytes, file: str) -> tuple[_Table | None, list[Diagnostic]]:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    opened = pq.ParquetFile(pa.BufferReader(content))
     schema = opened.schema_arrow
     geo = _geo(schema.metadata or {})
     sources, problems = _sources(schema.names, geo, file)
@@ -181,6 +211,11 @@ def _too_large(file: str) -> Diagnostic:
     return wrong_table(file, 1, what, hint="simplify the covers, or divide the table")
 
 
+def _beyond_memory(file: str) -> Diagnostic:
+    what = f"the table takes more than {MOST_AT_ONCE >> 30} GB of memory at a time, or ends the library that reads it."
+    return wrong_table(file, 1, what, hint="write it anew in smaller row groups, or as CSV")
+
+
 def _crs(described: JsonObject, file: str) -> tuple[str, Diagnostic | None]:
     """Return the name of the reference system that a GeoParquet column is in, CRS84 by default."""
     stated = described.get("crs")
@@ -201,23 +236,34 @@ def _object(value: object) -> JsonObject:
 # --- rows ----------------------------------------------------------------------------------
 
 
-def _read(opened: Any, table: _Table) -> bool:
+def _read(batches: Iterator[Any], table: _Table) -> bool:
     """Read all rows; stop and tell where they take more than a table may."""
     columns: dict[str, list[str | None]] = {name: [] for name in table.sources}
     readers = {PATH: _texts, TIME: _times, COVER: _covers}
     row, left_bytes = 1, MAX_BYTES
-    wanted = list(table.sources.values())
-    for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=wanted, use_threads=False):
+    for batch in batches:
         for name, source in table.sources.items():
             packed = batch.column(batch.schema.get_field_index(source))
             left_bytes -= _size_bytes(packed)
             if left_bytes < 0:
                 return False
-            columns[name] += readers[name](_plain(packed), table, row)
+            columns[name] += readers[name](packed, table, row)
         row += batch.num_rows
     table.columns = columns
     table.lines = array("q", range(1, row))
     return True
+
+
+def _batches(content: bytes, table: _Table, reading: Reading) -> Iterator[Any]:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    # As the file has them: a value that stands there once may be meant by every row.
+    is_packed = reading is Reading.PACKED
+    packed = [one for name, one in table.sources.items() if name != TIME and is_packed]
+    opened = pq.ParquetFile(pa.BufferReader(content), read_dictionary=packed)
+    wanted = list(table.sources.values())
+    yield from opened.iter_batches(batch_size=_AT_ONCE, columns=wanted, use_threads=False)
 
 
 def _size_bytes(values: Any) -> int:
@@ -234,26 +280,39 @@ def _size_bytes(values: Any) -> int:
     return int(pc.sum(pc.take(lengths, values.indices)).as_py() or 0)
 
 
-def _plain(values: Any) -> Any:
+def _kind(values: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    return values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+
+
+def _values(values: Any) -> list[Any]:
+    """Return values as Python's, those of a dictionary once for all the rows that mean them."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if not pa.types.is_dictionary(values.type):
+        return cast("list[Any]", values.to_pylist())
+    known = values.dictionary.to_pylist()
+    return [None if at is None else known[at] for at in values.indices.to_pylist()]
 
 
 def _texts(values: Any, table: _Table, row: int) -> list[str | None]:
     del table, row
-    return [one or None for one in values.to_pylist()]
+    return [one or None for one in _values(values)]
 
 
 def _times(values: Any, table: _Table, row: int) -> list[str | None]:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+    kind = _kind(values)
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return _texts(values, table, row)
-    if pa.types.is_timestamp(values.type):
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_timestamp(kind):
         # The stored number counts from 1970 in UTC, whatever zone it is shown in.
-        values = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
+        values = values.cast(pa.int64()).cast(pa.timestamp(kind.unit))
     # Source: API reference, `sensingTime`: the service keeps milliseconds.
     moments = values.cast(pa.timestamp("ms"), safe=False)
     texts = pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ", locale="C")
@@ -264,44 +323,59 @@ def _times(values: Any, table: _Table, row: int) -> list[str | None]:
 def _covers(values: Any, table: _Table, row: int) -> list[str | None]:
     import pyarrow as pa  # noqa: PLC0415
 
-    found = values.to_pylist()
-    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-        return _from_wkb(found, table, row)
+    found, kind = _values(values), _kind(values)
+    # Each once: many rows may mean one, and as a geometry it is many times as long.
+    distinct = list(dict.fromkeys(one for one in found if one))
+    is_wkb = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    judged = _of_wkb(distinct, table.crs) if is_wkb else map(_of_text, distinct)
+    known = dict(zip(distinct, judged, strict=True))
     covers: list[str | None] = []
-    for at, text in enumerate(found):
-        try:
-            covers.append(geometry_text(text) if text else None)
-        except GeometryError as error:
-            covers.append(None)
-            table.complain(row + at, f"coverGeometry {error.what}", hint=error.hint)
+    for at, one in enumerate(found):
+        cover = known[one] if one else _Cover(None)
+        if cover.fault:
+            table.complain(row + at, f"coverGeometry {cover.fault}", hint=cover.hint)
+        covers.append(cover.text)
     return covers
 
 
-def _from_wkb(found: list[bytes | None], table: _Table, row: int) -> list[str | None]:
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """A cover as GeoJSON, or what is wrong with it."""
+
+    text: str | None
+    fault: str = ""
+    hint: str = ""
+
+
+def _of_text(text: str) -> _Cover:
+    try:
+        return _Cover(geometry_text(text))
+    except GeometryError as error:
+        return _Cover(None, error.what, error.hint)
+
+
+def _of_wkb(distinct: list[bytes], crs: str) -> Iterator[_Cover]:
     import shapely  # noqa: PLC0415
 
-    shapes = shapely.from_wkb(cast("Any", found), on_invalid="ignore")
-    covers: list[str | None] = []
-    for at, (content, shape) in enumerate(zip(found, shapes, strict=True)):
-        covers.append(None)
-        if not content:
-            continue
+    for shape in shapely.from_wkb(cast("Any", distinct), on_invalid="ignore"):
         if shape is None:
-            table.complain(row + at, "coverGeometry is no WKB.")
-            continue
-        if shape.geom_type not in _AREAS:
-            what = "coverGeometry is neither a Polygon nor a MultiPolygon."
-            table.complain(row + at, what)
-            continue
-        srid = int(shapely.get_srid(shape))
-        crs = f"urn:ogc:def:crs:EPSG::{srid}" if srid not in (0, 4326) else table.crs
-        geometry = cast(JsonObject, orjson.loads(shapely.to_geojson(shapely.force_2d(shape))))
-        try:
-            if crs == CRS84_URN:
-                check_geometry(geometry)
-        except GeometryError as error:
-            table.complain(row + at, f"coverGeometry {error.what}", hint=error.hint)
-            continue
-        named: JsonValue = {"type": "name", "properties": {"name": crs}}
-        covers[-1] = orjson.dumps({**geometry, "crs": named}).decode()
-    return covers
+            yield _Cover(None, "is no WKB.")
+        elif shape.geom_type not in _AREAS:
+            yield _Cover(None, "is neither a Polygon nor a MultiPolygon.")
+        else:
+            yield _of_shape(shape, crs)
+
+
+def _of_shape(shape: Any, crs: str) -> _Cover:
+    import shapely  # noqa: PLC0415
+
+    srid = int(shapely.get_srid(shape))
+    own = f"urn:ogc:def:crs:EPSG::{srid}" if srid not in (0, 4326) else crs
+    geometry = cast(JsonObject, orjson.loads(shapely.to_geojson(shapely.force_2d(shape))))
+    try:
+        if own == CRS84_URN:
+            check_geometry(geometry)
+    except GeometryError as error:
+        return _Cover(None, error.what, error.hint)
+    named: JsonValue = {"type": "name", "properties": {"name": own}}
+    return _Cover(orjson.dumps({**geometry, "crs": named}).decode())

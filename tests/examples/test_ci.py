@@ -135,6 +135,8 @@ def runner(tmp_path: Path) -> Runner:
     made.git("init", "--quiet", "--initial-branch", "main")
     made.git("add", "--all")
     made.git("commit", "--quiet", "--message", "The farm")
+    made.git("clone", "--quiet", "--bare", ".", "../origin.git")
+    made.git("remote", "add", "origin", "../origin.git")
     return made
 
 
@@ -222,6 +224,35 @@ def test_a_job_shows_its_price_in_the_pull_request_and_runs_once(runner: Runner)
     assert "1 run; 100 PU spent" in runner.text("applied.md")
     runner.script("apply")
     assert "nothing changed; 0 PU spent" in runner.text("applied.md")
+
+
+def test_receipts_are_pushed_also_where_somebody_has_merged_meanwhile(runner: Runner) -> None:
+    runner.script("plan")
+    other = runner.home.parent / "other"
+    runner.git("clone", "--quiet", "../origin.git", str(other))
+    runner.git("-C", str(other), "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
+    runner.git("-C", str(other), "push", "--quiet")
+    runner.script("apply")
+    log = runner.git("--git-dir", "../origin.git", "log", "--format=%s", "main").splitlines()
+    assert log == ["Receipts [skip ci]", "Meanwhile", "The farm"]
+    (receipt,) = runner.git(
+        "--git-dir", "../origin.git", "ls-tree", "-r", "--name-only", "main", "receipts/"
+    ).splitlines()
+    assert receipt.startswith("receipts/sandbox/BatchProcess/ndvi[2025-06]/")
+
+    # In a fresh checkout, with the ledger lost, what was paid for is not asked again.
+    shutil.rmtree(runner.home.parent / "shplan-ledger")
+    runner.script("plan")
+    assert "Costs" not in runner.text("plan.md")
+    runner.script("receipts")
+    assert runner.git("rev-parse", "HEAD") == runner.git("rev-parse", "origin/main")
+
+
+def test_receipts_that_cannot_be_pushed_fail_nothing(runner: Runner) -> None:
+    runner.git("remote", "set-url", "origin", "../nowhere.git")
+    runner.script("plan")
+    said = runner.script("apply")
+    assert "The receipts are not pushed; the next apply writes them again." in said.err
 
 
 def test_a_job_over_its_limit_fails_the_pull_request(runner: Runner) -> None:

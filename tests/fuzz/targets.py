@@ -47,8 +47,9 @@ from shplan.manifest.geodata import GeometryError, geojson_bounds, geopackage_bo
 from shplan.manifest.load import load
 from shplan.manifest.members import read_csv, read_features
 from shplan.manifest.members_bucket import Listing, read_listing
-from shplan.manifest.members_parquet import read_parquet
+from shplan.manifest.members_parquet import read_as
 from shplan.manifest.migration import migrate_batch_v1
+from shplan.manifest.parquet_probe import Reading
 from shplan.manifest.parse import parse
 from shplan.manifest.pins import Lock, LockError, Pin, parse_lock, render_lock
 from shplan.manifest.scope import Scope
@@ -215,6 +216,11 @@ def _parquet() -> bytes:
     return out.getvalue()
 
 
+def _tiles(content: bytes) -> None:
+    # A process for each would be all the time there is.
+    read_as(content, Reading.PACKED, file="a")
+
+
 def _listing(content: bytes) -> None:
     pattern, *keys = _text(content).splitlines() or [""]
     TilePattern(pattern)
@@ -317,7 +323,7 @@ TARGETS: dict[str, Target] = {
     "geojson tiles": Target((GEOJSON,), lambda content: read_features(content, file="a")),
     "geopackages": Target(_packages(), _package, (GeometryError,)),
     "csv tiles": Target((CSV,), lambda content: read_csv([content], file="a")),
-    "parquet tiles": Target((_parquet(),), lambda content: read_parquet(content, file="a")),
+    "parquet tiles": Target((_parquet(),), _tiles),
     "listings": Target(KEYS, _listing, (PatternError,)),
     "headers of images": Target((_image(),), _header, (NotATiffError,)),
     "pins": Target((PINS,), lambda content: parse_lock(_text(content)), (LockError,)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,8 +17,11 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shplan.manifest import parquet_probe
 from shplan.manifest.members import Rows
-from shplan.manifest.members_parquet import read_parquet
+from shplan.manifest.members_parquet import read_as, read_parquet
+from shplan.manifest.parquet_probe import MOST_AT_ONCE, Reading
+from tests.support import parquet_bombs
 from tests.support.bounded import bounded, in_bounds
 
 AREA = shapely.box(14.5, 46.0, 14.6, 46.1)
@@ -137,6 +142,58 @@ def test_a_table_that_unpacks_beyond_all_bounds_is_refused() -> None:
     assert what == "the table has 6,000,000 rows; at most 5,000,000 are read."
 
 
+def test_values_that_are_told_by_the_one_before_are_read() -> None:
+    """DELTA_BYTE_ARRAY: other writers use it for paths, and the library keeps no dictionary of it."""
+    out = io.BytesIO()
+    table = pa.table({"path": ["2025/a", "2025/b"], "sensingTime": ["2025-06-01T10:00:00Z", None]})
+    encodings = {"path": "DELTA_BYTE_ARRAY", "sensingTime": "DELTA_BYTE_ARRAY"}
+    pq.write_table(table, out, use_dictionary=False, column_encoding=encodings)
+    assert [one["path"] for one in read(out.getvalue())] == ["2025/a", "2025/b"]
+
+
+BOMBS = {
+    "a page that the codec unpacks": lambda: parquet_bombs.inflating(2_000_000_000),
+    "a header that asks for as much": lambda: parquet_bombs.claiming(2_000_000_000),
+    "values that repeat the one before": lambda: parquet_bombs.repeating(8192, 300_000),
+}
+# The peak of both processes: of this one, and of the one that tries the file.
+READER = """
+import resource, sys
+from shplan.manifest.members_parquet import read_parquet
+_, problems = read_parquet(sys.stdin.buffer.read(), file="tiles.parquet")
+used = [resource.getrusage(one).ru_maxrss for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(max(used) >> 10, *(f"{one.span}: {one.what} {one.hint}" for one in problems), sep="|")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system bounds the memory")
+@pytest.mark.parametrize("kind", sorted(BOMBS))
+def test_what_unpacks_to_gigabytes_takes_no_more_than_is_allowed(kind: str) -> None:
+    """Neither footer nor the size of the file tell of it."""
+    content = BOMBS[kind]()
+    assert len(content) < 1 << 16
+    done = subprocess.run(
+        [sys.executable, "-c", READER], input=content, capture_output=True, check=True, timeout=120
+    )
+    peak_mb, said = done.stdout.decode().strip().split("|")
+    assert said == (
+        "tiles.parquet:1:1: the table takes more than 1 GB of memory at a time, or ends the library "
+        "that reads it. write it anew in smaller row groups, or as CSV"
+    )
+    # A child begins with what its parent had.
+    assert int(peak_mb) < (MOST_AT_ONCE >> 20) + 500
+
+
+def test_a_library_that_ends_its_process_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a file that it does not survive: here a process that cannot even begin."""
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(parquet_probe, "_known", {})
+    (what,) = told(parquet(path=["a"]))
+    assert what.startswith(
+        "the table takes more than 1 GB of memory at a time, or ends the library"
+    )
+
+
 @pytest.mark.slow
 def test_a_million_rows_fit() -> None:
     def work() -> str:
@@ -161,7 +218,7 @@ def test_whatever_the_bytes_it_ends(content: bytes, data: st.DataObject) -> None
     for _ in range(data.draw(st.integers(1, 5))):
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
     with bounded():
-        rows, problems = read_parquet(bytes(broken), file="tiles.parquet")
+        rows, problems = read_as(bytes(broken), Reading.PACKED, file="tiles.parquet")
     assert isinstance(rows, Rows)
     assert all(one.code == "manifest/table" for one in problems)
 
@@ -189,7 +246,8 @@ def test_no_byte_of_a_file_ends_the_process(value: int) -> None:
 
     def read_all() -> str:
         for at in range(len(content)):
-            told(content[:at] + bytes([value]) + content[at + 1 :])
+            broken = content[:at] + bytes([value]) + content[at + 1 :]
+            read_as(broken, Reading.PACKED, file="tiles.parquet")
         return "read"
 
     assert in_bounds(read_all, memory_bytes=2 << 30) == "read"

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Applies exactly the plan that was reviewed, and says what to do where that cannot be.
+# Applies exactly the plan that was reviewed, keeps the receipts, and says what to do where that
+# cannot be.
 set -eu
 
 code=0
 shplan apply "${1:-plan.json}" --lock-timeout 10m --format markdown > applied.md || code=$?
 cat applied.md >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
+# Also of an apply that failed in part. The ledger has them as well.
+sh scripts/receipts.sh || echo "The receipts are not pushed; the next apply writes them again." >&2
 case $code in
   0) ;;
   3) echo "Not everything was done. Run this job again: it resumes; what failed needs a new plan." >&2 ;;
