@@ -230,7 +230,7 @@ def test_what_the_database_ends_stops_before_its_next_request(
     checkout: Checkout, served: Served, ledger: str
 ) -> None:
     """Somebody else may have the lease at once: nothing is sent on the strength of an old look."""
-    served.fault("latency", method="POST", path=".*/tiles", seconds=2.0)
+    served.fault("latency", method="POST", path=".*/tiles", seconds=12.0)
     root = checkout("one", TILES)
     first = started(root, *APPLY, "--parallelism", "1", "--format", "json")
     _end_the_session(ledger)
