@@ -22,7 +22,7 @@ from shplan.core.resource import Receipt
 from shplan.core.value import Object
 from shplan.providers.job import JobApi, Task
 from shplan.providers.job_case import Case
-from shplan.providers.job_preview import preview
+from shplan.providers.job_preview import count_features, preview
 
 
 def priced(case: Case, change: Change, *, task: Task | None = None, share: float = 1.0) -> Change:
@@ -41,7 +41,8 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
     )
     if case.api.shown is not None:
         shown = case.api.shown(case.spec, "" if case.view.key is None else case.view.key.short)
-    change = replace(change, notes=(*shown, *change.notes))
+    counted = count_features(case.view.features)
+    change = replace(change, notes=(*counted, *shown, *change.notes))
     if not any(pays(case.api, request) for request in change.requests):
         return _unless_taken(case, unstarted(case, change, task=task))
     cost = cost_of(case, task, share)

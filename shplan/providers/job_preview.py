@@ -4,9 +4,10 @@ What a run would process and where its results would lie, in sentences for the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shplan.core.grids import Tiles, grid_by_id, tile_size
+from shplan.core.job_cost import Features
 from shplan.core.job_input import touched_tiles
 from shplan.core.key_format import put_key
 from shplan.core.paths import TILE_NAME, expand_template
@@ -30,6 +31,21 @@ def preview(spec: Object, table: JsonObject | None, *, delivery: str, key: str) 
     tiles = None if table is None else touched_tiles(spec, table, most=_NAMED)
     counted = () if table is None or tiles is None else _counted(spec, table, tiles)
     return (*counted, *_placed(spec, tiles, delivery, key), *_filled(spec))
+
+
+def count_features(features: Sequence[Features] | None) -> tuple[str, ...]:
+    """Say how many features the file of a request has, and how large they are, where that is known."""
+    if not features:
+        return ()
+    count = sum(one.count for one in features)
+    largest = max(features, key=lambda one: one.width_px * one.height_px)
+    noun, sizes = ("feature", "") if count == 1 else ("features", " each")
+    if len(features) > 1:
+        sizes = " at most"
+    told = f"{count:,} {noun} of the GeoPackage, {largest.width_px} x {largest.height_px} px{sizes}"
+    # An area beside the file may leave some out.
+    is_exact = all(one.least in (None, one.count) for one in features)
+    return (told if is_exact else f"at most {told}",)
 
 
 def _counted(spec: Object, table: JsonObject, tiles: Tiles) -> Iterator[str]:

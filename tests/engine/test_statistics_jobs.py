@@ -54,6 +54,7 @@ def test_it_runs_once_and_is_paid_once(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         change = await only(world, statistics())
         assert (change.action, change.reason) == (Action.RUN, Reason.NEVER_RUN)
+        assert "2 features of the GeoPackage, " in change.notes[0]
         assert [one.operation for one in change.requests] == [
             "createNewBatchStatisticsRequest",
             "batchStartStatisticalRequest",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from shplan.core.job_cost import Features
 from shplan.providers.batch_v1_body import delivery_of, in_version_2
-from shplan.providers.job_preview import preview
+from shplan.providers.job_preview import count_features, preview
 from shplan.schema.store import table
 from tests.support.jobs import TWO_TILES, body, body_v1
 
@@ -65,3 +66,22 @@ def test_the_collection_that_is_filled_is_said() -> None:
         told[1] == "fills a new collection; once it has run, `collectionId` of this job is its id"
     )
     assert shown(body(collectionId="0e1d"), "s3://x")[1] == "fills collection 0e1d"
+
+
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (None, ()),
+        ((), ()),
+        ([Features(1, 40, 30)], ("1 feature of the GeoPackage, 40 x 30 px",)),
+        ([Features(1200, 40, 30)], ("1,200 features of the GeoPackage, 40 x 30 px each",)),
+        (
+            [Features(3, 10, 90), Features(2, 40, 30, 2)],
+            ("5 features of the GeoPackage, 40 x 30 px at most",),
+        ),
+        # The request has an area as well.
+        ([Features(3, 40, 30, 0)], ("at most 3 features of the GeoPackage, 40 x 30 px each",)),
+    ],
+)
+def test_features_of_a_file_are_counted_where_it_could_be_read(features: Any, told: Any) -> None:
+    assert count_features(features) == told
