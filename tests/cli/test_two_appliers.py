@@ -1,4 +1,9 @@
-"""Two processes, two checkouts, one ledger, one server over a real port."""
+"""
+Two processes, two checkouts, one ledger, one server over a real port.
+
+The first who comes to work is tried always; what else two may do to each other is slow here, and tried
+quickly within one process by `laws/test_shared_ledger.py` and `engine/test_lease_of_a_walk.py`.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +117,7 @@ def paid_once(root: Path, served: Served, *, pu: float) -> None:
     assert ran(root, "plan", "--detailed-exitcode")[0] == 0
 
 
+@pytest.mark.slow
 def test_while_the_first_waits_for_its_job_the_second_does_what_is_its_own(
     checkout: Checkout, served: Served
 ) -> None:
@@ -128,6 +134,7 @@ def test_while_the_first_waits_for_its_job_the_second_does_what_is_its_own(
     paid_once(two, served, pu=_price(served))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("ledger", ["directory"], indirect=True)
 def test_a_process_that_is_killed_while_it_waits_holds_nobody_up(

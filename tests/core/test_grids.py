@@ -322,7 +322,12 @@ def test_long_edges_are_straight_in_their_own_crs() -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    ("one", "count"), [(GRID_20, 1_311_120), (GRID_100, 62_340), (GRID_1, 64_800)]
+    ("one", "count"),
+    [
+        pytest.param(GRID_20, 1_311_120, marks=pytest.mark.slow),
+        (GRID_100, 62_340),
+        (GRID_1, 64_800),
+    ],
 )
 def test_the_whole_world_is_counted_in_seconds_and_little_memory(one: Grid, count: int) -> None:
     tracemalloc.start()

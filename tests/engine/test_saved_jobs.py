@@ -23,6 +23,7 @@ from tests.support.bench import Bench, collection, tiles
 from tests.support.dying import Death, Fate, Moment
 from tests.support.jobs import IMAGERY, job, job_on, tasks
 from tests.support.phases import dying, never
+from tests.support.samples import some
 
 Scenario = Callable[[Bench], Awaitable[None]]
 THERE = "s3://results/x/<tileName>.tif"
@@ -100,9 +101,14 @@ WANTED = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", WANTED)
 def test_a_file_that_was_cut_off_anywhere_is_applied_again(tmp_path: Path, name: str) -> None:
-    """What it made is looked up, adopted and waited for; it is never stale by its own doing."""
+    """
+    What it made is looked up, adopted and waited for; it is never stale by its own doing.
+
+    Every second request by default, and each in `make slow`.
+    """
 
     async def struck(home: Path, fate: Fate) -> None:
         world = Bench(home, settings=SandboxSettings(seed="saved"))
@@ -121,7 +127,7 @@ def test_a_file_that_was_cut_off_anywhere_is_applied_again(tmp_path: Path, name:
     async def scenario() -> None:
         calm = never()
         await struck(tmp_path / "calm", calm)
-        for at in range(1, calm.seen + 1):
+        for at in range(1, calm.seen + 1, some(2, thorough=1)):
             moment = list(Moment)[at % 3]
             await struck(tmp_path / f"{at}", Fate(at, moment))
 

@@ -202,6 +202,11 @@ def sandbox(
         close_app(app)
 
 
+# The same files are wanted all over, and GDAL takes longer for one than a sandbox for its ingestion.
+_WRITTEN: dict[str, bytes] = {}
+_MOST_KEPT_BYTES = 100_000
+
+
 def write_cog(
     path: Path,
     *,
@@ -218,6 +223,12 @@ def write_cog(
 ) -> Path:
     """A GeoTIFF of constant value; by default a cloud optimized one in UTM."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    key = repr(
+        (size, bands, dtype, epsg, west, north, pixel, nodata, driver, sorted(options.items()))
+    )
+    if key in _WRITTEN:
+        path.write_bytes(_WRITTEN[key])
+        return path
     creation = {"blocksize": 256, "compress": "deflate"} if driver == "COG" else {}
     with rasterio.open(
         path,
@@ -233,6 +244,9 @@ def write_cog(
         **{**creation, **options},
     ) as raster:
         raster.write(np.ones((bands, size, size), dtype=dtype))
+    content = path.read_bytes()
+    if len(content) < _MOST_KEPT_BYTES:
+        _WRITTEN[key] = content
     return path
 
 

@@ -246,6 +246,18 @@ async def prepared(world: Bench, phase: tuple[Run, ...]) -> None:
         await last.before(world)
 
 
+# How runs end that nobody disturbs, and after how many requests: the same whoever asks.
+_CALM: dict[tuple[str, str], tuple[Any, int]] = {}
+
+
+async def undisturbed(home: Path, name: str, setting: str) -> tuple[Any, int]:
+    """How a run ends when nobody dies, and how many requests it makes; it is run but once."""
+    if (name, setting) not in _CALM:
+        calm = never()
+        _CALM[name, setting] = await struck(home / "calm", name, setting, calm), calm.seen
+    return _CALM[name, setting]
+
+
 async def ready(home: Path, name: str, setting: str) -> Bench:
     """A world up to the apply that is struck."""
 
