@@ -30,6 +30,11 @@ _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 
 
 _ENOUGH_VALUES = 20
+_ODD_MEMBERS = {
+    "text": ("a text", "write Number(...) around it; toFixed() gives a text"),
+    "list": ("a list", "spread it: [...values]"),
+    "object": ("an object", "return numbers"),
+}
 
 
 def of_outputs(look: Look, seen: Seen) -> Remarks:
@@ -152,6 +157,7 @@ def _of_values(one: Returned, look: Look) -> Remarks:
             output_place(reading, name),
             why="The documentation asks for a list.",
         )
+    yield from _of_members(one, look)
     if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
         if _is_for_statistics(one, look):
             return
@@ -182,6 +188,36 @@ def _of_values(one: Returned, look: Look) -> Remarks:
             'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
             output_place(reading, name),
             why="All that is left of them is 0 or 1.",
+        )
+
+
+def _of_members(one: Returned, look: Look) -> Remarks:
+    """Look at what lists hold instead of numbers."""
+    reading, name, seen = look.reading, one.facts.id, look.seen
+    if one.odd_values:
+        what, hint = _ODD_MEMBERS[one.odd_kind]
+        yield warned(
+            "output-form",
+            "Not a number in the list",
+            f"a value of output `{name}` is {what}.",
+            hint,
+            output_place(reading, name),
+            why="The service wants a list with a number for each band.",
+        )
+    elif (
+        one.lacking >= _ENOUGH_VALUES
+        and not one.values + one.not_finite
+        # Several inputs may be one source, whose samples look otherwise.
+        and len(look.facts.inputs) == 1
+        and not (seen is not None and (seen.unfed or seen.failed))
+    ):
+        yield warned(
+            "output-form",
+            "Undefined values",
+            f"no value of output `{name}` was ever defined.",
+            "look for a variable that nothing is assigned to",
+            output_place(reading, name),
+            why="What is undefined is no data.",
         )
 
 

@@ -142,4 +142,7 @@ def read_place(reading: Reading, name: str, place: tuple[int | None, int | None]
         return min(on_line, key=lambda one: abs(one.column - (column or 1)))
     if spans:
         return spans[0]
+    written = reading.strings.get(name, ())
+    if len(written) == 1:
+        return written[0]  # It is read by a name that is kept somewhere.
     return None if line is None else Span(line, column or 1, (column or 1) + 1)

@@ -290,6 +290,15 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("hint", "older-function"),
             "preProcessScenes",
         ),
+        # What is in the list is no number.
+        (script("return [(s.B04 + s.B08).toFixed(2)];"), ("warning", "output-form"), "Number("),
+        (script("return [[s.B04, s.B08]];"), ("warning", "output-form"), "spread it"),
+        (script("return [{value: s.B04 + s.B08}];"), ("warning", "output-form"), "an object"),
+        (
+            script("let ndvi; const found = s.B04 + s.B08; return [ndvi];"),
+            ("warning", "output-form"),
+            "was ever defined",
+        ),
         # Nothing at all comes back.
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
         (
@@ -413,6 +422,14 @@ def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) 
     assert (one.span.line, one.span.column) == (3, 10)
 
 
+def test_a_band_that_is_read_by_a_name_of_a_list_is_shown_there(worker: Worker) -> None:
+    text = script("return ['B03', 'B04', 'B08'].map((name) => s[name]).slice(2);")
+    (one,) = remarks(look(worker, text))
+    assert one.span is not None
+    line = text.splitlines()[one.span.line - 1]
+    assert line[one.span.column - 1 : one.span.end_column - 1] == "B03"
+
+
 @pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
 def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
     (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
@@ -464,6 +481,10 @@ UNTOUCHED = {
     ),
     "a list in a list that is spread": script(
         "if (s.B04 > 7) return [...[s.B04, s.B08]]; return [s.B04, s.B08];", output=TWO
+    ),
+    "a list of one in the list": script("return [[s.B04 + s.B08]];"),
+    "some values that are not defined": script(
+        "let sum; if (s.B04 > 0.5) sum = s.B04 + s.B08; return [sum];"
     ),
     "an end that is never come by": script(
         "if (s.B04 < 7) return [s.B04 + s.B08]; throw new Error('no reflectance');"
