@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import MASK
@@ -11,7 +12,6 @@ from shplan.manifest.script_remarks import (
     Remark,
     Remarks,
     did_you_mean,
-    first_place,
     last_place,
     output_place,
     warned,
@@ -30,6 +30,8 @@ _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 
 
 _ENOUGH_VALUES = 20
+OUTSIDE: Final = "Values outside of the sample type"
+UNDEFINED: Final = "Undefined values"
 _ODD_MEMBERS = {
     "text": ("a text", "write Number(...) around it; toFixed() gives a text"),
     "list": ("a list", "spread it: [...values]"),
@@ -60,7 +62,7 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
                 "Output never returned",
                 f"`setup()` has an output `{one.facts.id}`, which `evaluatePixel()` never returned.",
                 "return it, or remove it from `setup()`",
-                first_place(reading.strings, one.facts.id),
+                output_place(reading, one.facts.id),
             )
     nothing = seen.empty + max((one.nothing for one in seen.outputs), default=0)
     if nothing and returned:
@@ -164,7 +166,7 @@ def _of_values(one: Returned, look: Look) -> Remarks:
         kind = one.facts.sample_type
         yield warned(
             "sample-type",
-            "Values outside of the sample type",
+            OUTSIDE,
             f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
             "scale the values, or write a `setup()` with an output of another sample type"
             if look.facts.is_simple
@@ -213,7 +215,7 @@ def _of_members(one: Returned, look: Look) -> Remarks:
     ):
         yield warned(
             "output-form",
-            "Undefined values",
+            UNDEFINED,
             f"no value of output `{name}` was ever defined.",
             "look for a variable that nothing is assigned to",
             output_place(reading, name),

@@ -422,6 +422,18 @@ def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) 
     assert (one.span.line, one.span.column) == (3, 10)
 
 
+def test_an_output_is_shown_where_it_is_named_and_not_the_band_of_that_name(worker: Worker) -> None:
+    text = script(
+        "return {a: [s.dataMask]};",
+        bands='["dataMask"]',
+        output='[{id: "a", bands: 1}, {bands: 1, id: "dataMask"}]',
+    )
+    (one,) = remarks(look(worker, text))
+    assert one.rule == "output-missing"
+    assert one.span is not None
+    assert one.span.column == text.splitlines()[1].rindex("dataMask") + 1
+
+
 def test_a_band_that_is_read_by_a_name_of_a_list_is_shown_there(worker: Worker) -> None:
     text = script("return ['B03', 'B04', 'B08'].map((name) => s[name]).slice(2);")
     (one,) = remarks(look(worker, text))
@@ -506,6 +518,21 @@ def test_what_may_be_right_is_not_read_out_of_a_text(worker: Worker, name: str) 
     [
         # What comes of a misspelt name: one band nobody reads, and one that is not asked for.
         (script("return [s.dataMsk * s.B04];", bands='["B04", "dataMask"]'), "band-not-asked"),
+        (
+            script(
+                "const ok = s.filter((one) => one.dataMask);"
+                " return ok.length ? ['B04', 'B08'].map((name) => ok[0][name]) : [0, 0];",
+                more=TILE,
+                output=TWO,
+            ),
+            "band-not-asked",
+        ),
+        # All that it would return is undefined.
+        (script("const scene = s.SCL; return [s.dataMask];", bands='["SCL"]'), "band-not-asked"),
+        (
+            script("return [s.B04 + s.B08 + 7];", output='{bands: 1, sampletype: "FLOAT32"}'),
+            "sample-type",
+        ),
         # A list has no such function, and a sample is no list.
         (script("return [s.filter((one) => one.B04)[0].B08];"), "mosaicking"),
         (script("return [s.B04 + s.B08];", more=TILE), "mosaicking"),
