@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shplan.core.diagnostic import Severity
+from shplan.manifest.script_outputs import OUTSIDE, UNDEFINED
 from shplan.manifest.script_remarks import Look, Remark
 
 # What goes wrong where a sample is taken for what it is not.
@@ -23,6 +24,11 @@ def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
         kept = [one for one in kept if one.rule not in _OF_FORMS or _is_name(one)]
     read = [one for one in kept if one.rule in _OF_READS]
     kept = [one for one in kept if not (one.rule == "fails" and _follows(one, read))]
+    if read:
+        kept = [one for one in kept if one.summary != UNDEFINED]
+    if any(one.rule == "sample-type" and one.summary != OUTSIDE for one in kept):
+        # With the type that was meant they may well be inside.
+        kept = [one for one in kept if one.summary != OUTSIDE]
     return [one for one in kept if one.rule != "band-unused" or not _is_unseen(one, kept, look)]
 
 
@@ -48,7 +54,7 @@ def _is_unseen(unused: Remark, found: Sequence[Remark], look: Look) -> bool:
     if any(f"did you mean `{band}`?" in one.hint for one in found):
         return True
     reads_nothing = any(
-        one.rule in ("mosaicking", "datasource", "output-form")
+        one.rule in (*_OF_READS, "output-form")
         or (one.rule == "fails" and one.severity is not Severity.HINT)
         for one in found
     )

@@ -29,7 +29,7 @@ from shplan.manifest.script_remarks import (
     read_place,
     warned,
 )
-from shplan.script import InputFacts, ScriptError
+from shplan.script import Fault, InputFacts, ScriptError
 from shplan.script.names import HELPERS, WITHHELD
 from shplan.script.probing import Seen, Source
 from shplan.script.reading import Reading, Span
@@ -304,10 +304,12 @@ def _unused(look: Look, given: InputFacts, source: Source) -> Remarks:
 def _before_the_pixels(look: Look, fault: ScriptError) -> Remark:
     """Return what is to be said of a function that chooses scenes or bands, and failed at that."""
     sure = _is_undefined(fault)
+    endless = fault.fault in (Fault.TIMEOUT, Fault.MEMORY)
+    when = "with made-up pixels" if endless else "before any pixel it failed with made-up scenes"
     return Remark(
         "fails",
         "Evalscript fails",
-        f"before any pixel it failed with made-up scenes: {fault.message.rstrip('.')}.",
+        f"{when}: {fault.message.rstrip('.')}.",
         "What fails there fails the whole request.",
         _meant_by(look, fault),
         _failed_at(look, fault),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.collections import MASK
@@ -11,7 +12,6 @@ from shplan.manifest.script_remarks import (
     Remark,
     Remarks,
     did_you_mean,
-    first_place,
     last_place,
     output_place,
     warned,
@@ -30,6 +30,13 @@ _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
 
 
 _ENOUGH_VALUES = 20
+OUTSIDE: Final = "Values outside of the sample type"
+UNDEFINED: Final = "Undefined values"
+_ODD_MEMBERS = {
+    "text": ("a text", "write Number(...) around it; toFixed() gives a text"),
+    "list": ("a list", "spread it: [...values]"),
+    "object": ("an object", "return numbers"),
+}
 
 
 def of_outputs(look: Look, seen: Seen) -> Remarks:
@@ -55,7 +62,7 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
                 "Output never returned",
                 f"`setup()` has an output `{one.facts.id}`, which `evaluatePixel()` never returned.",
                 "return it, or remove it from `setup()`",
-                first_place(reading.strings, one.facts.id),
+                output_place(reading, one.facts.id),
             )
     nothing = seen.empty + max((one.nothing for one in seen.outputs), default=0)
     if nothing and returned:
@@ -152,13 +159,14 @@ def _of_values(one: Returned, look: Look) -> Remarks:
             output_place(reading, name),
             why="The documentation asks for a list.",
         )
+    yield from _of_members(one, look)
     if one.values >= _ENOUGH_VALUES and one.outside > _MOST_OUTSIDE * one.values:
         if _is_for_statistics(one, look):
             return
         kind = one.facts.sample_type
         yield warned(
             "sample-type",
-            "Values outside of the sample type",
+            OUTSIDE,
             f"{one.outside} of {one.values} values of output `{name}` cannot be held by {kind}.",
             "scale the values, or write a `setup()` with an output of another sample type"
             if look.facts.is_simple
@@ -182,6 +190,36 @@ def _of_values(one: Returned, look: Look) -> Remarks:
             'write `sampleType: "FLOAT32"` or `"AUTO"`, or multiply the values',
             output_place(reading, name),
             why="All that is left of them is 0 or 1.",
+        )
+
+
+def _of_members(one: Returned, look: Look) -> Remarks:
+    """Look at what lists hold instead of numbers."""
+    reading, name, seen = look.reading, one.facts.id, look.seen
+    if one.odd_values:
+        what, hint = _ODD_MEMBERS[one.odd_kind]
+        yield warned(
+            "output-form",
+            "Not a number in the list",
+            f"a value of output `{name}` is {what}.",
+            hint,
+            output_place(reading, name),
+            why="The service wants a list with a number for each band.",
+        )
+    elif (
+        one.lacking >= _ENOUGH_VALUES
+        and not one.values + one.not_finite
+        # Several inputs may be one source, whose samples look otherwise.
+        and len(look.facts.inputs) == 1
+        and not (seen is not None and (seen.unfed or seen.failed))
+    ):
+        yield warned(
+            "output-form",
+            UNDEFINED,
+            f"no value of output `{name}` was ever defined.",
+            "look for a variable that nothing is assigned to",
+            output_place(reading, name),
+            why="What is undefined is no data.",
         )
 
 

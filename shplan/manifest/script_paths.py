@@ -119,7 +119,12 @@ def _returns(look: Look, outputs: Mapping[str, Returned]) -> Remarks:
 
 def _ends(look: Look) -> Remarks:
     ends, seen = look.reading.traced.ends, look.seen
-    if ends is None or seen is None or seen.empty:
+    if (
+        ends is None
+        or seen is None
+        or seen.empty
+        or not any(one.facts.bands for one in seen.outputs)
+    ):
         return
     yield warned(
         "nothing-returned",

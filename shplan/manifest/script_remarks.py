@@ -124,8 +124,17 @@ def first_place(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None
 
 
 def output_place(reading: Reading, output: str) -> Span | None:
-    """Return where `setup()` names an output, or speaks of outputs."""
+    """Return where `setup()` names an output, or speaks of outputs; a band may be called as one."""
+    for members in reading.objects:
+        key = members.get("id")
+        if key is not None and key.text == output:
+            named = [one for one in reading.strings[output] if _is_behind(one, key.span)]
+            return min(named, key=lambda one: (one.line, one.column), default=None)
     return first_place(reading.strings, output) or first_place(reading.keys, "output")
+
+
+def _is_behind(one: Span, other: Span) -> bool:
+    return (one.line, one.column) > (other.line, other.column)
 
 
 def last_place(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None:
@@ -142,4 +151,7 @@ def read_place(reading: Reading, name: str, place: tuple[int | None, int | None]
         return min(on_line, key=lambda one: abs(one.column - (column or 1)))
     if spans:
         return spans[0]
+    written = reading.strings.get(name, ())
+    if len(written) == 1:
+        return written[0]  # It is read by a name that is kept somewhere.
     return None if line is None else Span(line, column or 1, (column or 1) + 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.job_input import ScriptInput, ScriptOutput, ScriptShape
+from shplan.core.nearest import nearest
 from shplan.script import Fault, ScriptError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ _HINTS = {
 
 _HINTS_BY_WORDS = {
     "does not say its version": "begin the file with a line //VERSION=3",
+    "written for version": "rewrite it: //VERSION=3, with setup() and evaluatePixel()",
     "says version": "rewrite it: //VERSION=3, with setup() and evaluatePixel()",
     "has no evaluatePixel()": "add function evaluatePixel(sample) { return [...]; }",
     "has no setup()": "add function setup() { return {input: [...], output: {bands: 1}}; }",
@@ -102,8 +104,8 @@ class Scripts:
         seen = self._looked(text)
         if not isinstance(seen, ScriptError):
             return None
-        # What is wrong beside its version is the better word.
-        return found if seen.fault in _OF_JOBS else seen
+        # What is wrong beside its version is the better word, and which version it is of.
+        return found if seen.fault is Fault.MISSING else seen
 
     def look(self, text: str) -> Look | None:
         """Return what a script says, reads and returns; None for one that is of no use."""
@@ -227,10 +229,18 @@ def remarked(
     )
 
 
+# A value of which it is said what it must be.
+_CHOICE = re.compile(r'is "(\w+)"; it must be (?:one of )?([A-Z0-9, ]+(?: or [A-Z]+)?)$')
+
+
 def _hint(error: ScriptError) -> str:
     for words, hint in _HINTS_BY_WORDS.items():
         if words in error.message:
             return hint
+    chosen = _CHOICE.search(error.message.rstrip("."))
+    if chosen is not None:
+        near = nearest(chosen[1].upper(), re.findall(r"[A-Z][A-Z0-9]+", chosen[2]), cutoff=0.5)
+        return f"did you mean `{near}`?" if near else ""
     return _HINTS.get(error.fault, "")
 
 

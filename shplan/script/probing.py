@@ -78,7 +78,9 @@ class Returned:
         fractions: of the values of the band that has most of them, the ones between -1 and 1 that are not 0
         of_band: the finite numbers of that band
         not_finite: NaN and infinities
-        odd_values: members of lists that are no numbers
+        odd_values: members of lists that are no numbers, nor a list of one
+        odd_kind: what the first of them is: `text`, `list` or `object`; empty where there is none
+        lacking: members of lists that are undefined or null
     """
 
     facts: OutputFacts
@@ -93,6 +95,8 @@ class Returned:
     not_finite: int
     odd_values: int
     of_band: int = 0
+    odd_kind: str = ""
+    lacking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def _told(output: OutputFacts) -> dict[str, object]:
 def _seen(
     answer: Message, outputs: Sequence[OutputFacts], count: int, unfed: Sequence[bool]
 ) -> Seen:
-    told = cast("list[dict[str, int]]", answer["outputs"])
+    told = cast("list[dict[str, object]]", answer["outputs"])
     sources = cast("list[dict[str, object]]", answer["sources"])
     failed = cast("int", answer["failed"])
     return Seen(
@@ -236,6 +240,8 @@ def _returned(told: Mapping[str, object], facts: OutputFacts) -> Returned:
         not_finite=number("notFinite"),
         odd_values=number("oddValues"),
         of_band=of_band,
+        odd_kind=cast("str", told["oddKind"]),
+        lacking=number("lacking"),
     )
 
 

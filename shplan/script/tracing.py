@@ -146,6 +146,8 @@ class _Tracer:
         self._inner: dict[int, _Scope] = {}
         self._written: set[str] = set()
         self._inside: set[int] = set()
+        # What names stand for, by their scope: known once all that they are given is.
+        self._kinds: dict[tuple[int, str], Kind | None] = {}
         # What is given a member by a name that the text does not say.
         self._computed: list[tuple[Node, _Scope]] = []
         self._walk(root)
@@ -166,7 +168,7 @@ class _Tracer:
         if first is not None:
             scope = self._inner[pixels.id]
             if first.type == "identifier":
-                scope.names[self._word(first)] = [_Source(None, None, kind=Kind.ALL)]
+                scope.names[self._word(first)].insert(0, _Source(None, None, kind=Kind.ALL))
             else:
                 found += self._pattern(first, Kind.ALL)
         for node, scope in self._nodes:
@@ -351,12 +353,23 @@ class _Tracer:
         holder = scope.holder(name)
         if holder is None:
             return None
-        kinds = {
-            self._kind_of_source(one, depth)
-            for one in holder.names[name]
-            if one.value is None or self._word(one.value) not in _EMPTY
-        }
-        return kinds.pop() if len(kinds) == 1 else None
+        key = (id(holder), name)
+        if key not in self._kinds:
+            given = [
+                one
+                for one in holder.names[name]
+                if one.value is None or self._word(one.value) not in _EMPTY
+            ]
+            self._kinds[key] = None
+            known = len(self._kinds)
+            # `samples = samples.filter(...)` stays what it was: what is given first holds until another speaks against it.
+            first = self._kind_of_source(given[0], depth) if given else None
+            self._kinds[key] = first
+            if any(self._kind_of_source(one, depth) is not first for one in given[1:]):
+                for after in [*self._kinds][known:]:
+                    del self._kinds[after]
+                self._kinds[key] = None
+        return self._kinds[key]
 
     def _kind_of_source(self, source: _Source, depth: int) -> Kind | None:
         if source.value is None or source.scope is None:

@@ -290,6 +290,15 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("hint", "older-function"),
             "preProcessScenes",
         ),
+        # What is in the list is no number.
+        (script("return [(s.B04 + s.B08).toFixed(2)];"), ("warning", "output-form"), "Number("),
+        (script("return [[s.B04, s.B08]];"), ("warning", "output-form"), "spread it"),
+        (script("return [{value: s.B04 + s.B08}];"), ("warning", "output-form"), "an object"),
+        (
+            script("let ndvi; const found = s.B04 + s.B08; return [ndvi];"),
+            ("warning", "output-form"),
+            "was ever defined",
+        ),
         # Nothing at all comes back.
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
         (
@@ -413,6 +422,26 @@ def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) 
     assert (one.span.line, one.span.column) == (3, 10)
 
 
+def test_an_output_is_shown_where_it_is_named_and_not_the_band_of_that_name(worker: Worker) -> None:
+    text = script(
+        "return {a: [s.dataMask]};",
+        bands='["dataMask"]',
+        output='[{id: "a", bands: 1}, {bands: 1, id: "dataMask"}]',
+    )
+    (one,) = remarks(look(worker, text))
+    assert one.rule == "output-missing"
+    assert one.span is not None
+    assert one.span.column == text.splitlines()[1].rindex("dataMask") + 1
+
+
+def test_a_band_that_is_read_by_a_name_of_a_list_is_shown_there(worker: Worker) -> None:
+    text = script("return ['B03', 'B04', 'B08'].map((name) => s[name]).slice(2);")
+    (one,) = remarks(look(worker, text))
+    assert one.span is not None
+    line = text.splitlines()[one.span.line - 1]
+    assert line[one.span.column - 1 : one.span.end_column - 1] == "B03"
+
+
 @pytest.mark.parametrize("form", ["function filterScenes(a)", "var filterScenes = function (a)"])
 def test_an_older_function_is_shown_where_it_is_declared(worker: Worker, form: str) -> None:
     (one,) = remarks(look(worker, script(NDVI) + f"\n{form} {{ return a; }}\n"))
@@ -465,6 +494,10 @@ UNTOUCHED = {
     "a list in a list that is spread": script(
         "if (s.B04 > 7) return [...[s.B04, s.B08]]; return [s.B04, s.B08];", output=TWO
     ),
+    "a list of one in the list": script("return [[s.B04 + s.B08]];"),
+    "some values that are not defined": script(
+        "let sum; if (s.B04 > 0.5) sum = s.B04 + s.B08; return [sum];"
+    ),
     "an end that is never come by": script(
         "if (s.B04 < 7) return [s.B04 + s.B08]; throw new Error('no reflectance');"
     ),
@@ -485,6 +518,21 @@ def test_what_may_be_right_is_not_read_out_of_a_text(worker: Worker, name: str) 
     [
         # What comes of a misspelt name: one band nobody reads, and one that is not asked for.
         (script("return [s.dataMsk * s.B04];", bands='["B04", "dataMask"]'), "band-not-asked"),
+        (
+            script(
+                "const ok = s.filter((one) => one.dataMask);"
+                " return ok.length ? ['B04', 'B08'].map((name) => ok[0][name]) : [0, 0];",
+                more=TILE,
+                output=TWO,
+            ),
+            "band-not-asked",
+        ),
+        # All that it would return is undefined.
+        (script("const scene = s.SCL; return [s.dataMask];", bands='["SCL"]'), "band-not-asked"),
+        (
+            script("return [s.B04 + s.B08 + 7];", output='{bands: 1, sampletype: "FLOAT32"}'),
+            "sample-type",
+        ),
         # A list has no such function, and a sample is no list.
         (script("return [s.filter((one) => one.B04)[0].B08];"), "mosaicking"),
         (script("return [s.B04 + s.B08];", more=TILE), "mosaicking"),

@@ -215,3 +215,31 @@ def test_a_script_that_renders_nothing_is_told_once(tmp_path: Path, text: str, c
         (tmp_path / "manifests" / "a.yaml").write_text(manifest)
         (said,) = load(tmp_path, registry=PROVIDERS).diagnostics
         assert (said.code, said.address) == (f"evalscript/{code}", "Evalscript/ndvi")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "hint"),
+    [
+        ('sampleType: "FLOAT32"', 'sampleType: "FLOAT64"', "evalscript/shape", "`FLOAT32`"),
+        ('mosaicking: "ORBIT"', 'mosaicking: "ORBITS"', "evalscript/shape", "`ORBIT`"),
+        ('sampleType: "FLOAT32"', 'sampleType: "COMPLEX"', "evalscript/shape", ""),
+    ],
+)
+def test_a_value_that_a_setup_cannot_have_is_told_the_nearest(
+    tmp_path: Path, old: str, new: str, code: str, hint: str
+) -> None:
+    (fault,) = loaded(tmp_path, EVALSCRIPT, SCRIPT.replace(old, new)).diagnostics
+    assert fault.code == code
+    assert hint in fault.hint
+    assert bool(hint) == bool(fault.hint)
+
+
+def test_a_script_of_the_first_version_is_not_told_to_say_another(tmp_path: Path) -> None:
+    older = (
+        "function setup(ds) { setInputComponents([ds.B04]); setOutputComponentCount(1); }\n"
+        "function evaluatePixel(samples) { return [samples[0].B04]; }\n"
+    )
+    (fault,) = loaded(tmp_path, EVALSCRIPT, older).diagnostics
+    assert fault.code == "evalscript/version"
+    assert "version 1 or 2" in fault.what
+    assert fault.hint.startswith("rewrite it")

@@ -25,7 +25,11 @@ def uses(body: str, *, argument: str = "s", more: str = "") -> list[tuple[str, s
         ("s.reduce((sum, x) => sum.c + x.a, 0);", [("item", "a")]),
         ("let best = null; for (const x of s) best = x; best.a;", [("item", "a")]),
         ("if (f(s)) return (s).a;", [("all", "a")]),
+        ("s = s.filter(Boolean); s[0].a;", [("item", "a")]),
         # What may be something else is not followed.
+        ("s = s[0]; s.a;", []),
+        ("const t = s; s = s[0]; t.a;", []),
+        ("s = other; s.a;", []),
         ("let t = s; t = {a: 1}; t.a;", []),
         ("[1].map((s) => s.a);", []),
         ("for (const k in s) k.a;", []),
@@ -101,6 +105,11 @@ def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
         "const evaluatePixel = (s) => s" + ".filter(Boolean)" * 300 + "[0].a;",
         "function evaluatePixel(s) {} function evaluatePixel(t) { t.a; }",
         "function evaluatePixel(s { return [s.a; }",
+        # Each name is given the one before twice, or all of many; it is judged once.
+        "function evaluatePixel(s) { let a0 = s;"
+        + "".join(f"let a{k + 1} = a{k}; a{k + 1} = a{k};" for k in range(60))
+        + "return [a60.b]; }",
+        "function evaluatePixel(s) { " + "a = s; a.b;" * 3000 + " }",
     ],
 )
 def test_any_text_is_read(text: str) -> None:

@@ -111,7 +111,14 @@
   function weigh(output, value, band) {
     const kind = typeof value;
     if (kind === "boolean") return;
-    if (kind !== "number") { output.oddValues++; return; }
+    if (value === undefined || value === null) { output.lacking++; return; }
+    // A list of one number is read as that number.
+    if (kind !== "number" && isArray(value) && value.length === 1 && typeof value[0] === "number") return;
+    if (kind !== "number") {
+      output.oddValues++;
+      if (!output.oddKind) output.oddKind = isArray(value) ? "list" : kind === "string" ? "text" : "object";
+      return;
+    }
     if (!isFinite(value)) { output.notFinite++; return; }
     output.values++;
     if (value < output.least || value > output.greatest) output.outside++;
@@ -181,7 +188,7 @@
       let lengths = "";
       for (const length in one.lengths) lengths += (lengths ? "," : "") + quote(length) + ":" + one.lengths[length];
       body += (body ? "," : "") + `{"missing":${one.missing},"nothing":${one.nothing},"bare":${one.bare},` +
-        `"odd":${one.odd},"oddValues":${one.oddValues},"notFinite":${one.notFinite},` +
+        `"odd":${one.odd},"oddValues":${one.oddValues},"oddKind":"${one.oddKind}","lacking":${one.lacking},"notFinite":${one.notFinite},` +
         `"values":${one.values},"outside":${one.outside},"fractions":${most(one)},"lengths":{${lengths}}}`;
     }
     return "[" + body + "]";
@@ -203,7 +210,7 @@
     for (let o = 0; o < request.outputs.length; o++) {
       const { id, bands, least, greatest } = request.outputs[o];
       outputs[o] = {
-        id, bands, least, greatest, missing: 0, nothing: 0, bare: 0, odd: 0, oddValues: 0, notFinite: 0,
+        id, bands, least, greatest, missing: 0, nothing: 0, bare: 0, odd: 0, oddValues: 0, oddKind: "", lacking: 0, notFinite: 0,
         values: 0, outside: 0, ofBand: create(null), fractions: create(null), lengths: create(null),
       };
     }
