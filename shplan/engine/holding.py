@@ -132,10 +132,14 @@ class Holding:
 
         Raises:
             LockedError: it is
-            LedgerError: nobody knows, or it ended
+            LedgerError: nobody knows, it ended, or it was let go of
         """
         if self._refused is not None:
             raise self._refused
+        if self._lease is None:
+            # One of several requests of an act whose other one has ended the walk.
+            message = "the ledger was let go of meanwhile; nothing more is sent"
+            raise LedgerError(message)
         if self._passed() - self._sure_at > self._sure_s and not await self._look():
             message = "the ledger does not say whether it is still held; nothing more is sent"
             raise LedgerError(message)

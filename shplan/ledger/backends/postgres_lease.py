@@ -42,6 +42,8 @@ class PostgresLease:
         self._number = 0
         self._me = holders.UNKNOWN
         self._dead: tuple[Holder, ...] = ()
+        # Why the lease ended, where the connection did: others need not have it.
+        self._ended = ""
 
     @property
     def number(self) -> int:
@@ -87,7 +89,7 @@ class PostgresLease:
         try:
             row = await self.run(self._tables.head)
         except LeaseEndedError as error:
-            msg = await self._taken_since(number)
+            msg = await self._taken_since(number) if number else ""
             if not msg:
                 raise
             raise LeaseLostError(msg) from error
@@ -133,8 +135,8 @@ class PostgresLease:
             return await session.run(work)
         except SessionLostError as error:
             await self._drop()
-            msg = f"{error}; with the connection the lease is lost"
-            raise LeaseEndedError(msg) from error
+            self._ended = f"{error}; with the connection the lease is lost"
+            raise LeaseEndedError(self._ended) from error
 
     async def demand(self, work: Callable[[Cursor_], bool]) -> None:
         """
@@ -164,7 +166,10 @@ class PostgresLease:
 
         Raises:
             LeaseLostError: none has
+            LeaseEndedError: its connection ended
         """
+        if self._session is None and self._ended:
+            raise LeaseEndedError(self._ended)
         if self._session is None:
             msg = f"the lease of the ledger {self._name} is not held here"
             raise LeaseLostError(msg)
@@ -211,6 +216,7 @@ class PostgresLease:
         """
         old, self._session = self._session, None
         lease, self._number = self._number, 0
+        self._ended = f"{error}; with the connection the lease is lost"
         if old is not None:
             await old.close()
         session = await self._server.open()
@@ -221,7 +227,7 @@ class PostgresLease:
             await session.close()
             raise
         if goes_on:
-            self._session, self._number = session, lease + 1
+            self._session, self._number, self._ended = session, lease + 1, ""
             return
         await session.close()
         told = "the entry is there" if kept else "nothing was written"
@@ -248,7 +254,7 @@ class PostgresLease:
         taken = await session.run(work)
         if isinstance(taken, Holder):
             return taken
-        self._session, self._me = session, holder
+        self._session, self._me, self._ended = session, holder, ""
         self._number, self._dead = taken
         return None
 

@@ -155,6 +155,9 @@ def test_an_append_that_never_arrived_says_so(table: PostgresPlace) -> None:
             await table.lose(backend)
             with pytest.raises(LeaseEndedError, match="nothing was written, and the lease is lost"):
                 await lease.append([adopt(2)])
+            # Nor does whoever looks then say that others have it.
+            with pytest.raises(LeaseEndedError):
+                await backend.beat()
 
     run(story())
     assert drafts_of(run(read(journal(table)))) == [adopt(1)]
