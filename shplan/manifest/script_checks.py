@@ -159,6 +159,9 @@ class ScriptChecks:
         wanted = [*dict.fromkeys(one.datasource for one in facts.inputs if one.datasource)]
         if len(data) == 1:
             return [too_few_data(wanted, ids, look.reading)] if len(wanted) > 1 else []
+        named = [one for one in ids if one]
+        if len(set(named)) < len(named):
+            return []  # They cannot be told apart, and that is said of the request.
         if len(facts.inputs) < len(data) and not wanted:
             return [unnamed_data(ids, look.reading)]
         if not all(ids) or not wanted:

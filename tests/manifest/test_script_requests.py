@@ -96,6 +96,7 @@ def said(found: list[Diagnostic]) -> list[tuple[str, str]]:
             [("error", "evalscript/datasource")],
             "the datasource `s1`",
         ),
+        (ONE, f"{TWO}, {TWO}".replace("s1", "s2"), [("warning", "request/collection")] * 3, ""),
         # By its number, where it has no name.
         (FUSED.replace("s1", "1").replace("s.1", "s['1']"), TWO, [], ""),
     ],
