@@ -115,7 +115,7 @@ def test_what_is_no_plan_is_said_so(project: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (("ouptut",), "Did you mean `shplan output`?"),
+        (("ouptut",), "did you mean `shplan output`?"),
         (("plan", "--selekt", "x"), "--select"),
         (("plan", "--select", "ByocCollection/feilds"), "did you mean ByocCollection/fields?"),
         (("why", "ByocTiles/field"), "did you mean ByocTiles/fields?"),
