@@ -119,22 +119,20 @@ class Report:
         """
         Return how the command leaves.
 
-        130 when interrupted, 6 where the ledger could not be had again, 3 where it could not be
-        used any more, 7 where a person must decide, 4 where something is stale, 3 when something
-        failed or was skipped, else 0.
+        130 when interrupted, 6 where the ledger could not be had again, 7 where a person must
+        decide, 4 where something is stale, 3 when something failed or was skipped or the ledger
+        could not be used any more, else 0.
         """
         if self.interrupted:
             return 130
         if self.locked:
             return 6
-        if self.unusable:
-            return 3
         endings = {result.ending for result in self.results}
         if Ending.UNDECIDED in endings:
             return 7
         if Ending.STALE in endings:
             return 4
-        return 3 if endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
+        return 3 if self.unusable or endings - {Ending.DONE, Ending.RUNNING, Ending.LEFT} else 0
 
 
 async def execute(
