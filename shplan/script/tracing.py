@@ -41,6 +41,9 @@ _EMPTY = frozenset(["null", "undefined"])
 # Statements after which the next one is reached, and after which none is.
 _PASSED = frozenset(["expression_statement", "variable_declaration", "lexical_declaration"])
 _LEFT = frozenset(["return_statement", "throw_statement"])
+# Those that hold others, all of which are gone through; and those of which that is not certain.
+_BLOCKS = frozenset(["statement_block", "else_clause", "labeled_statement"])
+_WINDING = frozenset(["switch_statement", "try_statement", "while_statement", "do_statement"])
 _DEEPEST = 30
 
 
@@ -69,12 +72,14 @@ class Given:
         output: its key, empty where it is all that is returned
         length: of the list, None for a number in no list
         plain: it holds nothing but numbers that are written out
+        unset: it holds a variable that nothing is ever assigned to
     """
 
     output: str
     length: int | None
     span: Span
     plain: bool = False
+    unset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Traced:
         written: members that something is assigned to, of whatever object
         writes_any: a sample is given members by names that are put together
         ends: the last statement of `evaluatePixel()`, where it returns nothing and others return something
+        returns: `evaluatePixel()` returns something somewhere, or it cannot be told
     """
 
     uses: tuple[Use, ...] = ()
@@ -95,6 +101,7 @@ class Traced:
     written: frozenset[str] = frozenset()
     writes_any: bool = False
     ends: Span | None = None
+    returns: bool = True
 
 
 @dataclass(slots=True)
@@ -145,6 +152,8 @@ class _Tracer:
         self._functions: dict[str, list[Node]] = {}
         self._inner: dict[int, _Scope] = {}
         self._written: set[str] = set()
+        # Variables that are declared without a value, by their scope.
+        self._bare: set[tuple[int, str]] = set()
         self._inside: set[int] = set()
         # What names stand for, by their scope: known once all that they are given is.
         self._kinds: dict[tuple[int, str], Kind | None] = {}
@@ -175,7 +184,8 @@ class _Tracer:
             found += self._uses(node, scope)
         given = tuple(self._given(pixels))
         any_ = any(self._kind(node, scope) is not None for node, scope in self._computed)
-        return Traced(tuple(found), given, frozenset(self._written), any_, self._ends(pixels))
+        ends, returns = self._ends(pixels), self._returns(pixels)
+        return Traced(tuple(found), given, frozenset(self._written), any_, ends, returns)
 
     # --- scopes ----------------------------------------------------------------------------
 
@@ -220,6 +230,8 @@ class _Tracer:
             self._named(self._word(name), value, scope)
         elif name.type == "identifier":
             self._add(name, scope, None if value is None else _Source(value, scope))
+            if value is None:
+                self._bare.add((id(scope), self._word(name)))
         else:
             self._add(name, scope, _Source(None, None))
 
@@ -469,7 +481,8 @@ class _Tracer:
             holes = any(after == "," and before in "[," for before, after in pairwise(marks))
             if items and not holes and all(one.type != "spread_element" for one in items):
                 plain = all(self._is_written_out(one) for one in items)
-                yield Given(output, len(items), self._span(node), plain)
+                unset = any(self._is_unset(one) for one in items)
+                yield Given(output, len(items), self._span(node), plain, unset)
         elif self._is_number(node):
             yield Given(output, None, self._span(node))
 
@@ -479,16 +492,27 @@ class _Tracer:
         if body is None or body.type != "statement_block":
             return None
         statements = _without_comments(body)
-        if not statements or any(one.type in _LEFT for one in statements):
+        if not statements or any(_leaves(one) for one in statements):
             return None
         last = statements[-1]
-        if last.type not in _PASSED:
-            return None
-        returns = any(
-            node.type == "return_statement" and scope.function == pixels and node.named_children
+        return self._span(last) if last.type in _PASSED and self._returns(pixels) else None
+
+    def _returns(self, pixels: Node) -> bool:
+        """Tell whether a value is returned somewhere, whatever it is."""
+        body = pixels.child_by_field_name("body")
+        return (body is not None and body.type != "statement_block") or any(
+            node.type == "return_statement" and scope.function == pixels and _without_comments(node)
             for node, scope in self._nodes
         )
-        return self._span(last) if returns else None
+
+    def _is_unset(self, node: Node) -> bool:
+        """Tell whether a value that `evaluatePixel()` returns is a variable which nothing is assigned to."""
+        pixels = self._pixels()
+        if pixels is None or node.type != "identifier":
+            return False
+        name = self._word(node)
+        holder = self._inner[pixels.id].holder(name)
+        return holder is not None and (id(holder), name) in self._bare and not holder.names[name]
 
     def _is_written_out(self, node: Node) -> bool:
         return node.type in ("number", "unary_expression") or self._word(node) == "NaN"
@@ -502,6 +526,35 @@ class _Tracer:
             and operator is not None
             and self._word(operator) in _ARITHMETIC
         )
+
+
+def _leaves(statement: Node, depth: int = 0) -> bool:
+    """Tell whether what follows a statement may never be reached: where it is not plain, it counts as such."""
+    if statement.type in _LEFT or depth > _DEEPEST:
+        return True
+    children = _without_comments(statement)
+    if statement.type == "if_statement":
+        branches = [
+            branch
+            for name in ("consequence", "alternative")
+            if (branch := statement.child_by_field_name(name)) is not None
+        ]
+        return len(branches) == 2 and all(_leaves(one, depth + 1) for one in branches)
+    if statement.type in _BLOCKS:
+        return any(_leaves(one, depth + 1) for one in children)
+    return statement.type in _WINDING and any(_returns(one) for one in children)
+
+
+def _returns(node: Node) -> bool:
+    """Tell whether a return stands somewhere in a statement, beside those of functions in it."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if one.type in _LEFT:
+            return True
+        if one.type not in _FUNCTIONS:
+            stack += one.named_children
+    return False
 
 
 def _parameters(function: Node) -> list[Node]:

@@ -86,6 +86,16 @@ def test_the_body_of_an_arrow_is_what_it_returns() -> None:
         ("if (s.a) return [1]; throw new Error();", False),
         ("if (s.a) return; x();", False),
         ("x();", False),
+        # It is not reached, or may not be.
+        ("if (s.a) return [1]; else { return [2]; } x();", False),
+        ("if (s.a) return [1]; else if (s.b) return [2]; else throw 3; x();", False),
+        ("if (s.a) return [1]; else if (s.b) return [2]; x();", True),
+        ("if (s.a) { x(); } else { return [2]; } x();", True),
+        ("{ return [1]; } x();", False),
+        ("try { return [1]; } catch { return [2]; } x();", False),
+        ("switch (s.a) { case 1: return [1]; default: return [2]; } x();", False),
+        ("while (true) { if (s.a) return [1]; } x();", False),
+        ("for (const one of s) { return [1]; } x();", True),
     ],
 )
 def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
@@ -114,3 +124,34 @@ def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
 )
 def test_any_text_is_read(text: str) -> None:
     read(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "returns"),
+    [
+        ("[s.a];", False),
+        ("return;", False),
+        ("s.map((one) => { return one.a; });", False),
+        ("if (s.a > 7) return [1];", True),
+        ("return table[s.a];", True),
+    ],
+)
+def test_that_nothing_is_ever_returned_is_seen(body: str, *, returns: bool) -> None:
+    assert read(f"function evaluatePixel(s) {{ {body} }}").traced.returns is returns
+
+
+@pytest.mark.parametrize(
+    ("body", "unset"),
+    [
+        ("let n; return [n];", True),
+        ("return [n];", True),
+        ("let n; n = 1; return [n];", False),
+        ("let n; for (const one of s) if (one.a) n = one; return [n];", False),
+        ("let n; [n] = s.a; return [n];", False),
+        ("let n; n += 1; return [n];", False),
+        ("return [t, s.a, table[s.a]];", False),
+    ],
+)
+def test_a_variable_that_nothing_is_assigned_to_is_seen(body: str, *, unset: bool) -> None:
+    (one,) = read(f"var n; function evaluatePixel(s, t) {{ {body} }}").traced.given
+    assert one.unset is unset
