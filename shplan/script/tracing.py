@@ -36,6 +36,10 @@ _ONES = frozenset(["find", "at", "pop", "shift"])
 _FIRST_OF_EACH = frozenset(
     ["forEach", "map", "filter", "find", "findIndex", "some", "every", "flatMap"]
 )
+# What gives its first argument members.
+_WRITERS = frozenset(
+    ["Object.assign", "Object.defineProperty", "Object.defineProperties", "Reflect.set"]
+)
 _ARITHMETIC = frozenset(["-", "*", "/", "**"])
 _EMPTY = frozenset(["null", "undefined"])
 # Statements after which the next one is reached, and after which none is.
@@ -183,7 +187,7 @@ class _Tracer:
         for node, scope in self._nodes:
             found += self._uses(node, scope)
         given = tuple(self._given(pixels))
-        any_ = any(self._kind(node, scope) is not None for node, scope in self._computed)
+        any_ = any(self._may_be_sample(node, scope) for node, scope in self._computed)
         ends, returns = self._ends(pixels), self._returns(pixels)
         return Traced(tuple(found), given, frozenset(self._written), any_, ends, returns)
 
@@ -281,6 +285,8 @@ class _Tracer:
             self._call_of(self._word(called), given, scope)
         elif called.type == "member_expression":
             self._callback(called, given, scope)
+            if given and self._word(called) in _WRITERS:
+                self._computed.append((given[0], scope))
         # A function that is handed on is called by others, with whatever they have.
         for one in given:
             if one.type == "identifier" and self._word(one) in self._functions:
@@ -345,6 +351,18 @@ class _Tracer:
         if node.type == "call_expression":
             return self._kind_of_call(node, scope, depth + 1)
         return None
+
+    def _may_be_sample(self, node: Node, scope: _Scope) -> bool:
+        """Tell whether an expression is of the samples, or an argument, which may be anything."""
+        if self._kind(node, scope) is not None:
+            return True
+        holder = scope.holder(self._word(node)) if node.type == "identifier" else None
+        function = None if holder is None else holder.function
+        return function is not None and any(
+            self._word(bound) == self._word(node)
+            for one in _parameters(function)
+            for bound in _bound(one)
+        )
 
     def _kind_of_call(self, node: Node, scope: _Scope, depth: int) -> Kind | None:
         called = node.child_by_field_name("function")
@@ -467,11 +485,15 @@ class _Tracer:
                     yield from self._value(branch, depth + 1)
         elif node.type == "object":
             for one in _without_comments(node):
-                key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
-                if one.type == "pair" and key is not None and value is not None:
-                    yield from self._listed(value, self._word(key).strip("\"'"))
+                yield from self._of_output(one)
         else:
             yield from self._listed(node, "")
+
+    def _of_output(self, node: Node) -> Iterator[Given]:
+        key, value = node.child_by_field_name("key"), node.child_by_field_name("value")
+        # What `[name]` comes to, the text does not say.
+        if key is not None and value is not None and key.type in ("property_identifier", "string"):
+            yield from self._listed(value, self._word(key).strip("\"'"))
 
     def _listed(self, node: Node, output: str) -> Iterator[Given]:
         if node.type == "array":

@@ -191,6 +191,12 @@ LENIENT = {
         argument="s, told",
         more=TILE,
     ),
+    "a sample that is given more members": script(
+        "Object.assign(s, {index: s.B08 - s.B04}); return [s.B04 > 7 ? s.index : s.B04];"
+    ),
+    "an output by a name that is kept somewhere": script(
+        "return {[id]: [s.B04 + s.B08]};", output="[{id, bands: 1}]"
+    ).replace("function setup", "const id = 'index';\nfunction setup"),
     "an end that nobody comes to": script(
         "if (s.B04 > s.B08) { return [s.B04]; } else { return [s.B08]; } const rest = 7;"
     ),

@@ -61,6 +61,7 @@ def test_an_argument_that_is_a_pattern_is_read() -> None:
         ("return [1, s.a];", [("", 2)]),
         ("return s.a ? [1] : s.b ? [1, 2] : (x);", [("", 1), ("", 2)]),
         ("return {a: [1], 'b': [1, 2], c: 3 * s.a, ...d};", [("a", 1), ("b", 2), ("c", None)]),
+        ("return {a: [1], [b]: [1], [`c`]: [1]};", [("a", 1)]),
         ("return NaN;", [("", None)]),
         ("return [...a, 1]; return []; return [, 1]; return f(s); return s.a + 1;", []),
         ("const f = () => { return [1]; }; return [1 /* one */, 2];", [("", 2)]),
@@ -155,3 +156,21 @@ def test_that_nothing_is_ever_returned_is_seen(body: str, *, returns: bool) -> N
 def test_a_variable_that_nothing_is_assigned_to_is_seen(body: str, *, unset: bool) -> None:
     (one,) = read(f"var n; function evaluatePixel(s, t) {{ {body} }}").traced.given
     assert one.unset is unset
+
+
+@pytest.mark.parametrize(
+    ("body", "writes"),
+    [
+        ("s[name] = 1;", True),
+        ("for (const one of s) one[`b`] = 1;", True),
+        ("Object.assign(s, {b: 1});", True),
+        ("s.forEach((one, k) => Object.defineProperty(one, 'b', {value: k}));", True),
+        # An argument of a function that is called with this and that.
+        ("put(s, 'b'); put(other, 'b');", True),
+        ("Object.assign({}, s); const list = []; list[0] = s.a; s.b = 1;", False),
+    ],
+)
+def test_samples_that_are_given_members_are_seen(body: str, *, writes: bool) -> None:
+    more = "function put(to, name) { to[name] = 1; }\n" if "put" in body else ""
+    traced = read(f"{more}function evaluatePixel(s) {{ {body} }}").traced
+    assert traced.writes_any is writes
