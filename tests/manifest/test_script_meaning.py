@@ -180,6 +180,12 @@ LENIENT = {
     "a colour for each class": script(
         "const of = {20: [0, 1], 95: [1, 0]}; return of[s.Map];", bands='["Map"]', output=TWO
     ),
+    "a class as it is": script(
+        "return [s.Map];", bands='["Map"]', output='{bands: 1, sampleType: "UINT8"}'
+    ),
+    "a share in a byte": script(
+        "return [s.share];", bands='["share"]', output='{bands: 1, sampleType: "INT8"}'
+    ),
     "a number for each class": script(
         "const of = {20: 0.2, 95: 0.5}; const height = of[s.Map]; return [height];",
         bands='["Map"]',
