@@ -189,7 +189,7 @@ def _of_values(one: Returned, look: Look) -> Remarks:
         and one.of_band >= _ENOUGH_VALUES
         and one.fractions > _MOST_OUTSIDE * one.of_band
     ):
-        of = f"a band of output `{name}`" if one.facts.bands > 1 else f"output `{name}`"
+        of = f"output `{name}`" if one.of_band == one.values else f"a band of output `{name}`"
         yield warned(
             "sample-type",
             "Fractions in whole numbers",

@@ -183,6 +183,10 @@ LENIENT = {
     "a class as it is": script(
         "return [s.Map];", bands='["Map"]', output='{bands: 1, sampleType: "UINT8"}'
     ),
+    "shares in percent, one of which is always small": script(
+        "return [100 * s.B04, s.B08 ** 9 * 4, 0.3 * s.B08];",
+        output='{bands: 3, sampleType: "UINT8"}',
+    ),
     "a share in a byte": script(
         "return [s.share];", bands='["share"]', output='{bands: 1, sampleType: "INT8"}'
     ),
