@@ -10,6 +10,7 @@ from shplan.manifest.collections import MASK
 from shplan.manifest.script_meaning import amiss
 from shplan.manifest.script_remarks import Look
 from shplan.manifest.script_values import (
+    BYTES,
     DAYS,
     MANY_DAYS,
     days_of,
@@ -95,11 +96,12 @@ def _seen(
         seen, days, wrong = _better(
             rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
         )
-    if wrong:
-        # Bands of one's own are digital numbers as often as fractions.
-        seen, *_ = _better(
-            rendering, reading, known, days, keyed_by=name, unit="DN", than=(seen, days, wrong)
-        )
+    for unit in ("DN", BYTES):
+        # Bands of one's own are digital numbers as often as fractions, and classes or shares in bytes.
+        if wrong:
+            seen, days, wrong = _better(
+                rendering, reading, known, days, keyed_by=name, unit=unit, than=(seen, days, wrong)
+            )
     return seen
 
 

@@ -74,24 +74,32 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             reading.declared.get("evaluatePixel"),
         )
     elif seen.empty == seen.pixels and any(one.facts.bands for one in seen.outputs):
-        yield Remark(
-            "nothing-returned",
-            "Nothing returned",
-            "`evaluatePixel()` returned nothing at any made-up pixel.",
-            "The service wants a list with a number for each band.",
-            "return [value]",
-            reading.declared.get("evaluatePixel"),
-            # With other scenes it might have returned something; or user data are all that it is for.
-            Severity.WARNING
-            if seen.unfed or "updateOutputMetadata" in look.facts.functions
-            else Severity.ERROR,
-        )
+        yield from _of_nothing(look)
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
             sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             yield from _of_lengths(one, reading, sure=sure)
         yield from _of_values(one, look)
+
+
+def _of_nothing(look: Look) -> Remarks:
+    """Say that nothing comes back, where that is so of other scenes, days and classes as well."""
+    traced = look.reading.traced
+    if look.reading.assembled or (traced.returns and traced.ends is None):
+        return
+    yield Remark(
+        "nothing-returned",
+        "Nothing returned",
+        "`evaluatePixel()` returned nothing at any made-up pixel.",
+        "The service wants a list with a number for each band.",
+        "return [value]",
+        look.reading.declared.get("evaluatePixel"),
+        # On another path it may return something; or user data are all that it is for.
+        Severity.WARNING
+        if traced.returns or "updateOutputMetadata" in look.facts.functions
+        else Severity.ERROR,
+    )
 
 
 def unasked(look: Look, asked: AbstractSet[str]) -> Remarks:
@@ -181,7 +189,7 @@ def _of_values(one: Returned, look: Look) -> Remarks:
         and one.of_band >= _ENOUGH_VALUES
         and one.fractions > _MOST_OUTSIDE * one.of_band
     ):
-        of = f"a band of output `{name}`" if one.facts.bands > 1 else f"output `{name}`"
+        of = f"output `{name}`" if one.of_band == one.values else f"a band of output `{name}`"
         yield warned(
             "sample-type",
             "Fractions in whole numbers",
@@ -212,6 +220,8 @@ def _of_members(one: Returned, look: Look) -> Remarks:
         # Several inputs may be one source, whose samples look otherwise.
         and len(look.facts.inputs) == 1
         and not (seen is not None and (seen.unfed or seen.failed))
+        # What is looked up by a class or a day may be there for others than the made-up ones.
+        and any(one.unset for one in reading.traced.given)
     ):
         yield warned(
             "output-form",

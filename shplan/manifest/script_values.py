@@ -67,7 +67,10 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "QA": (0, 255),
     "QUALITY_FLAGS": (0, 2**31),
 }
+# No unit of the service: of bands whose values are kept in a byte.
+BYTES: Final = "BYTES"
 _BY_UNIT: Mapping[str, tuple[float, float]] = {
+    BYTES: (0, 255),
     "REFLECTANCE": (0, 1),
     "DN": (0, 10000),
     "DEGREES": (0, 180),

@@ -75,8 +75,9 @@ class Returned:
         lengths: pixels by the length of their list
         values: finite numbers
         outside: of these, the ones that the sample type cannot hold
-        fractions: of the values of the band that has most of them, the ones between -1 and 1 that are not 0
-        of_band: the finite numbers of that band
+        fractions: of all values, where most are some, else of the band within -1 and 1 that has most of them: the ones
+            between -1 and 1 that are not 0
+        of_band: the finite numbers of all bands, or else of that one
         not_finite: NaN and infinities
         odd_values: members of lists that are no numbers, nor a list of one
         odd_kind: what the first of them is: `text`, `list` or `object`; empty where there is none

@@ -36,11 +36,18 @@ _ONES = frozenset(["find", "at", "pop", "shift"])
 _FIRST_OF_EACH = frozenset(
     ["forEach", "map", "filter", "find", "findIndex", "some", "every", "flatMap"]
 )
+# What gives its first argument members.
+_WRITERS = frozenset(
+    ["Object.assign", "Object.defineProperty", "Object.defineProperties", "Reflect.set"]
+)
 _ARITHMETIC = frozenset(["-", "*", "/", "**"])
 _EMPTY = frozenset(["null", "undefined"])
 # Statements after which the next one is reached, and after which none is.
 _PASSED = frozenset(["expression_statement", "variable_declaration", "lexical_declaration"])
 _LEFT = frozenset(["return_statement", "throw_statement"])
+# Those that hold others, all of which are gone through; and those of which that is not certain.
+_BLOCKS = frozenset(["statement_block", "else_clause", "labeled_statement"])
+_WINDING = frozenset(["switch_statement", "try_statement", "while_statement", "do_statement"])
 _DEEPEST = 30
 
 
@@ -69,12 +76,14 @@ class Given:
         output: its key, empty where it is all that is returned
         length: of the list, None for a number in no list
         plain: it holds nothing but numbers that are written out
+        unset: it holds a variable that nothing is ever assigned to
     """
 
     output: str
     length: int | None
     span: Span
     plain: bool = False
+    unset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class Traced:
         written: members that something is assigned to, of whatever object
         writes_any: a sample is given members by names that are put together
         ends: the last statement of `evaluatePixel()`, where it returns nothing and others return something
+        returns: `evaluatePixel()` returns something somewhere, or it cannot be told
     """
 
     uses: tuple[Use, ...] = ()
@@ -95,6 +105,7 @@ class Traced:
     written: frozenset[str] = frozenset()
     writes_any: bool = False
     ends: Span | None = None
+    returns: bool = True
 
 
 @dataclass(slots=True)
@@ -145,6 +156,8 @@ class _Tracer:
         self._functions: dict[str, list[Node]] = {}
         self._inner: dict[int, _Scope] = {}
         self._written: set[str] = set()
+        # Variables that are declared without a value, by their scope.
+        self._bare: set[tuple[int, str]] = set()
         self._inside: set[int] = set()
         # What names stand for, by their scope: known once all that they are given is.
         self._kinds: dict[tuple[int, str], Kind | None] = {}
@@ -174,8 +187,9 @@ class _Tracer:
         for node, scope in self._nodes:
             found += self._uses(node, scope)
         given = tuple(self._given(pixels))
-        any_ = any(self._kind(node, scope) is not None for node, scope in self._computed)
-        return Traced(tuple(found), given, frozenset(self._written), any_, self._ends(pixels))
+        any_ = any(self._may_be_sample(node, scope) for node, scope in self._computed)
+        ends, returns = self._ends(pixels), self._returns(pixels)
+        return Traced(tuple(found), given, frozenset(self._written), any_, ends, returns)
 
     # --- scopes ----------------------------------------------------------------------------
 
@@ -220,6 +234,8 @@ class _Tracer:
             self._named(self._word(name), value, scope)
         elif name.type == "identifier":
             self._add(name, scope, None if value is None else _Source(value, scope))
+            if value is None:
+                self._bare.add((id(scope), self._word(name)))
         else:
             self._add(name, scope, _Source(None, None))
 
@@ -269,6 +285,8 @@ class _Tracer:
             self._call_of(self._word(called), given, scope)
         elif called.type == "member_expression":
             self._callback(called, given, scope)
+            if given and self._word(called) in _WRITERS:
+                self._computed.append((given[0], scope))
         # A function that is handed on is called by others, with whatever they have.
         for one in given:
             if one.type == "identifier" and self._word(one) in self._functions:
@@ -333,6 +351,18 @@ class _Tracer:
         if node.type == "call_expression":
             return self._kind_of_call(node, scope, depth + 1)
         return None
+
+    def _may_be_sample(self, node: Node, scope: _Scope) -> bool:
+        """Tell whether an expression is of the samples, or an argument, which may be anything."""
+        if self._kind(node, scope) is not None:
+            return True
+        holder = scope.holder(self._word(node)) if node.type == "identifier" else None
+        function = None if holder is None else holder.function
+        return function is not None and any(
+            self._word(bound) == self._word(node)
+            for one in _parameters(function)
+            for bound in _bound(one)
+        )
 
     def _kind_of_call(self, node: Node, scope: _Scope, depth: int) -> Kind | None:
         called = node.child_by_field_name("function")
@@ -455,11 +485,15 @@ class _Tracer:
                     yield from self._value(branch, depth + 1)
         elif node.type == "object":
             for one in _without_comments(node):
-                key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
-                if one.type == "pair" and key is not None and value is not None:
-                    yield from self._listed(value, self._word(key).strip("\"'"))
+                yield from self._of_output(one)
         else:
             yield from self._listed(node, "")
+
+    def _of_output(self, node: Node) -> Iterator[Given]:
+        key, value = node.child_by_field_name("key"), node.child_by_field_name("value")
+        # What `[name]` comes to, the text does not say.
+        if key is not None and value is not None and key.type in ("property_identifier", "string"):
+            yield from self._listed(value, self._word(key).strip("\"'"))
 
     def _listed(self, node: Node, output: str) -> Iterator[Given]:
         if node.type == "array":
@@ -469,7 +503,8 @@ class _Tracer:
             holes = any(after == "," and before in "[," for before, after in pairwise(marks))
             if items and not holes and all(one.type != "spread_element" for one in items):
                 plain = all(self._is_written_out(one) for one in items)
-                yield Given(output, len(items), self._span(node), plain)
+                unset = any(self._is_unset(one) for one in items)
+                yield Given(output, len(items), self._span(node), plain, unset)
         elif self._is_number(node):
             yield Given(output, None, self._span(node))
 
@@ -479,16 +514,27 @@ class _Tracer:
         if body is None or body.type != "statement_block":
             return None
         statements = _without_comments(body)
-        if not statements or any(one.type in _LEFT for one in statements):
+        if not statements or any(_leaves(one) for one in statements):
             return None
         last = statements[-1]
-        if last.type not in _PASSED:
-            return None
-        returns = any(
-            node.type == "return_statement" and scope.function == pixels and node.named_children
+        return self._span(last) if last.type in _PASSED and self._returns(pixels) else None
+
+    def _returns(self, pixels: Node) -> bool:
+        """Tell whether a value is returned somewhere, whatever it is."""
+        body = pixels.child_by_field_name("body")
+        return (body is not None and body.type != "statement_block") or any(
+            node.type == "return_statement" and scope.function == pixels and _without_comments(node)
             for node, scope in self._nodes
         )
-        return self._span(last) if returns else None
+
+    def _is_unset(self, node: Node) -> bool:
+        """Tell whether a value that `evaluatePixel()` returns is a variable which nothing is assigned to."""
+        pixels = self._pixels()
+        if pixels is None or node.type != "identifier":
+            return False
+        name = self._word(node)
+        holder = self._inner[pixels.id].holder(name)
+        return holder is not None and (id(holder), name) in self._bare and not holder.names[name]
 
     def _is_written_out(self, node: Node) -> bool:
         return node.type in ("number", "unary_expression") or self._word(node) == "NaN"
@@ -502,6 +548,35 @@ class _Tracer:
             and operator is not None
             and self._word(operator) in _ARITHMETIC
         )
+
+
+def _leaves(statement: Node, depth: int = 0) -> bool:
+    """Tell whether what follows a statement may never be reached: where it is not plain, it counts as such."""
+    if statement.type in _LEFT or depth > _DEEPEST:
+        return True
+    children = _without_comments(statement)
+    if statement.type == "if_statement":
+        branches = [
+            branch
+            for name in ("consequence", "alternative")
+            if (branch := statement.child_by_field_name(name)) is not None
+        ]
+        return len(branches) == 2 and all(_leaves(one, depth + 1) for one in branches)
+    if statement.type in _BLOCKS:
+        return any(_leaves(one, depth + 1) for one in children)
+    return statement.type in _WINDING and any(_returns(one) for one in children)
+
+
+def _returns(node: Node) -> bool:
+    """Tell whether a return stands somewhere in a statement, beside those of functions in it."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if one.type in _LEFT:
+            return True
+        if one.type not in _FUNCTIONS:
+            stack += one.named_children
+    return False
 
 
 def _parameters(function: Node) -> list[Node]:

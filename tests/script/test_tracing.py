@@ -61,6 +61,7 @@ def test_an_argument_that_is_a_pattern_is_read() -> None:
         ("return [1, s.a];", [("", 2)]),
         ("return s.a ? [1] : s.b ? [1, 2] : (x);", [("", 1), ("", 2)]),
         ("return {a: [1], 'b': [1, 2], c: 3 * s.a, ...d};", [("a", 1), ("b", 2), ("c", None)]),
+        ("return {a: [1], [b]: [1], [`c`]: [1]};", [("a", 1)]),
         ("return NaN;", [("", None)]),
         ("return [...a, 1]; return []; return [, 1]; return f(s); return s.a + 1;", []),
         ("const f = () => { return [1]; }; return [1 /* one */, 2];", [("", 2)]),
@@ -86,6 +87,16 @@ def test_the_body_of_an_arrow_is_what_it_returns() -> None:
         ("if (s.a) return [1]; throw new Error();", False),
         ("if (s.a) return; x();", False),
         ("x();", False),
+        # It is not reached, or may not be.
+        ("if (s.a) return [1]; else { return [2]; } x();", False),
+        ("if (s.a) return [1]; else if (s.b) return [2]; else throw 3; x();", False),
+        ("if (s.a) return [1]; else if (s.b) return [2]; x();", True),
+        ("if (s.a) { x(); } else { return [2]; } x();", True),
+        ("{ return [1]; } x();", False),
+        ("try { return [1]; } catch { return [2]; } x();", False),
+        ("switch (s.a) { case 1: return [1]; default: return [2]; } x();", False),
+        ("while (true) { if (s.a) return [1]; } x();", False),
+        ("for (const one of s) { return [1]; } x();", True),
     ],
 )
 def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
@@ -114,3 +125,52 @@ def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
 )
 def test_any_text_is_read(text: str) -> None:
     read(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "returns"),
+    [
+        ("[s.a];", False),
+        ("return;", False),
+        ("s.map((one) => { return one.a; });", False),
+        ("if (s.a > 7) return [1];", True),
+        ("return table[s.a];", True),
+    ],
+)
+def test_that_nothing_is_ever_returned_is_seen(body: str, *, returns: bool) -> None:
+    assert read(f"function evaluatePixel(s) {{ {body} }}").traced.returns is returns
+
+
+@pytest.mark.parametrize(
+    ("body", "unset"),
+    [
+        ("let n; return [n];", True),
+        ("return [n];", True),
+        ("let n; n = 1; return [n];", False),
+        ("let n; for (const one of s) if (one.a) n = one; return [n];", False),
+        ("let n; [n] = s.a; return [n];", False),
+        ("let n; n += 1; return [n];", False),
+        ("return [t, s.a, table[s.a]];", False),
+    ],
+)
+def test_a_variable_that_nothing_is_assigned_to_is_seen(body: str, *, unset: bool) -> None:
+    (one,) = read(f"var n; function evaluatePixel(s, t) {{ {body} }}").traced.given
+    assert one.unset is unset
+
+
+@pytest.mark.parametrize(
+    ("body", "writes"),
+    [
+        ("s[name] = 1;", True),
+        ("for (const one of s) one[`b`] = 1;", True),
+        ("Object.assign(s, {b: 1});", True),
+        ("s.forEach((one, k) => Object.defineProperty(one, 'b', {value: k}));", True),
+        # An argument of a function that is called with this and that.
+        ("put(s, 'b'); put(other, 'b');", True),
+        ("Object.assign({}, s); const list = []; list[0] = s.a; s.b = 1;", False),
+    ],
+)
+def test_samples_that_are_given_members_are_seen(body: str, *, writes: bool) -> None:
+    more = "function put(to, name) { to[name] = 1; }\n" if "put" in body else ""
+    traced = read(f"{more}function evaluatePixel(s) {{ {body} }}").traced
+    assert traced.writes_any is writes

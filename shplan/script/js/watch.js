@@ -20,7 +20,7 @@
   const call = Reflect.apply;
   const owns = uncurry(Object.prototype.hasOwnProperty);
   const MOST_NAMES = 200;
-  const MOST_BANDS = 64;
+  const MOST_BANDS = 64, MOST = 0.9, NEAR = 0.5;
   let noted = null;
 
   function fresh() {
@@ -122,9 +122,12 @@
     if (!isFinite(value)) { output.notFinite++; return; }
     output.values++;
     if (value < output.least || value > output.greatest) output.outside++;
+    const size = value < 0 ? -value : value, between = size > 0 && size < 1;
+    if (between) output.between++;
     if (band >= MOST_BANDS) return;
     output.ofBand[band] = (output.ofBand[band] || 0) + 1;
-    if (value > -1 && value < 1 && value !== 0) output.fractions[band] = (output.fractions[band] || 0) + 1;
+    if (between) output.fractions[band] = (output.fractions[band] || 0) + 1;
+    if (!(size <= output.peaks[band])) output.peaks[band] = size;
   }
 
   function judge(outputs, main, value) {
@@ -171,10 +174,13 @@
     return "[" + body + "]";
   }
 
-  // Of the band that has the largest share of them: [fractions, values].
+  // Of all bands, where most of their values are some; else of the band that has the largest share of them:
+  // [fractions, values]. A band that goes beyond 1, or nowhere near it, may be of shares in percent.
   function most(output) {
+    if (output.between > MOST * output.values) return `[${output.between},${output.values}]`;
     let fractions = 0, values = 0;
     for (const band in output.ofBand) {
+      if (output.peaks[band] > 1 || output.peaks[band] < NEAR) continue;
       const own = output.fractions[band] || 0, all = output.ofBand[band];
       if (!values || own * values > fractions * all) { fractions = own; values = all; }
     }
@@ -211,7 +217,8 @@
       const { id, bands, least, greatest } = request.outputs[o];
       outputs[o] = {
         id, bands, least, greatest, missing: 0, nothing: 0, bare: 0, odd: 0, oddValues: 0, oddKind: "", lacking: 0, notFinite: 0,
-        values: 0, outside: 0, ofBand: create(null), fractions: create(null), lengths: create(null),
+        values: 0, outside: 0, between: 0, ofBand: create(null), fractions: create(null), peaks: create(null),
+        lengths: create(null),
       };
     }
     outputs.length = request.outputs.length;
