@@ -655,6 +655,7 @@ def _environments(draw: Draw, scene: _Scene) -> Document:
         "env.tokenUrl": lambda: "https://sh.example.com/oauth/token",
         "env.profile": lambda: "acme",
         "env.ledger": lambda: "ledgers/here",
+        "env.ledgerOf": lambda: "farm/prod",
         "env.budget": lambda: {"maxPu": 1000},
         "env.variables": dict,
         "env.listLag": lambda: "0s",
