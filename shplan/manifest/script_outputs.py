@@ -23,7 +23,7 @@ from shplan.script.reading import Reading
 _NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
 _MOST_OUTSIDE = 0.9
 # Outputs that browsers of imagery and the Statistical API ask for, of a script that others use as well.
-_OF_OTHERS = frozenset([MASK, "index", "eobrowserStats"])
+_OF_OTHERS = frozenset([MASK, "index", "browserStats", "eobrowserStats"])
 
 
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
@@ -81,10 +81,7 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             "The service wants a list with a number for each band.",
             "return [value]",
             reading.declared.get("evaluatePixel"),
-            # With other scenes it might have returned something; or user data are all that it is for.
-            Severity.WARNING
-            if seen.unfed or "updateOutputMetadata" in look.facts.functions
-            else Severity.ERROR,
+            _of_nothing(look, seen),
         )
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
@@ -92,6 +89,16 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             yield from _of_lengths(one, reading, sure=sure)
         yield from _of_values(one, look)
+
+
+def _of_nothing(look: Look, seen: Seen) -> Severity:
+    """Return how sure it is that a script returns nothing, which returned nothing at any made-up pixel."""
+    traced = look.reading.traced
+    if traced.gives and traced.ends is None:
+        return Severity.HINT  # of other imagery it may return something
+    # With other scenes it might have returned something; or user data are all that it is for.
+    doubt = seen.unfed or "updateOutputMetadata" in look.facts.functions
+    return Severity.WARNING if doubt else Severity.ERROR
 
 
 def unasked(look: Look, asked: AbstractSet[str]) -> Remarks:
@@ -211,6 +218,8 @@ def _of_members(one: Returned, look: Look) -> Remarks:
         and not one.values + one.not_finite
         # Several inputs may be one source, whose samples look otherwise.
         and len(look.facts.inputs) == 1
+        # Of other imagery it may find one.
+        and not look.reading.traced.chooses
         and not (seen is not None and (seen.unfed or seen.failed))
     ):
         yield warned(

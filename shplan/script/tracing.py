@@ -41,6 +41,13 @@ _EMPTY = frozenset(["null", "undefined"])
 # Statements after which the next one is reached, and after which none is.
 _PASSED = frozenset(["expression_statement", "variable_declaration", "lexical_declaration"])
 _LEFT = frozenset(["return_statement", "throw_statement"])
+# Of what is done under a condition, what may be the only thing that gives a name its value; and what may find nothing.
+_CONDITIONS = frozenset(
+    ["if_statement", "switch_statement", "ternary_expression", "while_statement"]
+)
+_GIVING = frozenset(["assignment_expression", "augmented_assignment_expression", "call_expression"])
+_FINDING = frozenset(["filter", "find", "get", "match", "exec", "pop", "shift"])
+_WRITTEN_KEYS = frozenset(["property_identifier", "string"])
 _DEEPEST = 30
 
 
@@ -88,6 +95,8 @@ class Traced:
         written: members that something is assigned to, of whatever object
         writes_any: a sample is given members by names that are put together
         ends: the last statement of `evaluatePixel()`, where it returns nothing and others return something
+        gives: `evaluatePixel()` has a `return` with a value
+        chooses: a value may be there or not by what the pixels are: given under a condition, or looked up
     """
 
     uses: tuple[Use, ...] = ()
@@ -95,6 +104,8 @@ class Traced:
     written: frozenset[str] = frozenset()
     writes_any: bool = False
     ends: Span | None = None
+    gives: bool = False
+    chooses: bool = False
 
 
 @dataclass(slots=True)
@@ -146,6 +157,7 @@ class _Tracer:
         self._inner: dict[int, _Scope] = {}
         self._written: set[str] = set()
         self._inside: set[int] = set()
+        self._is_wrapped = False
         # What names stand for, by their scope: known once all that they are given is.
         self._kinds: dict[tuple[int, str], Kind | None] = {}
         # What is given a member by a name that the text does not say.
@@ -156,6 +168,8 @@ class _Tracer:
         for node, scope in self._nodes:
             if node.type == "call_expression":
                 self._call(node, scope)
+            elif node.type in ("identifier", "shorthand_property_identifier"):
+                self._name(node)
             elif node.type in ("assignment_expression", "augmented_assignment_expression"):
                 self._assign(node, scope)
 
@@ -175,7 +189,15 @@ class _Tracer:
             found += self._uses(node, scope)
         given = tuple(self._given(pixels))
         any_ = any(self._kind(node, scope) is not None for node, scope in self._computed)
-        return Traced(tuple(found), given, frozenset(self._written), any_, self._ends(pixels))
+        return Traced(
+            tuple(found),
+            given,
+            frozenset(self._written),
+            any_,
+            self._ends(pixels),
+            self._gives(pixels),
+            any(self._may_give(node) for node, _ in self._nodes),
+        )
 
     # --- scopes ----------------------------------------------------------------------------
 
@@ -269,10 +291,17 @@ class _Tracer:
             self._call_of(self._word(called), given, scope)
         elif called.type == "member_expression":
             self._callback(called, given, scope)
-        # A function that is handed on is called by others, with whatever they have.
-        for one in given:
-            if one.type == "identifier" and self._word(one) in self._functions:
-                self._spoil(self._word(one))
+
+    def _name(self, node: Node) -> None:
+        """A function that is handed on is called by others, with whatever they have."""
+        name, above = self._word(node), node.parent
+        if name not in self._functions or above is None:
+            return
+        called = above.child_by_field_name("function") if above.type == "call_expression" else None
+        named = above.child_by_field_name("name")
+        if node not in (called, named):
+            self._spoil(name)
+            self._is_wrapped = self._is_wrapped or name == _PIXELS
 
     def _call_of(self, name: str, given: Sequence[Node], scope: _Scope) -> None:
         functions = self._functions.get(name, [])
@@ -431,7 +460,8 @@ class _Tracer:
 
     def _pixels(self) -> Node | None:
         found = [one for one in self._functions.get(_PIXELS, []) if one.id in self._inner]
-        return found[0] if len(found) == 1 else None
+        # One that is put into another, or another into it, is not the one that is called.
+        return found[0] if len(found) == 1 and not self._is_wrapped else None
 
     def _given(self, pixels: Node) -> Iterator[Given]:
         body = pixels.child_by_field_name("body")
@@ -454,12 +484,16 @@ class _Tracer:
                 if branch is not None:
                     yield from self._value(branch, depth + 1)
         elif node.type == "object":
-            for one in _without_comments(node):
-                key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
-                if one.type == "pair" and key is not None and value is not None:
-                    yield from self._listed(value, self._word(key).strip("\"'"))
+            yield from self._keyed(node)
         else:
             yield from self._listed(node, "")
+
+    def _keyed(self, node: Node) -> Iterator[Given]:
+        for one in _without_comments(node):
+            key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
+            # A name that is put together is any.
+            if key is not None and value is not None and key.type in _WRITTEN_KEYS:
+                yield from self._listed(value, self._word(key).strip("\"'"))
 
     def _listed(self, node: Node, output: str) -> Iterator[Given]:
         if node.type == "array":
@@ -479,16 +513,47 @@ class _Tracer:
         if body is None or body.type != "statement_block":
             return None
         statements = _without_comments(body)
-        if not statements or any(one.type in _LEFT for one in statements):
+        if not statements or any(_leaves(one) for one in statements):
             return None
         last = statements[-1]
         if last.type not in _PASSED:
             return None
-        returns = any(
+        return self._span(last) if self._gives(pixels) else None
+
+    def _gives(self, pixels: Node) -> bool:
+        body = pixels.child_by_field_name("body")
+        if body is not None and body.type != "statement_block":
+            return True
+        return any(
             node.type == "return_statement" and scope.function == pixels and node.named_children
             for node, scope in self._nodes
         )
-        return self._span(last) if returns else None
+
+    def _may_give(self, node: Node) -> bool:
+        """Tell whether it depends on the pixels what a node gives, or whether it does."""
+        if node.type == "subscript_expression":
+            index = node.child_by_field_name("index")
+            return index is not None and index.type not in ("string", "number")
+        if node.type == "call_expression":
+            called = node.child_by_field_name("function")
+            method = called.child_by_field_name("property") if called is not None else None
+            if method is not None and self._word(method) in _FINDING:
+                return True
+        if node.type not in _GIVING and node.type != "return_statement":
+            return False
+        above = node.parent
+        while above is not None:
+            if above.type in _CONDITIONS:
+                # What `evaluatePixel()` itself returns early is no value that is lacking elsewhere.
+                return node.type != "return_statement" or not self._is_of_pixels(above)
+            above = above.parent
+        return False
+
+    def _is_of_pixels(self, node: Node) -> bool:
+        above: Node | None = node
+        while above is not None and above.type not in _FUNCTIONS:
+            above = above.parent
+        return above is not None and above == self._pixels()
 
     def _is_written_out(self, node: Node) -> bool:
         return node.type in ("number", "unary_expression") or self._word(node) == "NaN"
@@ -510,6 +575,21 @@ def _parameters(function: Node) -> list[Node]:
         return [single]
     listed = function.child_by_field_name("parameters")
     return _without_comments(listed) if listed is not None else []
+
+
+def _leaves(statement: Node) -> bool:
+    """Tell whether a statement surely is the last one: all its branches return or throw, or it may go on for ever."""
+    if statement.type in _LEFT or statement.type in ("while_statement", "do_statement"):
+        return True
+    if statement.type == "statement_block":
+        return any(_leaves(one) for one in statement.named_children)
+    if statement.type == "if_statement":
+        branches = [statement.child_by_field_name(name) for name in ("consequence", "alternative")]
+        return all(one is not None and _leaves(one) for one in branches)
+    if statement.type == "else_clause":
+        return any(_leaves(one) for one in statement.named_children)
+    # What a `switch` or a `try` comes to is not gone into.
+    return statement.type in ("switch_statement", "try_statement", "labeled_statement")
 
 
 def _without_comments(node: Node) -> list[Node]:

@@ -306,6 +306,19 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("error", "nothing-returned"),
             "any made-up pixel",
         ),
+        # Of other imagery it may return something.
+        (
+            script(
+                "for (const one of s) if (one.B04 > 9000 && one.B08 > 7) return [1];", more=TILE
+            ),
+            ("hint", "nothing-returned"),
+            "any made-up pixel",
+        ),
+        (
+            script("return colours[s.B04 + s.B08];") + "const colours = {77: [1]};\n",
+            ("hint", "nothing-returned"),
+            "any made-up pixel",
+        ),
         # Only the text says so: no made-up pixel came by.
         (
             script("if (s.B04 === 7) return [s.B05]; return [s.B04 + s.B08];"),
@@ -498,6 +511,19 @@ UNTOUCHED = {
     "some values that are not defined": script(
         "let sum; if (s.B04 > 0.5) sum = s.B04 + s.B08; return [sum];"
     ),
+    "an output by a name that is put together": script("return {[id]: [s.B04 + s.B08]};")
+    + "const id = 'default';\n",
+    "a value of imagery that is not made up": script(
+        "let found; for (const one of s) if (one.B04 > 9000 && one.B08 === 77) found = one.B08;"
+        " return [found];",
+        more=TILE,
+    ),
+    "a function that is wrapped": script("return [s.B04];", output=TWO)
+    + "const inner = evaluatePixel; evaluatePixel = (s) => inner(s).concat(s.B08);\n",
+    "what stands behind the end": script(
+        "if (s.B04 > 0.5) { return [s.B04]; } else { return [s.B08]; } later();"
+    )
+    + "function later() {}\n",
     "an end that is never come by": script(
         "if (s.B04 < 7) return [s.B04 + s.B08]; throw new Error('no reflectance');"
     ),
