@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Source: documentation, "inputMetadata": what Sentinel-2 has.
 _METADATA: Mapping[str, Json] = {"serviceVersion": "1.0.0", "normalizationFactor": 0.0001}
+# Bands of one's own are digital numbers, or percents, degrees and metres, as often as fractions.
+_OF_ONES_OWN = ("DN", "PERCENT")
 
 
 def look(
@@ -95,11 +97,11 @@ def _seen(
         seen, days, wrong = _better(
             rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
         )
-    if wrong:
-        # Bands of one's own are digital numbers as often as fractions.
-        seen, *_ = _better(
-            rendering, reading, known, days, keyed_by=name, unit="DN", than=(seen, days, wrong)
-        )
+    for unit in _OF_ONES_OWN:
+        if wrong:
+            seen, days, wrong = _better(
+                rendering, reading, known, days, keyed_by=name, unit=unit, than=(seen, days, wrong)
+            )
     return seen
 
 

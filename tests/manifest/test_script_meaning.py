@@ -792,3 +792,19 @@ def test_reflectances_leave_nothing_in_whole_numbers(
     found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
     assert [one.summary for one in found] == ["Fractions in whole numbers"] * is_told
     assert all(one.severity is Severity.WARNING for one in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_told"),
+    [("s.canopy", False), ("s.canopy / (s.canopy + s.ground)", True), ("s.canopy / 100", True)],
+)
+def test_of_bands_whose_unit_nobody_knows_only_what_is_a_fraction_of_all_is_told(
+    worker: Worker, value: str, *, is_told: bool
+) -> None:
+    text = script(
+        f"return {{default: [s.canopy / 40], index: [{value}, s.ground]}};",
+        bands='["canopy", "ground"]',
+        output='[{id: "default", bands: 1}, {id: "index", bands: 2, sampleType: "UINT8"}]',
+    )
+    found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
+    assert bool(found) is is_told, found
