@@ -808,3 +808,16 @@ def test_of_bands_whose_unit_nobody_knows_only_what_is_a_fraction_of_all_is_told
     )
     found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
     assert bool(found) is is_told, found
+
+
+@pytest.mark.parametrize(("band", "is_told"), [("quality", False), ("B04", True)])
+def test_digital_numbers_of_a_band_that_nobody_knows_may_be_small(
+    worker: Worker, band: str, *, is_told: bool
+) -> None:
+    text = script(
+        f"return [s.{band}];",
+        bands=f'[{{bands: ["{band}"], units: "DN"}}]',
+        output='{bands: 1, sampleType: "UINT8"}',
+    )
+    found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
+    assert bool(found) is is_told, found
