@@ -205,13 +205,15 @@ def _of_members(one: Returned, look: Look) -> Remarks:
     reading, name, seen = look.reading, one.facts.id, look.seen
     if one.odd_values:
         what, hint = _ODD_MEMBERS[one.odd_kind]
-        yield warned(
+        yield Remark(
             "output-form",
             "Not a number in the list",
             f"a value of output `{name}` is {what}.",
+            "The service wants a list with a number for each band.",
             hint,
             output_place(reading, name),
-            why="The service wants a list with a number for each band.",
+            # Published scripts return lists in lists, and their pictures with them.
+            Severity.HINT if one.odd_kind == "list" else Severity.WARNING,
         )
     elif (
         one.lacking >= _ENOUGH_VALUES

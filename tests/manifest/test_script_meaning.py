@@ -292,7 +292,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         ),
         # What is in the list is no number.
         (script("return [(s.B04 + s.B08).toFixed(2)];"), ("warning", "output-form"), "Number("),
-        (script("return [[s.B04, s.B08]];"), ("warning", "output-form"), "spread it"),
+        (script("return [[s.B04, s.B08]];"), ("hint", "output-form"), "spread it"),
         (script("return [{value: s.B04 + s.B08}];"), ("warning", "output-form"), "an object"),
         (
             script("let ndvi; const found = s.B04 + s.B08; return [ndvi];"),
