@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 # Source: documentation, "inputMetadata": what Sentinel-2 has.
 _METADATA: Mapping[str, Json] = {"serviceVersion": "1.0.0", "normalizationFactor": 0.0001}
+# Bands of one's own are digital numbers, percents, degrees and metres, or classes and shares in bytes, as often as
+# fractions.
+_OF_ONES_OWN = ("DN", "PERCENT", BYTES)
 
 
 def look(
@@ -96,8 +99,7 @@ def _seen(
         seen, days, wrong = _better(
             rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
         )
-    for unit in ("DN", BYTES):
-        # Bands of one's own are digital numbers as often as fractions, and classes or shares in bytes.
+    for unit in _OF_ONES_OWN:
         if wrong:
             seen, days, wrong = _better(
                 rendering, reading, known, days, keyed_by=name, unit=unit, than=(seen, days, wrong)

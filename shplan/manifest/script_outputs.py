@@ -23,7 +23,7 @@ from shplan.script.reading import Reading
 _NAMES_OF_TILES = frozenset(["dataPath", "productId", "shId", "tileOriginalId"])
 _MOST_OUTSIDE = 0.9
 # Outputs that browsers of imagery and the Statistical API ask for, of a script that others use as well.
-_OF_OTHERS = frozenset([MASK, "index", "eobrowserStats"])
+_OF_OTHERS = frozenset([MASK, "index", "browserStats", "eobrowserStats"])
 
 
 _WITH_FRACTIONS = frozenset(["AUTO", "FLOAT32"])
@@ -74,7 +74,7 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             reading.declared.get("evaluatePixel"),
         )
     elif seen.empty == seen.pixels and any(one.facts.bands for one in seen.outputs):
-        yield from _of_nothing(look)
+        yield from _of_nothing(look, seen)
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
@@ -83,11 +83,13 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
         yield from _of_values(one, look)
 
 
-def _of_nothing(look: Look) -> Remarks:
-    """Say that nothing comes back, where that is so of other scenes, days and classes as well."""
+def _of_nothing(look: Look, seen: Seen) -> Remarks:
+    """Say that nothing comes back at any made-up pixel, and how sure it is that nothing ever does."""
     traced = look.reading.traced
-    if look.reading.assembled or (traced.returns and traced.ends is None):
-        return
+    if look.reading.assembled or (traced.gives and traced.ends is None):
+        return  # of other imagery it may return something
+    # With other scenes it might have returned something; or user data are all that it is for.
+    is_doubtful = traced.gives or seen.unfed or "updateOutputMetadata" in look.facts.functions
     yield Remark(
         "nothing-returned",
         "Nothing returned",
@@ -95,10 +97,7 @@ def _of_nothing(look: Look) -> Remarks:
         "The service wants a list with a number for each band.",
         "return [value]",
         look.reading.declared.get("evaluatePixel"),
-        # On another path it may return something; or user data are all that it is for.
-        Severity.WARNING
-        if traced.returns or "updateOutputMetadata" in look.facts.functions
-        else Severity.ERROR,
+        Severity.WARNING if is_doubtful else Severity.ERROR,
     )
 
 
@@ -206,19 +205,23 @@ def _of_members(one: Returned, look: Look) -> Remarks:
     reading, name, seen = look.reading, one.facts.id, look.seen
     if one.odd_values:
         what, hint = _ODD_MEMBERS[one.odd_kind]
-        yield warned(
+        yield Remark(
             "output-form",
             "Not a number in the list",
             f"a value of output `{name}` is {what}.",
+            "The service wants a list with a number for each band.",
             hint,
             output_place(reading, name),
-            why="The service wants a list with a number for each band.",
+            # Published scripts return lists in lists, and their pictures with them.
+            Severity.HINT if one.odd_kind == "list" else Severity.WARNING,
         )
     elif (
         one.lacking >= _ENOUGH_VALUES
         and not one.values + one.not_finite
         # Several inputs may be one source, whose samples look otherwise.
         and len(look.facts.inputs) == 1
+        # Of other imagery it may find one.
+        and not look.reading.traced.chooses
         and not (seen is not None and (seen.unfed or seen.failed))
         # What is looked up by a class or a day may be there for others than the made-up ones.
         and any(one.unset for one in reading.traced.given)

@@ -113,7 +113,7 @@ def samples_of(
         scenes: how many samples a pixel has
         collection: what it reads, where that is known
         number: which input it is: two that read the same band see two images
-        unit: of the bands of which nobody knows one; empty for fractions
+        unit: of the bands of which nobody knows one, nor how large its digital numbers are; empty for fractions
     """
     bands = tuple(dict.fromkeys(given.bands))
     units = dict(zip(given.bands, given.units, strict=False))
@@ -190,6 +190,8 @@ def _range(name: str, unit: str, collection: Collection | None, other: str) -> t
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)
     unit = unit.upper() or (known[0] if known else _usual_unit(name)) or other
+    if unit == "DN" and other and name not in public_bands():
+        unit = other  # The numbers of a band of one's own may be classes, percents or millimetres.
     return _BY_UNIT.get(unit, _FRACTION)
 
 

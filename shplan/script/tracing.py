@@ -48,6 +48,13 @@ _LEFT = frozenset(["return_statement", "throw_statement"])
 # Those that hold others, all of which are gone through; and those of which that is not certain.
 _BLOCKS = frozenset(["statement_block", "else_clause", "labeled_statement"])
 _WINDING = frozenset(["switch_statement", "try_statement", "while_statement", "do_statement"])
+# Of what is done under a condition, what may be the only thing that gives a name its value; and what may find nothing.
+_CONDITIONS = frozenset(
+    ["if_statement", "switch_statement", "ternary_expression", "while_statement"]
+)
+_GIVING = frozenset(["assignment_expression", "augmented_assignment_expression", "call_expression"])
+_FINDING = frozenset(["filter", "find", "get", "match", "exec", "pop", "shift"])
+_WRITTEN_KEYS = frozenset(["property_identifier", "string"])
 _DEEPEST = 30
 
 
@@ -97,7 +104,8 @@ class Traced:
         written: members that something is assigned to, of whatever object
         writes_any: a sample is given members by names that are put together
         ends: the last statement of `evaluatePixel()`, where it returns nothing and others return something
-        returns: `evaluatePixel()` returns something somewhere, or it cannot be told
+        gives: `evaluatePixel()` returns a value somewhere, or it cannot be told
+        chooses: a value may be there or not by what the pixels are: given under a condition, or looked up
     """
 
     uses: tuple[Use, ...] = ()
@@ -105,7 +113,8 @@ class Traced:
     written: frozenset[str] = frozenset()
     writes_any: bool = False
     ends: Span | None = None
-    returns: bool = True
+    gives: bool = True
+    chooses: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +168,7 @@ class _Tracer:
         # Variables that are declared without a value, by their scope.
         self._bare: set[tuple[int, str]] = set()
         self._inside: set[int] = set()
+        self._is_wrapped = False
         # What names stand for, by their scope: known once all that they are given is.
         self._kinds: dict[tuple[int, str], Kind | None] = {}
         # What is given a member by a name that the text does not say.
@@ -169,6 +179,8 @@ class _Tracer:
         for node, scope in self._nodes:
             if node.type == "call_expression":
                 self._call(node, scope)
+            elif node.type in ("identifier", "shorthand_property_identifier"):
+                self._name(node)
             elif node.type in ("assignment_expression", "augmented_assignment_expression"):
                 self._assign(node, scope)
 
@@ -188,8 +200,15 @@ class _Tracer:
             found += self._uses(node, scope)
         given = tuple(self._given(pixels))
         any_ = any(self._may_be_sample(node, scope) for node, scope in self._computed)
-        ends, returns = self._ends(pixels), self._returns(pixels)
-        return Traced(tuple(found), given, frozenset(self._written), any_, ends, returns)
+        return Traced(
+            tuple(found),
+            given,
+            frozenset(self._written),
+            any_,
+            self._ends(pixels),
+            self._gives(pixels),
+            any(self._may_give(node) for node, _ in self._nodes),
+        )
 
     # --- scopes ----------------------------------------------------------------------------
 
@@ -287,10 +306,17 @@ class _Tracer:
             self._callback(called, given, scope)
             if given and self._word(called) in _WRITERS:
                 self._computed.append((given[0], scope))
-        # A function that is handed on is called by others, with whatever they have.
-        for one in given:
-            if one.type == "identifier" and self._word(one) in self._functions:
-                self._spoil(self._word(one))
+
+    def _name(self, node: Node) -> None:
+        """A function that is handed on is called by others, with whatever they have."""
+        name, above = self._word(node), node.parent
+        if name not in self._functions or above is None:
+            return
+        called = above.child_by_field_name("function") if above.type == "call_expression" else None
+        named = above.child_by_field_name("name")
+        if node not in (called, named):
+            self._spoil(name)
+            self._is_wrapped = self._is_wrapped or name == _PIXELS
 
     def _call_of(self, name: str, given: Sequence[Node], scope: _Scope) -> None:
         functions = self._functions.get(name, [])
@@ -461,7 +487,8 @@ class _Tracer:
 
     def _pixels(self) -> Node | None:
         found = [one for one in self._functions.get(_PIXELS, []) if one.id in self._inner]
-        return found[0] if len(found) == 1 else None
+        # One that is put into another, or another into it, is not the one that is called.
+        return found[0] if len(found) == 1 and not self._is_wrapped else None
 
     def _given(self, pixels: Node) -> Iterator[Given]:
         body = pixels.child_by_field_name("body")
@@ -484,16 +511,16 @@ class _Tracer:
                 if branch is not None:
                     yield from self._value(branch, depth + 1)
         elif node.type == "object":
-            for one in _without_comments(node):
-                yield from self._of_output(one)
+            yield from self._keyed(node)
         else:
             yield from self._listed(node, "")
 
-    def _of_output(self, node: Node) -> Iterator[Given]:
-        key, value = node.child_by_field_name("key"), node.child_by_field_name("value")
-        # What `[name]` comes to, the text does not say.
-        if key is not None and value is not None and key.type in ("property_identifier", "string"):
-            yield from self._listed(value, self._word(key).strip("\"'"))
+    def _keyed(self, node: Node) -> Iterator[Given]:
+        for one in _without_comments(node):
+            key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
+            # A name that is put together is any.
+            if key is not None and value is not None and key.type in _WRITTEN_KEYS:
+                yield from self._listed(value, self._word(key).strip("\"'"))
 
     def _listed(self, node: Node, output: str) -> Iterator[Given]:
         if node.type == "array":
@@ -517,9 +544,9 @@ class _Tracer:
         if not statements or any(_leaves(one) for one in statements):
             return None
         last = statements[-1]
-        return self._span(last) if last.type in _PASSED and self._returns(pixels) else None
+        return self._span(last) if last.type in _PASSED and self._gives(pixels) else None
 
-    def _returns(self, pixels: Node) -> bool:
+    def _gives(self, pixels: Node) -> bool:
         """Tell whether a value is returned somewhere, whatever it is."""
         body = pixels.child_by_field_name("body")
         return (body is not None and body.type != "statement_block") or any(
@@ -535,6 +562,32 @@ class _Tracer:
         name = self._word(node)
         holder = self._inner[pixels.id].holder(name)
         return holder is not None and (id(holder), name) in self._bare and not holder.names[name]
+
+    def _may_give(self, node: Node) -> bool:
+        """Tell whether it depends on the pixels what a node gives, or whether it does."""
+        if node.type == "subscript_expression":
+            index = node.child_by_field_name("index")
+            return index is not None and index.type not in ("string", "number")
+        if node.type == "call_expression":
+            called = node.child_by_field_name("function")
+            method = called.child_by_field_name("property") if called is not None else None
+            if method is not None and self._word(method) in _FINDING:
+                return True
+        if node.type not in _GIVING and node.type != "return_statement":
+            return False
+        above = node.parent
+        while above is not None:
+            if above.type in _CONDITIONS:
+                # What `evaluatePixel()` itself returns early is no value that is lacking elsewhere.
+                return node.type != "return_statement" or not self._is_of_pixels(above)
+            above = above.parent
+        return False
+
+    def _is_of_pixels(self, node: Node) -> bool:
+        above: Node | None = node
+        while above is not None and above.type not in _FUNCTIONS:
+            above = above.parent
+        return above is not None and above == self._pixels()
 
     def _is_written_out(self, node: Node) -> bool:
         return node.type in ("number", "unary_expression") or self._word(node) == "NaN"

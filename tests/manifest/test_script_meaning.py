@@ -171,6 +171,9 @@ LENIENT = {
     + "function preProcessScenes(c) {\n"
     "  c.scenes.orbits = c.scenes.orbits.filter((one) => one.dateFrom.startsWith('2019-03-02'));\n"
     "  return c;\n}\n",
+    "what no made-up scene has": script(
+        "for (const one of s) if (one.B04 > 9000 && one.B08 > 7) return [1];", more=TILE
+    ),
     "a day that is looked for at the pixel": script(
         "for (let k = 0; k < s.length; k++)"
         " if (told.orbits[k].dateFrom.startsWith('2018-08-')) return [s[k].B04 + s[k].B08];",
@@ -331,7 +334,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         ),
         # What is in the list is no number.
         (script("return [(s.B04 + s.B08).toFixed(2)];"), ("warning", "output-form"), "Number("),
-        (script("return [[s.B04, s.B08]];"), ("warning", "output-form"), "spread it"),
+        (script("return [[s.B04, s.B08]];"), ("hint", "output-form"), "spread it"),
         (script("return [{value: s.B04 + s.B08}];"), ("warning", "output-form"), "an object"),
         (
             script("let ndvi; const found = s.B04 + s.B08; return [ndvi];"),
@@ -537,6 +540,19 @@ UNTOUCHED = {
     "some values that are not defined": script(
         "let sum; if (s.B04 > 0.5) sum = s.B04 + s.B08; return [sum];"
     ),
+    "an output by a name that is put together": script("return {[id]: [s.B04 + s.B08]};")
+    + "const id = 'default';\n",
+    "a value of imagery that is not made up": script(
+        "let found; for (const one of s) if (one.B04 > 9000 && one.B08 === 77) found = one.B08;"
+        " return [found];",
+        more=TILE,
+    ),
+    "a function that is wrapped": script("return [s.B04];", output=TWO)
+    + "const inner = evaluatePixel; evaluatePixel = (s) => inner(s).concat(s.B08);\n",
+    "what stands behind the end": script(
+        "if (s.B04 > 0.5) { return [s.B04]; } else { return [s.B08]; } later();"
+    )
+    + "function later() {}\n",
     "an end that is never come by": script(
         "if (s.B04 < 7) return [s.B04 + s.B08]; throw new Error('no reflectance');"
     ),
@@ -805,3 +821,32 @@ def test_reflectances_leave_nothing_in_whole_numbers(
     found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
     assert [one.summary for one in found] == ["Fractions in whole numbers"] * is_told
     assert all(one.severity is Severity.WARNING for one in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_told"),
+    [("s.canopy", False), ("s.canopy / (s.canopy + s.ground)", True), ("s.canopy / 100", False)],
+)
+def test_of_bands_whose_unit_nobody_knows_only_what_is_a_fraction_of_all_is_told(
+    worker: Worker, value: str, *, is_told: bool
+) -> None:
+    text = script(
+        f"return {{default: [s.canopy / 40], index: [{value}, s.ground]}};",
+        bands='["canopy", "ground"]',
+        output='[{id: "default", bands: 1}, {id: "index", bands: 2, sampleType: "UINT8"}]',
+    )
+    found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
+    assert bool(found) is is_told, found
+
+
+@pytest.mark.parametrize(("band", "is_told"), [("quality", False), ("B04", True)])
+def test_digital_numbers_of_a_band_that_nobody_knows_may_be_small(
+    worker: Worker, band: str, *, is_told: bool
+) -> None:
+    text = script(
+        f"return [s.{band}];",
+        bands=f'[{{bands: ["{band}"], units: "DN"}}]',
+        output='{bands: 1, sampleType: "UINT8"}',
+    )
+    found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
+    assert bool(found) is is_told, found

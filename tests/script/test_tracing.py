@@ -48,6 +48,9 @@ def test_arguments_of_a_function_are_followed_where_all_calls_agree() -> None:
     assert uses("f(s); f({a: 1});", more=helper) == []
     assert uses("s.map(f); f(s[0]);", more=helper) == []
     assert uses("f(...s);", more=helper) == []
+    assert uses("f(s); g.f({a: 1});", more=f"{helper} const g = {{f}};") == []
+    assert uses("f(s); g({a: 1});", more=f"{helper} const g = f;") == []
+    assert uses("f(s); f.call(null, {a: 1});", more=helper) == []
     assert uses("f(s);", more=f"{helper} function g() {{ const f = 1; }}") == [("all", "a")]
 
 
@@ -63,6 +66,7 @@ def test_an_argument_that_is_a_pattern_is_read() -> None:
         ("return {a: [1], 'b': [1, 2], c: 3 * s.a, ...d};", [("a", 1), ("b", 2), ("c", None)]),
         ("return {a: [1], [b]: [1], [`c`]: [1]};", [("a", 1)]),
         ("return NaN;", [("", None)]),
+        ("return {[k]: [1], b: [2]};", [("b", 1)]),
         ("return [...a, 1]; return []; return [, 1]; return f(s); return s.a + 1;", []),
         ("const f = () => { return [1]; }; return [1 /* one */, 2];", [("", 2)]),
     ],
@@ -84,17 +88,19 @@ def test_the_body_of_an_arrow_is_what_it_returns() -> None:
         ("if (s.a) return [1]; const x = [2];", True),
         ("if (s.a) return [1]; return [2]; x();", False),
         ("if (s.a) return [1]; else return [2];", False),
+        ("if (s.a) return [1]; else { return [2]; } x();", False),
+        ("if (s.a) { return [1]; } else if (s.b) { return [2]; } x();", True),
+        ("{ return [1]; } x();", False),
+        ("switch (s.a) { case 1: return [1]; default: return [2]; } x();", False),
+        ("while (true) { if (s.a()) return [1]; } x();", False),
         ("if (s.a) return [1]; throw new Error();", False),
         ("if (s.a) return; x();", False),
         ("x();", False),
         # It is not reached, or may not be.
-        ("if (s.a) return [1]; else { return [2]; } x();", False),
         ("if (s.a) return [1]; else if (s.b) return [2]; else throw 3; x();", False),
         ("if (s.a) return [1]; else if (s.b) return [2]; x();", True),
         ("if (s.a) { x(); } else { return [2]; } x();", True),
-        ("{ return [1]; } x();", False),
         ("try { return [1]; } catch { return [2]; } x();", False),
-        ("switch (s.a) { case 1: return [1]; default: return [2]; } x();", False),
         ("while (true) { if (s.a) return [1]; } x();", False),
         ("for (const one of s) { return [1]; } x();", True),
     ],
@@ -102,6 +108,46 @@ def test_the_body_of_an_arrow_is_what_it_returns() -> None:
 def test_an_end_that_returns_nothing_is_seen(body: str, *, ends: bool) -> None:
     found = read(f"function evaluatePixel(s) {{ {body} }}").traced.ends
     assert (found is not None) is ends
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "const inner = evaluatePixel; evaluatePixel = (s) => inner(s).concat(1);",
+        "evaluatePixel = (s) => [s.b];",
+        "globalThis.evaluatePixel = wrapped(evaluatePixel);",
+    ],
+)
+def test_a_function_that_is_wrapped_returns_something_else(more: str) -> None:
+    traced = read(f"function evaluatePixel(s) {{ if (s.a) return [1]; [2]; }} {more}").traced
+    assert not traced.given
+    assert traced.ends is None
+
+
+@pytest.mark.parametrize(
+    ("body", "gives"),
+    [("return [1];", True), ("if (s.a) return [1];", True), ("return; [1];", False), ("", False)],
+)
+def test_a_return_with_a_value_is_seen(body: str, *, gives: bool) -> None:
+    assert read(f"function evaluatePixel(s) {{ {body} }}").traced.gives is gives
+
+
+@pytest.mark.parametrize(
+    ("text", "chooses"),
+    [
+        ("let a; const b = s.b; return [a];", False),
+        ("if (s.b) return [1]; return [a.b];", False),
+        ("let a; if (s.b > 9) a = 1; return [a];", True),
+        ("let a; switch (s.b) { case 9: a = 1; } return [a];", True),
+        ("const a = []; if (s.b > 9) a.push(1); return [a[0]];", True),
+        ("const f = (b) => { if (b > 9) return 1; }; return [f(s.b)];", True),
+        ("return [table[s.b]];", True),
+        ("return [table.get(s.b)];", True),
+        ("return [s.filter((one) => one.b > 9).map((one) => one.b)[0]];", True),
+    ],
+)
+def test_what_the_pixels_choose_is_seen(text: str, *, chooses: bool) -> None:
+    assert read(f"function evaluatePixel(s) {{ {text} }}").traced.chooses is chooses
 
 
 @pytest.mark.parametrize(
@@ -138,7 +184,7 @@ def test_any_text_is_read(text: str) -> None:
     ],
 )
 def test_that_nothing_is_ever_returned_is_seen(body: str, *, returns: bool) -> None:
-    assert read(f"function evaluatePixel(s) {{ {body} }}").traced.returns is returns
+    assert read(f"function evaluatePixel(s) {{ {body} }}").traced.gives is returns
 
 
 @pytest.mark.parametrize(
