@@ -19,6 +19,7 @@ from shplan.engine.executor import Ending, Report, execute
 from shplan.engine.holding import BEAT_S, LEAST_AGAIN_S, Holding, seconds_passed
 from shplan.engine.performer import Interrupt, InterruptedApplyError
 from shplan.engine.planning import Planned
+from shplan.engine.purse import Purse
 from shplan.engine.runs import Applied, Session, apply, plan
 from shplan.ledger.backends.directory import DirectoryBackend
 from shplan.ledger.backends.lock import FileLock
@@ -466,14 +467,13 @@ async def carried_out(
     )
     async with holding:
         return await execute(
-            planned.plan.changes,
+            planned,
             plan_digest=planned.plan.digest,
             holding=holding,
             world=session.world,
-            recorded=planned.recorded,
-            attributes=planned.attributes,
             runs=lambda: session.ledger.runs("sandbox"),
             interrupt=interrupt,
+            purse=Purse(),
         )
 
 

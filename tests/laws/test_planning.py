@@ -115,7 +115,7 @@ def test_apply_then_plan_is_empty_and_every_tile_is_ingested() -> None:
 
     law()
     assert set(ended) == {"INGESTED"}
-    assert ended["INGESTED"] > 30
+    assert ended["INGESTED"] > 20
 
 
 async def as_declared(stage: Stage, loaded: Loaded) -> None:
