@@ -168,6 +168,10 @@ class _Tracer:
         # Variables that are declared without a value, by their scope.
         self._bare: set[tuple[int, str]] = set()
         self._inside: set[int] = set()
+        # By node: what it stands in, and where the condition is under which it is done. Nodes find their parents
+        # from the root, which in a deep text takes for ever.
+        self._above: dict[int, Node] = {}
+        self._under: dict[int, _Scope] = {}
         self._is_wrapped = False
         # What names stand for, by their scope: known once all that they are given is.
         self._kinds: dict[tuple[int, str], Kind | None] = {}
@@ -207,20 +211,25 @@ class _Tracer:
             any_,
             self._ends(pixels),
             self._gives(pixels),
-            any(self._may_give(node) for node, _ in self._nodes),
+            any(self._may_give(node, pixels) for node, _ in self._nodes),
         )
 
     # --- scopes ----------------------------------------------------------------------------
 
     def _walk(self, root: Node) -> None:
-        stack: list[tuple[Node, _Scope]] = [(root, self._top)]
+        stack: list[tuple[Node, _Scope, _Scope | None]] = [(root, self._top, None)]
         while stack:
-            node, scope = stack.pop()
+            node, scope, under = stack.pop()
             self._nodes.append((node, scope))
+            if under is not None:
+                self._under[node.id] = under
             inner = scope
             if node.type in _FUNCTIONS:
                 inner = self._inner[node.id] = _Scope(scope, node)
-            stack += [(one, inner) for one in reversed(node.named_children)]
+            below = scope if node.type in _CONDITIONS else under
+            for one in reversed(node.named_children):
+                self._above[one.id] = node
+                stack.append((one, inner, below))
 
     def _declare(self, node: Node, scope: _Scope) -> None:
         if node.type in _FUNCTIONS:
@@ -309,7 +318,7 @@ class _Tracer:
 
     def _name(self, node: Node) -> None:
         """A function that is handed on is called by others, with whatever they have."""
-        name, above = self._word(node), node.parent
+        name, above = self._word(node), self._above.get(node.id)
         if name not in self._functions or above is None:
             return
         called = above.child_by_field_name("function") if above.type == "call_expression" else None
@@ -563,7 +572,7 @@ class _Tracer:
         holder = self._inner[pixels.id].holder(name)
         return holder is not None and (id(holder), name) in self._bare and not holder.names[name]
 
-    def _may_give(self, node: Node) -> bool:
+    def _may_give(self, node: Node, pixels: Node) -> bool:
         """Tell whether it depends on the pixels what a node gives, or whether it does."""
         if node.type == "subscript_expression":
             index = node.child_by_field_name("index")
@@ -575,19 +584,10 @@ class _Tracer:
                 return True
         if node.type not in _GIVING and node.type != "return_statement":
             return False
-        above = node.parent
-        while above is not None:
-            if above.type in _CONDITIONS:
-                # What `evaluatePixel()` itself returns early is no value that is lacking elsewhere.
-                return node.type != "return_statement" or not self._is_of_pixels(above)
-            above = above.parent
-        return False
-
-    def _is_of_pixels(self, node: Node) -> bool:
-        above: Node | None = node
-        while above is not None and above.type not in _FUNCTIONS:
-            above = above.parent
-        return above is not None and above == self._pixels()
+        under = self._under.get(node.id)
+        # What `evaluatePixel()` itself returns early is no value that is lacking elsewhere.
+        own = node.type == "return_statement" and under is not None and under.function == pixels
+        return under is not None and not own
 
     def _is_written_out(self, node: Node) -> bool:
         return node.type in ("number", "unary_expression") or self._word(node) == "NaN"

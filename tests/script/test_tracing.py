@@ -220,3 +220,20 @@ def test_samples_that_are_given_members_are_seen(body: str, *, writes: bool) -> 
     more = "function put(to, name) { to[name] = 1; }\n" if "put" in body else ""
     traced = read(f"{more}function evaluatePixel(s) {{ {body} }}").traced
     assert traced.writes_any is writes
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        "f(" * 3000 + "1" + ")" * 3000,
+        "x = " * 3000 + "1",
+        "for (;;) { " * 3000 + "x = 1" + " }" * 3000,
+        "(() => " * 3000 + "s" + ")" * 3000,
+        "a" + ".b()" * 3000,
+    ],
+    ids=["calls", "assignments", "blocks", "functions", "chain"],
+)
+def test_a_deep_text_is_followed_as_fast_as_a_flat_one(deep: str) -> None:
+    """Looking upwards from each of its nodes would take for ever: minutes for the first."""
+    traced = read(f"function evaluatePixel(s) {{ {deep}; return [s.a]; }}").traced
+    assert [given.length for given in traced.given] == [1]
