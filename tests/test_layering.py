@@ -152,7 +152,9 @@ ONLY: dict[str, set[str]] = {
         "sandbox/scenes",
     },
     "starlette": {"sandbox"},
-    "tree_sitter": {"script/coverage.py", "script/reading.py", "script/tracing.py"},
+    "tree_sitter": {
+        f"script/{name}.py" for name in ("coverage", "nodes", "reading", "returning", "tracing")
+    },
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},
     # Reads manifests, with positions; and the API's description when schemas are derived.

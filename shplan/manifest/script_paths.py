@@ -19,7 +19,8 @@ from shplan.manifest.script_remarks import (
     warned,
 )
 from shplan.script.probing import Returned
-from shplan.script.tracing import Given, Kind, Use
+from shplan.script.returning import Given
+from shplan.script.tracing import Kind, Use
 
 # Members that every object has.
 _OF_OBJECTS = frozenset(

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from shplan.script.nodes import DEEPEST, FUNCTIONS, bound_names, parameters, without_comments
+from shplan.script.returning import Given, Returns
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -20,16 +22,6 @@ if TYPE_CHECKING:
     from shplan.script.reading import Span
 
 _PIXELS = "evaluatePixel"
-_FUNCTIONS = frozenset(
-    [
-        "function_declaration",
-        "function_expression",
-        "arrow_function",
-        "method_definition",
-        "generator_function",
-        "generator_function_declaration",
-    ]
-)
 # Of a list: what gives another list of the same, one of them, and what is called with each of them.
 _LISTS = frozenset(["filter", "slice", "sort", "reverse", "concat"])
 _ONES = frozenset(["find", "at", "pop", "shift"])
@@ -40,22 +32,13 @@ _FIRST_OF_EACH = frozenset(
 _WRITERS = frozenset(
     ["Object.assign", "Object.defineProperty", "Object.defineProperties", "Reflect.set"]
 )
-_ARITHMETIC = frozenset(["-", "*", "/", "**"])
 _EMPTY = frozenset(["null", "undefined"])
-# Statements after which the next one is reached, and after which none is.
-_PASSED = frozenset(["expression_statement", "variable_declaration", "lexical_declaration"])
-_LEFT = frozenset(["return_statement", "throw_statement"])
-# Those that hold others, all of which are gone through; and those of which that is not certain.
-_BLOCKS = frozenset(["statement_block", "else_clause", "labeled_statement"])
-_WINDING = frozenset(["switch_statement", "try_statement", "while_statement", "do_statement"])
 # Of what is done under a condition, what may be the only thing that gives a name its value; and what may find nothing.
 _CONDITIONS = frozenset(
     ["if_statement", "switch_statement", "ternary_expression", "while_statement"]
 )
 _GIVING = frozenset(["assignment_expression", "augmented_assignment_expression", "call_expression"])
 _FINDING = frozenset(["filter", "find", "get", "match", "exec", "pop", "shift"])
-_WRITTEN_KEYS = frozenset(["property_identifier", "string"])
-_DEEPEST = 30
 
 
 class Kind(Enum):
@@ -72,25 +55,6 @@ class Use:
     kind: Kind
     name: str
     span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """
-    A value that is written out where it is returned.
-
-    Args:
-        output: its key, empty where it is all that is returned
-        length: of the list, None for a number in no list
-        plain: it holds nothing but numbers that are written out
-        unset: it holds a variable that nothing is ever assigned to
-    """
-
-    output: str
-    length: int | None
-    span: Span
-    plain: bool = False
-    unset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +156,7 @@ class _Tracer:
         pixels = self._pixels()
         if pixels is None:
             return Traced(written=frozenset(self._written))
-        first = next(iter(_parameters(pixels)), None)
+        first = next(iter(parameters(pixels)), None)
         found: list[Use] = []
         if first is not None:
             scope = self._inner[pixels.id]
@@ -202,15 +166,20 @@ class _Tracer:
                 found += self._pattern(first, Kind.ALL)
         for node, scope in self._nodes:
             found += self._uses(node, scope)
-        given = tuple(self._given(pixels))
+        own = [
+            node
+            for node, scope in self._nodes
+            if node.type == "return_statement" and scope.function == pixels
+        ]
+        returns = Returns(pixels, own, self._word, self._span, self._is_unset)
         any_ = any(self._may_be_sample(node, scope) for node, scope in self._computed)
         return Traced(
             tuple(found),
-            given,
+            tuple(returns.given()),
             frozenset(self._written),
             any_,
-            self._ends(pixels),
-            self._gives(pixels),
+            returns.ends(),
+            returns.gives(),
             any(self._may_give(node, pixels) for node, _ in self._nodes),
         )
 
@@ -224,7 +193,7 @@ class _Tracer:
             if under is not None:
                 self._under[node.id] = under
             inner = scope
-            if node.type in _FUNCTIONS:
+            if node.type in FUNCTIONS:
                 inner = self._inner[node.id] = _Scope(scope, node)
             below = scope if node.type in _CONDITIONS else under
             for one in reversed(node.named_children):
@@ -232,12 +201,12 @@ class _Tracer:
                 stack.append((one, inner, below))
 
     def _declare(self, node: Node, scope: _Scope) -> None:
-        if node.type in _FUNCTIONS:
+        if node.type in FUNCTIONS:
             name = node.child_by_field_name("name")
             if name is not None and node.type.endswith("declaration"):
                 self._named(self._word(name), node, scope)
-            for one in _parameters(node):
-                for bound in _bound(one):
+            for one in parameters(node):
+                for bound in bound_names(one):
                     self._inner[node.id].names.setdefault(self._word(bound), [])
         elif node.type == "variable_declarator":
             self._declarator(node, scope)
@@ -258,7 +227,7 @@ class _Tracer:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is None:
             return
-        if name.type == "identifier" and value is not None and value.type in _FUNCTIONS:
+        if name.type == "identifier" and value is not None and value.type in FUNCTIONS:
             self._named(self._word(name), value, scope)
         elif name.type == "identifier":
             self._add(name, scope, None if value is None else _Source(value, scope))
@@ -277,7 +246,7 @@ class _Tracer:
         self._add(left, scope, _Source(right, scope, is_item=True) if goes else _Source(None, None))
 
     def _add(self, pattern: Node, scope: _Scope, source: _Source | None) -> None:
-        for bound in _bound(pattern):
+        for bound in bound_names(pattern):
             sources = scope.names.setdefault(self._word(bound), [])
             if source is not None:
                 sources.append(source)
@@ -295,7 +264,7 @@ class _Tracer:
                 self._computed.append((owner, scope))
             return
         plain = left.type == "identifier" and node.type == "assignment_expression"
-        for bound in _bound(left):
+        for bound in bound_names(left):
             holder = scope.holder(self._word(bound)) or self._top
             source = _Source(right, scope) if plain else _Source(None, None)
             holder.names.setdefault(self._word(bound), []).append(source)
@@ -306,7 +275,7 @@ class _Tracer:
             node.child_by_field_name("function"),
             node.child_by_field_name("arguments"),
         )
-        given = _without_comments(arguments) if arguments is not None else []
+        given = without_comments(arguments) if arguments is not None else []
         if called is None:
             return
         if called.type == "identifier":
@@ -333,9 +302,9 @@ class _Tracer:
             return
         inner = self._inner[functions[0].id]
         spread = any(one.type == "spread_element" for one in given)
-        for at, parameter in enumerate(_parameters(functions[0])):
+        for at, parameter in enumerate(parameters(functions[0])):
             source = _Source(given[at], scope) if at < len(given) and not spread else None
-            for bound in _bound(parameter):
+            for bound in bound_names(parameter):
                 whole = parameter.type == "identifier" and source is not None
                 known = source if whole and source is not None else _Source(None, None)
                 inner.names[self._word(bound)].append(known)
@@ -345,34 +314,34 @@ class _Tracer:
             called.child_by_field_name("property"),
             called.child_by_field_name("object"),
         )
-        if method is None or owner is None or not given or given[0].type not in _FUNCTIONS:
+        if method is None or owner is None or not given or given[0].type not in FUNCTIONS:
             return
         name = self._word(method)
         items = {0} if name in _FIRST_OF_EACH else {1} if name == "reduce" else set()
         items = {0, 1} if name == "sort" else items
         inner = self._inner[given[0].id]
-        for at, parameter in enumerate(_parameters(given[0])):
+        for at, parameter in enumerate(parameters(given[0])):
             plain = at in items and parameter.type == "identifier"
-            for bound in _bound(parameter):
+            for bound in bound_names(parameter):
                 source = _Source(owner, scope, is_item=True) if plain else _Source(None, None)
                 inner.names[self._word(bound)].append(source)
 
     def _spoil(self, name: str) -> None:
         for function in self._functions[name]:
-            for parameter in _parameters(function):
-                for bound in _bound(parameter):
+            for parameter in parameters(function):
+                for bound in bound_names(parameter):
                     self._inner[function.id].names[self._word(bound)].append(_Source(None, None))
 
     # --- kinds -----------------------------------------------------------------------------
 
     def _kind(self, node: Node, scope: _Scope, depth: int = 0) -> Kind | None:
         """Return what an expression surely is of the samples."""
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             return None
         if node.type == "identifier":
             return self._kind_of_name(self._word(node), scope, depth + 1)
         if node.type == "parenthesized_expression":
-            inner = _without_comments(node)
+            inner = without_comments(node)
             return self._kind(inner[0], scope, depth + 1) if len(inner) == 1 else None
         if node.type == "subscript_expression":
             owner, index = (
@@ -395,8 +364,8 @@ class _Tracer:
         function = None if holder is None else holder.function
         return function is not None and any(
             self._word(bound) == self._word(node)
-            for one in _parameters(function)
-            for bound in _bound(one)
+            for one in parameters(function)
+            for bound in bound_names(one)
         )
 
     def _kind_of_call(self, node: Node, scope: _Scope, depth: int) -> Kind | None:
@@ -499,70 +468,6 @@ class _Tracer:
         # One that is put into another, or another into it, is not the one that is called.
         return found[0] if len(found) == 1 and not self._is_wrapped else None
 
-    def _given(self, pixels: Node) -> Iterator[Given]:
-        body = pixels.child_by_field_name("body")
-        if body is not None and body.type != "statement_block":
-            yield from self._value(body)
-        for node, scope in self._nodes:
-            if node.type == "return_statement" and scope.function == pixels:
-                for one in _without_comments(node):
-                    yield from self._value(one)
-
-    def _value(self, node: Node, depth: int = 0) -> Iterator[Given]:
-        if depth > _DEEPEST:
-            return
-        if node.type == "parenthesized_expression":
-            for one in _without_comments(node):
-                yield from self._value(one, depth + 1)
-        elif node.type == "ternary_expression":
-            for name in ("consequence", "alternative"):
-                branch = node.child_by_field_name(name)
-                if branch is not None:
-                    yield from self._value(branch, depth + 1)
-        elif node.type == "object":
-            yield from self._keyed(node)
-        else:
-            yield from self._listed(node, "")
-
-    def _keyed(self, node: Node) -> Iterator[Given]:
-        for one in _without_comments(node):
-            key, value = one.child_by_field_name("key"), one.child_by_field_name("value")
-            # A name that is put together is any.
-            if key is not None and value is not None and key.type in _WRITTEN_KEYS:
-                yield from self._listed(value, self._word(key).strip("\"'"))
-
-    def _listed(self, node: Node, output: str) -> Iterator[Given]:
-        if node.type == "array":
-            items = _without_comments(node)
-            marks = [one.type for one in node.children if one.type != "comment"]
-            # `[, 1]` has an item that is no node.
-            holes = any(after == "," and before in "[," for before, after in pairwise(marks))
-            if items and not holes and all(one.type != "spread_element" for one in items):
-                plain = all(self._is_written_out(one) for one in items)
-                unset = any(self._is_unset(one) for one in items)
-                yield Given(output, len(items), self._span(node), plain, unset)
-        elif self._is_number(node):
-            yield Given(output, None, self._span(node))
-
-    def _ends(self, pixels: Node) -> Span | None:
-        """Return the last statement of a function that surely returns nothing, and is reached."""
-        body = pixels.child_by_field_name("body")
-        if body is None or body.type != "statement_block":
-            return None
-        statements = _without_comments(body)
-        if not statements or any(_leaves(one) for one in statements):
-            return None
-        last = statements[-1]
-        return self._span(last) if last.type in _PASSED and self._gives(pixels) else None
-
-    def _gives(self, pixels: Node) -> bool:
-        """Tell whether a value is returned somewhere, whatever it is."""
-        body = pixels.child_by_field_name("body")
-        return (body is not None and body.type != "statement_block") or any(
-            node.type == "return_statement" and scope.function == pixels and _without_comments(node)
-            for node, scope in self._nodes
-        )
-
     def _is_unset(self, node: Node) -> bool:
         """Tell whether a value that `evaluatePixel()` returns is a variable which nothing is assigned to."""
         pixels = self._pixels()
@@ -588,74 +493,3 @@ class _Tracer:
         # What `evaluatePixel()` itself returns early is no value that is lacking elsewhere.
         own = node.type == "return_statement" and under is not None and under.function == pixels
         return under is not None and not own
-
-    def _is_written_out(self, node: Node) -> bool:
-        return node.type in ("number", "unary_expression") or self._word(node) == "NaN"
-
-    def _is_number(self, node: Node) -> bool:
-        if node.type == "identifier":
-            return self._word(node) == "NaN"
-        operator = node.child_by_field_name("operator")
-        return node.type == "number" or (
-            node.type == "binary_expression"
-            and operator is not None
-            and self._word(operator) in _ARITHMETIC
-        )
-
-
-def _leaves(statement: Node, depth: int = 0) -> bool:
-    """Tell whether what follows a statement may never be reached: where it is not plain, it counts as such."""
-    if statement.type in _LEFT or depth > _DEEPEST:
-        return True
-    children = _without_comments(statement)
-    if statement.type == "if_statement":
-        branches = [
-            branch
-            for name in ("consequence", "alternative")
-            if (branch := statement.child_by_field_name(name)) is not None
-        ]
-        return len(branches) == 2 and all(_leaves(one, depth + 1) for one in branches)
-    if statement.type in _BLOCKS:
-        return any(_leaves(one, depth + 1) for one in children)
-    return statement.type in _WINDING and any(_returns(one) for one in children)
-
-
-def _returns(node: Node) -> bool:
-    """Tell whether a return stands somewhere in a statement, beside those of functions in it."""
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if one.type in _LEFT:
-            return True
-        if one.type not in _FUNCTIONS:
-            stack += one.named_children
-    return False
-
-
-def _parameters(function: Node) -> list[Node]:
-    single = function.child_by_field_name("parameter")
-    if single is not None:
-        return [single]
-    listed = function.child_by_field_name("parameters")
-    return _without_comments(listed) if listed is not None else []
-
-
-def _without_comments(node: Node) -> list[Node]:
-    return [one for one in node.named_children if one.type != "comment"]
-
-
-def _bound(pattern: Node) -> Iterator[Node]:
-    """Yield the names that a pattern declares."""
-    stack = [pattern]
-    while stack:
-        node = stack.pop()
-        if node.type in ("identifier", "shorthand_property_identifier_pattern"):
-            yield node
-        elif node.type in ("assignment_pattern", "object_assignment_pattern"):
-            left = node.child_by_field_name("left")
-            stack += [left] if left is not None else []
-        elif node.type == "pair_pattern":
-            value = node.child_by_field_name("value")
-            stack += [value] if value is not None else []
-        elif node.type in ("object_pattern", "array_pattern", "rest_pattern"):
-            stack += reversed(node.named_children)
