@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The objects are small, and whoever interrupts twice waits for the last one.
 _TIMEOUTS_S: Final = (5.0, 10.0)
+# A network that comes back within it ends no apply; a lease lives four times as long.
+_PATIENCE_S: Final = 15.0
 _SCHEMES: Final = ("file", "s3", "postgresql")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=-]+(?:/[A-Za-z0-9!_.*'()=-]+)*")
@@ -138,6 +140,7 @@ def _bucket(text: str, environment: Mapping[str, str], span: SourceSpan | None) 
         )
         raise CredentialsError(diagnostic.what, diagnostics=(diagnostic,))
     from shplan.ledger.backends.s3 import S3Backend  # noqa: PLC0415
+    from shplan.ledger.backends.settling import Patience  # noqa: PLC0415
     from shplan.storage.aws import Aws  # noqa: PLC0415
     from shplan.storage.objects import S3Objects  # noqa: PLC0415
 
@@ -148,7 +151,7 @@ def _bucket(text: str, environment: Mapping[str, str], span: SourceSpan | None) 
         timeouts_s=_TIMEOUTS_S,
         pause_s=0.0,
     )
-    return S3Backend(S3Objects(aws, bucket), prefix)
+    return S3Backend(S3Objects(aws, bucket), prefix, patience=Patience(most_s=_PATIENCE_S))
 
 
 def _place(text: str, span: SourceSpan | None) -> tuple[str, str]:

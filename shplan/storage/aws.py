@@ -25,6 +25,7 @@ from shplan.storage.port import (
     InvalidKeyError,
     MissingBucketError,
     MissingObjectError,
+    UnansweredError,
 )
 from shplan.storage.threads import Threads
 
@@ -44,6 +45,9 @@ _NO_BUCKET = frozenset({"NoSuchBucket"})
 _NO_OBJECT = frozenset({"NoSuchKey", "404", "NotFound"})
 # Source: "How to prevent object overwrites with conditional writes".
 _CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+# Source: Amazon S3 API Reference, "Error responses": to be asked for again. botocore has done so.
+_BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"})
+_SERVER_ERROR = 500
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled"})
 
 
@@ -90,7 +94,8 @@ class Aws:
 
         Raises:
             MissingObjectError: there is no such object, or no such bucket
-            StorageError: it was refused, or nobody answered
+            UnansweredError: nobody answered
+            StorageError: it was refused
         """
         if not _BUCKET.fullmatch(bucket):
             msg = f"{bucket!r} is not the name of a bucket"
@@ -168,10 +173,10 @@ class Aws:
         except exceptions.ConnectionError as error:
             why = self._close(f"its endpoint cannot be reached ({type(error).__name__})")
             msg = f"{cannot}: {why}"
-            raise StorageError(msg) from error
+            raise UnansweredError(msg) from error
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
             msg = f"{cannot}: no answer, or half of one ({type(error).__name__})"
-            raise StorageError(msg) from error
+            raise UnansweredError(msg) from error
         except (ResponseParserError, exceptions.PaginationError) as error:
             msg = f"{cannot}: the answer is none of S3"
             raise StorageError(msg) from error
@@ -209,7 +214,9 @@ def _refusal(error: Any, place: str, bucket: str, verb: str) -> StorageError:
     if code in _REFUSED:
         return StorageError(f"{place} cannot be {verb}: no permission")
     said = code if _CODE.fullmatch(code) else "what nobody understands"
-    return StorageError(f"{place} cannot be {verb}: the server answers {said}")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind = UnansweredError if code in _BUSY or status >= _SERVER_ERROR else StorageError
+    return kind(f"{place} cannot be {verb}: the server answers {said}")
 
 
 def check_key(bucket: str, key: str) -> None:

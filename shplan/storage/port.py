@@ -40,5 +40,9 @@ class ConditionError(StorageError):
     """The object is not, or not any more, what a conditional write expects: nothing was written."""
 
 
+class UnansweredError(StorageError):
+    """Nobody answers, or says only that it cannot now: the same request may succeed a moment later."""
+
+
 class InvalidKeyError(StorageError):
     """A bucket or a key that this storage cannot hold, or that leads out of its bucket."""

@@ -24,19 +24,23 @@ class Proxy:
 
     Args:
         break_at: number of the request, over all connections, at which one ends; None: never
+        breaks: how many requests in a row are broken from there on
         requests: how many there were
     """
 
     port: int
     kind: Break = Break.BEFORE
     break_at: int | None = None
+    breaks: int = 1
     requests: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self) -> Break | None:
         with self.lock:
             number, self.requests = self.requests, self.requests + 1
-            return self.kind if number == self.break_at else None
+            first = self.break_at
+            struck = first is not None and first <= number < first + self.breaks
+            return self.kind if struck else None
 
 
 @contextlib.contextmanager

@@ -26,7 +26,13 @@ from shplan.ledger.backends import parts as layout
 from shplan.ledger.backends import s3_head
 from shplan.ledger.backends.s3_lease import TTL_S, S3Lease
 from shplan.ledger.backends.s3_lines import Lines
-from shplan.ledger.backends.settling import demand_conditions, has_asked, put
+from shplan.ledger.backends.settling import (
+    NO_PATIENCE,
+    Patience,
+    demand_conditions,
+    has_asked,
+    put,
+)
 from shplan.ledger.port import HeadMovedError, Holder, LeaseLostError, Mark, Segment
 from shplan.storage.objects import Found, Objects
 from shplan.storage.port import ConditionError
@@ -51,6 +57,7 @@ class S3Backend:
         ttl_s: for how long a holder that is not heard of keeps the lease
         fan: how many small objects are put together into one
         pack_bytes: what is put together is no larger
+        patience: with a store that does not answer an append
         monotonic: seconds of a clock that never jumps
     """
 
@@ -65,6 +72,7 @@ class S3Backend:
         ttl_s: float = TTL_S,
         fan: int = FAN,
         pack_bytes: int = layout.PACK_BYTES,
+        patience: Patience = NO_PATIENCE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._objects = objects
@@ -72,6 +80,7 @@ class S3Backend:
         self._name = f"{objects.name}/{prefix}" if prefix else objects.name
         self._fan = fan
         self._pack_bytes = pack_bytes
+        self._patience = patience
         self._lease = S3Lease(objects, f"{self._root}lease.json", monotonic=monotonic, ttl_s=ttl_s)
         # What leaves then is there before anybody takes over.
         self.sure_s = ttl_s / 2
@@ -246,12 +255,18 @@ class S3Backend:
             await put(self._objects, key, content, over=there.get(key))
 
     async def _append(self, content: bytes, expected: Head, head: Head) -> Mark:
-        await self._lease.refresh()
+        await self._lease.refresh(self._patience)
         if self._kept is None or (self._kept[0] or EMPTY) != expected:
             raise HeadMovedError(self._moved())
         name = layout.append_name(expected.sequence + 1)
         try:
-            await put(self._objects, self._entry_key(name), content, over=None)
+            await put(
+                self._objects,
+                self._entry_key(name),
+                content,
+                over=None,
+                patience=self._patience,
+            )
         except ConditionError as error:
             # The head is read anew before this holder writes again.
             self._kept = None
@@ -276,6 +291,7 @@ class S3Backend:
                 self._head_key(),
                 s3_head.encode(head, token=self._lease.token),
                 over=etag,
+                patience=self._patience,
             )
         except ConditionError as error:
             self._lease.lose()

@@ -18,7 +18,7 @@ import msgspec
 from shplan.core.errors import LedgerError, StorageError
 from shplan.ledger.backends.holders import UNKNOWN
 from shplan.ledger.backends.seals import seal, unseal
-from shplan.ledger.backends.settling import put
+from shplan.ledger.backends.settling import NO_PATIENCE, Patience, put
 from shplan.ledger.port import Holder, LeaseLostError
 from shplan.storage.objects import Found, Objects
 from shplan.storage.port import ConditionError
@@ -164,17 +164,20 @@ class S3Lease:
         """
         await self._rewrite(self._held())
 
-    async def refresh(self) -> None:
+    async def refresh(self, patience: Patience = NO_PATIENCE) -> None:
         """
         Write it again where a beat is due.
+
+        Args:
+            patience: with a store that does not answer
 
         Raises:
             LeaseLostError: it is not ours any more
             LedgerError: it is unknown whether it is
         """
-        self._held()
+        mine = self._held()
         if self._monotonic() - self._written_at > self._ttl_s / 3:
-            await self.beat()
+            await self._rewrite(mine, patience)
 
     async def bury(self) -> None:
         """
@@ -204,10 +207,10 @@ class S3Lease:
             raise LeaseLostError(msg)
         return self._mine
 
-    async def _rewrite(self, record: _LeaseFile) -> None:
+    async def _rewrite(self, record: _LeaseFile, patience: Patience = NO_PATIENCE) -> None:
         started = self._monotonic()
         try:
-            await self._replace(record)
+            await self._replace(record, patience)
         except ConditionError as error:
             self._mine = None
             raise LeaseLostError(await self._who()) from error
@@ -217,11 +220,14 @@ class S3Lease:
             raise LedgerError(msg) from error
         self._written_at = started
 
-    async def _replace(self, record: _LeaseFile) -> None:
+    async def _replace(self, record: _LeaseFile, patience: Patience) -> None:
         """Write it in the place of our own last version, also of one whose answer was lost."""
         record = msgspec.structs.replace(record, beat=record.beat + 1)
+        content = _encode(record)
         try:
-            self._etag = await put(self._objects, self._key, _encode(record), over=self._etag)
+            self._etag = await put(
+                self._objects, self._key, content, over=self._etag, patience=patience
+            )
         except ConditionError:
             found = await self._objects.get(self._key)
             there = None if found is None else self._decode(found)

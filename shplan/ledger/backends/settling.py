@@ -3,22 +3,54 @@ Conditional writes whose outcome is known: what no answer tells, reading decides
 
 A write may have been carried out although its answer was lost, and what a library then sends again
 meets its own work and is refused. So every refusal is looked at: if what is there is what was to be
-written, it was written.
+written, it was written. For the same reason a write may be sent again as often as one likes.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from shplan.core.errors import StorageError
 from shplan.storage.objects import Objects
-from shplan.storage.port import ConditionError
+from shplan.storage.port import ConditionError, UnansweredError
 
 _ATTEMPTS: Final = 3
 _QUESTION: Final = b"Does this store obey the conditions of writes?\n"
 
 
-async def put(objects: Objects, key: str, content: bytes, *, over: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    For how long a store that does not answer is asked again.
+
+    Args:
+        most_s: from the first time that it does not answer; 0: it is not
+        pause_s: before the first repetition; doubled before each further one
+        monotonic: seconds of a clock that never jumps
+        sleep: waits so many seconds
+    """
+
+    most_s: float = 0.0
+    pause_s: float = 0.2
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+NO_PATIENCE: Final = Patience()
+
+
+async def put(
+    objects: Objects,
+    key: str,
+    content: bytes,
+    *,
+    over: str | None,
+    patience: Patience = NO_PATIENCE,
+) -> str:
     """
     Write an object and return its ETag; content that others could write as well proves nothing.
 
@@ -27,11 +59,26 @@ async def put(objects: Objects, key: str, content: bytes, *, over: str | None) -
         key: its name
         content: unlike that of every other writer
         over: ETag of the version whose place it takes, None: only where there is none
+        patience: with a store that does not answer
 
     Raises:
         ConditionError: something else is there; nothing was written
         StorageError: it is unknown whether it was written
     """
+    until = patience.monotonic() + patience.most_s
+    pause_s = patience.pause_s
+    while True:
+        try:
+            return await _put(objects, key, content, over)
+        except UnansweredError:
+            left_s = until - patience.monotonic()
+            if left_s <= 0:
+                raise
+            await patience.sleep(min(pause_s, left_s))
+            pause_s *= 2
+
+
+async def _put(objects: Objects, key: str, content: bytes, over: str | None) -> str:
     for left in range(_ATTEMPTS - 1, -1, -1):
         try:
             return await objects.put(key, content, over=over)

@@ -11,7 +11,7 @@ from enum import Enum
 
 from shplan.core.errors import StorageError
 from shplan.storage.objects import Found
-from shplan.storage.port import ConditionError, StoredObject
+from shplan.storage.port import ConditionError, StoredObject, UnansweredError
 
 
 class KilledError(BaseException):
@@ -83,6 +83,7 @@ class MemoryObjects:
         turn: awaited before every request, so that a test decides who is next
         trouble: what becomes of the n-th request that writes
         delay: after how many requests of anybody what is late arrives
+        is_down: whether nobody answers now; then a write may be carried out all the same
     """
 
     name = "s3://bucket"
@@ -94,16 +95,21 @@ class MemoryObjects:
         turn: Callable[[], Awaitable[None]] = _no_turn,
         trouble: dict[int, Trouble] | None = None,
         delay: int = 0,
+        is_down: Callable[[], bool] = lambda: False,
     ) -> None:
         self.bucket = bucket
         self.turn = turn
         self.trouble = trouble or {}
         self.delay = delay
+        self.is_down = is_down
+        self.acts_while_down = False
         self.wrote: list[str] = []
         self.dead = False
 
     async def get(self, key: str) -> Found | None:
         await self._alive()
+        if self.is_down():
+            raise UnansweredError("no answer")
         there = self.bucket.objects.get(key)
         if there is None:
             return None
@@ -133,6 +139,11 @@ class MemoryObjects:
 
     async def put(self, key: str, content: bytes, *, over: str | None) -> str:
         trouble = await self._write(f"put {key}")
+        if self.is_down():
+            if self.acts_while_down:
+                with contextlib.suppress(ConditionError):
+                    self.bucket.put(key, content, over)
+            raise UnansweredError("no answer")
         if trouble is Trouble.LATE:
             self.bucket.late.append((self.delay, key, content, over))
             raise StorageError("no answer")

@@ -13,6 +13,7 @@ from shplan.ledger.backends.postgres import PostgresBackend
 from shplan.ledger.backends.postgres_session import Server
 from shplan.ledger.backends.postgres_tables import Most
 from shplan.ledger.backends.s3 import S3Backend
+from shplan.ledger.backends.settling import NO_PATIENCE, Patience
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import Backend, Mark
 from tests.ledger.backends.memory import Bucket, MemoryObjects
@@ -68,12 +69,15 @@ class BucketPlace:
         self.bucket = Bucket(page=page)
         self.fan = fan
 
-    def backend(self, objects: MemoryObjects | None = None) -> S3Backend:
+    def backend(
+        self, objects: MemoryObjects | None = None, *, patience: Patience = NO_PATIENCE
+    ) -> S3Backend:
         return S3Backend(
             MemoryObjects(self.bucket) if objects is None else objects,
             "ledgers/prod",
             ttl_s=TTL_S,
             fan=self.fan,
+            patience=patience,
             # A holder that stands still does not see time pass.
             monotonic=lambda: 0.0,
         )

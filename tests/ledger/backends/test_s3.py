@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from shplan.core.chain import DamageKind
 from shplan.core.entry import EntryDraft, Event
 from shplan.core.errors import LedgerError, LockedError, StorageError
 from shplan.ledger.backends.seals import seal
+from shplan.ledger.backends.settling import Patience
 from shplan.ledger.journal import Journal
 from shplan.ledger.port import LeaseLostError
 from shplan.ledger.reading import read as read_from
@@ -92,6 +94,75 @@ def test_a_write_that_arrives_late_is_one_of_the_chain_or_nothing(delay: int) ->
         assert [draft for draft in found if draft in written] == written, number
         assert len(set(map(str, found))) == len(found), number
         assert run(journal(place).verify()).damage is None, number
+
+
+@dataclass
+class Outage:
+    """Nobody answers from the n-th write on, for so many seconds of the one who waits."""
+
+    objects: MemoryObjects
+    first: int
+    lasts_s: float
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.objects.is_down = lambda: (
+            len(self.objects.wrote) >= self.first and self.now_s < self.lasts_s
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def journal(self, place: BucketPlace, *, most_s: float) -> Journal:
+        patience = Patience(most_s=most_s, monotonic=lambda: self.now_s, sleep=self.sleep)
+        backend = place.backend(self.objects, patience=patience)
+        return Journal(backend, clock=HandClock(), actor={"user": "ada"})
+
+
+@pytest.mark.parametrize("lasts_s", [1.0, 9.0])
+@pytest.mark.parametrize("acts", [False, True])
+def test_a_store_that_answers_again_in_time_ends_nothing(acts: bool, lasts_s: float) -> None:
+    """From whichever write of a lease that is held, and whether or not they are carried out."""
+    for first in range(20):
+        place = BucketPlace(fan=100)
+        objects = MemoryObjects(place.bucket)
+        objects.acts_while_down = acts
+
+        async def story(
+            place: BucketPlace = place, objects: MemoryObjects = objects, first: int = first
+        ) -> int:
+            outage = Outage(objects, 10**6, lasts_s)
+            async with outage.journal(place, most_s=10.0).lease(timeout_s=0) as lease:
+                outage.first = len(objects.wrote) + first
+                for batch in BATCHES:
+                    await lease.append(batch)
+            return len(objects.wrote) - outage.first
+
+        after = run(story())
+        assert drafts_of(run(read(journal(place)))) == EVERYTHING, first
+        assert run(journal(place).verify()).damage is None, first
+        if after <= 0:
+            return
+    raise AssertionError("the outage was never behind the last write")
+
+
+def test_a_store_that_stays_away_is_given_up() -> None:
+    place = BucketPlace(fan=100)
+    objects = MemoryObjects(place.bucket)
+    outage = Outage(objects, 10**6, 1000.0)
+
+    async def story() -> None:
+        async with outage.journal(place, most_s=10.0).lease(timeout_s=0) as lease:
+            await lease.append(BATCHES[0])
+            outage.first = len(objects.wrote)
+            with pytest.raises(LedgerError):
+                await lease.append(BATCHES[1])
+            assert outage.now_s == pytest.approx(10.0)
+            with pytest.raises(LedgerError):
+                await lease.append(BATCHES[2])
+
+    run(story())
+    assert drafts_of(run(read(journal(place)))) == BATCHES[0]
 
 
 @pytest.mark.parametrize("trouble", [Trouble.ANSWER_LOST, Trouble.SENT_AGAIN])

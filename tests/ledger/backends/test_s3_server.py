@@ -11,6 +11,7 @@ import pytest
 
 from shplan.core.errors import LockedError
 from shplan.ledger.backends.s3 import S3Backend
+from shplan.ledger.backends.settling import NO_PATIENCE, Patience
 from shplan.ledger.journal import Journal
 from shplan.storage.aws import Aws
 from shplan.storage.objects import S3Objects
@@ -49,8 +50,11 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
     return name
 
 
-def journal(bucket: str, user: str = "ada", *, fan: int = 4) -> Journal:
-    backend = S3Backend(S3Objects(Aws(pause_s=0.0), bucket, page_size=3), "p", fan=fan)
+def journal(
+    bucket: str, user: str = "ada", *, fan: int = 4, patience: Patience = NO_PATIENCE
+) -> Journal:
+    objects = S3Objects(Aws(pause_s=0.0), bucket, page_size=3)
+    backend = S3Backend(objects, "p", fan=fan, patience=patience)
     return Journal(backend, clock=HandClock(), actor={"user": user})
 
 
@@ -101,3 +105,23 @@ def test_answers_that_are_lost_on_the_way_are_asked_for_again(
             run(write(journal(bucket, fan=100), adopt(number)))
         expected = [adopt(0), *(adopt(number) for number in range(4, total, 4))]
         assert drafts_of(run(read(journal(bucket)))) == expected
+
+
+@pytest.mark.parametrize("kind", list(Break))
+def test_a_network_that_comes_back_ends_nothing(
+    bucket: str, endpoint: str, monkeypatch: pytest.MonkeyPatch, kind: Break
+) -> None:
+    """More requests in a row are lost than the library sends again."""
+    with proxied(urlsplit(endpoint).port or 0) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+
+        async def story() -> None:
+            patience = Patience(most_s=60, pause_s=0.01)
+            async with journal(bucket, patience=patience).lease(timeout_s=0) as lease:
+                await lease.append([adopt(0)])
+                proxy.kind, proxy.break_at, proxy.breaks = kind, proxy.requests, 7
+                await lease.append([adopt(1)])
+                await lease.append([adopt(2)])
+
+        run(story())
+        assert drafts_of(run(read(journal(bucket)))) == [adopt(0), adopt(1), adopt(2)]
