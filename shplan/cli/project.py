@@ -114,12 +114,14 @@ def find_root(start: Path | None) -> Path:
     root = find_project(start or Path.cwd())
     if root is None or (start is not None and root != start.resolve()):
         where = "here or above" if start is None else f"in {start}"
+        # A directory that was named is the project's, or it is none: one above may be another's.
+        above = "" if root is None else f"leave `{start}` out, or name {root}"
         diagnostic = Diagnostic(
             code="project/not-found",
             summary="No project",
             what=f"there is no shplan.yaml {where}.",
             why="Every command but `init`, `schema` and `sandbox` works on a project.",
-            hint="shplan init",
+            hint=above or "shplan init",
         )
         raise ProjectError(diagnostic.what, diagnostics=(diagnostic,), texts={})
     return root

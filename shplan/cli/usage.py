@@ -150,6 +150,9 @@ def message(error: click.UsageError) -> str:
         hint = _meant_by_option(error.option_name, options)
     elif "unexpected extra argument" in what:
         hint = _meant_by_address(what, options)
+    elif command == "shplan apply" and what.endswith("does not exist"):
+        hint = _meant_by_address(what, options)
+        hint = hint or "`shplan plan -o FILE` saves a plan; without one, apply makes it and asks"
     elif what.endswith("is a file") and "--project" in options:
         hint = "all manifests of a project are read: name its directory, or nothing"
     hint = hint or f"`{command} --help` says what can stand there"

@@ -30,8 +30,8 @@ Places: TypeAlias = Mapping[str, Place]
 VERSION = 3
 _REQUIRED = ("setup", "evaluatePixel")
 _SIMPLE = (
-    "the script has no setup() and returns at its top level; a simple script serves single images, while "
-    "batch requests need setup() and evaluatePixel()"
+    "the script has no setup() and returns at its top level: what such a simple script reads and gives "
+    "is not known before it runs"
 )
 _OLDER = (
     "the script is written for version 1 or 2, with setup(ds), and setInputComponents() or componentCount; "

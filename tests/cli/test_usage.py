@@ -27,6 +27,8 @@ from tests.cli.conftest import Project
         ("apply -auto-approve", "write `--auto-approve`"),
         ("apply -y", "--auto-approve"),
         ("apply --dry-run", "shplan plan"),
+        ("apply plan.jsn", "`shplan plan -o FILE` saves a plan"),
+        ("apply BatchProcess/ndvi", "--select BatchProcess/ndvi"),
         ("apply -f manifests/ndvi.yaml", "--select path:FILE"),
         ("aply", "did you mean `shplan apply`?"),
         ("state list", "shplan status"),
@@ -94,3 +96,11 @@ def _command(name: str) -> click.Command:
     command = program.get_command(click.Context(program), name)  # type: ignore[attr-defined]
     assert command is not None
     return command
+
+
+@pytest.mark.parametrize("typed", ["validate manifests", "plan --project manifests"])
+def test_a_directory_below_a_project_is_none(typed: str, project: Project) -> None:
+    """It is not taken for the one above, which may be another's; that one is named."""
+    said = project.run(*typed.split())
+    assert said.code == 1
+    assert f"leave `manifests` out, or name {project.root}" in said.err

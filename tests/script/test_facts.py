@@ -10,8 +10,8 @@ from shplan.script import Fault, ScriptError, ScriptFacts, Worker
 from tests.script.scripts import BAD, GOOD, PIXEL, PLAIN, outcome, returning, script
 
 SIMPLE = (
-    "the script has no setup() and returns at its top level; a simple script serves single images,"
-    " while batch requests need setup() and evaluatePixel()"
+    "the script has no setup() and returns at its top level: what such a simple script reads and gives"
+    " is not known before it runs"
 )
 
 
