@@ -79,7 +79,8 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
             sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
-            yield from _of_lengths(one, reading, sure=sure)
+            counted = "updateOutput" in look.facts.functions
+            yield from _of_lengths(one, reading, sure=sure, counted=counted)
         yield from _of_values(one, look)
 
 
@@ -117,7 +118,14 @@ def unasked(look: Look, asked: AbstractSet[str]) -> Remarks:
         )
 
 
-def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> Remarks:
+def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -> Remarks:
+    """
+    Compare how many values came back with how many there should be.
+
+    Args:
+        sure: other scenes than the made-up ones would change nothing
+        counted: the script counts its bands from its scenes: then as many as there may be are right
+    """
     bands, name = one.facts.bands, one.facts.id
     listed = sum(one.lengths.values())
     shorter = sorted(length for length in one.lengths if length < bands)
@@ -130,9 +138,9 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> Remarks:
             f"output `{name}` has {bands} bands, and `evaluatePixel()` returned {shorter[0]}"
             f" {'value' if shorter[0] == 1 else 'values'}.",
             "What is missing is no data.",
-            f"return {bands} values, or write `bands: {shorter[0]}`" if shorter[0] else "",
+            _fewer(bands, shorter[0], counted=counted),
             output_place(reading, name),
-            Severity.ERROR if always else Severity.WARNING,
+            Severity.ERROR if always and not counted else Severity.WARNING,
         )
     if longer:
         yield warned(
@@ -143,6 +151,12 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool) -> Remarks:
             f"write `bands: {longer[-1]}`, or return {bands}",
             output_place(reading, name),
         )
+
+
+def _fewer(bands: int, returned: int, *, counted: bool) -> str:
+    if counted:
+        return f"return {bands} values, or let `updateOutput()` say fewer"
+    return f"return {bands} values, or write `bands: {returned}`" if returned else ""
 
 
 def _of_values(one: Returned, look: Look) -> Remarks:

@@ -65,6 +65,10 @@ _BY_NAME: Mapping[str, tuple[float, float]] = {
     "HV": (0.0002, 0.12),
     "BQA": (0, 65535),
     "QA": (0, 255),
+    "SR_QA_AEROSOL": (0, 255),
+    # Source: Planet, "Usable Data Mask".
+    "udm1": (0, 255),
+    "confidence": (0, 100),
     "QUALITY_FLAGS": (0, 2**31),
 }
 # No unit of the service: of bands whose values are kept in a byte.

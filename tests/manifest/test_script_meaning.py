@@ -279,6 +279,13 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             ("warning", "output-short"),
             "0 values",
         ),
+        # It says how many there may be at most.
+        (
+            script("return [s.length].concat(s.map((one) => one.B04 + one.B08));", more=TILE)
+            + "function updateOutput(o, c) { o.default.bands = 2 + c.scenes.tiles.length; }\n",
+            ("warning", "output-short"),
+            "updateOutput()",
+        ),
         (script("return [s.B04, s.B08];"), ("warning", "output-long"), "bands: 2"),
         (script("if (s.B04 > 0.5) return [s.B08];"), ("warning", "nothing-returned"), "no data"),
         (script("return 'red' + s.B04 + s.B08;"), ("error", "output-form"), "[value]"),

@@ -52,5 +52,11 @@ def test_most_of_the_ground_is_seen(name: str, usual: float) -> None:
     assert found.count(usual) > len(found) / 2
 
 
+@pytest.mark.parametrize("name", ["QA", "SR_QA_AEROSOL", "udm1"])
+def test_what_the_service_keeps_in_a_byte_fits_there(name: str) -> None:
+    (found,) = columns(name)
+    assert 128 < max(found) <= 255
+
+
 def test_the_same_pixels_are_made_up_each_time() -> None:
     assert columns("B04", "VV", "SCL", scenes=2) == columns("B04", "VV", "SCL", scenes=2)
