@@ -46,7 +46,7 @@ _KEYWORDS = ("return", "function", "const", "throw", "typeof", "Math", "undefine
 _OF_SCENES = frozenset(
     [
         *("fails", "output-form", "output-missing", "output-short", "output-unknown"),
-        "sample-type",
+        *("sample-type", "band-unused"),
     ]
 )
 

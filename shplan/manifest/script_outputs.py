@@ -127,6 +127,7 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -
         counted: the script counts its bands from its scenes: then as many as there may be are right
     """
     bands, name = one.facts.bands, one.facts.id
+    there_are = f"output `{name}` has {bands} {'band' if bands == 1 else 'bands'}"
     listed = sum(one.lengths.values())
     shorter = sorted(length for length in one.lengths if length < bands)
     longer = sorted(length for length in one.lengths if length > bands)
@@ -135,7 +136,7 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -
         yield Remark(
             "output-short",
             "Too few values returned",
-            f"output `{name}` has {bands} bands, and `evaluatePixel()` returned {shorter[0]}"
+            f"{there_are}, and `evaluatePixel()` returned {shorter[0]}"
             f" {'value' if shorter[0] == 1 else 'values'}.",
             "What is missing is no data.",
             _fewer(bands, shorter[0], counted=counted),
@@ -146,8 +147,7 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -
         yield warned(
             "output-long",
             "Too many values returned",
-            f"output `{name}` has {bands} {'band' if bands == 1 else 'bands'}, and `evaluatePixel()`"
-            f" returned {longer[-1]} values: the last are dropped.",
+            f"{there_are}, and `evaluatePixel()` returned {longer[-1]} values: the last are dropped.",
             f"write `bands: {longer[-1]}`, or return {bands}",
             output_place(reading, name),
         )

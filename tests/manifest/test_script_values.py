@@ -58,5 +58,11 @@ def test_what_the_service_keeps_in_a_byte_fits_there(name: str) -> None:
     assert 128 < max(found) <= 255
 
 
+@pytest.mark.parametrize("scenes", [1, 2, 28, 29, 58])
+def test_every_scene_has_data_at_most_pixels_and_none_at_some(scenes: int) -> None:
+    for found in columns("B04", scenes=scenes):
+        assert 0 < found.count(0.0) < len(found) / 8
+
+
 def test_the_same_pixels_are_made_up_each_time() -> None:
     assert columns("B04", "VV", "SCL", scenes=2) == columns("B04", "VV", "SCL", scenes=2)
