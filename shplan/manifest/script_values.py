@@ -190,6 +190,8 @@ def _tile(number: int, day: str) -> dict[str, Json]:
 
 
 def _range(name: str, unit: str, collection: Collection | None, other: str) -> tuple[float, float]:
+    if name in _RADAR and other and collection is None:
+        return _BY_UNIT[other]  # Mosaics of other radars come in numbers of their own.
     if name in _BY_NAME:
         return _BY_NAME[name]
     known = () if collection is None else collection.units(name)

@@ -105,6 +105,18 @@ GOOD = {
 LENIENT = {
     "a sample as text": script("return [JSON.stringify(s).length, String(s).length];", output=TWO),
     "a formula as text": script("return [eval('s.B04')];", bands='["B04", "B08"]'),
+    "the mosaic of another radar, stretched": "return [(HH - 1) / 6999];",
+    "bands by name, in a branch for two days of long ago": script(
+        "const then = s.filter((one, i) => one.dataMask && at(told, i) >= FROM && at(told, i) < TO);\n"
+        "  if (then.length === 0) return [0];\n"
+        "  const best = then.reduce((a, b) => (a.B08 > b.B08 ? a : b));\n"
+        "  return [OUT.map((band) => best[band]).reduce((a, b) => a + b)];",
+        bands='["B04", "B08", "dataMask"]',
+        argument="s, told",
+        more=TILE,
+    )
+    + 'const OUT = ["B04", "B08"], FROM = new Date("2016-01-01"), TO = new Date("2016-02-01");\n'
+    + "const at = (told, i) => new Date(told.tiles[i].date);\n",
     "a simple formula as text": (
         "const bands = typeof B04 === 'undefined' ? '[VV]' : '[B04 + B08]';\n"
         "const made = (words) => eval(words);\nreturn made(bands);\n"
