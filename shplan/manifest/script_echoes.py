@@ -24,6 +24,9 @@ def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
         kept = [one for one in kept if one.rule not in _OF_FORMS or _is_name(one)]
     read = [one for one in kept if one.rule in _OF_READS]
     kept = [one for one in kept if not (one.rule == "fails" and _follows(one, read))]
+    if any(one.rule == "fails" for one in kept):
+        # What it would have returned there, nobody has seen.
+        kept = [one for one in kept if one.rule != "output-missing"]
     if read:
         kept = [one for one in kept if one.summary != UNDEFINED]
     if any(one.rule == "sample-type" and one.summary != OUTSIDE for one in kept):

@@ -622,6 +622,15 @@ def test_what_may_be_right_is_not_read_out_of_a_text(worker: Worker, name: str) 
             script("return ['B04', 'B08'].map((name) => sum[name]);"),
             "fails",
         ),
+        # It never comes to the other return.
+        (
+            script(
+                "if (s.B04 > 0.9) return [s.B08]; total += s.B04;"
+                " return {default: [total], index: [s.B08]};",
+                output='[{id: "default", bands: 1}, {id: "index", bands: 1}]',
+            ),
+            "fails",
+        ),
         (
             script(NDVI) + "function preProcessScenes(c) { return known(c); }\n",
             "fails",
