@@ -5,6 +5,7 @@ What of the remarks on a script only follows from another: one fault is told onc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.script_outputs import OUTSIDE, UNDEFINED
@@ -19,9 +20,15 @@ _OF_FORMS = frozenset(["mosaicking", "fails", "band-unused", "nothing-returned",
 def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
     """Return the remarks without those that another one explains."""
     kept = list(found)
-    if any(one.rule == "constant" and "`Mosaicking." in one.what for one in kept):
-        # What is undefined counts as SIMPLE, which was not meant.
-        kept = [one for one in kept if one.rule not in _OF_FORMS or _is_name(one)]
+    if any(_is_mosaicking(one) for one in kept):
+        # What is undefined counts as SIMPLE, which was not meant: what fails for that is told with it.
+        echoes = [one for one in kept if one.rule in _OF_FORMS and not _is_name(one)]
+        grave = any(one.severity is Severity.ERROR or one.rule == "fails" for one in echoes)
+        kept = [
+            replace(one, severity=Severity.ERROR) if grave and _is_mosaicking(one) else one
+            for one in kept
+            if one not in echoes
+        ]
     read = [one for one in kept if one.rule in _OF_READS]
     kept = [one for one in kept if not (one.rule == "fails" and _follows(one, read))]
     if any(one.rule == "fails" for one in kept):
@@ -33,6 +40,10 @@ def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
         # With the type that was meant they may well be inside.
         kept = [one for one in kept if one.summary != OUTSIDE]
     return [one for one in kept if one.rule != "band-unused" or not _is_unseen(one, kept, look)]
+
+
+def _is_mosaicking(one: Remark) -> bool:
+    return one.rule == "constant" and "`Mosaicking." in one.what
 
 
 def _is_name(one: Remark) -> bool:

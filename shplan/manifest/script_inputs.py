@@ -11,6 +11,7 @@ from shplan.manifest.script_remarks import (
     Remarks,
     did_you_mean,
     first_place,
+    input_place,
     names_text,
 )
 from shplan.script import InputFacts
@@ -102,7 +103,7 @@ def _bands_of(
             f"{collection.name} has no band `{band}`{where}.",
             "" if elsewhere else f"It has {names_text(collection.bands)}.",
             did_you_mean(band, collection.bands) if not elsewhere else "",
-            first_place(reading.strings, band),
+            input_place(reading, given.datasource, band),
             Severity.ERROR if collection.complete or elsewhere else Severity.WARNING,
         )
 
@@ -121,7 +122,7 @@ def _units_of(given: InputFacts, collection: Collection, reading: Reading) -> Re
             f"{'band' if len(bands) == 1 else 'bands'} {names} of {collection.name} cannot be had in `{unit}`.",
             f"{'It comes' if len(bands) == 1 else 'They come'} in {' or '.join(units)}.",
             f'write "{units[0]}"; bands with other units take `units` as a list, one for each band',
-            first_place(reading.strings, unit),
+            input_place(reading, given.datasource, unit),
             Severity.ERROR if collection.complete else Severity.WARNING,
         )
 

@@ -23,7 +23,7 @@ from shplan.manifest.script_remarks import (
     Remark,
     Remarks,
     did_you_mean,
-    first_place,
+    input_place,
     last_place,
     missing_band,
     read_place,
@@ -42,13 +42,17 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
 _SAMPLE_TYPE = "sampleType"
 _NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
 _KEYWORDS = ("return", "function", "const", "throw", "typeof", "Math", "undefined", "NaN")
-# Where it has too few, a script may give up early, or miss what it looks for.
-_OF_SCENES = frozenset(
-    [
-        *("fails", "output-form", "output-missing", "output-short", "output-unknown"),
-        *("sample-type", "band-unused"),
-    ]
-)
+# Where it has too few, a script may give up early, or miss what it looks for; and how much that weighs.
+_OF_SCENES: Mapping[str, int] = {
+    "fails": 100,
+    "output-form": 10,
+    "output-missing": 10,
+    "output-short": 10,
+    "output-unknown": 10,
+    "sample-type": 10,
+    # Whoever fails reads little, and little is then told to be unused.
+    "band-unused": 1,
+}
 
 
 def remarks(look: Look, *, alone: bool = False) -> list[Remark]:
@@ -75,8 +79,8 @@ def _seen(look: Look, *, alone: bool = False) -> list[Remark]:
 
 
 def amiss(look: Look) -> int:
-    """Return how many things are wrong with a script that may be so for want of scenes alone."""
-    return sum(one.rule in _OF_SCENES for one in without_echoes(_seen(look), look))
+    """Return how much is wrong with a script that may be so for want of scenes alone."""
+    return sum(_OF_SCENES.get(one.rule, 0) for one in without_echoes(_seen(look), look))
 
 
 # --- the text ------------------------------------------------------------------------------
@@ -105,6 +109,7 @@ def _of_text(look: Look) -> Remarks:
                 f"There are {', '.join(_CONSTANTS[owner])}; what is undefined counts as not stated.",
                 did_you_mean(name, _CONSTANTS[owner], prefix=f"{owner}."),
                 span,
+                Severity.WARNING,
             )
     thrown = look.fault if look.seen is None else look.seen.first
     for name, span in look.reading.undeclared.items():
@@ -169,6 +174,8 @@ def _of_setup(look: Look) -> Remarks:
             look.reading.declared.get("filterScenes"),
             Severity.HINT,
         )
+    if look.facts.mosaicking == "SIMPLE" and "preProcessScenes" in look.facts.functions:
+        yield from _of_choice(look)
     for given in look.facts.inputs:
         for band in sorted({one for one in given.bands if given.bands.count(one) > 1}):
             yield warned(
@@ -178,6 +185,19 @@ def _of_setup(look: Look) -> Remarks:
                 "remove one of them",
                 last_place(look.reading.strings, band),
             )
+
+
+def _of_choice(look: Look) -> Remarks:
+    if all(one.mosaicking == "SIMPLE" for one in look.facts.inputs):
+        yield Remark(
+            "mosaicking",
+            "Scenes not chosen",
+            "`preProcessScenes()` is not called: with mosaicking SIMPLE there are no scenes to choose from.",
+            "It is called where `setup()` states ORBIT or TILE; then `samples` is a list.",
+            'write `mosaicking: "ORBIT"`, or remove the function',
+            look.reading.declared.get("preProcessScenes"),
+            Severity.HINT,
+        )
 
 
 # --- what is read --------------------------------------------------------------------------
@@ -293,7 +313,7 @@ def _unused(look: Look, given: InputFacts, source: Source) -> Remarks:
             "Band not used",
             f"`setup()` asks for `{band}`, and nothing reads it.",
             f'remove "{band}" from the bands of `setup()`',
-            first_place(look.reading.strings, band),
+            input_place(look.reading, given.datasource, band),
             why="" if free else "Every band is paid for, whether it is read or not.",
         )
 

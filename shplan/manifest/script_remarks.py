@@ -123,18 +123,35 @@ def first_place(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None
     return next(iter(spans.get(name, ())), None)
 
 
+def input_place(reading: Reading, datasource: str, name: str) -> Span | None:
+    """Return where `setup()` names a band or a unit of an input; another one may name it as well."""
+    written = reading.strings.get(name, ())
+    for members in reading.objects if datasource else ():
+        key = members.get("datasource")
+        if key is not None and key.text == datasource:
+            first = min((one.span for one in members.values()), key=_position)
+            behind = [one for one in written if _is_behind(one, first)]
+            if behind:
+                return min(behind, key=_position)
+    return first_place(reading.strings, name)
+
+
 def output_place(reading: Reading, output: str) -> Span | None:
     """Return where `setup()` names an output, or speaks of outputs; a band may be called as one."""
     for members in reading.objects:
         key = members.get("id")
         if key is not None and key.text == output:
             named = [one for one in reading.strings[output] if _is_behind(one, key.span)]
-            return min(named, key=lambda one: (one.line, one.column), default=None)
+            return min(named, key=_position, default=None)
     return first_place(reading.strings, output) or first_place(reading.keys, "output")
 
 
+def _position(span: Span) -> tuple[int, int]:
+    return span.line, span.column
+
+
 def _is_behind(one: Span, other: Span) -> bool:
-    return (one.line, one.column) > (other.line, other.column)
+    return _position(one) > _position(other)
 
 
 def last_place(spans: Mapping[str, tuple[Span, ...]], name: str) -> Span | None:

@@ -256,6 +256,8 @@ def _hint_for_path(text: str) -> str:
 # --- places --------------------------------------------------------------------------------
 
 _NO_FUNCTION = re.compile(r"has no (setup|evaluatePixel)\(\)$")
+# As programs write it that mean a line break by the two characters.
+_COMMENTED = re.compile(r"\s*//\s*VERSION\s*=\s*\d.*\bsetup\b", re.IGNORECASE)
 _NO_MEMBER = re.compile(r"(?:has|returned) no (\w+)$|\.(\w+) is missing")
 _MEMBER = re.compile(r"^(?:(input|output)(?:\[(\d+)\])?\.)?(\w+)(?:\[\d+\])? (?:is|has) ")
 _FUNCTIONS = re.compile(r"(?:\bfunction\s+|\b(?:const|let|var)\s+)([A-Za-z_$][\w$]*)")
@@ -285,6 +287,8 @@ def _better_place(error: ScriptError, text: str) -> tuple[int | None, int | None
     to only where exactly one place in the script can be meant.
     """
     begin = _offset(text, error.line or 1)
+    if error.fault is Fault.MISSING and _COMMENTED.match(text):
+        return 1, 1, "break the line behind `//VERSION=3`: what follows on it is a comment"
     if error.fault is Fault.MISSING:
         found = _NO_FUNCTION.search(error.message)
         near = None if found is None else _near(found[1], _FUNCTIONS.finditer(text))

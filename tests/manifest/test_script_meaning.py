@@ -325,13 +325,24 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         ),
         (
             script(NDVI, output="{bands: 1, sampleType: SampleType.FLOAT}"),
-            ("error", "constant"),
+            ("warning", "constant"),
             "FLOAT32",
         ),
+        # It works all the same, and is not what was meant.
         (
             script(NDVI, more=", mosaicking: Mosaicking.ORBITS"),
+            ("warning", "constant"),
+            "Mosaicking.ORBIT",
+        ),
+        (
+            script("return [s[0].B04 + s[0].B08];", more=", mosaicking: Mosaicking.ORBITS"),
             ("error", "constant"),
             "Mosaicking.ORBIT",
+        ),
+        (
+            script(NDVI) + "function preProcessScenes(c) { c.scenes.orbits.pop(); return c; }\n",
+            ("hint", "mosaicking"),
+            "ORBIT",
         ),
         (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
         # The service's engine has them.
@@ -483,6 +494,17 @@ def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) 
     assert (one.span.line, one.span.column) == (3, 10)
 
 
+def test_a_band_and_a_unit_are_shown_at_the_input_that_has_them(worker: Worker) -> None:
+    text = script(
+        "return [s.a[0].B04 + s.b[0].VV];",
+        bands='[{datasource: "a", bands: ["B04", "dataMask"], units: "DN"},\n'
+        '    {bands: ["VV", "dataMask"], datasource: "b"}]',
+    )
+    found = [one for one in remarks(look(worker, text)) if one.rule == "band-unused"]
+    lines = [one.span.line for one in found if one.span is not None]
+    assert len(lines) == len(set(lines)) == 2
+
+
 def test_an_output_is_shown_where_it_is_named_and_not_the_band_of_that_name(worker: Worker) -> None:
     text = script(
         "return {a: [s.dataMask]};",
@@ -632,7 +654,8 @@ def test_what_may_be_right_is_not_read_out_of_a_text(worker: Worker, name: str) 
             "fails",
         ),
         (
-            script(NDVI) + "function preProcessScenes(c) { return known(c); }\n",
+            script("return [s[0].B04 + s[0].B08];", more=TILE)
+            + "function preProcessScenes(c) { return known(c); }\n",
             "fails",
         ),
     ],

@@ -421,7 +421,8 @@ SCENES = {
         more="function preProcessScenes(c) { c.scenes.orbits.length = 1; }",
     ),
     "preProcessScenes in SIMPLE": Case(
-        v3("return [1];", more="function preProcessScenes(c) { return c; }"), {"default": [1]}
+        v3("return [1];", more="function preProcessScenes(c) { throw new Error('called'); }"),
+        {"default": [1]},
     ),
     "filterScenes": three(
         "return [samples.length, scenes.length];",

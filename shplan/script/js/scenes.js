@@ -155,7 +155,9 @@
   return {
     put,
     keep(state) {
-      if (found.preProcessScenes) return preProcessed(state);
+      // Source: documentation, "preProcessScenes": it is for ORBIT and TILE.
+      const choosable = state.sources.some((source) => members[source.mosaicking]);
+      if (found.preProcessScenes && choosable) return preProcessed(state);
       return found.filterScenes ? filtered(state) : each(state.sources, everything);
     },
     // What evaluatePixel() is told: with a single sample, of no scene.
