@@ -242,10 +242,7 @@ def _unnamed_list(look: Look, seen: Seen, bands: set[str]) -> Remarks:
 def _strays(look: Look, seen: Seen, given: InputFacts, source: Source, *, alone: bool) -> Remarks:
     as_list = [name for name in source.strays if name in OF_LISTS or name.isdigit()]
     for name, place in source.strays.items():
-        doubted = name in look.reading.doubted
-        if name in as_list or (doubted and name not in look.reading.chained):
-            continue
-        if name.startswith("__"):
+        if name in as_list or name in look.reading.doubted or name.startswith("__"):
             continue
         bands = tuple(dict.fromkeys(given.bands))
         yield Remark(
@@ -255,7 +252,7 @@ def _strays(look: Look, seen: Seen, given: InputFacts, source: Source, *, alone:
             f"`setup()` asks for {', '.join(bands)}.",
             missing_band(name, bands),
             read_place(look.reading, name, place),
-            Severity.WARNING if doubted else Severity.ERROR,
+            Severity.WARNING if _is_doubted(name, look.reading) else Severity.ERROR,
         )
     if as_list:
         name = as_list[0]
@@ -271,6 +268,12 @@ def _strays(look: Look, seen: Seen, given: InputFacts, source: Source, *, alone:
             read_place(look.reading, name, source.strays[name]),
             Severity.ERROR if fatal else Severity.WARNING,
         )
+
+
+def _is_doubted(name: str, reading: Reading) -> bool:
+    """Tell whether the text may well expect a member to be missing."""
+    by_name = name in reading.members
+    return name in reading.slightly or (reading.any_doubted and not by_name)
 
 
 def _list_strays(look: Look, given: InputFacts, source: Source) -> Remarks:

@@ -52,7 +52,7 @@ def _reads(look: Look) -> Remarks:
     if misread or source.list_strays.keys() & set(given.bands):
         return  # It is said already that one is taken for the other.
     reading = look.reading
-    told = source.reads | source.strays.keys() | (reading.doubted - reading.chained)
+    told = source.reads | source.strays.keys() | reading.doubted
     told |= reading.traced.written | _OF_OBJECTS | OF_LISTS
     mistaken = False
     for use in reading.traced.uses:

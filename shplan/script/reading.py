@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shplan.script.doubts import Doubts
 from shplan.script.names import GLOBALS, WITHHELD
 from shplan.script.source import line_starts
 from shplan.script.tracing import Traced, trace
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 _CONSTANTS = ("Mosaicking", "SampleType")
-_COMPARISONS = ("===", "!==", "==", "!=")
 _FUNCTIONS = (
     "function_declaration",
     "function_expression",
@@ -66,10 +66,12 @@ class Reading:
         objects: the object literals, each by its keys
         declared: names of variables, functions and arguments, each where it is declared first
         doubted: members that the text expects may be missing: compared with undefined or null, asked
-            for their type, or given another value by `??`, `|| 1` or a default of a pattern
+            for, or given another value by `??`, `|| 1` or a default of a pattern
         assembled: more of the script is put together at run time, by `eval` or `Function`
-        chained: of the doubted, those that may have been meant to be there: `samples[0]?.B04 ?? 0` doubts the sample
+        slightly: members that may have been meant to be there: `samples[0]?.B04 ?? 0` doubts the sample, and
+            `if (s.B04)` a null as well
         computed: members are read by names that are put together
+        any_doubted: of these some are expected to be missing
         traced: what is done with the samples, and what is returned
     """
 
@@ -82,8 +84,9 @@ class Reading:
     declared: Mapping[str, Span]
     doubted: frozenset[str] = frozenset()
     assembled: bool = False
-    chained: frozenset[str] = frozenset()
+    slightly: frozenset[str] = frozenset()
     computed: bool = False
+    any_doubted: bool = False
     traced: Traced = field(default_factory=Traced)
 
 
@@ -134,12 +137,10 @@ class _Reader:
         self._objects: list[Mapping[str, Member]] = []
         self._declared: dict[str, Span] = {}
         self._guarded: set[str] = set()
-        self._doubted: set[str] = set()
+        self._doubts = Doubts(self._word)
         self._used: dict[str, Span] = {}
         self._is_open = False
         self._computed = False
-        self._chained: set[str] = set()
-        self._plainly_doubted: set[str] = set()
         self._takers: Mapping[str, Callable[[Node], None]] = {
             "member_expression": self._member,
             "subscript_expression": self._subscript,
@@ -148,7 +149,6 @@ class _Reader:
             "pair": self._pair,
             "pair_pattern": self._pair_pattern,
             "shorthand_property_identifier_pattern": self._shorthand,
-            "object_assignment_pattern": self._default,
             "shorthand_property_identifier": self._use,
             "variable_declarator": self._declarator,
             "assignment_expression": self._assignment,
@@ -158,7 +158,6 @@ class _Reader:
             "class": self._named,
             "catch_clause": self._catch,
             "unary_expression": self._unary,
-            "binary_expression": self._binary,
             "identifier": self._use,
         }
 
@@ -170,8 +169,10 @@ class _Reader:
         taker = self._takers.get(node.type)
         if taker is not None:
             taker(node)
+        self._doubts.take(node)
 
     def reading(self, root: Node) -> Reading:
+        self._doubts.close()
         known = self._declared.keys() | self._guarded | GLOBALS | WITHHELD
         undeclared = {name: span for name, span in self._used.items() if name not in known}
         assembled = bool({"eval", "Function"} & self._used.keys())
@@ -185,10 +186,11 @@ class _Reader:
             self._constants,
             tuple(self._objects),
             self._declared,
-            frozenset(self._doubted),
+            frozenset(self._doubts.plain),
             assembled,
-            frozenset(self._chained - self._plainly_doubted),
+            frozenset(self._doubts.slight),
             self._computed,
+            self._doubts.of_any,
             trace(root, word=self._word, span=self._place),
         )
 
@@ -229,18 +231,7 @@ class _Reader:
 
     def _pair_pattern(self, node: Node) -> None:
         self._key(node, self._members)
-        value = node.child_by_field_name("value")
-        if value is None:
-            return
-        self._declare(value)
-        key = node.child_by_field_name("key")
-        if value.type == "assignment_pattern" and key is not None:
-            self._doubted.add(self._name(key))
-
-    def _default(self, node: Node) -> None:
-        name = node.child_by_field_name("left")
-        if name is not None:
-            self._doubted.add(self._word(name))
+        self._declare(node.child_by_field_name("value"))
 
     def _key(self, node: Node, book: dict[str, list[Span]]) -> None:
         key = node.child_by_field_name("key")
@@ -289,30 +280,6 @@ class _Reader:
             return
         if argument.type == "identifier":
             self._guarded.add(self._word(argument))
-        else:
-            self._doubt(argument)
-
-    def _binary(self, node: Node) -> None:
-        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-        operator = node.child_by_field_name("operator")
-        if left is None or right is None or operator is None:
-            return
-        if operator.type == "??" or (operator.type == "||" and right.type == "number"):
-            self._doubt(left)
-        elif operator.type in _COMPARISONS:
-            for one, other in ((left, right), (right, left)):
-                if self._word(other) in ("undefined", "null"):
-                    self._doubt(one)
-
-    def _doubt(self, node: Node) -> None:
-        member = node.child_by_field_name(
-            "property" if node.type == "member_expression" else "index"
-        )
-        if member is not None and node.type in ("member_expression", "subscript_expression"):
-            name = self._name(member)
-            self._doubted.add(name)
-            chained = any(one.type == "optional_chain" for one in node.children)
-            (self._chained if chained else self._plainly_doubted).add(name)
 
     def _declare(self, pattern: Node | None) -> None:
         """Take the names of a pattern as declared; what a default value uses is a use."""
@@ -327,9 +294,6 @@ class _Reader:
         elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
             for one in pattern.named_children:
                 self._declare(one)
-
-    def _name(self, node: Node) -> str:
-        return self._unquoted(node) if node.type == "string" else self._word(node)
 
     def _word(self, node: Node) -> str:
         return self._encoded[node.start_byte : node.end_byte].decode("utf-8", "replace")

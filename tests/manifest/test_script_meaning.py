@@ -103,6 +103,15 @@ GOOD = {
 
 # As right as those, and so lenient that hardly a change of them would be a fault.
 LENIENT = {
+    "a band that is asked for by `in`": script(
+        'return [("CLM" in s) && s.CLM ? NaN : s.B04 + s.B08];'
+    ),
+    "a band that is asked for by a method": script(
+        'return [(s.hasOwnProperty("CLM") ? s.CLM : 0) + s.B04 + s.B08];'
+    ),
+    "a band that is asked for by the method of another": script(
+        'return [(Object.prototype.hasOwnProperty.call(s, "CLM") ? s.CLM : 0) + s.B04 + s.B08];'
+    ),
     "a sample as text": script("return [JSON.stringify(s).length, String(s).length];", output=TWO),
     "a formula as text": script("return [eval('s.B04')];", bands='["B04", "B08"]'),
     "the mosaic of another radar, stretched": "return [(HH - 1) / 6999];",
@@ -485,6 +494,24 @@ def test_what_is_wrong_is_said(
 def test_a_text_without_a_version_line_is_no_more_than_a_hint(worker: Worker) -> None:
     text = script(NDVI).replace("//VERSION=3", "// what mine is for\n//VERSION=3")
     assert said(remarks(look(worker, text))) == [("hint", "version")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "return [s.B08 || s.B04];",
+        "return [s.B08 ? s.B08 : s.B04];",
+        "if (s.B08) return [s.B08]; return [s.B04];",
+        "return [(s.B08 && s.B08 * 2) + s.B04];",
+        "const x = s.B08; return [x === undefined ? s.B04 : x];",
+        "let sum = 0; ['B04', 'B08'].forEach((name) => { sum += s[name] || 0; }); return [sum];",
+        "let sum = 0; for (const name of ['B04', 'B08']) if (s[name]) sum += s[name]; return [sum];",
+        "return [['B04', 'B08'].filter((name) => name in s).length + s.B04 + s['B' + '08']];",
+    ],
+)
+def test_a_band_that_may_be_meant_to_be_missing_warns(worker: Worker, text: str) -> None:
+    found = remarks(look(worker, script(text, bands='["B04"]')))
+    assert said(found) == [("warning", "band-not-asked")], found
 
 
 def test_what_comes_of_a_function_is_shown_where_it_is_declared(worker: Worker) -> None:
