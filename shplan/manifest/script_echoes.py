@@ -9,12 +9,16 @@ from dataclasses import replace
 
 from shplan.core.diagnostic import Severity
 from shplan.manifest.script_outputs import OUTSIDE, UNDEFINED
-from shplan.manifest.script_remarks import Look, Remark
+from shplan.manifest.script_remarks import UNTRIED, Look, Remark
 
 # What goes wrong where a sample is taken for what it is not.
 _OF_READS = frozenset(["band-not-asked", "datasource", "mosaicking"])
 # What a script does when its samples have another form than it expects.
 _OF_FORMS = frozenset(["mosaicking", "fails", "band-unused", "nothing-returned", "output-form"])
+# What is only known of a script that was tried.
+_OF_PIXELS = frozenset(
+    ["fails", "band-unused", "nothing-returned", "output-missing", "output-form", "sample-type"]
+)
 
 
 def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
@@ -31,6 +35,8 @@ def without_echoes(found: Sequence[Remark], look: Look) -> list[Remark]:
         ]
     read = [one for one in kept if one.rule in _OF_READS]
     kept = [one for one in kept if not (one.rule == "fails" and _follows(one, read))]
+    if any(one.summary == UNTRIED for one in kept):
+        kept = [one for one in kept if one.rule not in _OF_PIXELS or one.summary == UNTRIED]
     if any(one.rule == "fails" for one in kept):
         # What it would have returned there, nobody has seen.
         kept = [one for one in kept if one.rule != "output-missing"]

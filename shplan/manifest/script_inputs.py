@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shplan.core.diagnostic import Severity
-from shplan.manifest.collections import MASK, Collection
+from shplan.manifest.collections import MASK, Collection, published
 from shplan.manifest.script_remarks import (
     Remark,
     Remarks,
@@ -14,6 +14,7 @@ from shplan.manifest.script_remarks import (
     input_place,
     names_text,
 )
+from shplan.schema.store import table
 from shplan.script import InputFacts
 from shplan.script.reading import Reading
 
@@ -102,10 +103,20 @@ def _bands_of(
             "No such band",
             f"{collection.name} has no band `{band}`{where}.",
             "" if elsewhere else f"It has {names_text(collection.bands)}.",
-            did_you_mean(band, collection.bands) if not elsewhere else "",
+            _where_it_is(band, collection) if not elsewhere else "",
             input_place(reading, given.datasource, band),
             Severity.ERROR if collection.complete or elsewhere else Severity.WARNING,
         )
+
+
+def _where_it_is(band: str, collection: Collection) -> str:
+    """Return a hint with the collection of the same satellite that has a band, or with the nearest name."""
+    family = collection.name.rpartition("-")[0]
+    others = published(table("collections")).values() if family else ()
+    beside = sorted({one.name for one in others if one.name.startswith(family) and one.has(band)})
+    if beside:
+        return f"{' and '.join(beside)} {'has' if len(beside) == 1 else 'have'} it"
+    return did_you_mean(band, collection.bands)
 
 
 def _units_of(given: InputFacts, collection: Collection, reading: Reading) -> Remarks:

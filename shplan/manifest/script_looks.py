@@ -63,11 +63,12 @@ def look(
     reading = read(text)
     with worker.begin(text, bands=bands or _variables(reading)) as rendering:
         facts = rendering.facts
+        looks = _Looks(rendering, reading, [] if reads is None else reads(facts))
         try:
-            seen = _seen(rendering, text, reading, [] if reads is None else reads(facts))
+            looks.take(text)
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
-    return Look(facts, reading, seen, has_version=stated)
+    return Look(facts, reading, looks.seen, has_version=stated, counting=looks.counting())
 
 
 def _variables(reading: Reading) -> Iterable[str]:
@@ -76,54 +77,88 @@ def _variables(reading: Reading) -> Iterable[str]:
     return (*sorted(public_bands()), MASK) if reading.assembled else reading.undeclared
 
 
-def _seen(
-    rendering: Rendering, text: str, reading: Reading, known: Sequence[Collection | None]
-) -> Seen:
-    facts = rendering.facts
-    days: Sequence[str] = DAYS
-    seen = _watched(rendering, known, days, keyed_by="")
-    if seen.unfed and len(named_days := days_of(text)) > len(DAYS):
-        # It chose none of the scenes of any summer: it may be made for days that it names.
-        days = named_days
-        seen = _watched(rendering, known, days, keyed_by="")
-    name = ""
-    if len(facts.inputs) == 1 and seen.failed == seen.pixels:
-        # A request with several collections keys its samples, by names that only the request says.
-        named = next(iter(seen.sources[0].strays), "")
-        keyed = _watched(rendering, known, days, keyed_by=named)
-        if keyed.failed < seen.failed and not keyed.sources[0].list_strays:
-            seen, name = keyed, named
-    wrong = amiss(Look(facts, reading, seen))
-    if wrong and any(one.mosaicking != "SIMPLE" for one in facts.inputs):
-        more = sorted({*days_of(text), *MANY_DAYS}, reverse=True)
-        seen, days, wrong = _better(
-            rendering, reading, known, more, keyed_by=name, unit="", than=(seen, days, wrong)
+class _Looks:
+    """
+    Looks at one script, on other scenes and values as long as something is wrong with it.
+
+    Args:
+        known: what each input reads, where somebody knows
+
+    Attributes:
+        seen: what was seen where least was wrong
+    """
+
+    def __init__(
+        self, rendering: Rendering, reading: Reading, known: Sequence[Collection | None]
+    ) -> None:
+        self._rendering = rendering
+        self._reading = reading
+        self._known = known
+        self._days: Sequence[str] = DAYS
+        self._wrong = 0
+        self._keyed_by = ""
+        # Of each output, the longest list by the number of scenes.
+        self._longest: dict[str, dict[int, int]] = {}
+        self.seen: Seen | None = None
+
+    def take(self, text: str) -> None:
+        """
+        Look until nothing is wrong, or nothing else is left to be tried.
+
+        Raises:
+            ScriptError: it failed before any pixel
+        """
+        seen = self._watched(DAYS)
+        named_days = days_of(text)
+        if seen.unfed and len(named_days) > len(DAYS):
+            # It chose none of the scenes of any summer: it may be made for days that it names.
+            self._days = named_days
+            seen = self._watched(named_days)
+        facts = self._rendering.facts
+        if len(facts.inputs) == 1 and seen.failed == seen.pixels:
+            seen = self._keyed(seen)
+        self.seen, self._wrong = seen, self._amiss(seen)
+        if self._wrong and any(one.mosaicking != "SIMPLE" for one in facts.inputs):
+            self._try(sorted({*named_days, *MANY_DAYS}, reverse=True))
+        for unit in _OF_ONES_OWN:
+            if self._wrong:
+                self._try(self._days, unit=unit)
+
+    def counting(self) -> frozenset[str]:
+        """Return the outputs whose lists were longer, or shorter, with other numbers of scenes."""
+        return frozenset(
+            name for name, found in self._longest.items() if len(set(found.values())) > 1
         )
-    for unit in _OF_ONES_OWN:
-        if wrong:
-            seen, days, wrong = _better(
-                rendering, reading, known, days, keyed_by=name, unit=unit, than=(seen, days, wrong)
-            )
-    return seen
 
+    def _keyed(self, seen: Seen) -> Seen:
+        """Look once more, with samples as a request with several collections keys them."""
+        # By names that only the request says.
+        named = next(iter(seen.sources[0].strays), "")
+        keyed = self._watched(self._days, keyed_by=named)
+        if keyed.failed < seen.failed and not keyed.sources[0].list_strays:
+            self._keyed_by = named
+            return keyed
+        return seen
 
-def _better(
-    rendering: Rendering,
-    reading: Reading,
-    known: Sequence[Collection | None],
-    days: Sequence[str],
-    *,
-    keyed_by: str,
-    unit: str,
-    than: tuple[Seen, Sequence[str], int],
-) -> tuple[Seen, Sequence[str], int]:
-    """Return what is seen on other scenes or values, their days, and how much is wrong: if that is less."""
-    try:
-        seen = _watched(rendering, known, days, keyed_by=keyed_by, unit=unit)
-    except ScriptError:
-        return than
-    wrong = amiss(Look(rendering.facts, reading, seen))
-    return (seen, days, wrong) if wrong < than[-1] else than
+    def _try(self, days: Sequence[str], *, unit: str = "") -> None:
+        """Look at other scenes or values, and keep that if less is wrong."""
+        try:
+            seen = self._watched(days, keyed_by=self._keyed_by, unit=unit)
+        except ScriptError:
+            return
+        wrong = self._amiss(seen)
+        if wrong < self._wrong:
+            self.seen, self._days, self._wrong = seen, days, wrong
+
+    def _amiss(self, seen: Seen) -> int:
+        return amiss(Look(self._rendering.facts, self._reading, seen))
+
+    def _watched(self, days: Sequence[str], *, keyed_by: str = "", unit: str = "") -> Seen:
+        seen = _watched(self._rendering, self._known, days, keyed_by=keyed_by, unit=unit)
+        for one in seen.outputs:
+            if one.lengths:
+                self._longest.setdefault(one.facts.id, {})[len(days)] = max(one.lengths)
+        return seen
 
 
 def _watched(

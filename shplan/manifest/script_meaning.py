@@ -19,6 +19,7 @@ from shplan.manifest.script_outputs import of_outputs
 from shplan.manifest.script_paths import of_paths
 from shplan.manifest.script_remarks import (
     OF_LISTS,
+    UNTRIED,
     Look,
     Remark,
     Remarks,
@@ -52,6 +53,7 @@ _OF_SCENES: Mapping[str, int] = {
     "sample-type": 10,
     # Whoever fails reads little, and little is then told to be unused.
     "band-unused": 1,
+    "output-long": 1,
 }
 
 
@@ -342,10 +344,13 @@ def _before_the_pixels(look: Look, fault: ScriptError) -> Remark:
 
 def _is_undefined(fault: ScriptError) -> bool:
     """Tell whether a name is used that there is not, neither here nor where the service runs the script."""
+    return fault.message.startswith("ReferenceError") and not _withheld(fault)
+
+
+def _withheld(fault: ScriptError) -> str:
+    """Return the name that only this engine's world lacks; empty where a script fails for something else."""
     found = _NOT_DEFINED.search(fault.message)
-    return fault.message.startswith("ReferenceError") and not (
-        found is not None and found[1] in WITHHELD
-    )
+    return found[1] if found is not None and found[1] in WITHHELD else ""
 
 
 def _failed_at(look: Look, fault: ScriptError) -> Span | None:
@@ -368,6 +373,8 @@ def _meant_by(look: Look, fault: ScriptError) -> str:
 
 def _meant(look: Look, name: str) -> str:
     """Return a hint with the name that one which there is not was meant to be."""
+    if name == "scenes":
+        return "take it as the second argument: `evaluatePixel(samples, scenes)`"
     if name in look.facts.inputs[0].bands and look.facts.inputs[0].mosaicking == "SIMPLE":
         return f"read it of the sample: `sample.{name}`"
     near = nearest(name, [*look.reading.declared, *HELPERS, *_KEYWORDS], cutoff=0.7)
@@ -377,6 +384,18 @@ def _meant(look: Look, name: str) -> str:
 def _of_failures(look: Look, seen: Seen) -> Remarks:
     first = seen.first
     if first is None:
+        return
+    withheld = _withheld(first)
+    if withheld:
+        yield Remark(
+            "fails",
+            UNTRIED,
+            f"`{withheld}` is not there where shplan tries scripts: what this one reads and returns is not known.",
+            "Memory that no limit counts is kept from scripts, and the sandbox does not run it either.",
+            "write a list: [0.25, 0.5]" if withheld.endswith("Array") else "",
+            _failed_at(look, first),
+            Severity.HINT,
+        )
         return
     sure = _is_undefined(first) and not look.facts.is_simple
     every = seen.failed == seen.pixels

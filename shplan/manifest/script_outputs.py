@@ -78,8 +78,11 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
     for one in seen.outputs:
         # A simple script declares no output: what it returns is right.
         if not look.facts.is_simple:
-            sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             counted = "updateOutput" in look.facts.functions
+            if one.facts.id in look.counting and not counted:
+                yield from _of_counts(one, reading)
+                continue
+            sure = not seen.unfed and reading.members.keys().isdisjoint(_NAMES_OF_TILES)
             yield from _of_lengths(one, reading, sure=sure, counted=counted)
         yield from _of_values(one, look)
 
@@ -118,6 +121,23 @@ def unasked(look: Look, asked: AbstractSet[str]) -> Remarks:
         )
 
 
+def _of_counts(one: Returned, reading: Reading) -> Remarks:
+    """Say that how many values come back depends on the scenes, of which a request has as many as it has."""
+    bands, name = one.facts.bands, one.facts.id
+    if set(one.lengths) == {bands}:
+        return
+    yield Remark(
+        "output-short" if max(one.lengths) < bands else "output-long",
+        "As many values as scenes",
+        f"output `{name}` has {bands} {'band' if bands == 1 else 'bands'}, and how many values"
+        " `evaluatePixel()` returns depends on how many scenes there are.",
+        "What is missing is no data, and what is too much is dropped.",
+        "let `updateOutput(output, collection)` set `bands`",
+        output_place(reading, name),
+        Severity.HINT,
+    )
+
+
 def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -> Remarks:
     """
     Compare how many values came back with how many there should be.
@@ -139,7 +159,7 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -
             f"{there_are}, and `evaluatePixel()` returned {shorter[0]}"
             f" {'value' if shorter[0] == 1 else 'values'}.",
             "What is missing is no data.",
-            _fewer(bands, shorter[0], counted=counted),
+            _fewer(bands, shorter[0] if always else 0, counted=counted),
             output_place(reading, name),
             Severity.ERROR if always and not counted else Severity.WARNING,
         )
@@ -156,7 +176,7 @@ def _of_lengths(one: Returned, reading: Reading, *, sure: bool, counted: bool) -
 def _fewer(bands: int, returned: int, *, counted: bool) -> str:
     if counted:
         return f"return {bands} values, or let `updateOutput()` say fewer"
-    return f"return {bands} values, or write `bands: {returned}`" if returned else ""
+    return f"return {bands} values" + (f", or write `bands: {returned}`" if returned else "")
 
 
 def _of_values(one: Returned, look: Look) -> Remarks:

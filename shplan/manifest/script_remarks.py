@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from shplan.core.diagnostic import Severity
 from shplan.core.frozen import dataclass
@@ -71,6 +71,7 @@ class Remark:
 
 
 Remarks: TypeAlias = Iterator[Remark]
+UNTRIED: Final = "Evalscript not tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Look:
         seen: None where it could not be run on pixels
         fault: why not
         has_version: its first line says the version
+        counting: outputs that have more values the more scenes there are
     """
 
     facts: ScriptFacts
@@ -89,6 +91,7 @@ class Look:
     seen: Seen | None
     fault: ScriptError | None = None
     has_version: bool = True
+    counting: frozenset[str] = frozenset()
 
 
 def warned(

@@ -53,6 +53,7 @@ _HINTS_BY_WORDS = {
     "says version": "rewrite it: //VERSION=3, with setup() and evaluatePixel()",
     "has no evaluatePixel()": "add function evaluatePixel(sample) { return [...]; }",
     "has no setup()": "add function setup() { return {input: [...], output: {bands: 1}}; }",
+    "Array is not defined": "write a list, [0.25, 0.5]: typed arrays are kept from scripts here, as no limit counts them",
     "returned nothing": "return {input: [...], output: {bands: 1}}",
 }
 
@@ -279,6 +280,13 @@ _MEMBERS = frozenset(
 _KEYS = re.compile(r"([A-Za-z_$][\w$]*)[\"']?\s*:")
 
 
+def _unclosed(text: str, begin: int) -> int | None:
+    """Return where on a line a comment begins that never ends."""
+    line = text[begin:].partition("\n")[0]
+    at = begin + line.rfind("/*")
+    return at if "/*" in line and "*/" not in text[at:] else None
+
+
 def _better_place(error: ScriptError, text: str) -> tuple[int | None, int | None, str]:
     """
     Return line, column and a hint: the misspelt name or the one member that a fault is about.
@@ -297,6 +305,8 @@ def _better_place(error: ScriptError, text: str) -> tuple[int | None, int | None
         near = None
         if found is not None:
             near = _near(found[1] or found[2], _KEYS.finditer(text, begin))
+    elif error.fault is Fault.SYNTAX and (opened := _unclosed(text, begin)) is not None:
+        return *_place(text, opened), "close the comment that begins here: */"
     else:
         return error.line, error.column, ""
     if near is not None and found is not None:

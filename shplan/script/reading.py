@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 _CONSTANTS = ("Mosaicking", "SampleType")
+_GLOBAL = ("this", "globalThis")
 _FUNCTIONS = (
     "function_declaration",
     "function_expression",
@@ -254,8 +255,15 @@ class _Reader:
         self._declare(node.child_by_field_name("name"))
 
     def _assignment(self, node: Node) -> None:
-        # In sloppy mode an assignment declares.
-        self._declare(node.child_by_field_name("left"))
+        # In sloppy mode an assignment declares, and so does one to a member of the global object.
+        left = node.child_by_field_name("left")
+        owner = None if left is None else left.child_by_field_name("object")
+        if left is not None and owner is not None and self._word(owner) in _GLOBAL:
+            left = left.child_by_field_name("property")
+            if left is not None:
+                self._declared.setdefault(self._word(left), self._span(left))
+            return
+        self._declare(left)
 
     def _for_in(self, node: Node) -> None:
         self._declare(node.child_by_field_name("left"))

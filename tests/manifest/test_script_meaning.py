@@ -103,6 +103,9 @@ GOOD = {
 
 # As right as those, and so lenient that hardly a change of them would be a fault.
 LENIENT = {
+    "names of the global object": script(
+        "this.red = s.B04; globalThis.nir = s.B08; return [nir - red];"
+    ),
     "a band that is asked for by `in`": script(
         'return [("CLM" in s) && s.CLM ? NaN : s.B04 + s.B08];'
     ),
@@ -357,8 +360,24 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         # The service's engine has them.
         (
             script("return [new Float32Array([s.B04 + s.B08])[0]];"),
-            ("warning", "fails"),
-            "Float32Array",
+            ("hint", "fails"),
+            "not there where shplan tries scripts",
+        ),
+        # Nobody knows how many scenes there will be.
+        (
+            script("return s.map((one) => one.B04 + one.B08);", output="{bands: 31}", more=TILE),
+            ("hint", "output-short"),
+            "updateOutput",
+        ),
+        (
+            script("return s.map((one) => one.B04 + one.B08);", more=TILE),
+            ("hint", "output-long"),
+            "how many scenes",
+        ),
+        (
+            script("return s.length ? [s[0].B04 + s[0].B08, scenes.length] : [0, 0];", more=TILE),
+            ("error", "fails"),
+            "evaluatePixel(samples, scenes)",
         ),
         (
             script("if (s.B04 > 7) other(); return [s.B04 + s.B08];"),
@@ -782,6 +801,13 @@ def test_a_band_that_one_deployment_lacks_is_an_error_there_alone(worker: Worker
     assert not on(worker, text, PUBLISHED["sentinel-2-l2a"], "sandbox")
     (one,) = on(worker, text, PUBLISHED["sentinel-2-l2a"], "cdse")
     assert "on cdse" in one.what
+
+
+def test_a_band_of_the_other_level_is_named_with_it(worker: Worker) -> None:
+    """A cloud probability, the nearest name, is not what was meant by classes."""
+    text = script("return [s.SCL + s.B04];", bands='["B04", "SCL"]')
+    found = on(worker, text, PUBLISHED["sentinel-2-l1c"])
+    assert [one.hint for one in found if one.rule == "band-unknown"] == ["sentinel-2-l2a has it"]
 
 
 def test_a_unit_that_a_band_does_not_have_is_an_error(worker: Worker) -> None:

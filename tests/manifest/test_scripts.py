@@ -243,3 +243,38 @@ def test_a_script_of_the_first_version_is_not_told_to_say_another(tmp_path: Path
     assert fault.code == "evalscript/version"
     assert "version 1 or 2" in fault.what
     assert fault.hint.startswith("rewrite it")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "hint"),
+    [
+        (
+            "function evaluatePixel",
+            "/* soon\nfunction evaluatePixel",
+            "syntax",
+            "close the comment",
+        ),
+        (
+            SCRIPT,
+            (
+                "//VERSION=3 \\n function setup() { return {input: ['B04'], output: {bands: 1}}; }\n"
+                "function evaluatePixel(sample) { return [sample.B04]; }\n"
+            ),
+            "missing",
+            "what follows on it is a comment",
+        ),
+        (
+            "function evaluatePixel",
+            "const weights = new Float32Array([1]);\nfunction evaluatePixel",
+            "runtime",
+            "write a list",
+        ),
+    ],
+)
+def test_what_was_meant_is_the_hint(
+    tmp_path: Path, old: str, new: str, code: str, hint: str
+) -> None:
+    text = SCRIPT.replace(old, new)
+    faults = loaded(tmp_path, EVALSCRIPT, text).diagnostics
+    assert [one.code for one in faults] == [f"evalscript/{code}"]
+    assert hint in faults[0].hint
