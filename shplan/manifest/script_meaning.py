@@ -192,7 +192,7 @@ def _of_setup(look: Look) -> Remarks:
 def _of_choice(look: Look) -> Remarks:
     if all(one.mosaicking == "SIMPLE" for one in look.facts.inputs):
         yield Remark(
-            "mosaicking",
+            "scenes",
             "Scenes not chosen",
             "`preProcessScenes()` is not called: with mosaicking SIMPLE there are no scenes to choose from.",
             "It is called where `setup()` states ORBIT or TILE; then `samples` is a list.",

@@ -353,7 +353,7 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         ),
         (
             script(NDVI) + "function preProcessScenes(c) { c.scenes.orbits.pop(); return c; }\n",
-            ("hint", "mosaicking"),
+            ("hint", "scenes"),
             "ORBIT",
         ),
         (script("return [s.B04 + s.B08 + missing];"), ("error", "fails"), "missing"),
