@@ -153,7 +153,8 @@ ONLY: dict[str, set[str]] = {
     },
     "starlette": {"sandbox"},
     "tree_sitter": {
-        f"script/{name}.py" for name in ("coverage", "nodes", "reading", "returning", "tracing")
+        f"script/{name}.py"
+        for name in ("coverage", "doubts", "nodes", "reading", "returning", "tracing")
     },
     "tree_sitter_javascript": {"script/reading.py"},
     "uvicorn": {"sandbox/serve.py"},

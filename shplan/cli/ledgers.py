@@ -7,6 +7,7 @@ how a connection is secured come from the environment of the process and the fil
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib.util
 import re
@@ -151,7 +152,8 @@ def _bucket(text: str, environment: Mapping[str, str], span: SourceSpan | None) 
         timeouts_s=_TIMEOUTS_S,
         pause_s=0.0,
     )
-    return S3Backend(S3Objects(aws, bucket), prefix, patience=Patience(most_s=_PATIENCE_S))
+    patience = Patience(most_s=_PATIENCE_S, sleep=asyncio.sleep)
+    return S3Backend(S3Objects(aws, bucket), prefix, patience=patience)
 
 
 def _place(text: str, span: SourceSpan | None) -> tuple[str, str]:

@@ -8,7 +8,6 @@ written, it was written. For the same reason a write may be sent again as often 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +19,10 @@ from shplan.storage.port import ConditionError, UnansweredError
 
 _ATTEMPTS: Final = 3
 _QUESTION: Final = b"Does this store obey the conditions of writes?\n"
+
+
+async def _at_once(seconds: float) -> None:
+    """Wait for nothing: who has no patience never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Patience:
     most_s: float = 0.0
     pause_s: float = 0.2
     monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[None]] = _at_once
 
 
 NO_PATIENCE: Final = Patience()

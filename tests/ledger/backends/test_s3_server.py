@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_a_network_that_comes_back_ends_nothing(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
 
         async def story() -> None:
-            patience = Patience(most_s=60, pause_s=0.01)
+            patience = Patience(most_s=60, pause_s=0.01, sleep=asyncio.sleep)
             async with journal(bucket, patience=patience).lease(timeout_s=0) as lease:
                 await lease.append([adopt(0)])
                 proxy.kind, proxy.break_at, proxy.breaks = kind, proxy.requests, 7
