@@ -48,10 +48,12 @@ class Witnesses:
         tasks: requests that may be of this run, with what their copies say
         is_complete: there can be no others: all of the run's files lie in a folder of its own, into
             which the service writes as it takes a request
+        others: ids of requests whose copies carry the marker of another run
     """
 
     tasks: tuple[Task, ...]
     is_complete: bool
+    others: frozenset[str] = frozenset()
 
 
 class Hand(Protocol):
