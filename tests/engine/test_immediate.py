@@ -553,8 +553,24 @@ def test_a_refusal_costs_nothing_and_is_asked_again(tmp_path: Path) -> None:
         await failed(world, process())
         assert await paid(world) == 0
         assert tree(world.project) == {}
+        again = await only(world, process())
+        assert again.reason is Reason.NEVER_RUN
+        assert again.notes[0].startswith("the server refused it before, which costs nothing: ")
         await done(world, process())
         await settled(world, process())
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_was_lost_before_a_refusal_may_be_paid_all_the_same(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await strike(world, "lost-answer")
+        await strike(world, "400", nth=2)
+        await failed(world, process())
+        assert await paid(world) > 0
+        again = await only(world, process())
+        assert again.reason is Reason.ANSWER_LOST
+        assert "its answer was lost" in again.notes[0]
 
     on_bench(tmp_path, scenario)
 
