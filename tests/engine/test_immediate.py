@@ -301,6 +301,16 @@ def test_a_file_that_nobody_of_ours_has_written_is_left_alone(tmp_path: Path) ->
     on_bench(tmp_path, scenario)
 
 
+def test_the_command_that_settles_it_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        (world.project / "out").mkdir()
+        (world.project / "out/a b.png").write_bytes(b"somebody's")
+        (refusal,) = (await only(world, process("out/a b.png", key="x"))).refusals
+        assert "shplan import 'Process/ndvi[x]' 'out/a b.png'" in refusal.diagnostic.hint
+
+    on_bench(tmp_path, scenario)
+
+
 def test_only_what_lies_at_the_place_can_be_imported(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         with pytest.raises(ChangeFailedError, match="is not there"):
