@@ -68,16 +68,19 @@ def _read(file: str, called: str) -> str:
     Read a file, or stdin.
 
     Raises:
-        ManifestError: it is too large, or no text
-        OSError: it cannot be read
+        ManifestError: it cannot be read, is too large, or no text
     """
     from shplan.core.errors import ManifestError  # noqa: PLC0415
 
-    if file == "-":
-        content = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    else:
-        with Path(file).open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                content = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        message = f"{called} cannot be read: {error.strerror or error}"
+        raise ManifestError(message) from error
     if len(content) > _MOST_BYTES:
         message = f"{called} is larger than {_MOST_BYTES >> 20} MiB"
         raise ManifestError(message)

@@ -76,8 +76,13 @@ def command(options: Options, name: str | None) -> int:
 def _text(value: object) -> str:
     import orjson  # noqa: PLC0415
 
+    from shplan.core.value import map_leaves  # noqa: PLC0415
+
     if isinstance(value, dict | list):
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+        shown = map_leaves(
+            value, lambda one: one if isinstance(one, int | float | None) else str(one)
+        )
+        return orjson.dumps(shown, option=orjson.OPT_SORT_KEYS).decode()
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

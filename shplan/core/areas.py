@@ -7,7 +7,7 @@ Which tiles they touch is found by `cells`; whether two geometries are equal by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from shplan.core.geometry import project
 from shplan.core.value import Object
@@ -22,6 +22,8 @@ WEB_MERCATOR = "EPSG:3857"
 _EARTH_RADIUS_M = 6_378_137.0
 # Longer straight edges get points between before they are projected, see `cells`.
 _EDGE_M = 2_000.0
+# West, south, east, north.
+_Box: TypeAlias = tuple[float, float, float, float]
 # Five times around the globe: no CRS has a coordinate beyond.
 _FURTHEST_M = 2e8
 
@@ -83,6 +85,34 @@ def _read(geometry: Object | list[float]) -> BaseGeometry:
             west, south, east, north = (float(number) for number in geometry)
             return shapely.box(west, south, east, north)
         return shapely.force_2d(shape({key: geometry[key] for key in ("type", "coordinates")}))
+    except (ShapelyError, ValueError, TypeError, LookupError, AttributeError) as error:
+        message = "the coordinates are no area"
+        raise NotAnAreaError(message) from error
+
+
+def boxes_of(area: Object | list[float]) -> tuple[_Box, ...]:
+    """
+    Return the boxes that what a search names lies in: one for each of its parts.
+
+    Args:
+        area: GeoJSON of any type, in degrees, or a bbox, also one with heights, or one of which
+            the west lies east of its east: it crosses 180 degrees
+
+    Raises:
+        NotAnAreaError: it is neither
+    """
+    import shapely  # noqa: PLC0415
+    from shapely.errors import ShapelyError  # noqa: PLC0415
+    from shapely.geometry import shape  # noqa: PLC0415
+
+    try:
+        if isinstance(area, list):
+            numbers = [float(one) for one in area]
+            low, high = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+            (west, south), (east, north) = low[:2], high[:2]
+            return ((west, south, east + 360 if east < west else east, north),)
+        parts = shapely.get_parts(shape(area))
+        return tuple(cast("_Box", part.bounds) for part in parts if not shapely.is_empty(part))
     except (ShapelyError, ValueError, TypeError, LookupError, AttributeError) as error:
         message = "the coordinates are no area"
         raise NotAnAreaError(message) from error

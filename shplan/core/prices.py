@@ -21,7 +21,7 @@ from shplan.core.acquisitions import (
     margin_of,
     search_of,
 )
-from shplan.core.areas import DEGREES, NotAnAreaError, area_of
+from shplan.core.areas import NotAnAreaError, boxes_of
 from shplan.core.compare import instant
 from shplan.core.cost import Cost, CostTerm, exactly
 from shplan.core.delivery_price import delivery_cost
@@ -196,16 +196,24 @@ def catalogue_cost(search: Object, *, pages: int = 1) -> Cost:
 
 
 def _square_km(search: Object) -> float | None:
-    """Return the area of a search, of its bounding box at most; None where it has none."""
+    """Return the area of a search, of the boxes of its parts at most; None where it has none."""
     area = search.get("bbox") or search.get("intersects")
     if not isinstance(area, list | dict):
         return None
     try:
-        shape = area_of(cast("Object | list[float]", area), crs=DEGREES).degrees
-    except (NotAnAreaError, OverflowError):
+        boxes = boxes_of(cast("Object | list[float]", area))
+    except NotAnAreaError:
         return None
-    west, south, east, north = (math.radians(one) for one in shape.bounds)
-    return float(_EARTH_RADIUS_KM**2 * (east - west) * (math.sin(north) - math.sin(south)))
+    if not boxes:
+        return None
+    west, south, east, north = (list(side) for side in zip(*boxes, strict=True))
+    whole = _box_square_km(min(west), min(south), max(east), max(north))
+    return min(sum(_box_square_km(*box) for box in boxes), whole)
+
+
+def _box_square_km(west: float, south: float, east: float, north: float) -> float:
+    band = math.sin(math.radians(north)) - math.sin(math.radians(south))
+    return _EARTH_RADIUS_KM**2 * math.radians(east - west) * band
 
 
 def _months(span: str) -> int | None:

@@ -11,6 +11,13 @@ from shplan.core.change import Refusal, RefusalKind
 from shplan.core.diagnostic import Diagnostic
 
 
+def import_command(address: Address, what: str) -> str:
+    """Return the command that confirms something, as it is typed: keys of instances hold signs of shells."""
+    from shlex import quote  # noqa: PLC0415
+
+    return f"shplan import {quote(str(address))} {quote(what)}"
+
+
 def protected(address: Address, verb: str) -> Refusal:
     """Say that a protection forbids a change (exit 5)."""
     return Refusal(
@@ -44,7 +51,7 @@ def ambiguous(address: Address, candidates: Iterable[str], *, what: str, hint: s
             summary="Several objects fit",
             what=f"{address}: {len(ids)} {what}: {', '.join(ids)}.",
             why="Names are not unique on the service, and nothing tells which of them is meant.",
-            hint=hint or f"shplan import {address} {ids[0]}",
+            hint=hint or import_command(address, ids[0]),
             address=str(address),
         ),
     )

@@ -38,6 +38,8 @@ class Attempt:
         cause: why, as the server said
         stopped_over_pu: the `maxPu` that it passed when shplan stopped it, None otherwise
         billed_pu: what its task had cost when it ended without being done
+        asked: requests for an answer that were not refused: each of them may have been paid
+        refused: why the latest of them was, in the server's words
     """
 
     ids: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Attempt:
     cause: str = ""
     stopped_over_pu: float | None = None
     billed_pu: float = 0.0
+    asked: int = 0
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,8 @@ def _after(attempt: Attempt, entry: LedgerEntry) -> Attempt:
     known = _with_id(attempt, settlement.id)
     if draft.operation == START:
         known = _start_settled(known, settlement)
+    if draft.operation == ASK and settlement.result is Result.REFUSED:
+        known = replace(known, asked=max(known.asked - 1, 0), refused=settlement.message)
     ended, cause = settlement.data.get("ended"), settlement.data.get("cause")
     if isinstance(ended, str):
         billed = settlement.data.get("billedPu")
@@ -182,6 +188,8 @@ def _intended(attempt: Attempt, operation: str, data: Mapping[str, object]) -> A
             return known
         # A START of a stopped task is an attempt of its own: what ended before is over.
         return replace(known, started=known.started | {task}, ended="")
+    if operation == ASK:
+        return replace(attempt, asked=attempt.asked + 1)
     limit = data.get("maxPu")
     if operation == STOP and isinstance(limit, int | float):
         return replace(attempt, stopped_over_pu=float(limit))

@@ -169,6 +169,8 @@ class _Attempt(_Wire, frozen=True, gc=False):
     cause: str = ""
     stopped_over_pu: float | None = None
     billed_pu: float = 0.0
+    asked: int = 0
+    refused: str = ""
 
 
 class _Run(_Wire, frozen=True, gc=False):
@@ -244,6 +246,8 @@ def _attempt_of(number: int, one: Attempt) -> _Attempt:
         one.cause,
         one.stopped_over_pu,
         one.billed_pu,
+        one.asked,
+        one.refused,
     )
 
 
@@ -317,6 +321,8 @@ def _run(read: _Run) -> RunRecord:
             one.cause,
             one.stopped_over_pu,
             one.billed_pu,
+            one.asked,
+            one.refused,
         )
         for one in read.attempts
     }

@@ -6,6 +6,7 @@ The table at the end says which function explains which keyword. Texts of a wron
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -76,7 +77,9 @@ def _type_hint(case: Case, types: list[str]) -> str:
     if value is None:
         return f"give {dotted(case.path)} a value, or remove the line"
     if isinstance(value, str) and {"integer", "number"} & set(types) and _looks_numeric(value):
-        return f"write `{lead}{value.strip()}` without quotes"
+        finite = math.isfinite(float(value))
+        plainly = f"write `{lead}{value.strip()}` without quotes"
+        return plainly if finite else "write a finite number: JSON has no other"
     if isinstance(value, str) and "boolean" in types:
         return f"write `{lead}{_as_boolean(value)}` without quotes"
     if "array" in types:

@@ -16,7 +16,13 @@ from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.value import Object, Path, Value
 from shplan.manifest.geodata import sentence
 from shplan.manifest.members import RowPlaces, Rows, no_rows, read_csv, read_features
-from shplan.manifest.members_bucket import BucketPlaces, Listing, check_pattern, read_listing
+from shplan.manifest.members_bucket import (
+    BucketPlaces,
+    Listing,
+    check_pattern,
+    check_prefix,
+    read_listing,
+)
 from shplan.manifest.members_parquet import read_parquet
 from shplan.manifest.origin import MemberPlaces, Origin
 from shplan.manifest.source import FileError, Files
@@ -122,6 +128,8 @@ class MemberTables:
             what = f"prefix and pattern of {address} are not known while planning."
             return _refused("bucket", "Bucket cannot be listed", what, _NOT_KNOWN, place, address)
         problems = check_pattern(pattern, span=place, address=str(address))
+        begins = origin.span((*path, "prefix"))
+        problems += check_prefix(prefix, span=begins, address=str(address))
         bucket = self._bucket_of(stated, spec)
         if not bucket:
             at = origin.span(("spec", "collection"))

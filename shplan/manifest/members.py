@@ -169,6 +169,10 @@ def _read_rows(
 
 
 def _check_header(names: list[str], file: str) -> list[Diagnostic]:
+    if len(names) == 1 and (other := next((one for one in ";\t|" if one in names[0]), "")):
+        shown = {"\t": "tabs"}.get(other, f"`{other}`")
+        what = f"the columns are separated by {shown}, not by commas."
+        return [wrong_table(file, 1, what, hint="save the file with commas")]
     problems = []
     for name in names:
         if name not in COLUMNS:
@@ -284,6 +288,13 @@ def _feature(member: JsonObject) -> tuple[str | None, str | None, str | None]:
             if similar
             else 'add "path": "..." to its properties',
         )
+    if "sensingTime" not in properties and (other := _time_by_another_name(properties)):
+        msg = f"has a property `{other}` and none `sensingTime`."
+        raise GeometryError(
+            msg,
+            why="Its tile would have no time, and take part in every range of time.",
+            hint=f"rename the property `{other}` to `sensingTime`",
+        )
     if time is not None and not isinstance(time, str):
         msg = "has a property `sensingTime` that is no text."
         raise GeometryError(msg)
@@ -298,6 +309,13 @@ def _feature(member: JsonObject) -> tuple[str | None, str | None, str | None]:
     crs: JsonValue = {"type": "name", "properties": {"name": CRS84_URN}}
     cover = {"type": geometry["type"], "coordinates": geometry["coordinates"], "crs": crs}
     return path, time, orjson.dumps(cover).decode()
+
+
+def _time_by_another_name(properties: JsonObject) -> str:
+    """Return what is `sensingTime` but for its spelling; empty where nothing is."""
+    return next(
+        (name for name in properties if re.sub(r"[\W_]", "", name).lower() == "sensingtime"), ""
+    )
 
 
 def _feature_lines(text: str, count: int) -> list[int]:

@@ -17,6 +17,7 @@ from shplan.manifest.bucket_pattern import GROUPS, Found, PatternError, TilePatt
 from shplan.manifest.members import Rows
 from shplan.manifest.wording import listed, nearest
 
+_S3 = "s3://"
 _SHOWN = 3
 _MOST_PROBLEMS = 20
 
@@ -109,6 +110,27 @@ def check_pattern(text: str, *, span: SourceSpan, address: str) -> list[Diagnost
                 hint=f"did you mean `{similar}`?",
                 severity=Severity.WARNING,
             )
+    return told.all()
+
+
+def check_prefix(prefix: str, *, span: SourceSpan, address: str) -> list[Diagnostic]:
+    """Say that a prefix is written as an address, or as a path from the root: no key begins so."""
+    bucket, key = "", prefix
+    if prefix.startswith(_S3):
+        bucket, _, key = prefix[len(_S3) :].partition("/")
+    elif not prefix.startswith("/"):
+        return []
+    told = _Complaints(span, address)
+    key = key.lstrip("/")
+    hint = f"write `prefix: {key}`" if key else "leave `prefix` out"
+    told.add(
+        "Prefix of no key",
+        f"the prefix of {address} {'is an address' if bucket else 'begins with a slash'}.",
+        why="The keys of objects begin with it, without a slash before it.",
+        hint=f"{hint}, and `s3Bucket: {bucket}` for a bucket that no collection names"
+        if bucket
+        else hint,
+    )
     return told.all()
 
 

@@ -85,7 +85,7 @@ def read_as(content: bytes, reading: Reading, *, file: str) -> tuple[Rows, list[
             return no_rows(), [_too_large(file)]
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        return no_rows(), [wrong_table(file, 1, f"this is not Parquet: {reason}.")]
+        return no_rows(), [wrong_table(file, 1, f"this is not Parquet: {reason.rstrip('.')}.")]
     return Rows(table.columns, table.lines), table.problems
 
 

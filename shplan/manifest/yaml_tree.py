@@ -52,7 +52,9 @@ def load(text: str, values: Sequence[JsonValue]) -> list[Node]:
         with warnings.catch_warnings():
             # An anchor may be used again, which is told by nothing else.
             warnings.simplefilter("ignore")
-            found = [one for one in yaml.load_all(text) if one is not None]
+            # ruamel would keep the first half of a Windows line end in the comment before it.
+            lines = text.replace("\r\n", "\n")
+            found = [one for one in yaml.load_all(lines) if one is not None]
         same = [typed(plain(one)) for one in found] == [typed(one) for one in values]
     except (YAMLError, ValueError, RecursionError):
         same = False

@@ -31,6 +31,7 @@ _RESERVED: Final = frozenset({".git", ".shplan"})
 _FILES_OF_OURS: Final = frozenset({"shplan.yaml", "shplan.lock"})
 _LONGEST_STEP: Final = 200
 _DRIVE = re.compile(r"[A-Za-z]:")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class PlaceError(ValueError):
@@ -118,6 +119,8 @@ def project_path(text: Value, *, directory: str, at: Path = ()) -> str:
     if "\\" in text or any(not letter.isprintable() for letter in text):
         msg = f"{text!r} is no path of a file."
         raise PlaceError(msg, path=at, hint="write it with forward slashes")
+    if _ADDRESS.match(text):
+        raise _address(text, at)
     if text.startswith(("/", "~")) or _DRIVE.match(text):
         raise _outside(text, at)
     base = directory if text.startswith(("./", "../")) else ""
@@ -151,6 +154,16 @@ def _outside(text: str, at: Path) -> PlaceError:
         path=at,
         why="An answer is written into the project and nowhere else. A path counts from the"
         " project's directory, or with ./ or ../ from the manifest's.",
+        hint=f"write `output: out/{posixpath.basename(text.rstrip('/')) or 'answer'}`",
+    )
+
+
+def _address(text: str, at: Path) -> PlaceError:
+    return PlaceError(
+        f"{text} is an address, and the answer goes to a file.",
+        path=at,
+        why="An answer is written into the project and nowhere else; an AsyncProcess, a BatchProcess"
+        " and BatchStatistics deliver to buckets.",
         hint=f"write `output: out/{posixpath.basename(text.rstrip('/')) or 'answer'}`",
     )
 

@@ -147,6 +147,10 @@ class _Told:
     error: str
 
 
+# The copy of a request of another run.
+_OTHERS = _Told("", None, None, "")
+
+
 def trace_of(given: RunInput, key: RunKey, task: str) -> Flow[Trace | None]:
     """
     Say what the files of a request that is gone tell of it; None where they cannot be read.
@@ -268,12 +272,16 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
     if files is None:
         return None
     found: dict[str, Task] = {}
+    others: set[str] = set()
     is_strange = False
     for file in files:
         placed = layout.id_in(file.key)
         if placed in known:
             continue
         told = yield from _copy_at(layout, file, placed, key)
+        if told is _OTHERS:
+            others.add(placed)
+            continue
         task = (told.id if told else "") or placed
         if task in known:
             continue
@@ -286,16 +294,17 @@ def witnesses_of(given: RunInput, key: RunKey, known: AbstractSet[str]) -> Flow[
             is_strange = is_strange or not (known and told is not None and told.error)
     if layout.is_of_key and is_strange and not found:
         found[UNKNOWN_ID] = _copied(UNKNOWN_ID, None)
-    return Witnesses(tuple(found[task] for task in sorted(found)), layout.is_of_key)
+    tasks = tuple(found[task] for task in sorted(found))
+    return Witnesses(tasks, layout.is_of_key, frozenset(others - {""}))
 
 
 def _copy_at(layout: _Layout, file: File, placed: str, key: RunKey) -> Flow[_Told | None]:
-    """Read a file that may be the copy of a request of this run; None for any other."""
+    """Read a file that may be the copy of a request of this run; `_OTHERS` where it is another's."""
     if not _is_copy(file.key, layout, placed):
         return None
     content: bytes | None = yield Fetch(layout.bucket, file.key)
     if not layout.is_of_key and _is_others(content, key):
-        return None
+        return _OTHERS
     return read_beside(content)
 
 

@@ -202,8 +202,12 @@ def _decide_unanswered(case: Case, places: Places) -> Change:
     if run is not None and _ended(run, latest):
         return _decide_ended(case, places, latest)
     change = _run(case, attempt=max(latest, 1), reason=Reason.NEVER_RUN, places=places)
-    if not latest:
+    if run is None or not latest:
         return change
+    known = run.attempts[latest]
+    if known.refused and not known.asked:
+        refused = f"the server refused it before, which costs nothing: {known.refused}"
+        return replace(change, notes=(refused, *change.notes))
     lost = "it was asked for before and its answer was lost: this request is paid again"
     return replace(change, reason=Reason.ANSWER_LOST, notes=(lost, *change.notes))
 

@@ -12,6 +12,7 @@ from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.cost import Cost, is_over, pu_text
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.prices import PriceInput
+from shplan.core.refusals import import_command
 from shplan.providers.answer_places import Places
 from shplan.providers.immediate_case import Case
 from shplan.providers.immediate_receipt import is_receipt
@@ -85,7 +86,7 @@ def _taken(case: Case, path: str, what: str) -> Diagnostic:
         what=what,
         why="No run of ours has written what lies there, so it may be the only copy of something.",
         hint=f"move it away, or name another `output`; if it is this answer:"
-        f" shplan import {case.wanted.address} {path}",
+        f" {import_command(case.wanted.address, path)}",
         span=case.desired.source.span(("run", "output")),
         address=str(case.wanted.address),
     )

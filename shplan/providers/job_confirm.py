@@ -120,7 +120,10 @@ def _confirm_unlisted(
     assert api.witnesses is not None, "where nothing is listed, buckets are the witnesses"
     found: Witnesses | None = yield from api.witnesses(given, key, frozenset())
     copy = next((one for one in (found.tasks if found else ()) if one.id == confirmed), None)
-    if copy is not None and copy.request is not None and not belongs(copy, given, key):
+    is_others = found is not None and confirmed in found.others
+    if copy is not None and copy.request is not None:
+        is_others = not belongs(copy, given, key)
+    if is_others:
         message = f"request {confirmed} asks for something else than {desired.address}"
         raise ChangeFailedError(message)
     if copy is None and (run is None or not {confirmed, ""} & run.started):

@@ -15,7 +15,7 @@ from shplan.core.change import Action, Change, Reason, Refusal, RefusalKind
 from shplan.core.cost import pu_text
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.paths import has_request_id
-from shplan.core.refusals import protected
+from shplan.core.refusals import import_command, protected
 from shplan.core.request import ApiRequest
 from shplan.core.resource import Desired, Receipt
 from shplan.core.value import JsonObject, Object, Reference, Unknown
@@ -249,7 +249,7 @@ def _ways_on(case: Case, task: str) -> str:
     again = "to run and pay again, raise `run: {generation: ...}`"
     if task and case.view.unfinished == task:
         return f"its ledger is lost; recover that, or {again}"
-    return f"if it is there: shplan import {case.wanted.address} {task or 'ID'}; {again}"
+    return f"if it is there: {import_command(case.wanted.address, task or 'ID')}; {again}"
 
 
 def _ended_before(case: Case, attempt: int) -> bool:

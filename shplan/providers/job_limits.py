@@ -48,6 +48,7 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
     cost = cost_of(case, task, share)
     limit = case.options.max_pu
     if cost is None:
+        change = replace(change, notes=(*change.notes, *_unread(case)))
         if limit is not None and case.api.estimate is None:
             return replace(change, action=Action.BLOCKED, reason=Reason.COST_UNKNOWN, requests=())
         told = "its cost is not known"
@@ -59,6 +60,17 @@ def priced(case: Case, change: Change, *, task: Task | None = None, share: float
     if limit is not None and is_over(cost.maximum_pu, limit):
         return replace(priced, refusals=(*priced.refusals, _too_dear(case, cost, limit)))
     return _unless_taken(case, priced)
+
+
+def _unread(case: Case) -> tuple[str, ...]:
+    """Say why a script that only lies in a bucket has no price, and how it gets one."""
+    holders = (case.spec, case.spec.get("aggregation"))
+    if not any(isinstance(one, dict) and "evalscriptReference" in one for one in holders):
+        return ()
+    told = (
+        "its script lies in a bucket, and only its digest is read: as `evalscript` it has a price"
+    )
+    return (told,)
 
 
 def unstarted(case: Case, change: Change, *, task: Task | None) -> Change:

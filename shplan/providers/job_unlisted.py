@@ -15,6 +15,7 @@ from shplan.core.cost import is_over, pu_text
 from shplan.core.entry import Event, Result, Settlement
 from shplan.core.errors import NoAnswerError, UndecidedError
 from shplan.core.marker import read_marker
+from shplan.core.refusals import import_command
 from shplan.core.request import Answer
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.runs import START, RunRecord
@@ -48,10 +49,12 @@ class Witnesses:
         tasks: requests that may be of this run, with what their copies say
         is_complete: there can be no others: all of the run's files lie in a folder of its own, into
             which the service writes as it takes a request
+        others: ids of requests whose copies carry the marker of another run
     """
 
     tasks: tuple[Task, ...]
     is_complete: bool
+    others: frozenset[str] = frozenset()
 
 
 class Hand(Protocol):
@@ -248,7 +251,7 @@ def _undecided(job: Hand, task: str) -> str:
     which = f"request {task} is over" if task else "a request was sent, its answer was lost"
     return (
         f"{which}, and its bucket does not tell what became of it: look there. If its outputs are"
-        f" there: shplan import {job.change.address} {task or 'ID'}; to send and pay it again, raise"
+        f" there: {import_command(job.change.address, task or 'ID')}; to send and pay it again, raise"
         " `run: {generation: ...}`"
     )
 

@@ -16,7 +16,13 @@ from typing import cast
 
 from shplan.core.json_bounds import read_bounded
 from shplan.core.key_format import holds_key, put_key
-from shplan.core.paths import holds_minted, template_root, with_minted
+from shplan.core.paths import (
+    PLACEHOLDER,
+    has_parts,
+    holds_minted,
+    template_root,
+    with_minted,
+)
 from shplan.core.run_key import RunInput, RunKey
 from shplan.core.value import JsonObject, Object
 from shplan.providers.job import Phase, Task
@@ -29,6 +35,7 @@ from shplan.providers.steps import Fetch, File, Flow, Look
 MOST_READ = 1_000
 UNREAD = "..."
 REQUEST_ID = "<REQUEST_ID>"
+IDENTIFIER = "<IDENTIFIER>"
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -62,8 +69,34 @@ def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
     files: tuple[File, ...] | None = (yield Look(bucket, root)) if bucket else None
     if files is None:
         return None
-    named = names_of(bucket_and_key(template)[1])
-    return tuple(file for file in files if named.fit(file.key))
+    names = bucket_and_key(template)[1]
+    named = names_of(names)
+    found = [file for file in files if named.fit(file.key)]
+    deeper = [file for file in files if _is_deeper(file.key, names)]
+    for file in deeper[:MOST_READ]:
+        content: bytes | None = yield Fetch(bucket, file.key)
+        if _is_named(file.key, names, content):
+            found.append(file)
+    return tuple(found)
+
+
+def _is_deeper(name: str, template: str) -> bool:
+    """Tell whether a name may be of a feature whose identifier has slashes in it."""
+    if IDENTIFIER not in template or name.count("/") <= template.count("/"):
+        return False
+    return has_parts(name, PLACEHOLDER.split(template), least=1)
+
+
+def _is_named(name: str, template: str, content: bytes | None) -> bool:
+    """Tell whether what a file says of its feature gives its name: another task's does not."""
+    try:
+        told = read_bounded(content or b"")
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(told, dict) or not isinstance(told.get("identifier"), str):
+        return False
+    stated = {IDENTIFIER: str(told["identifier"]), "<ID>": str(told.get("id"))}
+    return PLACEHOLDER.sub(lambda match: stated.get(match[0], match[0]), template) == name
 
 
 def error_in(content: bytes | None) -> tuple[str, str] | None:

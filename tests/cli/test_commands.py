@@ -206,6 +206,14 @@ def test_import_confirms_what_was_adopted(project: Project) -> None:
     assert project.run("destroy", "--auto-approve").code == 0
 
 
+def test_an_output_of_several_values_says_which_are_known_after_apply(project: Project) -> None:
+    told = "{id: \"{{ ref('ByocCollection/fields').id }}\", year: 2025, none: null}"
+    file = project.root / "shplan.yaml"
+    file.write_text(file.read_text().replace("outputs: {", f"outputs: {{several: {told}, "))
+    said = project.run("output").out
+    assert 'several = {"id":"(known after apply)","none":null,"year":2025}' in said
+
+
 def test_json_goes_to_stdout_as_one_document(project: Project) -> None:
     planned = json.loads(project.run("plan", "--format", "json").out)
     assert planned["format"] == 1

@@ -74,7 +74,10 @@ def test_the_report_is_json_where_that_is_asked_for(project: Project, tmp_path: 
 
 
 def test_a_file_that_is_not_there_is_told(project: Project) -> None:
-    assert project.run("migrate", "batch-v1", "nowhere.yaml").code == 1
+    said = project.run("migrate", "batch-v1", "nowhere.yaml")
+    assert said.code == 1
+    assert "nowhere.yaml cannot be read: No such file or directory." in said.err
+    assert "ledger" not in said.err
 
 
 PASTED = """processRequest: {input: {bounds: {bbox: [14.5, 46.0, 14.6, 46.1]}, data: [{type: sentinel-2-l2a}]}}

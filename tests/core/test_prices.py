@@ -432,6 +432,16 @@ def test_how_large_the_features_of_a_file_are() -> None:
 
 # --- the catalogue -------------------------------------------------------------------------
 
+JULY = {"datetime": "2025-07-01T00:00:00Z/2025-07-31T23:59:59Z"}
+# What lies across 180 degrees, as GeoJSON has it: cut there.
+PARTS = {
+    "type": "MultiPolygon",
+    "coordinates": [
+        [[[west, 40], [west + 5, 40], [west + 5, 50], [west, 50], [west, 40]]]
+        for west in (175, -180)
+    ],
+}
+
 
 @pytest.mark.parametrize(
     ("search", "pu"),
@@ -446,6 +456,13 @@ def test_how_large_the_features_of_a_file_are() -> None:
         ),
         # 10 by 10 degrees at these latitudes are 874,000 square kilometres.
         ({"bbox": [0, 40, 10, 50], "datetime": "2025-12-01T00:00:00Z/2025-12-31T23:59:59Z"}, 0.874),
+        # As large wherever it lies, and with heights.
+        ({"bbox": [175, 40, -175, 50], "datetime": "2025-12-01T00:00:00Z"}, 0.874),
+        ({"bbox": [0, 40, 0, 10, 50, 900], "datetime": "2025-12-01T00:00:00Z"}, 0.874),
+        ({"intersects": {"type": "Point", "coordinates": [14, 46]}, **JULY}, 0.01),
+        ({"intersects": PARTS, **JULY}, 0.874),
+        ({"intersects": {"type": "Polygon", "coordinates": []}, **JULY}, 1),
+        ({"bbox": [1, 2, 3], **JULY}, 1),
         ({"datetime": "2025-12-01T00:00:00Z/2025-12-31T23:59:59Z"}, 1),
         ({"ids": ["x"]}, 0.01),
         ({"bbox": [0, 40, 10, 50], "datetime": "2025-12-01T00:00:00Z/.."}, 1),

@@ -198,6 +198,19 @@ def test_a_lost_request_of_which_nothing_tells_is_never_repeated(tmp_path: Path)
     on_bench(tmp_path, scenario)
 
 
+def test_a_lost_request_is_none_of_which_the_copy_says_that_it_is_another(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        ready(world)
+        await done(world, image("other", day="2025-03-01", url=OPEN))
+        (other,) = await sent(world)
+        await dies(world, Moment.BEFORE, image(url=OPEN))
+        with pytest.raises(ChangeFailedError, match=f"{other['id']} asks for something else"):
+            await world.confirm(str(MOSAIC), other["id"], image(url=OPEN))
+        assert (await world.plan(image(url=OPEN))).plan.exit_code() == 7
+
+    on_bench(tmp_path, scenario)
+
+
 def test_where_the_bucket_cannot_be_read_a_person_says_how_it_ended(tmp_path: Path) -> None:
     spec = {"gs": {"url": "gs://results/{{ run.key }}", "credentials": "e30="}}
 
@@ -392,7 +405,7 @@ def test_a_person_may_name_what_the_bucket_shows(tmp_path: Path) -> None:
         await done(world, image("other", day="2025-03-01", url=OPEN))
         mine, others = (one["id"] for one in await sent(world))
         lose(world)
-        with pytest.raises(ChangeFailedError, match="neither the ledger nor the bucket"):
+        with pytest.raises(ChangeFailedError, match="asks for something else than"):
             await world.confirm(str(MOSAIC), others, image(url=OPEN))
         await world.confirm(str(MOSAIC), mine, image(url=OPEN))
         change = await only(world, image(url=OPEN))

@@ -301,6 +301,16 @@ def test_a_file_that_nobody_of_ours_has_written_is_left_alone(tmp_path: Path) ->
     on_bench(tmp_path, scenario)
 
 
+def test_the_command_that_settles_it_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        (world.project / "out").mkdir()
+        (world.project / "out/a b.png").write_bytes(b"somebody's")
+        (refusal,) = (await only(world, process("out/a b.png", key="x"))).refusals
+        assert "shplan import 'Process/ndvi[x]' 'out/a b.png'" in refusal.diagnostic.hint
+
+    on_bench(tmp_path, scenario)
+
+
 def test_only_what_lies_at_the_place_can_be_imported(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         with pytest.raises(ChangeFailedError, match="is not there"):
@@ -553,8 +563,24 @@ def test_a_refusal_costs_nothing_and_is_asked_again(tmp_path: Path) -> None:
         await failed(world, process())
         assert await paid(world) == 0
         assert tree(world.project) == {}
+        again = await only(world, process())
+        assert again.reason is Reason.NEVER_RUN
+        assert again.notes[0].startswith("the server refused it before, which costs nothing: ")
         await done(world, process())
         await settled(world, process())
+
+    on_bench(tmp_path, scenario)
+
+
+def test_what_was_lost_before_a_refusal_may_be_paid_all_the_same(tmp_path: Path) -> None:
+    async def scenario(world: Bench) -> None:
+        await strike(world, "lost-answer")
+        await strike(world, "400", nth=2)
+        await failed(world, process())
+        assert await paid(world) > 0
+        again = await only(world, process())
+        assert again.reason is Reason.ANSWER_LOST
+        assert "its answer was lost" in again.notes[0]
 
     on_bench(tmp_path, scenario)
 

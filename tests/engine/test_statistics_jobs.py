@@ -50,6 +50,18 @@ def script_in_a_bucket(world: Bench, **more: Any) -> Any:
     return replace(wanted, spec={**wanted.spec, "aggregation": aggregation})
 
 
+def test_a_script_in_a_bucket_has_no_price_and_the_plan_says_what_gives_it_one(
+    tmp_path: Path,
+) -> None:
+    async def scenario(world: Bench) -> None:
+        wanted = replace(script_in_a_bucket(world), script=None)
+        change = await only(world, wanted)
+        assert change.unpriced
+        assert any("as `evalscript` it has a price" in note for note in change.notes)
+
+    on_fields(tmp_path, scenario)
+
+
 def test_it_runs_once_and_is_paid_once(tmp_path: Path) -> None:
     async def scenario(world: Bench) -> None:
         change = await only(world, statistics())

@@ -132,6 +132,7 @@ def test_what_is_wrong_is_said(columns: Any, expected: str) -> None:
 def test_what_is_no_parquet(content: bytes) -> None:
     (what,) = told(content)
     assert what.startswith("this is not Parquet")
+    assert not what.endswith("..")
 
 
 def test_a_table_that_unpacks_beyond_all_bounds_is_refused() -> None:

@@ -221,6 +221,12 @@ def test_comments_stay_with_what_they_are_about() -> None:
     assert spans["migrate/tile-id"] == "old.yaml:22:22"
 
 
+def test_windows_line_ends_leave_nothing_in_a_comment() -> None:
+    done = migrated(MANIFEST.replace("\n", "\r\n"))
+    assert done.text == migrated(MANIFEST).text
+    assert {one.code: str(one.span) for one in done.report}["migrate/tile-id"] == "old.yaml:22:22"
+
+
 def test_what_is_not_of_version_1_stays_as_it_is() -> None:
     script = (
         "apiVersion: shplan/v1\nkind: Evalscript\nmetadata: {name: a} # b\nspec: {file: a.js}\n"

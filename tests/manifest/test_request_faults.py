@@ -132,6 +132,14 @@ def test_a_misspelt_field_is_told_its_nearest_name(holder: str, right: str, writ
             "must be auto, analyse or manual.",
             "did you mean `analyse`?",
         ),
+        # Neither with quotes nor without is it a number to JSON.
+        (
+            "spec.input",
+            "resolution",
+            "NaN",
+            'is a text ("NaN"); it must be a number.',
+            "write a finite number: JSON has no other",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_what_is_allowed(

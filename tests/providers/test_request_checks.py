@@ -444,6 +444,15 @@ def test_examples_have_nothing_wrong(example: Path) -> None:
     assert [one for one in loaded.diagnostics if one.code.startswith("request/")] == []
 
 
+def test_a_model_of_heights_has_no_time_and_statistics_state_one_all_the_same() -> None:
+    spec = process()
+    spec["input"]["data"][0]["type"] = "dem"
+    assert told(spec) == [("warning", "Time range without a meaning")]
+    spec = statistics()
+    spec["input"]["data"][0]["type"] = "dem"
+    assert told(spec) == []
+
+
 def test_a_range_lies_within_the_mission() -> None:
     spec = process()
     (one,) = spec["input"]["data"]
