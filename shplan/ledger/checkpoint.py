@@ -26,8 +26,8 @@ from shplan.core.runs import Attempt, RunRecord
 from shplan.ledger.known import Known
 from shplan.ledger.port import Mark
 
-# Format 1 did not hold whose ledger it is.
-FORMAT: Final = 2
+# Format 1 did not hold whose ledger it is, and format 2 not which requests were refused.
+FORMAT: Final = 3
 
 
 class CheckpointState(Enum):
