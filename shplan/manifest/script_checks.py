@@ -86,8 +86,10 @@ class ScriptChecks:
         fault = self._scripts.fault(text)
         if text in self._scripts.files:
             # Looked at where the file is declared; what only a request asks for is shown there, too.
-            alone = fault is not None and self._scripts.fault_alone(text) is None
-            return self._complaint(fault, text, desired, None) if fault and alone else []
+            if fault is None or self._scripts.fault_alone(text) is not None:
+                return []
+            used = desired.source.span(("spec", *path))
+            return self._complaint(fault, text, desired, None, related=(used,))
         inline = desired.source.span(("spec", *path))
         if fault is not None:
             return self._complaint(fault, text, desired, inline)
@@ -104,7 +106,13 @@ class ScriptChecks:
         return self._told(said, text, desired, inline)
 
     def _complaint(
-        self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None
+        self,
+        fault: ScriptError,
+        text: str,
+        desired: Desired,
+        inline: SourceSpan | None,
+        *,
+        related: tuple[SourceSpan, ...] = (),
     ) -> list[Diagnostic]:
         """Word a fault; of a file it is said once, whoever refers to it."""
         file = self._scripts.files.get(text, "")
@@ -119,7 +127,7 @@ class ScriptChecks:
             inline=inline,
             manifest=self._manifest(inline),
         )
-        return [found]
+        return [replace(found, related=related)]
 
     def of_inputs(
         self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Object]
@@ -131,18 +139,26 @@ class ScriptChecks:
             path: where below `spec` the script stands
             declared: what resources of the project say of their bands, or the service says
         """
-        data = [_data_of(one, declared) for one in data_of(desired.spec, path)]
+        stated = data_of(desired.spec, path)
+        data = [_data_of(one, declared) for one in stated]
         facts = self._scripts.facts(text)
         if facts is None or facts.is_simple or not data:
             return []
         # Where the script stands in a file of its own, what fits it not is said there, for each request.
-        inline = None if text in self._scripts.files else desired.source.span(("spec", *path))
-        found = self._of_data(text, facts, data)
+        used = desired.source.span(("spec", *path))
+        in_file = text in self._scripts.files
+        inline, see = (None, (used,)) if in_file else (used, ())
+        found = self._told(self._of_data(text, facts, data), text, desired, inline, related=see)
         served = _served(facts.inputs, data)
         for number, given in enumerate(facts.inputs):
             if given in served:
-                found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
-        return self._told(found, text, desired, inline)
+                mine = _matching(given, number, data)
+                if in_file and mine is not None:
+                    where = (*data_path(desired.spec, path), data.index(mine), "type")
+                    see = (desired.source.span(("spec", *where)),)
+                said = self._of_input(text, given, mine, data, several=len(facts.inputs) > 1)
+                found += self._told(said, text, desired, inline, related=see)
+        return found
 
     def _of_data(self, text: str, facts: ScriptFacts, data: Sequence[Data]) -> list[Remark]:
         """Return what does not fit between all that a script reads and all that a request has."""
@@ -199,7 +215,13 @@ class ScriptChecks:
         return any(isinstance(one.get("type"), Unknown) for one in data_of(desired.spec, path))
 
     def _of_input(
-        self, text: str, given: InputFacts, number: int, data: Sequence[Data], *, several: bool
+        self,
+        text: str,
+        given: InputFacts,
+        mine: Data | None,
+        data: Sequence[Data],
+        *,
+        several: bool,
     ) -> list[Remark]:
         from shplan.manifest.script_inputs import (  # noqa: PLC0415 - as above
             remarks_on_input,
@@ -209,10 +231,9 @@ class ScriptChecks:
         look = self._scripts.look(text)
         if look is None:
             return []
-        mine = _matching(given, number, data)
         if mine is None:
             ids = [one.id for one in data if one.id]
-            named = bool(given.datasource) and several and len(ids) == len(data)
+            named = bool(given.datasource) and several
             return [without_data(given, ids, look.reading)] if named else []
         if mine.collection is None:
             return []
@@ -221,9 +242,15 @@ class ScriptChecks:
         )
 
     def _told(
-        self, found: Iterable[Remark], text: str, desired: Desired, inline: SourceSpan | None
+        self,
+        found: Iterable[Remark],
+        text: str,
+        desired: Desired,
+        inline: SourceSpan | None,
+        *,
+        related: tuple[SourceSpan, ...] = (),
     ) -> list[Diagnostic]:
-        return [
+        told = [
             remarked(
                 one,
                 file=self._scripts.files.get(text, ""),
@@ -234,6 +261,7 @@ class ScriptChecks:
             )
             for one in found
         ]
+        return [replace(one, related=related) for one in told] if related else told
 
     def _manifest(self, inline: SourceSpan | None) -> str:
         return "" if inline is None else self._manifests.get(inline.file, "")
@@ -323,16 +351,26 @@ def _named(collection: str) -> Collection:
 
 def data_of(spec: Object, path: Path) -> list[Object]:
     """Return the `input.data` of the request that has its script there: beside it, or above."""
+    _, data = _data_beside(spec, path)
+    return [one for one in data if isinstance(one, dict)]
+
+
+def data_path(spec: Object, path: Path) -> Path:
+    """Return where below `spec` they stand."""
+    return _data_beside(spec, path)[0]
+
+
+def _data_beside(spec: Object, path: Path) -> tuple[Path, list[Value]]:
     levels: list[Value] = [spec]
     for step in path[:-1]:
         last = levels[-1]
         levels.append(last.get(str(step)) if isinstance(last, dict) else None)
-    for level in reversed(levels):
+    for depth, level in reversed([*enumerate(levels)]):
         given = level.get("input") if isinstance(level, dict) else None
         data = given.get("data") if isinstance(given, dict) else None
         if isinstance(data, list):
-            return [one for one in data if isinstance(one, dict)]
-    return []
+            return (*path[:depth], "input", "data"), data
+    return (*path[:-1], "input", "data"), []
 
 
 def asked_of(spec: Object, path: Path) -> set[str] | None:
