@@ -402,6 +402,11 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
         # Nothing at all comes back.
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
         (
+            script("return\n [s.B04 + s.B08];"),
+            ("error", "nothing-returned"),
+            "on the line of its `return`",
+        ),
+        (
             script("if (s.B04 === 7) return [0]; const sum = s.B04 + s.B08; [sum];"),
             ("warning", "nothing-returned"),
             "any made-up pixel",
