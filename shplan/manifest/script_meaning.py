@@ -41,6 +41,12 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
     "SampleType": ("AUTO", "INT8", "UINT8", "INT16", "UINT16", "FLOAT32"),
 }
 _SAMPLE_TYPE = "sampleType"
+# What may be left out of a setup, and of its inputs and outputs. Source: Evalscript V3, "setup function".
+_OPTIONAL = frozenset(["mosaicking"])
+_OPTIONAL_BESIDE_BANDS = frozenset(
+    ["units", "datasource", "mosaicking", "metadata", "id", "nodataValue"]
+)
+_KNOWN_KEYS = _OPTIONAL_BESIDE_BANDS | {"input", "output", "bands", _SAMPLE_TYPE}
 _NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
 _KEYWORDS = ("return", "function", "const", "throw", "typeof", "Math", "undefined", "NaN")
 # Where it has too few, a script may give up early, or miss what it looks for; and how much that weighs.
@@ -128,6 +134,7 @@ def _of_text(look: Look) -> Remarks:
             Severity.WARNING,
         )
     yield from _sample_types(look.reading)
+    yield from _misspelt_keys(look.reading)
 
 
 def _sample_types(reading: Reading) -> Remarks:
@@ -160,6 +167,28 @@ def _sample_types(reading: Reading) -> Remarks:
                 f'write `{_SAMPLE_TYPE}: "{stated.text.upper()}"`',
                 stated.span,
             )
+
+
+def _misspelt_keys(reading: Reading) -> Remarks:
+    """Find what is left out because it is written otherwise: nobody complains of a key that means nothing."""
+    for members in reading.objects:
+        if {"input", "output"} <= members.keys():
+            optional = _OPTIONAL
+        elif "bands" in members:
+            optional = _OPTIONAL_BESIDE_BANDS
+        else:
+            continue
+        lacking = optional - members.keys()
+        for key, member in members.items():
+            meant = nearest(key, lacking, cutoff=0.8)
+            if key not in _KNOWN_KEYS and meant is not None:
+                yield warned(
+                    "key",
+                    "Key not known",
+                    f"`{key}` is not `{meant}`, and means nothing in `setup()`.",
+                    f"write `{meant}`",
+                    member.span,
+                )
 
 
 # --- setup() -------------------------------------------------------------------------------

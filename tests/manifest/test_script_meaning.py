@@ -400,6 +400,17 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "was ever defined",
         ),
         # Nothing at all comes back.
+        (
+            script(NDVI, bands='[{bands: ["B04", "B08"], unit: "DN"}]'),
+            ("warning", "key"),
+            "write `units`",
+        ),
+        (
+            script(NDVI, output='{bands: 1, sampleType: "FLOAT32", noDataValue: -1}'),
+            ("warning", "key"),
+            "write `nodataValue`",
+        ),
+        (script(NDVI, more=', mosaiking: "SIMPLE"'), ("warning", "key"), "write `mosaicking`"),
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
         (
             script("return\n [s.B04 + s.B08];"),
