@@ -18,6 +18,7 @@ from shplan.core.request_formats import USERDATA
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Path, Unknown, Value, is_known
 from shplan.manifest.collections import MASK
+from shplan.manifest.produced import KIND as BATCH
 from shplan.manifest.scripts import Scripts, complaint, remarked
 from shplan.schema.store import table
 from shplan.script import ScriptError, Worker
@@ -62,10 +63,14 @@ class ScriptChecks:
         self._faulty: set[str] = set()
         # How many collections the requests read that have a script.
         self._serving: dict[str, set[int]] = {}
+        # Texts that batch requests have.
+        self._analysed: set[str] = set()
 
     def serves(self, text: str, desired: Desired, path: Path) -> None:
         """Take note that a request has this script, before anything is said of it."""
         self._serving.setdefault(text, set()).add(len(data_of(desired.spec, path)))
+        if desired.address.kind == BATCH:
+            self._analysed.add(text)
 
     def of_file(self, text: str, desired: Desired) -> list[Diagnostic]:
         """Return what is wrong with a script in a file of its own, or else what is to be said of it."""
@@ -100,7 +105,7 @@ class ScriptChecks:
 
         look = self._scripts.look(text)
         alone = self._serving.get(text) == {1}
-        said = [] if look is None else remarks(look, alone=alone)
+        said = [] if look is None else remarks(look, alone=alone, analysed=text in self._analysed)
         # A job that needs a version line says so; one for single images needs none.
         said = [one for one in said if one.rule != "version"]
         return self._told(said, text, desired, inline)

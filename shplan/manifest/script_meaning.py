@@ -63,14 +63,16 @@ _OF_SCENES: Mapping[str, int] = {
 }
 
 
-def remarks(look: Look, *, alone: bool = False) -> list[Remark]:
+def remarks(look: Look, *, alone: bool = False, analysed: bool = False) -> list[Remark]:
     """
     Return what is to be said of a script, whatever it is used for.
 
     Args:
         alone: whoever uses it reads a single collection with it
+        analysed: a batch request has it, whose analysis may find nothing to read
     """
-    return without_echoes([*_seen(look, alone=alone), *of_paths(look)], look)
+    found = without_echoes([*_seen(look, alone=alone), *of_paths(look)], look)
+    return [*found, *_of_no_scenes(look)] if analysed else found
 
 
 def _seen(look: Look, *, alone: bool = False) -> list[Remark]:
@@ -439,4 +441,18 @@ def _of_failures(look: Look, seen: Seen) -> Remarks:
             _meant_by(look, first),
             _failed_at(look, first),
             Severity.ERROR if sure else Severity.WARNING,
+        )
+
+
+def _of_no_scenes(look: Look) -> Remarks:
+    """Say what happens where there is nothing to read. Source: documentation, "Batch Processing API", analysis."""
+    if look.barren is not None:
+        yield warned(
+            "fails",
+            "Evalscript fails without scenes",
+            f"`evaluatePixel()` fails where there is no scene: {look.barren.message.rstrip('.')}.",
+            "look at `samples.length` before anything is read of a sample",
+            _failed_at(look, look.barren),
+            why="A part of the area is tried while a batch request is analysed, also one without scenes:"
+            " `samples` is an empty list there.",
         )

@@ -970,3 +970,21 @@ def test_digital_numbers_of_a_band_that_nobody_knows_may_be_small(
     )
     found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
     assert bool(found) is is_told, found
+
+
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        ("return [s[0].B04 + s[0].B08];", True),
+        ("return s.length ? [s[0].B04 + s[0].B08] : [NaN];", False),
+        ("return [s.reduce((a, b) => (a.B04 > b.B08 ? a : b)).B04];", True),
+        ("return [s.map((one) => one.B04 + one.B08).length];", False),
+    ],
+)
+def test_a_batch_request_is_told_what_fails_without_scenes(
+    worker: Worker, body: str, *, fails: bool
+) -> None:
+    seen = look(worker, script(body, more=TILE))
+    assert not [one for one in remarks(seen) if one.rule == "fails"]
+    found = [one for one in remarks(seen, analysed=True) if one.rule == "fails"]
+    assert said(found) == ([("warning", "fails")] if fails else [])
