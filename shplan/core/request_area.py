@@ -39,6 +39,8 @@ _EDGE_OF_MERCATOR_M = 20_037_508.4
 _EARTH_M = 6_378_137.0
 _METRES_A_DEGREE = 111_132.0
 _REMEMBERED = 32
+# A MultiPolygon is a list of polygons, of rings, of positions.
+_DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,15 @@ def _area(bounds: Object) -> Area:
     return Area(crs, extent, tuple(_faults(bounds, crs, box, rings, corners)))
 
 
+def _is_empty(coordinates: Value, depth: int = 0) -> bool:
+    """Tell whether lists hold nothing but lists; what is not known yet is something."""
+    return (
+        isinstance(coordinates, list)
+        and depth < _DEEPEST
+        and all(_is_empty(one, depth + 1) for one in coordinates)
+    )
+
+
 def _faults(
     bounds: Object,
     crs: str,
@@ -99,6 +110,15 @@ def _faults(
     if box is not None:
         yield from _box_faults(box, crs)
     if not corners:
+        if _is_empty(at(bounds, "geometry", "coordinates")):
+            yield Fault(
+                ("geometry",),
+                "area",
+                "Geometry without an area",
+                "the geometry has no position at all.",
+                "What is left of an area after cutting it may be nothing.",
+                "leave it out, or look at the file or the query that it comes from",
+            )
         return
     yield from _reach_faults(corners, crs, ("geometry",))
     yield from ring_faults(rings)

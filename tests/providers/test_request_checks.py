@@ -252,7 +252,9 @@ def test_the_time_range_of_an_input_is_not_that_of_statistics() -> None:
     ("place", "deployment", "expected"),
     [
         ({"url": "https://out.s3.eu-central-1.amazonaws.com/a"}, "", "Not a place on S3"),
+        ({"url": " s3://out/a"}, "", "Not a place on S3"),
         ({"url": "s3:///a"}, "", "Bucket not named"),
+        ({"url": "s3://out\\a\\b"}, "", "Backslashes in a path"),
         ({"url": "s3://out/a", "iamRoleARN": "role/r"}, "", "Not the name of a role"),
         ({"url": "s3://out/a//b"}, "", "Empty name in a path"),
         ({"url": "s3://out/a/"}, "", "Slash at the end"),
@@ -277,6 +279,22 @@ def test_a_store_that_cdse_does_not_reach() -> None:
     spec = {"output": {"delivery": {"gs": {"url": "gs://b/x", "credentials": "x"}}}}
     assert told(spec, "cdse") == [("error", "Store not offered here")]
     assert told(spec, "aws-eu-central-1") == []
+    spec = {"output": {"delivery": {"gs": {"url": "s3://b/x", "credentials": "x"}}}}
+    assert told(spec) == [("error", "Not a place on Google Cloud Storage")]
+
+
+@pytest.mark.parametrize("scheme", ["S3://", " s3://"])
+def test_a_place_on_s3_that_begins_a_little_otherwise(scheme: str) -> None:
+    desired = replace(job(), spec={"output": {"delivery": {"s3": {"url": f"{scheme}out/a"}}}})
+    first, *_ = check_requests(desired, tables(), deployment="")
+    assert first.hint.startswith("begin it with `s3://`")
+
+
+@pytest.mark.parametrize("coordinates", [[], [[]], [[[]]]])
+@pytest.mark.parametrize("kind", ["Polygon", "MultiPolygon"])
+def test_a_geometry_without_any_position(kind: str, coordinates: Any) -> None:
+    spec = process(geometry={"type": kind, "coordinates": coordinates})
+    assert told(spec) == [("error", "Geometry without an area")]
 
 
 def test_an_address_becomes_a_place_in_the_hint() -> None:
