@@ -4,7 +4,6 @@ What is said of the evalscripts of a project: of each text once, and of each req
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,6 +13,7 @@ from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.frozen import dataclass
+from shplan.core.nearest import nearest
 from shplan.core.request_formats import USERDATA
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Path, Unknown, Value, is_known
@@ -277,14 +277,14 @@ class FileChecks:
     Checks of scripts in files that belong to no project.
 
     Args:
-        collection: its type, e.g. `sentinel-2-l2a`, or empty
+        collection: its type, e.g. `sentinel-2-l2a`, or `byoc-ID` of one whose bands nobody knows; or empty
 
     Raises:
         ManifestError: there is no such collection
     """
 
     def __init__(self, collection: str) -> None:
-        self._collection = _named(collection) if collection else None
+        self._collection = collection_named(collection) if collection else None
         self._worker = Worker()
 
     def __enter__(self) -> Self:
@@ -308,9 +308,10 @@ class FileChecks:
         from shplan.manifest.script_looks import look  # noqa: PLC0415
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415
 
-        bands = (*self._collection.bands, MASK) if self._collection else ()
+        known = self._collection is not None and self._collection.known
+        bands = (*self._collection.bands, MASK) if self._collection and known else ()
         try:
-            seen = look(self._worker, text, bands=bands, reads=self._reads)
+            seen = look(self._worker, text, bands=bands, reads=self._holding)
         except ScriptError as error:
             return [complaint(error, file=name, text=text, address="")]
         alone = self._collection is not None and len(seen.facts.inputs) == 1
@@ -319,6 +320,10 @@ class FileChecks:
             if collection is not None:
                 found += remarks_on_input(given, collection, deployment="", reading=seen.reading)
         return [remarked(one, file=name, text=text, address="") for one in found]
+
+    def _holding(self, facts: ScriptFacts) -> list[Collection | None]:
+        """Return what each input reads, of the collections of which it is known what their bands hold."""
+        return [one if one is None or one.known else None for one in self._reads(facts)]
 
     def _reads(self, facts: ScriptFacts) -> list[Collection | None]:
         """Return what each input reads: the collection that was named, or the one that it names itself."""
@@ -338,17 +343,26 @@ def _called(datasource: str) -> Collection | None:
     return None if found is None else replace(found, complete=False)
 
 
-def _named(collection: str) -> Collection:
-    found = _published().get(collection)
+def collection_named(collection: str) -> Collection:
+    """
+    Return the collection that a request names like that.
+
+    Raises:
+        ManifestError: there is none
+    """
+    from shplan.manifest.collections import own, own_prefix  # noqa: PLC0415 - only with scripts
+
+    prefix = own_prefix(collection)
+    found = own(collection, prefix, ()) if prefix else _published().get(collection)
     if found is None:
         known = sorted({one.name for one in _published().values()})
-        near = difflib.get_close_matches(collection, known, n=1, cutoff=0.5)
+        near = nearest(collection, known, cutoff=0.5)
         diagnostic = Diagnostic(
             code="evalscript/collection",
             summary="No such collection",
             what=f"there is no public collection `{collection}`.",
-            why=f"There are {', '.join(known)}.",
-            hint=f"did you mean {near[0]}?" if near else "",
+            why=f"There are {', '.join(known)}; one of your own is byoc-ID, batch-ID or zarr-ID.",
+            hint=f"did you mean {near}?" if near else "",
         )
         raise ManifestError(diagnostic.what, diagnostics=(diagnostic,))
     return found

@@ -175,6 +175,25 @@ def test_bands_and_units_are_checked_where_the_collection_is_named(
     assert "did you mean sentinel-2-l2a?" in said.err
 
 
+def test_units_of_a_collection_of_ones_own_are_checked_without_its_bands(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = (
+        "//VERSION=3\nfunction setup() { return {input: [{bands: ['a'], units: 'REFLECTANCE'}], output: {bands: 1}}; }\n"
+        "function evaluatePixel(s) { return [s.a]; }\n"
+    )
+    own = "byoc-7453e962-0ee5-4f74-8227-89759fbe9ba9"
+    (tmp_path / "a.js").write_text(script)
+    said = run("evalscript", "check", "a.js", "--collection", own)
+    assert said.code == 1
+    assert "error[evalscript/units]" in said.err
+    # What its bands hold nobody knows: shares as well as digital numbers.
+    (tmp_path / "a.js").write_text(script.replace(", units: 'REFLECTANCE'", ""))
+    said = run("evalscript", "check", "a.js", "--collection", own)
+    assert (said.code, said.err) == (0, "")
+
+
 def test_an_input_that_is_called_after_a_collection_is_warned_of(
     run, tmp_path: Path, monkeypatch
 ) -> None:

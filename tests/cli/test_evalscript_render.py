@@ -276,10 +276,18 @@ def test_what_cannot_be_drawn_is_wrong_usage(
 
 
 def test_what_the_service_has_against_it_is_said_with_its_field(run, place: Path) -> None:
-    said = run("evalscript", "render", "a.js", "--collection", "sentinel-2", *PLACE, "-o", "a.png")
+    said = run("evalscript", "render", "a.js", *S2, *PLACE, "--crs", "EPSG:31287", "-o", "a.png")
     assert said.code == 1
     assert "Invalid request.\n" in said.err
-    assert "input->data->0->type: " in said.err
+    assert "input->bounds->properties->crs: " in said.err
+    assert names(place) == {"a.js"}
+
+
+def test_a_misspelt_collection_is_told_before_anything_is_asked(run, place: Path) -> None:
+    said = run("evalscript", "render", "a.js", "--collection", "sentinel-2", *PLACE, "-o", "a.png")
+    assert said.code == 1
+    assert "error[evalscript/collection]" in said.err
+    assert "did you mean sentinel-2-l" in said.err
     assert names(place) == {"a.js"}
 
 

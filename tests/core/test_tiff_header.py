@@ -170,6 +170,9 @@ def test_files_of_a_tile_lie_over_each_other(tmp_path: Path) -> None:
 
     assert found(first, near) == []
     assert set(found(first, far)) == {"tile/extent"}
+    away = write(tmp_path / "e.tif", transform=from_origin(600_000, 5_100_000, 10, 10))
+    files = {path.stem: read(path.read_bytes())[0] for path in (first, away)}
+    assert "is 10,000 of its pixels away" in next(tile_findings(files)).what
     assert found(first, other) == ["tile/crs"]
     # Other resolutions are allowed: the box counts.
     coarse = write(
