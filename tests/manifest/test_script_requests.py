@@ -174,3 +174,16 @@ def test_a_sample_that_is_taken_for_a_list_is_sure_where_one_collection_is_read(
 ) -> None:
     text = script("['B04']", "return [s[0].B04];")
     assert said(told(tmp_path, text, (OPTICAL, "default"))) == [("error", "evalscript/mosaicking")]
+
+
+def test_a_script_in_a_folded_block_is_told_what_joins_its_lines(tmp_path: Path) -> None:
+    told(tmp_path, ONE, (OPTICAL, "default"))
+    lines = "".join(f"    {line}\n" for line in ONE.replace("{ return", "{\n  return").splitlines())
+    file = tmp_path / "manifests" / "all.yaml"
+    reference = "evalscript: \"{{ ref('Evalscript/a') }}\"\n"
+    whole = file.read_text()
+    file.write_text(whole.replace(reference, f"evalscript: >\n{lines}"))
+    (found,) = load(tmp_path, registry=PROVIDERS).diagnostics
+    assert "write `|` in the place of `>`" in found.hint
+    file.write_text(whole.replace(reference, f"evalscript: |\n{lines}"))
+    assert not load(tmp_path, registry=PROVIDERS).diagnostics
