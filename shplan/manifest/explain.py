@@ -183,7 +183,12 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
     similar = nearest(name, free) or nearest(name, known)
     elsewhere = place_of(case.schema, name) if similar is None else None
     owners = owners_of(case.schema, (*case.path, name))
-    if owners:
+    of_batch = case.subject.startswith("BatchProcess/")
+    successor = _OF_BATCH_V1.get(name, "") if of_batch else ""
+    if successor:
+        similar = None
+        hint = f"write `{successor}`; `shplan migrate batch-v1 FILE` rewrites the whole manifest"
+    elif owners:
         hint = f"remove it: it is an option of {owners}"
     elif similar and similar in free:
         hint = f"did you mean `{similar}`?"
@@ -202,7 +207,9 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
         "unknown-field",
         "Field unknown",
         f"{holder} has no field `{name}`.",
-        why=_MISPLACED.get(name, ""),
+        why="It is a field of Batch V1, which `run: {api: v1}` asks for."
+        if successor
+        else _MISPLACED.get(name, ""),
         hint=hint,
         below=(name,),
         at_key=True,
@@ -214,6 +221,16 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
 def _below(place: Path) -> str:
     above = dotted(place[:-1])
     return f"below `{above}`" if above else "at the top level of the document"
+
+
+# Source: documentation, migration from Batch V1: what has become of its fields.
+_OF_BATCH_V1 = {
+    "tilingGrid": "input: {type: tiling-grid, id: 0, resolution: 10}",
+    "tilingGridId": "input: {type: tiling-grid, id: 0, resolution: 10}",
+    "bucketName": "output: {type: raster, delivery: {s3: {url: s3://BUCKET/PATH}}}",
+    "defaultTilePath": "delivery: {s3: {url: s3://BUCKET/PATH}}",
+    "zarrOutput": "output: {type: zarr, delivery: {s3: {url: s3://BUCKET/PATH}}}",
+}
 
 
 _MISPLACED = {

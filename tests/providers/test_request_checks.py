@@ -305,6 +305,20 @@ def test_an_address_becomes_a_place_in_the_hint() -> None:
     assert "canary" not in f"{first.what}{first.why}{first.hint}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("byoc-7453e962-0ee5-4f74-8227-89759fbe9ba9", False),
+        ("byoc-fields", True),
+        ("zarr-", True),
+    ],
+)
+def test_a_name_in_the_place_of_an_id(kind: str, *, wrong: bool) -> None:
+    spec = process()
+    spec["input"]["data"][0]["type"] = kind
+    assert told(spec) == ([("warning", "Not the id of a collection")] if wrong else [])
+
+
 def test_collections_of_other_deployments_and_older_names() -> None:
     spec = process()
     spec["input"]["data"][0]["type"] = "landsat-8-l1c"
