@@ -160,6 +160,22 @@ def test_a_script_is_checked_where_there_is_no_project(run, tmp_path: Path, monk
     assert "did you mean `B04`?" in said.err
 
 
+def test_the_scripts_of_a_directory_are_checked(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scripts" / "deeper").mkdir(parents=True)
+    said = run("evalscript", "check", "scripts")
+    assert said.code == 1
+    assert "scripts has no scripts (*.js) in it." in said.err
+    (tmp_path / "scripts" / "a.js").write_text(NDVI.replace("B4)", "B04)"))
+    (tmp_path / "scripts" / "deeper" / "b.js").write_text(NDVI)
+    said = run("evalscript", "check", "scripts")
+    assert said.code == 1
+    assert "scripts/deeper/b.js:6:32" in said.err
+    (tmp_path / "scripts" / "node_modules").mkdir()
+    (tmp_path / "scripts" / "deeper" / "b.js").rename(tmp_path / "scripts/node_modules/b.js")
+    assert run("evalscript", "check", "scripts").out == "Checked: 1 script.\n"
+
+
 def test_bands_and_units_are_checked_where_the_collection_is_named(
     run, tmp_path: Path, monkeypatch
 ) -> None:
