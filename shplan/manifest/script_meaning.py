@@ -319,6 +319,17 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> Remarks:
         )
         # A script that also reads what is in the list works, but for this.
         yield _list_used(look, read, why, Severity.WARNING if source.reads else Severity.ERROR)
+    for name, place in source.list_strays.items():
+        meant = nearest(name, OF_LISTS, cutoff=0.8)
+        if name not in given.bands and meant is not None and name not in look.reading.doubted:
+            yield warned(
+                "undeclared",
+                "Member of no list",
+                f"`{name}` is read of the list of samples, and lists have no such member.",
+                f"did you mean `{meant}`?",
+                read_place(look.reading, name, place),
+                why="What is undefined makes loops end before they begin.",
+            )
 
 
 def _list_used(look: Look, read: Mapping[str, Place], why: str, severity: Severity) -> Remark:

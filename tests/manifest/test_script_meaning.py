@@ -411,6 +411,14 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "write `nodataValue`",
         ),
         (script(NDVI, more=', mosaiking: "SIMPLE"'), ("warning", "key"), "write `mosaicking`"),
+        (
+            script(
+                "let n = 0; for (let i = 0; i < s.lenght; i++) n += s[i].B04 + s[i].B08; return [n];",
+                more=TILE,
+            ),
+            ("warning", "undeclared"),
+            "did you mean `length`?",
+        ),
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
         (
             script("return\n [s.B04 + s.B08];"),
