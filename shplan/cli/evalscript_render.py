@@ -277,7 +277,8 @@ def _not_applied(address: str) -> PlanError:
 
 def _told(options: Options, target: str, wanted: Wanted, *, spent_pu: float | None) -> int:
     """Say what was drawn; what was drawn here has spent nothing."""
-    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.cli.output import say, write_json, write_text  # noqa: PLC0415
+    from shplan.core.pictures import is_empty  # noqa: PLC0415
     from shplan.views.values import pu  # noqa: PLC0415
 
     if options.output == "json":
@@ -287,6 +288,8 @@ def _told(options: Options, target: str, wanted: Wanted, *, spent_pu: float | No
     else:
         spent = "" if spent_pu is None else f"; {pu(spent_pu)} spent"
         write_text(f"{target} is drawn in {wanted.out}{spent}.")
+    if wanted.media_type == "image/png" and is_empty(wanted.out.read_bytes()):
+        say("Nothing is to be seen in it: all of it is transparent, as where there are no data.")
     return 0
 
 
