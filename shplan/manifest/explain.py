@@ -243,6 +243,14 @@ _MISPLACED = {
 }
 
 
+# What GeoJSON files hold, and what of it a request takes.
+_OF_FEATURES = {
+    "Feature": "write what stands at `geometry` of the feature",
+    "FeatureCollection": "write the `geometry` of one feature, or `features(FILE, key=...)` in `forEach` for each",
+    "Point": "write an area around it, or a `bbox`",
+}
+
+
 def _choice(case: Case) -> list[Violation]:
     options = cast("list[JsonValue]", case.option("options"))
     value = case.value
@@ -257,7 +265,7 @@ def _choice(case: Case) -> list[Violation]:
     elif number is not None:
         hint = f"write `{number}` without quotes"
     else:
-        hint = ""
+        hint = _OF_FEATURES.get(str(value), "") if case.path[-2:] == ("geometry", "type") else ""
     return [
         case.violation(
             "value",

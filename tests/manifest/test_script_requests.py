@@ -187,3 +187,26 @@ def test_a_script_in_a_folded_block_is_told_what_joins_its_lines(tmp_path: Path)
     assert "write `|` in the place of `>`" in found.hint
     file.write_text(whole.replace(reference, f"evalscript: |\n{lines}"))
     assert not load(tmp_path, registry=PROVIDERS).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("Feature", "what stands at `geometry`"),
+        ("FeatureCollection", "features(FILE, key=...)"),
+        ("Point", "a `bbox`"),
+        ("Curve", ""),
+    ],
+)
+def test_what_stands_in_the_place_of_a_geometry(tmp_path: Path, kind: str, hint: str) -> None:
+    told(tmp_path, ONE, (OPTICAL, "default"))
+    file = tmp_path / "manifests" / "all.yaml"
+    box, geometry = (
+        "bbox: [14.5, 46.0, 14.6, 46.1]",
+        "geometry: {type: KIND, coordinates: [14.5, 46.0]}",
+    )
+    file.write_text(file.read_text().replace(box, geometry.replace("KIND", kind)))
+    found = load(tmp_path, registry=PROVIDERS).diagnostics
+    (wrong,) = [one for one in found if one.code == "manifest/value"]
+    assert hint in wrong.hint
+    assert bool(hint) is bool(wrong.hint)
