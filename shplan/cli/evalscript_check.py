@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ def check_files(options: Options, files: Sequence[Path], collection: str) -> int
     Check scripts in files; return 1 where one of them cannot be used or is surely wrong.
 
     Args:
-        files: a directory stands for the scripts below it
+        files: a directory stands for the scripts below it, and `-` for what is piped in
         collection: what they read, e.g. `sentinel-2-l2a`, or empty
     """
     from shplan.manifest.script_checks import FileChecks  # noqa: PLC0415
@@ -33,7 +34,7 @@ def check_files(options: Options, files: Sequence[Path], collection: str) -> int
     paths = [script for path in files for script in _scripts(path)]
     with FileChecks(collection) as checks:
         for path in paths:
-            name = path.as_posix()
+            name = "stdin" if str(path) == "-" else path.as_posix()
             text = read_script(path)
             if isinstance(text, Diagnostic):
                 found.append(text)
@@ -99,8 +100,7 @@ def told(
 def read_script(path: Path) -> str | Diagnostic:
     """Read a script's text, or say why it cannot be read."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = _content(path)
         if len(content) > _MOST_BYTES:
             return _unreadable(path, f"is larger than {_MOST_BYTES >> 20} MiB")
         return content.decode("utf-8")
@@ -110,6 +110,14 @@ def read_script(path: Path) -> str | Diagnostic:
         return _unreadable(path, f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
         return _unreadable(path, "is not UTF-8", "save it as UTF-8")
+
+
+def _content(path: Path) -> bytes:
+    """Read a file, or what is piped in, and no more of it than a script may have."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read(_MOST_BYTES + 1)
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES + 1)
 
 
 def _unreadable(path: Path, why: str, hint: str = "") -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import warnings
@@ -174,6 +175,14 @@ def test_the_scripts_of_a_directory_are_checked(run, tmp_path: Path, monkeypatch
     (tmp_path / "scripts" / "node_modules").mkdir()
     (tmp_path / "scripts" / "deeper" / "b.js").rename(tmp_path / "scripts/node_modules/b.js")
     assert run("evalscript", "check", "scripts").out == "Checked: 1 script.\n"
+
+
+def test_a_script_that_is_piped_in_is_checked(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(NDVI.encode())))
+    said = run("evalscript", "check", "-")
+    assert said.code == 1
+    assert "stdin:6:32" in said.err
 
 
 def test_bands_and_units_are_checked_where_the_collection_is_named(
