@@ -191,7 +191,8 @@ async def check_places(
     Raises:
         StorageError: a file in a bucket cannot be read
     """
-    among, diagnostics, files = Tiles(bands), list[Diagnostic](), 0
+    placed = all(place.address for place in places)
+    among, diagnostics, files = Tiles(bands, placed=placed), list[Diagnostic](), 0
     gate = asyncio.Semaphore(parallelism)
     for start in range(0, len(places), _AT_ONCE):
         chunk = places[start : start + _AT_ONCE]
@@ -290,6 +291,7 @@ SUMMARIES = {
     "tile/band-missing": "File of a band missing",
     "tile/band-index": "Band not in its file",
     "tile/sample-type": "File unlike its band",
+    "tile/band-name": "Name that no band can have",
     "tile/bit-depth": "Different sample types in tiles",
 }
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,22 +24,34 @@ def check_files(options: Options, files: Sequence[Path], collection: str) -> int
     Check scripts in files; return 1 where one of them cannot be used or is surely wrong.
 
     Args:
+        files: a directory stands for the scripts below it, and `-` for what is piped in
         collection: what they read, e.g. `sentinel-2-l2a`, or empty
     """
     from shplan.manifest.script_checks import FileChecks  # noqa: PLC0415
 
     found: list[Diagnostic] = []
     texts: dict[str, str] = {}
+    paths = [script for path in files for script in _scripts(path)]
     with FileChecks(collection) as checks:
-        for path in files:
-            name = path.as_posix()
+        for path in paths:
+            name = "stdin" if str(path) == "-" else path.as_posix()
             text = read_script(path)
             if isinstance(text, Diagnostic):
                 found.append(text)
                 continue
             texts[name] = text
             found += checks.of_file(name, text)
-    return told(options, ordered(found), texts, count=len(files))
+    return told(options, ordered(found), texts, count=len(paths))
+
+
+def _scripts(path: Path) -> list[Path]:
+    """Return the scripts below a directory; without any, and for a file, the path itself."""
+    found = [one for one in path.rglob("*.js") if not _is_of_others(one.relative_to(path))]
+    return sorted(found) or [path]
+
+
+def _is_of_others(path: Path) -> bool:
+    return any(one.startswith(".") or one == "node_modules" for one in path.parts)
 
 
 def check_project(options: Options) -> int:
@@ -87,18 +100,30 @@ def told(
 def read_script(path: Path) -> str | Diagnostic:
     """Read a script's text, or say why it cannot be read."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = _content(path)
         if len(content) > _MOST_BYTES:
             return _unreadable(path, f"is larger than {_MOST_BYTES >> 20} MiB")
         return content.decode("utf-8")
+    except IsADirectoryError:
+        return _unreadable(path, "has no scripts (*.js) in it")
     except OSError as error:
         return _unreadable(path, f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
-        return _unreadable(path, "is not UTF-8")
+        return _unreadable(path, "is not UTF-8", "save it as UTF-8")
 
 
-def _unreadable(path: Path, why: str) -> Diagnostic:
+def _content(path: Path) -> bytes:
+    """Read a file, or what is piped in, and no more of it than a script may have."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read(_MOST_BYTES + 1)
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES + 1)
+
+
+def _unreadable(path: Path, why: str, hint: str = "") -> Diagnostic:
     return Diagnostic(
-        code="evalscript/file", summary="File cannot be used", what=f"{path.as_posix()} {why}."
+        code="evalscript/file",
+        summary="File cannot be used",
+        what=f"{path.as_posix()} {why}.",
+        hint=hint,
     )

@@ -68,17 +68,20 @@ def _script(path: Path, wanted: Wanted) -> str:
     """Read a script; what is surely wrong with it is said before anything is paid."""
     from shplan.cli.evalscript_check import read_script  # noqa: PLC0415
     from shplan.core.diagnostic import Diagnostic, has_errors  # noqa: PLC0415
-    from shplan.manifest.script_checks import FileChecks  # noqa: PLC0415
-    from shplan.schema.store import table  # noqa: PLC0415
+    from shplan.core.errors import ManifestError  # noqa: PLC0415
+    from shplan.manifest.script_checks import FileChecks, collection_named  # noqa: PLC0415
 
     name = path.as_posix()
     text = read_script(path)
     if isinstance(text, Diagnostic):
         raise _wrong([text], {})
     types = [one.partition("=")[2] or one for one in wanted.collections]
-    listed = cast("list[JsonObject]", table("collections")["collections"])
-    known = {str(one["type"]) for one in listed}
-    single = types[0] if len(types) == 1 and types[0] in known else ""
+    try:
+        for one in types:
+            collection_named(one)
+    except ManifestError as error:
+        raise _wrong([*error.diagnostics], {}) from error
+    single = types[0] if len(types) == 1 else ""
     with FileChecks(single) as checks:
         found = checks.of_file(name, text)
     if has_errors(found):
@@ -274,7 +277,8 @@ def _not_applied(address: str) -> PlanError:
 
 def _told(options: Options, target: str, wanted: Wanted, *, spent_pu: float | None) -> int:
     """Say what was drawn; what was drawn here has spent nothing."""
-    from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.cli.output import say, write_json, write_text  # noqa: PLC0415
+    from shplan.core.pictures import is_empty  # noqa: PLC0415
     from shplan.views.values import pu  # noqa: PLC0415
 
     if options.output == "json":
@@ -284,6 +288,8 @@ def _told(options: Options, target: str, wanted: Wanted, *, spent_pu: float | No
     else:
         spent = "" if spent_pu is None else f"; {pu(spent_pu)} spent"
         write_text(f"{target} is drawn in {wanted.out}{spent}.")
+    if wanted.media_type == "image/png" and is_empty(wanted.out.read_bytes()):
+        say("Nothing is to be seen in it: all of it is transparent, as where there are no data.")
     return 0
 
 

@@ -279,24 +279,39 @@ class _Suite:
             encoded,
         )
 
-        path = self._place / case.golden
-        if path.suffix.lower() not in MEDIA_TYPES or path.suffix.lower() in (".jpg", ".jpeg"):
-            return self._error(case, "a golden image is a .png or a .tif", "golden")
-        if Path(case.golden).is_absolute() or ".." in Path(case.golden).parts:
-            return self._error(case, "a golden image lies below its test file", "golden")
-        outputs = produced.rendered.outputs
-        output = next((one for one in outputs if one.facts.id == "default"), outputs[0])
-        try:
-            if self._update:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, encoded(output, path, grid))
-                return Outcome(case.name, Ending.UPDATED)
-            wrong = tuple(differences(output, path, tolerance=case.tolerance))
-        except ImageError as error:
-            hint = "" if path.is_file() else "; `--update` writes it"
-            return self._error(case, f"{case.golden} {error}{hint}", "golden")
+        outputs = {one.facts.id: one for one in produced.rendered.outputs}
+        wrong: list[str] = []
+        for name, golden in case.golden.items():
+            at = ("golden", name) if name else ("golden",)
+            path = self._place / golden
+            if path.suffix.lower() not in MEDIA_TYPES or path.suffix.lower() in (".jpg", ".jpeg"):
+                return self._error(case, "a golden image is a .png or a .tif", *at)
+            if Path(golden).is_absolute() or ".." in Path(golden).parts:
+                return self._error(case, "a golden image lies below its test file", *at)
+            output = outputs.get(name or "default") or (
+                None if name else next(iter(outputs.values()))
+            )
+            if output is None:
+                message = f"the script has no output {name}; it has {', '.join(outputs)}"
+                return self._error(case, message, *at)
+            try:
+                if self._update:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(path, encoded(output, path, grid))
+                else:
+                    found = differences(output, path, tolerance=case.tolerance)
+                    wrong += [f"{name}: {one}" if name else one for one in found]
+            except ImageError as error:
+                if self._update:
+                    return self._error(case, f"{golden} cannot hold it: {error}", *at)
+                hint = "" if path.is_file() else "; `--update` writes it"
+                return self._error(case, f"{golden} {error}{hint}", *at)
+        if self._update:
+            return Outcome(case.name, Ending.UPDATED)
         ending = Ending.FAILED if wrong else Ending.PASSED
-        return Outcome(case.name, ending, wrong, self._span(case, "golden") if wrong else None)
+        return Outcome(
+            case.name, ending, tuple(wrong), self._span(case, "golden") if wrong else None
+        )
 
     def _note(self, case: Case, given: dict[str, Given], produced: Produced | None = None) -> None:
         """Run the copy of the script that notes its lines; what it makes is of no interest."""

@@ -29,6 +29,8 @@ _FOR_ANY_COLOUR: Final = frozenset({1, 8, 32946, 50000})
 # Source: PROJ: northing of the poles in a UTM zone, from the equator, and both poles in EPSG:3035.
 _TO_POLE_M: Final = 9_997_964.943
 _POLES_OF_EUROPE: Final = ((4_321_000.0, 7_369_716.255), (4_321_000.0, -8_828_174.511))
+# From so many pixels on their parts say nothing.
+_WHOLE: Final = 10
 _COG: Final = "gdal_translate {name} fixed.tif -of COG -co COMPRESS=DEFLATE -co BLOCKSIZE=1024"
 
 
@@ -349,9 +351,10 @@ def _apart(name: str, header: Header, shared: tuple[float, float, float, float])
     most = max(distance / step for distance, step in zip(off, steps, strict=True))
     # A rounded pixel is none.
     if most > 1 + 1e-6:
+        shown = f"{most:,.0f}" if most >= _WHOLE else f"{most:.3g}"
         yield Finding(
             "tile/extent",
-            f"the box of {name} is {most:,.4g} of its pixels away from what all files cover.",
+            f"the box of {name} is {shown} of its pixels away from what all files cover.",
             "Each file may differ from the intersection of all by one of its own pixels.",
             "cut it to the others: gdal_translate -projwin WEST NORTH EAST SOUTH {name} fixed.tif -of COG",
         )

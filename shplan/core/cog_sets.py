@@ -7,14 +7,18 @@ over all tiles; bands refer to files by `source` (by default their own name) and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from shplan.core.cog_rules import Finding, Findings, sample_type
+from shplan.core.diagnostic import Severity
 from shplan.core.tiff_header import Header
 from shplan.core.value import Object, Value
 
 _FORMATS = {"UINT": 1, "INT": 2, "FLOAT": 3}
 _SHOWN = 8
+# Source: ECMAScript, "Names and keywords"; reserved words are no names of files that anybody has.
+_IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 
 
 class Tiles:
@@ -23,13 +27,16 @@ class Tiles:
 
     Args:
         bands: the declared bands of the collection, empty where it declares none
+        placed: it is known what of the files' names stands for `(BAND)`
     """
 
-    def __init__(self, bands: Mapping[str, Object]) -> None:
+    def __init__(self, bands: Mapping[str, Object], *, placed: bool = True) -> None:
+        self._placed = placed
         self._bands = bands
         self._first: str = ""
         self._names: frozenset[str] = frozenset()
         self._extension = ""
+        self._told: set[str] = set()
         self._types: dict[str, tuple[str, str]] = {}
 
     def add(self, path: str, keys: Mapping[str, str], headers: Mapping[str, Header]) -> Findings:
@@ -52,6 +59,8 @@ class Tiles:
         yield from self._extensions(keys)
         yield from self._same_names(path, keys)
         yield from self._declared(keys, headers)
+        if self._placed and not self._bands:
+            yield from self._named_bands(keys)
         yield from self._same_types(path, headers)
 
     def _extensions(self, keys: Mapping[str, str]) -> Findings:
@@ -95,6 +104,18 @@ class Tiles:
                 )
             elif source in headers:
                 yield from _band_findings(band, stated, source, headers[source])
+
+    def _named_bands(self, keys: Mapping[str, str]) -> Findings:
+        for name in sorted(keys):
+            if name not in self._told and not _IDENTIFIER.fullmatch(name):
+                self._told.add(name)
+                yield Finding(
+                    "tile/band-name",
+                    f"the file {name} gives its name to a band, unless the collection declares its bands.",
+                    "Scripts read a band by its name, which has to be an identifier of JavaScript.",
+                    f"declare the band with `source: {name}`, or rename the file",
+                    severity=Severity.WARNING,
+                )
 
     def _same_types(self, path: str, headers: Mapping[str, Header]) -> Findings:
         for name, header in sorted(headers.items()):

@@ -219,14 +219,16 @@ def _missing(
     url: str, outputs: Sequence[str], *, misspelt: set[str | None], known: Sequence[str]
 ) -> list[TemplateProblem]:
     found: list[TemplateProblem] = []
-    folder = url.rstrip("/")
+    folder, name, extension = _file_of(url)
     marks = {TILE_NAME, TILE_ID} if TILE_ID in known else {TILE_NAME}
     if not any(mark in url for mark in marks) and not marks & misspelt:
         found.append(
             TemplateProblem(
                 f"the delivery path {url} has no {TILE_NAME}.",
                 "Without it all tiles would be written to one place.",
-                f"write `{folder}/{TILE_NAME}/{OUTPUT_ID}.{FORMAT}`",
+                f"write `{folder}/{TILE_NAME}/{name or OUTPUT_ID}.{extension}`"
+                if not name or OUTPUT_ID in url or len(outputs) < 2
+                else f"write `{folder}/{TILE_NAME}/{name}/{OUTPUT_ID}.{extension}`",
             )
         )
     if len(outputs) > 1 and OUTPUT_ID not in url and OUTPUT_ID not in misspelt:
@@ -234,10 +236,20 @@ def _missing(
             TemplateProblem(
                 f"the delivery path {url} has no {OUTPUT_ID}, and there are {len(outputs)} outputs.",
                 f"Without it {', '.join(outputs)} of a tile would be written to one place.",
-                f"write `{folder}/{OUTPUT_ID}.{FORMAT}`",
+                f"write `{folder}{f'/{name}' if name else ''}/{OUTPUT_ID}.{extension}`",
             )
         )
     return found
+
+
+def _file_of(url: str) -> tuple[str, str, str]:
+    """Return the folder, the name and the extension of what a path says; of a folder there is no name."""
+    folder, _, last = url.rstrip("/").rpartition("/")
+    name, dot, extension = last.rpartition(".")
+    # Of `s3://my.bucket` it is the bucket that has a dot.
+    if not dot or not name or folder.endswith("/"):
+        return url.rstrip("/"), "", FORMAT
+    return folder, name, extension
 
 
 def _may_meet(one: list[str], other: list[str]) -> bool:

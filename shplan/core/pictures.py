@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import cast
 
@@ -199,3 +201,49 @@ def _points(value: JsonValue) -> Iterator[tuple[float, float]]:
         return
     for one in value:
         yield from _points(one)
+
+
+# Source: PNG specification (ISO/IEC 15948): bits of a sample, and colour types with an alpha channel.
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SAMPLES_WITH_ALPHA = {4: 2, 6: 4}
+_MOST_AT_ONCE_BYTES = 1 << 20
+
+
+def is_empty(png: bytes) -> bool:
+    """
+    Tell whether nothing is drawn in a PNG: all of it is transparent and black, as where there are no data.
+
+    Such an image holds zeros alone, whichever way its rows were filtered, so that none has to be put together.
+    """
+    if not png.startswith(_SIGNATURE) or len(png) < 33:
+        return False
+    width, _, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", png[16:29])
+    samples = _SAMPLES_WITH_ALPHA.get(colour)
+    if samples is None or interlaced:
+        return False
+    row_bytes = 1 + width * samples * depth // 8
+    packed, at = bytearray(), len(_SIGNATURE)
+    while at + 8 <= len(png):
+        (length,), kind = struct.unpack(">I", png[at : at + 4]), png[at + 4 : at + 8]
+        if kind == b"IDAT":
+            packed += png[at + 8 : at + 8 + length]
+        at += 12 + length
+    return _holds_zeros(bytes(packed), row_bytes)
+
+
+def _holds_zeros(packed: bytes, row_bytes: int) -> bool:
+    """Tell whether rows hold nothing but zeros, behind the number of its filter that each begins with."""
+    unpacking, position = zlib.decompressobj(), 0
+    try:
+        while packed and not unpacking.eof:
+            part = unpacking.decompress(packed, _MOST_AT_ONCE_BYTES)
+            packed = unpacking.unconsumed_tail
+            found = bytearray(part)
+            for first in range(-position % row_bytes, len(found), row_bytes):
+                found[first] = 0
+            if any(found):
+                return False
+            position += len(part)
+    except zlib.error:
+        return False
+    return position > 0

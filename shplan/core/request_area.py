@@ -35,10 +35,13 @@ _KNOWN: Final = frozenset(
     | {3578, 3580, 3765, 3794, 3844, 3912, 3995, 4026, 5514, 28992, 32184}
 )
 _URL = re.compile(r"https?://www\.opengis\.net/def/crs/(?:OGC/1\.3/CRS84|EPSG/[0-9.]*/[0-9]+)")
+_ACROSS = "cut the area at 180 degrees, or give it in metres of a UTM zone (EPSG:32601 or 32660)"
 _EDGE_OF_MERCATOR_M = 20_037_508.4
 _EARTH_M = 6_378_137.0
 _METRES_A_DEGREE = 111_132.0
 _REMEMBERED = 32
+# A MultiPolygon is a list of polygons, of rings, of positions.
+_DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,15 @@ def _area(bounds: Object) -> Area:
     return Area(crs, extent, tuple(_faults(bounds, crs, box, rings, corners)))
 
 
+def _is_empty(coordinates: Value, depth: int = 0) -> bool:
+    """Tell whether lists hold nothing but lists; what is not known yet is something."""
+    return (
+        isinstance(coordinates, list)
+        and depth < _DEEPEST
+        and all(_is_empty(one, depth + 1) for one in coordinates)
+    )
+
+
 def _faults(
     bounds: Object,
     crs: str,
@@ -99,6 +111,15 @@ def _faults(
     if box is not None:
         yield from _box_faults(box, crs)
     if not corners:
+        if _is_empty(at(bounds, "geometry", "coordinates")):
+            yield Fault(
+                ("geometry",),
+                "area",
+                "Geometry without an area",
+                "the geometry has no position at all.",
+                "What is left of an area after cutting it may be nothing.",
+                "leave it out, or look at the file or the query that it comes from",
+            )
         return
     yield from _reach_faults(corners, crs, ("geometry",))
     yield from ring_faults(rings)
@@ -207,7 +228,8 @@ def _box_faults(box: list[float], crs: str) -> Faults:
         what, hint = "has no width or no height.", "give it two different corners"
     else:
         what = "does not begin with its smallest x and smallest y."
-        hint = f"write `bbox: {listed_numbers(_turned(box, crs))}`"
+        across = crs == DEGREES and west > 90 and east < -90
+        hint = _ACROSS if across else f"write `bbox: {listed_numbers(_turned(box))}`"
     yield Fault(
         ("bbox",),
         "area",
@@ -218,13 +240,9 @@ def _box_faults(box: list[float], crs: str) -> Faults:
     )
 
 
-def _turned(box: list[float], crs: str) -> list[float]:
+def _turned(box: list[float]) -> list[float]:
     west, south, east, north = box
-    low, high = sorted((south, north))
-    if crs == DEGREES and west > 90 and east < -90:
-        # Across the antimeridian; longitudes may run over 180 degrees.
-        return [west, low, east + 360, high]
-    return [min(west, east), low, max(west, east), high]
+    return [min(west, east), min(south, north), max(west, east), max(south, north)]
 
 
 def _reach_faults(corners: Sequence[Position], crs: str, path: tuple[str]) -> Faults:
@@ -254,6 +272,17 @@ def _degree_faults(
     furthest_x: float, furthest_y: float, corners: Sequence[Position], path: tuple[str]
 ) -> Faults:
     if furthest_y <= 90 and furthest_x <= 360:
+        if furthest_x > 180:
+            furthest = max(corners, key=lambda one: abs(one[0]))
+            yield Fault(
+                path,
+                "area",
+                "Longitude beyond 180 degrees",
+                f"the area reaches longitude {furthest[0]:g}.",
+                "That the service reads longitudes beyond 180 is documented nowhere; the sandbox refuses them.",
+                _ACROSS,
+                sure=False,
+            )
         return
     if furthest_x <= 90 and furthest_y <= 180:
         swapped = [(y, x) for x, y in corners]
@@ -307,7 +336,7 @@ def _off_the_globe(path: tuple[str], corners: Sequence[Position], crs: str) -> F
         "area",
         "Coordinates off the globe",
         f"the coordinates, e.g. {listed_numbers(corners[0])}, lie outside of {crs}.",
-        "Longitudes go from -180 to 180, and to 360 across the antimeridian; latitudes from -90 to 90.",
+        "Longitudes go from -180 to 180, and latitudes from -90 to 90.",
     )
 
 

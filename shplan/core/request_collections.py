@@ -6,6 +6,7 @@ Source: table `missions`, and the API description's marks of what is deprecated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, cast
@@ -25,6 +26,10 @@ _SUCCESSORS: Mapping[str, str] = MappingProxyType(
 )
 # Degrees by which the northing of a zone, taken for an arc, may be wrong.
 _BLUR: Final = 0.5
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_OWN: Mapping[str, str] = MappingProxyType(
+    {"byoc": "ByocCollection", "batch": "BatchCollection", "zarr": "ZarrCollection"}
+)
 _DEPLOYMENTS = ("aws-eu-central-1", "aws-us-west-2", "cdse")
 
 
@@ -55,6 +60,7 @@ def collection_faults(
             yield from mission_faults(within, collection, table, ("aggregation", "timeRange"))
             yield from _unused_range(stated, place)
         yield from _held_faults(collection, table, deployment, path)
+        yield from _id_faults(collection, path)
         yield from _reach_faults(collection, table, area)
         yield from _older_names(one, table, path)
 
@@ -106,6 +112,23 @@ def _held_faults(collection: Value, table: JsonObject, deployment: str, path: Pa
         f"use an environment with `deployment: {held[0]}`",
         sure=False,
     )
+
+
+def _id_faults(collection: Value, path: Path) -> Faults:
+    """A collection of one's own goes by its id, and people know it by its name."""
+    kind, dash, id_ = (
+        str(collection).partition("-") if isinstance(collection, str) else ("", "", "")
+    )
+    if dash and kind in _OWN and not _UUID.fullmatch(id_):
+        yield Fault(
+            (*path, "type"),
+            "collection",
+            "Not the id of a collection",
+            f"`{id_[:80]}` is no id that the service gives.",
+            "A collection of your own is named by its id (a UUID), not by its name.",
+            f"write `{kind}-{{{{ ref('{_OWN[kind]}/NAME').id }}}}`, or its id",
+            sure=False,
+        )
 
 
 def _reach_faults(collection: Value, table: JsonObject, area: Area) -> Faults:

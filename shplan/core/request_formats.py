@@ -121,7 +121,8 @@ def _wrong_type(place: Path, held: ScriptOutput, form: str) -> Fault:
 
 
 def _wrong_bands(place: Path, held: ScriptOutput, form: str) -> Fault:
-    fitting = " or ".join(str(one) for one in _BANDS[form])
+    *others, last = (str(one) for one in _BANDS[form])
+    fitting = f"{', '.join(others)} or {last} bands"
     bands = "band" if held.bands == 1 else "bands"
     return Fault(
         place,

@@ -7,14 +7,21 @@ Sentinel-1, Sentinel-3 and Sentinel-5P use `upsampling` alone, terrain correctio
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Final, cast
 
+from shplan.core.job_input import ScriptShape
 from shplan.core.request_faults import Fault, Faults, at, number
-from shplan.core.value import Path, Value, is_known
+from shplan.core.value import Object, Path, Value, is_known
 
 _ONE_METHOD: Final = ("sentinel-1-", "sentinel-3-", "sentinel-5p-")
 _RADAR: Final = "sentinel-1-grd"
 _TERRAIN: Final = "GAMMA0_TERRAIN"
+# Source: documentation, "Sentinel-1 GRD": what each polarization holds, and which bands come of which correction.
+_POLARIZED: Final = frozenset(["VV", "VH", "HH", "HV"])
+_HELD: Final = {"SH": ("HH",), "SV": ("VV",), "DH": ("HH", "HV"), "DV": ("VV", "VH")}
+_OF_ORTHORECTIFIED: Final = "localIncidenceAngle"
+_OF_FLATTENED: Final = frozenset(["scatteringArea", "shadowMask"])
 _MAPZEN: Final = "MAPZEN"
 
 
@@ -41,6 +48,65 @@ def option_faults(one: Value, path: Path) -> Faults:
         yield from _radar_faults(processing, here)
     if collection == "dem":
         yield from _height_faults(one, here)
+
+
+def radar_band_faults(data: Value, script: ScriptShape, path: Path) -> Faults:
+    """
+    Return which bands a script reads of radar images that the options of the request leave out.
+
+    Args:
+        data: `input.data`
+        path: of it in the body
+    """
+    listed = data if isinstance(data, list) else []
+    for index, one in enumerate(listed):
+        name = at(one, "id")
+        bands = {
+            band
+            for given in script.inputs
+            if len(listed) == 1 or (name is not None and given.datasource == name)
+            for band in given.bands
+        }
+        if at(one, "type") == _RADAR:
+            yield from _polarization_faults(one, bands, (*path, index))
+            yield from _correction_faults(one, bands, (*path, index))
+
+
+def _polarization_faults(one: Value, bands: AbstractSet[str], path: Path) -> Faults:
+    stated = at(one, "dataFilter", "polarization")
+    held = _HELD.get(str(stated), (str(stated),) if stated in _POLARIZED else ())
+    for band in sorted(bands & _POLARIZED):
+        if held and band not in held:
+            yield Fault(
+                (*path, "dataFilter", "polarization"),
+                "option",
+                "Band of another polarization",
+                f"the script reads `{band}`, and images of polarization {stated} have {' and '.join(held)}.",
+                "The filter takes images of this polarization alone.",
+                "remove the filter, or read another band",
+                sure=False,
+            )
+
+
+def _correction_faults(one: Value, bands: AbstractSet[str], path: Path) -> Faults:
+    processing = at(one, "processing") if isinstance(one, dict) and "processing" in one else {}
+    stated = ("orthorectify", "backCoeff")
+    if not isinstance(processing, dict) or not all(is_known(processing.get(one)) for one in stated):
+        return
+    is_ortho = processing.get("orthorectify") in (True, "true")
+    needs = {_OF_ORTHORECTIFIED: "orthorectify: true"} if not is_ortho else {}
+    if processing.get("backCoeff") != _TERRAIN:
+        needs |= dict.fromkeys(_OF_FLATTENED, f"orthorectify: true, backCoeff: {_TERRAIN}")
+    for band in sorted(bands & needs.keys()):
+        yield Fault(
+            (*path, "processing") if "processing" in cast("Object", one) else (*path, "type"),
+            "option",
+            "Band that needs an option",
+            f"the script reads `{band}`, which comes only with `{needs[band]}`.",
+            "It is calculated while images are corrected.",
+            f"add `processing: {{{needs[band]}}}`, which costs more, or leave the band out",
+            sure=False,
+        )
 
 
 def _cloud_faults(one: Value, path: Path) -> Faults:

@@ -59,6 +59,8 @@ def place_faults(spec: Object, deployment: str) -> Faults:
                 "a place on Google Cloud Storage is named, and CDSE reaches only S3.",
                 hint="name a bucket of CDSE as `s3`, with `accessKey` and `secretAccessKey`",
             )
+        else:
+            yield from _gs_faults(place, path)
     for name in ("s3Bucket", "bucketName"):
         bucket = spec.get(name)
         if isinstance(bucket, str):
@@ -77,6 +79,20 @@ def _places(value: Value, path: Path) -> Iterator[tuple[Path, str, Object]]:
             yield from _places(member, here)
 
 
+def _gs_faults(place: Object, path: Path) -> Faults:
+    url = place.get("url")
+    if isinstance(url, str) and not url.startswith("gs://"):
+        on_s3 = url.strip().lower().startswith("s3://")
+        yield Fault(
+            (*path, "url"),
+            "place",
+            "Not a place on Google Cloud Storage",
+            "the address of a place at `gs` does not begin with `gs://`.",
+            "Places on Google Cloud Storage are named as gs://BUCKET/PATH.",
+            "state it as `s3`, with a role or keys" if on_s3 else "write `url: gs://BUCKET/PATH`",
+        )
+
+
 def _s3_faults(place: Object, path: Path, deployment: str) -> Faults:
     url = place.get("url")
     if isinstance(url, str):
@@ -92,6 +108,16 @@ def _url_faults(url: str, path: Path, deployment: str) -> Faults:
         yield _not_s3(url, path)
         return
     bucket, key = found[1], found[2] or ""
+    if "\\" in bucket:
+        yield Fault(
+            path,
+            "place",
+            "Backslashes in a path",
+            "the address has backslashes, and so no bucket of its own.",
+            "Only a slash stands between a bucket and what is in it.",
+            "write `/` for each of them",
+        )
+        return
     yield from _bucket_faults(bucket, path, deployment)
     if "//" in key:
         yield Fault(
@@ -133,6 +159,8 @@ def _not_s3(url: str, path: Path) -> Fault:
         if found is not None and found[2]:
             hint = f"write `url: s3://{found[1]}/{found[2]}`"
             break
+    if url.strip().lower().startswith("s3://") and not url.startswith("s3://"):
+        hint = "begin it with `s3://`, in small letters and without a space"
     if url.startswith("s3://"):
         return Fault(
             path,

@@ -60,7 +60,7 @@ class Case:
         image: in the place of these
         expected: by output; the key "" is the only output, or `default`
         user_data: what the script leaves in `outputMetadata.userData`, where `has_user_data`
-        golden: an image file that the output is to equal
+        golden: image files that outputs are to equal, by output as in `expected`
         fails: words of the error that is expected; None where none is
         tolerance: how far a number may be off
         since, until: of what was asked for, instants or None
@@ -73,7 +73,7 @@ class Case:
     expected: Mapping[str, Numbers] = field(default_factory=dict)
     user_data: JsonValue = None
     has_user_data: bool = False
-    golden: str = ""
+    golden: Mapping[str, str] = field(default_factory=dict)
     fails: str | None = None
     tolerance: float = DEFAULT_TOLERANCE
     since: str | None = None

@@ -12,6 +12,8 @@ from shplan.core.frozen import dataclass
 from shplan.core.value import JsonObject
 
 MASK = "dataMask"
+# Source: documentation, "BYOC" and "Zarr": all bands are read as DN, whatever they are called.
+_OWN_UNITS = ("DN",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Collection:
 
     def units(self, band: str) -> tuple[str, ...]:
         """Return the units of a band; none are known of one that takes any."""
-        return self.bands.get(band, ())
+        return self.bands.get(band, ()) if self.known else _OWN_UNITS
 
 
 def published(table: JsonObject) -> dict[str, Collection]:
@@ -82,7 +84,7 @@ def older_names(table: JsonObject) -> dict[str, str]:
 
 
 # How data sets name collections of one's own, and what a script may ask of them. Source: documentation, "BYOC" and
-# "Zarr": all bands are read as DN; ORBIT is not supported for Zarr.
+# "Zarr": ORBIT is not supported for Zarr.
 OWN: Mapping[str, tuple[str, ...]] = {
     "byoc-": ("SIMPLE", "ORBIT", "TILE"),
     "batch-": ("SIMPLE", "ORBIT", "TILE"),
@@ -103,5 +105,5 @@ def own(name: str, prefix: str, bands: tuple[str, ...]) -> Collection:
         prefix: how data sets name its kind, e.g. `byoc-`
         bands: empty where nobody knows them yet
     """
-    units = dict.fromkeys(bands, ("DN",))
+    units = dict.fromkeys(bands, _OWN_UNITS)
     return Collection(name, units, bool(bands), {}, OWN[prefix], known=bool(bands))

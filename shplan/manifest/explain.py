@@ -186,7 +186,12 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
     similar = nearest(name, free) or nearest(name, known)
     elsewhere = place_of(case.schema, name) if similar is None else None
     owners = owners_of(case.schema, (*case.path, name))
-    if owners:
+    of_batch = case.subject.startswith("BatchProcess/")
+    successor = _OF_BATCH_V1.get(name, "") if of_batch else ""
+    if successor:
+        similar = None
+        hint = f"write `{successor}`; `shplan migrate batch-v1 FILE` rewrites the whole manifest"
+    elif owners:
         hint = f"remove it: it is an option of {owners}"
     elif similar and similar in free:
         hint = f"did you mean `{similar}`?"
@@ -205,7 +210,9 @@ def _unknown_field(case: Case, name: str, known: list[str], free: list[str]) -> 
         "unknown-field",
         "Field unknown",
         f"{holder} has no field `{name}`.",
-        why=_MISPLACED.get(name, ""),
+        why="It is a field of Batch V1, which `run: {api: v1}` asks for."
+        if successor
+        else _MISPLACED.get(name, ""),
         hint=hint,
         below=(name,),
         at_key=True,
@@ -219,6 +226,16 @@ def _below(place: Path) -> str:
     return f"below `{above}`" if above else "at the top level of the document"
 
 
+# Source: documentation, migration from Batch V1: what has become of its fields.
+_OF_BATCH_V1 = {
+    "tilingGrid": "input: {type: tiling-grid, id: 0, resolution: 10}",
+    "tilingGridId": "input: {type: tiling-grid, id: 0, resolution: 10}",
+    "bucketName": "output: {type: raster, delivery: {s3: {url: s3://BUCKET/PATH}}}",
+    "defaultTilePath": "delivery: {s3: {url: s3://BUCKET/PATH}}",
+    "zarrOutput": "output: {type: zarr, delivery: {s3: {url: s3://BUCKET/PATH}}}",
+}
+
+
 _MISPLACED = {
     "id": "Ids are given by the server; manifests refer to things by their address.",
     "status": "It is set by the server.",
@@ -226,6 +243,14 @@ _MISPLACED = {
     "count": "There is no positional identity: instances are told apart by keys.",
     "for_each": "",
     "depends_on": "",
+}
+
+
+# What GeoJSON files hold, and what of it a request takes.
+_OF_FEATURES = {
+    "Feature": "write what stands at `geometry` of the feature",
+    "FeatureCollection": "write the `geometry` of one feature, or `features(FILE, key=...)` in `forEach` for each",
+    "Point": "write an area around it, or a `bbox`",
 }
 
 
@@ -243,7 +268,7 @@ def _choice(case: Case) -> list[Violation]:
     elif number is not None:
         hint = f"write `{number}` without quotes"
     else:
-        hint = ""
+        hint = _OF_FEATURES.get(str(value), "") if case.path[-2:] == ("geometry", "type") else ""
     return [
         case.violation(
             "value",

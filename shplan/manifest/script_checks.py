@@ -4,7 +4,6 @@ What is said of the evalscripts of a project: of each text once, and of each req
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,10 +13,12 @@ from shplan.core.address import Address
 from shplan.core.diagnostic import Diagnostic, SourceSpan
 from shplan.core.errors import ManifestError
 from shplan.core.frozen import dataclass
+from shplan.core.nearest import nearest
 from shplan.core.request_formats import USERDATA
 from shplan.core.resource import Desired
 from shplan.core.value import Object, Path, Unknown, Value, is_known
 from shplan.manifest.collections import MASK
+from shplan.manifest.produced import KIND as BATCH
 from shplan.manifest.scripts import Scripts, complaint, remarked
 from shplan.schema.store import table
 from shplan.script import ScriptError, Worker
@@ -62,10 +63,14 @@ class ScriptChecks:
         self._faulty: set[str] = set()
         # How many collections the requests read that have a script.
         self._serving: dict[str, set[int]] = {}
+        # Texts that batch requests have.
+        self._analysed: set[str] = set()
 
     def serves(self, text: str, desired: Desired, path: Path) -> None:
         """Take note that a request has this script, before anything is said of it."""
         self._serving.setdefault(text, set()).add(len(data_of(desired.spec, path)))
+        if desired.address.kind == BATCH:
+            self._analysed.add(text)
 
     def of_file(self, text: str, desired: Desired) -> list[Diagnostic]:
         """Return what is wrong with a script in a file of its own, or else what is to be said of it."""
@@ -86,8 +91,10 @@ class ScriptChecks:
         fault = self._scripts.fault(text)
         if text in self._scripts.files:
             # Looked at where the file is declared; what only a request asks for is shown there, too.
-            alone = fault is not None and self._scripts.fault_alone(text) is None
-            return self._complaint(fault, text, desired, None) if fault and alone else []
+            if fault is None or self._scripts.fault_alone(text) is not None:
+                return []
+            used = desired.source.span(("spec", *path))
+            return self._complaint(fault, text, desired, None, related=(used,))
         inline = desired.source.span(("spec", *path))
         if fault is not None:
             return self._complaint(fault, text, desired, inline)
@@ -98,13 +105,19 @@ class ScriptChecks:
 
         look = self._scripts.look(text)
         alone = self._serving.get(text) == {1}
-        said = [] if look is None else remarks(look, alone=alone)
+        said = [] if look is None else remarks(look, alone=alone, analysed=text in self._analysed)
         # A job that needs a version line says so; one for single images needs none.
         said = [one for one in said if one.rule != "version"]
         return self._told(said, text, desired, inline)
 
     def _complaint(
-        self, fault: ScriptError, text: str, desired: Desired, inline: SourceSpan | None
+        self,
+        fault: ScriptError,
+        text: str,
+        desired: Desired,
+        inline: SourceSpan | None,
+        *,
+        related: tuple[SourceSpan, ...] = (),
     ) -> list[Diagnostic]:
         """Word a fault; of a file it is said once, whoever refers to it."""
         file = self._scripts.files.get(text, "")
@@ -119,7 +132,7 @@ class ScriptChecks:
             inline=inline,
             manifest=self._manifest(inline),
         )
-        return [found]
+        return [replace(found, related=related)]
 
     def of_inputs(
         self, text: str, desired: Desired, path: Path, declared: Mapping[Address, Object]
@@ -131,18 +144,26 @@ class ScriptChecks:
             path: where below `spec` the script stands
             declared: what resources of the project say of their bands, or the service says
         """
-        data = [_data_of(one, declared) for one in data_of(desired.spec, path)]
+        stated = data_of(desired.spec, path)
+        data = [_data_of(one, declared) for one in stated]
         facts = self._scripts.facts(text)
         if facts is None or facts.is_simple or not data:
             return []
         # Where the script stands in a file of its own, what fits it not is said there, for each request.
-        inline = None if text in self._scripts.files else desired.source.span(("spec", *path))
-        found = self._of_data(text, facts, data)
+        used = desired.source.span(("spec", *path))
+        in_file = text in self._scripts.files
+        inline, see = (None, (used,)) if in_file else (used, ())
+        found = self._told(self._of_data(text, facts, data), text, desired, inline, related=see)
         served = _served(facts.inputs, data)
         for number, given in enumerate(facts.inputs):
             if given in served:
-                found += self._of_input(text, given, number, data, several=len(facts.inputs) > 1)
-        return self._told(found, text, desired, inline)
+                mine = _matching(given, number, data)
+                if in_file and mine is not None:
+                    where = (*data_path(desired.spec, path), data.index(mine), "type")
+                    see = (desired.source.span(("spec", *where)),)
+                said = self._of_input(text, given, mine, data, several=len(facts.inputs) > 1)
+                found += self._told(said, text, desired, inline, related=see)
+        return found
 
     def _of_data(self, text: str, facts: ScriptFacts, data: Sequence[Data]) -> list[Remark]:
         """Return what does not fit between all that a script reads and all that a request has."""
@@ -199,7 +220,13 @@ class ScriptChecks:
         return any(isinstance(one.get("type"), Unknown) for one in data_of(desired.spec, path))
 
     def _of_input(
-        self, text: str, given: InputFacts, number: int, data: Sequence[Data], *, several: bool
+        self,
+        text: str,
+        given: InputFacts,
+        mine: Data | None,
+        data: Sequence[Data],
+        *,
+        several: bool,
     ) -> list[Remark]:
         from shplan.manifest.script_inputs import (  # noqa: PLC0415 - as above
             remarks_on_input,
@@ -209,10 +236,9 @@ class ScriptChecks:
         look = self._scripts.look(text)
         if look is None:
             return []
-        mine = _matching(given, number, data)
         if mine is None:
             ids = [one.id for one in data if one.id]
-            named = bool(given.datasource) and several and len(ids) == len(data)
+            named = bool(given.datasource) and several
             return [without_data(given, ids, look.reading)] if named else []
         if mine.collection is None:
             return []
@@ -221,9 +247,15 @@ class ScriptChecks:
         )
 
     def _told(
-        self, found: Iterable[Remark], text: str, desired: Desired, inline: SourceSpan | None
+        self,
+        found: Iterable[Remark],
+        text: str,
+        desired: Desired,
+        inline: SourceSpan | None,
+        *,
+        related: tuple[SourceSpan, ...] = (),
     ) -> list[Diagnostic]:
-        return [
+        told = [
             remarked(
                 one,
                 file=self._scripts.files.get(text, ""),
@@ -234,6 +266,7 @@ class ScriptChecks:
             )
             for one in found
         ]
+        return [replace(one, related=related) for one in told] if related else told
 
     def _manifest(self, inline: SourceSpan | None) -> str:
         return "" if inline is None else self._manifests.get(inline.file, "")
@@ -244,14 +277,14 @@ class FileChecks:
     Checks of scripts in files that belong to no project.
 
     Args:
-        collection: its type, e.g. `sentinel-2-l2a`, or empty
+        collection: its type, e.g. `sentinel-2-l2a`, or `byoc-ID` of one whose bands nobody knows; or empty
 
     Raises:
         ManifestError: there is no such collection
     """
 
     def __init__(self, collection: str) -> None:
-        self._collection = _named(collection) if collection else None
+        self._collection = collection_named(collection) if collection else None
         self._worker = Worker()
 
     def __enter__(self) -> Self:
@@ -275,9 +308,10 @@ class FileChecks:
         from shplan.manifest.script_looks import look  # noqa: PLC0415
         from shplan.manifest.script_meaning import remarks  # noqa: PLC0415
 
-        bands = (*self._collection.bands, MASK) if self._collection else ()
+        known = self._collection is not None and self._collection.known
+        bands = (*self._collection.bands, MASK) if self._collection and known else ()
         try:
-            seen = look(self._worker, text, bands=bands, reads=self._reads)
+            seen = look(self._worker, text, bands=bands, reads=self._holding)
         except ScriptError as error:
             return [complaint(error, file=name, text=text, address="")]
         alone = self._collection is not None and len(seen.facts.inputs) == 1
@@ -286,6 +320,10 @@ class FileChecks:
             if collection is not None:
                 found += remarks_on_input(given, collection, deployment="", reading=seen.reading)
         return [remarked(one, file=name, text=text, address="") for one in found]
+
+    def _holding(self, facts: ScriptFacts) -> list[Collection | None]:
+        """Return what each input reads, of the collections of which it is known what their bands hold."""
+        return [one if one is None or one.known else None for one in self._reads(facts)]
 
     def _reads(self, facts: ScriptFacts) -> list[Collection | None]:
         """Return what each input reads: the collection that was named, or the one that it names itself."""
@@ -305,17 +343,26 @@ def _called(datasource: str) -> Collection | None:
     return None if found is None else replace(found, complete=False)
 
 
-def _named(collection: str) -> Collection:
-    found = _published().get(collection)
+def collection_named(collection: str) -> Collection:
+    """
+    Return the collection that a request names like that.
+
+    Raises:
+        ManifestError: there is none
+    """
+    from shplan.manifest.collections import own, own_prefix  # noqa: PLC0415 - only with scripts
+
+    prefix = own_prefix(collection)
+    found = own(collection, prefix, ()) if prefix else _published().get(collection)
     if found is None:
         known = sorted({one.name for one in _published().values()})
-        near = difflib.get_close_matches(collection, known, n=1, cutoff=0.5)
+        near = nearest(collection, known, cutoff=0.5)
         diagnostic = Diagnostic(
             code="evalscript/collection",
             summary="No such collection",
             what=f"there is no public collection `{collection}`.",
-            why=f"There are {', '.join(known)}.",
-            hint=f"did you mean {near[0]}?" if near else "",
+            why=f"There are {', '.join(known)}; one of your own is byoc-ID, batch-ID or zarr-ID.",
+            hint=f"did you mean {near}?" if near else "",
         )
         raise ManifestError(diagnostic.what, diagnostics=(diagnostic,))
     return found
@@ -323,16 +370,26 @@ def _named(collection: str) -> Collection:
 
 def data_of(spec: Object, path: Path) -> list[Object]:
     """Return the `input.data` of the request that has its script there: beside it, or above."""
+    _, data = _data_beside(spec, path)
+    return [one for one in data if isinstance(one, dict)]
+
+
+def data_path(spec: Object, path: Path) -> Path:
+    """Return where below `spec` they stand."""
+    return _data_beside(spec, path)[0]
+
+
+def _data_beside(spec: Object, path: Path) -> tuple[Path, list[Value]]:
     levels: list[Value] = [spec]
     for step in path[:-1]:
         last = levels[-1]
         levels.append(last.get(str(step)) if isinstance(last, dict) else None)
-    for level in reversed(levels):
+    for depth, level in reversed([*enumerate(levels)]):
         given = level.get("input") if isinstance(level, dict) else None
         data = given.get("data") if isinstance(given, dict) else None
         if isinstance(data, list):
-            return [one for one in data if isinstance(one, dict)]
-    return []
+            return (*path[:depth], "input", "data"), data
+    return (*path[:-1], "input", "data"), []
 
 
 def asked_of(spec: Object, path: Path) -> set[str] | None:

@@ -42,8 +42,12 @@ def without_data(given: InputFacts, ids: Iterable[str], reading: Reading) -> Rem
         "datasource",
         "No such datasource",
         f"`setup()` reads the datasource `{given.datasource}`, which the request does not have.",
-        f"Its `input.data` have the ids {', '.join(f'`{one}`' for one in known)}.",
-        did_you_mean(given.datasource, known),
+        f"Its `input.data` have the ids {', '.join(f'`{one}`' for one in known)}."
+        if known
+        else "Its `input.data` have no ids.",
+        did_you_mean(given.datasource, known)
+        if known
+        else f"write `id: {given.datasource}` beside the `type` that it reads",
         first_place(reading.strings, given.datasource),
     )
 
@@ -134,7 +138,7 @@ def _units_of(given: InputFacts, collection: Collection, reading: Reading) -> Re
             f"{'It comes' if len(bands) == 1 else 'They come'} in {' or '.join(units)}.",
             f'write "{units[0]}"; bands with other units take `units` as a list, one for each band',
             input_place(reading, given.datasource, unit),
-            Severity.ERROR if collection.complete else Severity.WARNING,
+            _weight(collection),
         )
 
 
@@ -147,6 +151,10 @@ def _mosaicking_of(given: InputFacts, collection: Collection, reading: Reading) 
             f"It offers {', '.join(collection.mosaicking)}.",
             "",
             first_place(reading.strings, given.mosaicking),
-            # What only a name suggests is in doubt; of a kind of one's own this much is sure without its bands.
-            Severity.ERROR if collection.complete or not collection.known else Severity.WARNING,
+            _weight(collection),
         )
+
+
+def _weight(collection: Collection) -> Severity:
+    """What only a name suggests is in doubt; of a kind of one's own this much is sure without its bands."""
+    return Severity.ERROR if collection.complete or not collection.known else Severity.WARNING

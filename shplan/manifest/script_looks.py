@@ -68,7 +68,15 @@ def look(
             looks.take(text)
         except ScriptError as error:
             return Look(facts, reading, None, error, has_version=stated)
-    return Look(facts, reading, looks.seen, has_version=stated, counting=looks.counting())
+        barren = looks.barren()
+    return Look(
+        facts,
+        reading,
+        looks.seen,
+        has_version=stated,
+        counting=looks.counting(),
+        barren=barren,
+    )
 
 
 def _variables(reading: Reading) -> Iterable[str]:
@@ -130,6 +138,18 @@ class _Looks:
             name for name, found in self._longest.items() if len(set(found.values())) > 1
         )
 
+    def barren(self) -> ScriptError | None:
+        """Return what it throws where there is no scene at all, if it throws nothing elsewhere."""
+        inputs = self._rendering.facts.inputs
+        if self.seen is None or self.seen.failed or self.seen.unfed or self._keyed_by:
+            return None
+        if len(inputs) > 1 or inputs[0].mosaicking == "SIMPLE":
+            return None
+        try:
+            return _watched(self._rendering, self._known, (), keyed_by="").first
+        except ScriptError as error:
+            return error
+
     def _keyed(self, seen: Seen) -> Seen:
         """Look once more, with samples as a request with several collections keys them."""
         # By names that only the request says.
@@ -171,9 +191,9 @@ def _watched(
 ) -> Seen:
     facts = rendering.facts
     scenes = [scenes_of(one.mosaicking, days) for one in facts.inputs]
-    since, until = span_of(days)
+    since, until = span_of(days or DAYS)
     samples = [
-        samples_of(one, max(len(told), 1), collection, number=number, unit=unit)
+        samples_of(one, _count(one.mosaicking, told), collection, number=number, unit=unit)
         for number, (one, told, collection) in enumerate(
             zip(facts.inputs, scenes, known or [None] * len(scenes), strict=True)
         )
@@ -187,3 +207,7 @@ def _watched(
         until=until,
         input_metadata=_METADATA,
     )
+
+
+def _count(mosaicking: str, told: Sequence[object]) -> int:
+    return 1 if mosaicking == "SIMPLE" else len(told)

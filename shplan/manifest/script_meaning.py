@@ -41,6 +41,12 @@ _CONSTANTS: Mapping[str, tuple[str, ...]] = {
     "SampleType": ("AUTO", "INT8", "UINT8", "INT16", "UINT16", "FLOAT32"),
 }
 _SAMPLE_TYPE = "sampleType"
+# What may be left out of a setup, and of its inputs and outputs. Source: Evalscript V3, "setup function".
+_OPTIONAL = frozenset(["mosaicking"])
+_OPTIONAL_BESIDE_BANDS = frozenset(
+    ["units", "datasource", "mosaicking", "metadata", "id", "nodataValue"]
+)
+_KNOWN_KEYS = _OPTIONAL_BESIDE_BANDS | {"input", "output", "bands", _SAMPLE_TYPE}
 _NOT_DEFINED = re.compile(r"'?(\w+)'? is not defined")
 _KEYWORDS = ("return", "function", "const", "throw", "typeof", "Math", "undefined", "NaN")
 # Where it has too few, a script may give up early, or miss what it looks for; and how much that weighs.
@@ -57,14 +63,16 @@ _OF_SCENES: Mapping[str, int] = {
 }
 
 
-def remarks(look: Look, *, alone: bool = False) -> list[Remark]:
+def remarks(look: Look, *, alone: bool = False, analysed: bool = False) -> list[Remark]:
     """
     Return what is to be said of a script, whatever it is used for.
 
     Args:
         alone: whoever uses it reads a single collection with it
+        analysed: a batch request has it, whose analysis may find nothing to read
     """
-    return without_echoes([*_seen(look, alone=alone), *of_paths(look)], look)
+    found = without_echoes([*_seen(look, alone=alone), *of_paths(look)], look)
+    return [*found, *_of_no_scenes(look)] if analysed else found
 
 
 def _seen(look: Look, *, alone: bool = False) -> list[Remark]:
@@ -128,6 +136,7 @@ def _of_text(look: Look) -> Remarks:
             Severity.WARNING,
         )
     yield from _sample_types(look.reading)
+    yield from _misspelt_keys(look.reading)
 
 
 def _sample_types(reading: Reading) -> Remarks:
@@ -160,6 +169,28 @@ def _sample_types(reading: Reading) -> Remarks:
                 f'write `{_SAMPLE_TYPE}: "{stated.text.upper()}"`',
                 stated.span,
             )
+
+
+def _misspelt_keys(reading: Reading) -> Remarks:
+    """Find what is left out because it is written otherwise: nobody complains of a key that means nothing."""
+    for members in reading.objects:
+        if {"input", "output"} <= members.keys():
+            optional = _OPTIONAL
+        elif "bands" in members:
+            optional = _OPTIONAL_BESIDE_BANDS
+        else:
+            continue
+        lacking = optional - members.keys()
+        for key, member in members.items():
+            meant = nearest(key, lacking, cutoff=0.8)
+            if key not in _KNOWN_KEYS and meant is not None:
+                yield warned(
+                    "key",
+                    "Key not known",
+                    f"`{key}` is not `{meant}`, and means nothing in `setup()`.",
+                    f"write `{meant}`",
+                    member.span,
+                )
 
 
 # --- setup() -------------------------------------------------------------------------------
@@ -288,6 +319,17 @@ def _list_strays(look: Look, given: InputFacts, source: Source) -> Remarks:
         )
         # A script that also reads what is in the list works, but for this.
         yield _list_used(look, read, why, Severity.WARNING if source.reads else Severity.ERROR)
+    for name, place in source.list_strays.items():
+        meant = nearest(name, OF_LISTS, cutoff=0.8)
+        if name not in given.bands and meant is not None and name not in look.reading.doubted:
+            yield warned(
+                "undeclared",
+                "Member of no list",
+                f"`{name}` is read of the list of samples, and lists have no such member.",
+                f"did you mean `{meant}`?",
+                read_place(look.reading, name, place),
+                why="What is undefined makes loops end before they begin.",
+            )
 
 
 def _list_used(look: Look, read: Mapping[str, Place], why: str, severity: Severity) -> Remark:
@@ -410,4 +452,18 @@ def _of_failures(look: Look, seen: Seen) -> Remarks:
             _meant_by(look, first),
             _failed_at(look, first),
             Severity.ERROR if sure else Severity.WARNING,
+        )
+
+
+def _of_no_scenes(look: Look) -> Remarks:
+    """Say what happens where there is nothing to read. Source: documentation, "Batch Processing API", analysis."""
+    if look.barren is not None:
+        yield warned(
+            "fails",
+            "Evalscript fails without scenes",
+            f"`evaluatePixel()` fails where there is no scene: {look.barren.message.rstrip('.')}.",
+            "look at `samples.length` before anything is read of a sample",
+            _failed_at(look, look.barren),
+            why="A part of the area is tried while a batch request is analysed, also one without scenes:"
+            " `samples` is an empty list there.",
         )

@@ -70,8 +70,9 @@ def of_outputs(look: Look, seen: Seen) -> Remarks:
             "nothing-returned",
             "Nothing returned on some path",
             f"`evaluatePixel()` returned nothing for {nothing} of {seen.pixels} made-up pixels.",
-            "return a value on every path: no data as zeros, and a `dataMask` of 0",
-            reading.declared.get("evaluatePixel"),
+            _on_one_line(reading)
+            or "return a value on every path: no data as zeros, and a `dataMask` of 0",
+            reading.traced.cut_off or reading.declared.get("evaluatePixel"),
         )
     elif seen.empty == seen.pixels and any(one.facts.bands for one in seen.outputs):
         yield from _of_nothing(look, seen)
@@ -99,9 +100,17 @@ def _of_nothing(look: Look, seen: Seen) -> Remarks:
         "Nothing returned",
         "`evaluatePixel()` returned nothing at any made-up pixel.",
         "The service wants a list with a number for each band.",
-        "return [value]",
-        look.reading.declared.get("evaluatePixel"),
+        _on_one_line(look.reading) or "return [value]",
+        traced.cut_off or look.reading.declared.get("evaluatePixel"),
         Severity.WARNING if is_doubtful else Severity.ERROR,
+    )
+
+
+def _on_one_line(reading: Reading) -> str:
+    if reading.traced.cut_off is None:
+        return ""
+    return (
+        "begin the value on the line of its `return`: what stands on the next line is not returned"
     )
 
 

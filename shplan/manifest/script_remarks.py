@@ -84,6 +84,7 @@ class Look:
         fault: why not
         has_version: its first line says the version
         counting: outputs that have more values the more scenes there are
+        barren: what it throws where there are no scenes, if it throws nothing else
     """
 
     facts: ScriptFacts
@@ -92,6 +93,7 @@ class Look:
     fault: ScriptError | None = None
     has_version: bool = True
     counting: frozenset[str] = frozenset()
+    barren: ScriptError | None = None
 
 
 def warned(

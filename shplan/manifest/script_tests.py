@@ -130,7 +130,7 @@ class _SuiteReader:
             expected=expected,
             user_data=None if user_data is _NOTHING else cast("JsonValue", user_data),
             has_user_data=user_data is not _NOTHING,
-            golden=self._text(content, "golden", path),
+            golden=self._golden(content, path),
             fails=self._text(content, "fails", path) if "fails" in content else None,
             tolerance=self._tolerance(content, path, tolerance),
             since=since,
@@ -199,6 +199,20 @@ class _SuiteReader:
             if name != _USER_DATA
         }
         return expected, value.get(_USER_DATA, None) if _USER_DATA in value else _NOTHING
+
+    def _golden(self, content: JsonObject, path: Path) -> Mapping[str, str]:
+        value, place = content.get("golden"), (*path, "golden")
+        if isinstance(value, str) and value:
+            return {"": value}
+        if isinstance(value, dict) and value:
+            return {name: self._text(value, name, place) for name in value}
+        if "golden" in content:
+            self.complain(
+                place,
+                "`golden` is the path of an image, from this file on, or one for each output.",
+                hint="golden: {ndvi: ndvi.tif, rgb: rgb.png}",
+            )
+        return {}
 
     def _image(self, value: JsonValue, path: Path) -> CaseImage:
         content = self._mapping(value, path, _IMAGE)

@@ -180,6 +180,8 @@ def complaint(
         where = f" (line {line} of the script)" if inside is None and line else ""
         span = inside or inline
         hint = hint or _hint_for_path(text)
+        if inside is None and _is_folded(inline, manifest):
+            hint = "write `|` in the place of `>`, which joins the lines of the script"
     return Diagnostic(
         code=f"evalscript/{error.fault.name.lower()}",
         summary=_SUMMARIES[error.fault],
@@ -243,6 +245,12 @@ def _hint(error: ScriptError) -> str:
         near = nearest(chosen[1].upper(), re.findall(r"[A-Z][A-Z0-9]+", chosen[2]), cutoff=0.5)
         return f"did you mean `{near}`?" if near else ""
     return _HINTS.get(error.fault, "")
+
+
+def _is_folded(inline: SourceSpan, manifest: str) -> bool:
+    """Tell whether a text is written as a folded block, of which YAML joins the lines."""
+    lines = manifest.splitlines()
+    return inline.line <= len(lines) and lines[inline.line - 1][inline.column - 1 :].startswith(">")
 
 
 def _hint_for_path(text: str) -> str:

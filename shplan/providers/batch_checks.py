@@ -132,7 +132,9 @@ def _check_area(desired: Desired, grid: Grid, table: JsonObject) -> _Found:
         what=f"no tile of grid {grid.id} ({grid.name}) touches the area.",
         why=f"The grid covers longitudes {west:g} to {east:g} and latitudes {south:g} to {north:g}."
         " Coordinates are x, y: longitude first.",
-        hint="exchange x and y of every position" if _fits_exchanged(area, grid) else "",
+        hint="if latitudes stand first, exchange x and y of every position"
+        if _fits_exchanged(area, grid)
+        else "",
     )
 
 

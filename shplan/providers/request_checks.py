@@ -20,7 +20,7 @@ from shplan.core.request_collections import (
 )
 from shplan.core.request_faults import Fault, Faults, at
 from shplan.core.request_formats import format_faults
-from shplan.core.request_options import option_faults
+from shplan.core.request_options import option_faults, radar_band_faults
 from shplan.core.request_places import place_faults
 from shplan.core.request_sizes import coarse_faults, metres_per_pixel, size_faults
 from shplan.core.request_statistics import calculation_faults, mask_faults
@@ -52,7 +52,11 @@ def check_requests(
     found += [
         _told(desired, ("spec", *path), fault)
         for path, body in _bodies(desired.spec)
-        for fault in (*_format_faults(desired, body, path), *_measuring_faults(desired, body))
+        for fault in (
+            *_format_faults(desired, body, path),
+            *_measuring_faults(desired, body),
+            *_band_faults(desired, body),
+        )
     ]
     offered = offered_faults(desired.address.kind, deployment)
     found += [_told(desired, (), fault) for fault in offered]
@@ -76,6 +80,12 @@ def _format_faults(desired: Desired, body: Object, path: Path) -> Faults:
     if path and at(output, "responses") is None:
         return
     yield from format_faults(output, desired.script, at(body, "evalscript"), ("output",))
+
+
+def _band_faults(desired: Desired, body: Object) -> Faults:
+    """Look at what the script reads with these options."""
+    if desired.script is not None:
+        yield from radar_band_faults(at(body, "input", "data"), desired.script, ("input", "data"))
 
 
 def _measuring_faults(desired: Desired, body: Object) -> Faults:

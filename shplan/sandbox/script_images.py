@@ -45,7 +45,9 @@ def read_bands(
     path: Path, bands: Mapping[str, int], *, scale: float
 ) -> tuple[dict[str, NDArray[np.float64]], Grid]:
     """
-    Read bands of a small image, and where its pixels lie; what has no data is no number.
+    Read bands of a small image, and where its pixels lie; as the service has it, what has no data is 0.
+
+    There is `dataMask` as well, unless a band of the file is said to be that.
 
     Args:
         bands: of the script, each with its number in the file, from 1
@@ -63,10 +65,12 @@ def read_bands(
             if wrong:
                 message = f"has {raster.count} bands, and no band {wrong[0]}"
                 raise ImageError(message)
+            mask = raster.dataset_mask() != 0
             found = {
-                name: raster.read(number, masked=True).astype("float64").filled(np.nan) * scale
+                name: np.where(mask, raster.read(number).astype("float64") * scale, 0.0)
                 for name, number in bands.items()
             }
+            found.setdefault("dataMask", mask.astype("float64"))
             epsg = raster.crs.to_epsg() if raster.crs else None
             west, south, east, north = raster.bounds
             size = raster.width, raster.height

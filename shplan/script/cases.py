@@ -278,6 +278,9 @@ def _fitted(expected: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np
         return expected[..., np.newaxis]
     if expected.ndim == 0 or expected.shape == shape[-1:]:
         return np.broadcast_to(expected, shape)
+    # One pixel may be written as a row, or an image, of one.
+    if len(shape) == 1 and expected.shape in ((1, *shape), (1, 1, *shape)):
+        return expected.reshape(shape)
     return None
 
 

@@ -70,8 +70,13 @@ class Returns:
         if body is not None and body.type != "statement_block":
             yield from self._value(body)
         for node in self.returns:
-            for one in without_comments(node):
+            for one in _values(node):
                 yield from self._value(one)
+
+    def cut_off(self) -> Span | None:
+        """Return a `return` whose value stands on a later line, where JavaScript no longer takes it for one."""
+        cut = (node for node in self.returns if without_comments(node) and not _values(node))
+        return next((self.span(node.children[0]) for node in cut), None)
 
     def _value(self, node: Node, depth: int = 0) -> Iterator[Given]:
         if depth > DEEPEST:
@@ -124,7 +129,7 @@ class Returns:
         """Tell whether a value is returned somewhere, whatever it is."""
         body = self.pixels.child_by_field_name("body")
         return (body is not None and body.type != "statement_block") or any(
-            without_comments(node) for node in self.returns
+            _values(node) for node in self.returns
         )
 
     def _is_written_out(self, node: Node) -> bool:
@@ -139,6 +144,12 @@ class Returns:
             and operator is not None
             and self.word(operator) in _ARITHMETIC
         )
+
+
+def _values(node: Node) -> list[Node]:
+    """Return what a `return` gives: the language ends the statement with its line, and tree-sitter does not."""
+    row = node.start_point[0]
+    return [one for one in without_comments(node) if one.start_point[0] == row]
 
 
 def _leaves(statement: Node, depth: int = 0) -> bool:

@@ -70,6 +70,7 @@ class Traced:
         ends: the last statement of `evaluatePixel()`, where it returns nothing and others return something
         gives: `evaluatePixel()` returns a value somewhere, or it cannot be told
         chooses: a value may be there or not by what the pixels are: given under a condition, or looked up
+        cut_off: a `return` of `evaluatePixel()` whose value stands on a later line, and is not returned
     """
 
     uses: tuple[Use, ...] = ()
@@ -79,6 +80,7 @@ class Traced:
     ends: Span | None = None
     gives: bool = True
     chooses: bool = False
+    cut_off: Span | None = None
 
 
 @dataclass(slots=True)
@@ -181,6 +183,7 @@ class _Tracer:
             returns.ends(),
             returns.gives(),
             any(self._may_give(node, pixels) for node, _ in self._nodes),
+            returns.cut_off(),
         )
 
     # --- scopes ----------------------------------------------------------------------------

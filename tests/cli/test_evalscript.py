@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import warnings
@@ -160,6 +161,30 @@ def test_a_script_is_checked_where_there_is_no_project(run, tmp_path: Path, monk
     assert "did you mean `B04`?" in said.err
 
 
+def test_the_scripts_of_a_directory_are_checked(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scripts" / "deeper").mkdir(parents=True)
+    said = run("evalscript", "check", "scripts")
+    assert said.code == 1
+    assert "scripts has no scripts (*.js) in it." in said.err
+    (tmp_path / "scripts" / "a.js").write_text(NDVI.replace("B4)", "B04)"))
+    (tmp_path / "scripts" / "deeper" / "b.js").write_text(NDVI)
+    said = run("evalscript", "check", "scripts")
+    assert said.code == 1
+    assert "scripts/deeper/b.js:6:32" in said.err
+    (tmp_path / "scripts" / "node_modules").mkdir()
+    (tmp_path / "scripts" / "deeper" / "b.js").rename(tmp_path / "scripts/node_modules/b.js")
+    assert run("evalscript", "check", "scripts").out == "Checked: 1 script.\n"
+
+
+def test_a_script_that_is_piped_in_is_checked(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(NDVI.encode())))
+    said = run("evalscript", "check", "-")
+    assert said.code == 1
+    assert "stdin:6:32" in said.err
+
+
 def test_bands_and_units_are_checked_where_the_collection_is_named(
     run, tmp_path: Path, monkeypatch
 ) -> None:
@@ -173,6 +198,25 @@ def test_bands_and_units_are_checked_where_the_collection_is_named(
     said = run("evalscript", "check", "a.js", "--collection", "sentinel-2-l2")
     assert said.code == 1
     assert "did you mean sentinel-2-l2a?" in said.err
+
+
+def test_units_of_a_collection_of_ones_own_are_checked_without_its_bands(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = (
+        "//VERSION=3\nfunction setup() { return {input: [{bands: ['a'], units: 'REFLECTANCE'}], output: {bands: 1}}; }\n"
+        "function evaluatePixel(s) { return [s.a]; }\n"
+    )
+    own = "byoc-7453e962-0ee5-4f74-8227-89759fbe9ba9"
+    (tmp_path / "a.js").write_text(script)
+    said = run("evalscript", "check", "a.js", "--collection", own)
+    assert said.code == 1
+    assert "error[evalscript/units]" in said.err
+    # What its bands hold nobody knows: shares as well as digital numbers.
+    (tmp_path / "a.js").write_text(script.replace(", units: 'REFLECTANCE'", ""))
+    said = run("evalscript", "check", "a.js", "--collection", own)
+    assert (said.code, said.err) == (0, "")
 
 
 def test_an_input_that_is_called_after_a_collection_is_warned_of(

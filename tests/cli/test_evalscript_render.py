@@ -276,10 +276,29 @@ def test_what_cannot_be_drawn_is_wrong_usage(
 
 
 def test_what_the_service_has_against_it_is_said_with_its_field(run, place: Path) -> None:
-    said = run("evalscript", "render", "a.js", "--collection", "sentinel-2", *PLACE, "-o", "a.png")
+    said = run("evalscript", "render", "a.js", *S2, *PLACE, "--crs", "EPSG:31287", "-o", "a.png")
     assert said.code == 1
     assert "Invalid request.\n" in said.err
-    assert "input->data->0->type: " in said.err
+    assert "input->bounds->properties->crs: " in said.err
+    assert names(place) == {"a.js"}
+
+
+def test_a_picture_without_anything_in_it_is_called_that(run, place: Path) -> None:
+    (place / "a.js").write_text(
+        "//VERSION=3\nfunction setup() { return {input: ['B04', 'dataMask'], output: {bands: 2}}; }\n"
+        "function evaluatePixel(s) { return [s.B04, s.dataMask]; }\n"
+    )
+    before = ("--time", "2010-06-01/2010-06-30", "-o", "a.png", "--size", "32")
+    said = run("evalscript", "render", "a.js", *S2, *PLACE, *before)
+    assert said.code == 0
+    assert "all of it is transparent" in said.err
+
+
+def test_a_misspelt_collection_is_told_before_anything_is_asked(run, place: Path) -> None:
+    said = run("evalscript", "render", "a.js", "--collection", "sentinel-2", *PLACE, "-o", "a.png")
+    assert said.code == 1
+    assert "error[evalscript/collection]" in said.err
+    assert "did you mean sentinel-2-l" in said.err
     assert names(place) == {"a.js"}
 
 

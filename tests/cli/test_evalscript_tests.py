@@ -349,3 +349,64 @@ def test_a_script_without_functions_is_tested_as_well(run, place: Path) -> None:
     put(place, "tests:\n  - {inputs: {B04: 0.2}, expect: 0.5}\n", script=script)
     said = run("evalscript", "test")
     assert said.out.splitlines() == ["ndvi.test.yaml", "  ok    test 1", "1 passed."]
+
+
+SEVERAL = """\
+//VERSION=3
+function setup() {
+  return {
+    input: ["B04", "dataMask"],
+    output: [{id: "red", bands: 1, sampleType: "FLOAT32"}, {id: "rgb", bands: 3}]
+  };
+}
+function evaluatePixel(s) {
+  if (!s.dataMask) return {red: [-1], rgb: [1, 0, 0]};
+  return {red: [s.B04], rgb: [s.B04, 0, 0]};
+}
+"""
+
+
+def test_each_output_has_a_golden_of_its_own(run, place: Path) -> None:
+    raster(place / "field.tif", np.arange(1, 13, dtype="uint16").reshape(3, 4) * 500)
+    tests = (
+        "tests:\n  - image: {file: field.tif, bands: {B04: 1}, scale: 0.0001}\n"
+        "    golden: {red: red.tif, rgb: rgb.png}\n"
+    )
+    put(place, tests, script=SEVERAL)
+    assert "1 updated." in run("evalscript", "test", "--update").out
+    assert run("evalscript", "test").code == 0
+    (place / "ndvi.js").write_text(SEVERAL.replace("rgb: [s.B04, 0", "rgb: [s.B04, 1"))
+    said = run("evalscript", "test")
+    assert said.code == 1
+    assert "rgb: 12 of 36 values differ" in said.out
+    assert "red:" not in said.out
+    (place / "ndvi.test.yaml").write_text(tests.replace("rgb: rgb", "rbg: rgb"))
+    assert "no output rbg; it has red, rgb" in run("evalscript", "test").out
+
+
+def test_an_image_that_cannot_hold_an_output_is_not_to_be_updated(run, place: Path) -> None:
+    tests = "tests:\n  - inputs: {B04: [[1, 2], [3, 4]]}\n    golden: {red: red.png}\n"
+    put(place, tests, script=SEVERAL)
+    said = run("evalscript", "test", "--update")
+    assert "red.png cannot hold it: " in said.out
+    assert "--update" not in said.out
+
+
+def test_no_data_of_an_image_is_masked_as_the_service_masks_it(run, place: Path) -> None:
+    band = np.array([[0, 500], [1000, 0]], "uint16")
+    raster(place / "field.tif", band)
+    with rasterio.open(place / "field.tif", "r+") as file:
+        file.nodata = 0
+    tests = (
+        "tests:\n  - image: {file: field.tif, bands: {B04: 1}, scale: 0.0001}\n"
+        "    expect: {red: [[-1, 0.05], [0.1, -1]]}\n"
+    )
+    put(place, tests, script=SEVERAL)
+    said = run("evalscript", "test")
+    assert said.code == 0, said.out
+
+
+@pytest.mark.parametrize("rgb", ["[0.5, 0, 0]", "[[0.5, 0, 0]]", "[[[0.5, 0, 0]]]"])
+def test_one_pixel_may_be_written_as_an_image_of_one(run, place: Path, rgb: str) -> None:
+    put(place, f"tests:\n  - inputs: {{B04: 0.5}}\n    expect: {{rgb: {rgb}}}\n", script=SEVERAL)
+    assert run("evalscript", "test").code == 0

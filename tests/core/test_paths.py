@@ -121,6 +121,34 @@ def test_what_the_hint_says_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "outputs", "hint"),
+    [
+        (
+            "s3://b/<requestId>/<outputId>.tif",
+            ["a"],
+            "s3://b/<requestId>/<tileName>/<outputId>.tif",
+        ),
+        ("s3://b/<requestId>/x.tif", ["a"], "s3://b/<requestId>/<tileName>/x.tif"),
+        (
+            "s3://b/<requestId>/x.tif",
+            ["a", "b"],
+            "s3://b/<requestId>/<tileName>/x/<outputId>.tif",
+        ),
+        ("s3://b/<tileName>.tif", ["a", "b"], "s3://b/<tileName>/<outputId>.tif"),
+        (
+            "s3://my.bucket/<requestId>",
+            ["a"],
+            "s3://my.bucket/<requestId>/<tileName>/<outputId>.<format>",
+        ),
+    ],
+)
+def test_a_hint_makes_no_folder_of_a_file(url: str, outputs: list[str], hint: str) -> None:
+    found = template_problems(url, outputs)
+    assert found[0].hint == f"write `{hint}`"
+    assert template_problems(hint, outputs) == ()
+
+
+@pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("<REQUEST_ID>", "<requestId>"),

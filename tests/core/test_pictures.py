@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.io import MemoryFile
 
 from shplan.core.errors import PlanError
-from shplan.core.pictures import PALETTE, Picture, painted, picture_request
+from shplan.core.pictures import PALETTE, Picture, is_empty, painted, picture_request
 from shplan.script import Limits, Worker
 from tests.script.pixel_cases import ORBIT
 from tests.script.pixels import first, planes, render, stacked, v3
@@ -146,3 +147,31 @@ def test_no_picture_is_larger_than_asked_for(across: float, down: float, side: i
 def test_what_cannot_be_drawn_is_said(process: Any, told: str) -> None:
     with pytest.raises(PlanError, match=told.replace("(", r"\(").replace(")", r"\)")):
         picture_request(process, Picture())
+
+
+def png(pixels: Any) -> bytes:
+    bands, height, width = pixels.shape
+    form = {"driver": "PNG", "count": bands, "height": height, "width": width}
+    with MemoryFile() as file:
+        with file.open(dtype=pixels.dtype.name, **form) as raster:
+            raster.write(pixels)
+        return file.read()
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (700, 900)])
+def test_an_image_with_nothing_in_it(kind: str, size: tuple[int, int]) -> None:
+    pixels = np.zeros((4, *size), kind)
+    assert is_empty(png(pixels))
+    assert is_empty(png(pixels[:2]))
+    # Black, and there.
+    assert not is_empty(png(pixels[:3]))
+    pixels[3, -1, -1] = 1
+    assert not is_empty(png(pixels))
+
+
+@given(st.binary(max_size=80))
+def test_what_is_no_image_is_not_empty(content: bytes) -> None:
+    assert not is_empty(content)
+    is_empty(b"\x89PNG\r\n\x1a\n" + content)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shplan.core.address import Address
-from shplan.core.request_options import option_faults
+from shplan.core.job_input import ScriptInput, ScriptShape
+from shplan.core.request_options import option_faults, radar_band_faults
 from shplan.core.value import Reference, Unknown
 
 RADAR, OPTICAL, HEIGHTS = "sentinel-1-grd", "sentinel-2-l2a", "dem"
@@ -69,3 +70,40 @@ def test_one_model_of_heights_has_depths() -> None:
     assert told(HEIGHTS, {"clampNegative": True}, demInstance="COPERNICUS_30") == [
         (False, "clampNegative")
     ]
+
+
+ORTHO, FLAT = {"orthorectify": True}, {"orthorectify": True, "backCoeff": "GAMMA0_TERRAIN"}
+
+
+@pytest.mark.parametrize(
+    ("band", "polarization", "processing", "expected"),
+    [
+        ("VH", "DV", None, []),
+        ("VH", None, None, []),
+        ("HH", "HH", None, []),
+        ("HH", "DV", None, ["polarization"]),
+        ("VH", "SV", None, ["polarization"]),
+        ("VH", LATER, None, []),
+        ("localIncidenceAngle", "DV", ORTHO, []),
+        ("localIncidenceAngle", "DV", LATER, []),
+        ("localIncidenceAngle", "DV", None, ["type"]),
+        ("localIncidenceAngle", "DV", {"orthorectify": False}, ["processing"]),
+        ("shadowMask", "DV", FLAT, []),
+        ("shadowMask", "DV", ORTHO, ["processing"]),
+        ("scatteringArea", "DV", None, ["type"]),
+    ],
+)
+def test_bands_that_radar_images_have_with_these_options(
+    band: str, polarization: Any, processing: Any, expected: list[str]
+) -> None:
+    one = {"type": RADAR, "dataFilter": {"polarization": polarization} if polarization else {}}
+    one |= {} if processing is None else {"processing": processing}
+    script = ScriptShape((ScriptInput(None, (band,), "SIMPLE"),), ())
+    found = [*radar_band_faults([one], script, ("data",))]
+    assert [str(fault.path[-1]) for fault in found] == expected
+    assert not any(fault.sure for fault in found)
+    # Of several inputs only that one is meant which the script names.
+    fused = [{**one, "id": "radar"}, {"id": "other", "type": RADAR, "dataFilter": {}}]
+    named = ScriptShape((ScriptInput("radar", (band,), "SIMPLE"),), ())
+    found = [*radar_band_faults(fused, named, ("data",))]
+    assert [str(fault.path[-1]) for fault in found] == expected

@@ -170,6 +170,9 @@ def test_files_of_a_tile_lie_over_each_other(tmp_path: Path) -> None:
 
     assert found(first, near) == []
     assert set(found(first, far)) == {"tile/extent"}
+    away = write(tmp_path / "e.tif", transform=from_origin(600_000, 5_100_000, 10, 10))
+    files = {path.stem: read(path.read_bytes())[0] for path in (first, away)}
+    assert "is 10,000 of its pixels away" in next(tile_findings(files)).what
     assert found(first, other) == ["tile/crs"]
     # Other resolutions are allowed: the box counts.
     coarse = write(
@@ -199,6 +202,11 @@ def test_tiles_of_a_collection_are_alike(tmp_path: Path) -> None:
     assert found({"R": {"source": "B2"}}, {"B1": header}) == ["tile/band-missing"]
     assert found({"B1": {"bandIndex": 2}}, {"B1": header}) == ["tile/band-index"]
     assert found({"B1": {"bitDepth": 8}}, {"B1": header}) == ["tile/sample-type"]
+    assert found({}, {"4-red": header}, {"4-red": header}) == ["tile/band-name"]
+    assert found({"red": {"source": "4-red"}}, {"4-red": header}) == []
+    # Of files on this machine nobody knows which part stands for the band.
+    unplaced = Tiles({}, placed=False)
+    assert [*unplaced.add("x", {"4-red": "x/4-red.tif"}, {"4-red": header})] == []
     mixed = Tiles({})
     assert [one.code for one in mixed.add("x", {"a": "x/a.tif", "b": "x/b.TIF"}, {})] == [
         "tile/extension"

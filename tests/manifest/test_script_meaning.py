@@ -400,7 +400,31 @@ def test_nothing_is_said_of_a_script_that_is_right(worker: Worker, name: str) ->
             "was ever defined",
         ),
         # Nothing at all comes back.
+        (
+            script(NDVI, bands='[{bands: ["B04", "B08"], unit: "DN"}]'),
+            ("warning", "key"),
+            "write `units`",
+        ),
+        (
+            script(NDVI, output='{bands: 1, sampleType: "FLOAT32", noDataValue: -1}'),
+            ("warning", "key"),
+            "write `nodataValue`",
+        ),
+        (script(NDVI, more=', mosaiking: "SIMPLE"'), ("warning", "key"), "write `mosaicking`"),
+        (
+            script(
+                "let n = 0; for (let i = 0; i < s.lenght; i++) n += s[i].B04 + s[i].B08; return [n];",
+                more=TILE,
+            ),
+            ("warning", "undeclared"),
+            "did you mean `length`?",
+        ),
         (script("[s.B04 + s.B08];"), ("error", "nothing-returned"), "return [value]"),
+        (
+            script("return\n [s.B04 + s.B08];"),
+            ("error", "nothing-returned"),
+            "on the line of its `return`",
+        ),
         (
             script("if (s.B04 === 7) return [0]; const sum = s.B04 + s.B08; [sum];"),
             ("warning", "nothing-returned"),
@@ -954,3 +978,21 @@ def test_digital_numbers_of_a_band_that_nobody_knows_may_be_small(
     )
     found = [one for one in remarks(look(worker, text)) if one.rule == "sample-type"]
     assert bool(found) is is_told, found
+
+
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        ("return [s[0].B04 + s[0].B08];", True),
+        ("return s.length ? [s[0].B04 + s[0].B08] : [NaN];", False),
+        ("return [s.reduce((a, b) => (a.B04 > b.B08 ? a : b)).B04];", True),
+        ("return [s.map((one) => one.B04 + one.B08).length];", False),
+    ],
+)
+def test_a_batch_request_is_told_what_fails_without_scenes(
+    worker: Worker, body: str, *, fails: bool
+) -> None:
+    seen = look(worker, script(body, more=TILE))
+    assert not [one for one in remarks(seen) if one.rule == "fails"]
+    found = [one for one in remarks(seen, analysed=True) if one.rule == "fails"]
+    assert said(found) == ([("warning", "fails")] if fails else [])

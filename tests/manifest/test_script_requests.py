@@ -97,6 +97,13 @@ def said(found: list[Diagnostic]) -> list[tuple[str, str]]:
             "the datasource `s1`",
         ),
         (ONE, f"{TWO}, {TWO}".replace("s1", "s2"), [("warning", "request/collection")] * 3, ""),
+        # Nothing has a name that the script could find it by.
+        (
+            FUSED,
+            TWO.replace("id: s2, ", "").replace("id: s1, ", ""),
+            [("error", "evalscript/datasource")] * 2,
+            "write `id: s",
+        ),
         # By its number, where it has no name.
         (FUSED.replace("s1", "1").replace("s.1", "s['1']"), TWO, [], ""),
     ],
@@ -107,6 +114,26 @@ def test_what_is_read_and_what_there_is_to_read(
     found = told(tmp_path, text, (data, "default"))
     assert said(found) == expected, found
     assert all(words in f"{one.what} {one.hint}" for one in found)
+
+
+def test_what_does_not_fit_is_shown_in_the_script_and_in_the_manifest(tmp_path: Path) -> None:
+    """One script may serve several requests, of which one reads the wrong collection."""
+    text = script("['B10']", "return [s.B10];")
+    (found,) = told(tmp_path, text, ("{type: sentinel-2-l1c}", "default"), (OPTICAL, "default"))
+    assert found.code == "evalscript/band-unknown"
+    assert found.span is not None
+    assert (found.span.file, found.span.line) == ("manifests/a.js", 2)
+    (place,) = found.related
+    lines = (tmp_path / place.file).read_text().splitlines()
+    assert lines[place.line - 1][place.column - 1 :].startswith("sentinel-2-l2a")
+
+
+def test_units_of_a_collection_of_ones_own_are_known_without_its_bands(tmp_path: Path) -> None:
+    text = script("[{bands: ['nir'], units: 'REFLECTANCE'}]", "return [s.nir];")
+    own = "{type: byoc-7453e962-0ee5-4f74-8227-89759fbe9ba9}"
+    (found,) = told(tmp_path, text, (own, "default"))
+    assert (found.severity.value, found.code) == ("error", "evalscript/units")
+    assert "DN" in found.why
 
 
 def test_an_output_that_no_request_asks_for_is_a_hint(tmp_path: Path) -> None:
@@ -147,3 +174,39 @@ def test_a_sample_that_is_taken_for_a_list_is_sure_where_one_collection_is_read(
 ) -> None:
     text = script("['B04']", "return [s[0].B04];")
     assert said(told(tmp_path, text, (OPTICAL, "default"))) == [("error", "evalscript/mosaicking")]
+
+
+def test_a_script_in_a_folded_block_is_told_what_joins_its_lines(tmp_path: Path) -> None:
+    told(tmp_path, ONE, (OPTICAL, "default"))
+    lines = "".join(f"    {line}\n" for line in ONE.replace("{ return", "{\n  return").splitlines())
+    file = tmp_path / "manifests" / "all.yaml"
+    reference = "evalscript: \"{{ ref('Evalscript/a') }}\"\n"
+    whole = file.read_text()
+    file.write_text(whole.replace(reference, f"evalscript: >\n{lines}"))
+    (found,) = load(tmp_path, registry=PROVIDERS).diagnostics
+    assert "write `|` in the place of `>`" in found.hint
+    file.write_text(whole.replace(reference, f"evalscript: |\n{lines}"))
+    assert not load(tmp_path, registry=PROVIDERS).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("Feature", "what stands at `geometry`"),
+        ("FeatureCollection", "features(FILE, key=...)"),
+        ("Point", "a `bbox`"),
+        ("Curve", ""),
+    ],
+)
+def test_what_stands_in_the_place_of_a_geometry(tmp_path: Path, kind: str, hint: str) -> None:
+    told(tmp_path, ONE, (OPTICAL, "default"))
+    file = tmp_path / "manifests" / "all.yaml"
+    box, geometry = (
+        "bbox: [14.5, 46.0, 14.6, 46.1]",
+        "geometry: {type: KIND, coordinates: [14.5, 46.0]}",
+    )
+    file.write_text(file.read_text().replace(box, geometry.replace("KIND", kind)))
+    found = load(tmp_path, registry=PROVIDERS).diagnostics
+    (wrong,) = [one for one in found if one.code == "manifest/value"]
+    assert hint in wrong.hint
+    assert bool(hint) is bool(wrong.hint)

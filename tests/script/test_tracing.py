@@ -66,6 +66,8 @@ def test_an_argument_that_is_a_pattern_is_read() -> None:
         ("return {a: [1], 'b': [1, 2], c: 3 * s.a, ...d};", [("a", 1), ("b", 2), ("c", None)]),
         ("return {a: [1], [b]: [1], [`c`]: [1]};", [("a", 1)]),
         ("return NaN;", [("", None)]),
+        ("return\n[1, 2];", []),
+        ("return [\n1, 2];", [("", 2)]),
         ("return {[k]: [1], b: [2]};", [("b", 1)]),
         ("return [...a, 1]; return []; return [, 1]; return f(s); return s.a + 1;", []),
         ("const f = () => { return [1]; }; return [1 /* one */, 2];", [("", 2)]),
@@ -85,6 +87,7 @@ def test_the_body_of_an_arrow_is_what_it_returns() -> None:
     ("body", "ends"),
     [
         ("if (s.a) return [1]; [2];", True),
+        ("if (s.a) return [1]; x();\nreturn\n [2];", False),
         ("if (s.a) return [1]; const x = [2];", True),
         ("if (s.a) return [1]; return [2]; x();", False),
         ("if (s.a) return [1]; else return [2];", False),
