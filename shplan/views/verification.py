@@ -103,8 +103,8 @@ def render_verification(report: Verification, signatures: Sequence[SignatureFind
             "Nothing is changed. A newer shplan reads it.",
         ]
     elif report.damage is not None:
-        are = "is" if report.entries == 1 else "are"
-        intact = f"{_entries(report.entries)} before it {are} intact."
+        sound = _sound(report)
+        intact = f"{_entries(sound)} before it {'is' if sound == 1 else 'are'} intact."
         lines = [
             f"Damaged at {safe(report.place)}: {safe(report.damage.what)}.",
             f"{intact} To go on from what is intact:",
@@ -229,6 +229,18 @@ def _notes(report: Verification) -> Iterator[str]:
             "The checkpoint is not what the entries come to, and readers start there. To drop it:\n"
             "  shplan ledger recover"
         )
+
+
+def _sound(report: Verification) -> int:
+    """
+    Count the entries before the damage.
+
+    An entry is found to be changed by the one behind it, and was counted as read by then.
+    """
+    damage = report.damage
+    if damage is None or damage.kind is not DamageKind.CHANGED:
+        return report.entries
+    return min(damage.sequence, report.entries)
 
 
 def _entries(number: int) -> str:
