@@ -18,8 +18,8 @@ from shplan.cli.given import read_given
 from shplan.cli.heads import head_after, say_asked
 from shplan.cli.listening import Listening
 from shplan.cli.options import Options
-from shplan.cli.project import load_project
-from shplan.cli.session import open_session
+from shplan.cli.project import command_for, load_project
+from shplan.cli.session import Opened, open_session
 from shplan.cli.tile_files import refuse_bad_tiles
 from shplan.core.diagnostic import Diagnostic
 from shplan.core.errors import StalePlanError
@@ -27,7 +27,6 @@ from shplan.core.saved import History, Telling, saved_text
 from shplan.core.value import JsonObject
 from shplan.engine.performer import Interrupt
 from shplan.engine.runs import apply_saved
-from shplan.ledger.journal import Journal
 from shplan.manifest.variables import VariableFile, VariableInputs
 
 
@@ -73,7 +72,7 @@ def apply_file(options: Options, file: Path) -> int:
                 applied = await apply_saved(
                     opened.session,
                     saved,
-                    lambda: _past(opened.journal, saved, name=str(file)),
+                    lambda: _past(opened, saved, name=str(file)),
                     lock_timeout_s=chosen.lock_timeout_s,
                     interrupt=interrupt,
                     examine=lambda planned: refuse_bad_tiles(planned, opened, chosen),
@@ -85,7 +84,7 @@ def apply_file(options: Options, file: Path) -> int:
     return until_cancelled(run())
 
 
-async def _past(journal: Journal, saved: JsonObject, *, name: str) -> History:
+async def _past(opened: Opened, saved: JsonObject, *, name: str) -> History:
     """
     Gather what was done under a saved plan, from a ledger that still has the plan's head.
 
@@ -94,15 +93,16 @@ async def _past(journal: Journal, saved: JsonObject, *, name: str) -> History:
     """
     told = Telling(str(saved["digest"]))
     anchor = saved_anchor(saved_text(saved, "ledgerHead"), source=name)
-    (found,) = await journal.scan(told.hear, (anchor,))
+    (found,) = await opened.journal.scan(told.hear, (anchor,))
     if found.met:
         return told.history()
+    verify = command_for(opened.loaded, f"shplan ledger verify --plan {quote(name)}")
     diagnostic = Diagnostic(
         code="plan/other-ledger",
         summary="The ledger is not the one that was planned from",
         what=f"{name} was made from the ledger head {anchor}, and {found.what}.",
         why="What was done since may not be in this ledger, and would be done again. "
         "Nothing was sent.",
-        hint=f"shplan ledger verify --plan {quote(name)}; then review a new plan",
+        hint=f"{verify}; then review a new plan",
     )
     raise StalePlanError(diagnostic.what, diagnostics=(diagnostic,))

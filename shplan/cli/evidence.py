@@ -12,6 +12,7 @@ import click
 
 from shplan.cli.clock import SystemClock
 from shplan.cli.given import read_given
+from shplan.cli.project import command_for
 from shplan.cli.signatures import sign, signer_of
 from shplan.core.anchors import Anchor, Finding
 from shplan.core.diagnostic import Diagnostic
@@ -113,7 +114,7 @@ def signed_heads(loaded: Loaded, files: Sequence[Path]) -> tuple[Signed, ...]:
         summary="No signed heads",
         what=f"there is no signed head in {', '.join(without)}.",
         why="Whoever asks for signatures wants to know when there are none.",
-        hint="shplan ledger sign --key KEYFILE",
+        hint=command_for(loaded, "shplan ledger sign --key KEYFILE"),
     )
     raise LedgerError(diagnostic.what, diagnostics=(diagnostic,))
 

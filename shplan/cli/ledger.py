@@ -90,6 +90,7 @@ def verify(
     """
     from shplan.cli.evidence import anchors_of, check, signed_heads  # noqa: PLC0415
     from shplan.cli.output import write_json, write_text  # noqa: PLC0415
+    from shplan.cli.project import command_for  # noqa: PLC0415
     from shplan.views import verification  # noqa: PLC0415
 
     if signatures and allowed_signers is None:
@@ -99,12 +100,13 @@ def verify(
     signed = () if allowed_signers is None else signed_heads(loaded, signatures)
     sources = anchors_of(loaded, anchors, plans)
     report, found = asyncio.run(check(loaded, journal, sources, signed, allowed_signers))
+    recover_command = command_for(loaded, verification.RECOVER)
     if options.output == "json":
         write_json(verification.verification_json(report, found))
     elif options.output == "markdown":
-        write_text(verification.markdown_verification(report, found))
+        write_text(verification.markdown_verification(report, found, recover=recover_command))
     else:
-        write_text(verification.render_verification(report, found))
+        write_text(verification.render_verification(report, found, recover=recover_command))
     return 0 if verification.is_proven(report, found) else 1
 
 
@@ -131,6 +133,7 @@ def sign(options: Options, key: Path, out: Path | None) -> int:
     """
     from shplan.cli.evidence import add_signature, signatures_file  # noqa: PLC0415
     from shplan.cli.output import write_text  # noqa: PLC0415
+    from shplan.cli.project import command_for  # noqa: PLC0415
 
     loaded, journal = _open(options)
     file = out or signatures_file(loaded)
@@ -139,7 +142,7 @@ def sign(options: Options, key: Path, out: Path | None) -> int:
     write_text(
         f"Signed the ledger head {anchor}.\n"
         f"The signature is in {file}; commit it. To check it:\n"
-        "  shplan ledger verify --allowed-signers FILE"
+        f"  {command_for(loaded, 'shplan ledger verify --allowed-signers FILE')}"
     )
     return 0
 
@@ -172,6 +175,7 @@ def export(options: Options, address: str | None, form: str, out: Path | None) -
 def recover(options: Options) -> int:
     """Set a damaged ledger aside whole and start a new one from its intact entries."""
     from shplan.cli.output import write_text  # noqa: PLC0415
+    from shplan.cli.project import command_for  # noqa: PLC0415
     from shplan.views.recovery import render_recovery  # noqa: PLC0415
 
     loaded, journal = _open(options)
@@ -183,7 +187,8 @@ def recover(options: Options) -> int:
     write_text(
         f"{_beside_answers(loaded.root)}"
         f"{_kept_as_files(loaded)}"
-        "What was lost is found again on the server by the next plan:\n  shplan plan"
+        "What was lost is found again on the server by the next plan:\n"
+        f"  {command_for(loaded, 'shplan plan')}"
     )
     return 0
 

@@ -16,6 +16,7 @@ from shplan.cli.options import Options
 from shplan.core.diagnostic import Diagnostic, has_errors
 from shplan.core.errors import ManifestError
 from shplan.manifest.load import Loaded, Order, load_as
+from shplan.manifest.project import DEFAULT_ENVIRONMENT
 from shplan.manifest.source import find_project
 from shplan.manifest.variables import ENVIRONMENT_PREFIX, VariableFile, VariableInputs
 from shplan.providers.registry import PROVIDERS
@@ -89,6 +90,13 @@ def open_settings(options: Options) -> Loaded:
         manifests=False,
     )
     return checked(load_as(order))
+
+
+def command_for(loaded: Loaded, command: str) -> str:
+    """Return a command to type next: it works on the environment of this one, and on no other."""
+    name = loaded.environment.name
+    usual = loaded.project.default_environment or DEFAULT_ENVIRONMENT
+    return command if name == usual else f"{command} -e {name}"
 
 
 def checked(loaded: Loaded) -> Loaded:

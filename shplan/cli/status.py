@@ -44,7 +44,7 @@ def command(options: Options, *, watch: bool, interval_s: float | None, timeout_
     """
     from shplan.cli.listening import Listening  # noqa: PLC0415
     from shplan.cli.output import say_holder  # noqa: PLC0415
-    from shplan.cli.project import open_project  # noqa: PLC0415
+    from shplan.cli.project import command_for, open_project  # noqa: PLC0415
     from shplan.cli.session import is_near, open_session  # noqa: PLC0415
     from shplan.cli.watch import NEAR_INTERVAL_S, SERVICE_INTERVAL_S, Pace  # noqa: PLC0415
 
@@ -63,7 +63,7 @@ def command(options: Options, *, watch: bool, interval_s: float | None, timeout_
                 if watch:
                     await say_holder(opened.journal)
                     return await _watch(opened, options, pace)
-                _write(await _look(opened), options)
+                _write(await _look(opened), options, plan=command_for(loaded, "shplan plan"))
                 await say_holder(opened.journal)
         return 0
 
@@ -77,23 +77,24 @@ async def _look(opened: Opened) -> tuple[Status, ...]:
     return statuses((await plan(opened.session)).plan)
 
 
-def _write(rows: tuple[Status, ...], options: Options) -> None:
+def _write(rows: tuple[Status, ...], options: Options, *, plan: str) -> None:
     from shplan.cli.output import use_color, width, write_json, write_text  # noqa: PLC0415
     from shplan.views.tables import render_status, status_json  # noqa: PLC0415
 
     if options.output == "json":
         write_json(status_json(rows))
     else:
-        write_text(render_status(rows, width=width(), color=use_color(options)))
+        write_text(render_status(rows, width=width(), color=use_color(options), plan=plan))
 
 
 async def _watch(opened: Opened, options: Options, pace: Pace) -> int:
     from shplan.cli.output import say  # noqa: PLC0415
+    from shplan.cli.project import command_for  # noqa: PLC0415
     from shplan.cli.watch import watch  # noqa: PLC0415
 
     running = await watch(
         lambda: _look(opened),
-        _watching(options, pace),
+        _watching(options, pace, plan=command_for(opened.loaded, "shplan plan")),
         clock=opened.session.world.clock,
         pace=pace,
     )
@@ -104,13 +105,13 @@ async def _watch(opened: Opened, options: Options, pace: Pace) -> int:
     return 3
 
 
-def _watching(options: Options, pace: Pace) -> Watching:
+def _watching(options: Options, pace: Pace, *, plan: str) -> Watching:
     from shplan.cli.output import is_screen, use_color, width, write_now  # noqa: PLC0415
     from shplan.views.watching import ChangedLines, JsonLines, Redrawn  # noqa: PLC0415
 
     if options.output == "json":
         return JsonLines(write_now)
     if not is_screen():
-        return ChangedLines(write_now, width=width())
+        return ChangedLines(write_now, width=width(), plan=plan)
     again = f"In progress; looking again every {pace.interval_s:g} s. Ctrl-C stops looking."
-    return Redrawn(write_now, width=width(), color=use_color(options), again=again)
+    return Redrawn(write_now, width=width(), color=use_color(options), again=again, plan=plan)

@@ -16,7 +16,9 @@ from shplan.core.chain import EMPTY, Head
 from shplan.core.entry import Event, LedgerEntry
 from shplan.core.frozen import dataclass
 
-_ANCHOR: Final = re.compile(r"(?:(?P<sequence>[0-9]{1,18}):)?(?:sha256:)?(?P<hex>[0-9a-f]{64})")
+_ANCHOR: Final = re.compile(
+    r"(?:ledger head )?(?:(?P<sequence>[0-9]{1,18}):)?(?:sha256:)?(?P<hex>[0-9a-f]{64})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Anchor:
     @classmethod
     def parse(cls, text: str, *, source: str = "") -> Anchor:
         """
-        Read `412:ab12...`, as commands print it, or a hash alone, as a saved plan has it.
+        Read `412:ab12...`, or the line that commands print it in, or a hash alone, as saved plans have.
 
         Raises:
             ValueError: it is neither

@@ -239,9 +239,9 @@ class Chain:
         if kept.sequence > self._sequence:
             missing = self._sequence + 1
             several = f"entries {missing} to {kept.sequence} were"
+            end = f"ends with entry {self._sequence}" if missing else "has no entry"
             what = (
-                f"the journal ends with entry {self._sequence} and the head file says that it "
-                f"reached entry {kept.sequence}: "
+                f"the journal {end} and the head file says that it reached entry {kept.sequence}: "
                 f"{several if missing < kept.sequence else f'entry {missing} was'} cut off"
             )
             return Damage(DamageKind.CUT, missing, max(self._lines - 1, 0), what)

@@ -242,7 +242,9 @@ def _mode(place: Path) -> int | None:
 def _noun(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a link, and nothing is written through links"
-    return "a directory" if stat.S_ISDIR(mode) else "no regular file"
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "a file" if stat.S_ISREG(mode) else "no regular file"
 
 
 def _read(descriptor: int, *, most_bytes: int) -> FileFound:

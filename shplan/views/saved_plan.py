@@ -7,7 +7,10 @@ since it was made is told by its digest. Whether it still holds is decided by `c
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
@@ -272,6 +275,8 @@ def load_plan(content: bytes, *, name: str) -> SavedPlan:
         document = cast("JsonValue", orjson.loads(content))
     except orjson.JSONDecodeError as error:
         raise _wrong(name, "it is not JSON") from error
+    if (twice := _named_twice(content)) is not None:
+        raise _tampered(name, f"has {twice!r} twice in one object; readers differ on which counts")
     found = document.get("format") if isinstance(document, dict) else None
     if isinstance(document, dict) and isinstance(found, int) and found != PLAN_FORMAT:
         raise _wrong(name, f"it has format {found}; this version reads format {PLAN_FORMAT}")
@@ -288,7 +293,7 @@ def load_plan(content: bytes, *, name: str) -> SavedPlan:
     except (NotCanonicalError, RecursionError) as error:
         raise _wrong(name, "it holds what no plan can hold") from error
     if not genuine:
-        raise _tampered(name)
+        raise _tampered(name, "does not have the digest or the seal that it names")
     return SavedPlan(plan, name)
 
 
@@ -374,11 +379,30 @@ def _wrong(name: str, why: str) -> PlanError:
     return PlanError(diagnostic.what, diagnostics=(diagnostic,))
 
 
-def _tampered(name: str) -> StalePlanError:
+def _named_twice(content: bytes) -> str | None:
+    """
+    Return a name that stands twice in one object, None where there is none.
+
+    Digests are of what our reader takes, the last of the two; a reviewer's may show the first.
+    """
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        names = {name for name, _ in pairs}
+        if len(names) < len(pairs):
+            counted = Counter(name for name, _ in pairs)
+            found.append(counted.most_common(1)[0][0])
+
+    with suppress(RecursionError):  # no plan is nested so deep: its form refuses it
+        json.loads(content, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return found[0] if found else None
+
+
+def _tampered(name: str, why: str) -> StalePlanError:
     diagnostic = Diagnostic(
         code="plan/tampered",
         summary="The saved plan was changed",
-        what=f"{name} does not have the digest or the seal that it names.",
+        what=f"{name} {why}.",
         why="What is applied must be what was planned and reviewed. Nothing was sent.",
         hint="shplan plan -o plan.json",
     )

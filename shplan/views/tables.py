@@ -36,12 +36,19 @@ _SETTLED = ("up to date", "unmanaged", "done", "read", "differs")
 _WIDEST_ADDRESS = 48
 
 
-def render_status(rows: Sequence[Status], *, width: int, color: bool) -> str:
-    """Return one line a resource, one that counts them, and what to type next."""
+def render_status(
+    rows: Sequence[Status], *, width: int, color: bool, plan: str = "shplan plan"
+) -> str:
+    """
+    Return one line a resource, one that counts them, and what to type next.
+
+    Args:
+        plan: the command that shows what differs
+    """
     if not rows:
         return "Nothing is declared and nothing is recorded.\n"
     lines = status_lines(rows, among=rows, width=width, color=color)
-    return "\n".join([*lines, "", *status_summary(rows)]) + "\n"
+    return "\n".join([*lines, "", *status_summary(rows, plan=plan)]) + "\n"
 
 
 def status_lines(
@@ -67,7 +74,7 @@ def status_lines(
     return lines
 
 
-def status_summary(rows: Sequence[Status]) -> Iterator[str]:
+def status_summary(rows: Sequence[Status], *, plan: str = "shplan plan") -> Iterator[str]:
     """Yield how many are as declared, and what to type next."""
     counted = Counter(row.state for row in rows)
     settled = sum(counted[state] for state in _SETTLED)
@@ -76,7 +83,7 @@ def status_summary(rows: Sequence[Status]) -> Iterator[str]:
     if counted["running"]:
         yield f"{counted['running']:,} running; `shplan status --watch` looks until they have ended."
     if any(counted[state] for state in _UNSETTLED):
-        yield "What differs, and what apply would do:\n  shplan plan"
+        yield f"What differs, and what apply would do:\n  {plan}"
 
 
 def _column(texts: Iterable[str]) -> int:

@@ -95,20 +95,33 @@ def is_proven(report: Verification, signatures: Sequence[SignatureFinding] = ())
     return report.proven and all(one.holds for one in signatures)
 
 
-def render_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
-    """Word a verification: intact, or the first damage and the way on; then what is beside it."""
+RECOVER = "shplan ledger recover"
+
+
+def render_verification(
+    report: Verification,
+    signatures: Sequence[SignatureFinding] = (),
+    *,
+    recover: str = RECOVER,
+) -> str:
+    """
+    Word a verification: intact, or the first damage and the way on; then what is beside it.
+
+    Args:
+        recover: the command that sets this ledger aside
+    """
     if report.damage is not None and report.damage.kind is DamageKind.NEWER:
         lines = [
             f"Not read from {safe(report.place)} on: {safe(report.damage.what)}.",
             "Nothing is changed. A newer shplan reads it.",
         ]
     elif report.damage is not None:
-        are = "is" if report.entries == 1 else "are"
-        intact = f"{_entries(report.entries)} before it {are} intact."
+        sound = _sound(report)
+        intact = f"{_entries(sound)} before it {'is' if sound == 1 else 'are'} intact."
         lines = [
             f"Damaged at {safe(report.place)}: {safe(report.damage.what)}.",
             f"{intact} To go on from what is intact:",
-            "  shplan ledger recover",
+            f"  {recover}",
         ]
     else:
         files = amount(report.segments, "file")
@@ -120,14 +133,20 @@ def render_verification(report: Verification, signatures: Sequence[SignatureFind
     lines += (f"Somebody was here: {safe(one)}." for one in report.flaws)
     if report.damage is None:
         lines += [f"ledger head {printed_end(report)}"] if report.entries else []
-        lines += _notes(report)
+        lines += _notes(report, recover)
     return "\n".join(lines) + "\n"
 
 
-def markdown_verification(report: Verification, signatures: Sequence[SignatureFinding] = ()) -> str:
+def markdown_verification(
+    report: Verification,
+    signatures: Sequence[SignatureFinding] = (),
+    *,
+    recover: str = RECOVER,
+) -> str:
     """Return a verification as Markdown, for the summary of a job of CI."""
     head = f"## The ledger is {'intact' if is_proven(report, signatures) else 'not what it was'}"
-    parts = [head, fenced(render_verification(report, signatures).splitlines(), "text")]
+    text = render_verification(report, signatures, recover=recover)
+    parts = [head, fenced(text.splitlines(), "text")]
     if printed_end(report) and report.damage is None:
         parts.append(f"ledger head {code(printed_end(report))}")
     return "\n\n".join(parts) + "\n"
@@ -205,7 +224,7 @@ def _signed(report: Verification, signatures: Sequence[SignatureFinding]) -> Ite
         yield f"Nobody has signed the {_entries(report.entries - 1 - last)} after entry {last}."
 
 
-def _notes(report: Verification) -> Iterator[str]:
+def _notes(report: Verification, recover: str) -> Iterator[str]:
     if report.torn_bytes:
         torn = amount(report.torn_bytes, "byte")
         yield f"The last line is unfinished ({torn}); the next writer cuts it."
@@ -222,13 +241,25 @@ def _notes(report: Verification) -> Iterator[str]:
     elif report.checkpoint.value == "altered":
         yield (
             "The checkpoint is not one that was written here: no entry vouches for it, and no reader"
-            " uses it. Was the ledger rolled back? To drop it:\n  shplan ledger recover"
+            f" uses it. Was the ledger rolled back? To drop it:\n  {recover}"
         )
     elif report.checkpoint.value == "wrong":
         yield (
             "The checkpoint is not what the entries come to, and readers start there. To drop it:\n"
-            "  shplan ledger recover"
+            f"  {recover}"
         )
+
+
+def _sound(report: Verification) -> int:
+    """
+    Count the entries before the damage.
+
+    An entry is found to be changed by the one behind it, and was counted as read by then.
+    """
+    damage = report.damage
+    if damage is None or damage.kind is not DamageKind.CHANGED:
+        return report.entries
+    return min(damage.sequence, report.entries)
 
 
 def _entries(number: int) -> str:

@@ -37,22 +37,26 @@ class Watching(Protocol):
 class Redrawn:
     """The whole table, each time in the place of the last one."""
 
-    def __init__(self, write: Write, *, width: int, color: bool, again: str) -> None:
+    def __init__(
+        self, write: Write, *, width: int, color: bool, again: str, plan: str = "shplan plan"
+    ) -> None:
         """
         Keep how to draw.
 
         Args:
+            plan: the command that shows what differs
             again: the line below the table, while something is in progress
         """
         self._write = write
         self._width = width
         self._color = color
         self._again = again
+        self._plan = plan
         self._drawn = False
 
     def show(self, rows: Sequence[Status]) -> None:
         """Draw it anew."""
-        table = render_status(rows, width=self._width, color=self._color)
+        table = render_status(rows, width=self._width, color=self._color, plan=self._plan)
         busy = any(row.waits for row in rows)
         # What is over at the first look is no reason to clear anything.
         clear = _AGAIN if self._drawn else (_FIRST if busy else "")
@@ -67,9 +71,10 @@ class Redrawn:
 class ChangedLines:
     """A line for each resource at first, then for each that changed; counts at the end."""
 
-    def __init__(self, write: Write, *, width: int) -> None:
+    def __init__(self, write: Write, *, width: int, plan: str = "shplan plan") -> None:
         self._write = write
         self._width = width
+        self._plan = plan
         self._last: Sequence[Status] | None = None
 
     def show(self, rows: Sequence[Status]) -> None:
@@ -83,7 +88,7 @@ class ChangedLines:
     def close(self) -> None:
         """Count."""
         if self._last is not None:
-            self._write("\n" + "\n".join(status_summary(self._last)) + "\n")
+            self._write("\n" + "\n".join(status_summary(self._last, plan=self._plan)) + "\n")
 
 
 class JsonLines:

@@ -125,6 +125,38 @@ def test_a_plan_of_another_environment_is_no_anchor(project) -> None:
     assert "plan.json is a plan of sandbox, and this is other" in said.err
 
 
+def test_what_is_to_be_typed_next_is_for_the_same_environment(project) -> None:
+    file = project.root / "shplan.yaml"
+    file.write_text(f"{file.read_text()}  environments: {{other: {{deployment: sandbox}}}}\n")
+    here = ("-e", "other")
+    assert "  shplan plan -e other\n" in project.run("status", *here).out
+    assert "  shplan plan -e other\n" in project.run("status", *here, "--watch").out
+    assert project.run("apply", *here, "--auto-approve").code == 0
+    assert project.run("plan", *here, "-o", "plan.json").code == 0
+    ledger = project.root / ".shplan/ledger/other"
+    (journal,) = ledger.glob("*.jsonl")
+    journal.write_bytes(journal.read_bytes().replace(b"intent", b"INTENT", 1))
+    for form in ("text", "markdown"):
+        said = project.run("ledger", "verify", *here, "--format", form)
+        assert "  shplan ledger recover -e other\n" in said.out
+    assert "  shplan plan -e other\n" in project.run("ledger", "recover", *here).out
+    said = project.run("apply", "plan.json")
+    assert said.code == 4
+    assert "shplan ledger verify --plan plan.json -e other; then" in said.err
+
+
+@needs_ssh
+def test_whoever_checks_a_signature_is_told_the_environment(project, keys: Path) -> None:
+    file = project.root / "shplan.yaml"
+    file.write_text(f"{file.read_text()}  environments: {{other: {{deployment: sandbox}}}}\n")
+    here = ("-e", "other")
+    assert project.run("apply", *here, "--auto-approve").code == 0
+    none = project.run("ledger", "verify", *here, "--allowed-signers", str(keys / "allowed"))
+    assert "hint: shplan ledger sign --key KEYFILE -e other\n" in none.err
+    said = project.run("ledger", "sign", *here, "--key", str(keys / "ada"))
+    assert "  shplan ledger verify --allowed-signers FILE -e other\n" in said.out
+
+
 def test_a_saved_plan_is_refused_on_a_ledger_that_has_not_its_head(project, earlier) -> None:
     project.replace("Fields", "Other fields")
     project.run("plan", "-o", "plan.json")

@@ -37,13 +37,14 @@ def test_what_is_printed_is_read(sequence: int, digits: str) -> None:
     read = Anchor.parse(printed_head(head), source="x")
     assert read == Anchor(head.hash, sequence, "x")
     assert Anchor.parse(f" {sequence}:sha256:{digits}\n") == Anchor(head.hash, sequence)
+    assert Anchor.parse(f"ledger head {printed_head(head)}\n", source="x") == read
     assert Anchor.parse(digits) == Anchor.parse(head.hash) == Anchor(head.hash)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "412", "412:", "412:ab12", ":" + "a" * 64, "-1:" + "a" * 64, "1:" + "A" * 64,
-     "1:" + "a" * 65, "1:md5:" + "a" * 64, "1:" + "a" * 64 + ":", "x" * 64, "١:" + "a" * 64],
+     "1:" + "a" * 65, "1:md5:" + "a" * 64, "1:" + "a" * 64 + ":", "x" * 64, "head 1:" + "a" * 64, "١:" + "a" * 64],
 )  # fmt: skip
 def test_what_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no head of a ledger"):

@@ -241,6 +241,7 @@ def test_a_cut_tail_is_found_by_the_head_file(path: Path) -> None:
 def test_a_ledger_whose_segments_are_gone_is_found_by_the_head_file(path: Path) -> None:
     story_of_three(path)
     (path / SEGMENT).unlink()
+    assert "the journal has no entry and the head file says" in complaint_of(path)
     assert "entries 0 to 3 were cut off" in complaint_of(path)
 
 

@@ -80,6 +80,7 @@ def test_looking_tells_digest_size_and_what_is_in_the_way(tmp_path: Path) -> Non
     for path in asked[2:]:
         assert found[path].obstacle, path
         assert found[path].sha256 == ""
+    assert found["out/a.png/x"].obstacle == "lies below out/a.png, which is a file"
 
 
 def test_what_is_longer_than_wanted_is_not_read_into_memory(tmp_path: Path) -> None:

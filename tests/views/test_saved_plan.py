@@ -185,6 +185,17 @@ def test_what_was_changed_after_the_review_is_refused(edit: Callable[[Any], None
     assert isinstance(refused(document), StalePlanError)
 
 
+@pytest.mark.parametrize("place", [b'{\n  "changes": [', b'"address": '])
+def test_what_is_said_twice_is_refused(place: bytes) -> None:
+    """Our reader takes the last of two, and has the digest of it; a reviewer's may show the first."""
+    content = save_plan(plan_of(DOCUMENT))
+    name = place.split(b'"')[1]
+    assert place in content
+    doubled = content.replace(place, place.replace(b'"', b'"%s": [], "' % name, 1), 1)
+    with pytest.raises(StalePlanError, match=f"'{name.decode()}' twice"):
+        load_plan(doubled, name="plan.json")
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

@@ -120,6 +120,24 @@ def test_a_damaged_ledger_says_where_and_what_next() -> None:
     assert markdown_verification(found).startswith("## The ledger is not what it was\n")
 
 
+@pytest.mark.parametrize(
+    ("kind", "sequence", "told"),
+    [
+        # The one behind it, or the head, tells: it was read, and is not intact.
+        (DamageKind.CHANGED, 2, "2 entries before it are intact"),
+        (DamageKind.CHANGED, 1, "1 entry before it is intact"),
+        (DamageKind.CHANGED, 3, "3 entries before it are intact"),
+        (DamageKind.DUPLICATED, 1, "3 entries before it are intact"),
+        (DamageKind.HEAD, 2, "3 entries before it are intact"),
+    ],
+)
+def test_an_entry_that_was_changed_is_not_counted_as_intact(
+    kind: DamageKind, sequence: int, told: str
+) -> None:
+    found = Found(entries=3, damage=Damage(kind, sequence, 2, "it"), place="0.jsonl:3")
+    assert told in render_verification(found)
+
+
 def test_a_ledger_of_a_newer_version_is_not_called_damaged() -> None:
     damage = Damage(DamageKind.NEWER, 3, 3, "the entry has format 2")
     text = render_verification(Found(entries=3, damage=damage, place="000001.jsonl:4"))
