@@ -2,7 +2,7 @@
 // Vegetation.
 function setup() {
   const all = [];
-  while (true) all.push(new Array(1e6).fill(all.length));
+  while (true) all.push(new Array(1e7).fill(all.length));
   return {
     input: [{bands: ["B04", "B08"]}],
     output: {bands: 1, sampleType: "FLOAT32"},
