@@ -111,7 +111,7 @@ def _system(error: OSError) -> str:
     return (
         "error[system/refused]: The operating system refused\n"
         f"  {place}{error.strerror or error}.\n"
-        "  What was done before is in the ledger; the same command resumes."
+        "  What an apply has done before is in the ledger; the same command goes on from there."
     )
 
 

@@ -38,9 +38,12 @@ def write_whole(path: Path, content: bytes) -> None:
                 draft.chmod(stat.S_IMODE(mode))
             os.fsync(descriptor)
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             draft.unlink()
+        if isinstance(error, OSError) and error.filename in (draft, str(draft)):
+            # Nobody knows the draft by its name.
+            error.filename = str(path)
         raise
     _sync(path.parent)
 

@@ -27,6 +27,13 @@ SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (".csv",),
     "parquet": (".parquet", ".pq"),
 }
+# Of files that are written in none of these forms.
+_OTHERS: Final = frozenset(
+    [
+        *(".bmp", ".gif", ".jp2", ".webp", ".svg", ".pdf", ".vrt", ".nc", ".zarr"),
+        *(".geojson", ".gpkg", ".shp", ".kml", ".xml", ".yaml", ".html", ".xlsx", ".zip", ".gz"),
+    ]
+)
 _RESERVED: Final = frozenset({".git", ".shplan"})
 _FILES_OF_OURS: Final = frozenset({"shplan.yaml", "shplan.lock"})
 _LONGEST_STEP: Final = 200
@@ -169,9 +176,10 @@ def _address(text: str, at: Path) -> PlaceError:
 
 
 def form_of_path(path: str) -> str:
-    """Return the form that a path's suffix tells of, empty for none of them."""
+    """Return the form that a path's suffix tells of, also of one that nobody writes; empty for none."""
     suffix = posixpath.splitext(path)[1].lower()
-    return next((form for form, suffixes in SUFFIXES.items() if suffix in suffixes), "")
+    other = suffix[1:] if suffix in _OTHERS else ""
+    return next((form for form, suffixes in SUFFIXES.items() if suffix in suffixes), other)
 
 
 def places(targets: Iterable[Target], *, beside: str, directory: str = "") -> Places:

@@ -20,6 +20,13 @@ def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["plan.json"]
 
 
+def test_what_cannot_be_written_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "plan.json"
+    with pytest.raises(FileNotFoundError) as raised:
+        write_whole(path, b"one")
+    assert raised.value.filename == str(path)
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
 def test_who_may_read_it_stays_as_it_was(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "plan.json"

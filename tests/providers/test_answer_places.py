@@ -101,6 +101,7 @@ def test_whatever_is_taken_lies_in_the_project(steps: list[str]) -> None:
         (SEVERAL, {"files": {"default": "a.png", "mask": "a.png"}}, "says png"),
         (SEVERAL, {"files": {"default": "a", "mask": "a"}}, "same path"),
         (picture(), "a.tif", "says tiff"),
+        (picture(), "a.webp", "says webp"),
         (picture(("default", "image/jpeg")), {"file": "a.png"}, "says png"),
         (picture(), {"dir": "../.."}, "outside"),
     ],

@@ -102,6 +102,7 @@ class Recovery:
             self._files.rename(path, self._path / path.name)
         self._files.sync_directory(self._path)
         self._files.remove(record)
+        self._files.remove_directory(fresh)
         self._files.sync_directory(self._path)
 
     def _free_name(self) -> str:

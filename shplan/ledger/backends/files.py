@@ -6,6 +6,7 @@ They stand behind one small class so that tests can stop the machine between any
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -70,6 +71,11 @@ class Files:
     def remove(self, path: Path) -> None:
         """Remove a file if it is there."""
         path.unlink(missing_ok=True)
+
+    def remove_directory(self, path: Path) -> None:
+        """Remove a directory if it is there and empty."""
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
     def replace_content(self, path: Path, content: bytes) -> None:
         """Put a whole file in the place of another: a reader sees the one or the other."""
