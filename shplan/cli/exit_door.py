@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,9 +93,8 @@ def message(error: ShplanError) -> str:
     """Word an error: its diagnostics where it has any, else its own text."""
     from shplan.views.snippet import render_all  # noqa: PLC0415
 
-    texts = getattr(error, "texts", None)
     if error.diagnostics:
-        return render_all(error.diagnostics, texts if isinstance(texts, Mapping) else {}).rstrip()
+        return render_all(error.diagnostics, error.texts).rstrip()
     code, summary, note = next(words for kind, words in _WORDS if isinstance(error, kind))
     if isinstance(error, RefusedError) and error.status in (404, 405):
         note = "  hint: is baseUrl, or the deployment, the one that is meant? -e chooses another"

@@ -18,7 +18,7 @@ from shplan.cli.given import kept_place
 from shplan.cli.options import Options
 from shplan.cli.project import in_ci
 from shplan.core.diagnostic import Diagnostic
-from shplan.core.errors import LedgerError, PlanError
+from shplan.core.errors import LedgerError, PlanError, ShplanError
 from shplan.core.events import BucketUnreadable, Event, Retrying
 from shplan.core.plan import PlanInputs
 from shplan.core.policy import Policies
@@ -205,7 +205,12 @@ async def open_session(
             from shplan.cli.reading import with_data  # noqa: PLC0415 - few projects have data
 
             loaded = await with_data(loaded, session_of)
-        yield Opened(session_of(loaded), loaded, exchange, journal)
+        try:
+            yield Opened(session_of(loaded), loaded, exchange, journal)
+        except ShplanError as error:
+            # What is found out with the server is shown in the manifests as well.
+            error.texts = error.texts or loaded.texts
+            raise
 
 
 def _readings(loaded: Loaded) -> dict[Address, Reading]:

@@ -27,16 +27,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shplan.core.diagnostic import Diagnostic
     from shplan.core.value import JsonValue
 
 
 class ShplanError(Exception):
-    """What shplan expects to go wrong; everything else is a bug."""
+    """
+    What shplan expects to go wrong; everything else is a bug.
+
+    Attributes:
+        texts: files that the diagnostics point into, for whoever shows their lines
+    """
 
     def __init__(self, message: str, *, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
         super().__init__(message)
         self.diagnostics = diagnostics
+        self.texts: Mapping[str, str] = {}
 
 
 class ManifestError(ShplanError):

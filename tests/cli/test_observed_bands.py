@@ -85,6 +85,7 @@ def test_once_it_is_imported_the_plan_says_so_with_both_places(cube: Project) ->
     assert planned.code == 1
     assert "error[evalscript/band-unknown]" in planned.err
     assert "ndvi.js:2:44" in planned.err
+    assert 'function setup() { return {input: ["B04", "B8A"]' in planned.err
     assert "It has B04, B08." in planned.err
     assert "did you mean `B08`?" in planned.err
 
