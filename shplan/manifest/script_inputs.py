@@ -115,9 +115,10 @@ def _bands_of(
 
 def _where_it_is(band: str, collection: Collection) -> str:
     """Return a hint with the collection of the same satellite that has a band, or with the nearest name."""
-    family = collection.name.rpartition("-")[0]
-    others = published(table("collections")).values() if family else ()
-    beside = sorted({one.name for one in others if one.name.startswith(family) and one.has(band)})
+    satellite, dash, _ = collection.name.rpartition("-")
+    others = published(table("collections")).values() if dash else ()
+    names = {one.name for one in others if one.has(band)}
+    beside = sorted(name for name in names if name.startswith(f"{satellite}-"))
     if beside:
         return f"{' and '.join(beside)} {'has' if len(beside) == 1 else 'have'} it"
     return did_you_mean(band, collection.bands)

@@ -207,8 +207,7 @@ def _of_setup(look: Look) -> Remarks:
             look.reading.declared.get("filterScenes"),
             Severity.HINT,
         )
-    if look.facts.mosaicking == "SIMPLE" and "preProcessScenes" in look.facts.functions:
-        yield from _of_choice(look)
+    yield from _of_choice(look)
     for given in look.facts.inputs:
         for band in sorted({one for one in given.bands if given.bands.count(one) > 1}):
             yield warned(
@@ -221,7 +220,8 @@ def _of_setup(look: Look) -> Remarks:
 
 
 def _of_choice(look: Look) -> Remarks:
-    if all(one.mosaicking == "SIMPLE" for one in look.facts.inputs):
+    has_none = all(one.mosaicking == "SIMPLE" for one in look.facts.inputs)
+    if has_none and "preProcessScenes" in look.facts.functions:
         yield Remark(
             "scenes",
             "Scenes not chosen",

@@ -155,13 +155,17 @@ def project_path(text: Value, *, directory: str, at: Path = ()) -> str:
     return path
 
 
+def _within(text: str) -> str:
+    return f"write `output: out/{posixpath.basename(text.rstrip('/')) or 'answer'}`"
+
+
 def _outside(text: str, at: Path) -> PlaceError:
     return PlaceError(
         f"{text} lies outside the project.",
         path=at,
         why="An answer is written into the project and nowhere else. A path counts from the"
         " project's directory, or with ./ or ../ from the manifest's.",
-        hint=f"write `output: out/{posixpath.basename(text.rstrip('/')) or 'answer'}`",
+        hint=_within(text),
     )
 
 
@@ -171,7 +175,7 @@ def _address(text: str, at: Path) -> PlaceError:
         path=at,
         why="An answer is written into the project and nowhere else; an AsyncProcess, a BatchProcess"
         " and BatchStatistics deliver to buckets.",
-        hint=f"write `output: out/{posixpath.basename(text.rstrip('/')) or 'answer'}`",
+        hint=_within(text),
     )
 
 

@@ -73,11 +73,13 @@ def _results(delivery: str, task: str) -> Flow[tuple[File, ...] | None]:
     named = names_of(names)
     found = [file for file in files if named.fit(file.key)]
     deeper = [file for file in files if _is_deeper(file.key, names)]
+    # Files of failures are the smallest. What is too much to read counts by its name alone.
+    deeper.sort(key=lambda file: (file.size_bytes, file.key))
     for file in deeper[:MOST_READ]:
         content: bytes | None = yield Fetch(bucket, file.key)
         if _is_named(file.key, names, content):
             found.append(file)
-    return tuple(found)
+    return (*found, *deeper[MOST_READ:])
 
 
 def _is_deeper(name: str, template: str) -> bool:

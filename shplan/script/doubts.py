@@ -5,16 +5,16 @@ Which members a text expects may be missing: it compares them with undefined, or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-Word: TypeAlias = "Callable[[Node], str]"
-
 _COMPARISONS = ("===", "!==", "==", "!=")
 _MEMBERS = ("member_expression", "subscript_expression")
 _LITERALS = ("string", "number")
+# So many bytes of what a condition guards are looked through.
+_NEAR = 20_000
 _ASKING = ("hasOwnProperty", "hasOwn", "propertyIsEnumerable")
 
 
@@ -23,7 +23,7 @@ class Doubts:
     Gathers doubts, node by node.
 
     Args:
-        word: returns the text of a node
+        text: in UTF-8, as nodes count it
 
     Attributes:
         plain: names of members that are compared with undefined or null, asked for, or given another value
@@ -32,11 +32,11 @@ class Doubts:
         of_any: members are doubted whose names are put together
     """
 
-    def __init__(self, word: Word) -> None:
+    def __init__(self, text: bytes) -> None:
         self.plain: set[str] = set()
         self.slight: set[str] = set()
         self.of_any = False
-        self._word = word
+        self._text = text
         # Variables that a member was assigned to, and those of them that are doubted.
         self._holding: dict[str, list[Node]] = {}
         self._held: set[str] = set()
@@ -108,7 +108,12 @@ class Doubts:
 
     def _by_truth(self, asked: Node, used: Node) -> None:
         """What is only used where it is true may be missing elsewhere."""
-        if asked.type in _MEMBERS and self._word(asked) in self._word(used):
+        if asked.type not in _MEMBERS:
+            return
+        # Conditions nest, and what the first of them guards is most of the text.
+        end = min(used.end_byte, used.start_byte + _NEAR)
+        member = self._text[asked.start_byte : asked.end_byte]
+        if _holds(self._text, member, used.start_byte, end):
             self._doubt(asked, slight=True)
 
     def _call(self, node: Node) -> None:
@@ -145,8 +150,22 @@ class Doubts:
         chained = any(one.type == "optional_chain" for one in node.children)
         (self.slight if slight or chained else self.plain).add(self._name(member))
 
+    def _word(self, node: Node) -> str:
+        return self._text[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
     def _name(self, node: Node) -> str:
         return self._word(node)[1:-1] if node.type == "string" else self._word(node)
+
+
+def _holds(text: bytes, member: bytes, start: int, end: int) -> bool:
+    """Tell whether a member stands there, as a whole: `s.B1` is not in `s.B11`."""
+    at = text.find(member, start, end)
+    while at >= 0:
+        behind = text[at + len(member) : at + len(member) + 1]
+        if not (behind.isalnum() or behind in (b"_", b"$")):
+            return True
+        at = text.find(member, at + 1, end)
+    return False
 
 
 def _of(node: Node, *fields: str) -> tuple[Node | None, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from shplan.script.doubts import Doubts
 from shplan.script.names import GLOBALS, WITHHELD
+from shplan.script.nodes import FUNCTIONS
 from shplan.script.source import line_starts
 from shplan.script.tracing import Traced, trace
 
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 
 _CONSTANTS = ("Mosaicking", "SampleType")
 _GLOBAL = ("this", "globalThis")
-_FUNCTIONS = (
-    "function_declaration",
-    "function_expression",
-    "arrow_function",
-    "method_definition",
-    "generator_function",
-    "generator_function_declaration",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +131,7 @@ class _Reader:
         self._objects: list[Mapping[str, Member]] = []
         self._declared: dict[str, Span] = {}
         self._guarded: set[str] = set()
-        self._doubts = Doubts(self._word)
+        self._doubts = Doubts(self._encoded)
         self._used: dict[str, Span] = {}
         self._is_open = False
         self._computed = False
@@ -163,7 +156,7 @@ class _Reader:
         }
 
     def take(self, node: Node) -> None:
-        if node.type in _FUNCTIONS:
+        if node.type in FUNCTIONS:
             self._function(node)
         elif node.type == "with_statement":
             self._is_open = True

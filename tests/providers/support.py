@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from shplan.core.resource import Desired, Lifecycle, Recorded
 from shplan.engine.performer import Interrupt
 from shplan.engine.planning import Planned
 from shplan.engine.runs import Applied, apply
-from shplan.providers.steps import Flow, Scan
+from shplan.providers.steps import Fetch, File, Flow, Look, Scan
 from shplan.sandbox.settings import Settings as SandboxSettings
 from tests.support.bench import Bench
 
@@ -162,3 +162,19 @@ def recorded(address: Address, **fields: Any) -> Recorded:
 
 def rows_of(*listed: dict[str, Any], columns: Iterable[str]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(one.get(name) for name in columns) for one in listed)
+
+
+def driven(flow: Any, files: Mapping[str, bytes]) -> Any:
+    """Return what a flow comes to that only lists and reads these files of a bucket."""
+    reply: Any = None
+    while True:
+        try:
+            step = flow.send(reply)
+        except StopIteration as end:
+            return end.value
+        if isinstance(step, Look):
+            found = (File(key, len(files[key]), "") for key in sorted(files))
+            reply = tuple(file for file in found if file.key.startswith(step.prefix))
+        else:
+            assert isinstance(step, Fetch)
+            reply = files[step.key]

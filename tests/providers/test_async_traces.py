@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import assume, given
@@ -15,9 +14,9 @@ from shplan.core.marker import make_marker, script_with_marker
 from shplan.core.run_key import RunInput, RunKey, run_key
 from shplan.providers.async_traces import trace_of, witnesses_of
 from shplan.providers.job import Phase, belongs
-from shplan.providers.steps import Fetch, File, Look
 from shplan.sandbox.async_paths import ERROR, REQUEST, delivery
 from shplan.sandbox.batch_paths import DeliveryError
+from tests.providers.support import driven
 from tests.support.delivered import async_body
 
 ID = "0c9f1d0e-7a53-4b5e-9d3f-2f0e6a1b4c77"
@@ -58,21 +57,6 @@ def written(url: str, task: str = ID, *, over: str = "done") -> dict[str, bytes]
             {"id": task, "error": {"message": "no"}}
         ).encode()
     return {**files, place.beside(REQUEST).key: json.dumps(copy).encode()}
-
-
-def driven(flow: Any, files: Mapping[str, bytes]) -> Any:
-    reply: Any = None
-    while True:
-        try:
-            step = flow.send(reply)
-        except StopIteration as end:
-            return end.value
-        if isinstance(step, Look):
-            found = (File(key, len(files[key]), "") for key in sorted(files))
-            reply = tuple(file for file in found if file.key.startswith(step.prefix))
-        else:
-            assert isinstance(step, Fetch)
-            reply = files[step.key]
 
 
 @given(URLS)

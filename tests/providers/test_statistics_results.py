@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
+from shplan.providers import statistics_results
 from shplan.providers.statistics_results import results_of
-from shplan.providers.steps import Fetch, File, Look
+from tests.providers.support import driven
 
 TASK = "0c9f1d0e-7a53-4b5e-9d3f-2f0e6a1b4c77"
 
@@ -17,24 +16,6 @@ TASK = "0c9f1d0e-7a53-4b5e-9d3f-2f0e6a1b4c77"
 def result(number: int, identifier: str, error: str = "") -> bytes:
     told = {"error": {"message": error}} if error else {"response": {"data": []}}
     return json.dumps({"id": number, "identifier": identifier, **told}).encode()
-
-
-def driven(flow: Any, files: Mapping[str, bytes]) -> Any:
-    reply: Any = None
-    while True:
-        try:
-            step = flow.send(reply)
-        except StopIteration as end:
-            return end.value
-        if isinstance(step, Look):
-            reply = tuple(
-                File(key, len(files[key]), "")
-                for key in sorted(files)
-                if key.startswith(step.prefix)
-            )
-        else:
-            assert isinstance(step, Fetch)
-            reply = files[step.key]
 
 
 @pytest.mark.parametrize("template", ["<IDENTIFIER>", "<REQUEST_ID>/<ID>-<IDENTIFIER>"])
@@ -59,3 +40,14 @@ def test_numbers_have_no_slashes() -> None:
     files = {"fields/1.json": result(1, "a"), "fields/2/3.json": result(3, "b", "not ours")}
     found = driven(results_of("s3://results/fields/<ID>.json", TASK), files)
     assert (found.total, found.failed) == (1, {})
+
+
+def test_what_is_too_much_to_read_still_counts_and_failures_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics_results, "MOST_READ", 2)
+    files = {f"fields/a/{number}.json": result(number, f"a/{number}") for number in range(4)}
+    files["fields/z/9.json"] = json.dumps({"identifier": "z/9", "error": "no"}).encode()
+    found = driven(results_of("s3://results/fields/<IDENTIFIER>.json", TASK), files)
+    assert found.total == 5
+    assert found.failed == {"z/9": "no", "...": "only the 2 smallest of 5 files were read"}

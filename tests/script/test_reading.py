@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from shplan.script import ScriptError, Worker
 from shplan.script.names import GLOBALS
 from shplan.script.reading import Span, read
+from tests.support.bounded import bounded
 
 
 def test_members_are_found_however_they_are_read() -> None:
@@ -65,6 +66,19 @@ def test_what_is_no_script_is_read_as_well(text: str) -> None:
 
 def test_deep_texts_are_read_without_recursion() -> None:
     assert "x" in read("f(" * 3000 + "s.x" + ")" * 3000).members
+
+
+def test_what_is_asked_for_is_a_whole_name() -> None:
+    found = read("if (s.B1) t = s.B11; if (s.B2) t = s.B2; u = s['B3'] && s['B3'] / 2;")
+    assert found.slightly == {"B2", "B3"}
+
+
+def test_conditions_within_conditions_are_read_in_bounded_time() -> None:
+    """What each of them guards is nearly the whole text."""
+    nested = "".join(f"if (s.a{number}) " for number in range(20_000))
+    with bounded():
+        found = read(f"function evaluatePixel(s) {{ {nested} return [s.a19999]; }}")
+    assert found.slightly == {"a19999"}
 
 
 def test_the_global_names_are_those_of_the_engine() -> None:

@@ -31,7 +31,7 @@ class Patience:
     For how long a store that does not answer is asked again.
 
     Args:
-        most_s: from the first time that it does not answer; 0: it is not
+        most_s: from the beginning of a write; 0: it is not
         pause_s: before the first repetition; doubled before each further one
         monotonic: seconds of a clock that never jumps
         sleep: waits so many seconds
